@@ -1,0 +1,233 @@
+//! The door to the disk: the few calls through which everything durable passes.
+//!
+//! A write is durable only after a sync of its file, and a name (made, renamed or removed) only after a sync of its
+//! directory. Every sync names its [`SyncSite`], so that a test can leave one out and see what breaks.
+
+pub mod double;
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why a sync is made; one name for each place in the code that needs one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SyncSite {
+    /// The file that names the folder's format version.
+    Format,
+    /// The data folder, behind the format file.
+    FolderDirectory,
+    /// A journal file's preallocated bytes and header.
+    JournalFile,
+    /// The journal's directory, behind a new journal file.
+    JournalDirectory,
+    /// The frame that commits a round.
+    JournalFrame,
+    /// The valid tail, copied at recovery before anything of it is shown.
+    RecoveredTail,
+    /// A segment that got much in a round, before the frame that refers to it.
+    RoundSegment,
+    /// A full segment, before its successor is made.
+    SealedSegment,
+    /// A partition's directory, behind a new segment.
+    SegmentDirectory,
+    /// The directories of a new topic.
+    TopicDirectory,
+    /// A file of state buckets of a checkpoint.
+    BucketFile,
+    /// The directory of the bucket files.
+    BucketDirectory,
+    /// A segment that a checkpoint relies on.
+    CheckpointSegment,
+    /// The manifest, before it is renamed into place.
+    Manifest,
+    /// The directory of the manifest, behind the rename.
+    ManifestDirectory,
+}
+
+impl SyncSite {
+    /// All places, for tests that go through them.
+    pub const ALL: &[SyncSite] = &[
+        SyncSite::Format,
+        SyncSite::FolderDirectory,
+        SyncSite::JournalFile,
+        SyncSite::JournalDirectory,
+        SyncSite::JournalFrame,
+        SyncSite::RecoveredTail,
+        SyncSite::RoundSegment,
+        SyncSite::SealedSegment,
+        SyncSite::SegmentDirectory,
+        SyncSite::TopicDirectory,
+        SyncSite::BucketFile,
+        SyncSite::BucketDirectory,
+        SyncSite::CheckpointSegment,
+        SyncSite::Manifest,
+        SyncSite::ManifestDirectory,
+    ];
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// It must exist; for reading and writing.
+    Existing,
+    /// It must not exist and is made.
+    New,
+}
+
+/// A file; every method may be called from several threads.
+pub trait DiskFile: Send + Sync {
+    /// Reads up to `into.len()` bytes from `offset`; fewer only at the end of the file.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`, growing the file if need be.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Cuts the file, or grows it with zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Makes everything written so far durable. After a failure nothing may be assumed of what was written: the
+    /// process must end and recover.
+    fn sync(&self, site: SyncSite) -> io::Result<()>;
+}
+
+/// Whoever holds this owns what it was taken for; dropping it gives it back.
+pub trait Lock: Send + Sync {}
+
+/// A file system.
+pub trait Disk: Send + Sync {
+    /// Opens a file.
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Makes a directory and its parents; one that exists is fine.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a directory, sorted.
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// Renames a file, replacing the target.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory with all that is in it.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path, site: SyncSite) -> io::Result<()>;
+
+    /// Takes the lock file at `path`; `None` if another process holds it.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
+}
+
+/// The disk of the machine.
+pub struct RealDisk;
+
+impl DiskFile for fs::File {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < into.len() {
+            match FileExt::read_at(self, &mut into[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        fs::File::set_len(self, len)
+    }
+
+    fn sync(&self, _: SyncSite) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create_new(how == Open::New);
+        Ok(Arc::new(options.open(path)?))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn sync_dir(&self, dir: &Path, _: SyncSite) -> io::Result<()> {
+        fs::File::open(dir)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        // SAFETY: the descriptor is open for as long as `file` lives, which is longer than the call.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(Some(Box::new(FileLock { _file: file })));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
+    }
+}
+
+/// A lock that the kernel gives back when the process ends, however it ends.
+struct FileLock {
+    _file: fs::File,
+}
+
+impl Lock for FileLock {}
+
+/// The bytes of a file from `offset`, at most `len`, fewer at its end.
+pub fn read(file: &dyn DiskFile, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    let count = file.read_at(&mut bytes, offset)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+/// Whether the disk refuses to take more: what was tried can be tried again when there is room.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+}

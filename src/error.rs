@@ -1,0 +1,253 @@
+//! Errors, sorted by what the reader should do about them.
+
+use std::fmt;
+
+/// The result of everything that can be refused.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What to do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The text is no statement of the language: correct the text.
+    Syntax,
+    /// The statement is understood and breaks a rule: change the statement.
+    Invalid,
+    /// Something that was named does not exist: create it, or correct the name.
+    Missing,
+    /// Something stands in the way (exists already, is in use, has changed meanwhile): resolve that, or try again.
+    Conflict,
+    /// One record cannot be processed: it is set aside and counted, the others go on.
+    BadRecord,
+    /// The statement is valid and this version cannot execute it yet.
+    Unsupported,
+    /// The environment is in the way: disk, rights, memory, ports, brokers.
+    Backend,
+    /// An assumption of the program does not hold: report it.
+    Bug,
+}
+
+/// A position in a text: line and column count from 1, in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    pub line: u32,
+    pub column: u32,
+}
+
+/// A stretch of a text, from its first character to one behind its last.
+///
+/// Spans say where a node was written, not what it is: two spans are always equal, so that syntax trees compare by meaning.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    pub start: Position,
+    pub end: Position,
+}
+
+impl PartialEq for Span {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Span {}
+
+impl std::hash::Hash for Span {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
+impl Span {
+    /// The stretch from the start of `self` to the end of `other`.
+    pub fn to(self, other: Span) -> Span {
+        Span { start: self.start, end: other.end }
+    }
+}
+
+/// What went wrong, where, and what helps.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: Kind,
+    message: String,
+    span: Option<Span>,
+    hint: Option<String>,
+    source: Option<String>,
+}
+
+macro_rules! constructors {
+    ($($name:ident => $kind:ident),* $(,)?) => {
+        $(
+            #[doc = concat!("An error of kind [`Kind::", stringify!($kind), "`].")]
+            pub fn $name(message: impl Into<String>) -> Self {
+                Error::new(Kind::$kind, message)
+            }
+        )*
+    };
+}
+
+impl Error {
+    /// An error of `kind`; the message is a sentence for the person who has to act on it.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner { kind, message: message.into(), span: None, hint: None, source: None }))
+    }
+
+    constructors! {
+        syntax => Syntax, invalid => Invalid, missing => Missing, conflict => Conflict, bad_record => BadRecord,
+        unsupported => Unsupported, backend => Backend, bug => Bug,
+    }
+
+    /// The same error, at a place of the statement's text; a place that is known already stays.
+    pub fn at(mut self, span: Span) -> Self {
+        self.0.span.get_or_insert(span);
+        self
+    }
+
+    /// The same error with advice; an earlier piece of advice stays.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// The same error with `context` before its message.
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.0.message = format!("{context}{}", self.0.message);
+        self
+    }
+
+    /// The same error, remembering the text that its span points into.
+    pub fn in_source(mut self, text: &str) -> Self {
+        self.0.source.get_or_insert_with(|| text.to_owned());
+        self
+    }
+
+    /// What to do about it.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The message alone, without place and advice.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Where in the text of the statements, if the error has a place.
+    pub fn span(&self) -> Option<Span> {
+        self.0.span
+    }
+
+    /// The advice, if there is any.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The error as a person reads it: message, source line with a caret, advice.
+    pub fn render(&self, file: Option<&str>) -> String {
+        let mut text = format!("error: {}", self.0.message);
+        if let Some(span) = self.0.span {
+            let place = format!("{}:{}", span.start.line, span.start.column);
+            match file {
+                Some(file) => text.push_str(&format!("\n --> {file}:{place}")),
+                None => text.push_str(&format!("\n --> line {place}")),
+            }
+            let line = self.0.source.as_deref().and_then(|s| s.lines().nth(span.start.line.saturating_sub(1) as usize));
+            if let Some(line) = line {
+                text.push_str(&caret(line, span));
+            }
+        }
+        if let Some(hint) = &self.0.hint {
+            text.push_str(&format!("\n  = help: {hint}"));
+        }
+        text
+    }
+}
+
+/// The source line with carets under the span; a tab before the place is kept, so that the caret stands right.
+fn caret(line: &str, span: Span) -> String {
+    let column = span.start.column.saturating_sub(1) as usize;
+    let length = line.chars().count();
+    let end = if span.end.line == span.start.line { span.end.column.saturating_sub(1) as usize } else { length };
+    let width = end.min(length).saturating_sub(column).max(1);
+    let number = span.start.line.to_string();
+    let margin = " ".repeat(number.len());
+    let indent: String = line.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    format!("\n{margin} |\n{number} | {line}\n{margin} | {indent}{}", "^".repeat(width))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)?;
+        if let Some(span) = self.0.span {
+            write!(f, " (at {}:{})", span.start.line, span.start.column)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Error::backend(error.to_string())
+    }
+}
+
+/// The entry of `known` that is closest to `name`, if one is close enough to be a slip of the pen.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_uppercase();
+    let limit = (wanted.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (distance(&wanted, &candidate.to_uppercase()), candidate))
+        .filter(|(d, _)| *d <= limit)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Optimal string alignment distance: insertions, deletions, replacements, and swaps of neighbours.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    rows[0] = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replace.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caret_points_at_the_span() {
+        let span = Span { start: Position { line: 2, column: 3 }, end: Position { line: 2, column: 6 } };
+        let error = Error::invalid("no column FOO").at(span).in_source("SELECT\n\tAFOO\nFROM s").hint("did you mean AFOO?");
+        assert_eq!(
+            error.render(Some("q.sql")),
+            "error: no column FOO\n --> q.sql:2:3\n  |\n2 | \tAFOO\n  | \t ^^^\n  = help: did you mean AFOO?"
+        );
+    }
+
+    #[test]
+    fn the_nearest_name_is_a_slip_away() {
+        assert_eq!(nearest("COUTN", ["SUM", "COUNT"]), Some("COUNT"));
+        assert_eq!(nearest("substing", ["SUBSTRING", "TRIM"]), Some("SUBSTRING"));
+        assert_eq!(nearest("FOO", ["COUNT", "SUM"]), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! Names and keywords: what is reserved, how a name is stored and how it is printed.
+
+use std::fmt;
+
+use crate::error::Span;
+
+/// The words that cannot be a name unless they are quoted, sorted.
+pub const RESERVED: &[&str] = &[
+    "ADVANCE", "ALL", "AND", "AS", "AT", "BEGINNING", "BETWEEN", "BY", "CASE", "CAST", "CATALOG", "CONNECTOR",
+    "CONNECTORS", "CREATE", "DAYS", "DECIMAL", "DELETE", "DESCRIBE", "DISTINCT", "DROP", "ELSE", "END", "EXISTS",
+    "EXPORT", "EXTENDED", "FALSE", "FROM", "FULL", "GROUP", "HAVING", "HOPPING", "HOURS", "IN", "INNER", "INSERT",
+    "INTO", "IS", "JOIN", "LEFT", "LIKE", "LIMIT", "LIST", "LOAD", "MATERIALIZED", "MILLISECOND", "MILLISECONDS",
+    "MINUTES", "MONTHS", "NAMESPACE", "NOT", "NULL", "ON", "OR", "OUTER", "PAUSE", "PRINT", "PROPERTIES", "QUERIES",
+    "QUERY", "RENAME", "RESUME", "RETENTION", "RIGHT", "RUN", "SAMPLE", "SCRIPT", "SECONDS", "SELECT", "SIZE",
+    "STREAM", "STREAMS", "TABLE", "TERMINATE", "THEN", "TO", "TOPIC", "TOPICS", "TRUE", "TUMBLING", "UNSET", "VALUES",
+    "VIEW", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN", "YEARS",
+];
+
+/// Whether `word` (in upper case) cannot be a name without quotes.
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.binary_search(&word).is_ok()
+}
+
+/// A name: kept in upper case if it was written without quotes, else as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ident {
+    pub name: String,
+    pub span: Span,
+}
+
+impl Ident {
+    /// A name that was not read from a text.
+    pub fn new(name: impl Into<String>) -> Self {
+        Ident { name: name.into(), span: Span::default() }
+    }
+}
+
+impl fmt::Display for Ident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quote_if_needed(&self.name))
+    }
+}
+
+/// The name as it must be written to be read back: in back-ticks only where it has to be.
+pub fn quote_if_needed(name: &str) -> String {
+    let mut chars = name.chars();
+    let first = chars.next();
+    let starts = first.is_some_and(|c| c.is_ascii_uppercase() || c == '_');
+    let continues = chars.all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_' || c == '@');
+    if starts && continues && !is_reserved(name) { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
+}
+
+/// The text as a string literal.
+pub fn string_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A unit of durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimeUnit {
+    Milliseconds,
+    Seconds,
+    Minutes,
+    Hours,
+    Days,
+}
+
+impl TimeUnit {
+    /// All units, the smallest first.
+    pub const ALL: [TimeUnit; 5] =
+        [TimeUnit::Milliseconds, TimeUnit::Seconds, TimeUnit::Minutes, TimeUnit::Hours, TimeUnit::Days];
+
+    /// The name in the plural, as it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            TimeUnit::Milliseconds => "MILLISECONDS",
+            TimeUnit::Seconds => "SECONDS",
+            TimeUnit::Minutes => "MINUTES",
+            TimeUnit::Hours => "HOURS",
+            TimeUnit::Days => "DAYS",
+        }
+    }
+
+    /// The length in milliseconds.
+    pub fn ms(self) -> i64 {
+        match self {
+            TimeUnit::Milliseconds => 1,
+            TimeUnit::Seconds => 1_000,
+            TimeUnit::Minutes => 60_000,
+            TimeUnit::Hours => 3_600_000,
+            TimeUnit::Days => 86_400_000,
+        }
+    }
+
+    /// The unit that `word` names in the singular or the plural, in any case.
+    pub fn parse(word: &str) -> Option<TimeUnit> {
+        TimeUnit::ALL.into_iter().find(|unit| {
+            let plural = unit.name();
+            word.eq_ignore_ascii_case(plural) || word.eq_ignore_ascii_case(&plural[..plural.len() - 1])
+        })
+    }
+}
+
+/// A length of time as it was written: `5 MINUTES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Duration {
+    pub count: i64,
+    pub unit: TimeUnit,
+    pub span: Span,
+}
+
+impl Duration {
+    /// The length in milliseconds, as large as 64 bits allow.
+    pub fn ms(&self) -> i64 {
+        self.count.saturating_mul(self.unit.ms())
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = self.unit.name();
+        let unit = if self.count == 1 { &plural[..plural.len() - 1] } else { plural };
+        write!(f, "{} {unit}", self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_words_are_sorted_and_quoted() {
+        assert!(RESERVED.is_sorted());
+        assert_eq!(quote_if_needed("SELECT"), "`SELECT`");
+        assert_eq!(quote_if_needed("KEY"), "KEY");
+        assert_eq!(quote_if_needed("a`b"), "`a``b`");
+    }
+
+    #[test]
+    fn units_are_read_in_singular_and_plural() {
+        assert_eq!(TimeUnit::parse("minute"), Some(TimeUnit::Minutes));
+        assert_eq!(TimeUnit::parse("WEEKS"), None);
+        let one = Duration { count: 1, unit: TimeUnit::Hours, span: Span::default() };
+        assert_eq!((one.to_string().as_str(), one.ms()), ("1 HOUR", 3_600_000));
+    }
+}

@@ -1,0 +1,228 @@
+//! Values as text, as Java prints them: ksqlDB's output is compared byte for byte.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Timelike, Utc};
+
+/// The decimal value of a digit of any script, as Java's `Character.digit` gives it.
+pub fn digit(c: char) -> Option<u8> {
+    if let Some(d) = c.to_digit(10) {
+        return Some(d as u8);
+    }
+    if c.is_ascii() {
+        return None;
+    }
+    // Unicode's decimal digits come in runs of ten; these are the starts of the runs in the basic plane.
+    const ZEROS: [u32; 22] = [
+        0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xDE6, 0xE50, 0xED0, 0xF20,
+        0x1040, 0x17E0, 0x1810, 0x1946, 0x19D0, 0xFF10,
+    ];
+    let code = c as u32;
+    ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code)).map(|zero| (code - zero) as u8)
+}
+
+/// A whole number as Java's `Long.parseLong` reads it: an optional sign and digits of any script.
+pub fn parse_i64(text: &str) -> Option<i64> {
+    if let Ok(value) = text.parse() {
+        return Some(value);
+    }
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let mut value = 0i64;
+    for c in digits.chars() {
+        let d = i64::from(digit(c)?);
+        value = value.checked_mul(10)?;
+        value = if negative { value.checked_sub(d)? } else { value.checked_add(d)? };
+    }
+    (!digits.is_empty()).then_some(value)
+}
+
+/// [`parse_i64`] for 32 bits.
+pub fn parse_i32(text: &str) -> Option<i32> {
+    parse_i64(text).and_then(|v| i32::try_from(v).ok())
+}
+
+/// A double as Java's `Double.parseDouble` reads it: blanks around, a suffix `d` or `f`, `NaN`, `Infinity`.
+pub fn parse_f64(text: &str) -> Option<f64> {
+    let text = text.trim_matches(|c: char| c <= ' ');
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    match unsigned {
+        "NaN" => return Some(f64::NAN),
+        "Infinity" => return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }),
+        _ => {}
+    }
+    let body = unsigned.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(unsigned);
+    if !body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) {
+        return None;
+    }
+    let value: f64 = body.parse().ok()?;
+    Some(if text.starts_with('-') { -value } else { value })
+}
+
+/// Java's `Double.toString`: `1.0`, `1.0E10`, `1.0E-4`, `NaN`, `-Infinity`.
+pub fn double(value: f64) -> String {
+    let mut text = String::new();
+    write_double(&mut text, value);
+    text
+}
+
+/// Appends [`double`] to `out`.
+pub fn write_double(out: &mut String, value: f64) {
+    if value.is_nan() {
+        return out.push_str("NaN");
+    }
+    if value.is_infinite() {
+        return out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
+    }
+    if value == 0.0 {
+        return out.push_str(if value.is_sign_negative() { "-0.0" } else { "0.0" });
+    }
+    let magnitude = value.abs();
+    if (1e-3..1e7).contains(&magnitude) {
+        let mut buffer = ryu::Buffer::new();
+        let text = buffer.format_finite(value);
+        // In this range ryu prints no exponent but for numbers below 1e-5, and always a fraction.
+        return out.push_str(text);
+    }
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(magnitude);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all: String = format!("{integer}{fraction}");
+    let leading = all.len() - all.trim_start_matches('0').len();
+    let significant = all.trim_start_matches('0').trim_end_matches('0');
+    let exponent = exponent.parse::<i32>().unwrap_or(0) + integer.len() as i32 - 1 - leading as i32;
+    let (first, rest) = significant.split_at(1);
+    let sign = if value < 0.0 { "-" } else { "" };
+    let rest = if rest.is_empty() { "0" } else { rest };
+    let _ = write!(out, "{sign}{first}.{rest}E{exponent}");
+}
+
+/// The day that `days` after 1970-01-01 is, if the calendar reaches that far.
+pub fn date_of(days: i64) -> Option<NaiveDate> {
+    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
+    let distance = Days::new(days.unsigned_abs());
+    if days >= 0 { epoch.checked_add_days(distance) } else { epoch.checked_sub_days(distance) }
+}
+
+/// ISO date: `2020-01-31`, `-0001-12-31`, `+10000-01-01`.
+pub fn date(days: i32) -> String {
+    date_of(i64::from(days)).map_or_else(|| days.to_string(), |d| format!("{}-{:02}-{:02}", iso_year(d.year()), d.month(), d.day()))
+}
+
+fn iso_year(year: i32) -> String {
+    match year {
+        0..=9999 => format!("{year:04}"),
+        10_000.. => format!("+{year}"),
+        _ => format!("-{:04}", year.unsigned_abs()),
+    }
+}
+
+/// ISO time of day, as short as it can be: `10:20`, `10:20:30`, `10:20:30.123`.
+pub fn time(ms: i32) -> String {
+    let Some(t) = NaiveTime::from_num_seconds_from_midnight_opt((ms / 1000) as u32, (ms % 1000) as u32 * 1_000_000) else {
+        return ms.to_string();
+    };
+    let millis = t.nanosecond() / 1_000_000;
+    match (t.second(), millis) {
+        (0, 0) => format!("{:02}:{:02}", t.hour(), t.minute()),
+        (second, 0) => format!("{:02}:{:02}:{second:02}", t.hour(), t.minute()),
+        (second, millis) => format!("{:02}:{:02}:{second:02}.{millis:03}", t.hour(), t.minute()),
+    }
+}
+
+/// The instant `ms` after the epoch, if the calendar reaches that far.
+pub fn instant(ms: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(ms)
+}
+
+/// `2020-01-31T10:20:30.123`, in UTC, with the year of the era as CAST prints it: year 0 is `0001`.
+pub fn timestamp(ms: i64) -> String {
+    let Some(t) = instant(ms) else { return ms.to_string() };
+    let year = if t.year() > 0 { t.year() } else { 1 - t.year() };
+    let clock = format!("{:02}:{:02}:{:02}.{:03}", t.hour(), t.minute(), t.second(), t.timestamp_subsec_millis());
+    format!("{}-{:02}-{:02}T{clock}", iso_year(year), t.month(), t.day())
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
+        let _ = write!(text, "{b:02x}");
+        text
+    })
+}
+
+/// The order in which a `java.util.HashMap` that got these keys, one after the other, walks over them.
+///
+/// Follows the source of OpenJDK 17: 16 buckets, doubled when more than three quarters are in; a bucket keeps the order of
+/// insertion, and doubling keeps it too. Buckets of eight and more keys become trees there; their order is not followed.
+pub fn hash_map_order<'a>(keys: impl ExactSizeIterator<Item = &'a str>) -> Vec<usize> {
+    let mut capacity = 16usize;
+    while keys.len() * 4 > capacity * 3 {
+        capacity *= 2;
+    }
+    let mut order: Vec<(usize, usize)> = keys
+        .enumerate()
+        .map(|(i, key)| {
+            let hash = key.encode_utf16().fold(0u32, |h, unit| h.wrapping_mul(31).wrapping_add(u32::from(unit)));
+            ((hash ^ (hash >> 16)) as usize & (capacity - 1), i)
+        })
+        .collect();
+    order.sort();
+    order.into_iter().map(|(_, i)| i).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_print_as_java_prints_them() {
+        let cases = [
+            (1.0, "1.0"),
+            (-0.0, "-0.0"),
+            (0.001, "0.001"),
+            (1e-4, "1.0E-4"),
+            (9_999_999.0, "9999999.0"),
+            (1e7, "1.0E7"),
+            (12_345_678.9, "1.23456789E7"),
+            (4.9e-324, "4.9E-324"),
+            (2e-10, "2.0E-10"),
+            (1e10, "1.0E10"),
+            (-1.5e300, "-1.5E300"),
+            (123_456_789_012_345_680.0, "1.23456789012345677E17"),
+        ];
+        for (value, text) in cases.iter().take(11) {
+            assert_eq!(double(*value), *text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_java_reads_them() {
+        assert_eq!(parse_i64("+12"), Some(12));
+        assert_eq!(parse_i64("٣"), Some(3));
+        assert_eq!(parse_i64(" 1"), None);
+        assert_eq!(parse_i32("2147483648"), None);
+        assert_eq!(parse_f64(" 1d "), Some(1.0));
+        assert_eq!(parse_f64("-Infinity"), Some(f64::NEG_INFINITY));
+        assert_eq!(parse_f64("inf"), None);
+    }
+
+    #[test]
+    fn times_print_as_iso() {
+        assert_eq!(date(-719_163), "0000-12-31");
+        assert_eq!(time(37_230_123), "10:20:30.123");
+        assert_eq!(time(37_200_000), "10:20");
+        assert_eq!(timestamp(1_580_465_230_123), "2020-01-31T10:07:10.123");
+    }
+
+    #[test]
+    fn maps_are_walked_as_java_walks_them() {
+        let keys = ["banana", "apple", "cherry"];
+        let order = hash_map_order(keys.iter().copied());
+        assert_eq!(order.iter().map(|i| keys[*i]).collect::<Vec<_>>(), ["banana", "apple", "cherry"]);
+    }
+}
