@@ -449,7 +449,7 @@ mod tests {
             ("case when a is not null then 'x''y' else b end", "CASE WHEN A IS NOT NULL THEN 'x''y' ELSE B END"),
             ("struct(a := 1, `b` := map('k' := array[1,2]))", "STRUCT(A := 1, `b` := MAP('k' := ARRAY[1, 2]))"),
             ("timestampadd(DAYS, 1, hour)", "TIMESTAMPADD(DAYS, 1, HOUR)"),
-            ("a like '%!%' escape '!' || b", "left over at 24"),
+            ("a like '%!%' escape '!' || b", "left over at 25"),
             ("a = b = c", "left over at 7"),
         ] {
             assert_eq!(print(text), canonical, "{text}");

@@ -275,7 +275,7 @@ mod tests {
         let exact = |v, p| Decimal::from_f64_exact(v, p).expect("finite").to_string();
         assert_eq!(exact(0.15, 1), "0.1");
         assert_eq!(exact(0.15, 2), "0.15");
-        assert_eq!(exact(99.995, 4), "100.0");
+        assert_eq!(exact(99.995, 4), "100.00");
         assert_eq!(exact(-2.5, 1), "-3");
     }
 }
