@@ -237,7 +237,8 @@ mod tests {
     #[test]
     fn a_caret_points_at_the_span() {
         let span = Span { start: Position { line: 2, column: 3 }, end: Position { line: 2, column: 6 } };
-        let error = Error::invalid("no column FOO").at(span).in_source("SELECT\n\tAFOO\nFROM s").hint("did you mean AFOO?");
+        let error =
+            Error::invalid("no column FOO").at(span).in_source("SELECT\n\tAFOO\nFROM s").hint("did you mean AFOO?");
         assert_eq!(
             error.render(Some("q.sql")),
             "error: no column FOO\n --> q.sql:2:3\n  |\n2 | \tAFOO\n  | \t ^^^\n  = help: did you mean AFOO?"

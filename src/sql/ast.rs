@@ -18,34 +18,89 @@ pub struct Expr {
 pub enum Node {
     Literal(Literal),
     /// `name` or `source.name`.
-    Column { source: Option<Ident>, name: Ident },
+    Column {
+        source: Option<Ident>,
+        name: Ident,
+    },
     Negate(Expr),
-    Arithmetic { op: ArithmeticOp, left: Expr, right: Expr },
+    Arithmetic {
+        op: ArithmeticOp,
+        left: Expr,
+        right: Expr,
+    },
     /// `left || right`.
-    Concat { left: Expr, right: Expr },
-    Compare { op: CompareOp, left: Expr, right: Expr },
+    Concat {
+        left: Expr,
+        right: Expr,
+    },
+    Compare {
+        op: CompareOp,
+        left: Expr,
+        right: Expr,
+    },
     /// Two or more conditions, judged from left to right; a long chain is one node, so that it does not nest.
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Expr),
-    IsNull { value: Expr, negated: bool },
-    Between { value: Expr, low: Expr, high: Expr, negated: bool },
-    In { value: Expr, list: Vec<Expr>, negated: bool },
-    Like { value: Expr, pattern: Expr, escape: Option<char>, negated: bool },
-    Case { operand: Option<Expr>, branches: Vec<(Expr, Expr)>, otherwise: Option<Expr> },
-    Cast { value: Expr, to: TypeName },
-    Call { name: Ident, args: Vec<Expr> },
+    IsNull {
+        value: Expr,
+        negated: bool,
+    },
+    Between {
+        value: Expr,
+        low: Expr,
+        high: Expr,
+        negated: bool,
+    },
+    In {
+        value: Expr,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    Like {
+        value: Expr,
+        pattern: Expr,
+        escape: Option<char>,
+        negated: bool,
+    },
+    Case {
+        operand: Option<Expr>,
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Expr>,
+    },
+    Cast {
+        value: Expr,
+        to: TypeName,
+    },
+    Call {
+        name: Ident,
+        args: Vec<Expr>,
+    },
     /// `name(*)`.
-    CallStar { name: Ident },
+    CallStar {
+        name: Ident,
+    },
     /// A bare unit of time as an argument: `TIMESTAMPADD(DAYS, …)`.
     Unit(TimeUnit),
-    Lambda { params: Vec<Ident>, body: Expr },
-    Subscript { base: Expr, index: Expr },
-    Field { base: Expr, field: Ident },
+    Lambda {
+        params: Vec<Ident>,
+        body: Expr,
+    },
+    Subscript {
+        base: Expr,
+        index: Expr,
+    },
+    Field {
+        base: Expr,
+        field: Ident,
+    },
     ArrayOf(Vec<Expr>),
     MapOf(Vec<(Expr, Expr)>),
     StructOf(Vec<(Ident, Expr)>),
-    AtTimeZone { value: Expr, zone: String },
+    AtTimeZone {
+        value: Expr,
+        zone: String,
+    },
 }
 
 /// A constant.
@@ -177,7 +232,9 @@ impl Expr {
             Node::Or(..) => 1,
             Node::And(..) => 2,
             Node::Not(_) => 3,
-            Node::Compare { .. } | Node::IsNull { .. } | Node::Between { .. } | Node::In { .. } | Node::Like { .. } => 4,
+            Node::Compare { .. } | Node::IsNull { .. } | Node::Between { .. } | Node::In { .. } | Node::Like { .. } => {
+                4
+            }
             Node::Concat { .. } => 5,
             Node::Arithmetic { op: ArithmeticOp::Add | ArithmeticOp::Subtract, .. } => 6,
             Node::Arithmetic { .. } => 7,
@@ -247,7 +304,9 @@ impl fmt::Display for Expr {
             Node::Between { value, low, high, negated } => {
                 write!(f, "{} {}BETWEEN {} AND {}", value.operand(5), not(negated), low.operand(5), high.operand(5))
             }
-            Node::In { value, list, negated } => write!(f, "{} {}IN ({})", value.operand(5), not(negated), commas(list)),
+            Node::In { value, list, negated } => {
+                write!(f, "{} {}IN ({})", value.operand(5), not(negated), commas(list))
+            }
             Node::Like { value, pattern, escape, negated } => {
                 write!(f, "{} {}LIKE {}", value.operand(5), not(negated), pattern.operand(5))?;
                 escape.map_or(Ok(()), |c| write!(f, " ESCAPE {}", string_literal(&c.to_string())))

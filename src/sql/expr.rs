@@ -401,7 +401,8 @@ fn lambda_params(cursor: &mut Cursor) -> Result<Option<Vec<Ident>>> {
 /// A number as its text decides: INTEGER, BIGINT, DECIMAL, or DOUBLE if it has an exponent.
 fn number(text: &str, span: Span) -> Result<Literal> {
     if text.contains(['e', 'E']) {
-        let value: f64 = text.parse().map_err(|_| Error::syntax(format!("Invalid numeric literal: {text}")).at(span))?;
+        let value: f64 =
+            text.parse().map_err(|_| Error::syntax(format!("Invalid numeric literal: {text}")).at(span))?;
         if value.is_infinite() {
             return Err(Error::syntax(format!("Number overflows DOUBLE: {text}")).at(span));
         }
@@ -413,9 +414,7 @@ fn number(text: &str, span: Span) -> Result<Literal> {
     if let Ok(value) = text.parse() {
         return Ok(Literal::Integer(value));
     }
-    text.parse()
-        .map(Literal::Bigint)
-        .map_err(|_| Error::syntax(format!("Invalid numeric literal: {text}")).at(span))
+    text.parse().map(Literal::Bigint).map_err(|_| Error::syntax(format!("Invalid numeric literal: {text}")).at(span))
 }
 
 #[cfg(test)]

@@ -34,7 +34,10 @@ pub enum SelectItem {
     AllOf(Ident),
     /// `struct->*`.
     Fields(Expr),
-    Expr { expr: Expr, alias: Option<Ident> },
+    Expr {
+        expr: Expr,
+        alias: Option<Ident>,
+    },
 }
 
 /// A source and what is joined to it, from left to right.
@@ -141,11 +144,7 @@ pub fn parse_query(cursor: &mut Cursor) -> Result<Query> {
     Ok(Query { items, from, window, filter, group_by, partition_by, having, emit, limit, span })
 }
 
-fn clause<T>(
-    cursor: &mut Cursor,
-    keywords: &str,
-    parse: impl FnOnce(&mut Cursor) -> Result<T>,
-) -> Result<Option<T>> {
+fn clause<T>(cursor: &mut Cursor, keywords: &str, parse: impl FnOnce(&mut Cursor) -> Result<T>) -> Result<Option<T>> {
     if cursor.take_keywords(keywords) { parse(cursor).map(Some) } else { Ok(None) }
 }
 

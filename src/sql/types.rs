@@ -169,7 +169,9 @@ pub fn resolve(
             let upper = ident.name.to_uppercase();
             match base_type(&upper).or_else(|| custom(&upper)) {
                 Some(found) => found,
-                None => return Err(Error::missing(format!("Cannot resolve unknown type: {}", ident.name)).at(ident.span)),
+                None => {
+                    return Err(Error::missing(format!("Cannot resolve unknown type: {}", ident.name)).at(ident.span));
+                }
             }
         }
         TypeName::Decimal { precision, scale, span } => {
@@ -179,7 +181,9 @@ pub fn resolve(
             } else if precision < scale {
                 format!("DECIMAL precision must be >= scale: {shown}")
             } else if *precision > i64::from(MAX_PRECISION) {
-                return Err(Error::unsupported(format!("DECIMAL with more than {MAX_PRECISION} digits: {shown}")).at(*span));
+                return Err(
+                    Error::unsupported(format!("DECIMAL with more than {MAX_PRECISION} digits: {shown}")).at(*span)
+                );
             } else {
                 return Ok(SqlType::decimal(*precision as u8, *scale as u8));
             };

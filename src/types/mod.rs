@@ -1,12 +1,23 @@
 //! SQL types, schemas, values, and the batches of rows that move between operators.
 
+pub mod batch;
+pub mod build;
 mod decimal;
+pub mod key;
+pub mod row;
 mod schema;
 mod sql_type;
 pub mod text;
+mod value;
+pub mod view;
+pub mod window;
 
+pub use batch::{Batch, OldSide, Seq, arrow_error, with_nulls};
+pub use build::{Builder, array_of};
 pub use decimal::{Decimal, Rounding, divide, power_of_ten};
 pub use schema::{Column, Role, Schema, quoted};
 pub use sql_type::{
     MAX_PRECISION, NARROW_PRECISION, SqlType, StructField, entries_field, entry_fields, item_field, struct_fields,
 };
+pub use value::{Value, compare_doubles, compare_signed_bytes, compare_utf16, decimal_at};
+pub use view::View;

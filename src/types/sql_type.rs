@@ -63,7 +63,9 @@ impl SqlType {
 
     /// STRUCT of named fields.
     pub fn structure(fields: impl IntoIterator<Item = (impl Into<String>, SqlType)>) -> SqlType {
-        SqlType::Struct(fields.into_iter().map(|(name, sql_type)| StructField { name: name.into(), sql_type }).collect())
+        SqlType::Struct(
+            fields.into_iter().map(|(name, sql_type)| StructField { name: name.into(), sql_type }).collect(),
+        )
     }
 
     /// Whether this is INTEGER, BIGINT, DECIMAL or DOUBLE.
@@ -127,7 +129,8 @@ impl SqlType {
             SqlType::Time => DataType::Time32(TimeUnit::Millisecond),
             SqlType::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
             SqlType::Array(item) => DataType::List(item_field(item)),
-            SqlType::Map(key, value) => DataType::Map(entries_field(key, value), false),
+            // Arrow's own maps cannot have NULL for a key, ksqlDB's can: a map is the list of its entries.
+            SqlType::Map(key, value) => DataType::List(entries_field(key, value)),
             SqlType::Struct(fields) => DataType::Struct(struct_fields(fields)),
         }
     }

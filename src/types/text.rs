@@ -108,7 +108,8 @@ pub fn date_of(days: i64) -> Option<NaiveDate> {
 
 /// ISO date: `2020-01-31`, `-0001-12-31`, `+10000-01-01`.
 pub fn date(days: i32) -> String {
-    date_of(i64::from(days)).map_or_else(|| days.to_string(), |d| format!("{}-{:02}-{:02}", iso_year(d.year()), d.month(), d.day()))
+    date_of(i64::from(days))
+        .map_or_else(|| days.to_string(), |d| format!("{}-{:02}-{:02}", iso_year(d.year()), d.month(), d.day()))
 }
 
 fn iso_year(year: i32) -> String {
@@ -121,7 +122,8 @@ fn iso_year(year: i32) -> String {
 
 /// ISO time of day, as short as it can be: `10:20`, `10:20:30`, `10:20:30.123`.
 pub fn time(ms: i32) -> String {
-    let Some(t) = NaiveTime::from_num_seconds_from_midnight_opt((ms / 1000) as u32, (ms % 1000) as u32 * 1_000_000) else {
+    let Some(t) = NaiveTime::from_num_seconds_from_midnight_opt((ms / 1000) as u32, (ms % 1000) as u32 * 1_000_000)
+    else {
         return ms.to_string();
     };
     let millis = t.nanosecond() / 1_000_000;

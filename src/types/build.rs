@@ -1,0 +1,355 @@
+//! Columns while they are filled, one value after the other, of any type and with a way back.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, ListArray, NullBufferBuilder, PrimitiveArray,
+    StringArray, StructArray,
+};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes as at;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Fields, i256};
+
+use super::sql_type::{entries_field, entry_fields, item_field, struct_fields};
+use super::{Decimal, NARROW_PRECISION, SqlType, Value};
+
+/// A column under construction.
+pub struct Builder {
+    values: Values,
+    nulls: Nulls,
+}
+
+/// The values of a column under construction; NULLs have a place in all of them.
+pub enum Values {
+    Boolean(BooleanBufferBuilder),
+    Integer(Vec<i32>),
+    Bigint(Vec<i64>),
+    Double(Vec<f64>),
+    Decimal128(Vec<i128>, u8, u8),
+    Decimal256(Vec<i256>, u8, u8),
+    String(Texts),
+    Bytes(Texts),
+    Date(Vec<i32>),
+    Time(Vec<i32>),
+    Timestamp(Vec<i64>),
+    Array { offsets: Vec<i32>, items: Box<Builder>, field: Arc<Field> },
+    Map { offsets: Vec<i32>, keys: Box<Builder>, values: Box<Builder>, field: Arc<Field>, entries: Fields },
+    Struct { fields: Vec<Builder>, types: Fields },
+}
+
+/// Byte strings one after the other.
+pub struct Texts {
+    offsets: Vec<i32>,
+    bytes: Vec<u8>,
+}
+
+/// Which places are NULL; costs nothing until one is.
+struct Nulls {
+    bits: Option<NullBufferBuilder>,
+    len: usize,
+}
+
+impl Nulls {
+    fn valid(&mut self) {
+        self.len += 1;
+        if let Some(bits) = &mut self.bits {
+            bits.append_non_null();
+        }
+    }
+
+    fn null(&mut self) {
+        let len = self.len;
+        let bits = self.bits.get_or_insert_with(|| {
+            let mut bits = NullBufferBuilder::new(len + 64);
+            bits.append_n_non_nulls(len);
+            bits
+        });
+        bits.append_null();
+        self.len += 1;
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = len;
+        if let Some(bits) = &mut self.bits {
+            bits.truncate(len);
+        }
+    }
+}
+
+impl Texts {
+    fn new(capacity: usize) -> Self {
+        let mut offsets = Vec::with_capacity(capacity + 1);
+        offsets.push(0);
+        Texts { offsets, bytes: Vec::new() }
+    }
+
+    /// Adds a byte string.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.seal();
+    }
+
+    /// The bytes so far, to append the next string to; [`Texts::seal`] ends it.
+    pub fn open(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Ends the string that was appended to [`Texts::open`].
+    pub fn seal(&mut self) {
+        self.offsets.push(self.bytes.len() as i32);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.offsets.truncate(len + 1);
+        self.bytes.truncate(self.offsets[len] as usize);
+    }
+
+    fn finish(self) -> (OffsetBuffer<i32>, Buffer) {
+        // SAFETY: offsets start at 0 and every push adds the length of what was appended, so that they never fall.
+        let offsets = unsafe { OffsetBuffer::new_unchecked(ScalarBuffer::from(self.offsets)) };
+        (offsets, Buffer::from_vec(self.bytes))
+    }
+}
+
+impl Builder {
+    /// An empty column with room for `capacity` values.
+    pub fn new(sql_type: &SqlType, capacity: usize) -> Self {
+        let values = match sql_type {
+            SqlType::Boolean => Values::Boolean(BooleanBufferBuilder::new(capacity)),
+            SqlType::Integer => Values::Integer(Vec::with_capacity(capacity)),
+            SqlType::Bigint => Values::Bigint(Vec::with_capacity(capacity)),
+            SqlType::Double => Values::Double(Vec::with_capacity(capacity)),
+            SqlType::Decimal { precision, scale } if *precision <= NARROW_PRECISION => {
+                Values::Decimal128(Vec::with_capacity(capacity), *precision, *scale)
+            }
+            SqlType::Decimal { precision, scale } => {
+                Values::Decimal256(Vec::with_capacity(capacity), *precision, *scale)
+            }
+            SqlType::String => Values::String(Texts::new(capacity)),
+            SqlType::Bytes => Values::Bytes(Texts::new(capacity)),
+            SqlType::Date => Values::Date(Vec::with_capacity(capacity)),
+            SqlType::Time => Values::Time(Vec::with_capacity(capacity)),
+            SqlType::Timestamp => Values::Timestamp(Vec::with_capacity(capacity)),
+            SqlType::Array(item) => Values::Array {
+                offsets: vec![0],
+                items: Box::new(Builder::new(item, capacity)),
+                field: item_field(item),
+            },
+            SqlType::Map(key, value) => Values::Map {
+                offsets: vec![0],
+                keys: Box::new(Builder::new(key, capacity)),
+                values: Box::new(Builder::new(value, capacity)),
+                field: entries_field(key, value),
+                entries: entry_fields(key, value),
+            },
+            SqlType::Struct(fields) => Values::Struct {
+                fields: fields.iter().map(|f| Builder::new(&f.sql_type, capacity)).collect(),
+                types: struct_fields(fields),
+            },
+        };
+        Builder { values, nulls: Nulls { bits: None, len: 0 } }
+    }
+
+    /// The number of values so far.
+    pub fn len(&self) -> usize {
+        self.nulls.len
+    }
+
+    /// Whether there is no value yet.
+    pub fn is_empty(&self) -> bool {
+        self.nulls.len == 0
+    }
+
+    /// The values, to append exactly one and then call [`Builder::valid`].
+    pub fn values(&mut self) -> &mut Values {
+        &mut self.values
+    }
+
+    /// Marks the value that was appended to [`Builder::values`] as not NULL.
+    pub fn valid(&mut self) {
+        self.nulls.valid();
+    }
+
+    /// Appends NULL.
+    pub fn null(&mut self) {
+        match &mut self.values {
+            Values::Boolean(bits) => bits.append(false),
+            Values::Integer(v) | Values::Date(v) | Values::Time(v) => v.push(0),
+            Values::Bigint(v) | Values::Timestamp(v) => v.push(0),
+            Values::Double(v) => v.push(0.0),
+            Values::Decimal128(v, ..) => v.push(0),
+            Values::Decimal256(v, ..) => v.push(i256::ZERO),
+            Values::String(texts) | Values::Bytes(texts) => texts.seal(),
+            Values::Array { offsets, items, .. } => offsets.push(items.len() as i32),
+            Values::Map { offsets, keys, .. } => offsets.push(keys.len() as i32),
+            Values::Struct { fields, .. } => fields.iter_mut().for_each(Builder::null),
+        }
+        self.nulls.null();
+    }
+
+    /// Forgets all values behind the first `len`, and what was appended of a further one.
+    pub fn truncate(&mut self, len: usize) {
+        match &mut self.values {
+            Values::Boolean(bits) => bits.truncate(len),
+            Values::Integer(v) | Values::Date(v) | Values::Time(v) => v.truncate(len),
+            Values::Bigint(v) | Values::Timestamp(v) => v.truncate(len),
+            Values::Double(v) => v.truncate(len),
+            Values::Decimal128(v, ..) => v.truncate(len),
+            Values::Decimal256(v, ..) => v.truncate(len),
+            Values::String(texts) | Values::Bytes(texts) => texts.truncate(len),
+            Values::Array { offsets, items, .. } => {
+                offsets.truncate(len + 1);
+                items.truncate(offsets[len] as usize);
+            }
+            Values::Map { offsets, keys, values, .. } => {
+                offsets.truncate(len + 1);
+                keys.truncate(offsets[len] as usize);
+                values.truncate(offsets[len] as usize);
+            }
+            Values::Struct { fields, .. } => fields.iter_mut().for_each(|f| f.truncate(len)),
+        }
+        self.nulls.truncate(len);
+    }
+
+    /// Appends a value of the column's type.
+    ///
+    /// # Panics
+    /// If the value is of another type: whoever calls has checked it.
+    pub fn push(&mut self, value: &Value) {
+        match (&mut self.values, value) {
+            (_, Value::Null) => return self.null(),
+            (Values::Boolean(bits), Value::Boolean(v)) => bits.append(*v),
+            (Values::Integer(to), Value::Integer(v)) => to.push(*v),
+            (Values::Bigint(to), Value::Bigint(v)) => to.push(*v),
+            (Values::Double(to), Value::Double(v)) => to.push(*v),
+            (Values::Decimal128(to, _, scale), Value::Decimal(v)) => {
+                to.push(at_scale(v, *scale).to_i128().expect("a decimal of at most 38 digits"));
+            }
+            (Values::Decimal256(to, _, scale), Value::Decimal(v)) => to.push(at_scale(v, *scale)),
+            (Values::String(texts), Value::String(v)) => texts.push(v.as_bytes()),
+            (Values::Bytes(texts), Value::Bytes(v)) => texts.push(v),
+            (Values::Date(to), Value::Date(v)) | (Values::Time(to), Value::Time(v)) => to.push(*v),
+            (Values::Timestamp(to), Value::Timestamp(v)) => to.push(*v),
+            (Values::Array { offsets, items, .. }, Value::Array(v)) => {
+                v.iter().for_each(|item| items.push(item));
+                offsets.push(items.len() as i32);
+            }
+            (Values::Map { offsets, keys, values, .. }, Value::Map(v)) => {
+                for (key, value) in v {
+                    keys.push(key);
+                    values.push(value);
+                }
+                offsets.push(keys.len() as i32);
+            }
+            (Values::Struct { fields, .. }, Value::Struct(v)) => {
+                debug_assert_eq!(fields.len(), v.len());
+                fields.iter_mut().zip(v).for_each(|(field, (_, value))| field.push(value));
+            }
+            (_, value) => panic!("a value of another type than the column's: {value:?}"),
+        }
+        self.nulls.valid();
+    }
+
+    /// The finished column.
+    pub fn finish(self) -> ArrayRef {
+        let nulls = self.nulls.bits.and_then(NullBufferBuilder::build);
+        match self.values {
+            Values::Boolean(mut bits) => Arc::new(BooleanArray::new(bits.finish(), nulls)),
+            Values::Integer(v) => primitive::<at::Int32Type>(v, nulls),
+            Values::Bigint(v) => primitive::<at::Int64Type>(v, nulls),
+            Values::Double(v) => primitive::<at::Float64Type>(v, nulls),
+            Values::Decimal128(v, precision, scale) => {
+                let data_type = DataType::Decimal128(precision, scale as i8);
+                Arc::new(PrimitiveArray::<at::Decimal128Type>::new(v.into(), nulls).with_data_type(data_type))
+            }
+            Values::Decimal256(v, precision, scale) => {
+                let data_type = DataType::Decimal256(precision, scale as i8);
+                Arc::new(PrimitiveArray::<at::Decimal256Type>::new(v.into(), nulls).with_data_type(data_type))
+            }
+            Values::String(texts) => {
+                let (offsets, bytes) = texts.finish();
+                // SAFETY: whoever appends to a string column has checked that it appends valid UTF-8.
+                Arc::new(unsafe { StringArray::new_unchecked(offsets, bytes, nulls) })
+            }
+            Values::Bytes(texts) => {
+                let (offsets, bytes) = texts.finish();
+                Arc::new(BinaryArray::new(offsets, bytes, nulls))
+            }
+            Values::Date(v) => primitive::<at::Date32Type>(v, nulls),
+            Values::Time(v) => primitive::<at::Time32MillisecondType>(v, nulls),
+            Values::Timestamp(v) => primitive::<at::TimestampMillisecondType>(v, nulls),
+            Values::Array { offsets, items, field } => {
+                Arc::new(ListArray::new(field, OffsetBuffer::new(offsets.into()), items.finish(), nulls))
+            }
+            Values::Map { offsets, keys, values, field, entries } => {
+                let entries = StructArray::new(entries, vec![keys.finish(), values.finish()], None);
+                Arc::new(ListArray::new(field, OffsetBuffer::new(offsets.into()), Arc::new(entries), nulls))
+            }
+            Values::Struct { fields, .. } if fields.is_empty() => {
+                Arc::new(StructArray::new_empty_fields(self.nulls.len, nulls))
+            }
+            Values::Struct { fields, types } => {
+                let columns = fields.into_iter().map(Builder::finish).collect();
+                Arc::new(StructArray::new(types, columns, nulls))
+            }
+        }
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<arrow::buffer::NullBuffer>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
+}
+
+fn at_scale(value: &Decimal, scale: u8) -> i256 {
+    let scaled = value.rescale(i32::from(scale), super::Rounding::Exact);
+    scaled.expect("a decimal of the column's scale").unscaled
+}
+
+/// A column of these values.
+pub fn array_of<'a>(values: impl IntoIterator<Item = &'a Value>, sql_type: &SqlType) -> ArrayRef {
+    let values = values.into_iter();
+    let mut builder = Builder::new(sql_type, values.size_hint().0);
+    values.for_each(|value| builder.push(value));
+    builder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested() -> SqlType {
+        SqlType::structure([
+            ("A", SqlType::array(SqlType::decimal(40, 2))),
+            ("M", SqlType::map(SqlType::String, SqlType::Boolean)),
+        ])
+    }
+
+    fn value(text: &str) -> Value {
+        Value::Struct(vec![
+            ("A".into(), Value::Array(vec![Value::Decimal(Decimal::parse("1.50").expect("a number")), Value::Null])),
+            ("M".into(), Value::Map(vec![(Value::String(text.into()), Value::Boolean(true))])),
+        ])
+    }
+
+    #[test]
+    fn values_survive_the_way_through_an_array() {
+        let array = array_of(&[value("x"), Value::Null, value("y")], &nested());
+        assert_eq!(Value::at(&array, 0, &nested()), value("x"));
+        assert_eq!(Value::at(&array, 1, &nested()), Value::Null);
+        assert_eq!(Value::at(&array, 2, &nested()).to_text(), "Struct{A=[1.50, null],M={y=true}}");
+    }
+
+    #[test]
+    fn truncating_forgets_half_a_row() {
+        let mut builder = Builder::new(&nested(), 4);
+        builder.push(&value("x"));
+        let Values::Struct { fields, .. } = builder.values() else { panic!("a struct") };
+        let Values::Array { items, .. } = fields[0].values() else { panic!("an array") };
+        items.null();
+        builder.truncate(1);
+        builder.push(&value("z"));
+        let array = builder.finish();
+        assert_eq!(array.len(), 2);
+        assert_eq!(Value::at(&array, 1, &nested()), value("z"));
+    }
+}

@@ -1,0 +1,201 @@
+//! A row's columns as bytes and back: for join buffers, state, and whatever else is kept or sent outside of arrays.
+//!
+//! A value is one byte that says whether it is there, then its bytes: numbers little-endian and as wide as their type,
+//! strings with their length as a varint, collections with their count. The schema is not in the bytes.
+
+use arrow::datatypes::i256;
+
+use super::build::Values;
+use super::view::ViewValues;
+use super::{Builder, View};
+use crate::error::{Error, Result};
+
+const ABSENT: u8 = 0;
+const PRESENT: u8 = 1;
+
+/// Appends row `row` of `columns` to `out`.
+pub fn encode(columns: &[View<'_>], row: usize, out: &mut Vec<u8>) {
+    for column in columns {
+        encode_value(column, row, out);
+    }
+}
+
+fn encode_value(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
+    if column.is_null(row) {
+        return out.push(ABSENT);
+    }
+    out.push(PRESENT);
+    match &column.values {
+        ViewValues::Boolean(bits) => out.push(u8::from(bits.value(row))),
+        ViewValues::Integer(v) | ViewValues::Date(v) | ViewValues::Time(v) => {
+            out.extend_from_slice(&v[row].to_le_bytes());
+        }
+        ViewValues::Bigint(v) | ViewValues::Timestamp(v) => out.extend_from_slice(&v[row].to_le_bytes()),
+        ViewValues::Double(v) => out.extend_from_slice(&v[row].to_le_bytes()),
+        ViewValues::Decimal128(v, _) => out.extend_from_slice(&v[row].to_le_bytes()),
+        ViewValues::Decimal256(v, _) => out.extend_from_slice(&v[row].to_le_bytes()),
+        ViewValues::String(slices) | ViewValues::Bytes(slices) => put_bytes(out, slices.get(row)),
+        ViewValues::Array { offsets, items } => {
+            let range = offsets[row] as usize..offsets[row + 1] as usize;
+            put_varint(out, range.len() as u64);
+            range.for_each(|i| encode_value(items, i, out));
+        }
+        ViewValues::Map { offsets, keys, values } => {
+            let range = offsets[row] as usize..offsets[row + 1] as usize;
+            put_varint(out, range.len() as u64);
+            for i in range {
+                encode_value(keys, i, out);
+                encode_value(values, i, out);
+            }
+        }
+        ViewValues::Struct(fields) => fields.iter().for_each(|field| encode_value(field, row, out)),
+    }
+}
+
+/// Appends the values of one encoded row to `columns`.
+pub fn decode(bytes: &[u8], columns: &mut [Builder]) -> Result<()> {
+    let mut input = Input(bytes);
+    for column in columns {
+        decode_value(&mut input, column)?;
+    }
+    if input.0.is_empty() { Ok(()) } else { Err(Error::bug("bytes are left behind an encoded row")) }
+}
+
+fn decode_value(input: &mut Input<'_>, column: &mut Builder) -> Result<()> {
+    if input.byte()? == ABSENT {
+        column.null();
+        return Ok(());
+    }
+    match column.values() {
+        Values::Boolean(bits) => bits.append(input.byte()? != 0),
+        Values::Integer(v) | Values::Date(v) | Values::Time(v) => v.push(i32::from_le_bytes(input.array()?)),
+        Values::Bigint(v) | Values::Timestamp(v) => v.push(i64::from_le_bytes(input.array()?)),
+        Values::Double(v) => v.push(f64::from_le_bytes(input.array()?)),
+        Values::Decimal128(v, ..) => v.push(i128::from_le_bytes(input.array()?)),
+        Values::Decimal256(v, ..) => v.push(i256::from_le_bytes(input.array()?)),
+        Values::String(texts) | Values::Bytes(texts) => texts.push(input.bytes()?),
+        Values::Array { offsets, items, .. } => {
+            for _ in 0..input.varint()? {
+                decode_value(input, items)?;
+            }
+            offsets.push(items.len() as i32);
+        }
+        Values::Map { offsets, keys, values, .. } => {
+            for _ in 0..input.varint()? {
+                decode_value(input, keys)?;
+                decode_value(input, values)?;
+            }
+            offsets.push(keys.len() as i32);
+        }
+        Values::Struct { fields, .. } => {
+            for field in fields {
+                decode_value(input, field)?;
+            }
+        }
+    }
+    column.valid();
+    Ok(())
+}
+
+/// Bytes that are read from front to back; everything that asks for more than there is fails.
+pub struct Input<'a>(pub &'a [u8]);
+
+impl<'a> Input<'a> {
+    /// The next `count` bytes.
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(count).ok_or_else(|| Error::bug("encoded bytes break off"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    /// The next bytes as an array.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let bytes = self.take(N)?;
+        Ok(bytes.try_into().expect("a slice of that length was taken"))
+    }
+
+    /// The next byte.
+    pub fn byte(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    /// The next 64 bits as a number, little-endian.
+    pub fn i64(&mut self) -> Result<i64> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    /// The next unsigned varint.
+    pub fn varint(&mut self) -> Result<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Error::bug("a varint is longer than 64 bits"))
+    }
+
+    /// The next byte string with its length before it.
+    pub fn bytes(&mut self) -> Result<&'a [u8]> {
+        let length = self.varint()?;
+        self.take(length as usize)
+    }
+
+    /// The next text with its length before it.
+    pub fn text(&mut self) -> Result<String> {
+        String::from_utf8(self.bytes()?.to_vec()).map_err(|_| Error::bug("encoded text is not UTF-8"))
+    }
+}
+
+/// Appends an unsigned varint.
+#[inline]
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a byte string with its length before it.
+#[inline]
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Decimal, SqlType, Value, array_of};
+
+    #[test]
+    fn rows_survive_the_way_through_bytes() {
+        let types = [
+            SqlType::String,
+            SqlType::decimal(50, 1),
+            SqlType::map(SqlType::String, SqlType::array(SqlType::Double)),
+            SqlType::structure([("A", SqlType::Boolean), ("B", SqlType::Timestamp)]),
+        ];
+        let map = Value::Map(vec![(Value::String("k".into()), Value::Array(vec![Value::Double(-0.5), Value::Null]))]);
+        let number = Value::Decimal(Decimal::parse("-1.5").expect("a number"));
+        let structure = Value::Struct(vec![("A".into(), Value::Boolean(true)), ("B".into(), Value::Timestamp(7))]);
+        let rows = [[Value::String("é".into()), number, map, structure], [const { Value::Null }; 4]];
+        let arrays: Vec<_> = (0..4).map(|c| array_of(rows.iter().map(|row| &row[c]), &types[c])).collect();
+        let views: Vec<_> = arrays.iter().zip(&types).map(|(a, t)| View::new(a, t)).collect();
+        let mut builders: Vec<_> = types.iter().map(|t| Builder::new(t, 2)).collect();
+        for row in [1, 0] {
+            let mut bytes = Vec::new();
+            encode(&views, row, &mut bytes);
+            decode(&bytes, &mut builders).expect("whole rows");
+        }
+        for (column, builder) in builders.into_iter().enumerate() {
+            let array = builder.finish();
+            assert_eq!(Value::at(&array, 1, &types[column]), rows[0][column]);
+            assert!(Value::at(&array, 0, &types[column]).is_null());
+        }
+        assert!(decode(&[PRESENT, 3, b'a'], &mut [Builder::new(&SqlType::String, 1)]).is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! Single values: constants, keys to look up, rows to show; and the way between them and arrays.
+
+use std::cmp::Ordering;
+use std::fmt::Write;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes as arrow_types;
+
+use super::{Decimal, SqlType, text};
+
+/// One value of any type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Null,
+    Boolean(bool),
+    Integer(i32),
+    Bigint(i64),
+    Double(f64),
+    Decimal(Decimal),
+    String(String),
+    Bytes(Vec<u8>),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Milliseconds of the day.
+    Time(i32),
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    Timestamp(i64),
+    Array(Vec<Value>),
+    Map(Vec<(Value, Value)>),
+    /// The fields' values, in the order of the type.
+    Struct(Vec<(String, Value)>),
+}
+
+impl Value {
+    /// Whether this is NULL.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// The value in row `row` of an array that holds values of `sql_type`.
+    pub fn at(array: &dyn Array, row: usize, sql_type: &SqlType) -> Value {
+        if array.is_null(row) {
+            return Value::Null;
+        }
+        match sql_type {
+            SqlType::Boolean => Value::Boolean(array.as_boolean().value(row)),
+            SqlType::Integer => Value::Integer(array.as_primitive::<arrow_types::Int32Type>().value(row)),
+            SqlType::Bigint => Value::Bigint(array.as_primitive::<arrow_types::Int64Type>().value(row)),
+            SqlType::Double => Value::Double(array.as_primitive::<arrow_types::Float64Type>().value(row)),
+            SqlType::Decimal { scale, .. } => Value::Decimal(decimal_at(array, row, *scale)),
+            SqlType::String => Value::String(array.as_string::<i32>().value(row).to_owned()),
+            SqlType::Bytes => Value::Bytes(array.as_binary::<i32>().value(row).to_vec()),
+            SqlType::Date => Value::Date(array.as_primitive::<arrow_types::Date32Type>().value(row)),
+            SqlType::Time => Value::Time(array.as_primitive::<arrow_types::Time32MillisecondType>().value(row)),
+            SqlType::Timestamp => {
+                Value::Timestamp(array.as_primitive::<arrow_types::TimestampMillisecondType>().value(row))
+            }
+            SqlType::Array(item) => {
+                let items = array.as_list::<i32>().value(row);
+                Value::Array((0..items.len()).map(|i| Value::at(&items, i, item)).collect())
+            }
+            SqlType::Map(key, value) => {
+                let entries = array.as_list::<i32>().value(row);
+                let (keys, values) = (entries.as_struct().column(0), entries.as_struct().column(1));
+                let entry = |i| (Value::at(keys, i, key), Value::at(values, i, value));
+                Value::Map((0..entries.len()).map(entry).collect())
+            }
+            SqlType::Struct(fields) => {
+                let columns = array.as_struct().columns();
+                let pairs = fields.iter().zip(columns);
+                Value::Struct(pairs.map(|(f, c)| (f.name.clone(), Value::at(c, row, &f.sql_type))).collect())
+            }
+        }
+    }
+
+    /// The value as ksqlDB casts it to STRING: `1.0`, `[1, null]`, `{k=v}`, `Struct{A=1}`. NULL gives `null`.
+    pub fn to_text(&self) -> String {
+        self.java_text(false)
+    }
+
+    /// Java's text; inside a collection times print otherwise than alone.
+    fn java_text(&self, nested: bool) -> String {
+        match self {
+            Value::Null => "null".to_owned(),
+            Value::Boolean(v) => v.to_string(),
+            Value::Integer(v) => v.to_string(),
+            Value::Bigint(v) => v.to_string(),
+            Value::Double(v) => text::double(*v),
+            Value::Decimal(v) => v.plain(),
+            Value::String(v) => v.clone(),
+            Value::Bytes(v) => format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", v.len()),
+            Value::Date(v) => text::date(*v),
+            Value::Time(v) if nested => java_sql_time(*v),
+            Value::Time(v) => text::time(v - v % 1000),
+            Value::Timestamp(v) if nested => java_sql_timestamp(*v),
+            Value::Timestamp(v) => text::timestamp(*v),
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(|v| v.java_text(true)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Map(entries) => {
+                let keys: Vec<String> = entries.iter().map(|(k, _)| k.java_text(true)).collect();
+                let order = text::hash_map_order(keys.iter().map(String::as_str));
+                let entry = |i: &usize| format!("{}={}", keys[*i], entries[*i].1.java_text(true));
+                format!("{{{}}}", order.iter().map(entry).collect::<Vec<_>>().join(", "))
+            }
+            Value::Struct(fields) => {
+                let mut out = String::from("Struct{");
+                for (i, (name, value)) in fields.iter().filter(|(_, v)| !v.is_null()).enumerate() {
+                    let comma = if i > 0 { "," } else { "" };
+                    let _ = write!(out, "{comma}{name}={}", value.java_text(true));
+                }
+                out + "}"
+            }
+        }
+    }
+
+    /// Compares two values of one type as ksqlDB does; NULL comes first.
+    pub fn compare(&self, other: &Value) -> Ordering {
+        match (self, other) {
+            (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
+            (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
+            (Value::Bigint(a), Value::Bigint(b)) => a.cmp(b),
+            (Value::Double(a), Value::Double(b)) => compare_doubles(*a, *b),
+            (Value::Decimal(a), Value::Decimal(b)) => a.compare(b),
+            (Value::String(a), Value::String(b)) => compare_utf16(a, b),
+            (Value::Bytes(a), Value::Bytes(b)) => compare_signed_bytes(a, b),
+            (Value::Date(a), Value::Date(b)) | (Value::Time(a), Value::Time(b)) => a.cmp(b),
+            (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+            (Value::Null, Value::Null) => Ordering::Equal,
+            (Value::Null, _) => Ordering::Less,
+            (_, Value::Null) => Ordering::Greater,
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+/// The decimal in a row of an array of 128 or 256 bits.
+pub fn decimal_at(array: &dyn Array, row: usize, scale: u8) -> Decimal {
+    let unscaled = match array.as_primitive_opt::<arrow_types::Decimal128Type>() {
+        Some(narrow) => arrow_types::i256::from_i128(narrow.value(row)),
+        None => array.as_primitive::<arrow_types::Decimal256Type>().value(row),
+    };
+    Decimal::new(unscaled, i32::from(scale))
+}
+
+/// Java's order of doubles: `-0.0` before `0.0`, NaN last.
+pub fn compare_doubles(a: f64, b: f64) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (false, false) => a.total_cmp(&b),
+        (a, b) => a.cmp(&b),
+    }
+}
+
+/// Java's order of strings: by UTF-16 code unit, which differs from the order of bytes only beyond U+D7FF.
+pub fn compare_utf16(a: &str, b: &str) -> Ordering {
+    if a.bytes().chain(b.bytes()).all(|byte| byte < 0xED) { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
+}
+
+/// Java's order of byte buffers: bytes are signed.
+pub fn compare_signed_bytes(a: &[u8], b: &[u8]) -> Ordering {
+    a.iter().map(|b| *b as i8).cmp(b.iter().map(|b| *b as i8))
+}
+
+fn java_sql_time(ms: i32) -> String {
+    let second = ms / 1000;
+    format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+}
+
+fn java_sql_timestamp(ms: i64) -> String {
+    let text = text::timestamp(ms).replace('T', " ");
+    let trimmed = text.trim_end_matches('0');
+    if trimmed.ends_with('.') { format!("{trimmed}0") } else { trimmed.to_owned() }
+}

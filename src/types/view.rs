@@ -1,0 +1,111 @@
+//! A column borrowed with its type, so that a loop over rows asks for the type once and not in every row.
+
+use arrow::array::{Array, AsArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::datatypes as at;
+use arrow::datatypes::i256;
+
+use super::SqlType;
+
+/// A borrowed column.
+pub struct View<'a> {
+    nulls: Option<&'a NullBuffer>,
+    pub values: ViewValues<'a>,
+}
+
+/// The values of a borrowed column; what stands at the place of a NULL means nothing.
+pub enum ViewValues<'a> {
+    Boolean(&'a BooleanBuffer),
+    Integer(&'a [i32]),
+    Bigint(&'a [i64]),
+    Double(&'a [f64]),
+    Decimal128(&'a [i128], u8),
+    Decimal256(&'a [i256], u8),
+    String(Slices<'a>),
+    Bytes(Slices<'a>),
+    Date(&'a [i32]),
+    Time(&'a [i32]),
+    Timestamp(&'a [i64]),
+    Array { offsets: &'a [i32], items: Box<View<'a>> },
+    Map { offsets: &'a [i32], keys: Box<View<'a>>, values: Box<View<'a>> },
+    Struct(Vec<View<'a>>),
+}
+
+/// Byte strings one after the other.
+#[derive(Clone, Copy)]
+pub struct Slices<'a> {
+    offsets: &'a [i32],
+    bytes: &'a [u8],
+}
+
+impl<'a> Slices<'a> {
+    /// The byte string in a row.
+    #[inline]
+    pub fn get(&self, row: usize) -> &'a [u8] {
+        &self.bytes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
+    /// The text in a row of a string column.
+    #[inline]
+    pub fn text(&self, row: usize) -> &'a str {
+        // SAFETY: only made of string arrays where it is read as text, and those hold valid UTF-8.
+        unsafe { std::str::from_utf8_unchecked(self.get(row)) }
+    }
+}
+
+impl<'a> View<'a> {
+    /// A view of `array`, which holds values of `sql_type`.
+    pub fn new(array: &'a dyn Array, sql_type: &SqlType) -> View<'a> {
+        let values = match sql_type {
+            SqlType::Boolean => ViewValues::Boolean(array.as_boolean().values()),
+            SqlType::Integer => ViewValues::Integer(array.as_primitive::<at::Int32Type>().values()),
+            SqlType::Bigint => ViewValues::Bigint(array.as_primitive::<at::Int64Type>().values()),
+            SqlType::Double => ViewValues::Double(array.as_primitive::<at::Float64Type>().values()),
+            SqlType::Decimal { scale, .. } => match array.as_primitive_opt::<at::Decimal128Type>() {
+                Some(narrow) => ViewValues::Decimal128(narrow.values(), *scale),
+                None => ViewValues::Decimal256(array.as_primitive::<at::Decimal256Type>().values(), *scale),
+            },
+            SqlType::String => {
+                let strings = array.as_string::<i32>();
+                ViewValues::String(Slices { offsets: strings.value_offsets(), bytes: strings.value_data() })
+            }
+            SqlType::Bytes => {
+                let binaries = array.as_binary::<i32>();
+                ViewValues::Bytes(Slices { offsets: binaries.value_offsets(), bytes: binaries.value_data() })
+            }
+            SqlType::Date => ViewValues::Date(array.as_primitive::<at::Date32Type>().values()),
+            SqlType::Time => ViewValues::Time(array.as_primitive::<at::Time32MillisecondType>().values()),
+            SqlType::Timestamp => ViewValues::Timestamp(array.as_primitive::<at::TimestampMillisecondType>().values()),
+            SqlType::Array(item) => {
+                let list = array.as_list::<i32>();
+                let items = Box::new(View::new(list.values().as_ref(), item));
+                ViewValues::Array { offsets: list.value_offsets(), items }
+            }
+            SqlType::Map(key, value) => {
+                let list = array.as_list::<i32>();
+                let entries = list.values().as_struct();
+                let keys = Box::new(View::new(entries.column(0).as_ref(), key));
+                let values = Box::new(View::new(entries.column(1).as_ref(), value));
+                ViewValues::Map { offsets: list.value_offsets(), keys, values }
+            }
+            SqlType::Struct(fields) => {
+                let columns = array.as_struct().columns();
+                ViewValues::Struct(
+                    fields.iter().zip(columns).map(|(f, c)| View::new(c.as_ref(), &f.sql_type)).collect(),
+                )
+            }
+        };
+        View { nulls: array.nulls(), values }
+    }
+
+    /// Whether the value in a row is NULL.
+    #[inline]
+    pub fn is_null(&self, row: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// The NULLs, if there are any.
+    pub fn nulls(&self) -> Option<&'a NullBuffer> {
+        self.nulls
+    }
+}
