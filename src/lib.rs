@@ -2,5 +2,7 @@
 pub mod clock;
 pub mod disk;
 pub mod error;
+pub mod expr;
+pub mod functions;
 pub mod sql;
 pub mod types;

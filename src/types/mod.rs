@@ -4,6 +4,7 @@ pub mod batch;
 pub mod build;
 mod decimal;
 pub mod key;
+pub mod parse;
 pub mod row;
 mod schema;
 mod sql_type;

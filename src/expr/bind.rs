@@ -1,0 +1,545 @@
+//! Syntax trees to typed expressions: names are looked up, types checked, and widening and catch points put in.
+
+use super::coerce::{arithmetic_type, can_cast, common_type};
+use super::like::Pattern;
+use super::{Expr, Kind, Rows, cast};
+use crate::error::{Error, Result};
+use crate::functions;
+use crate::functions::signature::ArgType;
+use crate::sql::ast::{self, ArithmeticOp, CompareOp, Literal, Node};
+use crate::sql::types::{TypeName, resolve};
+use crate::sql::words::Ident;
+use crate::types::{Decimal, SqlType, StructField, Value, text};
+
+/// What the names in an expression mean.
+pub trait Scope {
+    /// The column that is meant.
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr>;
+
+    /// The column that stands for this whole expression, if one does: a grouping or an aggregate behind GROUP BY.
+    fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
+        let _ = expr;
+        Ok(None)
+    }
+
+    /// The type that a user gave this name (in upper case).
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        let _ = name;
+        None
+    }
+}
+
+/// Makes a typed expression.
+pub fn bind(expr: &ast::Expr, scope: &dyn Scope) -> Result<Expr> {
+    Binder { scope }.bind(expr)
+}
+
+/// Makes a condition: an expression that is BOOLEAN; `clause` names it in the refusal.
+pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Expr> {
+    let bound = bind(expr, scope)?;
+    match &bound.sql_type {
+        Some(SqlType::Boolean) | None => Ok(bound),
+        Some(other) => {
+            let message = format!(
+                "Type error in {clause} expression: Should evaluate to boolean but is {expr} ({other}) instead."
+            );
+            Err(Error::invalid(message).at(expr.span))
+        }
+    }
+}
+
+/// The value of an expression without columns.
+pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
+    let mut caught = super::Caught::default();
+    let out = expr.eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
+    if out.failed.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Value::at(out.values.array().as_ref(), 0, &expr.result_type())))
+}
+
+struct Binder<'a> {
+    scope: &'a dyn Scope,
+}
+
+impl Binder<'_> {
+    fn bind(&self, expr: &ast::Expr) -> Result<Expr> {
+        if let Some(column) = self.scope.substitute(expr)? {
+            return Ok(column);
+        }
+        let bound = stacker::maybe_grow(128 << 10, 2 << 20, || self.node(expr)).map_err(|e| e.at(expr.span))?;
+        fold(bound)
+    }
+
+    fn node(&self, expr: &ast::Expr) -> Result<Expr> {
+        let boolean = |kind| Ok(Expr { kind, sql_type: Some(SqlType::Boolean) });
+        match &*expr.node {
+            Node::Literal(literal) => constant(literal),
+            Node::Column { source, name } => self.scope.column(source.as_ref(), name),
+            Node::Negate(value) => self.negate(value),
+            Node::Arithmetic { op, left, right } => self.arithmetic(*op, left, right),
+            Node::Concat { left, right } => self.call("CONCAT", &[left.clone(), right.clone()]),
+            Node::Compare { op, left, right } => {
+                let (left, right) = (self.bind(left)?, self.bind(right)?);
+                compare(*op, left, right, expr)
+            }
+            Node::And(items) => boolean(Kind::And(self.conditions(items)?)),
+            Node::Or(items) => boolean(Kind::Or(self.conditions(items)?)),
+            Node::Not(value) => boolean(Kind::Not(Box::new(self.condition(value)?))),
+            Node::IsNull { value, negated } => {
+                boolean(Kind::IsNull { value: Box::new(self.bind(value)?), negated: *negated })
+            }
+            Node::Between { value, low, high, negated } => {
+                let low = compare(CompareOp::GreaterOrEqual, self.bind(value)?, self.bind(low)?, expr)?;
+                let high = compare(CompareOp::LessOrEqual, self.bind(value)?, self.bind(high)?, expr)?;
+                negate_if(*negated, Kind::And(vec![low, high]))
+            }
+            Node::In { value, list, negated } => self.is_in(value, list, *negated),
+            Node::Like { value, pattern, escape, negated } => self.like(value, pattern, *escape, *negated),
+            Node::Case { operand, branches, otherwise } => self.case(operand.as_ref(), branches, otherwise.as_ref()),
+            Node::Cast { value, to } => self.cast(value, to),
+            Node::Call { name, args } => self.call(&name.name, args),
+            Node::CallStar { name } => Err(functions::unknown(&name.name)),
+            Node::Unit(unit) => Err(Error::invalid(format!("{} is no value", unit.name()))),
+            Node::Lambda { .. } => Err(Error::unsupported("lambda functions")),
+            Node::Subscript { base, index } => self.subscript(base, index),
+            Node::Field { base, field } => self.field(base, field),
+            Node::ArrayOf(items) => self.array(items),
+            Node::MapOf(pairs) => self.map(pairs),
+            Node::StructOf(fields) => self.structure(fields),
+            Node::AtTimeZone { .. } => Err(Error::unsupported("AT TIME ZONE")),
+        }
+    }
+
+    fn conditions(&self, items: &[ast::Expr]) -> Result<Vec<Expr>> {
+        items.iter().map(|item| self.condition(item)).collect()
+    }
+
+    fn condition(&self, item: &ast::Expr) -> Result<Expr> {
+        let bound = self.bind(item)?;
+        match &bound.sql_type {
+            Some(SqlType::Boolean) | None => Ok(bound),
+            Some(other) => Err(Error::invalid(format!("{item} is {other}, where a BOOLEAN is needed")).at(item.span)),
+        }
+    }
+
+    fn negate(&self, value: &ast::Expr) -> Result<Expr> {
+        let bound = self.bind(value)?;
+        let Some(sql_type) = bound.sql_type.clone().filter(SqlType::is_numeric) else {
+            return Err(Error::invalid(format!("{value} is {}, no number to negate", shown(&bound))));
+        };
+        Ok(Expr { kind: Kind::Negate(Box::new(bound)), sql_type: Some(sql_type) })
+    }
+
+    fn arithmetic(&self, op: ArithmeticOp, left: &ast::Expr, right: &ast::Expr) -> Result<Expr> {
+        let (left, right) = (self.bind(left)?, self.bind(right)?);
+        let (Some(l), Some(r)) = (&left.sql_type, &right.sql_type) else {
+            let message = format!("Arithmetic on types {} and {} are not supported.", shown(&left), shown(&right));
+            return Err(Error::invalid(message));
+        };
+        let Some(sql_type) = arithmetic_type(op, l, r) else {
+            return Err(Error::invalid(format!("Unsupported arithmetic types. {l} {r}")));
+        };
+        let kind = Kind::Arithmetic { op, left: Box::new(left), right: Box::new(right) };
+        Ok(Expr { kind, sql_type: Some(sql_type) })
+    }
+
+    fn is_in(&self, value: &ast::Expr, list: &[ast::Expr], negated: bool) -> Result<Expr> {
+        let value = self.bind(value)?;
+        let items: Vec<Expr> = list.iter().map(|item| self.bind(item)).collect::<Result<_>>()?;
+        let items = items.into_iter().filter(|item| item.sql_type.is_some());
+        let mut all = common(std::iter::once(value).chain(items).collect())?;
+        let value = Box::new(all.remove(0));
+        negate_if(negated, Kind::In { value, list: all })
+    }
+
+    fn like(&self, value: &ast::Expr, pattern: &ast::Expr, escape: Option<char>, negated: bool) -> Result<Expr> {
+        let text = |e: &ast::Expr| -> Result<Box<Expr>> {
+            let bound = self.bind(e)?;
+            match &bound.sql_type {
+                Some(SqlType::String) | None => Ok(Box::new(bound)),
+                Some(other) => Err(Error::invalid(format!("LIKE compares strings, {e} is {other}")).at(e.span)),
+            }
+        };
+        let (value, pattern) = (text(value)?, text(pattern)?);
+        let fixed = match pattern.as_constant() {
+            Some(Value::String(text)) => Pattern::new(text, escape),
+            _ => None,
+        };
+        negate_if(negated, Kind::Like { value, pattern, escape, fixed })
+    }
+
+    fn case(
+        &self,
+        operand: Option<&ast::Expr>,
+        branches: &[(ast::Expr, ast::Expr)],
+        otherwise: Option<&ast::Expr>,
+    ) -> Result<Expr> {
+        let mut bound = Vec::new();
+        for (when, then) in branches {
+            let condition = match operand {
+                Some(operand) => compare(CompareOp::Equal, self.bind(operand)?, self.bind(when)?, when)?,
+                None => self.bind(when)?,
+            };
+            if condition.sql_type.as_ref().is_none_or(|t| *t != SqlType::Boolean) {
+                let message =
+                    format!("WHEN operand type should be boolean.\nType for '{when}' is {}", shown(&condition));
+                return Err(Error::invalid(message).at(when.span));
+            }
+            bound.push((condition, self.bind(then)?));
+        }
+        let otherwise = otherwise.map(|e| self.bind(e)).transpose()?;
+        let mut types = bound.iter().map(|(_, then)| then).filter_map(|then| then.sql_type.as_ref());
+        let then_type = types.next().cloned();
+        if types.any(|t| Some(t) != then_type.as_ref()) {
+            let message = "Invalid Case expression. Type for all 'THEN' clauses should be the same.";
+            return Err(Error::invalid(message).hint("CAST the branches to one type"));
+        }
+        let else_type = otherwise.as_ref().and_then(|e| e.sql_type.clone());
+        if then_type.is_some() && else_type.is_some() && then_type != else_type {
+            let message =
+                "Invalid Case expression. Type for the default clause should be the same as for 'THEN' clauses.";
+            return Err(Error::invalid(message).hint("CAST the branches to one type"));
+        }
+        let Some(sql_type) = then_type.or(else_type) else {
+            return Err(Error::invalid("Invalid Case expression. All case branches have NULL type"));
+        };
+        let kind = Kind::Case { branches: bound, otherwise: otherwise.map(Box::new) };
+        Ok(Expr { kind, sql_type: Some(sql_type) })
+    }
+
+    fn cast(&self, value: &ast::Expr, to: &TypeName) -> Result<Expr> {
+        let to = resolve(to, &|name| self.scope.custom_type(name))?;
+        let bound = self.bind(value)?;
+        if let Some(from) = &bound.sql_type
+            && !can_cast(from, &to)
+        {
+            return Err(Error::invalid(format!("Cast of {from} to {to} is not supported")));
+        }
+        // A written CAST is a catch point even if it changes nothing; only what cannot fail needs none.
+        if bound.sql_type.as_ref() == Some(&to) && !matches!(bound.kind, Kind::Column(_) | Kind::Constant(_)) {
+            return Ok(Expr { kind: Kind::Cast { value: Box::new(bound), to: to.clone() }, sql_type: Some(to) });
+        }
+        Ok(cast_to(bound, to))
+    }
+
+    fn call(&self, name: &str, args: &[ast::Expr]) -> Result<Expr> {
+        let function = functions::find_scalar(name).ok_or_else(|| functions::unknown(name))?;
+        let mut types = Vec::new();
+        let mut bound = Vec::new();
+        for arg in args {
+            if let Node::Unit(unit) = *arg.node {
+                types.push(ArgType::Unit);
+                bound.push(Expr::constant(Value::String(unit.name().to_owned()), SqlType::String));
+                continue;
+            }
+            let arg = self.bind(arg)?;
+            types.push(ArgType::Value(arg.sql_type.clone()));
+            let catches = matches!(arg.kind, Kind::Call { .. } | Kind::Field { .. });
+            let sql_type = arg.sql_type.clone();
+            bound.push(if catches { Expr { kind: Kind::Catch(Box::new(arg)), sql_type } } else { arg });
+        }
+        let chosen = function.bind(&types)?;
+        let args = bound.into_iter().zip(&chosen.args).map(|(arg, to)| cast_to(arg, to.clone())).collect();
+        let sql_type = Some(chosen.returns.clone());
+        Ok(Expr { kind: Kind::Call { function: chosen, args }, sql_type })
+    }
+
+    fn subscript(&self, base: &ast::Expr, index: &ast::Expr) -> Result<Expr> {
+        let (bound, at) = (self.bind(base)?, self.bind(index)?);
+        match bound.sql_type.clone() {
+            Some(SqlType::Array(item)) if at.sql_type == Some(SqlType::Integer) => {
+                let kind = Kind::Index { base: Box::new(bound), index: Box::new(at) };
+                Ok(Expr { kind, sql_type: Some(*item) })
+            }
+            Some(SqlType::Array(_)) => {
+                Err(Error::invalid(format!("the index of an array is an INTEGER, {index} is {}", shown(&at))))
+            }
+            Some(SqlType::Map(_, value)) => {
+                let kind = Kind::Lookup { base: Box::new(bound), key: Box::new(at) };
+                Ok(Expr { kind, sql_type: Some(*value) })
+            }
+            Some(sql_type @ SqlType::Struct(_)) => Err(Error::invalid(format!(
+                "Subscript expression ({base}[{index}]) do not apply to {sql_type}. Use the dereference operator for STRUCTS"
+            ))),
+            _ => Err(Error::invalid(format!("{base} is {}, neither ARRAY nor MAP", shown(&bound)))),
+        }
+    }
+
+    fn field(&self, base: &ast::Expr, field: &Ident) -> Result<Expr> {
+        let bound = self.bind(base)?;
+        let Some(SqlType::Struct(fields)) = &bound.sql_type else {
+            return Err(Error::invalid(format!("Expected STRUCT type, got: {}", shown(&bound))));
+        };
+        let Some(index) = fields.iter().position(|f| f.name == field.name) else {
+            let error = Error::missing(format!("Could not find field '{}' in '{base}'.", field.name)).at(field.span);
+            let near = crate::error::nearest(&field.name, fields.iter().map(|f| f.name.as_str()));
+            return Err(near.map_or(error.clone(), |n| error.hint(format!("did you mean {n}?"))));
+        };
+        let sql_type = Some(fields[index].sql_type.clone());
+        Ok(Expr { kind: Kind::Field { base: Box::new(bound), index }, sql_type })
+    }
+
+    fn array(&self, items: &[ast::Expr]) -> Result<Expr> {
+        if items.is_empty() {
+            let message = "Array constructor cannot be empty. Please supply at least one element";
+            return Err(Error::invalid(message).hint("CAST an array of NULL to make an empty array's type known"));
+        }
+        let items = common(items.iter().map(|e| self.bind(e)).collect::<Result<_>>()?)?;
+        let Some(item) = items[0].sql_type.clone() else {
+            return Err(Error::invalid("Cannot construct an array with all NULL elements").hint(CAST_NULL));
+        };
+        Ok(Expr { kind: Kind::Array(items), sql_type: Some(SqlType::array(item)) })
+    }
+
+    fn map(&self, pairs: &[(ast::Expr, ast::Expr)]) -> Result<Expr> {
+        if pairs.is_empty() {
+            let message = "Map constructor cannot be empty. Please supply at least one key value pair";
+            return Err(Error::invalid(message));
+        }
+        let bind_all = |side: fn(&(ast::Expr, ast::Expr)) -> &ast::Expr| -> Result<Vec<Expr>> {
+            common(pairs.iter().map(|pair| self.bind(side(pair))).collect::<Result<_>>()?)
+        };
+        let (keys, values) = (bind_all(|p| &p.0)?, bind_all(|p| &p.1)?);
+        let Some(key) = keys[0].sql_type.clone() else {
+            return Err(Error::invalid("Cannot construct a map with all NULL keys").hint(CAST_NULL));
+        };
+        let Some(value) = values[0].sql_type.clone() else {
+            return Err(Error::invalid("Cannot construct a map with all NULL values").hint(CAST_NULL));
+        };
+        if let Some(twice) = keys.iter().enumerate().find(|(i, k)| k.as_constant().is_some() && keys[..*i].contains(k))
+        {
+            return Err(Error::invalid(format!("Multiple entries with same key: {}", pairs[twice.0].0)));
+        }
+        let pairs = keys.into_iter().zip(values).collect();
+        Ok(Expr { kind: Kind::Map(pairs), sql_type: Some(SqlType::map(key, value)) })
+    }
+
+    fn structure(&self, fields: &[(Ident, ast::Expr)]) -> Result<Expr> {
+        let mut types: Vec<StructField> = Vec::new();
+        let mut items = Vec::new();
+        for (name, value) in fields {
+            if types.iter().any(|t| t.name == name.name) {
+                return Err(Error::invalid(format!("Duplicate field names found in STRUCT: '{}'", name.name)));
+            }
+            let item = self.bind(value)?;
+            let Some(sql_type) = item.sql_type.clone() else {
+                let message = format!("the field '{}' is NULL and has no type", name.name);
+                return Err(Error::invalid(message).hint(CAST_NULL));
+            };
+            types.push(StructField { name: name.name.clone(), sql_type });
+            items.push(item);
+        }
+        Ok(Expr { kind: Kind::Struct(items), sql_type: Some(SqlType::Struct(types)) })
+    }
+}
+
+const CAST_NULL: &str = "CAST a NULL to the type that is meant";
+
+/// The type as messages show it.
+fn shown(expr: &Expr) -> String {
+    expr.sql_type.as_ref().map_or_else(|| "null".to_owned(), SqlType::to_string)
+}
+
+fn negate_if(negated: bool, kind: Kind) -> Result<Expr> {
+    let sql_type = Some(SqlType::Boolean);
+    let expr = Expr { kind, sql_type: sql_type.clone() };
+    Ok(if negated { Expr { kind: Kind::Not(Box::new(expr)), sql_type } } else { expr })
+}
+
+fn constant(literal: &Literal) -> Result<Expr> {
+    Ok(match literal {
+        Literal::Null => Expr::null(),
+        Literal::Boolean(v) => Expr::constant(Value::Boolean(*v), SqlType::Boolean),
+        Literal::Integer(v) => Expr::constant(Value::Integer(*v), SqlType::Integer),
+        Literal::Bigint(v) => Expr::constant(Value::Bigint(*v), SqlType::Bigint),
+        Literal::Double(v) => Expr::constant(Value::Double(*v), SqlType::Double),
+        Literal::String(v) => Expr::constant(Value::String(v.clone()), SqlType::String),
+        Literal::Decimal(text) => {
+            let (value, sql_type) = decimal_literal(text)
+                .ok_or_else(|| Error::unsupported(format!("a decimal number of more than 76 digits: {text}")))?;
+            Expr::constant(Value::Decimal(value), sql_type)
+        }
+    })
+}
+
+/// A decimal's type is read off its text: below 1 all digits are behind the point, and one more before it.
+fn decimal_literal(text: &str) -> Option<(Decimal, SqlType)> {
+    let value = Decimal::parse(text)?;
+    let scale = u8::try_from(value.scale).ok()?;
+    let precision = u8::try_from(value.precision()).ok()?;
+    let precision = if precision <= scale { scale.checked_add(1)? } else { precision };
+    (precision <= crate::types::MAX_PRECISION).then(|| (value, SqlType::decimal(precision, scale)))
+}
+
+/// The expression as one of type `to`.
+fn cast_to(expr: Expr, to: SqlType) -> Expr {
+    match &expr.sql_type {
+        None => Expr::constant(Value::Null, to),
+        Some(from) if *from == to => expr,
+        _ => Expr { kind: Kind::Cast { value: Box::new(expr), to: to.clone() }, sql_type: Some(to) },
+    }
+}
+
+fn compare(op: CompareOp, left: Expr, right: Expr, expr: &ast::Expr) -> Result<Expr> {
+    let (Some(l), Some(r)) = (&left.sql_type, &right.sql_type) else {
+        let message = format!("Comparison with NULL not supported: {} {} {}", shown(&left), op.symbol(), shown(&right));
+        return Err(Error::invalid(message).at(expr.span).hint("use IS NULL or IS NOT NULL"));
+    };
+    if !comparable(op, l, r) {
+        let message = format!("Cannot compare {l} to {r} with {}: {expr}", op.name());
+        return Err(Error::invalid(message).at(expr.span).hint("CAST one side to the other's type"));
+    }
+    let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right) };
+    Ok(Expr { kind, sql_type: Some(SqlType::Boolean) })
+}
+
+fn comparable(op: CompareOp, left: &SqlType, right: &SqlType) -> bool {
+    use SqlType::{Array, Boolean, Bytes, Date, Map, String, Struct, Time, Timestamp};
+    let equality = matches!(op, CompareOp::Equal | CompareOp::NotEqual | CompareOp::Distinct | CompareOp::NotDistinct);
+    match (left, right) {
+        (l, r) if l.is_numeric() && r.is_numeric() => true,
+        (String, String) | (Bytes, Bytes) | (Time, Time) => true,
+        (String, t) | (t, String) if t.is_temporal() => true,
+        (Date | Timestamp, Date | Timestamp) => true,
+        (Boolean, Boolean) | (Array(_), Array(_)) | (Map(..), Map(..)) | (Struct(_), Struct(_)) => equality,
+        _ => false,
+    }
+}
+
+/// The expressions coerced to the type that they have in common; constants may also change between text and numbers.
+fn common(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
+    let mut found: Option<SqlType> = None;
+    for expr in &exprs {
+        let Some(own) = &expr.sql_type else { continue };
+        found = Some(match found {
+            None => own.clone(),
+            Some(earlier) => common_type(&earlier, own).or_else(|| lax(&earlier, expr)).ok_or_else(|| {
+                let message = format!("operator does not exist: {earlier} = {own}");
+                Error::invalid(message).hint("You might need to add explicit type casts.")
+            })?,
+        });
+    }
+    let Some(to) = found else { return Ok(exprs) };
+    exprs.into_iter().map(|expr| coerce(expr, &to)).collect()
+}
+
+/// What a constant may be taken for although its type is another: a text for a number or BOOLEAN, those for a text.
+fn lax(earlier: &SqlType, expr: &Expr) -> Option<SqlType> {
+    let value = expr.as_constant()?;
+    match (earlier, value) {
+        (SqlType::Boolean, Value::String(_)) => Some(SqlType::Boolean),
+        (number, Value::String(text)) if number.is_numeric() => match Decimal::parse(text) {
+            Some(_) if *number == SqlType::Double => Some(SqlType::Double),
+            Some(_) if text::parse_i32(text).is_some() => common_type(number, &SqlType::Integer),
+            Some(_) if text::parse_i64(text).is_some() => common_type(number, &SqlType::Bigint),
+            Some(d) => {
+                let (precision, scale) = (d.precision().max(d.scale.unsigned_abs() + 1), d.scale.unsigned_abs());
+                common_type(number, &SqlType::decimal(precision as u8, scale as u8))
+            }
+            None => Some(number.clone()),
+        },
+        (SqlType::String, _) => Some(SqlType::String),
+        _ => None,
+    }
+}
+
+fn coerce(expr: Expr, to: &SqlType) -> Result<Expr> {
+    if let (Some(Value::String(text)), true) = (expr.as_constant(), to.is_numeric() || *to == SqlType::Boolean) {
+        let value = match to {
+            SqlType::Boolean => boolean_word(text).map(Value::Boolean),
+            to => cast::cast(&Value::String(text.clone()), to).ok(),
+        };
+        let value = value.ok_or_else(|| Error::invalid(format!("invalid input syntax for type {to}: \"{text}\".")))?;
+        return Ok(Expr::constant(value, to.clone()));
+    }
+    Ok(cast_to(expr, to.clone()))
+}
+
+/// A prefix of true, yes, false or no, in any case.
+fn boolean_word(text: &str) -> Option<bool> {
+    let lower = text.to_lowercase();
+    let starts = |word: &str| !lower.is_empty() && word.starts_with(&lower);
+    if starts("true") || starts("yes") {
+        Some(true)
+    } else if starts("false") || starts("no") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// Evaluates an expression of constants, unless that fails or a function without arguments is in it.
+fn fold(expr: Expr) -> Result<Expr> {
+    let children = expr.children();
+    if children.is_empty() || expr.sql_type.is_none() || !children.iter().all(|c| c.as_constant().is_some()) {
+        return Ok(expr);
+    }
+    let sql_type = expr.result_type();
+    Ok(match evaluate_constant(&expr)? {
+        Some(value) => Expr::constant(value, sql_type),
+        None => expr,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::cursor::Cursor;
+    use crate::sql::expr::parse_expr;
+    use crate::sql::lexer::lex;
+
+    /// A scope with one INTEGER column `I` that is NULL.
+    struct OneNull;
+
+    impl Scope for OneNull {
+        fn column(&self, _: Option<&Ident>, _: &Ident) -> Result<Expr> {
+            Ok(Expr::column(0, SqlType::Integer))
+        }
+    }
+
+    fn run(text: &str) -> String {
+        let lexed = lex(text).expect("tokens");
+        let expr =
+            match bind(&parse_expr(&mut Cursor::new(&lexed.lexemes, lexed.end)).expect("an expression"), &OneNull) {
+                Ok(expr) => expr,
+                Err(error) => return error.to_string(),
+            };
+        let null = arrow::array::new_null_array(&SqlType::Integer.arrow(), 1);
+        let mut caught = crate::expr::Caught::default();
+        let mut rows = Rows { columns: &[null], count: 1, caught: &mut caught };
+        let (array, failed) = expr.eval_column(&mut rows).expect("no bug");
+        let value = Value::at(array.as_ref(), 0, &expr.result_type()).to_text();
+        if failed.is_some_and(|f| f.value(0)) { format!("{value}!") } else { value }
+    }
+
+    #[test]
+    fn null_and_errors_are_ksqldbs() {
+        for (text, result) in [
+            ("I + 1", "null!"),
+            ("NOT (I = 1)", "true"),
+            ("I NOT IN (1, 2)", "true"),
+            ("I IS NULL", "true"),
+            ("I = 1 AND I + 1 = 2", "false"),
+            ("I + 1 = 2 AND I = 1", "null!"),
+            ("1 / 0", "null!"),
+            ("COALESCE(ABS(I + 1), 7)", "7"),
+            ("COALESCE(I + 1, 7)", "null!"),
+            ("CAST(I + 1 AS STRING)", "null"),
+            ("CAST('x' AS INT)", "null"),
+            ("CASE WHEN I = 1 THEN 'a' ELSE 'b' END", "b"),
+            ("ARRAY[1, I / 0][1]", "1"),
+            ("ARRAY[1, 2][-1]", "2"),
+            ("MAP('a' := 1)['b']", "null"),
+            ("STRUCT(A := 1.50)->A", "1.50"),
+            ("10.00 / 4", "2.5000000000000"),
+            ("10.00 / 3", "null!"),
+            ("'a' LIKE '_' AND 2 BETWEEN 1 AND 3", "true"),
+            ("1 IN ('1', 2)", "true"),
+            ("1 = 'a'", "Cannot compare INTEGER to STRING with EQUAL: 1 = 'a'"),
+            ("FOO(1)", "Can't find any functions with the name 'FOO'"),
+        ] {
+            assert_eq!(run(text), result, "{text}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Sets of rows as bitmaps that are mostly absent: `None` is the empty set.
+
+use arrow::array::Array;
+use arrow::buffer::BooleanBuffer;
+
+/// A set of rows.
+pub type RowSet = Option<BooleanBuffer>;
+
+/// The rows in either set.
+pub fn union(a: RowSet, b: RowSet) -> RowSet {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(&a | &b),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The rows where `array` is NULL.
+pub fn nulls(array: &dyn Array) -> RowSet {
+    array.nulls().filter(|n| n.null_count() > 0).map(|n| !n.inner())
+}
+
+/// The rows in the set that are also in `mask`.
+pub fn within(set: RowSet, mask: &BooleanBuffer) -> RowSet {
+    set.map(|set| &set & mask)
+}
+
+/// `mask` without the rows in the set.
+pub fn without(mask: &BooleanBuffer, set: &RowSet) -> BooleanBuffer {
+    set.as_ref().map_or_else(|| mask.clone(), |set| mask & &!set)
+}
+
+/// The set over `rows` rows, from one over a constant's single row.
+pub fn spread(set: RowSet, rows: usize) -> RowSet {
+    set.filter(|bits| bits.value(0)).map(|_| BooleanBuffer::new_set(rows))
+}

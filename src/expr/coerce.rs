@@ -1,0 +1,136 @@
+//! Rules of types: what widens to what, what can be cast, and the type that a list of expressions has in common.
+
+use crate::types::{MAX_PRECISION, SqlType, StructField};
+
+/// Whether a value of `from` may stand where `to` is expected, without a CAST.
+pub fn widens(from: &SqlType, to: &SqlType) -> bool {
+    match (from, to) {
+        (from, to) if from == to => true,
+        (SqlType::Integer, SqlType::Bigint | SqlType::Double) | (SqlType::Bigint, SqlType::Double) => true,
+        (SqlType::Decimal { .. }, SqlType::Double) => true,
+        (SqlType::Integer, to @ SqlType::Decimal { .. }) => holds(to, 10, 0),
+        (SqlType::Bigint, to @ SqlType::Decimal { .. }) => holds(to, 19, 0),
+        (SqlType::Decimal { precision, scale }, to @ SqlType::Decimal { .. }) => holds(to, *precision, *scale),
+        (SqlType::String, SqlType::Date | SqlType::Time | SqlType::Timestamp | SqlType::Bytes) => true,
+        _ => false,
+    }
+}
+
+fn holds(to: &SqlType, precision: u8, scale: u8) -> bool {
+    matches!(to, SqlType::Decimal { precision: p, scale: s } if *s >= scale && p - s >= precision - scale)
+}
+
+/// Whether CAST takes a value of `from` to `to`.
+pub fn can_cast(from: &SqlType, to: &SqlType) -> bool {
+    use SqlType::{
+        Array, Bigint, Boolean, Bytes, Date, Decimal, Double, Integer, Map, String, Struct, Time, Timestamp,
+    };
+    match (from, to) {
+        (from, to) if from == to => true,
+        (Integer | Bigint | Decimal { .. } | Double, Integer | Bigint | Decimal { .. } | Double) => true,
+        (String, Boolean | Integer | Bigint | Decimal { .. } | Double | Timestamp | Time | Date | Bytes) => true,
+        (Timestamp, Time | Date) | (Date, Timestamp) => true,
+        (Bytes, String) => false,
+        (_, String) => true,
+        (Array(from), Array(to)) => can_cast(from, to),
+        (Map(from_key, from), Map(to_key, to)) => can_cast(from_key, to_key) && can_cast(from, to),
+        (Struct(from), Struct(to)) => {
+            to.iter().all(|t| from.iter().find(|f| f.name == t.name).is_none_or(|f| can_cast(&f.sql_type, &t.sql_type)))
+        }
+        _ => false,
+    }
+}
+
+/// The type of `left op right` for numbers; `None` if either is none.
+pub fn arithmetic_type(op: crate::sql::ast::ArithmeticOp, left: &SqlType, right: &SqlType) -> Option<SqlType> {
+    use crate::sql::ast::ArithmeticOp as Op;
+    match (left, right) {
+        (SqlType::String, SqlType::String) if op == Op::Add => return Some(SqlType::String),
+        (l, r) if !l.is_numeric() || !r.is_numeric() => return None,
+        (SqlType::Double, _) | (_, SqlType::Double) => return Some(SqlType::Double),
+        (SqlType::Integer, SqlType::Integer) => return Some(SqlType::Integer),
+        (SqlType::Integer | SqlType::Bigint, SqlType::Integer | SqlType::Bigint) => return Some(SqlType::Bigint),
+        _ => {}
+    }
+    let ((p1, s1), (p2, s2)) = (digits(left)?, digits(right)?);
+    let (precision, scale) = match op {
+        Op::Add | Op::Subtract => (s1.max(s2) + (p1 - s1).max(p2 - s2) + 1, s1.max(s2)),
+        Op::Multiply => (p1 + p2 + 1, s1 + s2),
+        Op::Divide => {
+            let scale = 6.max(s1 + p2 + 1);
+            (p1 - s1 + s2 + scale, scale)
+        }
+        Op::Modulo => ((p1 - s1).min(p2 - s2) + s1.max(s2), s1.max(s2)),
+    };
+    // Beyond what 256 bits hold, digits behind the point go first.
+    let excess = precision.saturating_sub(u32::from(MAX_PRECISION));
+    Some(SqlType::decimal((precision - excess) as u8, scale.saturating_sub(excess) as u8))
+}
+
+/// Precision and scale of an exact number.
+fn digits(sql_type: &SqlType) -> Option<(u32, u32)> {
+    match sql_type {
+        SqlType::Integer => Some((10, 0)),
+        SqlType::Bigint => Some((19, 0)),
+        SqlType::Decimal { precision, scale } => Some((u32::from(*precision), u32::from(*scale))),
+        _ => None,
+    }
+}
+
+/// The type that values of both types can be coerced to without losing anything; `None` if there is none.
+pub fn common_type(a: &SqlType, b: &SqlType) -> Option<SqlType> {
+    use SqlType::{Array, Decimal, Double, Map, String, Struct};
+    match (a, b) {
+        (a, b) if a == b => Some(a.clone()),
+        (a, b) if a.is_numeric() && b.is_numeric() => match (a, b) {
+            (Double, _) | (_, Double) => Some(Double),
+            (Decimal { .. }, _) | (_, Decimal { .. }) => {
+                let ((p1, s1), (p2, s2)) = (digits(a)?, digits(b)?);
+                let scale = s1.max(s2);
+                Some(SqlType::decimal((scale + (p1 - s1).max(p2 - s2)).min(MAX_PRECISION.into()) as u8, scale as u8))
+            }
+            _ => Some(SqlType::Bigint),
+        },
+        (String, other) | (other, String) if widens(&String, other) => Some(other.clone()),
+        (Array(a), Array(b)) => Some(SqlType::array(common_type(a, b)?)),
+        (Map(ka, va), Map(kb, vb)) => Some(SqlType::map(common_type(ka, kb)?, common_type(va, vb)?)),
+        (Struct(a), Struct(b)) => common_struct(a, b),
+        _ => None,
+    }
+}
+
+/// All fields of both; those that only the later one has come first.
+fn common_struct(a: &[StructField], b: &[StructField]) -> Option<SqlType> {
+    let find = |fields: &[StructField], name: &str| fields.iter().find(|f| f.name == name).cloned();
+    let mut fields: Vec<StructField> = b.iter().filter(|f| find(a, &f.name).is_none()).cloned().collect();
+    for field in a {
+        let sql_type = match find(b, &field.name) {
+            Some(other) => common_type(&field.sql_type, &other.sql_type)?,
+            None => field.sql_type.clone(),
+        };
+        fields.push(StructField { name: field.name.clone(), sql_type });
+    }
+    Some(SqlType::Struct(fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::ast::ArithmeticOp;
+
+    #[test]
+    fn decimals_grow_as_ksqldb_lets_them() {
+        let result = |op, a, b| arithmetic_type(op, &a, &b).expect("numbers").to_string();
+        let (d42, d63) = (SqlType::decimal(4, 2), SqlType::decimal(6, 3));
+        assert_eq!(result(ArithmeticOp::Divide, d42.clone(), d63), "DECIMAL(14, 9)");
+        assert_eq!(result(ArithmeticOp::Add, SqlType::decimal(2, 1), SqlType::Integer), "DECIMAL(12, 1)");
+        assert_eq!(result(ArithmeticOp::Multiply, d42, SqlType::Double), "DOUBLE");
+    }
+
+    #[test]
+    fn the_later_structs_own_fields_come_first() {
+        let a = SqlType::structure([("A", SqlType::Integer)]);
+        let b = SqlType::structure([("B", SqlType::Integer)]);
+        assert_eq!(common_type(&a, &b).expect("a type").to_string(), "STRUCT<`B` INTEGER, `A` INTEGER>");
+    }
+}

@@ -1,0 +1,133 @@
+//! The aggregate functions: what they keep for a group, and what they make of it.
+
+macro_rules! shelf {
+    ($($name:ident)*) => {
+        $(mod $name;)*
+        /// All of them.
+        pub const ALL: &[&Aggregate] = &[$(&$name::FUNCTION),*];
+    };
+}
+
+shelf! {
+    count
+
+}
+
+use super::signature::{self, ArgType, Param};
+use crate::error::{Error, Result};
+use crate::types::row::Input;
+use crate::types::{Builder, SqlType, Value, View};
+
+/// An aggregate function.
+pub struct Aggregate {
+    /// The name in upper case.
+    pub name: &'static str,
+    /// The name as messages show it.
+    pub shown: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// Values of the arguments, row after row, and the text of the result; run as a test.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Whether a row can be taken back, so that a table can be aggregated.
+    pub undo: bool,
+    pub overloads: &'static [AggregateOverload],
+}
+
+/// A signature with what it makes.
+pub struct AggregateOverload {
+    /// The arguments that change from row to row.
+    pub params: &'static [Param],
+    /// Arguments behind those, which must be constants.
+    pub constants: &'static [Param],
+    /// The type of the result, from the arguments' types and the constants.
+    pub returns: fn(&[SqlType], &[Value]) -> Result<SqlType>,
+    /// Empty states for calls with these arguments' types and constants.
+    pub create: fn(&[SqlType], &[Value]) -> Box<dyn States>,
+}
+
+/// An aggregate function with the overload that was chosen for a call.
+#[derive(Clone, Debug)]
+pub struct BoundAggregate {
+    pub function: &'static Aggregate,
+    pub overload: &'static AggregateOverload,
+    /// The types to which the changing arguments are widened.
+    pub args: Vec<SqlType>,
+    pub constants: Vec<Value>,
+    pub returns: SqlType,
+}
+
+impl BoundAggregate {
+    /// Empty states for this call.
+    pub fn states(&self) -> Box<dyn States> {
+        (self.overload.create)(&self.args, &self.constants)
+    }
+}
+
+/// What one call of an aggregate keeps: a state for each group, the groups numbered from 0.
+pub trait States: Send {
+    /// Makes room for `groups` groups; new ones are empty.
+    fn grow(&mut self, groups: usize);
+
+    /// Takes row `rows[i]` of the arguments into group `groups[i]`, one after the other; with `after`, appends the
+    /// group's result after each.
+    fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], after: Option<&mut Builder>) -> Result<()>;
+
+    /// Takes a row back that was taken in before; only where [`Aggregate::undo`] says so.
+    fn undo(&mut self, group: u32, row: u32, args: &[View]) -> Result<()> {
+        let _ = (group, row, args);
+        Err(Error::bug("an aggregate that cannot take a row back was asked to"))
+    }
+
+    /// Takes the state of group `from` into group `into`, as if its rows had come there first.
+    fn merge(&mut self, into: u32, from: u32) -> Result<()>;
+
+    /// Appends the group's result.
+    fn result(&self, group: u32, out: &mut Builder);
+
+    /// Appends the group's state as bytes.
+    fn encode(&self, group: u32, out: &mut Vec<u8>);
+
+    /// Sets the group's state from what [`States::encode`] wrote.
+    fn decode(&mut self, group: u32, input: &mut Input) -> Result<()>;
+
+    /// The bytes of memory that all states take.
+    fn memory(&self) -> usize;
+}
+
+impl Aggregate {
+    /// Chooses the overload for changing arguments of these types, followed by `constants`.
+    ///
+    /// `args` has all arguments' types, `constants` the values of those that are constant (by place).
+    pub fn bind(&'static self, args: &[ArgType], constants: &[Option<Value>]) -> Result<BoundAggregate> {
+        let all: Vec<Vec<Param>> =
+            self.overloads.iter().map(|o| o.params.iter().chain(o.constants).copied().collect()).collect();
+        let signatures: Vec<&[Param]> = all.iter().map(Vec::as_slice).collect();
+        let chosen = signature::choose(self.shown, &signatures, args)?;
+        let overload = &self.overloads[chosen.index];
+        let changing = args.len() - overload.constants.len();
+        let mut values = Vec::new();
+        for (at, constant) in constants.iter().enumerate().skip(changing) {
+            let value = constant.clone().ok_or_else(|| {
+                let message =
+                    format!("Parameter {} passed to function {} must be a literal constant", at + 1, self.name);
+                Error::invalid(message)
+            })?;
+            values.push(value);
+        }
+        let types = &chosen.args[..changing];
+        let returns = (overload.returns)(types, &values)?;
+        Ok(BoundAggregate { function: self, overload, args: types.to_vec(), constants: values, returns })
+    }
+}
+
+impl std::fmt::Debug for Aggregate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl std::fmt::Debug for AggregateOverload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {:?}", self.params, self.constants)
+    }
+}

@@ -1,0 +1,17 @@
+//! `COALESCE`: the first argument that is not NULL.
+
+use crate::functions::signature::{T, param, variadic};
+use crate::functions::{Overload, Returns, Scalar};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "COALESCE",
+    shown: "COALESCE",
+    category: "CONDITIONAL",
+    summary: "The first argument that is not NULL; NULL if all are.",
+    examples: &[("COALESCE(CAST(NULL AS INT), 2)", "2")],
+    overloads: &[Overload {
+        params: &[param("first", T::Any('T')), variadic("others", T::Any('T'))],
+        returns: Returns::Any('T'),
+        body: |call| call.values(|args| Ok(args.iter().find(|v| !v.is_null()).cloned())),
+    }],
+};

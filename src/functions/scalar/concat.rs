@@ -1,0 +1,32 @@
+//! `CONCAT`: strings or bytes, one after the other.
+
+use crate::functions::call::Reader;
+use crate::functions::signature::{T, variadic};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::SqlType;
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "CONCAT",
+    shown: "concat",
+    category: "STRING",
+    summary: "The arguments one after the other; NULLs are left out.",
+    examples: &[("CONCAT('a', CAST(NULL AS STRING), 'b')", "ab"), ("CONCAT()", "")],
+    overloads: &[
+        Overload {
+            params: &[variadic("input", T::String)],
+            returns: Returns::Is(SqlType::String),
+            body: |call| {
+                let pieces: Vec<Reader> = call.readers();
+                call.rows(|row| Ok(Some(pieces.iter().filter_map(|p| p.get::<&str>(row)).collect::<String>())))
+            },
+        },
+        Overload {
+            params: &[variadic("input", T::Bytes)],
+            returns: Returns::Is(SqlType::Bytes),
+            body: |call| {
+                let pieces: Vec<Reader> = call.readers();
+                call.rows(|row| Ok(Some(pieces.iter().filter_map(|p| p.get::<&[u8]>(row)).flatten().copied().collect::<Vec<u8>>())))
+            },
+        },
+    ],
+};

@@ -1,0 +1,64 @@
+//! `ROUND`: the nearest number with fewer digits.
+
+use crate::error::Error;
+use crate::functions::call::{Outcome, rows1, rows2};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{Decimal, Rounding, SqlType};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "ROUND",
+    shown: "Round",
+    category: "MATHEMATICAL",
+    summary: "The nearest whole number, or the nearest with a number of digits behind the point; a half goes up.",
+    examples: &[("ROUND(1.5e0)", "2"), ("ROUND(-1.5e0)", "-1"), ("ROUND(1.125e0, 2)", "1.13"), ("ROUND(2.45)", "2")],
+    overloads: &[
+        Overload {
+            params: &[param("val", T::Int)],
+            returns: Returns::Is(SqlType::Bigint),
+            body: |call| rows1(call, |v: Option<i32>| v.map(|v| Some(i64::from(v))).ok_or("NULL".into())),
+        },
+        Overload {
+            params: &[param("val", T::Bigint)],
+            returns: Returns::Is(SqlType::Bigint),
+            body: |call| rows1(call, |v: Option<i64>| v.map(Some).ok_or("NULL".into())),
+        },
+        Overload {
+            params: &[param("val", T::Double)],
+            returns: Returns::Is(SqlType::Bigint),
+            body: |call| rows1(call, |v: f64| Ok(Some((v + 0.5).floor() as i64))),
+        },
+        Overload {
+            params: &[param("val", T::Double), param("decimalPlaces", T::Int)],
+            returns: Returns::Is(SqlType::Double),
+            body: |call| rows2(call, |v: f64, places: i32| round_double(v, places)),
+        },
+        Overload {
+            params: &[param("val", T::Decimal)],
+            returns: Returns::By(|args, _| match args[0] {
+                SqlType::Decimal { precision, scale } if precision > scale => Ok(SqlType::decimal(precision - scale, 0)),
+                _ => Err(Error::invalid("ROUND leaves no digit of a number below 1")),
+            }),
+            body: |call| rows1(call, |v: Decimal| Ok(round(v, 0))),
+        },
+        Overload {
+            params: &[param("val", T::Decimal), param("decimalPlaces", T::Int)],
+            returns: Returns::By(|args, _| Ok(args[0].clone())),
+            body: |call| rows2(call, |v: Decimal, places: i32| Ok(round(v, places).and_then(|r| r.rescale(v.scale, Rounding::Exact)))),
+        },
+    ],
+};
+
+/// To the nearest with so many digits behind the point: a half goes up, that is for negative numbers towards zero.
+fn round(value: Decimal, places: i32) -> Option<Decimal> {
+    if places >= value.scale {
+        return Some(value);
+    }
+    let negative = value.unscaled < arrow::datatypes::i256::ZERO;
+    value.rescale(places, if negative { Rounding::HalfDown } else { Rounding::HalfUp })
+}
+
+fn round_double(value: f64, places: i32) -> Outcome<f64> {
+    let decimal = Decimal::from_f64(value).ok_or("Infinite or NaN")?;
+    Ok(round(decimal, places).map(|r| r.to_f64()))
+}
