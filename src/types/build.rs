@@ -211,6 +211,14 @@ impl Builder {
         self.nulls.truncate(len);
     }
 
+    /// [`Builder::truncate`], at no cost where there is nothing to forget.
+    #[inline]
+    pub fn truncate_to(&mut self, len: usize) {
+        if self.nulls.len > len {
+            self.truncate(len);
+        }
+    }
+
     /// Appends a value of the column's type.
     ///
     /// # Panics

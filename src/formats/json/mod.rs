@@ -1,0 +1,86 @@
+//! JSON: objects whose fields are the columns, or one bare value.
+
+mod decode;
+pub mod encode;
+mod read;
+pub mod scan;
+mod text;
+
+use super::{Decoder, Encoder, Format, Wrapping};
+use crate::error::{Error, Result};
+use crate::types::{Column, SqlType, View};
+
+/// The format JSON.
+pub struct Json;
+
+impl Format for Json {
+    fn name(&self) -> &'static str {
+        "JSON"
+    }
+
+    fn wrapping(&self) -> Wrapping {
+        Wrapping::Choice
+    }
+
+    fn check(&self, columns: &[Column]) -> Result<()> {
+        columns.iter().try_for_each(|column| check_maps(&column.sql_type))
+    }
+
+    fn decoder(&self, columns: &[Column], needed: &[bool], wrapped: bool) -> Box<dyn Decoder> {
+        if wrapped {
+            return Box::new(decode::ObjectDecoder::new(columns, needed));
+        }
+        Box::new(decode::BareDecoder::new(columns, needed))
+    }
+
+    fn encoder(&self, columns: &[Column], wrapped: bool) -> Box<dyn Encoder> {
+        let labels = columns.iter().enumerate().map(|(i, column)| {
+            let mut label = vec![if i == 0 { b'{' } else { b',' }];
+            encode::put_string(column.name.as_bytes(), &mut label);
+            label.push(b':');
+            label
+        });
+        let types = columns.iter().map(|c| c.sql_type.clone()).collect();
+        Box::new(JsonEncoder { labels: labels.collect(), types, wrapped })
+    }
+}
+
+/// JSON's objects have names for keys.
+fn check_maps(sql_type: &SqlType) -> Result<()> {
+    match sql_type {
+        SqlType::Map(key, value) if **key == SqlType::String => check_maps(value),
+        SqlType::Map(..) => Err(Error::invalid("JSON only supports MAP types with STRING keys")),
+        SqlType::Array(item) => check_maps(item),
+        SqlType::Struct(fields) => fields.iter().try_for_each(|f| check_maps(&f.sql_type)),
+        _ => Ok(()),
+    }
+}
+
+struct JsonEncoder {
+    /// What stands before each value: `{"A":`, `,"B":` …
+    labels: Vec<Vec<u8>>,
+    types: Vec<SqlType>,
+    wrapped: bool,
+}
+
+impl Encoder for JsonEncoder {
+    fn encode(&mut self, columns: &[View], row: usize, out: &mut Vec<u8>) -> bool {
+        if !self.wrapped {
+            let [column] = columns else { return false };
+            if column.is_null(row) {
+                return false;
+            }
+            encode::put_value(column, &self.types[0], row, out);
+            return true;
+        }
+        if columns.is_empty() {
+            out.push(b'{');
+        }
+        for ((column, label), sql_type) in columns.iter().zip(&self.labels).zip(&self.types) {
+            out.extend_from_slice(label);
+            encode::put_value(column, sql_type, row, out);
+        }
+        out.push(b'}');
+        true
+    }
+}

@@ -1,0 +1,375 @@
+//! A scanner over the bytes of one JSON text: strict where Jackson is strict, no tree, no copies.
+//!
+//! The caller has checked that the bytes are UTF-8.
+
+/// Why a text is not what it should be; short, since it becomes part of a message.
+pub type Reason = Box<str>;
+
+/// What scanning gives.
+pub type Scanned<T> = Result<T, Reason>;
+
+/// A place in a JSON text.
+pub struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// A string as it stands in the text, without its quotes.
+#[derive(Clone, Copy)]
+pub struct RawString<'a> {
+    pub raw: &'a [u8],
+    /// Whether there are escapes in it.
+    pub escaped: bool,
+}
+
+/// What a value starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Object,
+    Array,
+    String,
+    Number,
+    True,
+    False,
+    Null,
+}
+
+impl Start {
+    /// The name that ksqlDB's messages give to a value of this kind.
+    pub fn node(self) -> &'static str {
+        match self {
+            Start::Object => "ObjectNode",
+            Start::Array => "ArrayNode",
+            Start::String => "TextNode",
+            Start::Number => "NumericNode",
+            Start::True | Start::False => "BooleanNode",
+            Start::Null => "NullNode",
+        }
+    }
+}
+
+impl<'a> Scan<'a> {
+    /// A scan from the start of a text; a byte order mark is stepped over.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Scan { bytes: bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes), at: 0 }
+    }
+
+    /// Where the scan stands.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The text from a place up to where the scan stands.
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        &self.bytes[start..self.at]
+    }
+
+    /// Steps over `expected` if it comes next, byte for byte.
+    #[inline]
+    pub fn take_exactly(&mut self, expected: &[u8]) -> bool {
+        let found = self.bytes[self.at..].starts_with(expected);
+        self.at += if found { expected.len() } else { 0 };
+        found
+    }
+
+    /// The next byte that is no white space, without stepping over it; 0 at the end.
+    #[inline]
+    pub fn peek(&mut self) -> u8 {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                Some(byte) => return *byte,
+                None => return 0,
+            }
+        }
+    }
+
+    /// Steps over `byte` if it is the next that is no white space.
+    #[inline]
+    pub fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == byte;
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Steps over `byte` or refuses what stands there.
+    #[inline]
+    pub fn expect(&mut self, byte: u8) -> Scanned<()> {
+        if self.take(byte) { Ok(()) } else { Err(self.unexpected(&format!("'{}'", byte as char))) }
+    }
+
+    /// What the next value starts with.
+    #[inline]
+    pub fn start(&mut self) -> Scanned<Start> {
+        Ok(match self.peek() {
+            b'"' => Start::String,
+            b'-' | b'0'..=b'9' => Start::Number,
+            b'{' => Start::Object,
+            b'[' => Start::Array,
+            b't' => Start::True,
+            b'f' => Start::False,
+            b'n' => Start::Null,
+            _ => return Err(self.unexpected("a value")),
+        })
+    }
+
+    /// Steps over `true`, `false` or `null`.
+    #[inline]
+    pub fn word(&mut self, word: &'static str) -> Scanned<()> {
+        self.peek();
+        let ends = |b: Option<&u8>| !b.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        if self.bytes[self.at..].starts_with(word.as_bytes()) && ends(self.bytes.get(self.at + word.len())) {
+            self.at += word.len();
+            return Ok(());
+        }
+        Err(self.unexpected(word))
+    }
+
+    /// Steps over `null` if it comes next.
+    #[inline]
+    pub fn take_null(&mut self) -> Scanned<bool> {
+        if self.peek() == b'n' { self.word("null").map(|()| true) } else { Ok(false) }
+    }
+
+    /// Steps over a string.
+    #[inline]
+    pub fn string(&mut self) -> Scanned<RawString<'a>> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at += plain_length(&self.bytes[self.at..]);
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    let raw = &self.bytes[start..self.at];
+                    self.at += 1;
+                    return Ok(RawString { raw, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err("a control character stands in a string".into()),
+                None => return Err("a string has no end".into()),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Scanned<()> {
+        let length = match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or_default();
+                if digits.len() < 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return Err("a \\u escape needs four hexadecimal digits".into());
+                }
+                6
+            }
+            _ => return Err("an unknown escape stands in a string".into()),
+        };
+        self.at += length;
+        Ok(())
+    }
+
+    /// Steps over a number and gives its text.
+    #[inline]
+    pub fn number(&mut self) -> Scanned<&'a [u8]> {
+        self.peek();
+        let start = self.at;
+        self.at += usize::from(self.byte() == b'-');
+        match self.byte() {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits(),
+            _ => return Err(self.unexpected("a digit")),
+        }
+        if self.byte() == b'.' {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.byte(), b'e' | b'E') {
+            self.at += 1;
+            self.at += usize::from(matches!(self.byte(), b'+' | b'-'));
+            self.some_digits()?;
+        }
+        if self.byte().is_ascii_alphanumeric() || matches!(self.byte(), b'_' | b'.' | b'+' | b'-') {
+            return Err(self.unexpected("the end of the number"));
+        }
+        Ok(self.since(start))
+    }
+
+    #[inline]
+    fn byte(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn digits(&mut self) {
+        while self.byte().is_ascii_digit() {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Scanned<()> {
+        if !self.byte().is_ascii_digit() {
+            return Err(self.unexpected("a digit"));
+        }
+        self.digits();
+        Ok(())
+    }
+
+    /// Steps over a value of any kind, checking its syntax.
+    pub fn skip(&mut self) -> Scanned<()> {
+        // The kinds of the open collections: true for an object.
+        let mut open: Vec<bool> = Vec::new();
+        loop {
+            match self.start()? {
+                Start::String => self.string().map(|_| ())?,
+                Start::Number => self.number().map(|_| ())?,
+                Start::True => self.word("true")?,
+                Start::False => self.word("false")?,
+                Start::Null => self.word("null")?,
+                Start::Object => {
+                    self.at += 1;
+                    if !self.take(b'}') {
+                        self.string()?;
+                        self.expect(b':')?;
+                        open.push(true);
+                        continue;
+                    }
+                }
+                Start::Array => {
+                    self.at += 1;
+                    if !self.take(b']') {
+                        open.push(false);
+                        continue;
+                    }
+                }
+            }
+            loop {
+                let Some(object) = open.last() else { return Ok(()) };
+                if self.take(b',') {
+                    if *object {
+                        self.string()?;
+                        self.expect(b':')?;
+                    }
+                    break;
+                }
+                self.expect(if *object { b'}' } else { b']' })?;
+                open.pop();
+            }
+        }
+    }
+
+    /// A refusal that says what stands where something else is expected.
+    #[cold]
+    pub fn unexpected(&mut self, what: &str) -> Reason {
+        let rest = &self.bytes[self.at.min(self.bytes.len())..];
+        let found = String::from_utf8_lossy(rest).chars().take(12).collect::<String>();
+        let found = if found.is_empty() { "the end".to_owned() } else { format!("'{found}'") };
+        format!("{what} expected, found {found} at byte {}", self.at).into()
+    }
+}
+
+/// The number of bytes before the first quote, backslash or control character.
+#[inline]
+fn plain_length(bytes: &[u8]) -> usize {
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    while let Some(chunk) = bytes.get(done..done + 16) {
+        // SAFETY: SSE2 is part of every x86_64, and the chunk has the 16 bytes that are loaded.
+        let special = unsafe {
+            use std::arch::x86_64::{
+                _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+            };
+            let data = _mm_loadu_si128(chunk.as_ptr().cast());
+            let control = _mm_cmpeq_epi8(_mm_min_epu8(data, _mm_set1_epi8(0x1F)), data);
+            let quote = _mm_cmpeq_epi8(data, _mm_set1_epi8(b'"' as i8));
+            let backslash = _mm_cmpeq_epi8(data, _mm_set1_epi8(b'\\' as i8));
+            _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash)))
+        };
+        if special != 0 {
+            return done + special.trailing_zeros() as usize;
+        }
+        done += 16;
+    }
+    done + bytes[done..].iter().take_while(|b| **b >= 0x20 && **b != b'"' && **b != b'\\').count()
+}
+
+impl RawString<'_> {
+    /// Appends the string's characters, escapes resolved; half of a surrogate pair becomes U+FFFD.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        if !self.escaped {
+            return out.extend_from_slice(self.raw);
+        }
+        let mut rest = self.raw;
+        while let Some(at) = memchr::memchr(b'\\', rest) {
+            out.extend_from_slice(&rest[..at]);
+            let (c, length) = unescape(&rest[at..]);
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = &rest[at + length..];
+        }
+        out.extend_from_slice(rest);
+    }
+
+    /// The string's characters.
+    pub fn text(&self) -> String {
+        let mut out = Vec::with_capacity(self.raw.len());
+        self.append_to(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+/// The character of the escape at the front, and how many bytes it takes.
+fn unescape(bytes: &[u8]) -> (char, usize) {
+    let simple = match bytes[1] {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let first = hex(&bytes[2..6]);
+            if (0xD800..0xDC00).contains(&first) && bytes[6..].starts_with(b"\\u") {
+                let second = hex(&bytes[8..12]);
+                if (0xDC00..0xE000).contains(&second) {
+                    let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+                    return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+                }
+            }
+            return (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6);
+        }
+        other => other as char,
+    };
+    (simple, 2)
+}
+
+fn hex(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |value, d| value << 4 | (*d as char).to_digit(16).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_stepped_over_with_their_syntax_checked() {
+        for good in [r#"{"a":[1,-2.5e3,{"b":null}],"c":"\u00e9\n"} x"#, " [ ] ", "0", "true", r#""""#] {
+            assert_eq!(Scan::new(good.as_bytes()).skip(), Ok(()), "{good}");
+        }
+        for bad in [
+            "", "nul", "01", "+1", ".5", "1.", "1e", "NaN", "'a'", "[1,]", "{\"a\":1,}", "{a:1}", "[1", "\"\\x\"", "\"\n\"",
+            "{\"a\" 1}", "1_000", "\"a", "truex",
+        ] {
+            assert!(Scan::new(bad.as_bytes()).skip().is_err(), "{bad}");
+        }
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert_eq!(Scan::new(deep.as_bytes()).skip(), Ok(()));
+    }
+
+    #[test]
+    fn escapes_are_resolved() {
+        let text = |s: &str| Scan::new(s.as_bytes()).string().map(|s| s.text());
+        assert_eq!(text(r#""a long enough text, \"quoted\"""#).as_deref(), Ok("a long enough text, \"quoted\""));
+        assert_eq!(text(r#""\ud83d\ude00\ud83d""#).as_deref(), Ok("😀\u{fffd}"));
+    }
+}

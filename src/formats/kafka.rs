@@ -1,0 +1,124 @@
+//! KAFKA: one bare column, as Kafka's own serialisers write it.
+
+use super::{Decoded, Decoder, Encoder, Format, Wrapping};
+use crate::error::{Error, Result};
+use crate::types::build::Values;
+use crate::types::view::ViewValues;
+use crate::types::{Builder, Column, SqlType, View};
+
+/// The format KAFKA.
+pub struct Kafka;
+
+impl Format for Kafka {
+    fn name(&self) -> &'static str {
+        "KAFKA"
+    }
+
+    fn wrapping(&self) -> Wrapping {
+        Wrapping::Never
+    }
+
+    fn joins(&self) -> bool {
+        false
+    }
+
+    fn check(&self, columns: &[Column]) -> Result<()> {
+        if columns.len() > 1 {
+            let names: Vec<String> = columns.iter().map(Column::to_string).collect();
+            let message = format!("The 'KAFKA' format only supports a single field. Got: [{}]", names.join(", "));
+            return Err(Error::invalid(message));
+        }
+        match columns.first().map(|c| &c.sql_type) {
+            None | Some(SqlType::Integer | SqlType::Bigint | SqlType::Double | SqlType::String | SqlType::Bytes) => Ok(()),
+            Some(other) => {
+                Err(Error::invalid(format!("The 'KAFKA' format does not support type '{}'", other.base_name())))
+            }
+        }
+    }
+
+    fn decoder(&self, columns: &[Column], needed: &[bool], _: bool) -> Box<dyn Decoder> {
+        let needed = needed.first().copied().unwrap_or(false);
+        Box::new(KafkaDecoder { sql_type: columns.first().map(|c| c.sql_type.clone()), needed })
+    }
+
+    fn encoder(&self, _: &[Column], _: bool) -> Box<dyn Encoder> {
+        Box::new(KafkaEncoder)
+    }
+}
+
+struct KafkaDecoder {
+    sql_type: Option<SqlType>,
+    needed: bool,
+}
+
+impl Decoder for KafkaDecoder {
+    fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded {
+        let Some(sql_type) = &self.sql_type else { return Decoded { columns: Vec::new(), failed: Vec::new() } };
+        let mut builder = Builder::new(sql_type, payloads.len());
+        let mut failed = Vec::new();
+        for (row, payload) in payloads.iter().enumerate() {
+            match payload.map(|bytes| append(bytes, &mut builder)) {
+                Some(Ok(())) => builder.valid(),
+                Some(Err(reason)) => {
+                    failed.push((row as u32, reason));
+                    builder.null();
+                }
+                None => builder.null(),
+            }
+        }
+        Decoded { columns: if self.needed { vec![builder.finish()] } else { Vec::new() }, failed }
+    }
+}
+
+fn append(bytes: &[u8], builder: &mut Builder) -> Result<(), String> {
+    let wrong = |width: usize| format!("{} bytes where {width} are expected", bytes.len());
+    match builder.values() {
+        Values::Integer(to) => to.push(i32::from_be_bytes(bytes.try_into().map_err(|_| wrong(4))?)),
+        Values::Bigint(to) => to.push(i64::from_be_bytes(bytes.try_into().map_err(|_| wrong(8))?)),
+        Values::Double(to) => to.push(f64::from_be_bytes(bytes.try_into().map_err(|_| wrong(8))?)),
+        // Java reads bytes that are no UTF-8 too, and puts the replacement character in their place.
+        Values::String(texts) => match simdutf8::basic::from_utf8(bytes) {
+            Ok(_) => texts.push(bytes),
+            Err(_) => texts.push(String::from_utf8_lossy(bytes).as_bytes()),
+        },
+        Values::Bytes(texts) => texts.push(bytes),
+        _ => return Err("the KAFKA format does not hold this type".to_owned()),
+    }
+    Ok(())
+}
+
+struct KafkaEncoder;
+
+impl Encoder for KafkaEncoder {
+    fn encode(&mut self, columns: &[View], row: usize, out: &mut Vec<u8>) -> bool {
+        let Some(column) = columns.first().filter(|c| !c.is_null(row)) else { return false };
+        match &column.values {
+            ViewValues::Integer(v) => out.extend_from_slice(&v[row].to_be_bytes()),
+            ViewValues::Bigint(v) => out.extend_from_slice(&v[row].to_be_bytes()),
+            ViewValues::Double(v) => out.extend_from_slice(&v[row].to_be_bytes()),
+            ViewValues::String(slices) | ViewValues::Bytes(slices) => out.extend_from_slice(slices.get(row)),
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Value, array_of};
+
+    #[test]
+    fn values_survive_and_wrong_lengths_are_set_aside() {
+        let column = [Column::key("K", SqlType::Integer)];
+        let array = array_of(&[Value::Integer(-2), Value::Null], &SqlType::Integer);
+        let views = [View::new(array.as_ref(), &SqlType::Integer)];
+        let mut encoder = Kafka.encoder(&column, false);
+        let mut bytes = Vec::new();
+        assert!(encoder.encode(&views, 0, &mut bytes));
+        assert!(!encoder.encode(&views, 1, &mut Vec::new()));
+        let decoded = Kafka.decoder(&column, &[true], false).decode(&[Some(&bytes), None, Some(b"abc")]);
+        assert_eq!(Value::at(&decoded.columns[0], 0, &SqlType::Integer), Value::Integer(-2));
+        assert_eq!(decoded.failed, [(2, "3 bytes where 4 are expected".to_owned())]);
+    }
+}

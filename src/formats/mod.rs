@@ -1,0 +1,118 @@
+//! The formats of keys and values: bytes to columns and back.
+//!
+//! A format is one file (or folder) with a [`Format`] and its word in the list here. Decoding is vectorised: a
+//! [`Decoder`] gets the payloads of a batch, builds only the columns that are needed, checks all that are declared, and
+//! sets a payload that it cannot read aside with the reason; the others go on.
+
+pub mod json;
+mod kafka;
+
+use std::fmt;
+
+use arrow::array::ArrayRef;
+
+use crate::error::{Error, Result, nearest};
+use crate::types::{Column, View};
+
+/// All formats that can be used.
+pub const ALL: &[&dyn Format] = &[&json::Json, &kafka::Kafka];
+
+/// ksqlDB's formats that are known by name and not built yet.
+const KNOWN: &[&str] = &["AVRO", "DELIMITED", "JSON_SR", "NONE", "PROTOBUF", "PROTOBUF_NOSR"];
+
+/// Which part of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    Key,
+    Value,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Part::Key => "Key",
+            Part::Value => "Value",
+        })
+    }
+}
+
+/// Whether a single column stands in an object of its own or bare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// Always bare.
+    Never,
+    /// As the statement says; wrapped by default.
+    Choice,
+}
+
+/// A way to write keys or values.
+pub trait Format: Sync {
+    /// The name in upper case.
+    fn name(&self) -> &'static str;
+
+    /// What can be done with single columns.
+    fn wrapping(&self) -> Wrapping;
+
+    /// Whether values in this format can be grouped and joined; ksqlDB refuses that of bare KAFKA values.
+    fn joins(&self) -> bool {
+        true
+    }
+
+    /// Refuses columns that the format cannot hold.
+    fn check(&self, columns: &[Column]) -> Result<()>;
+
+    /// A decoder of these columns, of which only the `needed` ones are built. `wrapped` is whether they are fields of
+    /// something; else there is at most one.
+    fn decoder(&self, columns: &[Column], needed: &[bool], wrapped: bool) -> Box<dyn Decoder>;
+
+    /// An encoder of these columns.
+    fn encoder(&self, columns: &[Column], wrapped: bool) -> Box<dyn Encoder>;
+}
+
+/// Bytes to columns.
+pub trait Decoder: Send {
+    /// Decodes payloads, of which a missing one gives NULL in every column.
+    fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded;
+}
+
+/// Columns of a batch of payloads.
+pub struct Decoded {
+    /// The needed columns, each with an entry for every payload, NULL for one that failed.
+    pub columns: Vec<ArrayRef>,
+    /// The payloads that could not be read, in their order, and why.
+    pub failed: Vec<(u32, String)>,
+}
+
+/// Columns to bytes.
+pub trait Encoder: Send {
+    /// Appends a row to `out`; whether there is a payload at all, which may be empty.
+    fn encode(&mut self, columns: &[View], row: usize, out: &mut Vec<u8>) -> bool;
+}
+
+/// The format of this name, in any case.
+pub fn find(name: &str) -> Result<&'static dyn Format> {
+    if let Some(found) = ALL.iter().find(|f| f.name().eq_ignore_ascii_case(name)) {
+        return Ok(*found);
+    }
+    if let Some(known) = KNOWN.iter().find(|k| k.eq_ignore_ascii_case(name)) {
+        return Err(Error::unsupported(format!("the format {known}")));
+    }
+    let error = Error::invalid(format!("Unknown format: {name}"));
+    let known = ALL.iter().map(|f| f.name()).chain(KNOWN.iter().copied());
+    Err(match nearest(name, known) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint("the formats are JSON and KAFKA"),
+    })
+}
+
+impl fmt::Debug for dyn Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl PartialEq for dyn Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
