@@ -9,7 +9,7 @@ use crate::functions::signature::ArgType;
 use crate::sql::ast::{self, ArithmeticOp, CompareOp, Literal, Node};
 use crate::sql::types::{TypeName, resolve};
 use crate::sql::words::Ident;
-use crate::types::{Decimal, SqlType, StructField, Value, text};
+use crate::types::{Decimal, SqlType, StructField, Value, parse, text};
 
 /// What the names in an expression mean.
 pub trait Scope {
@@ -20,6 +20,12 @@ pub trait Scope {
     fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
         let _ = expr;
         Ok(None)
+    }
+
+    /// Whether the column holds instants in milliseconds that may be compared with texts here.
+    fn is_instant(&self, column: super::ColumnId) -> bool {
+        let _ = column;
+        false
     }
 
     /// The type that a user gave this name (in upper case).
@@ -81,7 +87,7 @@ impl Binder<'_> {
             Node::Concat { left, right } => self.call("CONCAT", &[left.clone(), right.clone()]),
             Node::Compare { op, left, right } => {
                 let (left, right) = (self.bind(left)?, self.bind(right)?);
-                compare(*op, left, right, expr)
+                self.compare(*op, left, right, expr)
             }
             Node::And(items) => boolean(Kind::And(self.conditions(items)?)),
             Node::Or(items) => boolean(Kind::Or(self.conditions(items)?)),
@@ -90,8 +96,8 @@ impl Binder<'_> {
                 boolean(Kind::IsNull { value: Box::new(self.bind(value)?), negated: *negated })
             }
             Node::Between { value, low, high, negated } => {
-                let low = compare(CompareOp::GreaterOrEqual, self.bind(value)?, self.bind(low)?, expr)?;
-                let high = compare(CompareOp::LessOrEqual, self.bind(value)?, self.bind(high)?, expr)?;
+                let low = self.compare(CompareOp::GreaterOrEqual, self.bind(value)?, self.bind(low)?, expr)?;
+                let high = self.compare(CompareOp::LessOrEqual, self.bind(value)?, self.bind(high)?, expr)?;
                 negate_if(*negated, Kind::And(vec![low, high]))
             }
             Node::In { value, list, negated } => self.is_in(value, list, *negated),
@@ -144,6 +150,25 @@ impl Binder<'_> {
         Ok(Expr { kind, sql_type: Some(sql_type) })
     }
 
+    /// A comparison; a text that is compared with an instant's milliseconds is read as an instant.
+    fn compare(&self, op: CompareOp, left: Expr, right: Expr, expr: &ast::Expr) -> Result<Expr> {
+        let instant = |e: &Expr| matches!(e.kind, Kind::Column(id) if self.scope.is_instant(id));
+        let (to_left, to_right) = (instant(&right), instant(&left));
+        let read = |side: Expr, wanted: bool| -> Result<Expr> {
+            match side.as_constant() {
+                Some(Value::String(text)) if wanted => {
+                    let ms = parse::timestamp(text).ok_or_else(|| {
+                    let hint = "write it as '2020-05-26T23:59:58.000' or '2020-05-26T23:59:58.000+0200', or a part of that";
+                    Error::invalid(format!("Failed to parse timestamp '{text}'")).at(expr.span).hint(hint)
+                })?;
+                    Ok(Expr::constant(Value::Bigint(ms), SqlType::Bigint))
+                }
+                _ => Ok(side),
+            }
+        };
+        compare(op, read(left, to_left)?, read(right, to_right)?, expr)
+    }
+
     fn is_in(&self, value: &ast::Expr, list: &[ast::Expr], negated: bool) -> Result<Expr> {
         let value = self.bind(value)?;
         let items: Vec<Expr> = list.iter().map(|item| self.bind(item)).collect::<Result<_>>()?;
@@ -178,7 +203,7 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for (when, then) in branches {
             let condition = match operand {
-                Some(operand) => compare(CompareOp::Equal, self.bind(operand)?, self.bind(when)?, when)?,
+                Some(operand) => self.compare(CompareOp::Equal, self.bind(operand)?, self.bind(when)?, when)?,
                 None => self.bind(when)?,
             };
             if condition.sql_type.as_ref().is_none_or(|t| *t != SqlType::Boolean) {

@@ -29,7 +29,9 @@ impl Format for Kafka {
             return Err(Error::invalid(message));
         }
         match columns.first().map(|c| &c.sql_type) {
-            None | Some(SqlType::Integer | SqlType::Bigint | SqlType::Double | SqlType::String | SqlType::Bytes) => Ok(()),
+            None | Some(SqlType::Integer | SqlType::Bigint | SqlType::Double | SqlType::String | SqlType::Bytes) => {
+                Ok(())
+            }
             Some(other) => {
                 Err(Error::invalid(format!("The 'KAFKA' format does not support type '{}'", other.base_name())))
             }

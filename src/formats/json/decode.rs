@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn values_are_converted_as_ksqldb_converts_them() {
-        let one = |sql_type: SqlType, json: &str| decode(&[("V", sql_type)], &[&format!(r#"{{"V":{json}}}"#)]).remove(0);
+        let one =
+            |sql_type: SqlType, json: &str| decode(&[("V", sql_type)], &[&format!(r#"{{"V":{json}}}"#)]).remove(0);
         assert_eq!(one(SqlType::Integer, "1.9"), "1");
         assert_eq!(one(SqlType::Integer, "4294967297"), "1");
         assert_eq!(one(SqlType::Bigint, "1e3"), "1000");

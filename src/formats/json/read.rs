@@ -296,4 +296,3 @@ fn bytes(scan: &mut Scan) -> Scanned<Vec<u8>> {
     }
     base64::engine::general_purpose::STANDARD.decode(&text).map_err(|e| format!("'{text}' is no base64: {e}").into())
 }
-

@@ -1,0 +1,166 @@
+//! What exists: streams and tables, topics, custom types and queries; an immutable snapshot.
+//!
+//! A statement is validated against a snapshot and changes a copy of it; a script is validated by changing one copy
+//! statement by statement, so that nothing of a bad script is applied.
+
+mod source;
+
+pub use source::{Encoding, PSEUDO_COLUMNS, Source, SourceKind, TimestampColumn, WindowInfo, WindowType};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::{Error, Result, nearest};
+use crate::types::SqlType;
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub name: String,
+    /// Never used again, whatever happens to the name.
+    pub id: u64,
+    pub partitions: u32,
+    /// Settings that differ from the default, by Kafka's names.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A query that runs until it is terminated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// `CTAS_NAME_7`.
+    pub id: String,
+    /// The number in the id; never used again.
+    pub number: u64,
+    /// The text of the statement that made it.
+    pub statement: String,
+    /// The source that it writes.
+    pub sink: String,
+    /// The sources that it reads.
+    pub reads: Vec<String>,
+}
+
+/// A snapshot of what exists.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Counts the changes; a statement that was validated at another version is validated again.
+    pub version: u64,
+    sources: BTreeMap<String, Arc<Source>>,
+    topics: BTreeMap<String, Arc<Topic>>,
+    queries: BTreeMap<String, Arc<Query>>,
+    types: BTreeMap<String, SqlType>,
+    next_topic: u64,
+    next_query: u64,
+}
+
+impl Catalog {
+    /// The source of this name.
+    pub fn source(&self, name: &str) -> Option<&Arc<Source>> {
+        self.sources.get(name)
+    }
+
+    /// All sources, by name.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.sources.values()
+    }
+
+    /// The topic of this name.
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.values()
+    }
+
+    /// The query of this id.
+    pub fn query(&self, id: &str) -> Option<&Arc<Query>> {
+        self.queries.get(id)
+    }
+
+    /// All queries, in the order in which they were made.
+    pub fn queries(&self) -> Vec<&Arc<Query>> {
+        let mut all: Vec<_> = self.queries.values().collect();
+        all.sort_by_key(|q| q.number);
+        all
+    }
+
+    /// The type that a user gave this name.
+    pub fn custom_type(&self, name: &str) -> Option<&SqlType> {
+        self.types.get(name)
+    }
+
+    /// The queries that read or write a source.
+    pub fn queries_of(&self, source: &str) -> (Vec<&str>, Vec<&str>) {
+        let ids = |test: &dyn Fn(&Query) -> bool| -> Vec<&str> {
+            self.queries().into_iter().filter(|q| test(q)).map(|q| q.id.as_str()).collect()
+        };
+        (ids(&|q| q.reads.iter().any(|r| r == source)), ids(&|q| q.sink == source))
+    }
+
+    /// The refusal of a name that is no source.
+    pub fn no_source(&self, name: &str) -> Error {
+        let error = Error::missing(format!("{name} does not exist."));
+        let other_case = self.sources.keys().find(|s| s.eq_ignore_ascii_case(name));
+        match other_case.map(String::as_str).or_else(|| nearest(name, self.sources.keys().map(String::as_str))) {
+            Some(near) if near.eq_ignore_ascii_case(name) => {
+                error.hint(format!("did you mean `{near}`? In back-ticks a name keeps its case"))
+            }
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("SHOW STREAMS and SHOW TABLES list what there is"),
+        }
+    }
+
+    /// The source of this name, or the refusal.
+    pub fn expect_source(&self, name: &str) -> Result<&Arc<Source>> {
+        self.source(name).ok_or_else(|| self.no_source(name))
+    }
+
+    /// The refusal of a name that is no topic.
+    pub fn no_topic(&self, name: &str) -> Error {
+        let error = Error::missing(format!("Topic '{name}' does not exist."));
+        match nearest(name, self.topics.keys().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean '{near}'? Names of topics keep their case")),
+            None => error.hint(format!("tidemill topic create {name} makes it")),
+        }
+    }
+
+    /// Adds a topic under an id of its own.
+    pub fn add_topic(&mut self, name: &str, partitions: u32, config: BTreeMap<String, String>) -> Arc<Topic> {
+        let topic = Arc::new(Topic { name: name.to_owned(), id: self.next_topic, partitions, config });
+        self.next_topic += 1;
+        self.topics.insert(name.to_owned(), topic.clone());
+        topic
+    }
+
+    /// Removes a topic.
+    pub fn remove_topic(&mut self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.remove(name)
+    }
+
+    /// Adds a source, or replaces the one of its name.
+    pub fn put_source(&mut self, source: Source) {
+        self.sources.insert(source.name.clone(), Arc::new(source));
+    }
+
+    /// Removes a source.
+    pub fn remove_source(&mut self, name: &str) -> Option<Arc<Source>> {
+        self.sources.remove(name)
+    }
+
+    /// The number that the next query gets.
+    pub fn next_query(&self) -> u64 {
+        self.next_query
+    }
+
+    /// Adds a query; its number is used up.
+    pub fn add_query(&mut self, query: Query) {
+        self.next_query = self.next_query.max(query.number + 1);
+        self.queries.insert(query.id.clone(), Arc::new(query));
+    }
+
+    /// Removes a query.
+    pub fn remove_query(&mut self, id: &str) -> Option<Arc<Query>> {
+        self.queries.remove(id)
+    }
+}

@@ -1,0 +1,134 @@
+//! A stream or a table: its columns, its topic, and how its records are written.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::formats::{Format, Part, Wrapping};
+use crate::sql::words::TimeUnit;
+use crate::types::{Column, Schema};
+
+/// Whether records are events, or the latest state of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SourceKind {
+    Stream,
+    Table,
+}
+
+impl SourceKind {
+    /// `STREAM` or `TABLE`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SourceKind::Stream => "STREAM",
+            SourceKind::Table => "TABLE",
+        }
+    }
+
+    /// In lower case.
+    pub fn lower(self) -> &'static str {
+        match self {
+            SourceKind::Stream => "stream",
+            SourceKind::Table => "table",
+        }
+    }
+}
+
+/// How the keys or the values of a topic are written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    pub format: &'static dyn Format,
+    /// Whether the columns are fields of something, rather than one bare value.
+    pub wrapped: bool,
+}
+
+impl Encoding {
+    /// The encoding of a part with these columns. `wrap` is what the statement says of a single value column.
+    pub fn new(part: Part, format: &'static dyn Format, columns: &[Column], wrap: Option<bool>) -> Result<Encoding> {
+        if let Some(wrap) = wrap {
+            if columns.len() != 1 {
+                return Err(Error::invalid("'WRAP_SINGLE_VALUE' is only valid for single-field value schemas"));
+            }
+            if wrap && format.wrapping() == Wrapping::Never {
+                let message = format!("Format '{}' does not support 'WRAP_SINGLE_VALUE' set to 'true'.", format.name());
+                return Err(Error::invalid(message));
+            }
+        }
+        format.check(columns).map_err(|error| {
+            let context = format!("{part} format does not support schema.\nformat: {}\nreason: ", format.name());
+            error.context(context)
+        })?;
+        // A single column of a key always stands bare where the format can do it.
+        let wrapped = match (format.wrapping(), part) {
+            (Wrapping::Never, _) => false,
+            (Wrapping::Choice, Part::Key) => columns.len() > 1,
+            (Wrapping::Choice, Part::Value) => columns.len() != 1 || wrap.unwrap_or(true),
+        };
+        Ok(Encoding { format, wrapped })
+    }
+}
+
+/// The column that holds a record's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampColumn {
+    pub column: String,
+    /// How the time is written, if the column is a STRING.
+    pub format: Option<String>,
+}
+
+/// The kind of windows in a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowType {
+    Tumbling,
+    Hopping,
+    Session,
+}
+
+impl WindowType {
+    /// The name in upper case.
+    pub fn name(self) -> &'static str {
+        match self {
+            WindowType::Tumbling => "TUMBLING",
+            WindowType::Hopping => "HOPPING",
+            WindowType::Session => "SESSION",
+        }
+    }
+}
+
+/// The windows in a source's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowInfo {
+    pub kind: WindowType,
+    /// Sessions have no fixed size.
+    pub size_ms: Option<i64>,
+}
+
+impl fmt::Display for WindowInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        let Some(size) = self.size_ms else { return Ok(()) };
+        let unit = TimeUnit::ALL.into_iter().rev().find(|u| size % u.ms() == 0).unwrap_or(TimeUnit::Milliseconds);
+        write!(f, " ({} {})", size / unit.ms(), unit.name())
+    }
+}
+
+/// A stream or a table.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub name: String,
+    pub kind: SourceKind,
+    pub schema: Schema,
+    /// The name of the topic.
+    pub topic: String,
+    pub key: Encoding,
+    pub value: Encoding,
+    pub timestamp: Option<TimestampColumn>,
+    pub window: Option<WindowInfo>,
+    /// Declared with SOURCE: nothing may be written to it.
+    pub read_only: bool,
+    /// The text of the statement that made it.
+    pub statement: String,
+    /// The query that was made together with it, and ends with it.
+    pub query: Option<String>,
+}
+
+/// The columns that every source has besides its own.
+pub const PSEUDO_COLUMNS: [&str; 5] = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];

@@ -1,0 +1,334 @@
+//! Every property once: its name, its default, what it takes and what it does.
+//!
+//! SHOW PROPERTIES, SET, `--set` and the configuration file all go by this list.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result, nearest};
+
+/// What a property takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    Text,
+    Flag,
+    /// A whole number from … to ….
+    Number(i64, i64),
+    /// One of these words, in any case.
+    Choice(&'static [&'static str]),
+}
+
+/// Where a property can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// For the whole process, when it starts.
+    Process,
+    /// Also by SET, for the statements that follow.
+    Statement,
+}
+
+/// A property.
+pub struct Property {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub takes: Takes,
+    pub scope: Scope,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+}
+
+pub const OFFSET_RESET: &str = "auto.offset.reset";
+pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
+pub const COMMIT_INTERVAL_MS: &str = "commit.interval.ms";
+pub const MEMORY_BYTES: &str = "tidemill.memory.bytes";
+pub const IDLE_MS: &str = "tidemill.idle.ms";
+pub const JOIN_KEY_REQUIRED: &str = "tidemill.join.key.required";
+pub const WORKERS: &str = "tidemill.workers";
+pub const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
+pub const SEGMENT_BYTES: &str = "tidemill.segment.bytes";
+pub const JOURNAL_BYTES: &str = "tidemill.journal.bytes";
+pub const CHECKPOINT_BYTES: &str = "tidemill.checkpoint.bytes";
+pub const INLINE_BYTES: &str = "tidemill.inline.bytes";
+pub const BATCH_ROWS: &str = "tidemill.batch.rows";
+pub const OUTPUT_TOPIC_PREFIX: &str = "ksql.output.topic.name.prefix";
+pub const DEFAULT_KEY_FORMAT: &str = "ksql.persistence.default.format.key";
+pub const DEFAULT_VALUE_FORMAT: &str = "ksql.persistence.default.format.value";
+pub const WRAP_SINGLE_VALUES: &str = "ksql.persistence.wrap.single.values";
+pub const COLLECT_LIST_LIMIT: &str = "ksql.functions.collect_list.limit";
+pub const COLLECT_SET_LIMIT: &str = "ksql.functions.collect_set.limit";
+pub const INSERT_VALUES_ENABLED: &str = "ksql.insert.into.values.enabled";
+pub const TIMESTAMP_THROWS: &str = "ksql.timestamp.throw.on.invalid";
+
+const ANY: i64 = i64::MAX;
+
+/// All properties, sorted by name.
+pub const PROPERTIES: &[Property] = &[
+    Property {
+        name: OFFSET_RESET,
+        default: "latest",
+        takes: Takes::Choice(&["earliest", "latest"]),
+        scope: Scope::Statement,
+        summary: "Where a new query starts to read a stream.",
+    },
+    Property {
+        name: CACHE_BYTES,
+        default: "10000000",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "How many bytes of changed groups are held back to merge the results of a key; 0 gives a result for every row.",
+    },
+    Property {
+        name: COMMIT_INTERVAL_MS,
+        default: "100",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Statement,
+        summary: "The longest time from one commit of a busy query to the next, in milliseconds.",
+    },
+    Property {
+        name: COLLECT_LIST_LIMIT,
+        default: "2147483647",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "The most values that COLLECT_LIST keeps.",
+    },
+    Property {
+        name: COLLECT_SET_LIMIT,
+        default: "2147483647",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "The most values that COLLECT_SET keeps.",
+    },
+    Property {
+        name: INSERT_VALUES_ENABLED,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Process,
+        summary: "Whether INSERT INTO … VALUES is allowed.",
+    },
+    Property {
+        name: OUTPUT_TOPIC_PREFIX,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "What stands before the names of topics that are made for the results of queries.",
+    },
+    Property {
+        name: DEFAULT_KEY_FORMAT,
+        default: "KAFKA",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "The format of keys where a statement does not say.",
+    },
+    Property {
+        name: DEFAULT_VALUE_FORMAT,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "The format of values where a statement does not say.",
+    },
+    Property {
+        name: WRAP_SINGLE_VALUES,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "Whether a single value column is written inside of an object where the format leaves the choice.",
+    },
+    Property {
+        name: TIMESTAMP_THROWS,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether a record without a valid time makes the query fail instead of being counted and left out.",
+    },
+    Property {
+        name: MAX_MESSAGE_BYTES,
+        default: "1048588",
+        takes: Takes::Number(1024, 1 << 30),
+        scope: Scope::Process,
+        summary: "The most bytes of key and value that a record may have.",
+    },
+    Property {
+        name: BATCH_ROWS,
+        default: "8192",
+        takes: Takes::Number(1, 1 << 20),
+        scope: Scope::Process,
+        summary: "The most rows that are decoded at once.",
+    },
+    Property {
+        name: CHECKPOINT_BYTES,
+        default: "134217728",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How many bytes of journal there may be before the state is written to a checkpoint and they are dropped.",
+    },
+    Property {
+        name: IDLE_MS,
+        default: "10000",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "After how long at its end a source partition no longer holds back the stream time of the others.",
+    },
+    Property {
+        name: INLINE_BYTES,
+        default: "262144",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Process,
+        summary: "Up to how many bytes of a partition a commit repeats in the journal instead of syncing its segment.",
+    },
+    Property {
+        name: JOIN_KEY_REQUIRED,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether a join whose key is not selected is refused instead of keeping the key.",
+    },
+    Property {
+        name: JOURNAL_BYTES,
+        default: "8388608",
+        takes: Takes::Number(4096, ANY),
+        scope: Scope::Process,
+        summary: "The size of a journal file.",
+    },
+    Property {
+        name: MEMORY_BYTES,
+        default: "4294967296",
+        takes: Takes::Number(1 << 16, ANY),
+        scope: Scope::Process,
+        summary: "The memory that the state of all queries and what is in flight may take.",
+    },
+    Property {
+        name: SEGMENT_BYTES,
+        default: "134217728",
+        takes: Takes::Number(1024, 1 << 30),
+        scope: Scope::Process,
+        summary: "The size after which a topic's partition starts a new segment.",
+    },
+    Property {
+        name: WORKERS,
+        default: "0",
+        takes: Takes::Number(0, 1024),
+        scope: Scope::Process,
+        summary: "The number of worker threads; 0 for one a core.",
+    },
+];
+
+/// The values of the properties that differ from their defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties(BTreeMap<&'static str, String>);
+
+/// The property of this name; `ksql.streams.` may stand before it.
+pub fn find(name: &str) -> Result<&'static Property> {
+    let bare = name.strip_prefix("ksql.streams.").unwrap_or(name);
+    if let Some(property) = PROPERTIES.iter().find(|p| p.name == bare) {
+        return Ok(property);
+    }
+    let error = Error::invalid(format!("Unknown property: '{name}'"));
+    Err(match nearest(bare, PROPERTIES.iter().map(|p| p.name)) {
+        Some(near) => error.hint(format!("did you mean '{near}'?")),
+        None => error.hint("SHOW PROPERTIES lists them all"),
+    })
+}
+
+impl Property {
+    /// Refuses a value that the property does not take.
+    pub fn check(&self, value: &str) -> Result<()> {
+        let fits = match self.takes {
+            Takes::Text => true,
+            Takes::Flag => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
+            Takes::Number(low, high) => value.parse().is_ok_and(|n: i64| (low..=high).contains(&n)),
+            Takes::Choice(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
+        };
+        if fits {
+            return Ok(());
+        }
+        let takes = match self.takes {
+            Takes::Text => "a text".to_owned(),
+            Takes::Flag => "true or false".to_owned(),
+            Takes::Number(low, ANY) => format!("a whole number from {low}"),
+            Takes::Number(low, high) => format!("a whole number from {low} to {high}"),
+            Takes::Choice(words) => words.join(" or "),
+        };
+        Err(Error::invalid(format!("Invalid value '{value}' for property '{}': it takes {takes}", self.name)))
+    }
+}
+
+impl Properties {
+    /// Sets a property for the whole process.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let property = find(name)?;
+        property.check(value)?;
+        self.0.insert(property.name, value.to_owned());
+        Ok(())
+    }
+
+    /// Sets a property for the statements that follow.
+    pub fn set_for_statements(&mut self, name: &str, value: &str) -> Result<()> {
+        if find(name)?.scope == Scope::Process {
+            let error = Error::invalid(format!("Cannot override property '{name}'"));
+            return Err(error.hint("it belongs to the whole process: give it at the start with --set"));
+        }
+        self.set(name, value)
+    }
+
+    /// Returns a property to its default.
+    pub fn unset(&mut self, name: &str) -> Result<()> {
+        self.0.remove(find(name)?.name);
+        Ok(())
+    }
+
+    /// The value of a property, by one of the constants of this module.
+    pub fn text(&self, name: &'static str) -> &str {
+        let default = || PROPERTIES.iter().find(|p| p.name == name).map_or("", |p| p.default);
+        self.0.get(name).map_or_else(default, String::as_str)
+    }
+
+    /// The value of a property that is a number.
+    pub fn number(&self, name: &'static str) -> i64 {
+        self.text(name).parse().unwrap_or_default()
+    }
+
+    /// The value of a property that is a number of bytes or things.
+    pub fn size(&self, name: &'static str) -> usize {
+        usize::try_from(self.number(name)).unwrap_or_default()
+    }
+
+    /// The value of a property that is true or false.
+    pub fn flag(&self, name: &'static str) -> bool {
+        self.text(name).eq_ignore_ascii_case("true")
+    }
+
+    /// The properties that were set, by name.
+    pub fn overrides(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// These properties with `others` over them.
+    pub fn with(&self, others: &Properties) -> Properties {
+        let mut all = self.clone();
+        all.0.extend(others.0.iter().map(|(n, v)| (*n, v.clone())));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_values_that_the_properties_take() {
+        for property in PROPERTIES {
+            property.check(property.default).expect(property.name);
+            assert!(property.summary.ends_with('.'), "{}", property.name);
+        }
+    }
+
+    #[test]
+    fn properties_are_refused_with_the_nearest_name() {
+        let mut properties = Properties::default();
+        let error = properties.set("auto.ofset.reset", "earliest").expect_err("unknown");
+        assert_eq!(error.advice(), Some("did you mean 'auto.offset.reset'?"));
+        assert!(properties.set("auto.offset.reset", "now").is_err());
+        assert!(properties.set_for_statements(WORKERS, "2").is_err());
+        properties.set("ksql.streams.auto.offset.reset", "earliest").expect("known");
+        assert_eq!(properties.text(OFFSET_RESET), "earliest");
+    }
+}

@@ -1,0 +1,375 @@
+//! GROUP BY: aggregates, their window, and what may be said of a group.
+
+use super::node::{AggregateCall, AggregateNode, Node, Plan, WindowNode};
+use super::scope::QueryScope;
+use super::select::{self, KeyColumn};
+use super::{KeyInfo, Planner, Target, computed, is_aggregate, window};
+use crate::catalog::{Encoding, SourceKind};
+use crate::error::{Error, Result, Span};
+use crate::expr::bind::{Scope, bind, bind_condition, evaluate_constant};
+use crate::expr::{ColumnId, Expr, Kind};
+use crate::formats::{Part, json::Json};
+use crate::functions::signature::ArgType;
+use crate::functions::{self, aggregate::BoundAggregate};
+use crate::sql::ast::{self, Node as Ast};
+use crate::sql::words::Ident;
+use crate::types::{Column, SqlType, Value};
+
+/// Whether an aggregate function is called anywhere in the expression.
+pub fn contains_aggregate(expr: &ast::Expr) -> bool {
+    first_aggregate(expr).is_some()
+}
+
+/// The first call of an aggregate function.
+pub fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
+    match &*expr.node {
+        Ast::Call { name, .. } | Ast::CallStar { name } if is_aggregate(&name.name) => Some((&name.name, expr.span)),
+        _ => expr.children().into_iter().find_map(first_aggregate),
+    }
+}
+
+/// Plans the part behind the sources of a query that groups.
+pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
+    let query = planner.query;
+    let (window, groups, names) = analyse(&planner)?;
+    for (expr, what) in query.group_by.iter().flat_map(|g| &g.exprs).map(|e| (e, "GROUP BY")) {
+        if let Some((name, span)) = first_aggregate(expr) {
+            let message = format!("{what} does not support aggregate functions: {name} is an aggregate function.");
+            return Err(Error::invalid(message).at(span));
+        }
+    }
+    let calls = Calls { scope: planner.scope("SELECT"), groups: &groups, names, window, made: Default::default() };
+    let strictness = planner.target.strictness();
+    let scope = planner.scope("SELECT");
+    let selected = select::select(&query.items, &scope, &calls, strictness)?;
+    let having = query.having.as_ref().map(|h| having(h, &calls)).transpose()?;
+    let made = calls.made.into_inner();
+    if made.calls.is_empty() {
+        let message = "GROUP BY requires aggregate functions in either the SELECT or HAVING clause.";
+        return Err(Error::invalid(message).at(query.group_by.as_ref().map_or(query.span, |g| g.span)));
+    }
+    let input = exchanged(&planner, input, &groups, made.args)?;
+    let keys: Vec<ColumnId> = groups.iter().map(|g| g.id).collect();
+    let mut node = Node::Aggregate(AggregateNode { input: Box::new(input), keys, calls: made.calls, window });
+    if let Some(condition) = having {
+        node = Node::Filter { input: Box::new(node), condition };
+    }
+    let key = KeyInfo { columns: key_columns(&groups, &planner), what: "grouping expression", added: None };
+    let (node, selected) = computed(node, selected, planner.columns);
+    let output = planner.output(&selected, &key)?;
+    planner.check_kind(SourceKind::Table)?;
+    let warnings = std::mem::take(&mut planner.warnings);
+    Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Table, output, window, warnings })
+}
+
+/// A grouping expression and the column that holds it.
+struct Group {
+    id: ColumnId,
+    bound: Expr,
+    written: ast::Expr,
+}
+
+type Analysed<'a> = (Option<WindowNode>, Vec<Group>, QueryScope<'a>);
+
+fn analyse<'a>(planner: &Planner<'a>) -> Result<Analysed<'a>> {
+    let query = planner.query;
+    let window = match &query.window {
+        Some(written) => Some(WindowNode {
+            window: window::time_window(written, query.emit)?,
+            start: planner.columns.add("WINDOWSTART", SqlType::Bigint),
+            end: planner.columns.add("WINDOWEND", SqlType::Bigint),
+        }),
+        None => None,
+    };
+    let scope = planner.scope("GROUP BY");
+    let Some(grouping) = &query.group_by else {
+        check_without_grouping(planner)?;
+        return Ok((window, Vec::new(), scope));
+    };
+    if grouping.exprs.is_empty() {
+        return Err(Error::invalid("GROUP BY requires at least one expression").at(grouping.span));
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    for written in &grouping.exprs {
+        let bound = if contains_aggregate(written) { Expr::null() } else { bind(written, &scope)? };
+        if groups.iter().any(|g| g.bound == bound) {
+            return Err(Error::invalid(format!("Duplicate GROUP BY expression: {written}")).at(written.span));
+        }
+        let id = match bound.kind {
+            Kind::Column(id) => id,
+            _ => planner.columns.add(written.to_string(), bound.result_type()),
+        };
+        groups.push(Group { id, bound, written: written.clone() });
+    }
+    for relation in planner.relations {
+        if !relation.source.value.format.joins() {
+            let message = format!(
+                "Source(s) {} are using the '{}' value format. This format does not yet support GROUP BY.",
+                relation.source.name,
+                relation.source.value.format.name()
+            );
+            return Err(Error::invalid(message).at(grouping.span));
+        }
+    }
+    Ok((window, groups, scope))
+}
+
+/// Aggregates without GROUP BY are for those who look on.
+fn check_without_grouping(planner: &Planner) -> Result<()> {
+    let lone = planner.query.items.iter().find_map(|item| match item {
+        select_item @ crate::sql::query::SelectItem::Expr { expr, .. } if !contains_aggregate(expr) => {
+            Some(select_item)
+        }
+        _ => None,
+    });
+    if let Some(item) = lone {
+        let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {item}");
+        return Err(Error::invalid(message).hint("add a GROUP BY clause"));
+    }
+    let Target::Persistent { kind, .. } = planner.target else { return Ok(()) };
+    let name = planner.expressions().into_iter().find_map(|(_, e)| first_aggregate(e)).map_or("", |(name, _)| name);
+    let message = format!(
+        "CREATE {} AS SELECT statement does not support aggregate function [{name}] without a GROUP BY clause.",
+        kind.name()
+    );
+    Err(Error::invalid(message).at(planner.query.span))
+}
+
+fn having(written: &ast::Expr, calls: &Calls) -> Result<Expr> {
+    let calls = Having(calls);
+    bind_condition(written, &calls, "HAVING")
+}
+
+/// What a group's expressions may use: its keys, its aggregates, and in SELECT the bounds of its window.
+struct Calls<'a> {
+    scope: QueryScope<'a>,
+    groups: &'a [Group],
+    /// The names before grouping, for the expressions inside of aggregates and for finding grouping expressions.
+    names: QueryScope<'a>,
+    window: Option<WindowNode>,
+    made: std::cell::RefCell<Made>,
+}
+
+#[derive(Default)]
+struct Made {
+    calls: Vec<AggregateCall>,
+    /// The computed arguments of the calls.
+    args: Vec<(ColumnId, Expr)>,
+}
+
+/// The same names in HAVING, where a window has no bounds.
+struct Having<'a>(&'a Calls<'a>);
+
+impl Scope for Having<'_> {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        if bound_of_window(source, name) {
+            return Err(window_bounds(name));
+        }
+        let shown = source.map_or_else(|| name.to_string(), |s| format!("{s}.{name}"));
+        let message = format!("Non-aggregate HAVING expression not part of GROUP BY: {shown}");
+        Err(Error::invalid(message).at(name.span).hint("a WHERE clause judges rows before they are grouped"))
+    }
+
+    fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
+        self.0.substitute(expr)
+    }
+
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        self.0.custom_type(name)
+    }
+}
+
+fn bound_of_window(source: Option<&Ident>, name: &Ident) -> bool {
+    source.is_none() && ["WINDOWSTART", "WINDOWEND"].contains(&name.name.as_str())
+}
+
+fn window_bounds(name: &Ident) -> Error {
+    let message = format!(
+        "Window bounds column {} can only be used in the SELECT clause of windowed aggregations and can not be passed to \
+         aggregate functions.",
+        name.name
+    );
+    Error::invalid(message).at(name.span)
+}
+
+impl Scope for Calls<'_> {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        if bound_of_window(source, name) {
+            let Some(window) = self.window else { return self.scope.column(source, name) };
+            let id = if name.name == "WINDOWSTART" { window.start } else { window.end };
+            return Ok(self.scope.columns.expr(id));
+        }
+        let shown = source.map_or_else(|| name.to_string(), |s| format!("{s}.{name}"));
+        let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {shown}");
+        let hint = "add the column to the GROUP BY or remove it from the SELECT";
+        Err(Error::invalid(message).at(name.span).hint(hint))
+    }
+
+    fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
+        if matches!(*expr.node, Ast::Literal(_) | Ast::Unit(_) | Ast::Lambda { .. }) {
+            return Ok(None);
+        }
+        if let Ast::Call { name, args } = &*expr.node
+            && is_aggregate(&name.name)
+        {
+            return self.aggregate(&name.name, args, expr).map(Some);
+        }
+        if let Ast::CallStar { name } = &*expr.node
+            && is_aggregate(&name.name)
+        {
+            return self.aggregate(&name.name, &[], expr).map(Some);
+        }
+        if contains_aggregate(expr) {
+            return Ok(None);
+        }
+        // Whatever cannot be bound before grouping is no grouping expression either.
+        let Ok(bound) = bind(expr, &self.names) else { return Ok(None) };
+        Ok(self.groups.iter().find(|g| g.bound == bound).map(|g| self.scope.columns.expr(g.id)))
+    }
+
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        self.scope.catalog.custom_type(name).cloned()
+    }
+}
+
+impl Calls<'_> {
+    /// The column of a call's result; a call that was made before is not made again.
+    fn aggregate(&self, name: &str, args: &[ast::Expr], written: &ast::Expr) -> Result<Expr> {
+        let function = functions::find_aggregate(name).ok_or_else(|| functions::unknown(name))?;
+        let mut bound = Vec::new();
+        for arg in args {
+            if let Some((inner, span)) = first_aggregate(arg) {
+                let message = format!("Aggregate functions can not be nested: {name}({inner}())");
+                return Err(Error::invalid(message).at(span));
+            }
+            let bound_arg = bind(arg, &Arguments(&self.names)).map_err(|e| e.at(arg.span))?;
+            bound.push(bound_arg);
+        }
+        if bound.is_empty() {
+            // COUNT(*) counts rows: it is given a column that is never NULL.
+            bound.push(
+                self.names.relations[0].column("ROWTIME").map_or_else(Expr::null, |c| self.names.columns.expr(c.id)),
+            );
+        }
+        let types: Vec<ArgType> = bound.iter().map(|b| ArgType::Value(b.sql_type.clone())).collect();
+        let constants: Vec<Option<Value>> = bound
+            .iter()
+            .map(|b| if b.as_constant().is_some() { evaluate_constant(b) } else { Ok(None) })
+            .collect::<Result<_>>()?;
+        let function = function.bind(&types, &constants).map_err(|e| e.at(written.span))?;
+        Ok(self.call(function, bound, written))
+    }
+
+    fn call(&self, function: BoundAggregate, bound: Vec<Expr>, written: &ast::Expr) -> Expr {
+        let mut made = self.made.borrow_mut();
+        let mut ids = Vec::new();
+        for (expr, sql_type) in bound.into_iter().zip(&function.args) {
+            let expr = widened(expr, sql_type);
+            let id = match expr.kind {
+                Kind::Column(id) => id,
+                _ => match made.args.iter().find(|(_, e)| *e == expr) {
+                    Some((id, _)) => *id,
+                    None => {
+                        let id = self.scope.columns.add(format!("argument of {written}"), expr.result_type());
+                        made.args.push((id, expr));
+                        id
+                    }
+                },
+            };
+            ids.push(id);
+        }
+        let same = |c: &&AggregateCall| {
+            std::ptr::eq(c.function.function, function.function)
+                && c.args == ids
+                && c.function.constants == function.constants
+        };
+        if let Some(earlier) = made.calls.iter().find(same) {
+            return self.scope.columns.expr(earlier.id);
+        }
+        let id = self.scope.columns.add(written.to_string(), function.returns.clone());
+        made.calls.push(AggregateCall { id, function, args: ids });
+        self.scope.columns.expr(id)
+    }
+}
+
+/// The names inside of an aggregate: those before grouping, but no bounds of windows.
+struct Arguments<'a>(&'a QueryScope<'a>);
+
+impl Scope for Arguments<'_> {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        if bound_of_window(source, name) {
+            return Err(window_bounds(name));
+        }
+        self.0.clause("SELECT").column(source, name)
+    }
+
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        self.0.custom_type(name)
+    }
+}
+
+fn widened(expr: Expr, to: &SqlType) -> Expr {
+    match &expr.sql_type {
+        None => Expr::constant(Value::Null, to.clone()),
+        Some(from) if from == to => expr,
+        Some(_) => Expr { kind: Kind::Cast { value: Box::new(expr), to: to.clone() }, sql_type: Some(to.clone()) },
+    }
+}
+
+/// The rows with their grouping columns and arguments, each at the task of its group.
+fn exchanged(planner: &Planner, input: Node, groups: &[Group], args: Vec<(ColumnId, Expr)>) -> Result<Node> {
+    let mut computed: Vec<(ColumnId, Expr)> = Vec::new();
+    for group in groups {
+        if !matches!(group.bound.kind, Kind::Column(_)) {
+            computed.push((group.id, group.bound.clone()));
+        }
+    }
+    computed.extend(args);
+    let input = if computed.is_empty() { input } else { Node::Compute { input: Box::new(input), columns: computed } };
+    if already_keyed(planner, groups) {
+        return Ok(input);
+    }
+    let columns: Vec<Column> =
+        groups.iter().map(|g| Column::key(g.written.to_string(), g.bound.result_type())).collect();
+    for column in &columns {
+        check_key_type(column)?;
+    }
+    let inherited = planner.relations[0].source.key.format;
+    let encoding = Encoding::new(Part::Key, inherited, &columns, None)
+        .or_else(|_| Encoding::new(Part::Key, &Json, &columns, None))?;
+    Ok(Node::Exchange { input: Box::new(input), key: groups.iter().map(|g| g.id).collect(), encoding })
+}
+
+/// Refuses a key in which a MAP occurs: its bytes would depend on the order of the entries.
+pub fn check_key_type(column: &Column) -> Result<()> {
+    if !column.sql_type.contains_map() {
+        return Ok(());
+    }
+    let message = format!(
+        "Map keys, including types that contain maps, are not supported as they may lead to unexpected behavior due to \
+         inconsistent serialization. Key column name: `{}`. Column type: {}.",
+        column.name, column.sql_type
+    );
+    Err(Error::invalid(message))
+}
+
+/// Whether the rows stand at the task of their group already: grouped by the source's single key column and nothing else.
+fn already_keyed(planner: &Planner, groups: &[Group]) -> bool {
+    let [relation] = planner.relations else { return false };
+    let mut keys = relation.keys();
+    match (groups, keys.next(), keys.next()) {
+        ([group], Some(key), None) => group.bound.kind == Kind::Column(key.id),
+        ([], ..) => false,
+        _ => false,
+    }
+}
+
+fn key_columns(groups: &[Group], planner: &Planner) -> Vec<KeyColumn> {
+    let column = |g: &Group| KeyColumn {
+        candidates: vec![g.id],
+        id: g.id,
+        sql_type: planner.columns.expr(g.id).result_type(),
+        shown: g.written.to_string(),
+    };
+    groups.iter().map(column).collect()
+}

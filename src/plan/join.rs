@@ -1,0 +1,254 @@
+//! Joins: what the ON condition pairs, where the rows must go for it, and what the key of the result is.
+
+use super::node::{Node, StreamJoinNode};
+use super::scope::{QueryScope, Relation, RelationColumn};
+use super::select::{KeyColumn, plain_or_qualified};
+use super::{KeyInfo, Planner};
+use crate::catalog::{Encoding, SourceKind};
+use crate::error::{Error, Result};
+use crate::expr::bind::bind;
+use crate::expr::{ColumnId, Expr, Kind};
+use crate::formats::{Part, json::Json};
+use crate::sql::ast::{self, CompareOp, Node as Ast};
+use crate::sql::query::{Join, JoinKind};
+use crate::types::window::DEFAULT_SPAN_MS;
+use crate::types::{Column, SqlType};
+
+/// The node of a join, and what is known of its key.
+pub struct Joined {
+    pub node: Node,
+    pub key: KeyInfo,
+    /// The name and column of a key of which neither side is a column.
+    pub synthetic: Option<(String, ColumnId)>,
+}
+
+/// One side of the ON condition.
+struct Side<'a> {
+    relation: &'a Relation,
+    written: &'a ast::Expr,
+    bound: Expr,
+    /// The column, if the side is one and nothing else.
+    column: Option<&'a RelationColumn>,
+}
+
+/// Plans a join of two sources.
+pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
+    let [left_relation, right_relation] = planner.relations else {
+        return Err(Error::bug("a join of other than two sources"));
+    };
+    check_kinds(left_relation, right_relation, join)?;
+    let (left, right) = criteria(planner, join)?;
+    let (left_type, right_type) = (left.bound.result_type(), right.bound.result_type());
+    if left_type != right_type {
+        let message =
+            format!("Invalid join condition: types don't match. Key types differ: {left_type} vs {right_type}");
+        return Err(Error::invalid(message).at(join.on.span).hint("CAST one side to the other's type"));
+    }
+    check_partitions(planner, left_relation, right_relation)?;
+    let Some(within) = &join.within else {
+        let message = "Stream-Stream joins must have a WITHIN clause specified. None was provided.";
+        return Err(Error::invalid(message).at(join.span).hint("e.g. WITHIN 1 HOUR, before ON"));
+    };
+    match join.kind {
+        JoinKind::Inner | JoinKind::Left => {}
+        other => return Err(Error::unsupported(format!("{} of two streams", other.name())).at(join.span)),
+    }
+    let key_type = left_type;
+    let key = planner.columns.add("join key", key_type.clone());
+    let (left_node, left_key, right_node, right_key) = sides(planner, &left, &right, &key_type)?;
+    let node = Node::StreamJoin(StreamJoinNode {
+        left: Box::new(left_node),
+        right: Box::new(right_node),
+        kind: join.kind,
+        before_ms: within.before.ms(),
+        after_ms: within.after.ms(),
+        grace_ms: within.grace.map(|g| g.ms()),
+        left_key,
+        right_key,
+        key,
+    });
+    let (key, synthetic) = key_info(planner, &left, &right, key, key_type);
+    Ok(Joined { node, key, synthetic })
+}
+
+/// How long rows wait for a partner beyond the bounds of WITHIN where no GRACE PERIOD is given.
+pub fn implicit_grace_ms(before_ms: i64) -> i64 {
+    (DEFAULT_SPAN_MS - 2 * before_ms).max(0)
+}
+
+fn check_kinds(left: &Relation, right: &Relation, join: &Join) -> Result<()> {
+    let (l, r) = (&left.source, &right.source);
+    if l.name == r.name {
+        let message = format!("Can not join '{0}' to '{0}': self joins are not yet supported.", l.name);
+        return Err(Error::invalid(message).at(join.right.name.span));
+    }
+    if left.called == right.called {
+        let message = format!("two sources are called `{}`", left.called);
+        return Err(Error::invalid(message).at(join.right.name.span).hint("give one of them another alias"));
+    }
+    if l.kind == SourceKind::Table && r.kind == SourceKind::Stream {
+        let message = format!(
+            "Invalid join order: table-stream joins are not supported; only stream-table joins. Got {} {} {}.",
+            l.name,
+            join.kind.name(),
+            r.name
+        );
+        return Err(Error::invalid(message).at(join.span));
+    }
+    if r.kind == SourceKind::Table {
+        return Err(Error::unsupported("joins with tables").at(join.span));
+    }
+    for source in [l, r] {
+        if !source.value.format.joins() {
+            let message = format!(
+                "Source(s) {} are using the '{}' value format. This format does not yet support JOIN.",
+                source.name,
+                source.value.format.name()
+            );
+            return Err(Error::invalid(message).at(join.span));
+        }
+    }
+    Ok(())
+}
+
+/// The two sides of ON, the one of the left source first.
+fn criteria<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<(Side<'a>, Side<'a>)> {
+    let on = &join.on;
+    let (left, right) = match &*on.node {
+        Ast::Compare { op: CompareOp::Equal, left, right } => (left, right),
+        Ast::Compare { op: CompareOp::NotDistinct | CompareOp::Distinct, .. } => {
+            return Err(Error::invalid(format!("Unsupported join expression: {on}")).at(on.span));
+        }
+        Ast::Compare { .. } => {
+            return Err(Error::invalid(format!("Only equality join criteria is supported. Got {on}")).at(on.span));
+        }
+        Ast::And(_) | Ast::Or(_) => {
+            let message =
+                format!("Invalid join condition: joins on multiple conditions are not yet supported. Got {on}.");
+            return Err(Error::invalid(message).at(on.span));
+        }
+        _ => return Err(Error::invalid(format!("Unsupported join expression: {on}")).at(on.span)),
+    };
+    let scope = planner.scope("JOIN ON");
+    let (first, second) = (side(left, &scope, on)?, side(right, &scope, on)?);
+    if std::ptr::eq(first.relation, second.relation) {
+        let called = crate::types::quoted(&first.relation.called);
+        let message = format!(
+            "Each side of the join must reference exactly one source and not the same source. \
+             Left side references {called} and right references {called}"
+        );
+        return Err(Error::invalid(message).at(on.span));
+    }
+    let in_order = std::ptr::eq(first.relation, &planner.relations[0]);
+    Ok(if in_order { (first, second) } else { (second, first) })
+}
+
+fn side<'a>(written: &'a ast::Expr, scope: &QueryScope<'a>, on: &ast::Expr) -> Result<Side<'a>> {
+    let mut owners: Vec<&Relation> = Vec::new();
+    for (source, name) in super::free_columns(written) {
+        let (relation, _) = scope.find(source, name)?;
+        if !owners.iter().any(|o| std::ptr::eq(*o, relation)) {
+            owners.push(relation);
+        }
+    }
+    let [relation] = owners.as_slice() else {
+        let message = format!(
+            "Invalid comparison expression '{written}' in join '{on}'. Each side of the join comparision must contain \
+             references from exactly one source."
+        );
+        return Err(Error::invalid(message).at(written.span));
+    };
+    let relation = *relation;
+    let bound = bind(written, scope)?;
+    let column = match bound.kind {
+        Kind::Column(id) => relation.columns.iter().find(|c| c.id == id),
+        _ => None,
+    };
+    Ok(Side { relation, written, bound, column })
+}
+
+/// Rows with equal keys meet only if both topics are cut alike.
+fn check_partitions(planner: &Planner, left: &Relation, right: &Relation) -> Result<()> {
+    let partitions = |r: &Relation| {
+        let topic = planner.catalog.topic(&r.source.topic);
+        topic.map(|t| t.partitions).ok_or_else(|| Error::missing(format!("unknown topic: {}", r.source.topic)))
+    };
+    let (l, r) = (partitions(left)?, partitions(right)?);
+    if l == r {
+        return Ok(());
+    }
+    let (a, b) = (crate::types::quoted(&left.source.name), crate::types::quoted(&right.source.name));
+    let message = format!(
+        "Can't join {a} with {b} since the number of partitions don't match. {a} partitions = {l}; {b} partitions = {r}. \
+         Please repartition either one so that the number of partitions match."
+    );
+    Err(Error::invalid(message))
+}
+
+/// Both inputs with the column of their key, each row at the task of its key.
+fn sides(planner: &Planner, left: &Side, right: &Side, key_type: &SqlType) -> Result<(Node, ColumnId, Node, ColumnId)> {
+    let column = Column::key("join key", key_type.clone());
+    super::group::check_key_type(&column)?;
+    let (left_keyed, right_keyed) = (is_keyed(left), is_keyed(right));
+    let (left_source, right_source) = (&left.relation.source, &right.relation.source);
+    // Rows that stay where their topic has them decide where the others go.
+    let (model, left_stays, right_stays) = match (left_keyed, right_keyed) {
+        (true, true) => (left_source, true, left_source.key == right_source.key),
+        (true, false) => (left_source, true, false),
+        (false, true) => (right_source, false, true),
+        (false, false) => (left_source, false, false),
+    };
+    let columns = std::slice::from_ref(&column);
+    let encoding = Encoding::new(Part::Key, model.key.format, columns, None)
+        .or_else(|_| Encoding::new(Part::Key, &Json, columns, None))?;
+    let side = |side: &Side, stays: bool| {
+        let mut node = side.relation.node();
+        let id = match side.bound.kind {
+            Kind::Column(id) => id,
+            _ => {
+                let id = planner.columns.add(side.written.to_string(), key_type.clone());
+                node = Node::Compute { input: Box::new(node), columns: vec![(id, side.bound.clone())] };
+                id
+            }
+        };
+        if !stays {
+            node = Node::Exchange { input: Box::new(node), key: vec![id], encoding: encoding.clone() };
+        }
+        (node, id)
+    };
+    let (left_node, left_key) = side(left, left_stays);
+    let (right_node, right_key) = side(right, right_stays);
+    Ok((left_node, left_key, right_node, right_key))
+}
+
+/// Whether the rows of the side's topic are cut by the side's expression: it is the source's single key column.
+fn is_keyed(side: &Side) -> bool {
+    let mut keys = side.relation.keys();
+    let first = keys.next().map(|k| k.id);
+    first.is_some() && keys.next().is_none() && side.column.map(|c| c.id) == first
+}
+
+fn key_info(
+    planner: &Planner,
+    left: &Side,
+    right: &Side,
+    key: ColumnId,
+    sql_type: SqlType,
+) -> (KeyInfo, Option<(String, ColumnId)>) {
+    let name = |side: &Side| side.column.map(|column| plain_or_qualified(planner.relations, side.relation, column));
+    let mut candidates: Vec<ColumnId> = [left, right].iter().filter_map(|s| s.column.map(|c| c.id)).collect();
+    let shown: Vec<String> = [left, right].iter().map(|s| s.written.to_string()).collect();
+    let mut synthetic = None;
+    let added = name(left).or_else(|| name(right)).unwrap_or_else(|| {
+        let taken = |n: &str| planner.relations.iter().any(|r| r.column(n).is_some());
+        let numbered = (1..).map(|n| format!("ROWKEY_{n}"));
+        let free = std::iter::once("ROWKEY".to_owned()).chain(numbered).find(|n| !taken(n));
+        let free = free.unwrap_or_default();
+        synthetic = Some((free.clone(), key));
+        candidates.push(key);
+        free
+    });
+    let shown = if synthetic.is_some() { added.clone() } else { shown.join(" or ") };
+    let columns = vec![KeyColumn { candidates, id: key, sql_type, shown }];
+    (KeyInfo { columns, what: "join expression", added: Some(added) }, synthetic)
+}

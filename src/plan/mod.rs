@@ -1,0 +1,296 @@
+//! Queries to plans: a pure function of the syntax tree, a snapshot of the catalog and the properties.
+//!
+//! The order of a query's parts is fixed: sources and joins, WHERE, GROUP BY with its window and HAVING, the projection.
+
+pub mod explain;
+mod group;
+mod join;
+pub mod node;
+mod scope;
+mod select;
+pub mod sink;
+pub mod table;
+mod window;
+pub mod with;
+
+pub use node::{Node, OutputColumn, Plan, Sink};
+
+use crate::catalog::{Catalog, SourceKind};
+use crate::config::Properties;
+use crate::error::{Error, Result};
+use crate::expr::bind::bind_condition;
+use crate::expr::{ColumnId, Expr};
+use crate::functions;
+use crate::sql::ast;
+use crate::sql::query::{Emit, Query, SelectItem};
+use crate::types::Column;
+use scope::{Columns, QueryScope, Relation};
+use select::{KeyColumn, Selected, Strictness};
+
+/// What a query is planned for.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A stream or table of this name.
+    Persistent { name: &'a str, kind: SourceKind },
+    /// Somebody who looks on.
+    Push,
+}
+
+impl Target<'_> {
+    fn strictness(&self) -> Strictness {
+        match self {
+            Target::Persistent { .. } => Strictness::Persistent,
+            Target::Push => Strictness::Transient,
+        }
+    }
+}
+
+/// A query while it is planned.
+struct Planner<'a> {
+    query: &'a Query,
+    catalog: &'a Catalog,
+    properties: &'a Properties,
+    target: Target<'a>,
+    columns: &'a Columns,
+    relations: &'a [Relation],
+    warnings: Vec<String>,
+}
+
+/// The key that the rows have behind the sources and joins.
+struct KeyInfo {
+    columns: Vec<KeyColumn>,
+    /// What a message calls the columns: `key column`, `join expression`.
+    what: &'static str,
+    /// What a key that is not selected is called, where it may be added.
+    added: Option<String>,
+}
+
+/// Plans a continuous query.
+pub fn plan(query: &Query, catalog: &Catalog, properties: &Properties, target: Target) -> Result<Plan> {
+    let columns = Columns::default();
+    let written = std::iter::once(&query.from.first).chain(query.from.joins.iter().map(|j| &j.right));
+    let relations: Vec<Relation> = written.map(|r| Relation::new(r, catalog, &columns)).collect::<Result<_>>()?;
+    let planner =
+        Planner { query, catalog, properties, target, columns: &columns, relations: &relations, warnings: Vec::new() };
+    let mut plan = planner.run()?;
+    plan.columns = columns.into_inner();
+    Ok(plan)
+}
+
+impl<'a> Planner<'a> {
+    fn scope(&self, clause: &'static str) -> QueryScope<'a> {
+        QueryScope { relations: self.relations, catalog: self.catalog, columns: self.columns, join_key: None, clause }
+    }
+
+    fn run(mut self) -> Result<Plan> {
+        self.refuse_unsupported()?;
+        self.check_names()?;
+        let aggregates = self.has_aggregates();
+        let (mut node, key, join_key) = match self.query.from.joins.as_slice() {
+            [] => (self.relations[0].node(), self.source_key(), None),
+            [join] => {
+                let joined = join::plan(&self, join)?;
+                (joined.node, joined.key, joined.synthetic)
+            }
+            [_, second, ..] => return Err(Error::unsupported("joins of more than two sources").at(second.span)),
+        };
+        if let Some(filter) = &self.query.filter {
+            node = filtered(node, filter, &self.scope("WHERE"), "WHERE")?;
+        }
+        if self.query.group_by.is_some() || aggregates {
+            return group::plan(self, node);
+        }
+        if let Some(window) = &self.query.window {
+            return Err(Error::invalid("WINDOW clause requires a GROUP BY clause.").at(window.span));
+        }
+        if let Some(having) = &self.query.having {
+            node = filtered(node, having, &self.scope("HAVING"), "HAVING")?;
+        }
+        let join_key = join_key.as_ref().map(|(name, id): &(String, ColumnId)| (name.as_str(), *id));
+        let scope = QueryScope { join_key, ..self.scope("SELECT") };
+        let selected = select::select(&self.query.items, &scope, &scope, self.target.strictness())?;
+        let (node, selected) = computed(node, selected, self.columns);
+        let output = self.output(&selected, &key)?;
+        self.check_kind(SourceKind::Stream)?;
+        let warnings = std::mem::take(&mut self.warnings);
+        Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Stream, output, window: None, warnings })
+    }
+
+    /// Refuses by name what this version does not execute.
+    fn refuse_unsupported(&self) -> Result<()> {
+        for relation in self.relations {
+            let called = &relation.source.name;
+            if relation.source.window.is_some() {
+                return Err(Error::unsupported(format!("the windowed source {called} in a continuous query")));
+            }
+            if relation.source.kind == SourceKind::Table {
+                return Err(Error::unsupported(format!("the table {called} as a source of a continuous query")));
+            }
+        }
+        if let Some(partition_by) = &self.query.partition_by {
+            return Err(Error::unsupported("PARTITION BY").at(partition_by.span));
+        }
+        if self.query.emit == Some(Emit::Final) {
+            if self.query.window.is_none() {
+                return Err(Error::invalid("EMIT FINAL is only supported for windowed aggregations."));
+            }
+            return Err(Error::unsupported("EMIT FINAL"));
+        }
+        if let (Some(_), Target::Persistent { kind, .. }) = (self.query.limit, self.target) {
+            let message = format!("CREATE {} AS SELECT statements don't support LIMIT clause.", kind.name());
+            return Err(Error::invalid(message).at(self.query.span));
+        }
+        Ok(())
+    }
+
+    /// The expressions of the query, each with its clause, in the order in which unknown names are reported.
+    fn expressions(&self) -> Vec<(&'static str, &'a ast::Expr)> {
+        let query = self.query;
+        let mut all: Vec<(&'static str, &ast::Expr)> = query.filter.iter().map(|e| ("WHERE", e)).collect();
+        all.extend(query.group_by.iter().flat_map(|g| &g.exprs).map(|e| ("GROUP BY", e)));
+        all.extend(query.partition_by.iter().flat_map(|g| &g.exprs).map(|e| ("PARTITION BY", e)));
+        all.extend(query.having.iter().map(|e| ("HAVING", e)));
+        all.extend(query.items.iter().filter_map(|item| match item {
+            SelectItem::Fields(expr) | SelectItem::Expr { expr, .. } => Some(("SELECT", expr)),
+            SelectItem::All(_) | SelectItem::AllOf(_) => None,
+        }));
+        all
+    }
+
+    /// Refuses ambiguous names first, then unknown ones, before anything else is looked at.
+    fn check_names(&self) -> Result<()> {
+        let mut unknown = None;
+        for (clause, expr) in self.expressions() {
+            let scope = self.scope(clause);
+            for (source, name) in free_columns(expr) {
+                let special = source.is_none()
+                    && (clause != "WHERE" && ["WINDOWSTART", "WINDOWEND"].contains(&name.name.as_str())
+                        || clause == "SELECT" && name.name.starts_with("ROWKEY"));
+                match scope.find(source, name) {
+                    Err(error) if error.kind() == crate::error::Kind::Invalid => return Err(error),
+                    Err(error) if !special => {
+                        unknown.get_or_insert(error);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        unknown.map_or(Ok(()), Err)
+    }
+
+    fn has_aggregates(&self) -> bool {
+        self.expressions().into_iter().any(|(_, expr)| group::contains_aggregate(expr))
+    }
+
+    /// The key of a single source.
+    fn source_key(&self) -> KeyInfo {
+        let relation = &self.relations[0];
+        let key = |c: &scope::RelationColumn| KeyColumn {
+            candidates: vec![c.id],
+            id: c.id,
+            sql_type: self.columns.expr(c.id).result_type(),
+            shown: c.name.clone(),
+        };
+        KeyInfo { columns: relation.keys().map(key).collect(), what: "key column", added: None }
+    }
+
+    /// The columns of the result.
+    fn output(&mut self, selected: &[Selected], key: &KeyInfo) -> Result<Vec<OutputColumn>> {
+        let Target::Persistent { name, .. } = self.target else { return Ok(shown(selected)) };
+        let required = self.properties.flag(crate::config::JOIN_KEY_REQUIRED);
+        let added = key.added.as_deref().filter(|_| !required);
+        let output = select::output(selected, &key.columns, name, key.what, added)?;
+        let kept = |c: &KeyColumn| c.candidates.iter().any(|id| selected.iter().any(|s| s.column() == Some(*id)));
+        if let (Some(added), false) = (added, key.columns.iter().all(kept)) {
+            self.warnings.push(format!(
+                "the projection does not select the key of the join; it is kept as the key column {added}"
+            ));
+        }
+        Ok(output)
+    }
+
+    /// Refuses a result that is no stream, or no table, where the statement says it is.
+    fn check_kind(&self, result: SourceKind) -> Result<()> {
+        let Target::Persistent { kind, .. } = self.target else { return Ok(()) };
+        if kind == result {
+            return Ok(());
+        }
+        let result = result.name();
+        let message = format!(
+            "Invalid result type. Your SELECT query produces a {result}. Please use CREATE {result} AS SELECT statement instead."
+        );
+        Err(Error::invalid(message).at(self.query.span))
+    }
+}
+
+/// The columns of an expression that are not parameters of a lambda around them.
+fn free_columns(expr: &ast::Expr) -> Vec<(Option<&crate::sql::words::Ident>, &crate::sql::words::Ident)> {
+    fn collect<'e>(
+        expr: &'e ast::Expr,
+        bound: &mut Vec<&'e str>,
+        found: &mut Vec<(Option<&'e crate::sql::words::Ident>, &'e crate::sql::words::Ident)>,
+    ) {
+        let before = bound.len();
+        match &*expr.node {
+            ast::Node::Column { source, name } if source.is_some() || !bound.contains(&name.name.as_str()) => {
+                found.push((source.as_ref(), name));
+            }
+            ast::Node::Lambda { params, .. } => bound.extend(params.iter().map(|p| p.name.as_str())),
+            _ => {}
+        }
+        expr.children().into_iter().for_each(|child| collect(child, bound, found));
+        bound.truncate(before);
+    }
+    let mut found = Vec::new();
+    collect(expr, &mut Vec::new(), &mut found);
+    found
+}
+
+/// The projection as it is shown: every item in its place, none of them a key.
+fn shown(selected: &[Selected]) -> Vec<OutputColumn> {
+    let column = |item: &Selected| OutputColumn {
+        id: item.column().unwrap_or_default(),
+        column: Column::value(item.name.clone(), item.expr.result_type()),
+    };
+    selected.iter().map(column).collect()
+}
+
+/// The rows for which a condition is true.
+fn filtered(node: Node, written: &ast::Expr, names: &dyn crate::expr::bind::Scope, clause: &str) -> Result<Node> {
+    refuse_aggregates(written)?;
+    let condition = bind_condition(written, names, clause)?;
+    Ok(Node::Filter { input: Box::new(node), condition })
+}
+
+/// Refuses aggregate functions where there is nothing to aggregate: they are no functions there.
+fn refuse_aggregates(expr: &ast::Expr) -> Result<()> {
+    match group::first_aggregate(expr) {
+        Some((name, span)) => Err(Error::invalid(format!("Can't find any functions with the name '{name}'"))
+            .at(span)
+            .hint("aggregate functions stand in SELECT and HAVING")),
+        None => Ok(()),
+    }
+}
+
+/// Gives every item that is not a column already a column of its own.
+fn computed(node: Node, selected: Vec<Selected>, columns: &Columns) -> (Node, Vec<Selected>) {
+    let mut made: Vec<(ColumnId, Expr)> = Vec::new();
+    let selected = selected
+        .into_iter()
+        .map(|item| match item.column() {
+            Some(_) => item,
+            None => {
+                let id = columns.add(item.name.clone(), item.expr.result_type());
+                made.push((id, item.expr.clone()));
+                Selected { expr: columns.expr(id), ..item }
+            }
+        })
+        .collect();
+    let node = if made.is_empty() { node } else { Node::Compute { input: Box::new(node), columns: made } };
+    (node, selected)
+}
+
+/// Whether a name is one of an aggregate function.
+fn is_aggregate(name: &str) -> bool {
+    functions::find_aggregate(name).is_some()
+}

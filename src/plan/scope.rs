@@ -1,0 +1,187 @@
+//! What names mean in a query: the columns of its sources, and the refusals of names that mean nothing or too much.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Source};
+use crate::error::{Error, Result, nearest};
+use crate::expr::bind::Scope;
+use crate::expr::{ColumnId, Expr};
+use crate::sql::query;
+use crate::sql::words::Ident;
+use crate::types::SqlType;
+
+use super::node::{Node, SourceColumn, SourceNode};
+
+/// The columns of a plan, by their ids.
+#[derive(Default)]
+pub struct Columns(RefCell<Vec<(String, SqlType)>>);
+
+impl Columns {
+    /// A new column.
+    pub fn add(&self, name: impl Into<String>, sql_type: SqlType) -> ColumnId {
+        let mut all = self.0.borrow_mut();
+        all.push((name.into(), sql_type));
+        (all.len() - 1) as ColumnId
+    }
+
+    /// The column as an expression.
+    pub fn expr(&self, id: ColumnId) -> Expr {
+        Expr::column(id, self.0.borrow()[id as usize].1.clone())
+    }
+
+    /// All columns.
+    pub fn into_inner(self) -> Vec<(String, SqlType)> {
+        self.0.into_inner()
+    }
+}
+
+/// A source in FROM.
+pub struct Relation {
+    /// The name by which expressions call it.
+    pub called: String,
+    pub source: Arc<Source>,
+    pub columns: Vec<RelationColumn>,
+}
+
+/// A column that a source in FROM offers.
+#[derive(Clone, Debug)]
+pub struct RelationColumn {
+    pub name: String,
+    pub id: ColumnId,
+    pub origin: SourceColumn,
+}
+
+impl Relation {
+    /// The relation of a name in FROM, with ids for all its columns.
+    pub fn new(written: &query::Relation, catalog: &Catalog, columns: &Columns) -> Result<Relation> {
+        let source = catalog.expect_source(&written.name.name).map_err(|e| e.at(written.name.span))?.clone();
+        let mut offered = Vec::new();
+        let mut offer = |name: &str, sql_type: SqlType, origin| {
+            offered.push(RelationColumn { name: name.to_owned(), id: columns.add(name, sql_type), origin });
+        };
+        for (place, column) in source.schema.columns().iter().enumerate() {
+            offer(&column.name, column.sql_type.clone(), SourceColumn::Declared(place));
+        }
+        offer("ROWTIME", SqlType::Bigint, SourceColumn::RowTime);
+        offer("ROWPARTITION", SqlType::Integer, SourceColumn::RowPartition);
+        offer("ROWOFFSET", SqlType::Bigint, SourceColumn::RowOffset);
+        Ok(Relation { called: written.called().name.clone(), source, columns: offered })
+    }
+
+    /// The leaf of the plan.
+    pub fn node(&self) -> Node {
+        let columns = self.columns.iter().map(|c| (c.id, c.origin.clone())).collect();
+        Node::Source(SourceNode { source: self.source.clone(), columns })
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&RelationColumn> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The columns that were declared, keys first.
+    pub fn declared(&self) -> impl Iterator<Item = &RelationColumn> {
+        self.columns.iter().filter(|c| matches!(c.origin, SourceColumn::Declared(_)))
+    }
+
+    /// The columns of the key.
+    pub fn keys(&self) -> impl Iterator<Item = &RelationColumn> {
+        self.declared().take(self.source.schema.keys().len())
+    }
+}
+
+/// The names that a clause of a query can use.
+pub struct QueryScope<'a> {
+    pub relations: &'a [Relation],
+    pub catalog: &'a Catalog,
+    pub columns: &'a Columns,
+    /// The key of a join of which neither side is a column: it has a name, but only in SELECT.
+    pub join_key: Option<(&'a str, ColumnId)>,
+    /// The clause, for messages: `SELECT`, `WHERE` …
+    pub clause: &'static str,
+}
+
+impl<'a> QueryScope<'a> {
+    /// The same names in another clause.
+    pub fn clause(&self, clause: &'static str) -> QueryScope<'a> {
+        QueryScope { clause, ..*self }
+    }
+
+    /// The relation that an expression calls so.
+    pub fn relation(&self, called: &Ident) -> Result<&'a Relation> {
+        self.relations.iter().find(|r| r.called == called.name).ok_or_else(|| {
+            let error = Error::missing(format!("'{}' is not a valid stream/table name or alias.", called.name));
+            let near = nearest(&called.name, self.relations.iter().map(|r| r.called.as_str()));
+            let error = error.at(called.span);
+            near.map_or(error.clone(), |n| error.hint(format!("did you mean {n}?")))
+        })
+    }
+
+    /// The column that is meant, and the relation that offers it.
+    pub fn find(&self, source: Option<&Ident>, name: &Ident) -> Result<(&'a Relation, &'a RelationColumn)> {
+        let candidates: Vec<&Relation> = match source {
+            Some(called) => vec![self.relation(called)?],
+            None => self.relations.iter().collect(),
+        };
+        let mut found = candidates.iter().filter_map(|r| r.column(&name.name).map(|c| (*r, c)));
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => {
+                let mut owners: Vec<String> = self
+                    .relations
+                    .iter()
+                    .filter(|r| r.column(&name.name).is_some())
+                    .map(|r| format!("{}.{}", r.called, name.name))
+                    .collect();
+                owners.sort();
+                let message = format!("Column '{}' is ambiguous. Could be {}.", name.name, or_list(&owners));
+                Err(Error::invalid(message).at(name.span).hint("write the source before the column"))
+            }
+            _ => Err(self.unresolved(source, name)),
+        }
+    }
+
+    fn unresolved(&self, source: Option<&Ident>, name: &Ident) -> Error {
+        let shown = source.map_or_else(|| name.name.clone(), |s| format!("{}.{}", s.name, name.name));
+        let span = source.map_or(name.span, |s| s.span.to(name.span));
+        let mut message = format!("{} column '{shown}' cannot be resolved.", self.clause);
+        if self.clause == "PARTITION BY" {
+            message.push_str(" It must be a column in the source schema since PARTITION BY is applied on the input.");
+        }
+        let known = self.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.as_str()));
+        let error = Error::missing(message).at(span);
+        nearest(&name.name, known).map_or(error.clone(), |n| error.hint(format!("did you mean {n}?")))
+    }
+}
+
+/// `A`, `A or B`, `A, B, or C`.
+fn or_list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [a, b] => format!("{a} or {b}"),
+        [init @ .., last] => format!("{}, or {last}", init.join(", ")),
+    }
+}
+
+impl Scope for QueryScope<'_> {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        if let (None, Some((key, id)), "SELECT") = (source, self.join_key, self.clause)
+            && name.name == key
+        {
+            return Ok(self.columns.expr(id));
+        }
+        let (_, column) = self.find(source, name)?;
+        Ok(self.columns.expr(column.id))
+    }
+
+    fn is_instant(&self, column: ColumnId) -> bool {
+        let is_time = |c: &RelationColumn| c.id == column && c.origin == SourceColumn::RowTime;
+        self.clause == "WHERE" && self.relations.iter().flat_map(|r| &r.columns).any(is_time)
+    }
+
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        self.catalog.custom_type(name).cloned()
+    }
+}

@@ -1,0 +1,126 @@
+//! The sink of a persistent query: its topic, formats and schema, from WITH, the first source and the defaults.
+
+use std::collections::BTreeMap;
+
+use super::node::{Plan, Sink};
+use crate::catalog::{Catalog, Encoding, Source, TimestampColumn, WindowInfo, WindowType};
+use crate::config::{self, Properties};
+use crate::error::{Error, Result};
+use crate::formats::{self, Format, Part};
+use crate::types::{Schema, quoted};
+
+use super::group::check_key_type;
+
+/// What a WITH clause says of a sink, or of a declared source.
+pub struct Settings {
+    pub topic: Option<String>,
+    pub partitions: Option<u32>,
+    pub key_format: Option<&'static dyn Format>,
+    pub value_format: Option<&'static dyn Format>,
+    pub wrap: Option<bool>,
+    pub timestamp: Option<TimestampColumn>,
+    pub window: Option<WindowInfo>,
+    pub config: BTreeMap<String, String>,
+}
+
+/// The sink of a plan.
+pub fn plan(
+    name: &str,
+    plan: &Plan,
+    settings: Settings,
+    catalog: &Catalog,
+    properties: &Properties,
+    statement: &str,
+) -> Result<Sink> {
+    let first = plan.root.sources()[0].clone();
+    let schema = Schema::new(plan.output.iter().map(|c| c.column.clone()));
+    schema.keys().iter().try_for_each(check_key_type)?;
+    let key = key_encoding(&schema, &settings, &first, properties)?;
+    let value_format = settings.value_format.unwrap_or(first.value.format);
+    let value = Encoding::new(
+        Part::Value,
+        value_format,
+        schema.values(),
+        settings.wrap.or(default_wrap(properties, value_format, &schema)),
+    )?;
+    let topic = settings.topic.unwrap_or_else(|| format!("{}{name}", properties.text(config::OUTPUT_TOPIC_PREFIX)));
+    let existing = catalog.topic(&topic).map(|t| t.partitions);
+    if let (Some(wanted), Some(existing)) = (settings.partitions, existing)
+        && wanted != existing
+    {
+        return Err(partitions_differ(&topic, wanted, existing));
+    }
+    let inherited = catalog.topic(&first.topic).map(|t| t.partitions);
+    let partitions = settings.partitions.or(existing).or(inherited).unwrap_or(1);
+    let window = plan.window.map(|w| WindowInfo {
+        kind: if w.window.advance_ms == w.window.size_ms { WindowType::Tumbling } else { WindowType::Hopping },
+        size_ms: Some(w.window.size_ms),
+    });
+    if let Some(timestamp) = &settings.timestamp {
+        check_timestamp(timestamp, &schema)?;
+    }
+    let source = Source {
+        name: name.to_owned(),
+        kind: plan.kind,
+        schema,
+        topic,
+        key,
+        value,
+        timestamp: settings.timestamp.clone(),
+        window,
+        read_only: false,
+        statement: statement.to_owned(),
+        query: None,
+    };
+    Ok(Sink { source, partitions, timestamp: settings.timestamp })
+}
+
+/// The refusal of a topic that exists with another number of partitions.
+pub fn partitions_differ(topic: &str, wanted: u32, existing: u32) -> Error {
+    Error::conflict(format!(
+        "A Kafka topic with the name '{topic}' already exists, with different partition/replica configuration than \
+         required. KSQL expects {wanted} partitions (topic has {existing})"
+    ))
+}
+
+fn key_encoding(schema: &Schema, settings: &Settings, first: &Source, properties: &Properties) -> Result<Encoding> {
+    let format = match settings.key_format {
+        Some(format) => format,
+        None if first.schema.keys().is_empty() && !schema.keys().is_empty() => {
+            formats::find(properties.text(config::DEFAULT_KEY_FORMAT))?
+        }
+        None => first.key.format,
+    };
+    Encoding::new(Part::Key, format, schema.keys(), None)
+}
+
+/// What the property says of wrapping a single value; it means nothing to a format that has no choice.
+pub fn default_wrap(properties: &Properties, format: &'static dyn Format, schema: &Schema) -> Option<bool> {
+    let single = schema.values().len() == 1 && format.wrapping() == formats::Wrapping::Choice;
+    let text = properties.text(config::WRAP_SINGLE_VALUES);
+    if single && !text.is_empty() { Some(text.eq_ignore_ascii_case("true")) } else { None }
+}
+
+/// Refuses a column that cannot hold a record's time.
+pub fn check_timestamp(timestamp: &TimestampColumn, schema: &Schema) -> Result<()> {
+    use crate::types::SqlType;
+    let name = &timestamp.column;
+    let Some((_, column)) = schema.find(name) else {
+        let message = format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'");
+        return Err(Error::missing(message));
+    };
+    match (&column.sql_type, &timestamp.format) {
+        (SqlType::Bigint | SqlType::Timestamp, None) => Ok(()),
+        (SqlType::String, Some(_)) => Err(Error::unsupported("TIMESTAMP_FORMAT")),
+        (SqlType::String, None) => Err(Error::invalid(
+            "A String timestamp field has been specified without also specifying the timestamp_format",
+        )),
+        (_, Some(_)) => Err(Error::invalid(
+            "'TIMESTAMP_FORMAT' set in the WITH clause can only be used when the timestamp column is of type STRING.",
+        )),
+        _ => Err(Error::invalid(format!(
+            "Timestamp column, {}, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified.",
+            quoted(name)
+        ))),
+    }
+}

@@ -1,0 +1,176 @@
+//! Pull queries: SELECT over a table as it is now, by key or by scan.
+
+use super::scope::{Columns, QueryScope, Relation};
+use super::select::{self, Strictness};
+use crate::catalog::{Catalog, Source, SourceKind};
+use crate::error::{Error, Result, Span};
+use crate::expr::bind::{Scope, bind_condition};
+use crate::expr::{ColumnId, Expr, Kind};
+use crate::sql::ast::CompareOp;
+use crate::sql::query::{Query, SelectItem};
+use crate::sql::words::Ident;
+use crate::types::{Column, SqlType, Value};
+use std::sync::Arc;
+
+/// A look at a table.
+#[derive(Clone, Debug)]
+pub struct Pull {
+    pub source: Arc<Source>,
+    /// The ids of the table's columns, in the order of its schema, then the window's bounds and the row's time.
+    pub layout: Vec<ColumnId>,
+    pub condition: Option<Expr>,
+    /// The expressions of the result, over the layout, and their names.
+    pub items: Vec<(Column, Expr)>,
+    /// The keys to look up, if the condition leaves only these; each has a value for every key column.
+    pub keys: Option<Vec<Vec<Value>>>,
+    pub limit: Option<usize>,
+}
+
+/// Plans a SELECT without EMIT.
+pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
+    refuse_clauses(query)?;
+    let columns = Columns::default();
+    let mut relation = Relation::new(&query.from.first, catalog, &columns)?;
+    let source = relation.source.clone();
+    if source.kind == SourceKind::Stream {
+        return Err(Error::unsupported("pull queries over streams").hint("add EMIT CHANGES for a push query"));
+    }
+    if source.query.is_none() {
+        let name = &source.name;
+        let message = format!("The `{name}` table isn't queryable.");
+        let hint = format!("derive one that is: CREATE TABLE QUERYABLE_{name} AS SELECT * FROM {name}");
+        return Err(Error::invalid(message).at(query.from.first.name.span).hint(hint));
+    }
+    if source.window.is_some() {
+        for name in ["WINDOWSTART", "WINDOWEND"] {
+            let id = columns.add(name, SqlType::Bigint);
+            let column =
+                super::scope::RelationColumn { name: name.into(), id, origin: super::node::SourceColumn::RowTime };
+            relation.columns.push(column);
+        }
+    }
+    relation.columns.retain(|c| c.name != "ROWPARTITION" && c.name != "ROWOFFSET");
+    let layout = layout(&relation);
+    let relations = [relation];
+    let scope = QueryScope { relations: &relations, catalog, columns: &columns, join_key: None, clause: "SELECT" };
+    let names = PullScope(scope.clause("SELECT"));
+    let items = expand(&query.items, &relations[0]);
+    let selected = select::select(&items, &scope, &names, Strictness::Transient)?;
+    let condition = match &query.filter {
+        Some(filter) => Some(bind_condition(filter, &PullScope(scope.clause("WHERE")), "WHERE")?),
+        None => None,
+    };
+    let keys: Vec<ColumnId> = relations[0].keys().map(|k| k.id).collect();
+    let keys = condition.as_ref().and_then(|c| lookups(c, &keys, &columns));
+    let items = selected.into_iter().map(|s| {
+        let column = Column::value(s.name, s.expr.result_type());
+        (column, s.expr.compile(&layout))
+    });
+    Ok(Pull {
+        source,
+        items: items.collect(),
+        condition: condition.map(|c| c.compile(&layout)),
+        layout,
+        keys,
+        limit: query.limit.map(|l| l as usize),
+    })
+}
+
+/// The table's columns in their order, then the window's bounds, then the time.
+fn layout(relation: &Relation) -> Vec<ColumnId> {
+    let named = |name: &str| relation.column(name).map(|c| c.id);
+    let bounds = [named("WINDOWSTART"), named("WINDOWEND"), named("ROWTIME")];
+    relation.declared().map(|c| c.id).chain(bounds.into_iter().flatten()).collect()
+}
+
+/// `*` shows the window's bounds behind the key.
+fn expand(items: &[SelectItem], relation: &Relation) -> Vec<SelectItem> {
+    let item = |name: &str| SelectItem::Expr {
+        expr: crate::sql::ast::Expr::new(
+            crate::sql::ast::Node::Column { source: None, name: Ident::new(name) },
+            Span::default(),
+        ),
+        alias: Some(Ident::new(name)),
+    };
+    let keys = relation.source.schema.keys().len();
+    let all = || {
+        let declared: Vec<&str> = relation.declared().map(|c| c.name.as_str()).collect();
+        let bounds = if relation.source.window.is_some() { vec!["WINDOWSTART", "WINDOWEND"] } else { Vec::new() };
+        let (keys, values) = declared.split_at(keys);
+        [keys, bounds.as_slice(), values].concat().into_iter().map(item).collect::<Vec<_>>()
+    };
+    let expanded = |i: &SelectItem| match i {
+        SelectItem::All(_) | SelectItem::AllOf(_) => all(),
+        other => vec![other.clone()],
+    };
+    items.iter().flat_map(expanded).collect()
+}
+
+fn refuse_clauses(query: &Query) -> Result<()> {
+    let refusals: [(bool, &str, Span); 5] = [
+        (!query.from.joins.is_empty(), "JOIN", query.from.joins.first().map_or(query.span, |j| j.span)),
+        (query.window.is_some(), "WINDOW", query.window.as_ref().map_or(query.span, |w| w.span)),
+        (query.group_by.is_some(), "GROUP BY", query.group_by.as_ref().map_or(query.span, |g| g.span)),
+        (query.partition_by.is_some(), "PARTITION BY", query.partition_by.as_ref().map_or(query.span, |g| g.span)),
+        (query.having.is_some(), "HAVING", query.having.as_ref().map_or(query.span, |h| h.span)),
+    ];
+    match refusals.into_iter().find(|(there, ..)| *there) {
+        Some((_, clause, span)) => Err(Error::invalid(format!("Pull queries don't support {clause} clauses."))
+            .at(span)
+            .hint("add EMIT CHANGES if you intended to issue a push query")),
+        None => Ok(()),
+    }
+}
+
+/// The names of a table: in WHERE texts may stand for the instants of windows and rows.
+struct PullScope<'a>(QueryScope<'a>);
+
+impl Scope for PullScope<'_> {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        if ["ROWPARTITION", "ROWOFFSET"].contains(&name.name.as_str()) {
+            let message = format!(
+                "Pull queries don't support the following columns in {} clauses: `{}`",
+                self.0.clause, name.name
+            );
+            return Err(Error::invalid(message).at(name.span));
+        }
+        self.0.column(source, name)
+    }
+
+    fn is_instant(&self, column: ColumnId) -> bool {
+        self.0.is_instant(column)
+    }
+
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        self.0.custom_type(name)
+    }
+}
+
+/// The keys to which a condition narrows the rows, if it names a value for every key column.
+fn lookups(condition: &Expr, keys: &[ColumnId], columns: &Columns) -> Option<Vec<Vec<Value>>> {
+    let conjuncts = match &condition.kind {
+        Kind::And(items) => items.iter().collect(),
+        _ => vec![condition],
+    };
+    let mut found: Vec<Vec<Value>> = vec![Vec::new()];
+    for key in keys {
+        let wanted = columns.expr(*key);
+        let values = conjuncts.iter().find_map(|c| values_of(c, &wanted))?;
+        found = found
+            .into_iter()
+            .flat_map(|prefix| values.iter().map(move |v| [prefix.as_slice(), std::slice::from_ref(v)].concat()))
+            .collect();
+    }
+    Some(found)
+}
+
+/// The values that a condition allows for a column, if it is `column = constant` or `column IN (constants)`.
+fn values_of(condition: &Expr, column: &Expr) -> Option<Vec<Value>> {
+    let constant = |e: &Expr| e.as_constant().filter(|_| e.sql_type == column.sql_type).cloned();
+    match &condition.kind {
+        Kind::Compare { op: CompareOp::Equal, left, right } if **left == *column => constant(right).map(|v| vec![v]),
+        Kind::Compare { op: CompareOp::Equal, left, right } if **right == *column => constant(left).map(|v| vec![v]),
+        Kind::In { value, list } if **value == *column => list.iter().map(constant).collect(),
+        _ => None,
+    }
+}

@@ -1,0 +1,245 @@
+//! WITH clauses of streams and tables: which properties there are, and what their values mean.
+
+use std::collections::BTreeMap;
+
+use super::sink::Settings;
+use crate::catalog::{TimestampColumn, WindowInfo, WindowType};
+use crate::error::{Error, Result, nearest};
+use crate::formats::{self, Format};
+use crate::sql::ast::Literal;
+use crate::sql::properties::{Properties, Property};
+use crate::sql::words::TimeUnit;
+
+/// Every property that a WITH clause can have, and whether it only belongs to a declaration.
+const KNOWN: &[(&str, bool)] = &[
+    ("KAFKA_TOPIC", false),
+    ("FORMAT", false),
+    ("KEY_FORMAT", false),
+    ("VALUE_FORMAT", false),
+    ("PARTITIONS", false),
+    ("REPLICAS", false),
+    ("RETENTION_MS", false),
+    ("CLEANUP_POLICY", false),
+    ("TIMESTAMP", false),
+    ("TIMESTAMP_FORMAT", false),
+    ("WRAP_SINGLE_VALUE", false),
+    ("KEY_DELIMITER", false),
+    ("VALUE_DELIMITER", false),
+    ("KEY_SCHEMA_ID", false),
+    ("VALUE_SCHEMA_ID", false),
+    ("KEY_SCHEMA_FULL_NAME", false),
+    ("VALUE_SCHEMA_FULL_NAME", false),
+    ("VALUE_AVRO_SCHEMA_FULL_NAME", false),
+    ("KEY_PROTOBUF_NULLABLE_REPRESENTATION", false),
+    ("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", false),
+    ("WINDOW_TYPE", true),
+    ("WINDOW_SIZE", true),
+    ("SOURCED_BY_CONNECTOR", true),
+    ("SOURCE_CONNECTOR", true),
+];
+
+/// Reads a WITH clause; `declares` for a declared source rather than for the sink of a query.
+pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
+    check_names(with, declares)?;
+    for delimiter in ["KEY_DELIMITER", "VALUE_DELIMITER"] {
+        if let Some(property) = with.get(delimiter) {
+            let format = "a format that has a delimiter";
+            return Err(Error::unsupported(format!("{delimiter}, which needs {format}")).at(property.span));
+        }
+    }
+    for registry in ["KEY_SCHEMA_ID", "VALUE_SCHEMA_ID", "KEY_SCHEMA_FULL_NAME", "VALUE_SCHEMA_FULL_NAME"] {
+        if let Some(property) = with.get(registry) {
+            return Err(Error::unsupported(format!("{registry}, which needs a Schema Registry")).at(property.span));
+        }
+    }
+    let (key_format, value_format) = formats(with)?;
+    Ok(Settings {
+        topic: text(with, "KAFKA_TOPIC")?,
+        partitions: partitions(with)?,
+        key_format,
+        value_format,
+        wrap: flag(with, "WRAP_SINGLE_VALUE")?,
+        timestamp: timestamp(with)?,
+        window: window(with)?,
+        config: config(with)?,
+    })
+}
+
+fn check_names(with: &Properties, declares: bool) -> Result<()> {
+    let known = |name: &str| KNOWN.iter().any(|(k, only)| *k == name && (declares || !only));
+    let mut unknown: Vec<&str> = with.items.iter().map(|p| p.name.as_str()).filter(|name| !known(name)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    unknown.sort_unstable();
+    let span = with.get(unknown[0]).map_or(with.span, |p| p.span);
+    let error =
+        Error::invalid(format!("Invalid config variable(s) in the WITH clause: {}", unknown.join(","))).at(span);
+    Err(match nearest(unknown[0], KNOWN.iter().map(|(name, _)| *name)) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error,
+    })
+}
+
+fn invalid(property: &Property, why: &str) -> Error {
+    Error::invalid(format!("Invalid value {} for property {}: {why}", shown(&property.value), property.name))
+        .at(property.span)
+}
+
+fn shown(value: &Literal) -> String {
+    match value {
+        Literal::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The Java class of a constant, which ksqlDB's messages name.
+fn class(value: &Literal) -> &'static str {
+    match value {
+        Literal::Boolean(_) => "java.lang.Boolean",
+        Literal::Integer(_) => "java.lang.Integer",
+        Literal::Bigint(_) => "java.lang.Long",
+        Literal::Decimal(_) => "java.math.BigDecimal",
+        Literal::Double(_) => "java.lang.Double",
+        Literal::Null | Literal::String(_) => "java.lang.String",
+    }
+}
+
+fn text(with: &Properties, name: &str) -> Result<Option<String>> {
+    let Some(property) = with.get(name) else { return Ok(None) };
+    match &property.value {
+        Literal::String(text) if text.is_empty() => Err(invalid(property, "String must be non-empty")),
+        Literal::String(text) => Ok(Some(text.clone())),
+        other => Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other)))),
+    }
+}
+
+fn integer(with: &Properties, name: &str) -> Result<Option<i64>> {
+    let Some(property) = with.get(name) else { return Ok(None) };
+    match &property.value {
+        Literal::Integer(value) => Ok(Some(i64::from(*value))),
+        Literal::Bigint(value) => Ok(Some(*value)),
+        Literal::String(text) => {
+            text.trim().parse().map(Some).map_err(|_| invalid(property, "Not a number of type INT"))
+        }
+        other => {
+            let why = format!("Expected value to be a 32-bit integer, but it was a {}", class(other));
+            Err(invalid(property, &why))
+        }
+    }
+}
+
+fn flag(with: &Properties, name: &str) -> Result<Option<bool>> {
+    let Some(property) = with.get(name) else { return Ok(None) };
+    match &property.value {
+        Literal::Boolean(value) => Ok(Some(*value)),
+        Literal::String(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Literal::String(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        _ => Err(invalid(property, "Expected value to be either true or false")),
+    }
+}
+
+fn partitions(with: &Properties) -> Result<Option<u32>> {
+    if let Some(replicas) = integer(with, "REPLICAS")?
+        && i16::try_from(replicas).is_err()
+    {
+        let property = with.get("REPLICAS").ok_or_else(|| Error::bug("REPLICAS was read and is not there"))?;
+        return Err(invalid(property, "a replication factor is a 16-bit number"));
+    }
+    let Some(count) = integer(with, "PARTITIONS")? else { return Ok(None) };
+    match u32::try_from(count) {
+        Ok(count) if (1..=MOST_PARTITIONS).contains(&count) => Ok(Some(count)),
+        _ => {
+            let property = with.get("PARTITIONS").ok_or_else(|| Error::bug("PARTITIONS was read and is not there"))?;
+            Err(invalid(property, &format!("a topic has from 1 to {MOST_PARTITIONS} partitions")))
+        }
+    }
+}
+
+/// The most partitions that a topic may have.
+pub const MOST_PARTITIONS: u32 = 10_000;
+
+type Chosen = Option<&'static dyn Format>;
+
+fn formats(with: &Properties) -> Result<(Chosen, Chosen)> {
+    let both = with.get("FORMAT");
+    for part in ["KEY_FORMAT", "VALUE_FORMAT"] {
+        if let (Some(both), Some(_)) = (both, with.get(part)) {
+            let message = format!(
+                "Cannot supply both '{part}' and 'FORMAT' properties, as 'FORMAT' sets both key and value formats. \
+                 Either use just 'FORMAT', or use 'KEY_FORMAT' and 'VALUE_FORMAT'."
+            );
+            return Err(Error::invalid(message).at(both.span));
+        }
+    }
+    let find = |name: &str| -> Result<Chosen> {
+        let name = if both.is_some() { "FORMAT" } else { name };
+        let Some(format) = text(with, name)? else { return Ok(None) };
+        let span = with.get(name).map_or(with.span, |p| p.span);
+        formats::find(&format).map(Some).map_err(|e| e.at(span))
+    };
+    Ok((find("KEY_FORMAT")?, find("VALUE_FORMAT")?))
+}
+
+/// The column that holds a record's time: a name, in upper case unless it is quoted.
+fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
+    let format = text(with, "TIMESTAMP_FORMAT")?;
+    let Some(written) = text(with, "TIMESTAMP")? else { return Ok(None) };
+    let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
+    let lexed = crate::sql::lexer::lex(&written).map_err(|e| Error::invalid(e.message().to_owned()).at(span))?;
+    let mut cursor = crate::sql::cursor::Cursor::new(&lexed.lexemes, lexed.end);
+    let column = cursor.ident("the name of a column").ok().filter(|_| cursor.at_end());
+    let column = column
+        .ok_or_else(|| Error::invalid(format!("Cannot parse text that is not column reference: {written}")).at(span))?;
+    Ok(Some(TimestampColumn { column: column.name, format }))
+}
+
+fn window(with: &Properties) -> Result<Option<WindowInfo>> {
+    let size = text(with, "WINDOW_SIZE")?;
+    let kind = match with.get("WINDOW_TYPE") {
+        None => None,
+        Some(property) => {
+            let name = shown(&property.value).to_uppercase();
+            let kinds = [WindowType::Session, WindowType::Hopping, WindowType::Tumbling];
+            let kind = kinds.into_iter().find(|k| k.name() == name);
+            Some(kind.ok_or_else(|| invalid(property, "String must be one of: SESSION, HOPPING, TUMBLING, null"))?)
+        }
+    };
+    match (kind, size) {
+        (None | Some(WindowType::Session), Some(_)) => {
+            Err(Error::invalid("'WINDOW_SIZE' should not be set for SESSION windows."))
+        }
+        (None, None) => Ok(None),
+        (Some(WindowType::Session), None) => Ok(Some(WindowInfo { kind: WindowType::Session, size_ms: None })),
+        (Some(kind), None) => Err(Error::invalid(format!(
+            "{} windows require 'WINDOW_SIZE' to be provided in the WITH clause. \
+             For example: 'WINDOW_SIZE'='10 SECONDS'",
+            kind.name()
+        ))),
+        (Some(kind), Some(size)) => Ok(Some(WindowInfo { kind, size_ms: Some(duration(&size)?) })),
+    }
+}
+
+fn duration(text: &str) -> Result<i64> {
+    let wrong = |why: String| {
+        Error::invalid(format!("Configuration WINDOW_SIZE is invalid: Invalid duration: '{text}'. {why}"))
+    };
+    let tokens: Vec<&str> = text.split_whitespace().collect();
+    let [count, unit] = tokens.as_slice() else {
+        return Err(wrong(format!("Expected 2 tokens, got: {}", tokens.len())));
+    };
+    let count: i64 = count.parse().map_err(|_| wrong(format!("Not numeric: '{count}'")))?;
+    let unit = TimeUnit::parse(unit).ok_or_else(|| wrong(format!("Unknown time unit: '{}'", unit.to_uppercase())))?;
+    Ok(count.saturating_mul(unit.ms()))
+}
+
+/// Settings of the topic, by Kafka's names.
+fn config(with: &Properties) -> Result<BTreeMap<String, String>> {
+    if let Some(property) = with.get("CLEANUP_POLICY") {
+        let message = "Invalid config variable in the WITH clause: CLEANUP_POLICY. The CLEANUP_POLICY config is automatically \
+                       inferred based on the type of source (STREAM or TABLE).";
+        return Err(Error::invalid(message).at(property.span));
+    }
+    let retention = integer(with, "RETENTION_MS")?;
+    Ok(retention.map(|ms| ("retention.ms".to_owned(), ms.to_string())).into_iter().collect())
+}
