@@ -7,6 +7,8 @@ pub mod error;
 pub mod expr;
 pub mod formats;
 pub mod functions;
+pub mod operators;
 pub mod plan;
 pub mod sql;
+pub mod state;
 pub mod types;

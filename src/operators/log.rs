@@ -1,0 +1,90 @@
+//! Rows that came to nothing: counted by reason, with a sample of each.
+
+use std::collections::BTreeMap;
+
+/// Why a row was left out, or a part of it became NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The key or the value could not be read.
+    Undecodable,
+    /// The record has no valid time.
+    NoTime,
+    /// A table's record without a key, or a join's or a group's row without a value.
+    NoValue,
+    /// A join's row without a key.
+    NoKey,
+    /// A grouping expression is NULL.
+    NoGroup,
+    /// The row came after its window was closed.
+    Late,
+    /// An expression could not be computed: the column is NULL, the condition not true.
+    Expression,
+    /// The result is larger than a record may be.
+    TooLarge,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Reason; 8] = [
+        Reason::Undecodable,
+        Reason::NoTime,
+        Reason::NoValue,
+        Reason::NoKey,
+        Reason::NoGroup,
+        Reason::Late,
+        Reason::Expression,
+        Reason::TooLarge,
+    ];
+
+    /// What DESCRIBE … EXTENDED calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Undecodable => "undecodable",
+            Reason::NoTime => "without-time",
+            Reason::NoValue => "without-value",
+            Reason::NoKey => "without-key",
+            Reason::NoGroup => "without-group",
+            Reason::Late => "late",
+            Reason::Expression => "expression-errors",
+            Reason::TooLarge => "too-large",
+        }
+    }
+}
+
+/// What happened in an epoch that somebody should know.
+#[derive(Debug, Default)]
+pub struct Log {
+    counts: BTreeMap<Reason, u64>,
+    /// The first message of each reason in the epoch.
+    samples: BTreeMap<Reason, String>,
+}
+
+impl Log {
+    /// Counts rows; the message is made only if it is the reason's first in the epoch.
+    pub fn add(&mut self, reason: Reason, count: u64, message: impl FnOnce() -> String) {
+        if count > 0 {
+            *self.counts.entry(reason).or_default() += count;
+            self.samples.entry(reason).or_insert_with(message);
+        }
+    }
+
+    /// Takes what another log has.
+    pub fn merge(&mut self, other: Log) {
+        for (reason, count) in other.counts {
+            *self.counts.entry(reason).or_default() += count;
+        }
+        for (reason, message) in other.samples {
+            self.samples.entry(reason).or_insert(message);
+        }
+    }
+
+    /// The counts by reason.
+    pub fn counts(&self) -> &BTreeMap<Reason, u64> {
+        &self.counts
+    }
+
+    /// A message for each reason.
+    pub fn samples(&self) -> &BTreeMap<Reason, String> {
+        &self.samples
+    }
+}

@@ -1,0 +1,67 @@
+//! The stream time of an operator: the largest row time that has reached it, held back where a source may still bring
+//! earlier rows.
+
+use crate::error::Result;
+use crate::types::row::Input;
+
+/// The time of one input of an operator; never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperatorTime {
+    /// The largest row time that has come.
+    seen: i64,
+    time: i64,
+}
+
+impl Default for OperatorTime {
+    fn default() -> Self {
+        OperatorTime { seen: -1, time: -1 }
+    }
+}
+
+impl OperatorTime {
+    /// The stream time, −1 before the first row.
+    pub fn now(&self) -> i64 {
+        self.time
+    }
+
+    /// Takes up, at the start of a turn, what an earlier limit held back.
+    pub fn start_turn(&mut self, limit: i64) {
+        self.time = self.time.max(self.seen.min(limit));
+    }
+
+    /// A row comes; the stream time with it.
+    #[inline]
+    pub fn advance(&mut self, row_time: i64, limit: i64) -> i64 {
+        self.seen = self.seen.max(row_time);
+        self.time = self.time.max(self.seen.min(limit));
+        self.time
+    }
+
+    /// Appends both times.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.seen.to_le_bytes());
+        out.extend_from_slice(&self.time.to_le_bytes());
+    }
+
+    /// Reads what [`OperatorTime::save`] wrote.
+    pub fn load(input: &mut Input) -> Result<Self> {
+        Ok(OperatorTime { seen: input.i64()?, time: input.i64()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_holds_time_back_until_it_is_lifted() {
+        let mut time = OperatorTime::default();
+        assert_eq!(time.advance(10, i64::MAX), 10);
+        assert_eq!(time.advance(50, 20), 20);
+        assert_eq!(time.advance(15, 20), 20);
+        time.start_turn(30);
+        assert_eq!(time.now(), 30);
+        time.start_turn(i64::MAX);
+        assert_eq!(time.now(), 50);
+    }
+}
