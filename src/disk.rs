@@ -27,6 +27,8 @@ pub enum SyncSite {
     JournalFrame,
     /// The valid tail, copied at recovery before anything of it is shown.
     RecoveredTail,
+    /// The journal's directory, behind the new name of that copy.
+    RecoveredDirectory,
     /// A segment that got much in a round, before the frame that refers to it.
     RoundSegment,
     /// A full segment, before its successor is made.
@@ -56,6 +58,7 @@ impl SyncSite {
         SyncSite::JournalDirectory,
         SyncSite::JournalFrame,
         SyncSite::RecoveredTail,
+        SyncSite::RecoveredDirectory,
         SyncSite::RoundSegment,
         SyncSite::SealedSegment,
         SyncSite::SegmentDirectory,

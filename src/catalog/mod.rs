@@ -11,18 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, nearest};
+use crate::topics::Topic;
 use crate::types::SqlType;
-
-/// A topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topic {
-    pub name: String,
-    /// Never used again, whatever happens to the name.
-    pub id: u64,
-    pub partitions: u32,
-    /// Settings that differ from the default, by Kafka's names.
-    pub config: BTreeMap<String, String>,
-}
 
 /// A query that runs until it is terminated.
 #[derive(Clone, Debug, PartialEq)]

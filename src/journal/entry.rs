@@ -1,0 +1,76 @@
+//! What can be committed.
+
+use crate::topics::record::RecordBatch;
+use crate::topics::{Offset, PartitionId, TopicId};
+
+/// Something to be committed, whole or not at all.
+#[derive(Debug)]
+pub enum Entry {
+    Epoch(Epoch),
+    Append(Append),
+    Command(Command),
+}
+
+impl Entry {
+    /// About how many bytes it brings.
+    pub fn size(&self) -> usize {
+        let batches = |all: &[(PartitionId, RecordBatch)]| all.iter().map(|(_, b)| b.bytes().len()).sum::<usize>();
+        match self {
+            Entry::Epoch(epoch) => epoch.head.bytes.len() + epoch.delta.len() + batches(&epoch.outputs),
+            Entry::Append(append) => batches(&append.batches),
+            Entry::Command(command) => command.bytes.len(),
+        }
+    }
+}
+
+/// What a query did between two commits.
+#[derive(Debug)]
+pub struct Epoch {
+    pub head: EpochHead,
+    /// The changes of the state since the epoch before; absolute, so that applying them twice does no harm.
+    pub delta: Vec<u8>,
+    pub outputs: Vec<(PartitionId, RecordBatch)>,
+}
+
+/// Where a query stands after an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochHead {
+    /// The number of the query.
+    pub query: u64,
+    /// Counts the epochs of the query.
+    pub number: u64,
+    /// Positions, times, ordinals and counters, as the runtime writes them.
+    pub bytes: Vec<u8>,
+}
+
+/// Records that come from outside of any query.
+#[derive(Debug)]
+pub struct Append {
+    pub batches: Vec<(PartitionId, RecordBatch)>,
+}
+
+/// A change of what exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// The version of the catalog at which it was validated; at another one it is refused, to be validated again.
+    pub version: u64,
+    /// The statement with all that it means, as the engine writes it.
+    pub bytes: Vec<u8>,
+    /// The partitions whose ends are resolved at the command's place: where a query starts that reads from the latest.
+    pub resolve: Vec<PartitionId>,
+    /// The queries that end here; their later epochs are refused.
+    pub ends: Vec<u64>,
+    /// The topics that are gone from here on; nothing is appended to them any more.
+    pub drops: Vec<TopicId>,
+}
+
+/// What has become of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is committed: the offset of the first record of each of its batches, and for a command the resolved ends.
+    Committed { offsets: Vec<Offset> },
+    /// It comes too late, and is as if it had never been: the query has ended, the topic is gone.
+    Ended,
+    /// The catalog has changed since the command was validated.
+    Changed,
+}

@@ -1,0 +1,184 @@
+//! The manifest: what a checkpoint consists of, in one small file that is replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::entry::EpochHead;
+use crate::disk::{self, Disk, Open, SyncSite};
+use crate::error::{Error, Result};
+use crate::state::BucketId;
+use crate::topics::PartitionId;
+use crate::topics::log::Place;
+use crate::types::row::{Input, put_bytes, put_varint};
+
+/// A checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Manifest {
+    /// The round at which it was taken; later ones are in the journal.
+    pub round: u64,
+    /// The number of commands up to there.
+    pub version: u64,
+    /// Journal files of earlier generations are not needed.
+    pub generation: u64,
+    /// The decided end of every partition.
+    pub ends: BTreeMap<PartitionId, Place>,
+    /// What exists, as the engine writes it.
+    pub image: Vec<u8>,
+    pub queries: Vec<QueryState>,
+}
+
+/// Where a query stood, and the files of its state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryState {
+    pub head: EpochHead,
+    pub buckets: Vec<BucketFile>,
+}
+
+/// An operator of a query: its stage, the task of the stage, and its place in the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperatorId {
+    pub stage: u32,
+    pub task: u32,
+    pub place: u32,
+}
+
+/// The file of a bucket of an operator's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketFile {
+    pub operator: OperatorId,
+    pub bucket: BucketId,
+    /// The number of the file.
+    pub file: u64,
+}
+
+const MAGIC: [u8; 8] = *b"TIDEMANI";
+const VERSION: u32 = 1;
+
+/// The path of the manifest in a data folder.
+pub fn path(data: &Path) -> PathBuf {
+    data.join("manifest")
+}
+
+/// Writes a manifest in place of the one before: beside it first, so that there is always a whole one.
+pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
+    let target = path(data);
+    let beside = data.join("manifest.new");
+    match disk.remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let file = disk.open(&beside, Open::New)?;
+    file.write_at(&encode(manifest), 0)?;
+    file.sync(SyncSite::Manifest)?;
+    disk.rename(&beside, &target)?;
+    Ok(disk.sync_dir(data, SyncSite::ManifestDirectory)?)
+}
+
+/// The manifest of a data folder, if there has been a checkpoint.
+pub fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Manifest>> {
+    let file = match disk.open(&path(data), Open::Existing) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let length = usize::try_from(file.len()?).map_err(|_| Error::backend("the manifest is too large"))?;
+    decode(&disk::read(file.as_ref(), 0, length)?).map(Some)
+}
+
+fn encode(manifest: &Manifest) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    for number in [manifest.round, manifest.version, manifest.generation] {
+        put_varint(&mut out, number);
+    }
+    put_varint(&mut out, manifest.ends.len() as u64);
+    for (id, end) in &manifest.ends {
+        put_varint(&mut out, id.topic);
+        put_varint(&mut out, u64::from(id.partition));
+        put_varint(&mut out, end.segment as u64);
+        put_varint(&mut out, end.byte);
+        put_varint(&mut out, end.offset as u64);
+    }
+    put_bytes(&mut out, &manifest.image);
+    put_varint(&mut out, manifest.queries.len() as u64);
+    for query in &manifest.queries {
+        put_varint(&mut out, query.head.query);
+        put_varint(&mut out, query.head.number);
+        put_bytes(&mut out, &query.head.bytes);
+        put_varint(&mut out, query.buckets.len() as u64);
+        for file in &query.buckets {
+            for number in [file.operator.stage, file.operator.task, file.operator.place] {
+                put_varint(&mut out, u64::from(number));
+            }
+            out.extend_from_slice(&file.bucket.to_le_bytes());
+            put_varint(&mut out, file.file);
+        }
+    }
+    let crc = crc32c::crc32c(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out
+}
+
+fn decode(bytes: &[u8]) -> Result<Manifest> {
+    let damaged = || Error::backend("the manifest is damaged").hint("restore the folder from a backup");
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
+    if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
+        return Err(damaged());
+    }
+    let mut input = Input(body);
+    if input.array::<8>()? != MAGIC {
+        return Err(damaged());
+    }
+    let version = u32::from_le_bytes(input.array()?);
+    if version != VERSION {
+        let error = Error::backend(format!("the manifest has the unknown version {version}"));
+        return Err(error.hint("it was written by a newer Tidemill; use that one"));
+    }
+    let mut manifest = Manifest {
+        round: input.varint()?,
+        version: input.varint()?,
+        generation: input.varint()?,
+        ..Manifest::default()
+    };
+    for _ in 0..input.varint()? {
+        let id = PartitionId { topic: input.varint()?, partition: input.varint()? as u32 };
+        let end = Place { segment: input.varint()? as i64, byte: input.varint()?, offset: input.varint()? as i64 };
+        manifest.ends.insert(id, end);
+    }
+    manifest.image = input.bytes()?.to_vec();
+    for _ in 0..input.varint()? {
+        let (query, number) = (input.varint()?, input.varint()?);
+        let head = EpochHead { query, number, bytes: input.bytes()?.to_vec() };
+        let mut buckets = Vec::new();
+        for _ in 0..input.varint()? {
+            let mut short = || input.varint().map(|n| n as u32);
+            let operator = OperatorId { stage: short()?, task: short()?, place: short()? };
+            buckets.push(BucketFile { operator, bucket: input.i64()?, file: input.varint()? });
+        }
+        manifest.queries.push(QueryState { head, buckets });
+    }
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_survive_the_way_through_bytes() {
+        let operator = OperatorId { stage: 1, task: 2, place: 3 };
+        let head = EpochHead { query: 7, number: 8, bytes: b"head".to_vec() };
+        let manifest = Manifest {
+            round: 5,
+            version: 6,
+            generation: 4,
+            ends: [(PartitionId { topic: 1, partition: 2 }, Place { segment: 3, byte: 4, offset: 5 })].into(),
+            image: b"image".to_vec(),
+            queries: vec![QueryState { head, buckets: vec![BucketFile { operator, bucket: -9, file: 10 }] }],
+        };
+        let mut bytes = encode(&manifest);
+        assert_eq!(decode(&bytes).expect("intact"), manifest);
+        bytes[20] ^= 1;
+        assert!(decode(&bytes).is_err());
+    }
+}

@@ -1,0 +1,39 @@
+//! The journal: the one place that decides what is committed.
+//!
+//! What is to be committed comes as [`Entry`]s: epochs of queries, appends, commands. They are written in rounds, one at a
+//! time: first the output records of all entries to their segments, then one frame that names the entries and every byte
+//! that they wrote. **The sync of the frame commits everything in it**; nothing of a round is shown before. Records of
+//! partitions that got little are repeated in the frame, so that their segments need no sync of their own.
+//!
+//! A failed sync is never tried again: what was written may be gone although the next sync succeeds. The process ends and
+//! recovers ([`recover`]).
+
+mod entry;
+mod file;
+mod frame;
+mod manifest;
+mod queue;
+pub mod recover;
+mod round;
+
+pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead};
+pub use manifest::{BucketFile, Manifest, OperatorId, QueryState, write as write_manifest};
+pub use queue::{Done, Queue, WhenFull};
+pub use recover::{Recovered, RecoveredQuery, recover};
+pub use round::{Journal, RoundError, Snapshot};
+
+use std::path::{Path, PathBuf};
+
+/// The settings of a journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The size of a journal file.
+    pub file_bytes: u64,
+    /// Up to how many bytes of a partition are repeated in the frame instead of syncing the segment.
+    pub inline_bytes: usize,
+}
+
+/// The folder of the journal in a data folder.
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("journal")
+}

@@ -1,0 +1,169 @@
+//! What waits for the next round, and the thread that makes the rounds.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::entry::{Decision, Entry};
+use super::round::{Journal, RoundError};
+use crate::error::{Error, Result};
+
+/// Called with what has become of an entry, on the thread that made the round.
+pub type Done = Box<dyn FnOnce(Result<Decision>) + Send>;
+
+/// About how many bytes of entries make a round.
+const ROUND_BYTES: usize = 8 << 20;
+/// How long a round waits at most for tasks that the one before has woken.
+const LINGER: Duration = Duration::from_micros(300);
+/// How long entries wait that found the disk full, before they are tried again.
+const FULL_PAUSE: Duration = Duration::from_millis(500);
+
+/// What to do about entries for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Epochs are tried again until there is room.
+    Retry,
+    /// They are refused: the process is about to end with that.
+    Refuse,
+}
+
+/// Entries that wait to be committed.
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<(Entry, Done)>,
+    closed: bool,
+    /// Tasks that were woken by the last decision and have not run dry yet.
+    awake: usize,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Queue {
+    /// A queue in which nothing waits.
+    pub fn new() -> Self {
+        Queue { state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an entry in line; `done` is called when it is decided, or with why it never will be.
+    pub fn submit(&self, entry: Entry, done: Done) {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return done(Err(Error::backend("the engine is shutting down")));
+        }
+        state.waiting.push_back((entry, done));
+        self.changed.notify_all();
+    }
+
+    /// A decision has woken a task: the next round waits a moment for it.
+    pub fn woke(&self) {
+        self.lock().awake += 1;
+    }
+
+    /// A task that was woken has run dry.
+    pub fn ran_dry(&self) {
+        let mut state = self.lock();
+        state.awake = state.awake.saturating_sub(1);
+        if state.awake == 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Takes no more entries; those in line are still committed.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// What makes the next round, without waiting.
+    fn take(&self) -> Vec<(Entry, Done)> {
+        let mut state = self.lock();
+        let mut bytes = 0;
+        let mut taken = Vec::new();
+        while bytes < ROUND_BYTES {
+            let Some((entry, done)) = state.waiting.pop_front() else { break };
+            bytes += entry.size();
+            taken.push((entry, done));
+        }
+        taken
+    }
+
+    /// Waits until a round is worth making; `false` when there will be no more.
+    fn wait(&self) -> bool {
+        let mut state = self.lock();
+        while state.waiting.is_empty() && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let until = Instant::now() + LINGER;
+        while state.awake > 0 && !state.closed {
+            let Some(left) = until.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else { break };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.awake = 0;
+        !state.waiting.is_empty()
+    }
+
+    /// Makes one round of what is in line, on this thread; whether there was anything.
+    pub fn pump(&self, journal: &Mutex<Journal>, when_full: WhenFull) -> Result<bool> {
+        let taken = self.take();
+        if taken.is_empty() {
+            return Ok(false);
+        }
+        let (mut entries, dones): (Vec<Entry>, Vec<Done>) = taken.into_iter().unzip();
+        let result = journal.lock().unwrap_or_else(PoisonError::into_inner).commit(&mut entries);
+        match result {
+            Ok(decisions) => {
+                for (done, decision) in dones.into_iter().zip(decisions) {
+                    done(Ok(decision));
+                }
+                Ok(true)
+            }
+            Err(RoundError::Full(message)) => {
+                self.put_back(entries, dones, &message, when_full);
+                Ok(true)
+            }
+            Err(RoundError::Fatal(error)) => {
+                dones.into_iter().for_each(|done| done(Err(error.clone())));
+                Err(error)
+            }
+        }
+    }
+
+    /// Refuses what found no room, but for epochs that are to be tried again.
+    fn put_back(&self, entries: Vec<Entry>, dones: Vec<Done>, message: &str, when_full: WhenFull) {
+        let mut again = Vec::new();
+        for (entry, done) in entries.into_iter().zip(dones) {
+            match entry {
+                Entry::Epoch(_) if when_full == WhenFull::Retry => again.push((entry, done)),
+                _ => done(Err(Error::backend(format!("the disk is full: {message}"))
+                    .hint("nothing of it was written; make room and try again"))),
+            }
+        }
+        if !again.is_empty() {
+            std::thread::sleep(FULL_PAUSE);
+            let mut state = self.lock();
+            again.into_iter().rev().for_each(|entry| state.waiting.push_front(entry));
+        }
+    }
+
+    /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
+    pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull) -> Result<()> {
+        while self.wait() {
+            self.pump(journal, when_full)?;
+        }
+        Ok(())
+    }
+}

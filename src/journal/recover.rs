@@ -1,0 +1,179 @@
+//! Recovery: from whatever a crash left of a data folder to exactly what was decided.
+//!
+//! First the rounds behind the checkpoint are read and written into a new journal file: one of them may have been written
+//! but not synced, and nothing of it may be shown before it is durable. Then the engine says which topics are still there,
+//! and their partitions are brought to the decided ends: bytes that are missing are written again, what is behind them is
+//! cut. All of it can be cut off at any point and starts again from the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::entry::{Command, EpochHead};
+use super::file::{self, JournalFile};
+use super::frame::{Frame, FrameEntry, FrameWriter, Span};
+use super::manifest::{self, BucketFile, Manifest};
+use super::round::{Journal, Start, drop_files};
+use super::{Settings, folder};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::topics::PartitionId;
+use crate::topics::log::{Log, Place};
+
+/// What was read of a data folder, before its topics are opened.
+pub struct Recovered {
+    /// What existed at the checkpoint, as the engine wrote it.
+    pub image: Option<Vec<u8>>,
+    /// The commands behind it, with the ends that were resolved for them.
+    pub commands: Vec<(Command, Vec<i64>)>,
+    manifest: Manifest,
+    frames: Vec<Frame>,
+    file: JournalFile,
+    bytes: u64,
+}
+
+/// Where a query goes on.
+#[derive(Debug, Default)]
+pub struct RecoveredQuery {
+    /// Its last decided epoch; none if it has not come to one.
+    pub head: Option<EpochHead>,
+    /// The files of its state at the checkpoint.
+    pub buckets: Vec<BucketFile>,
+    /// The changes of its state since, in their order.
+    pub deltas: Vec<Vec<u8>>,
+}
+
+/// Reads the journal of a data folder and makes what it found durable.
+pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<Recovered> {
+    let dir = folder(data);
+    disk.create_dir(&dir)?;
+    let manifest = manifest::read(disk.as_ref(), data)?;
+    let image = manifest.as_ref().map(|m| m.image.clone());
+    let manifest = manifest.unwrap_or_default();
+    let all = file::list(disk.as_ref(), &dir)?;
+    let mut files: Vec<_> = all.iter().filter(|(generation, _)| *generation >= manifest.generation).collect();
+    // A file that starts with everything since the checkpoint makes those before it superfluous.
+    let mut base = 0;
+    for (index, (_, path)) in files.iter().enumerate() {
+        if file::is_base(disk.as_ref(), path)? {
+            base = index;
+        }
+    }
+    files.drain(..base);
+    let mut frames = Vec::new();
+    for (index, (_, path)) in files.iter().enumerate() {
+        frames.extend(file::read(disk.as_ref(), path, index + 1 == files.len())?);
+    }
+    frames.retain(|frame| frame.round > manifest.round);
+    check_order(&frames, manifest.round)?;
+    let generation = all.last().map_or(0, |(generation, _)| *generation).max(manifest.generation) + 1;
+    let (file, bytes) = copy_tail(disk.as_ref(), &dir, generation, &frames, settings)?;
+    drop_files(disk.as_ref(), &dir, generation)?;
+    let commands = frames.iter().flat_map(|f| &f.entries).filter_map(|entry| match entry {
+        FrameEntry::Command { command, resolved } => Some((command.clone(), resolved.clone())),
+        _ => None,
+    });
+    let commands = commands.collect();
+    Ok(Recovered { image, commands, manifest, frames, file, bytes })
+}
+
+/// Rounds follow each other without a gap: each was durable before the next was begun.
+fn check_order(frames: &[Frame], checkpoint: u64) -> Result<()> {
+    for (index, frame) in frames.iter().enumerate() {
+        let expected = checkpoint + 1 + index as u64;
+        if frame.round != expected {
+            let message = format!("the journal is corrupt: round {expected} is missing, round {} is there", frame.round);
+            return Err(Error::backend(message).hint("restore the folder from a backup"));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the rounds into a new file under another name, makes it durable, and gives it its name.
+fn copy_tail(
+    disk: &dyn Disk,
+    dir: &Path,
+    generation: u64,
+    frames: &[Frame],
+    settings: Settings,
+) -> Result<(JournalFile, u64)> {
+    let mut bytes = Vec::new();
+    for frame in frames {
+        let mut writer = FrameWriter::new(frame.round, Vec::new());
+        for entry in &frame.entries {
+            match entry {
+                FrameEntry::Epoch { head, delta, written } => writer.epoch(head, delta, written),
+                FrameEntry::Append { written } => writer.append(written),
+                FrameEntry::Command { command, resolved } => writer.command(command, resolved),
+            }
+        }
+        bytes.extend_from_slice(writer.seal(generation));
+    }
+    let size = settings.file_bytes.max(file::size_for(bytes.len()));
+    let file = JournalFile::create_base(disk, dir, generation, size, &bytes)?;
+    Ok((file, bytes.len() as u64))
+}
+
+impl Recovered {
+    /// Brings the partitions of the log, which has all topics that are still there, to their decided ends, and goes on: the
+    /// journal, and where each query stands. Entries of topics and queries that are gone are skipped.
+    pub fn finish(
+        self,
+        disk: Arc<dyn Disk>,
+        data: &Path,
+        settings: Settings,
+        log: Arc<Log>,
+        lives: &dyn Fn(u64) -> bool,
+    ) -> Result<(Journal, BTreeMap<u64, RecoveredQuery>)> {
+        let Recovered { manifest, frames, file, bytes, .. } = self;
+        let mut ends: BTreeMap<PartitionId, Place> = manifest.ends;
+        let mut queries: BTreeMap<u64, RecoveredQuery> = BTreeMap::new();
+        for query in manifest.queries.into_iter().filter(|q| lives(q.head.query)) {
+            let number = query.head.query;
+            let found = RecoveredQuery { head: Some(query.head), buckets: query.buckets, deltas: Vec::new() };
+            queries.insert(number, found);
+        }
+        let mut start = Start { round: manifest.round, version: manifest.version, heads: BTreeMap::new(), bytes };
+        for frame in frames {
+            start.round = frame.round;
+            for entry in frame.entries {
+                match entry {
+                    FrameEntry::Command { command, .. } => start.version = command.version + 1,
+                    FrameEntry::Append { written } => restore(&log, &written, &mut ends)?,
+                    FrameEntry::Epoch { head, delta, written } => {
+                        restore(&log, &written, &mut ends)?;
+                        if lives(head.query) {
+                            let query = queries.entry(head.query).or_default();
+                            query.head = Some(head);
+                            query.deltas.push(delta);
+                        }
+                    }
+                }
+            }
+        }
+        for partition in log.partitions() {
+            partition.cut(ends.get(&partition.id).copied().unwrap_or(Place::START))?;
+        }
+        let heads = queries.iter().filter_map(|(number, q)| q.head.clone().map(|head| (*number, head)));
+        start.heads = heads.collect();
+        Ok((Journal::new(disk, data, settings, log, file, start), queries))
+    }
+}
+
+/// Writes what is missing of an entry's records, if their topic is still there.
+fn restore(log: &Log, spans: &[Span], ends: &mut BTreeMap<PartitionId, Place>) -> Result<()> {
+    for Span { written, inline, .. } in spans {
+        let Ok(partition) = log.partition(written.partition) else { continue };
+        if *inline {
+            partition.restore(written.segment, written.byte, &written.bytes)?;
+        } else if partition.segment_len(written.segment)? < written.end.byte {
+            let message = format!(
+                "segment {} of partition {} of topic {} is shorter than what was decided",
+                written.segment, written.partition.partition, written.partition.topic
+            );
+            return Err(Error::backend(message).hint("restore the folder from a backup"));
+        }
+        ends.insert(written.partition, written.end);
+    }
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! A round: entries in, everything that they wrote, and the frame that commits it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::entry::{Append, Decision, Entry, Epoch, EpochHead};
+use super::file::{self, JournalFile};
+use super::frame::{FrameWriter, Span};
+use super::{Settings, folder};
+use crate::disk::{Disk, SyncSite, is_full};
+use crate::error::{Error, Result};
+use crate::topics::log::{Log, Partition, Place, WriteFailure};
+use crate::topics::record::RecordBatch;
+use crate::topics::{PartitionId, TopicId};
+
+/// The journal of a data folder.
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    settings: Settings,
+    log: Arc<Log>,
+    file: JournalFile,
+    /// The last decided round.
+    round: u64,
+    /// Counts the commands; a command that was validated at another number is refused.
+    version: u64,
+    /// The last decided epoch of every query.
+    heads: BTreeMap<u64, EpochHead>,
+    ended: HashSet<u64>,
+    dropped: HashSet<TopicId>,
+    /// The bytes of journal since the last checkpoint.
+    bytes: u64,
+    scratch: Vec<u8>,
+}
+
+/// Why a round was not decided.
+#[derive(Debug)]
+pub enum RoundError {
+    /// There is no room on the disk; nothing of the round is left.
+    Full(String),
+    /// Nothing may be assumed of what was written: the process must end and recover.
+    Fatal(Error),
+}
+
+/// What a checkpoint is made of, at a decided round.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub round: u64,
+    pub version: u64,
+    pub heads: BTreeMap<u64, EpochHead>,
+    /// The decided end of every partition.
+    pub ends: BTreeMap<PartitionId, Place>,
+    /// Journal files of earlier generations hold only rounds up to this one.
+    pub generation: u64,
+}
+
+/// What has been decided so far when a journal is opened.
+pub struct Start {
+    pub round: u64,
+    pub version: u64,
+    pub heads: BTreeMap<u64, EpochHead>,
+    pub bytes: u64,
+}
+
+impl Journal {
+    /// A journal that goes on behind what was recovered, in `file`.
+    pub fn new(disk: Arc<dyn Disk>, data: &std::path::Path, settings: Settings, log: Arc<Log>, file: JournalFile, start: Start) -> Self {
+        Journal {
+            disk,
+            dir: folder(data),
+            settings,
+            log,
+            file,
+            round: start.round,
+            version: start.version,
+            heads: start.heads,
+            ended: HashSet::new(),
+            dropped: HashSet::new(),
+            bytes: start.bytes,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The number of commands so far.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The bytes of journal since the last checkpoint.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Commits entries: all of them, but those that come too late. Gives what has become of each, in their order. After
+    /// [`RoundError::Full`] nothing has changed, and the same entries may be tried again.
+    pub fn commit(&mut self, entries: &mut [Entry]) -> Result<Vec<Decision>, RoundError> {
+        let mut round = Round { version: self.version, ..Round::default() };
+        let done = entries.iter_mut().try_for_each(|entry| self.write(entry, &mut round));
+        let done = done.and_then(|()| self.sync_segments(&round)).and_then(|()| self.write_frame(entries, &mut round));
+        match done {
+            Ok(()) => {
+                self.decide(&mut round);
+                Ok(round.fates.into_iter().map(Fate::into_decision).collect())
+            }
+            Err(WriteFailure::Undo(error)) if is_full(&error) => {
+                for (partition, _) in round.touched.values() {
+                    partition.undo().map_err(|e| RoundError::Fatal(e.into()))?;
+                }
+                Err(RoundError::Full(error.to_string()))
+            }
+            Err(WriteFailure::Undo(error) | WriteFailure::Fatal(error)) => Err(RoundError::Fatal(error.into())),
+        }
+    }
+
+    /// Writes what an entry brings to the segments.
+    fn write(&self, entry: &mut Entry, round: &mut Round) -> Result<(), WriteFailure> {
+        let fate = match entry {
+            Entry::Epoch(epoch) if self.is_ended(epoch.head.query, round) => Fate::Ended,
+            Entry::Epoch(Epoch { outputs: batches, .. }) | Entry::Append(Append { batches })
+                if batches.iter().any(|(p, _)| self.is_dropped(p.topic, round)) =>
+            {
+                Fate::Ended
+            }
+            Entry::Epoch(epoch) => {
+                round.heads.push(epoch.head.clone());
+                Fate::Wrote(self.write_batches(&mut epoch.outputs, round)?)
+            }
+            Entry::Append(append) => Fate::Wrote(self.write_batches(&mut append.batches, round)?),
+            Entry::Command(command) if command.version != round.version => Fate::Changed,
+            Entry::Command(command) => {
+                round.version += 1;
+                round.ended.extend(&command.ends);
+                round.dropped.extend(&command.drops);
+                let end = |id: &PartitionId| Ok(self.partition(*id)?.written().offset);
+                Fate::Resolved(command.resolve.iter().map(end).collect::<Result<_, WriteFailure>>()?)
+            }
+        };
+        round.fates.push(fate);
+        Ok(())
+    }
+
+    fn is_ended(&self, query: u64, round: &Round) -> bool {
+        self.ended.contains(&query) || round.ended.contains(&query)
+    }
+
+    fn is_dropped(&self, topic: TopicId, round: &Round) -> bool {
+        self.dropped.contains(&topic) || round.dropped.contains(&topic)
+    }
+
+    fn partition(&self, id: PartitionId) -> Result<Arc<Partition>, WriteFailure> {
+        self.log.partition(id).map_err(|e| WriteFailure::Fatal(std::io::Error::other(e)))
+    }
+
+    fn write_batches(
+        &self,
+        batches: &mut [(PartitionId, RecordBatch)],
+        round: &mut Round,
+    ) -> Result<Vec<Span>, WriteFailure> {
+        let mut spans = Vec::new();
+        for (id, batch) in batches {
+            let partition = self.partition(*id)?;
+            let touched = round.touched.entry(*id).or_insert_with(|| (partition.clone(), 0));
+            let written = partition.write(batch)?;
+            touched.1 += written.bytes.len();
+            spans.push(Span::new(written, true));
+        }
+        Ok(spans)
+    }
+
+    /// Syncs the segments that got much: their records are not repeated in the frame.
+    fn sync_segments(&self, round: &Round) -> Result<(), WriteFailure> {
+        for (partition, bytes) in round.touched.values() {
+            if *bytes > self.settings.inline_bytes {
+                partition.sync(SyncSite::RoundSegment).map_err(WriteFailure::Fatal)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the frame and syncs it: that is the commit.
+    fn write_frame(&mut self, entries: &[Entry], round: &mut Round) -> Result<(), WriteFailure> {
+        let most = self.settings.inline_bytes;
+        let mut frame = FrameWriter::new(self.round + 1, std::mem::take(&mut self.scratch));
+        for (entry, fate) in entries.iter().zip(&mut round.fates) {
+            if let Fate::Wrote(spans) = fate {
+                for span in spans.iter_mut() {
+                    span.inline = round.touched.get(&span.written.partition).is_none_or(|(_, bytes)| *bytes <= most);
+                }
+            }
+            match (entry, fate) {
+                (Entry::Epoch(epoch), Fate::Wrote(spans)) => frame.epoch(&epoch.head, &epoch.delta, spans),
+                (Entry::Append(_), Fate::Wrote(spans)) => frame.append(spans),
+                (Entry::Command(command), Fate::Resolved(ends)) => frame.command(command, ends),
+                _ => {}
+            }
+        }
+        if !frame.is_empty() {
+            let length = frame.len();
+            if !self.file.has_room(length) {
+                let size = self.settings.file_bytes.max(file::size_for(length));
+                let generation = self.file.generation + 1;
+                let made = JournalFile::create(self.disk.as_ref(), &self.dir, generation, size);
+                self.file = made.map_err(WriteFailure::Undo)?;
+            }
+            self.file.append(frame.seal(self.file.generation)).map_err(WriteFailure::Undo)?;
+            self.file.sync(SyncSite::JournalFrame).map_err(WriteFailure::Fatal)?;
+            self.bytes += length as u64;
+            round.wrote_frame = true;
+        }
+        self.scratch = frame.into_bytes();
+        Ok(())
+    }
+
+    /// Everything in the frame holds from now on.
+    fn decide(&mut self, round: &mut Round) {
+        self.round += u64::from(round.wrote_frame);
+        self.version = round.version;
+        self.ended.extend(&round.ended);
+        self.dropped.extend(&round.dropped);
+        for head in round.heads.drain(..) {
+            self.heads.insert(head.query, head);
+        }
+        self.heads.retain(|query, _| !self.ended.contains(query));
+        round.touched.values().for_each(|(partition, _)| partition.decide());
+    }
+
+    /// What a checkpoint at the last decided round is made of. The next round goes to a new file, so that all files before
+    /// it can be dropped with the checkpoint.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        let generation = self.file.generation + 1;
+        self.file = JournalFile::create(self.disk.as_ref(), &self.dir, generation, self.settings.file_bytes)?;
+        self.bytes = 0;
+        Ok(Snapshot {
+            round: self.round,
+            version: self.version,
+            heads: self.heads.clone(),
+            ends: self.log.partitions().iter().map(|p| (p.id, p.decided())).collect(),
+            generation,
+        })
+    }
+
+    /// Drops the files before a generation: a checkpoint has what is in them.
+    pub fn drop_before(&self, generation: u64) -> Result<()> {
+        drop_files(self.disk.as_ref(), &self.dir, generation)
+    }
+}
+
+/// Removes the journal files before a generation.
+pub fn drop_files(disk: &dyn Disk, dir: &std::path::Path, generation: u64) -> Result<()> {
+    for (own, path) in file::list(disk, dir)? {
+        if own < generation {
+            disk.remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a round has come to so far.
+#[derive(Default)]
+struct Round {
+    fates: Vec<Fate>,
+    heads: Vec<EpochHead>,
+    version: u64,
+    ended: HashSet<u64>,
+    dropped: HashSet<TopicId>,
+    /// The partitions that were written to, and how many bytes each got.
+    touched: BTreeMap<PartitionId, (Arc<Partition>, usize)>,
+    wrote_frame: bool,
+}
+
+/// What becomes of an entry if the round is decided.
+enum Fate {
+    Wrote(Vec<Span>),
+    Resolved(Vec<i64>),
+    Ended,
+    Changed,
+}
+
+impl Fate {
+    fn into_decision(self) -> Decision {
+        match self {
+            Fate::Wrote(spans) => {
+                Decision::Committed { offsets: spans.iter().map(|span| span.written.offset).collect() }
+            }
+            Fate::Resolved(offsets) => Decision::Committed { offsets },
+            Fate::Ended => Decision::Ended,
+            Fate::Changed => Decision::Changed,
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A partition of the embedded log: its segments, how far they are decided, and the batches that were decided last.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::segment::{self, Segment};
+use crate::disk::{Disk, Open, SyncSite};
+use crate::error::{Error, Result};
+use crate::topics::record::{BatchHead, HEADER, RecordBatch, Records, is_intact};
+use crate::topics::{Fetch, Offset, PartitionId};
+
+/// A place behind a batch: the segment, the byte in it, and the next offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The base offset of the segment.
+    pub segment: Offset,
+    pub byte: u64,
+    pub offset: Offset,
+}
+
+impl Place {
+    /// The place in an empty partition.
+    pub const START: Place = Place { segment: 0, byte: 0, offset: 0 };
+}
+
+/// Bytes that were written: where, and at which offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub partition: PartitionId,
+    /// The base offset of the segment.
+    pub segment: Offset,
+    pub byte: u64,
+    /// The offset of the first record.
+    pub offset: Offset,
+    pub bytes: Arc<Vec<u8>>,
+    /// The place behind the bytes.
+    pub end: Place,
+}
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub enum WriteFailure {
+    /// A write failed; what was written since the last decision can be taken back.
+    Undo(io::Error),
+    /// A sync failed: nothing may be assumed of what was written.
+    Fatal(io::Error),
+}
+
+/// How many bytes of decided batches are kept in memory for readers at the end.
+const TAIL_BYTES: usize = 256 << 10;
+
+/// A partition.
+pub struct Partition {
+    pub id: PartitionId,
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    segment_bytes: u64,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// By their base offsets; empty until something is written.
+    segments: Vec<Arc<Segment>>,
+    /// What readers see ends here.
+    decided: Place,
+    /// What is written ends here; behind `decided` while a round is in flight.
+    written: Place,
+    /// What was written since the last decision.
+    undecided: Vec<(Offset, Arc<Vec<u8>>)>,
+    tail: Tail,
+    /// Whether something was written since the last sync.
+    unsynced: bool,
+}
+
+/// The last decided batches, so that readers at the end need no disk.
+#[derive(Default)]
+struct Tail {
+    batches: VecDeque<(Offset, Arc<Vec<u8>>)>,
+    bytes: usize,
+}
+
+impl Tail {
+    fn push(&mut self, offset: Offset, bytes: Arc<Vec<u8>>) {
+        self.bytes += bytes.len();
+        self.batches.push_back((offset, bytes));
+        while self.bytes > TAIL_BYTES {
+            let Some((_, oldest)) = self.batches.pop_front() else { return };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = Tail::default();
+    }
+
+    /// The piece that starts with or holds `offset`.
+    fn find(&self, offset: Offset) -> Option<Arc<Vec<u8>>> {
+        let after = self.batches.partition_point(|(first, _)| *first <= offset);
+        after.checked_sub(1).map(|i| self.batches[i].1.clone())
+    }
+}
+
+impl Partition {
+    /// Opens a partition with whatever segments its folder has; what is decided is said later by [`Partition::cut`].
+    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, id: PartitionId, segment_bytes: u64) -> io::Result<Partition> {
+        let mut segments = Vec::new();
+        for base in disk.names(&dir)?.iter().filter_map(|name| segment::base_of(name)) {
+            segments.push(Arc::new(Segment::open(disk.as_ref(), &dir, base, Open::Existing)?));
+        }
+        let state = State {
+            segments,
+            decided: Place::START,
+            written: Place::START,
+            undecided: Vec::new(),
+            tail: Tail::default(),
+            unsynced: false,
+        };
+        Ok(Partition { id, dir, disk, segment_bytes, state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is done in one go at the end of what may fail, so that a panic leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place behind the last decided record.
+    pub fn decided(&self) -> Place {
+        self.lock().decided
+    }
+
+    /// The place behind what is written, decided or not.
+    pub fn written(&self) -> Place {
+        self.lock().written
+    }
+
+    /// The offset of the first record.
+    pub fn start(&self) -> Offset {
+        self.lock().segments.first().map_or(0, |s| s.base)
+    }
+
+    /// Writes a batch behind what is written, giving it its offset. After [`WriteFailure::Undo`], [`Partition::undo`] must
+    /// follow.
+    pub fn write(&self, batch: &mut RecordBatch) -> Result<Written, WriteFailure> {
+        let mut state = self.lock();
+        batch.set_base_offset(state.written.offset);
+        let bytes = batch.bytes().clone();
+        if state.segments.is_empty() || self.is_full(&state, bytes.len()) {
+            self.roll(&mut state)?;
+        }
+        let start = state.written;
+        let no_segment = || WriteFailure::Undo(io::Error::other("no segment to write to"));
+        let segment = state.segments.last().ok_or_else(no_segment)?.clone();
+        state.unsynced = true;
+        segment.write(&bytes, start.byte).map_err(WriteFailure::Undo)?;
+        state.written.byte += bytes.len() as u64;
+        state.written.offset += i64::from(batch.records());
+        state.undecided.push((start.offset, bytes.clone()));
+        let (segment, byte, end) = (start.segment, start.byte, state.written);
+        Ok(Written { partition: self.id, segment, byte, offset: start.offset, bytes, end })
+    }
+
+    fn is_full(&self, state: &State, more: usize) -> bool {
+        state.written.byte > 0 && state.written.byte + more as u64 > self.segment_bytes
+    }
+
+    /// Starts a new segment; the one before is synced first, so that only the last can have what is not durable.
+    fn roll(&self, state: &mut State) -> Result<(), WriteFailure> {
+        if let Some(last) = state.segments.last() {
+            last.sync(SyncSite::SealedSegment).map_err(WriteFailure::Fatal)?;
+        }
+        let base = state.written.offset;
+        let segment = Segment::open(self.disk.as_ref(), &self.dir, base, Open::New).map_err(WriteFailure::Undo)?;
+        self.disk.sync_dir(&self.dir, SyncSite::SegmentDirectory).map_err(WriteFailure::Fatal)?;
+        state.segments.push(Arc::new(segment));
+        state.written = Place { segment: base, byte: 0, offset: base };
+        Ok(())
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&self, site: SyncSite) -> io::Result<()> {
+        let segment = {
+            let state = self.lock();
+            state.segments.last().filter(|_| state.unsynced).cloned()
+        };
+        if let Some(segment) = segment {
+            segment.sync(site)?;
+            self.lock().unsynced = false;
+        }
+        Ok(())
+    }
+
+    /// What was written is decided: readers see it.
+    pub fn decide(&self) {
+        let mut state = self.lock();
+        state.decided = state.written;
+        for (offset, bytes) in std::mem::take(&mut state.undecided) {
+            state.tail.push(offset, bytes);
+        }
+    }
+
+    /// Takes back what was written and not decided.
+    pub fn undo(&self) -> io::Result<()> {
+        let decided = self.decided();
+        self.cut(decided)
+    }
+
+    /// Cuts everything behind a place, which is the decided end from now on: behind a batch, or [`Place::START`].
+    pub fn cut(&self, place: Place) -> io::Result<()> {
+        let mut state = self.lock();
+        while let Some(last) = state.segments.last().filter(|s| s.base > place.segment || place.byte == 0) {
+            self.disk.remove_file(&self.dir.join(segment::file_name(last.base)))?;
+            state.segments.pop();
+        }
+        match state.segments.last() {
+            Some(last) if last.base == place.segment => {
+                if last.len()? < place.byte {
+                    let message = format!("partition {:?}: segment {} is shorter than what was decided", self.id, last.base);
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
+                last.truncate(place.byte)?;
+            }
+            _ if place.byte > 0 => {
+                let message = format!("partition {:?}: segment {} is missing", self.id, place.segment);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            _ => {}
+        }
+        state.decided = place;
+        state.written = place;
+        state.undecided.clear();
+        state.tail.clear();
+        Ok(())
+    }
+
+    /// Puts bytes where a decided round wrote them, if they are not there; recovery does this in the order of the rounds.
+    pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        if !state.segments.iter().any(|s| s.base == segment) {
+            let made = Segment::open(self.disk.as_ref(), &self.dir, segment, Open::New)?;
+            self.disk.sync_dir(&self.dir, SyncSite::SegmentDirectory)?;
+            state.segments.push(Arc::new(made));
+            state.segments.sort_by_key(|s| s.base);
+        }
+        let found = state.segments.iter().find(|s| s.base == segment).cloned();
+        let target = found.ok_or_else(|| io::Error::other("a segment was just made"))?;
+        state.unsynced = true;
+        if target.read(byte, bytes.len())? != bytes {
+            target.write(bytes, byte)?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes a segment has; 0 if there is none.
+    pub fn segment_len(&self, segment: Offset) -> io::Result<u64> {
+        let found = self.lock().segments.iter().find(|s| s.base == segment).cloned();
+        found.map_or(Ok(0), |s| s.len())
+    }
+
+    /// Whole batches from the one that holds `from`; `hint` is where the last read ended.
+    pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>) -> Result<Fetch> {
+        let (segment, decided) = {
+            let state = self.lock();
+            if from >= state.decided.offset {
+                return Ok(Fetch::default());
+            }
+            if let Some(bytes) = state.tail.find(from) {
+                return Ok(Fetch { bytes });
+            }
+            let after = state.segments.partition_point(|s| s.base <= from);
+            let index = after.checked_sub(1).ok_or_else(|| gone(self.id, from))?;
+            (state.segments[index].clone(), state.decided)
+        };
+        let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
+        let byte = match hint {
+            Some(place) if place.offset == from && place.segment == segment.base => place.byte,
+            _ => segment.locate(from, end)?,
+        };
+        let mut bytes = segment.read(byte, most_bytes.min((end - byte) as usize))?;
+        let mut kept = whole(&bytes)?;
+        if kept.length == 0 {
+            let head = segment.read(byte, HEADER)?;
+            let head = BatchHead::parse(&head)?.ok_or_else(|| gone(self.id, from))?;
+            bytes = segment.read(byte, head.length)?;
+            kept = whole(&bytes)?;
+        }
+        bytes.truncate(kept.length);
+        *hint = Some(Place { segment: segment.base, byte: byte + kept.length as u64, offset: kept.next_offset });
+        Ok(Fetch { bytes: Arc::new(bytes) })
+    }
+
+    /// The offset of the first record whose time is at least this; the end if there is none.
+    pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
+        let (segments, decided) = {
+            let state = self.lock();
+            (state.segments.clone(), state.decided)
+        };
+        for segment in segments {
+            let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
+            let Some(byte) = segment.locate_time(time_ms, end)? else { continue };
+            let head = BatchHead::parse(&segment.read(byte, HEADER)?)?.ok_or_else(|| gone(self.id, segment.base))?;
+            let batch = segment.read(byte, head.length)?;
+            let mut records = Records::new(&batch, head);
+            while let Some(record) = records.next_record()? {
+                if record.time >= time_ms {
+                    return Ok(record.offset);
+                }
+            }
+        }
+        Ok(decided.offset)
+    }
+}
+
+fn gone(partition: PartitionId, offset: Offset) -> Error {
+    Error::backend(format!("offset {offset} of partition {partition:?} cannot be read"))
+}
+
+/// Whole batches at the front of some bytes.
+struct Whole {
+    length: usize,
+    next_offset: Offset,
+}
+
+/// How much of `bytes` are whole batches; refuses one whose checksum is wrong.
+fn whole(bytes: &[u8]) -> Result<Whole> {
+    let mut kept = Whole { length: 0, next_offset: 0 };
+    while let Some(head) = BatchHead::parse(&bytes[kept.length..])? {
+        let Some(batch) = bytes.get(kept.length..kept.length + head.length) else { break };
+        if !is_intact(batch) {
+            return Err(Error::backend(format!("the batch at offset {} is corrupt", head.base_offset)));
+        }
+        kept = Whole { length: kept.length + head.length, next_offset: head.next_offset() };
+    }
+    Ok(kept)
+}

@@ -1,0 +1,109 @@
+//! Topics in memory: the contract of the door without a disk, for tests.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::record::{BatchHead, RecordBatch, Records};
+use super::{Fetch, Offset, PartitionId, Reader, Topic, TopicId, Topics};
+use crate::error::{Error, Result};
+
+/// Topics that are gone with the process.
+#[derive(Clone, Default)]
+pub struct MemoryTopics(Arc<Mutex<HashMap<PartitionId, Stored>>>);
+
+/// A partition: its batches, each behind the offset at which it starts.
+#[derive(Default)]
+struct Stored {
+    batches: Vec<(Offset, Arc<Vec<u8>>)>,
+    end: Offset,
+}
+
+impl MemoryTopics {
+    /// No topics.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PartitionId, Stored>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, id: PartitionId, look: impl FnOnce(&Stored) -> T) -> Result<T> {
+        let missing = || Error::missing(format!("there is no partition {} of topic {}", id.partition, id.topic));
+        self.lock().get(&id).map(look).ok_or_else(missing)
+    }
+}
+
+impl Topics for MemoryTopics {
+    fn create(&self, topic: &Topic) -> Result<()> {
+        let mut all = self.lock();
+        for partition in 0..topic.partitions {
+            all.entry(PartitionId { topic: topic.id, partition }).or_default();
+        }
+        Ok(())
+    }
+
+    fn delete(&self, topic: TopicId) -> Result<()> {
+        self.lock().retain(|id, _| id.topic != topic);
+        Ok(())
+    }
+
+    fn reader(&self, partition: PartitionId) -> Result<Box<dyn Reader>> {
+        self.with(partition, |_| ())?;
+        Ok(Box::new(MemoryReader { topics: self.clone(), partition }))
+    }
+
+    fn start(&self, partition: PartitionId) -> Result<Offset> {
+        self.with(partition, |_| 0)
+    }
+
+    fn end(&self, partition: PartitionId) -> Result<Offset> {
+        self.with(partition, |p| p.end)
+    }
+
+    fn offset_for_time(&self, partition: PartitionId, time_ms: i64) -> Result<Offset> {
+        self.with(partition, |stored| {
+            for (_, batch) in &stored.batches {
+                let Some(head) = BatchHead::parse(batch)?.filter(|h| h.max_time >= time_ms) else { continue };
+                let mut records = Records::new(batch, head);
+                while let Some(record) = records.next_record()? {
+                    if record.time >= time_ms {
+                        return Ok(record.offset);
+                    }
+                }
+            }
+            Ok(stored.end)
+        })?
+    }
+
+    fn append(&self, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
+        let mut all = self.lock();
+        let mut offsets = Vec::new();
+        for (id, mut batch) in batches {
+            let stored = all.get_mut(&id).ok_or_else(|| Error::missing(format!("there is no partition {id:?}")))?;
+            let records = i64::from(batch.records());
+            batch.set_base_offset(stored.end);
+            offsets.push(stored.end);
+            stored.batches.push((stored.end, batch.bytes().clone()));
+            stored.end += records;
+        }
+        Ok(offsets)
+    }
+}
+
+struct MemoryReader {
+    topics: MemoryTopics,
+    partition: PartitionId,
+}
+
+impl Reader for MemoryReader {
+    fn read(&mut self, from: Offset, _: usize) -> Result<Fetch> {
+        self.topics.with(self.partition, |stored| {
+            if from >= stored.end {
+                return Fetch::default();
+            }
+            let after = stored.batches.partition_point(|(first, _)| *first <= from);
+            after.checked_sub(1).map_or_else(Fetch::default, |i| Fetch { bytes: stored.batches[i].1.clone() })
+        })
+    }
+}

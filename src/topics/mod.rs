@@ -1,0 +1,175 @@
+//! Topics: the door through which records come and go, as bytes.
+//!
+//! A backend keeps record batches in Kafka's own form ([`record`]) and knows nothing of what is in them. Readers see only
+//! decided records: what a commit has made durable. [`log`] is the embedded log, [`memory`] the same contract in memory.
+
+pub mod log;
+pub mod memory;
+pub mod record;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::Result;
+use record::RecordBatch;
+
+/// The number of a topic; never used again, whatever happens to its name.
+pub type TopicId = u64;
+
+/// The place of a record in its partition.
+pub type Offset = i64;
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub name: String,
+    pub id: TopicId,
+    pub partitions: u32,
+    /// Settings that differ from the default, by Kafka's names.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A partition of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionId {
+    pub topic: TopicId,
+    pub partition: u32,
+}
+
+/// Whole record batches, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Fetch {
+    /// Empty at the decided end.
+    pub bytes: Arc<Vec<u8>>,
+}
+
+/// Appends record batches and says at which offsets they are, when they are durable.
+pub type AppendHandle = Arc<dyn Fn(Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> + Send + Sync>;
+
+/// A reader of one partition, with a position of its own.
+pub trait Reader: Send {
+    /// Whole batches from the one that holds `from`, about `most_bytes` of them but at least one; nothing at the decided
+    /// end. The first batch may start with records before `from`.
+    ///
+    /// Kafka: a `BaseConsumer` that is `assign`ed the partition with `isolation.level=read_committed`, its
+    /// `split_partition_queue` polled for messages; `seek` where `from` is not the position. librdkafka hands out messages
+    /// and not batches, so that the backend writes them into batches of its own.
+    fn read(&mut self, from: Offset, most_bytes: usize) -> Result<Fetch>;
+}
+
+/// A backend.
+pub trait Topics: Send + Sync {
+    /// Makes the partitions of a topic. A topic that is there already is fine.
+    ///
+    /// Kafka: `AdminClient::create_topics` with a `NewTopic` (`TopicReplication::Fixed`, `set` for each setting);
+    /// `TopicAlreadyExists` is not an error. The id is the topic's UUID there, taken from `fetch_metadata`.
+    fn create(&self, topic: &Topic) -> Result<()>;
+
+    /// Removes a topic with all its records. One that is not there is fine.
+    ///
+    /// Kafka: `AdminClient::delete_topics`.
+    fn delete(&self, topic: TopicId) -> Result<()>;
+
+    /// A reader.
+    ///
+    /// Kafka: one `BaseConsumer` a worker, `incremental_assign` and `split_partition_queue` for each reader.
+    fn reader(&self, partition: PartitionId) -> Result<Box<dyn Reader>>;
+
+    /// The offset of the first record that there is.
+    ///
+    /// Kafka: the low mark of `Consumer::fetch_watermarks`.
+    fn start(&self, partition: PartitionId) -> Result<Offset>;
+
+    /// The offset behind the last decided record.
+    ///
+    /// Kafka: the high mark of `Consumer::fetch_watermarks`; under `read_committed` the position that a drained reader
+    /// stands at, since markers of transactions take offsets too. So "at its end" is asked of the reader's queue
+    /// (`PartitionEOF`, `enable.partition.eof=true`), never computed from counts of records.
+    fn end(&self, partition: PartitionId) -> Result<Offset>;
+
+    /// The offset of the first record whose time is at least this; the end if there is none.
+    ///
+    /// Kafka: `Consumer::offsets_for_times`.
+    fn offset_for_time(&self, partition: PartitionId, time_ms: i64) -> Result<Offset>;
+
+    /// Appends batches outside of any query, and returns when they are decided: the offset of each.
+    ///
+    /// Kafka: `FutureProducer::send_result` with `enable.idempotence=true` and `acks=all` for each record, awaited;
+    /// `Delivery::offset` gives the offsets.
+    fn append(&self, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>>;
+}
+
+/// What a backend that decides by itself does with an epoch, beside [`Topics`]; the embedded log needs none of it, since
+/// there the journal's frame decides.
+///
+/// Kafka, on the transactional producer of the worker that runs the query (`transactional.id` from the node and the
+/// worker): `init_transactions` once, when the producer is made, which ends what a predecessor left open; then for each
+/// round one transaction for all epochs in it.
+pub trait Transactions: Send {
+    /// Writes the outputs and the positions of the epochs into one transaction and commits it. An error means that nothing
+    /// was decided.
+    ///
+    /// Kafka: `begin_transaction`; `send` for each record; for each query `send_offsets_to_transaction` with the next
+    /// offset of every source partition and the epoch's number in the metadata, under the consumer group of the query
+    /// (`ConsumerGroupMetadata` of the worker's consumer); `commit_transaction`. After an error `abort_transaction`; after
+    /// a fatal one (`RDKafkaError::is_fatal`) the producer is made anew, which the loss of ownership comes to.
+    fn commit(&mut self, epochs: &[EpochOutput]) -> Result<()>;
+
+    /// The number of the last committed epoch of a query, which decides between the prepared ones in the journal.
+    ///
+    /// Kafka: `Consumer::committed_offsets` of the query's group with `require_stable`, reading the metadata.
+    fn committed_epoch(&self, query: &str) -> Result<Option<u64>>;
+}
+
+/// What an epoch of a query brings out.
+pub struct EpochOutput {
+    pub query: String,
+    pub number: u64,
+    pub positions: Vec<(PartitionId, Offset)>,
+    pub outputs: Vec<(PartitionId, RecordBatch)>,
+}
+
+/// The partition that a record's key belongs to, as Kafka's own clients compute it.
+pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
+    (murmur2(key) & 0x7fff_ffff) % partitions.max(1)
+}
+
+/// The hash of Kafka's default partitioner.
+fn murmur2(data: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut hash = 0x9747_b28c ^ data.len() as u32;
+    let mut words = data.chunks_exact(4);
+    for word in &mut words {
+        let mut k = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        let tail = rest.iter().rev().fold(0u32, |tail, byte| tail << 8 | u32::from(*byte));
+        hash = (hash ^ tail).wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ hash >> 15
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_hashed_as_kafka_hashes_them() {
+        // The values of the tests of Kafka's own clients.
+        for (key, hash) in [
+            ("21", -973_932_308i32),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+        ] {
+            assert_eq!(murmur2(key.as_bytes()) as i32, hash, "{key}");
+        }
+    }
+}

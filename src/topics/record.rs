@@ -1,0 +1,359 @@
+//! Kafka's record batches, version 2: the bytes in which records are kept and in which a Kafka client reads them.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// The bytes before the records of a batch.
+pub const HEADER: usize = 61;
+/// Where the bytes start that the checksum covers: everything that does not change when a batch gets its offset.
+const CHECKED_FROM: usize = 21;
+const MAGIC: u8 = 2;
+/// The bits of the attributes that name a compression codec.
+const COMPRESSION: i16 = 0b111;
+
+/// A header of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub key: String,
+    pub value: Option<Vec<u8>>,
+}
+
+/// A finished batch; its offset is given when it is appended.
+#[derive(Clone, Debug)]
+pub struct RecordBatch {
+    bytes: Arc<Vec<u8>>,
+    records: u32,
+}
+
+impl RecordBatch {
+    /// The bytes, with whatever offset the batch has.
+    pub fn bytes(&self) -> &Arc<Vec<u8>> {
+        &self.bytes
+    }
+
+    /// The number of records.
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Gives the batch its first offset.
+    pub fn set_base_offset(&mut self, offset: i64) {
+        Arc::make_mut(&mut self.bytes)[..8].copy_from_slice(&offset.to_be_bytes());
+    }
+}
+
+/// A batch while records are added to it.
+pub struct BatchWriter {
+    bytes: Vec<u8>,
+    records: u32,
+    base_time: i64,
+    max_time: i64,
+}
+
+impl Default for BatchWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BatchWriter {
+    /// A batch without records.
+    pub fn new() -> Self {
+        BatchWriter { bytes: vec![0; HEADER], records: 0, base_time: 0, max_time: i64::MIN }
+    }
+
+    /// The number of records so far.
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// The number of bytes so far.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, time: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
+        if self.records == 0 {
+            self.base_time = time;
+        }
+        self.max_time = self.max_time.max(time);
+        let time_delta = time - self.base_time;
+        let offset_delta = i64::from(self.records);
+        let body = 1 + size_of_varint(time_delta) + size_of_varint(offset_delta);
+        let body = body + size_of_bytes(key) + size_of_bytes(value) + size_of_headers(headers);
+        let out = &mut self.bytes;
+        put_varint(out, body as i64);
+        out.push(0);
+        put_varint(out, time_delta);
+        put_varint(out, offset_delta);
+        put_bytes(out, key);
+        put_bytes(out, value);
+        put_varint(out, headers.len() as i64);
+        for header in headers {
+            put_bytes(out, Some(header.key.as_bytes()));
+            put_bytes(out, header.value.as_deref());
+        }
+        self.records += 1;
+    }
+
+    /// The finished batch; `None` if nothing was added.
+    pub fn finish(mut self) -> Option<RecordBatch> {
+        if self.records == 0 {
+            return None;
+        }
+        let length = (self.bytes.len() - 12) as i32;
+        let last_delta = self.records as i32 - 1;
+        let head = &mut self.bytes[..HEADER];
+        head[8..12].copy_from_slice(&length.to_be_bytes());
+        head[16] = MAGIC;
+        head[23..27].copy_from_slice(&last_delta.to_be_bytes());
+        head[27..35].copy_from_slice(&self.base_time.to_be_bytes());
+        head[35..43].copy_from_slice(&self.max_time.to_be_bytes());
+        head[43..51].copy_from_slice(&(-1i64).to_be_bytes());
+        head[51..53].copy_from_slice(&(-1i16).to_be_bytes());
+        head[53..57].copy_from_slice(&(-1i32).to_be_bytes());
+        head[57..61].copy_from_slice(&(self.records as i32).to_be_bytes());
+        let crc = crc32c::crc32c(&self.bytes[CHECKED_FROM..]);
+        self.bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        Some(RecordBatch { bytes: Arc::new(self.bytes), records: self.records })
+    }
+}
+
+/// The head of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchHead {
+    pub base_offset: i64,
+    /// The length of the whole batch in bytes.
+    pub length: usize,
+    pub records: u32,
+    pub base_time: i64,
+    pub max_time: i64,
+}
+
+impl BatchHead {
+    /// Reads a head; `None` if there are too few bytes.
+    pub fn parse(bytes: &[u8]) -> Result<Option<BatchHead>> {
+        if bytes.len() < HEADER {
+            return Ok(None);
+        }
+        let length = i32_at(bytes, 8);
+        let attributes = i16::from_be_bytes([bytes[21], bytes[22]]);
+        if bytes[16] != MAGIC || length < (HEADER - 12) as i32 {
+            return Err(Error::backend("a record batch does not start where one should"));
+        }
+        if attributes & COMPRESSION != 0 {
+            return Err(Error::unsupported("compressed record batches"));
+        }
+        Ok(Some(BatchHead {
+            base_offset: i64_at(bytes, 0),
+            length: length as usize + 12,
+            records: i32_at(bytes, 57).max(0) as u32,
+            base_time: i64_at(bytes, 27),
+            max_time: i64_at(bytes, 35),
+        }))
+    }
+
+    /// The offset behind the batch's last record.
+    pub fn next_offset(&self) -> i64 {
+        self.base_offset + i64::from(self.records)
+    }
+}
+
+/// Whether the checksum of a whole batch is right.
+pub fn is_intact(batch: &[u8]) -> bool {
+    let expected = batch.get(17..21).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+    expected.is_some_and(|expected| crc32c::crc32c(&batch[CHECKED_FROM..]) == expected)
+}
+
+/// A record, borrowed from its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    pub offset: i64,
+    pub time: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    headers: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Whether the record has headers.
+    pub fn has_headers(&self) -> bool {
+        self.headers.first().is_some_and(|count| *count != 0)
+    }
+
+    /// The record's headers.
+    pub fn headers(&self) -> Result<Vec<Header>> {
+        let mut cursor = Cursor { bytes: self.headers, at: 0 };
+        let count = cursor.varint()?;
+        let mut headers = Vec::new();
+        for _ in 0..count {
+            let key = String::from_utf8_lossy(cursor.bytes()?.unwrap_or_default()).into_owned();
+            headers.push(Header { key, value: cursor.bytes()?.map(<[u8]>::to_vec) });
+        }
+        Ok(headers)
+    }
+}
+
+/// The records of one batch, from front to back.
+pub struct Records<'a> {
+    cursor: Cursor<'a>,
+    head: BatchHead,
+    left: u32,
+}
+
+impl<'a> Records<'a> {
+    /// The records of a whole batch, whose checksum has been looked at.
+    pub fn new(batch: &'a [u8], head: BatchHead) -> Self {
+        Records { cursor: Cursor { bytes: batch, at: HEADER }, head, left: head.records }
+    }
+
+    /// The next record.
+    #[inline]
+    pub fn next_record(&mut self) -> Result<Option<Record<'a>>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let cursor = &mut self.cursor;
+        let length = cursor.varint()?;
+        let end = cursor.at + usize::try_from(length).map_err(|_| torn())?;
+        cursor.at += 1;
+        let time = self.head.base_time + cursor.varint()?;
+        let offset = self.head.base_offset + cursor.varint()?;
+        let key = cursor.bytes()?;
+        let value = cursor.bytes()?;
+        let headers = cursor.bytes.get(cursor.at..end).ok_or_else(torn)?;
+        cursor.at = end;
+        Ok(Some(Record { offset, time, key, value, headers }))
+    }
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+#[cold]
+fn torn() -> Error {
+    Error::backend("a record batch breaks off")
+}
+
+impl<'a> Cursor<'a> {
+    /// A signed varint.
+    #[inline]
+    fn varint(&mut self) -> Result<i64> {
+        let mut value = 0u64;
+        let mut shift = 0;
+        loop {
+            let byte = *self.bytes.get(self.at).ok_or_else(torn)?;
+            self.at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+            }
+            shift += 7;
+            if shift > 63 {
+                return Err(torn());
+            }
+        }
+    }
+
+    /// Bytes with their length before them; −1 for none.
+    #[inline]
+    fn bytes(&mut self) -> Result<Option<&'a [u8]>> {
+        let length = self.varint()?;
+        if length < 0 {
+            return Ok(None);
+        }
+        let bytes = self.bytes.get(self.at..self.at + length as usize).ok_or_else(torn)?;
+        self.at += length as usize;
+        Ok(Some(bytes))
+    }
+}
+
+fn i64_at(bytes: &[u8], at: usize) -> i64 {
+    bytes[at..at + 8].iter().fold(0, |value, byte| value << 8 | i64::from(*byte))
+}
+
+fn i32_at(bytes: &[u8], at: usize) -> i32 {
+    bytes[at..at + 4].iter().fold(0, |value, byte| value << 8 | i32::from(*byte))
+}
+
+#[inline]
+fn put_varint(out: &mut Vec<u8>, value: i64) {
+    crate::types::row::put_varint(out, (value << 1 ^ value >> 63) as u64);
+}
+
+#[inline]
+fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            put_varint(out, bytes.len() as i64);
+            out.extend_from_slice(bytes);
+        }
+        None => put_varint(out, -1),
+    }
+}
+
+#[inline]
+fn size_of_varint(value: i64) -> usize {
+    let zigzag = (value << 1 ^ value >> 63) as u64;
+    (70 - (zigzag | 1).leading_zeros() as usize) / 7
+}
+
+#[inline]
+fn size_of_bytes(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(1, |b| size_of_varint(b.len() as i64) + b.len())
+}
+
+fn size_of_headers(headers: &[Header]) -> usize {
+    let one = |h: &Header| size_of_bytes(Some(h.key.as_bytes())) + size_of_bytes(h.value.as_deref());
+    size_of_varint(headers.len() as i64) + headers.iter().map(one).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_survive_the_way_through_a_batch() {
+        let mut writer = BatchWriter::new();
+        let header = Header { key: "h".into(), value: None };
+        writer.push(1_000_000, Some(b"k"), Some(&[7; 300]), &[]);
+        writer.push(999_000, None, None, std::slice::from_ref(&header));
+        let mut batch = writer.finish().expect("two records");
+        batch.set_base_offset(40);
+        let bytes = batch.bytes();
+        assert!(is_intact(bytes));
+        let head = BatchHead::parse(bytes).expect("a head").expect("enough bytes");
+        assert_eq!((head.length, head.next_offset(), head.max_time), (bytes.len(), 42, 1_000_000));
+        let mut records = Records::new(bytes, head);
+        let first = records.next_record().expect("intact").expect("a record");
+        assert_eq!((first.offset, first.time, first.key, first.value), (40, 1_000_000, Some(&b"k"[..]), Some(&[7; 300][..])));
+        let second = records.next_record().expect("intact").expect("a record");
+        assert_eq!((second.offset, second.time, second.key, second.value), (41, 999_000, None, None));
+        assert_eq!(second.headers().expect("intact"), [header]);
+        assert!(records.next_record().expect("intact").is_none());
+    }
+
+    #[test]
+    fn a_flipped_bit_is_seen() {
+        let mut writer = BatchWriter::new();
+        writer.push(0, None, Some(b"value"), &[]);
+        let mut bytes = writer.finish().expect("a record").bytes().to_vec();
+        let last = bytes.len() - 2;
+        bytes[last] ^= 1;
+        assert!(!is_intact(&bytes));
+    }
+
+    #[test]
+    fn varints_have_the_size_that_is_counted() {
+        for value in [0, -1, 63, 64, -64, -65, 8191, 8192, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            assert_eq!(out.len(), size_of_varint(value), "{value}");
+        }
+    }
+}
