@@ -56,7 +56,6 @@ pub const WRAP_SINGLE_VALUES: &str = "ksql.persistence.wrap.single.values";
 pub const COLLECT_LIST_LIMIT: &str = "ksql.functions.collect_list.limit";
 pub const COLLECT_SET_LIMIT: &str = "ksql.functions.collect_set.limit";
 pub const INSERT_VALUES_ENABLED: &str = "ksql.insert.into.values.enabled";
-pub const TIMESTAMP_THROWS: &str = "ksql.timestamp.throw.on.invalid";
 
 const ANY: i64 = i64::MAX;
 
@@ -131,13 +130,6 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Text,
         scope: Scope::Statement,
         summary: "Whether a single value column is written inside of an object where the format leaves the choice.",
-    },
-    Property {
-        name: TIMESTAMP_THROWS,
-        default: "false",
-        takes: Takes::Flag,
-        scope: Scope::Statement,
-        summary: "Whether a record without a valid time makes the query fail instead of being counted and left out.",
     },
     Property {
         name: MAX_MESSAGE_BYTES,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, nearest};
-use crate::topics::Topic;
+use crate::topics::{Topic, TopicId};
 use crate::types::SqlType;
 
 /// A query that runs until it is terminated.
@@ -115,10 +115,17 @@ impl Catalog {
         }
     }
 
-    /// Adds a topic under an id of its own.
-    pub fn add_topic(&mut self, name: &str, partitions: u32, config: BTreeMap<String, String>) -> Arc<Topic> {
-        let topic = Arc::new(Topic { name: name.to_owned(), id: self.next_topic, partitions, config });
-        self.next_topic += 1;
+    /// Adds a topic under a new id, or one that it had before.
+    pub fn add_topic(
+        &mut self,
+        name: &str,
+        partitions: u32,
+        config: BTreeMap<String, String>,
+        id: Option<TopicId>,
+    ) -> Arc<Topic> {
+        let id = id.unwrap_or(self.next_topic);
+        self.next_topic = self.next_topic.max(id + 1);
+        let topic = Arc::new(Topic { name: name.to_owned(), id, partitions, config });
         self.topics.insert(name.to_owned(), topic.clone());
         topic
     }
@@ -141,6 +148,17 @@ impl Catalog {
     /// The number that the next query gets.
     pub fn next_query(&self) -> u64 {
         self.next_query
+    }
+
+    /// The id that the next topic gets.
+    pub fn next_topic(&self) -> TopicId {
+        self.next_topic
+    }
+
+    /// Uses up all ids before these.
+    pub fn skip_ids(&mut self, topic: TopicId, query: u64) {
+        self.next_topic = self.next_topic.max(topic);
+        self.next_query = self.next_query.max(query);
     }
 
     /// Adds a query; its number is used up.

@@ -12,6 +12,16 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// The topics that it writes to.
+    pub fn topics(&self) -> impl Iterator<Item = TopicId> {
+        let batches: &[(PartitionId, RecordBatch)] = match self {
+            Entry::Epoch(epoch) => &epoch.outputs,
+            Entry::Append(append) => &append.batches,
+            Entry::Command(_) => &[],
+        };
+        batches.iter().map(|(partition, _)| partition.topic)
+    }
+
     /// About how many bytes it brings.
     pub fn size(&self) -> usize {
         let batches = |all: &[(PartitionId, RecordBatch)]| all.iter().map(|(_, b)| b.bytes().len()).sum::<usize>();

@@ -1,15 +1,19 @@
 //! What waits for the next round, and the thread that makes the rounds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::entry::{Decision, Entry};
 use super::round::{Journal, RoundError};
 use crate::error::{Error, Result};
+use crate::topics::TopicId;
 
 /// Called with what has become of an entry, on the thread that made the round.
 pub type Done = Box<dyn FnOnce(Result<Decision>) + Send>;
+
+/// Called with the topics that a round has written to.
+pub type OnDecided<'a> = dyn Fn(&BTreeSet<TopicId>) + 'a;
 
 /// About how many bytes of entries make a round.
 const ROUND_BYTES: usize = 8 << 20;
@@ -116,22 +120,27 @@ impl Queue {
         !state.waiting.is_empty()
     }
 
-    /// Makes one round of what is in line, on this thread; whether there was anything.
-    pub fn pump(&self, journal: &Mutex<Journal>, when_full: WhenFull) -> Result<bool> {
+    /// Makes one round of what is in line, on this thread; whether there was anything. `decided` is called behind those who
+    /// submitted the entries, with the topics that were written to.
+    pub fn pump(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<bool> {
         let taken = self.take();
         if taken.is_empty() {
             return Ok(false);
         }
         let (mut entries, dones): (Vec<Entry>, Vec<Done>) = taken.into_iter().unzip();
-        let result = journal.lock().unwrap_or_else(PoisonError::into_inner).commit(&mut entries);
-        match result {
+        // Held until everybody has been told: whoever takes the journal next finds all effects of what was decided.
+        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+        match journal.commit(&mut entries) {
             Ok(decisions) => {
+                let touched = entries.iter().flat_map(Entry::topics).collect();
                 for (done, decision) in dones.into_iter().zip(decisions) {
                     done(Ok(decision));
                 }
+                decided(&touched);
                 Ok(true)
             }
             Err(RoundError::Full(message)) => {
+                drop(journal);
                 self.put_back(entries, dones, &message, when_full);
                 Ok(true)
             }
@@ -160,9 +169,9 @@ impl Queue {
     }
 
     /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
-    pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull) -> Result<()> {
+    pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<()> {
         while self.wait() {
-            self.pump(journal, when_full)?;
+            self.pump(journal, when_full, decided)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! and their partitions are brought to the decided ends: bytes that are missing are written again, what is behind them is
 //! cut. All of it can be cut off at any point and starts again from the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -82,7 +82,8 @@ fn check_order(frames: &[Frame], checkpoint: u64) -> Result<()> {
     for (index, frame) in frames.iter().enumerate() {
         let expected = checkpoint + 1 + index as u64;
         if frame.round != expected {
-            let message = format!("the journal is corrupt: round {expected} is missing, round {} is there", frame.round);
+            let message =
+                format!("the journal is corrupt: round {expected} is missing, round {} is there", frame.round);
             return Err(Error::backend(message).hint("restore the folder from a backup"));
         }
     }
@@ -115,6 +116,11 @@ fn copy_tail(
 }
 
 impl Recovered {
+    /// The bucket files that the checkpoint refers to.
+    pub fn bucket_files(&self) -> HashSet<u64> {
+        self.manifest.queries.iter().flat_map(|q| q.buckets.iter().map(|b| b.file)).collect()
+    }
+
     /// Brings the partitions of the log, which has all topics that are still there, to their decided ends, and goes on: the
     /// journal, and where each query stands. Entries of topics and queries that are gone are skipped.
     pub fn finish(

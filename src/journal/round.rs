@@ -65,7 +65,14 @@ pub struct Start {
 
 impl Journal {
     /// A journal that goes on behind what was recovered, in `file`.
-    pub fn new(disk: Arc<dyn Disk>, data: &std::path::Path, settings: Settings, log: Arc<Log>, file: JournalFile, start: Start) -> Self {
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        data: &std::path::Path,
+        settings: Settings,
+        log: Arc<Log>,
+        file: JournalFile,
+        start: Start,
+    ) -> Self {
         Journal {
             disk,
             dir: folder(data),

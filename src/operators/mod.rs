@@ -29,6 +29,11 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// About how many bytes wait for the end of the epoch.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
     /// What it remembers, if it remembers anything.
     fn state(&mut self) -> Option<&mut dyn State> {
         None
@@ -60,6 +65,9 @@ pub trait State {
 
     /// The buckets that there are.
     fn buckets(&self) -> Vec<BucketId>;
+
+    /// A number that changes whenever an entry of the bucket does.
+    fn version(&self, bucket: BucketId) -> u64;
 
     /// All entries of a bucket.
     fn dump(&self, bucket: BucketId, entry: &mut dyn FnMut(&[u8], &[u8]));

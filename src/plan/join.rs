@@ -11,7 +11,6 @@ use crate::expr::{ColumnId, Expr, Kind};
 use crate::formats::{Part, json::Json};
 use crate::sql::ast::{self, CompareOp, Node as Ast};
 use crate::sql::query::{Join, JoinKind};
-use crate::types::window::DEFAULT_SPAN_MS;
 use crate::types::{Column, SqlType};
 
 /// The node of a join, and what is known of its key.
@@ -69,11 +68,6 @@ pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
     });
     let (key, synthetic) = key_info(planner, &left, &right, key, key_type);
     Ok(Joined { node, key, synthetic })
-}
-
-/// How long rows wait for a partner beyond the bounds of WITHIN where no GRACE PERIOD is given.
-pub fn implicit_grace_ms(before_ms: i64) -> i64 {
-    (DEFAULT_SPAN_MS - 2 * before_ms).max(0)
 }
 
 fn check_kinds(left: &Relation, right: &Relation, join: &Join) -> Result<()> {

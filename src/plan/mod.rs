@@ -13,6 +13,7 @@ pub mod table;
 mod window;
 pub mod with;
 
+pub use group::check_key_type;
 pub use node::{Node, OutputColumn, Plan, Sink};
 
 use crate::catalog::{Catalog, SourceKind};

@@ -10,7 +10,7 @@ use crate::catalog::{Encoding, Source, SourceKind, TimestampColumn};
 use crate::expr::{ColumnId, Expr};
 use crate::functions::aggregate::BoundAggregate;
 use crate::sql::query::JoinKind;
-use crate::types::window::TimeWindow;
+use crate::types::window::{DEFAULT_SPAN_MS, TimeWindow};
 use crate::types::{Column, SqlType};
 
 /// A node of a plan.
@@ -94,6 +94,11 @@ pub struct StreamJoinNode {
     pub right_key: ColumnId,
     /// The column of the key of the result, which both sides have in common.
     pub key: ColumnId,
+}
+
+/// How long rows of a join are kept beyond the bounds of WITHIN where no GRACE PERIOD is given.
+pub fn implicit_grace_ms(before_ms: i64) -> i64 {
+    (DEFAULT_SPAN_MS - 2 * before_ms).max(0)
 }
 
 /// What a query makes.

@@ -17,8 +17,6 @@ use crate::types::{Column, Role, SqlType, quoted};
 pub struct Selected {
     pub name: String,
     pub expr: Expr,
-    /// As it was written; stars have none.
-    pub written: Option<ast::Expr>,
 }
 
 impl Selected {
@@ -59,7 +57,7 @@ pub fn select(
         match item {
             SelectItem::All(_) => {
                 if let Some((name, id)) = scope.join_key {
-                    selected.push(Selected { name: name.to_owned(), expr: scope.columns.expr(id), written: None });
+                    selected.push(Selected { name: name.to_owned(), expr: scope.columns.expr(id) });
                 }
                 scope.relations.iter().for_each(|r| selected.extend(all_of(r, scope)));
             }
@@ -76,7 +74,7 @@ pub fn select(
                     None => default_name(expr, scope, &mut taken)?,
                 };
                 check_reserved(&name, expr, alias.is_some(), strictness)?;
-                selected.push(Selected { name, expr: bound, written: Some(expr.clone()) });
+                selected.push(Selected { name, expr: bound });
             }
         }
     }
@@ -88,7 +86,6 @@ fn all_of<'a>(relation: &'a Relation, scope: &'a QueryScope) -> impl Iterator<It
     relation.declared().map(move |column| Selected {
         name: if joined { qualified(relation, column) } else { column.name.clone() },
         expr: scope.columns.expr(column.id),
-        written: None,
     })
 }
 
@@ -103,7 +100,6 @@ fn fields_of(base: &ast::Expr, names: &dyn Scope) -> Result<Vec<Selected>> {
             kind: Kind::Field { base: Box::new(bound.clone()), index },
             sql_type: Some(field.sql_type.clone()),
         },
-        written: None,
     };
     Ok(fields.iter().enumerate().map(field).collect())
 }

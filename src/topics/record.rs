@@ -331,7 +331,10 @@ mod tests {
         assert_eq!((head.length, head.next_offset(), head.max_time), (bytes.len(), 42, 1_000_000));
         let mut records = Records::new(bytes, head);
         let first = records.next_record().expect("intact").expect("a record");
-        assert_eq!((first.offset, first.time, first.key, first.value), (40, 1_000_000, Some(&b"k"[..]), Some(&[7; 300][..])));
+        assert_eq!(
+            (first.offset, first.time, first.key, first.value),
+            (40, 1_000_000, Some(&b"k"[..]), Some(&[7; 300][..]))
+        );
         let second = records.next_record().expect("intact").expect("a record");
         assert_eq!((second.offset, second.time, second.key, second.value), (41, 999_000, None, None));
         assert_eq!(second.headers().expect("intact"), [header]);

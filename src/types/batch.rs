@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// Every part has one entry a row. A batch of a table is a batch of changes: `columns` is the new side, where `absent`
 /// marks a deletion, and `old` is the side before, if something downstream asked for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub columns: Vec<ArrayRef>,
     /// Row time in milliseconds since the epoch.
@@ -38,6 +38,12 @@ pub enum Seq {
     /// Counting up from here.
     From(u64),
     Each(ScalarBuffer<u64>),
+}
+
+impl Default for Seq {
+    fn default() -> Self {
+        Seq::From(0)
+    }
 }
 
 impl Seq {

@@ -17,18 +17,21 @@ pub struct Bucket {
     /// The epoch in which each group was last touched; 0 for one that has just been made.
     pub touched: Vec<u32>,
     pub states: Vec<Box<dyn States>>,
+    /// Counts the changes.
+    pub version: u64,
 }
 
 impl Bucket {
     /// A bucket without groups.
     pub fn new<'a>(calls: impl Iterator<Item = &'a BoundAggregate>) -> Self {
         let states = calls.map(BoundAggregate::states).collect();
-        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states }
+        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states, version: 0 }
     }
 
-    /// Appends the group of each key to `groups`; those that are not there are made.
+    /// Appends the group of each key to `groups`, which is about to change; those that are not there are made.
     pub fn groups(&mut self, keys: &[u8], ends: &[usize], groups: &mut Vec<u32>) {
         self.table.find_or_insert(keys, ends, groups);
+        self.version += 1;
         self.grow();
     }
 

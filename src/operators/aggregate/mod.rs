@@ -54,6 +54,9 @@ pub struct Aggregate {
     scratch: Scratch,
 }
 
+/// About how many bytes a changed group takes in a cache of ksqlDB's, which its size is given for.
+const HELD_BYTES: usize = 100;
+
 /// Memory that is used again from batch to batch.
 #[derive(Default)]
 struct Scratch {
@@ -413,6 +416,10 @@ impl Operator for Aggregate {
         Ok(())
     }
 
+    fn held_bytes(&self) -> usize {
+        self.dirty.len() * HELD_BYTES
+    }
+
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
     }
@@ -450,6 +457,10 @@ impl State for Aggregate {
 
     fn buckets(&self) -> Vec<BucketId> {
         self.buckets.keys().copied().collect()
+    }
+
+    fn version(&self, bucket: BucketId) -> u64 {
+        self.buckets.get(&bucket).map_or(0, |b| b.version)
     }
 
     fn dump(&self, bucket: BucketId, entry: &mut dyn FnMut(&[u8], &[u8])) {

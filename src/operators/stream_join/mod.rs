@@ -240,16 +240,7 @@ impl Operator for StreamJoin {
             self.times[side].start_turn(cx.time_limits[side]);
             self.stores[side].time.start_turn(cx.time_limits[side]);
         }
-        let columns = [0, 1].map(|side: usize| {
-            let spec = &self.spec.sides[side];
-            spec.columns
-                .iter()
-                .map(|(place, t)| View::new(inputs[side].columns[*place].as_ref(), t))
-                .collect::<Vec<_>>()
-        });
-        let keys = [0, 1].map(|side: usize| {
-            View::new(inputs[side].columns[self.spec.sides[side].key].as_ref(), &self.spec.key_type)
-        });
+        let views = [0, 1].map(|side: usize| Views::new(&self.spec.sides[side], &self.spec.key_type, &inputs[side]));
         let mut pairs = self.new_pairs();
         let (mut key, mut bytes) = (Vec::new(), Vec::new());
         let mut next = [0, 0];
@@ -263,11 +254,12 @@ impl Operator for StreamJoin {
                 cx.log.add(Reason::NoValue, 1, || "a row without a value has no partner".to_owned());
                 continue;
             }
-            let there = !keys[index].is_null(at);
+            let views = &views[index];
+            let there = !views.key.iter().any(|key| key.is_null(at));
             key.clear();
             bytes.clear();
-            key::encode(std::slice::from_ref(&keys[index]), at, &mut key);
-            row::encode(&columns[index], at, &mut bytes);
+            key::encode(&views.key, at, &mut key);
+            row::encode(&views.columns, at, &mut bytes);
             let current = Current {
                 side,
                 row: at,
@@ -289,6 +281,23 @@ impl Operator for StreamJoin {
 
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
+    }
+}
+
+/// The columns of one side's rows; none if there are no rows.
+struct Views<'a> {
+    key: Vec<View<'a>>,
+    columns: Vec<View<'a>>,
+}
+
+impl<'a> Views<'a> {
+    fn new(spec: &SideSpec, key_type: &SqlType, input: &'a Batch) -> Self {
+        if input.rows() == 0 {
+            return Views { key: Vec::new(), columns: Vec::new() };
+        }
+        let view = |place: usize, sql_type: &SqlType| View::new(input.columns[place].as_ref(), sql_type);
+        let columns = spec.columns.iter().map(|(place, t)| view(*place, t)).collect();
+        Views { key: vec![view(spec.key, key_type)], columns }
     }
 }
 
@@ -362,6 +371,13 @@ impl State for StreamJoin {
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    fn version(&self, bucket: BucketId) -> u64 {
+        match bucket {
+            PARKED => self.parked.version(),
+            bucket => self.stores.iter().map(|store| store.rows(bucket)).sum(),
+        }
     }
 
     fn dump(&self, bucket: BucketId, entry: &mut dyn FnMut(&[u8], &[u8])) {

@@ -28,6 +28,8 @@ pub struct Parked {
     /// The entries that changed since the last call of [`Parked::take_changes`]: a row, or that it waits no more.
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     memory: usize,
+    /// Counts the changes.
+    version: u64,
 }
 
 /// What a waiting row takes besides its bytes, about.
@@ -36,7 +38,7 @@ const OVERHEAD: usize = 96;
 impl Parked {
     /// Nothing waits.
     pub fn new() -> Self {
-        Parked { rows: BTreeMap::new(), least_time: i64::MAX, changes: BTreeMap::new(), memory: 0 }
+        Parked { rows: BTreeMap::new(), least_time: i64::MAX, changes: BTreeMap::new(), memory: 0, version: 0 }
     }
 
     /// Parks a row.
@@ -47,7 +49,13 @@ impl Parked {
         self.insert(place, ordinal, bytes);
     }
 
+    /// A number that changes whenever an entry does.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     fn insert(&mut self, place: Place, ordinal: u64, bytes: &[u8]) {
+        self.version += 1;
         self.memory += OVERHEAD + place.2.len() + bytes.len();
         self.rows.entry(place).or_default().push(Waiting { ordinal, bytes: bytes.to_vec() });
     }
@@ -62,6 +70,7 @@ impl Parked {
 
     fn take_away(&mut self, place: &Place) {
         for row in self.rows.remove(place).unwrap_or_default() {
+            self.version += 1;
             self.memory -= OVERHEAD + place.2.len() + row.bytes.len();
             self.changes.insert(entry_key(place, row.ordinal), None);
         }
@@ -132,6 +141,7 @@ impl Parked {
                     self.rows.remove(&place);
                 }
                 self.memory -= OVERHEAD + place.2.len() + row.bytes.len();
+                self.version += 1;
             }
             _ => {}
         }

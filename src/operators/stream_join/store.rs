@@ -149,6 +149,11 @@ impl Store {
         self.buckets.keys().copied()
     }
 
+    /// The number of rows in a bucket; rows are only ever added.
+    pub fn rows(&self, bucket: BucketId) -> u64 {
+        self.buckets.get(&bucket).map_or(0, |b| b.rows.len() as u64)
+    }
+
     /// All rows of a bucket, as [`Store::take_added`] gives them, in the order in which they came.
     pub fn dump(&self, bucket: BucketId, row: &mut dyn FnMut(u64, &[u8])) {
         let Some(bucket) = self.buckets.get(&bucket) else { return };

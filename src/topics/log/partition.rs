@@ -70,8 +70,8 @@ struct State {
     /// What was written since the last decision.
     undecided: Vec<(Offset, Arc<Vec<u8>>)>,
     tail: Tail,
-    /// Whether something was written since the last sync.
-    unsynced: bool,
+    /// How far the last sync reached, if nothing before it was written since.
+    synced: Option<Place>,
 }
 
 /// The last decided batches, so that readers at the end need no disk.
@@ -115,7 +115,7 @@ impl Partition {
             written: Place::START,
             undecided: Vec::new(),
             tail: Tail::default(),
-            unsynced: false,
+            synced: None,
         };
         Ok(Partition { id, dir, disk, segment_bytes, state: Mutex::new(state) })
     }
@@ -152,7 +152,6 @@ impl Partition {
         let start = state.written;
         let no_segment = || WriteFailure::Undo(io::Error::other("no segment to write to"));
         let segment = state.segments.last().ok_or_else(no_segment)?.clone();
-        state.unsynced = true;
         segment.write(&bytes, start.byte).map_err(WriteFailure::Undo)?;
         state.written.byte += bytes.len() as u64;
         state.written.offset += i64::from(batch.records());
@@ -180,13 +179,13 @@ impl Partition {
 
     /// Makes what was written durable.
     pub fn sync(&self, site: SyncSite) -> io::Result<()> {
-        let segment = {
+        let (segment, written) = {
             let state = self.lock();
-            state.segments.last().filter(|_| state.unsynced).cloned()
+            (state.segments.last().filter(|_| state.synced != Some(state.written)).cloned(), state.written)
         };
         if let Some(segment) = segment {
             segment.sync(site)?;
-            self.lock().unsynced = false;
+            self.lock().synced = Some(written);
         }
         Ok(())
     }
@@ -216,7 +215,8 @@ impl Partition {
         match state.segments.last() {
             Some(last) if last.base == place.segment => {
                 if last.len()? < place.byte {
-                    let message = format!("partition {:?}: segment {} is shorter than what was decided", self.id, last.base);
+                    let message =
+                        format!("partition {:?}: segment {} is shorter than what was decided", self.id, last.base);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, message));
                 }
                 last.truncate(place.byte)?;
@@ -229,6 +229,7 @@ impl Partition {
         }
         state.decided = place;
         state.written = place;
+        state.synced = None;
         state.undecided.clear();
         state.tail.clear();
         Ok(())
@@ -245,7 +246,7 @@ impl Partition {
         }
         let found = state.segments.iter().find(|s| s.base == segment).cloned();
         let target = found.ok_or_else(|| io::Error::other("a segment was just made"))?;
-        state.unsynced = true;
+        state.synced = None;
         if target.read(byte, bytes.len())? != bytes {
             target.write(bytes, byte)?;
         }

@@ -156,7 +156,8 @@ impl Segment {
             }
             let inside = (byte - chunk_at) as usize;
             let head = BatchHead::parse(chunk.get(inside..).unwrap_or_default())?;
-            let head = head.ok_or_else(|| Error::backend(format!("segment {} breaks off at byte {byte}", self.base)))?;
+            let head =
+                head.ok_or_else(|| Error::backend(format!("segment {} breaks off at byte {byte}", self.base)))?;
             if found(&head, byte) {
                 return Ok(Some((head, byte)));
             }

@@ -1,0 +1,232 @@
+//! Changes of what exists: what a statement does to the catalog, and the record of it that is kept.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::{Catalog, Query, Source};
+use crate::config::Properties;
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Sink};
+use crate::topics::{Offset, PartitionId, Topic, TopicId};
+use crate::types::row::{Input, put_bytes, put_varint};
+
+/// A change of what exists, as a statement means it; it has no effect until it is applied.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Topics to be made, unless they are there.
+    pub topics: Vec<NewTopic>,
+    pub source: Option<Source>,
+    pub query: Option<NewQuery>,
+    /// The source that goes.
+    pub drop_source: Option<String>,
+    /// The queries that end.
+    pub end_queries: Vec<String>,
+    /// The topics that go with all their records.
+    pub drop_topics: Vec<String>,
+    /// What the user is told when it is done.
+    pub message: String,
+    /// What the user should know besides.
+    pub warnings: Vec<String>,
+}
+
+/// A topic to be made.
+#[derive(Clone, Debug)]
+pub struct NewTopic {
+    pub name: String,
+    pub partitions: u32,
+    pub config: BTreeMap<String, String>,
+}
+
+/// A query to be started.
+#[derive(Clone, Debug)]
+pub struct NewQuery {
+    /// What stands before the number in its id: `CTAS_NAME`.
+    pub prefix: String,
+    pub plan: Plan,
+    pub sink: Sink,
+    pub statement: String,
+}
+
+/// What a change has come to in a catalog.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// The topics that were made.
+    pub topics: Vec<Topic>,
+    /// The query that was started.
+    pub query: Option<Query>,
+    /// The numbers of the queries that have ended.
+    pub ended: Vec<u64>,
+    pub dropped: Vec<Topic>,
+}
+
+/// Ids that were given out before and must be given again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    pub topics: Vec<TopicId>,
+    pub query: Option<u64>,
+}
+
+impl Change {
+    /// Applies the change to a catalog, under new ids or the given ones.
+    pub fn apply(&self, catalog: &mut Catalog, ids: Option<&Ids>) -> Result<Applied> {
+        let mut applied = Applied::default();
+        for id in &self.end_queries {
+            let query = catalog.remove_query(id).ok_or_else(|| Error::missing(format!("Unknown queryId: {id}")))?;
+            applied.ended.push(query.number);
+        }
+        if let Some(name) = &self.drop_source {
+            catalog.remove_source(name).ok_or_else(|| catalog.no_source(name))?;
+        }
+        for name in &self.drop_topics {
+            let topic = catalog.remove_topic(name).ok_or_else(|| catalog.no_topic(name))?;
+            applied.dropped.push(Topic::clone(&topic));
+        }
+        let mut given = ids.map(|i| i.topics.iter().copied()).into_iter().flatten();
+        for new in &self.topics {
+            if catalog.topic(&new.name).is_none() {
+                let topic = catalog.add_topic(&new.name, new.partitions, new.config.clone(), given.next());
+                applied.topics.push(Topic::clone(&topic));
+            }
+        }
+        let mut source = self.source.clone();
+        if let Some(new) = &self.query {
+            let number = ids.and_then(|i| i.query).unwrap_or_else(|| catalog.next_query());
+            let query = Query {
+                id: format!("{}_{number}", new.prefix),
+                number,
+                statement: new.statement.clone(),
+                sink: new.sink.source.name.clone(),
+                reads: new.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
+            };
+            source = Some(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });
+            catalog.add_query(query.clone());
+            applied.query = Some(query);
+        }
+        if let Some(source) = source {
+            catalog.put_source(source);
+        }
+        catalog.version += 1;
+        Ok(applied)
+    }
+}
+
+impl Applied {
+    /// The ids that were given out.
+    pub fn ids(&self) -> Ids {
+        Ids { topics: self.topics.iter().map(|t| t.id).collect(), query: self.query.as_ref().map(|q| q.number) }
+    }
+}
+
+/// A statement that changed what exists, as it is kept: its text and everything that its meaning depended on. Never a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    pub text: String,
+    /// The properties that were set for the statement.
+    pub properties: Vec<(String, String)>,
+    pub ids: Ids,
+    /// Where its query started to read, where that was not the start of the partition.
+    pub starts: Vec<(PartitionId, Offset)>,
+    /// Tells whether the query's state fits the plan that the text has today.
+    pub fingerprint: u64,
+    /// What is left of its effect: the rest was undone by later statements, which are not kept for it.
+    pub left: Left,
+}
+
+/// What is left of a statement's effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub topics: bool,
+    pub source: bool,
+    pub query: bool,
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Left { topics: true, source: true, query: true }
+    }
+}
+
+impl Record {
+    /// The properties as a set.
+    pub fn properties(&self) -> Result<Properties> {
+        let mut all = Properties::default();
+        self.properties.iter().try_for_each(|(name, value)| all.set(name, value))?;
+        Ok(all)
+    }
+
+    /// Takes away from a change what later statements have undone.
+    pub fn reduce(&self, change: &mut Change) {
+        if !self.left.query
+            && let Some(query) = change.query.take()
+        {
+            change.source = Some(query.sink.source);
+        }
+        if !self.left.source {
+            change.source = None;
+        }
+        if !self.left.topics {
+            change.topics.clear();
+        }
+    }
+
+    /// Appends the record.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.text.as_bytes());
+        put_varint(out, self.properties.len() as u64);
+        for (name, value) in &self.properties {
+            put_bytes(out, name.as_bytes());
+            put_bytes(out, value.as_bytes());
+        }
+        put_varint(out, self.ids.topics.len() as u64);
+        self.ids.topics.iter().for_each(|id| put_varint(out, *id));
+        put_varint(out, self.ids.query.map_or(0, |q| q + 1));
+        put_varint(out, self.starts.len() as u64);
+        for (id, offset) in &self.starts {
+            put_varint(out, id.topic);
+            put_varint(out, u64::from(id.partition));
+            put_varint(out, *offset as u64);
+        }
+        out.extend_from_slice(&self.fingerprint.to_le_bytes());
+        let Left { topics, source, query } = self.left;
+        out.push(u8::from(topics) | u8::from(source) << 1 | u8::from(query) << 2);
+    }
+
+    /// Reads what [`Record::encode`] wrote.
+    pub fn decode(input: &mut Input) -> Result<Record> {
+        let mut record = Record { text: input.text()?, ..Record::default() };
+        for _ in 0..input.varint()? {
+            record.properties.push((input.text()?, input.text()?));
+        }
+        for _ in 0..input.varint()? {
+            record.ids.topics.push(input.varint()?);
+        }
+        record.ids.query = input.varint()?.checked_sub(1);
+        for _ in 0..input.varint()? {
+            let id = PartitionId { topic: input.varint()?, partition: input.varint()? as u32 };
+            record.starts.push((id, input.varint()? as i64));
+        }
+        record.fingerprint = input.i64()? as u64;
+        let left = input.byte()?;
+        record.left = Left { topics: left & 1 != 0, source: left & 2 != 0, query: left & 4 != 0 };
+        Ok(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_survive_the_way_through_bytes() {
+        let record = Record {
+            text: "CREATE …".into(),
+            properties: vec![("auto.offset.reset".into(), "earliest".into())],
+            ids: Ids { topics: vec![3], query: Some(0) },
+            starts: vec![(PartitionId { topic: 1, partition: 2 }, 9)],
+            fingerprint: u64::MAX,
+            left: Left { topics: true, source: false, query: true },
+        };
+        let mut bytes = Vec::new();
+        record.encode(&mut bytes);
+        assert_eq!(Record::decode(&mut Input(&bytes)).expect("whole"), record);
+    }
+}

@@ -1,0 +1,230 @@
+//! Opening an engine: the statements that made what exists are read again, and the queries go on where they stood.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
+
+use super::commit::Commit;
+use super::running::Running;
+use super::{Change, Record, Settings, Shared, State, Store, folder};
+use crate::catalog::{Catalog, Query};
+use crate::config::{self, Properties};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::journal::{self, Queue, Recovered, RecoveredQuery};
+use crate::runtime;
+use crate::state::buckets;
+use crate::topics::log::Log;
+use crate::topics::memory::MemoryTopics;
+use crate::topics::{Topics, log};
+use crate::types::row::{Input, put_varint};
+
+/// A query that is to go on.
+pub struct Restart {
+    query: Query,
+    change: Change,
+    record: Record,
+    state: RecoveredQuery,
+}
+
+/// Opens the store; the queries that are to go on, if there were any.
+pub fn open(settings: Settings, pool: Option<rayon::ThreadPool>) -> Result<(Shared, Vec<Restart>)> {
+    let store = settings.store.clone();
+    match store {
+        Store::Memory => {
+            let topics = Arc::new(MemoryTopics::new());
+            let commit = Commit::Memory { version: Mutex::new(0), topics: topics.clone() };
+            Ok((shared(settings, pool, topics, None, commit, State::default(), None), Vec::new()))
+        }
+        Store::Folder { disk, path } => open_folder(settings, pool, disk, &path),
+    }
+}
+
+fn shared(
+    settings: Settings,
+    pool: Option<rayon::ThreadPool>,
+    topics: Arc<dyn Topics>,
+    log: Option<Arc<Log>>,
+    commit: Commit,
+    state: State,
+    lock: Option<Box<dyn crate::disk::Lock>>,
+) -> Shared {
+    Shared {
+        settings,
+        topics,
+        log,
+        commit,
+        state: RwLock::new(state),
+        queries: RwLock::new(BTreeMap::new()),
+        pool,
+        decisions: Mutex::new(0),
+        decided: Condvar::new(),
+        fatal: OnceLock::new(),
+        closing: AtomicBool::new(false),
+        checkpointing: AtomicBool::new(false),
+        next_file: AtomicU64::new(1),
+        next_partition: AtomicU32::new(0),
+        files: Mutex::default(),
+        _lock: lock,
+    }
+}
+
+fn open_folder(
+    settings: Settings,
+    pool: Option<rayon::ThreadPool>,
+    disk: Arc<dyn Disk>,
+    path: &Path,
+) -> Result<(Shared, Vec<Restart>)> {
+    let lock = folder::open(disk.as_ref(), path)?;
+    let journal_settings = journal::Settings {
+        file_bytes: settings.properties.size(config::JOURNAL_BYTES) as u64,
+        inline_bytes: settings.properties.size(config::INLINE_BYTES),
+    };
+    let segment_bytes = settings.properties.size(config::SEGMENT_BYTES) as u64;
+    let recovered = journal::recover(&disk, path, journal_settings)?;
+    let mut rebuilt = rebuild(&settings, &recovered)?;
+    let log = Arc::new(Log::new(disk.clone(), log::folder(path), segment_bytes));
+    log.remove_unknown(&|id| rebuilt.catalog.topics().any(|t| t.id == id))?;
+    for topic in rebuilt.catalog.topics() {
+        log.create(topic)?;
+    }
+    let lives: HashSet<u64> = rebuilt.catalog.queries().iter().map(|q| q.number).collect();
+    let files = recovered.bucket_files();
+    let finished = recovered.finish(disk.clone(), path, journal_settings, log.clone(), &|q| lives.contains(&q))?;
+    let (journal, mut states) = finished;
+    rebuilt.catalog.version = journal.version();
+    let next_file = remove_unused(disk.as_ref(), path, &files)?;
+    let queries: Vec<Query> = rebuilt.catalog.queries().into_iter().map(|q| Query::clone(q)).collect();
+    let restarts = queries.into_iter().filter_map(|query| {
+        let (change, record) = rebuilt.changes.remove(&query.number)?;
+        let state = states.remove(&query.number).unwrap_or_default();
+        Some(Restart { query, change, record, state })
+    });
+    let restarts = restarts.collect();
+    let state = State { catalog: Arc::new(rebuilt.catalog), records: rebuilt.records };
+    let commit = Commit::Journal { journal: Box::new(Mutex::new(journal)), queue: Queue::new() };
+    let shared = shared(settings, pool, log.clone(), Some(log), commit, state, Some(lock));
+    shared.next_file.store(next_file, Ordering::SeqCst);
+    Ok((shared, restarts))
+}
+
+/// Removes the bucket files that no checkpoint refers to; the number of the next one.
+fn remove_unused(disk: &dyn Disk, path: &Path, used: &HashSet<u64>) -> Result<u64> {
+    let mut next = 1;
+    for number in buckets::list(disk, path)? {
+        next = next.max(number + 1);
+        if !used.contains(&number) {
+            buckets::remove(disk, path, number)?;
+        }
+    }
+    Ok(next)
+}
+
+/// What the kept statements come to.
+struct Rebuilt {
+    catalog: Catalog,
+    records: Vec<Record>,
+    /// The statement of every query, by its number.
+    changes: BTreeMap<u64, (Change, Record)>,
+}
+
+fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
+    let mut rebuilt = Rebuilt { catalog: Catalog::default(), records: Vec::new(), changes: BTreeMap::new() };
+    if let Some(image) = &recovered.image {
+        let mut input = Input(image);
+        let (next_topic, next_query, count) = (input.varint()?, input.varint()?, input.varint()?);
+        for _ in 0..count {
+            rebuilt.replay(settings, Record::decode(&mut input)?)?;
+        }
+        rebuilt.catalog.skip_ids(next_topic, next_query);
+    }
+    for (command, resolved) in &recovered.commands {
+        let mut record = Record::decode(&mut Input(&command.bytes))?;
+        record.starts = command.resolve.iter().copied().zip(resolved.iter().copied()).collect();
+        rebuilt.replay(settings, record)?;
+    }
+    Ok(rebuilt)
+}
+
+impl Rebuilt {
+    fn replay(&mut self, settings: &Settings, record: Record) -> Result<()> {
+        let own = record.properties()?;
+        let properties: Properties = settings.properties.with(&own);
+        let understood = (settings.compile)(&record.text, &self.catalog, &properties);
+        let again = |error: Error| {
+            let message =
+                format!("the statement that is kept in the data folder cannot be executed again: {}\n", record.text);
+            error.context(message)
+        };
+        let mut change = understood.map_err(again)?;
+        record.reduce(&mut change);
+        let applied = change.apply(&mut self.catalog, Some(&record.ids)).map_err(again)?;
+        if let Some(query) = applied.query {
+            self.changes.insert(query.number, (change, record.clone()));
+        }
+        self.records.push(record);
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Has the queries go on where they stood.
+    pub fn restart_queries(self: &Arc<Self>, restarts: Vec<Restart>) -> Result<()> {
+        for restart in restarts {
+            let id = restart.query.id.clone();
+            self.restart(restart).map_err(|e| e.context(format!("query {id} cannot go on: ")))?;
+        }
+        Ok(())
+    }
+
+    fn restart(self: &Arc<Self>, restart: Restart) -> Result<()> {
+        let Restart { query, change, record, state } = restart;
+        let Some(new) = &change.query else { return Err(Error::bug("a query without a plan")) };
+        let properties = self.properties(&record.properties()?);
+        let catalog = self.catalog();
+        let program = runtime::compile(&new.plan, &catalog, &properties)?;
+        if program.fingerprint != record.fingerprint {
+            let message = "its kept state does not fit the plan that this version makes of the statement";
+            return Err(Error::conflict(message).hint("DROP and CREATE it again to rebuild the state from its sources"));
+        }
+        let mut run = self.new_run(&catalog, query.number, program, &query.sink, &properties, &record.starts)?;
+        if let Store::Folder { disk, path } = &self.settings.store {
+            for file in &state.buckets {
+                buckets::read(disk.as_ref(), path, file.file, &mut |key, value| {
+                    run.load(file.operator, file.bucket, key, Some(value))
+                })?;
+            }
+        }
+        for delta in &state.deltas {
+            run.apply(delta)?;
+        }
+        if let Some(head) = &state.head {
+            run.resume(head)?;
+        }
+        self.start(Running::new(&query, true, run, &properties));
+        Ok(())
+    }
+
+    /// What exists, as bytes: the statements of which something is left.
+    pub fn image(&self, state: &State) -> Vec<u8> {
+        let catalog = &state.catalog;
+        let mut kept: Vec<Record> = Vec::new();
+        for record in &state.records {
+            let mut record = record.clone();
+            let query = record.ids.query.and_then(|n| catalog.queries().into_iter().find(|q| q.number == n).cloned());
+            record.left.topics &= record.ids.topics.iter().any(|id| catalog.topics().any(|t| t.id == *id));
+            record.left.source &= catalog.sources().any(|s| s.statement == record.text);
+            record.left.query &= query.is_some();
+            if record.left.topics || record.left.source || record.left.query {
+                kept.push(record);
+            }
+        }
+        let mut out = Vec::new();
+        for number in [catalog.next_topic(), catalog.next_query(), kept.len() as u64] {
+            put_varint(&mut out, number);
+        }
+        kept.iter().for_each(|record| record.encode(&mut out));
+        out
+    }
+}

@@ -1,0 +1,212 @@
+//! The end of a query: rows to records of the sink's topic, or to somebody who looks on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, TimestampMillisecondType};
+
+use crate::catalog::Source;
+use crate::error::Result;
+use crate::formats::Encoder;
+use crate::operators::{Log, Reason};
+use crate::topics::record::{BatchWriter, Header, RecordBatch};
+use crate::topics::{PartitionId, TopicId, partition_of};
+use crate::types::{Batch, SqlType, Value, View};
+
+use super::intake::headers_type;
+
+/// Where the result goes.
+#[derive(Clone)]
+pub enum Target {
+    Topic(Arc<TopicTarget>),
+    /// Called with the result's columns, as the plan orders them, for every batch.
+    Tap(Tap),
+}
+
+/// Takes rows as they come, and says whether it wants more.
+pub type Tap = Arc<dyn Fn(&Batch) -> bool + Send + Sync>;
+
+/// A topic that a query writes.
+pub struct TopicTarget {
+    pub source: Source,
+    pub topic: TopicId,
+    pub partitions: u32,
+    /// The most bytes that a record may have.
+    pub most_bytes: usize,
+    /// All records go to the first partition: for tests that know one order only.
+    pub single: bool,
+}
+
+/// A task's end of the query.
+pub struct SinkTask {
+    target: Target,
+    /// The places of the result's columns.
+    output: Vec<usize>,
+    /// The place of the start of the window that belongs to the key.
+    window_start: Option<usize>,
+    task: u32,
+    encoders: Option<(Box<dyn Encoder>, Box<dyn Encoder>)>,
+    writers: BTreeMap<u32, BatchWriter>,
+    finished: Vec<(PartitionId, RecordBatch)>,
+    /// The largest time of a row so far, which a record without value gets where a column decides the time.
+    pub stream_time: i64,
+    /// Records since the start of the query.
+    pub records: u64,
+    bytes: usize,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// A batch of records is about this large at most.
+const BATCH_BYTES: usize = 512 << 10;
+
+impl SinkTask {
+    /// The end of a task.
+    pub fn new(target: Target, output: &[usize], window_start: Option<usize>, task: u32) -> Self {
+        let encoders = match &target {
+            Target::Topic(topic) => {
+                let (schema, source) = (&topic.source.schema, &topic.source);
+                let key = source.key.format.encoder(schema.keys(), source.key.wrapped);
+                Some((key, source.value.format.encoder(schema.values(), source.value.wrapped)))
+            }
+            Target::Tap(_) => None,
+        };
+        SinkTask {
+            target,
+            output: output.to_vec(),
+            window_start,
+            task,
+            encoders,
+            writers: BTreeMap::new(),
+            finished: Vec::new(),
+            stream_time: -1,
+            records: 0,
+            bytes: 0,
+            key: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// Takes the rows of the result; whether more are wanted.
+    pub fn take(&mut self, batches: &[Batch], log: &mut Log) -> Result<bool> {
+        let mut wanted = true;
+        for batch in batches {
+            match self.target.clone() {
+                Target::Topic(topic) => self.write(&topic, batch, log)?,
+                Target::Tap(tap) => {
+                    let columns = self.output.iter().map(|place| batch.columns[*place].clone()).collect();
+                    self.records += batch.rows() as u64;
+                    wanted &= tap(&Batch { columns, ..batch.clone() });
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn write(&mut self, topic: &TopicTarget, batch: &Batch, log: &mut Log) -> Result<()> {
+        let Some((key_encoder, value_encoder)) = &mut self.encoders else { return Ok(()) };
+        let schema = &topic.source.schema;
+        let views: Vec<View> = schema
+            .columns()
+            .iter()
+            .zip(&self.output)
+            .map(|(column, place)| View::new(batch.columns[*place].as_ref(), &column.sql_type))
+            .collect();
+        let (keys, values) = views.split_at(schema.keys().len());
+        let starts = self.window_start.map(|place| batch.columns[place].as_primitive::<Int64Type>().values());
+        let time_column = topic.source.timestamp.as_ref().and_then(|t| schema.find(&t.column)).map(|(place, _)| place);
+        for row in 0..batch.rows() {
+            self.stream_time = self.stream_time.max(batch.time[row]);
+            (self.key.clear(), self.value.clear());
+            let keyed = key_encoder.encode(keys, row, &mut self.key);
+            let partition = match keyed {
+                _ if topic.single => 0,
+                true => partition_of(&self.key, topic.partitions),
+                // A record without key stays in the partition that its row comes from, so that rows keep their order.
+                false => self.task % topic.partitions,
+            };
+            if let Some(starts) = starts {
+                self.key.extend_from_slice(&starts[row].to_be_bytes());
+            }
+            let absent = batch.is_absent(row);
+            let valued = !absent && value_encoder.encode(values, row, &mut self.value);
+            let time = match time_column {
+                Some(_) if absent => Some(self.stream_time),
+                Some(place) => row_time(batch, self.output[place], row),
+                None => Some(batch.time[row]),
+            };
+            let Some(time) = time else {
+                log.add(Reason::NoTime, 1, || "Error writing row with extracted timestamp: it has none".to_owned());
+                continue;
+            };
+            if self.key.len() + self.value.len() > topic.most_bytes {
+                let size = self.key.len() + self.value.len();
+                log.add(Reason::TooLarge, 1, || format!("a result of {size} bytes is larger than max.message.bytes"));
+                continue;
+            }
+            let key = (keyed || starts.is_some()).then_some(self.key.as_slice());
+            let value = valued.then_some(self.value.as_slice());
+            let headers = headers_of(batch, row);
+            let writer = self.writers.entry(partition).or_default();
+            writer.push(time, key, value, &headers);
+            self.records += 1;
+            self.bytes += self.key.len() + self.value.len() + 16;
+            if writer.size() > BATCH_BYTES {
+                finish(topic, partition, std::mem::take(writer), &mut self.finished);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes that wait to be committed.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The records since the last call, partition by partition in their order.
+    pub fn take_records(&mut self) -> Vec<(PartitionId, RecordBatch)> {
+        let mut finished = std::mem::take(&mut self.finished);
+        if let Target::Topic(topic) = &self.target {
+            for (partition, writer) in std::mem::take(&mut self.writers) {
+                finish(topic, partition, writer, &mut finished);
+            }
+        }
+        self.bytes = 0;
+        finished
+    }
+}
+
+fn finish(topic: &TopicTarget, partition: u32, writer: BatchWriter, to: &mut Vec<(PartitionId, RecordBatch)>) {
+    to.extend(writer.finish().map(|batch| (PartitionId { topic: topic.topic, partition }, batch)));
+}
+
+/// The time that a column says, if it says a valid one.
+fn row_time(batch: &Batch, place: usize, row: usize) -> Option<i64> {
+    let column = &batch.columns[place];
+    if column.is_null(row) {
+        return None;
+    }
+    let time = match column.as_primitive_opt::<Int64Type>() {
+        Some(numbers) => numbers.value(row),
+        None => column.as_primitive_opt::<TimestampMillisecondType>()?.value(row),
+    };
+    (time >= 0).then_some(time)
+}
+
+fn headers_of(batch: &Batch, row: usize) -> Vec<Header> {
+    let Some(column) = &batch.headers else { return Vec::new() };
+    let Value::Array(headers) = Value::at(column.as_ref(), row, &headers_type()) else { return Vec::new() };
+    let header = |value: &Value| {
+        let Value::Struct(fields) = value else { return None };
+        let [(_, Value::String(key)), (_, value)] = fields.as_slice() else { return None };
+        let value = if let Value::Bytes(bytes) = value { Some(bytes.clone()) } else { None };
+        Some(Header { key: key.clone(), value })
+    };
+    headers.iter().filter_map(header).collect()
+}
+
+/// The types of the result's columns, as a tap gets them.
+pub fn output_types(plan: &crate::plan::Plan) -> Vec<SqlType> {
+    plan.output.iter().map(|c| c.column.sql_type.clone()).collect()
+}

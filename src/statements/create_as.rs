@@ -1,0 +1,63 @@
+//! `CREATE STREAM … AS SELECT` and `CREATE TABLE … AS SELECT`: a query that runs until it is terminated.
+
+use std::fmt;
+
+use super::create_source::CreateHead;
+use super::{Action, Context, Kind, Statement};
+use crate::catalog::SourceKind;
+use crate::engine::{Change, NewQuery, NewTopic};
+use crate::error::Result;
+use crate::plan::{self, Target, sink, with};
+use crate::sql::properties::{Properties, parse_with};
+use crate::sql::query::{Query, parse_query};
+
+pub const KIND: Kind = Kind {
+    name: "CREATE TABLE AS SELECT",
+    summary: "Starts a query whose results are a new stream or table.",
+    example: "CREATE TABLE error_counts WITH (partitions=2) AS SELECT service_name, COUNT(*) AS error_count \
+              FROM application_logs WINDOW TUMBLING (SIZE 5 MINUTES) WHERE log_level = 'ERROR' GROUP BY service_name;",
+    parse: |cursor| {
+        let Some(head) = CreateHead::parse(cursor)? else { return Ok(None) };
+        let with = parse_with(cursor)?;
+        cursor.expect_keywords("AS")?;
+        Ok(Some(Box::new(CreateAs { head, with, query: parse_query(cursor)? })))
+    },
+};
+
+#[derive(Debug)]
+struct CreateAs {
+    head: CreateHead,
+    with: Properties,
+    query: Query,
+}
+
+impl fmt::Display for CreateAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{} AS\n{}", self.head, self.with, self.query)
+    }
+}
+
+impl Statement for CreateAs {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let head = &self.head;
+        let name = &head.name.name;
+        let settings = with::settings(&self.with, false)?;
+        let target = Target::Persistent { name, kind: head.kind };
+        let mut plan = plan::plan(&self.query, cx.catalog, cx.properties, target)?;
+        let config = settings.config.clone();
+        let sink = sink::plan(name, &plan, settings, cx.catalog, cx.properties, cx.text)?;
+        if let Some(done) = head.existing(cx)? {
+            return Ok(done);
+        }
+        let topic = NewTopic { name: sink.source.topic.clone(), partitions: sink.partitions, config };
+        let prefix = match head.kind {
+            SourceKind::Stream => format!("CSAS_{name}"),
+            SourceKind::Table => format!("CTAS_{name}"),
+        };
+        let warnings = std::mem::take(&mut plan.warnings);
+        let message = format!("Created query with ID {prefix}_{}", cx.catalog.next_query());
+        let query = NewQuery { prefix, plan, sink, statement: cx.text.to_owned() };
+        let change = Change { topics: vec![topic], query: Some(query), message, warnings, ..Change::default() };
+        Ok(Action::Change(Box::new(change)))
+    }
+}

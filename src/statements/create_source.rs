@@ -1,0 +1,335 @@
+//! `CREATE STREAM` and `CREATE TABLE` with columns: what the records of a topic are.
+
+use std::fmt;
+
+use sqlparser::tokenizer::Token;
+
+use super::{Action, Context, Kind, Statement};
+use crate::catalog::{Encoding, PSEUDO_COLUMNS, Source, SourceKind};
+use crate::config;
+use crate::engine::{Change, NewTopic};
+use crate::error::{Error, Result, Span};
+use crate::formats::{self, Part};
+use crate::plan::sink::{check_timestamp, default_wrap, partitions_differ};
+use crate::plan::with;
+use crate::sql::ast::commas;
+use crate::sql::cursor::Cursor;
+use crate::sql::properties::{Properties, parse_with};
+use crate::sql::types::{TypeName, parse_type, resolve};
+use crate::sql::words::{Ident, string_literal};
+use crate::types::{Column, Role, Schema, SqlType, quoted};
+
+pub const KIND: Kind = Kind {
+    name: "CREATE STREAM",
+    summary: "Declares what the records of a topic are: a stream of events, or the latest state of keys.",
+    example: "CREATE OR REPLACE SOURCE STREAM IF NOT EXISTS s (id INT KEY, `v` ARRAY<STRING>, h BYTES HEADER('k')) \
+              WITH (kafka_topic='t', value_format='JSON', partitions=4);",
+    parse: |cursor| {
+        let mark = cursor.mark();
+        let Some(head) = CreateHead::parse(cursor)? else { return Ok(None) };
+        if cursor.peek() != Some(&Token::LParen) && !cursor.is_keywords("WITH") && cursor.peek() != Some(&Token::SemiColon) {
+            cursor.reset(mark);
+            return Ok(None);
+        }
+        let elements = if cursor.peek() == Some(&Token::LParen) { parse_elements(cursor)? } else { Vec::new() };
+        let with = parse_with(cursor)?;
+        if cursor.is_keywords("AS") && elements.is_empty() && !head.source {
+            cursor.reset(mark);
+            return Ok(None);
+        }
+        Ok(Some(Box::new(CreateSource { head, elements, with })))
+    },
+};
+
+/// What CREATE STREAM and CREATE TABLE start with, with or without AS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateHead {
+    pub replace: bool,
+    pub source: bool,
+    pub kind: SourceKind,
+    pub if_not_exists: bool,
+    pub name: Ident,
+}
+
+impl CreateHead {
+    /// Parses up to the name.
+    pub fn parse(cursor: &mut Cursor) -> Result<Option<CreateHead>> {
+        let mark = cursor.mark();
+        if !cursor.take_keywords("CREATE") {
+            return Ok(None);
+        }
+        let replace = cursor.take_keywords("OR REPLACE");
+        let source = cursor.is_keywords("SOURCE") && !cursor.is_keyword_at(1, "CONNECTOR") && cursor.take_keywords("SOURCE");
+        let kind = if cursor.take_keywords("STREAM") {
+            SourceKind::Stream
+        } else if cursor.take_keywords("TABLE") {
+            SourceKind::Table
+        } else {
+            cursor.reset(mark);
+            return Ok(None);
+        };
+        let if_not_exists = cursor.take_keywords("IF NOT EXISTS");
+        Ok(Some(CreateHead { replace, source, kind, if_not_exists, name: cursor.source_name()? }))
+    }
+
+    /// What to do about a source of this name that is there already: nothing more than to say so, or to refuse.
+    pub fn existing(&self, cx: &Context) -> Result<Option<Action>> {
+        let Some(existing) = cx.catalog.source(&self.name.name) else { return Ok(None) };
+        if self.replace {
+            return Err(Error::unsupported("CREATE OR REPLACE of what exists").at(self.name.span));
+        }
+        let (kind, other) = (self.kind.lower(), existing.kind.lower());
+        let article = |name: &str| format!("Cannot add {kind} {name}: A {other} with the same name already exists");
+        if self.if_not_exists {
+            return Ok(Some(Action::Reply(super::Reply::Message(article(&quoted(&self.name.name))))));
+        }
+        let error = Error::conflict(article(&format!("'{}'", self.name.name))).at(self.name.span);
+        Err(error.hint("DROP it first, or use IF NOT EXISTS"))
+    }
+}
+
+impl fmt::Display for CreateHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_replace = if self.replace { "OR REPLACE " } else { "" };
+        let source = if self.source { "SOURCE " } else { "" };
+        let exists = if self.if_not_exists { "IF NOT EXISTS " } else { "" };
+        write!(f, "CREATE {or_replace}{source}{} {exists}{}", self.kind.name(), self.name)
+    }
+}
+
+#[derive(Debug)]
+struct CreateSource {
+    head: CreateHead,
+    elements: Vec<Element>,
+    with: Properties,
+}
+
+/// A column as it was written.
+#[derive(Debug)]
+struct Element {
+    name: Ident,
+    type_name: TypeName,
+    role: ElementRole,
+    span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum ElementRole {
+    Value,
+    Key,
+    PrimaryKey,
+    Headers,
+    Header(String),
+}
+
+fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
+    cursor.expect(&Token::LParen, "( and columns")?;
+    let elements = cursor.list(|cursor| {
+        let start = cursor.span();
+        let name = cursor.ident("the name of a column")?;
+        let type_name = parse_type(cursor)?;
+        let role = if cursor.take_keywords("PRIMARY KEY") {
+            ElementRole::PrimaryKey
+        } else if cursor.take_keywords("KEY") {
+            ElementRole::Key
+        } else if cursor.take_keywords("HEADERS") {
+            ElementRole::Headers
+        } else if cursor.take_keywords("HEADER") {
+            cursor.expect(&Token::LParen, "( and the name of a header")?;
+            let key = cursor.string("the name of a header in single quotes")?;
+            cursor.expect(&Token::RParen, ")")?;
+            ElementRole::Header(key)
+        } else {
+            ElementRole::Value
+        };
+        Ok(Element { name, type_name, role, span: cursor.since(start) })
+    })?;
+    cursor.expect(&Token::RParen, "a comma or )")?;
+    Ok(elements)
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.type_name)?;
+        match &self.role {
+            ElementRole::Value => Ok(()),
+            ElementRole::Key => f.write_str(" KEY"),
+            ElementRole::PrimaryKey => f.write_str(" PRIMARY KEY"),
+            ElementRole::Headers => f.write_str(" HEADERS"),
+            ElementRole::Header(key) => write!(f, " HEADER({})", string_literal(key)),
+        }
+    }
+}
+
+impl fmt::Display for CreateSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.head)?;
+        if !self.elements.is_empty() {
+            write!(f, " ({})", commas(&self.elements))?;
+        }
+        write!(f, "{}", self.with)
+    }
+}
+
+impl Statement for CreateSource {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let head = &self.head;
+        let settings = with::settings(&self.with, true)?;
+        let schema = self.schema(cx, settings.window.is_some())?;
+        let topic = settings.topic.clone().ok_or_else(|| {
+            Error::invalid("Missing required property \"KAFKA_TOPIC\" which has no default value.").at(head.name.span)
+        })?;
+        let key_format = match settings.key_format {
+            Some(format) => format,
+            None => formats::find(cx.properties.text(config::DEFAULT_KEY_FORMAT))?,
+        };
+        let value_format = match (settings.value_format, cx.properties.text(config::DEFAULT_VALUE_FORMAT)) {
+            (Some(format), _) => format,
+            (None, "") => {
+                let message = "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set \
+                               a default via the 'ksql.persistence.default.format.value' config.";
+                return Err(Error::invalid(message).at(head.name.span).hint("e.g. VALUE_FORMAT='JSON'"));
+            }
+            (None, default) => formats::find(default)?,
+        };
+        if schema.columns().is_empty() {
+            return Err(Error::invalid("The statement does not define any columns.").at(head.name.span));
+        }
+        schema.keys().iter().try_for_each(crate::plan::check_key_type)?;
+        let wrap = settings.wrap.or(default_wrap(cx.properties, value_format, &schema));
+        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?;
+        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?;
+        if let Some(timestamp) = &settings.timestamp {
+            check_timestamp(timestamp, &schema)?;
+        }
+        let topics = new_topic(cx, &topic, settings.partitions, settings.config)?;
+        if let Some(done) = head.existing(cx)? {
+            return Ok(done);
+        }
+        let source = Source {
+            name: head.name.name.clone(),
+            kind: head.kind,
+            schema,
+            topic,
+            key,
+            value,
+            timestamp: settings.timestamp,
+            window: settings.window,
+            read_only: head.source,
+            statement: cx.text.to_owned(),
+            query: None,
+        };
+        let message = match head.kind {
+            SourceKind::Stream => "Stream created",
+            SourceKind::Table => "Table created",
+        };
+        Ok(Action::Change(Box::new(Change { topics, source: Some(source), message: message.to_owned(), ..Change::default() })))
+    }
+}
+
+/// The topic to be made, if it is not there.
+fn new_topic(
+    cx: &Context,
+    name: &str,
+    partitions: Option<u32>,
+    config: std::collections::BTreeMap<String, String>,
+) -> Result<Vec<NewTopic>> {
+    match (cx.catalog.topic(name), partitions) {
+        (Some(topic), Some(wanted)) if topic.partitions != wanted => {
+            Err(partitions_differ(name, wanted, topic.partitions))
+        }
+        (Some(_), _) => Ok(Vec::new()),
+        (None, Some(partitions)) => Ok(vec![NewTopic { name: name.to_owned(), partitions, config }]),
+        (None, None) => {
+            let message = format!(
+                "Topic '{name}' does not exist. If you want to create a new topic for the stream/table please re-run the \
+                 statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally 'REPLICAS')."
+            );
+            let error = Error::missing(message);
+            let near = crate::error::nearest(name, cx.catalog.topics().map(|t| t.name.as_str()));
+            Err(match near {
+                Some(near) => error.hint(format!("did you mean '{near}'?")),
+                None => error.hint("e.g. PARTITIONS=4"),
+            })
+        }
+    }
+}
+
+impl CreateSource {
+    fn schema(&self, cx: &Context, windowed: bool) -> Result<Schema> {
+        let mut columns: Vec<Column> = Vec::new();
+        for element in &self.elements {
+            let sql_type = resolve(&element.type_name, &|name| cx.catalog.custom_type(name).cloned())?;
+            let role = self.role(element, &sql_type)?;
+            if PSEUDO_COLUMNS.contains(&element.name.name.as_str()) {
+                let message = format!(
+                    "'{}' is a reserved column name. You cannot use it as a name for a column.",
+                    element.name.name
+                );
+                return Err(Error::invalid(message).at(element.name.span));
+            }
+            if columns.iter().any(|c| c.name == element.name.name) {
+                let message = format!("Duplicate column names: {}", quoted(&element.name.name));
+                return Err(Error::invalid(message).at(element.name.span));
+            }
+            check_headers(&columns, &role, &sql_type, element.span)?;
+            columns.push(Column { name: element.name.name.clone(), sql_type, role });
+        }
+        let schema = Schema::new(columns);
+        if self.head.kind == SourceKind::Table && schema.keys().is_empty() {
+            let error = Error::invalid("Tables require a PRIMARY KEY. Please define the PRIMARY KEY.");
+            return Err(error.at(self.head.name.span));
+        }
+        if windowed && schema.keys().is_empty() {
+            return Err(Error::invalid("Windowed sources require a key column.").at(self.head.name.span));
+        }
+        Ok(schema)
+    }
+
+    fn role(&self, element: &Element, sql_type: &SqlType) -> Result<Role> {
+        let _ = sql_type;
+        let column = quoted(&element.name.name);
+        let wrong = match (&element.role, self.head.kind) {
+            (ElementRole::PrimaryKey, SourceKind::Stream) => {
+                format!("Column {column} is a 'PRIMARY KEY' column: please use 'KEY' for streams.")
+            }
+            (ElementRole::Key, SourceKind::Table) => {
+                format!("Column {column} is a 'KEY' column: please use 'PRIMARY KEY' for tables.")
+            }
+            (ElementRole::Key | ElementRole::PrimaryKey, _) => return Ok(Role::Key),
+            (ElementRole::Value, _) => return Ok(Role::Value),
+            (ElementRole::Headers, _) => return Ok(Role::Headers(None)),
+            (ElementRole::Header(key), _) if key.trim().is_empty() => {
+                "Header column must have a non-empty header key name defined".to_owned()
+            }
+            (ElementRole::Header(key), _) => return Ok(Role::Headers(Some(key.trim().to_owned()))),
+        };
+        Err(Error::invalid(wrong).at(element.span))
+    }
+}
+
+/// The rules of header columns: their types, and which can stand together.
+fn check_headers(earlier: &[Column], role: &Role, sql_type: &SqlType, span: Span) -> Result<()> {
+    let Role::Headers(key) = role else { return Ok(()) };
+    let expected = match key {
+        Some(_) => SqlType::Bytes,
+        None => crate::runtime::intake::headers_type(),
+    };
+    if *sql_type != expected {
+        let shown = key.as_ref().map_or("HEADERS".to_owned(), |k| format!("HEADER('{k}')"));
+        let message = format!("Invalid type for {shown} column: expected {expected}, got {sql_type}");
+        return Err(Error::invalid(message).at(span));
+    }
+    let there = |test: &dyn Fn(&Option<String>) -> bool| {
+        earlier.iter().any(|c| matches!(&c.role, Role::Headers(other) if test(other)))
+    };
+    if there(&|other| other.is_none()) {
+        return Err(Error::invalid("Schema already contains a HEADERS column.").at(span));
+    }
+    if let Some(key) = key
+        && there(&|other| other.as_ref() == Some(key))
+    {
+        return Err(Error::invalid(format!("Schema already contains a HEADER('{key}') column.")).at(span));
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! `CREATE TOPIC`: a topic without saying what its records are; an extension of ksqlDB's language.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Action, Context, Kind, Statement};
+use crate::engine::{Change, NewTopic};
+use crate::error::{Error, Result, Span};
+use crate::plan::with::MOST_PARTITIONS;
+use crate::sql::ast::Literal;
+use crate::sql::properties::{Properties, parse_with};
+use crate::sql::words::string_literal;
+
+pub const KIND: Kind = Kind {
+    name: "CREATE TOPIC",
+    summary: "Makes a topic.",
+    example: "CREATE TOPIC 'application_logs' WITH (PARTITIONS=4, 'retention.ms'='1000');",
+    parse: |cursor| {
+        if !cursor.take_keywords("CREATE TOPIC") {
+            return Ok(None);
+        }
+        let span = cursor.span();
+        let name = cursor.string("the name of a topic in single quotes")?;
+        Ok(Some(Box::new(CreateTopic { name, span, with: parse_with(cursor)? })))
+    },
+};
+
+/// The partitions of a topic where nothing is said.
+const PARTITIONS: u32 = 4;
+
+#[derive(Debug)]
+struct CreateTopic {
+    name: String,
+    span: Span,
+    with: Properties,
+}
+
+impl fmt::Display for CreateTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CREATE TOPIC {}{}", string_literal(&self.name), self.with)
+    }
+}
+
+impl Statement for CreateTopic {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if self.name.is_empty() || self.name.len() > 249 || !self.name.chars().all(valid) {
+            let message = format!("'{}' cannot be the name of a topic", self.name);
+            let hint = "a name has up to 249 letters, digits, dots, underscores and hyphens";
+            return Err(Error::invalid(message).at(self.span).hint(hint));
+        }
+        if cx.catalog.topic(&self.name).is_some() {
+            return Err(Error::conflict(format!("Topic '{}' already exists.", self.name)).at(self.span));
+        }
+        let mut partitions = PARTITIONS;
+        let mut config = BTreeMap::new();
+        for property in &self.with.items {
+            let text = match &property.value {
+                Literal::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            if property.name == "PARTITIONS" {
+                let count = text.parse().ok().filter(|count| (1..=MOST_PARTITIONS).contains(count));
+                partitions = count.ok_or_else(|| {
+                    let message = format!("a topic has from 1 to {MOST_PARTITIONS} partitions, not {text}");
+                    Error::invalid(message).at(property.span)
+                })?;
+            } else {
+                config.insert(property.name.to_lowercase(), text);
+            }
+        }
+        let topics = vec![NewTopic { name: self.name.clone(), partitions, config }];
+        let message = format!("Topic '{}' created with {partitions} partitions.", self.name);
+        Ok(Action::Change(Box::new(Change { topics, message, ..Change::default() })))
+    }
+}

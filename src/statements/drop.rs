@@ -1,0 +1,112 @@
+//! `DROP STREAM` and `DROP TABLE`: a source goes, and with it the query that was made together with it.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Reply, Statement, starts_with};
+use crate::catalog::SourceKind;
+use crate::engine::Change;
+use crate::error::{Error, Result};
+use crate::sql::words::Ident;
+use crate::types::quoted;
+
+pub const KIND: Kind = Kind {
+    name: "DROP STREAM",
+    summary: "Removes a stream or table, the query that fills it, and with DELETE TOPIC its records.",
+    example: "DROP TABLE IF EXISTS t DELETE TOPIC;",
+    parse: |cursor| {
+        if !starts_with(cursor, &["DROP STREAM", "DROP TABLE"]) {
+            return Ok(None);
+        }
+        cursor.advance();
+        let kind = if cursor.take_keywords("STREAM") { SourceKind::Stream } else { SourceKind::Table };
+        if kind == SourceKind::Table {
+            cursor.advance();
+        }
+        let if_exists = cursor.take_keywords("IF EXISTS");
+        let name = cursor.source_name()?;
+        let delete_topic = cursor.take_keywords("DELETE TOPIC");
+        Ok(Some(Box::new(Drop { kind, if_exists, name, delete_topic })))
+    },
+};
+
+#[derive(Debug)]
+struct Drop {
+    kind: SourceKind,
+    if_exists: bool,
+    name: Ident,
+    delete_topic: bool,
+}
+
+impl fmt::Display for Drop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exists = if self.if_exists { "IF EXISTS " } else { "" };
+        let delete = if self.delete_topic { " DELETE TOPIC" } else { "" };
+        write!(f, "DROP {} {exists}{}{delete}", self.kind.name(), self.name)
+    }
+}
+
+impl Statement for Drop {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let name = &self.name.name;
+        let Some(source) = cx.catalog.source(name) else {
+            if self.if_exists {
+                return Ok(Action::Reply(Reply::Message(format!("Source {} does not exist.", quoted(name)))));
+            }
+            let kind = if self.kind == SourceKind::Stream { "Stream " } else { "Table " };
+            return Err(cx.catalog.no_source(name).context(kind).at(self.name.span));
+        };
+        if source.kind != self.kind {
+            let message = format!(
+                "Incompatible data source type is {}, but statement was DROP {}",
+                source.kind.lower(),
+                self.kind.lower()
+            );
+            return Err(Error::invalid(message).at(self.name.span));
+        }
+        self.check_readers(cx)?;
+        let mut drop_topics = Vec::new();
+        if self.delete_topic {
+            if source.read_only {
+                let message = format!("Cannot delete topic for read-only source: {name}");
+                return Err(Error::invalid(message).at(self.name.span));
+            }
+            let others: Vec<&str> = cx.catalog.sources()
+                .filter(|s| s.topic == source.topic && s.name != *name)
+                .map(|s| s.name.as_str())
+                .collect();
+            if !others.is_empty() {
+                let message = format!(
+                    "Refusing to delete topic. Found other data sources ({}) using topic {}",
+                    others.join(", "),
+                    source.topic
+                );
+                return Err(Error::conflict(message).at(self.name.span));
+            }
+            drop_topics.push(source.topic.clone());
+        }
+        let end_queries = source.query.iter().filter(|id| cx.catalog.query(id).is_some()).cloned().collect();
+        let message = format!("Source {} (topic: {}) was dropped.", quoted(name), source.topic);
+        let change = Change { drop_source: Some(name.clone()), end_queries, drop_topics, message, ..Change::default() };
+        Ok(Action::Change(Box::new(change)))
+    }
+}
+
+impl Drop {
+    /// Refuses to drop what others read or write.
+    fn check_readers(&self, cx: &Context) -> Result<()> {
+        let name = &self.name.name;
+        let (readers, _) = cx.catalog.queries_of(name);
+        let readers: Vec<&str> = readers;
+        if readers.is_empty() {
+            return Ok(());
+        }
+        let sinks: Vec<&str> =
+            readers.iter().filter_map(|id| cx.catalog.query(id)).map(|q| q.sink.as_str()).collect();
+        let message = format!(
+            "Cannot drop {name}.\nThe following streams and/or tables read from this source: [{}].\n\
+             You need to drop them before dropping {name}.",
+            sinks.join(", ")
+        );
+        Err(Error::conflict(message).at(self.name.span))
+    }
+}

@@ -1,0 +1,50 @@
+//! `DROP TOPIC`: a topic with all its records; an extension of ksqlDB's language.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Statement};
+use crate::engine::Change;
+use crate::error::{Error, Result, Span};
+use crate::sql::words::string_literal;
+
+pub const KIND: Kind = Kind {
+    name: "DROP TOPIC",
+    summary: "Removes a topic with all its records, if no stream or table uses it.",
+    example: "DROP TOPIC 'application_logs';",
+    parse: |cursor| {
+        if !cursor.take_keywords("DROP TOPIC") {
+            return Ok(None);
+        }
+        let span = cursor.span();
+        Ok(Some(Box::new(DropTopic { name: cursor.string("the name of a topic in single quotes")?, span })))
+    },
+};
+
+#[derive(Debug)]
+struct DropTopic {
+    name: String,
+    span: Span,
+}
+
+impl fmt::Display for DropTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DROP TOPIC {}", string_literal(&self.name))
+    }
+}
+
+impl Statement for DropTopic {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        if cx.catalog.topic(&self.name).is_none() {
+            return Err(cx.catalog.no_topic(&self.name).at(self.span));
+        }
+        let users: Vec<&str> =
+            cx.catalog.sources().filter(|s| s.topic == self.name).map(|s| s.name.as_str()).collect();
+        if !users.is_empty() {
+            let message = format!("Topic '{}' is used by {}.", self.name, users.join(", "));
+            return Err(Error::conflict(message).at(self.span).hint("DROP these first"));
+        }
+        let message = format!("Topic '{}' was deleted.", self.name);
+        let change = Change { drop_topics: vec![self.name.clone()], message, ..Change::default() };
+        Ok(Action::Change(Box::new(change)))
+    }
+}

@@ -1,0 +1,73 @@
+//! `EXPLAIN`: what will run, or what runs.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Reply, Statement, statement};
+use crate::error::{Error, Result};
+use crate::plan::explain::explain;
+use crate::sql::words::Ident;
+
+pub const KIND: Kind = Kind {
+    name: "EXPLAIN",
+    summary: "Shows the plan of a statement or of a running query.",
+    example: "EXPLAIN ctas_error_counts_0;",
+    parse: |cursor| {
+        if !cursor.take_keywords("EXPLAIN") {
+            return Ok(None);
+        }
+        if cursor.is_ident() && !cursor.is_keywords("SELECT") {
+            return Ok(Some(Box::new(Explain::Query(cursor.ident("the id of a query")?))));
+        }
+        Ok(Some(Box::new(Explain::Statement(statement(cursor, false)?))))
+    },
+};
+
+#[derive(Debug)]
+enum Explain {
+    Query(Ident),
+    Statement(Box<dyn Statement>),
+}
+
+impl fmt::Display for Explain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Explain::Query(id) => write!(f, "EXPLAIN {id}"),
+            Explain::Statement(statement) => write!(f, "EXPLAIN {statement}"),
+        }
+    }
+}
+
+impl Statement for Explain {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let statement = match self {
+            Explain::Statement(statement) => statement,
+            Explain::Query(id) => return explain_query(id, cx),
+        };
+        let text = match statement.compile(cx)? {
+            Action::Change(change) => change.query.as_ref().map(|query| explain(&query.plan)),
+            Action::Push(plan, _) => Some(explain(&plan)),
+            Action::Pull(pull) => Some(format!(
+                "look at the table {} {}\n",
+                pull.source.name,
+                pull.keys.as_ref().map_or("by a scan".to_owned(), |keys| format!("by {} keys", keys.len()))
+            )),
+            _ => None,
+        };
+        let text = text.ok_or_else(|| Error::invalid("The provided statement does not run a ksql query"))?;
+        Ok(Action::Reply(Reply::Message(text)))
+    }
+}
+
+fn explain_query(id: &Ident, cx: &Context) -> Result<Action> {
+    let query = cx.catalog.query(&id.name).ok_or_else(|| {
+        let message =
+            format!("Query with id:{} does not exist, use SHOW QUERIES to view the full set of queries.", id.name);
+        Error::missing(message).at(id.span)
+    })?;
+    // The statement is planned as it was when its sink did not exist.
+    let mut before = cx.catalog.clone();
+    before.remove_source(&query.sink);
+    let change = super::compile_kept(&query.statement, &before, cx.properties)?;
+    let plan = change.query.map(|q| explain(&q.plan)).unwrap_or_default();
+    Ok(Action::Reply(Reply::Message(format!("{}\n\n{plan}", query.statement))))
+}

@@ -1,0 +1,253 @@
+//! `INSERT INTO … VALUES`: one record.
+
+use std::fmt;
+
+use arrow::array::ArrayRef;
+use sqlparser::tokenizer::Token;
+
+use super::{Action, Context, Insert, Kind, Statement};
+use crate::catalog::Source;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::expr::bind::{Scope, bind, evaluate_constant};
+use crate::expr::{Expr, cast, widens};
+use crate::sql::ast::{self, commas};
+use crate::sql::cursor::Cursor;
+use crate::sql::expr::parse_value;
+use crate::sql::words::Ident;
+use crate::topics::record::BatchWriter;
+use crate::types::{Column, Role, SqlType, StructField, Value, View, array_of, quoted};
+
+pub const KIND: Kind = Kind {
+    name: "INSERT INTO",
+    summary: "Appends a record to the topic of a stream or table.",
+    example: "INSERT INTO application_logs (rowtime, service_name, log_level) VALUES (1000, 'a', 'ERROR');",
+    parse: |cursor| {
+        if !cursor.is_keywords("INSERT INTO") {
+            return Ok(None);
+        }
+        let mark = cursor.mark();
+        cursor.take_keywords("INSERT INTO");
+        let target = cursor.source_name()?;
+        if cursor.is_keywords("SELECT") || cursor.is_keywords("WITH") {
+            cursor.reset(mark);
+            return Ok(None);
+        }
+        let columns = if cursor.peek() == Some(&Token::LParen) { parenthesised(cursor, |c| c.ident("a column"))? } else { Vec::new() };
+        cursor.expect_keywords("VALUES")?;
+        let values = parenthesised(cursor, parse_value)?;
+        if !columns.is_empty() && columns.len() != values.len() {
+            let message =
+                format!("Expected number columns and values to match: {}, {}", columns.len(), values.len());
+            return Err(Error::syntax(message).at(target.span));
+        }
+        Ok(Some(Box::new(InsertValues { target, columns, values })))
+    },
+};
+
+fn parenthesised<T>(cursor: &mut Cursor, item: impl FnMut(&mut Cursor) -> Result<T>) -> Result<Vec<T>> {
+    cursor.expect(&Token::LParen, "( and a list")?;
+    if cursor.take(&Token::RParen) {
+        return Ok(Vec::new());
+    }
+    let items = cursor.list(item)?;
+    cursor.expect(&Token::RParen, "a comma or )")?;
+    Ok(items)
+}
+
+#[derive(Debug)]
+struct InsertValues {
+    target: Ident,
+    columns: Vec<Ident>,
+    values: Vec<ast::Expr>,
+}
+
+impl fmt::Display for InsertValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "INSERT INTO {}", self.target)?;
+        if !self.columns.is_empty() {
+            write!(f, " ({})", commas(&self.columns))?;
+        }
+        let values: Vec<String> = self.values.iter().map(ast::Expr::as_value).collect();
+        write!(f, " VALUES ({})", values.join(", "))
+    }
+}
+
+/// Values have no columns to refer to.
+struct NoColumns;
+
+impl Scope for NoColumns {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        if let Some(source) = source {
+            let message = format!("'{}' is not a valid stream/table name or alias.", source.name);
+            return Err(Error::missing(message).at(source.span));
+        }
+        let message = format!("Unsupported column reference in insert value: {name}");
+        Err(Error::invalid(message).at(name.span).hint("text stands in single quotes"))
+    }
+}
+
+impl Statement for InsertValues {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        if !cx.properties.flag(config::INSERT_VALUES_ENABLED) {
+            let message = "The server has disabled INSERT INTO ... VALUES functionality.";
+            return Err(Error::invalid(message).hint(format!("set {} to true", config::INSERT_VALUES_ENABLED)));
+        }
+        let name = &self.target.name;
+        let source = cx.catalog.source(name).ok_or_else(|| {
+            let message = format!("Cannot insert values into an unknown stream/table: {}. ", quoted(name));
+            cx.catalog.no_source(name).context(message).at(self.target.span)
+        })?;
+        if source.window.is_some() {
+            return Err(Error::invalid("Cannot insert values into windowed stream/table!").at(self.target.span));
+        }
+        if source.read_only {
+            let message = format!("Cannot insert values into read-only {}: {name}", source.kind.lower());
+            return Err(Error::invalid(message).at(self.target.span));
+        }
+        let row = self.row(source).map_err(|e| e.context(format!("Failed to insert values into '{name}'. ")))?;
+        let topic = cx.catalog.topic(&source.topic).ok_or_else(|| cx.catalog.no_topic(&source.topic))?;
+        let (key, batch) = record(source, &row, cx.now_ms);
+        let batch = batch.ok_or_else(|| Error::bug("a batch without its record"))?;
+        Ok(Action::Insert(Insert { topic: topic.clone(), key, batch }))
+    }
+}
+
+/// The values of a record.
+struct Row {
+    /// One for every column of the schema.
+    values: Vec<Value>,
+    time: Option<i64>,
+}
+
+impl InsertValues {
+    fn row(&self, source: &Source) -> Result<Row> {
+        let schema = &source.schema;
+        let insertable = |c: &&Column| !matches!(c.role, Role::Headers(_));
+        let names: Vec<Ident> = match self.columns.as_slice() {
+            [] => schema.columns().iter().map(|c| Ident::new(&c.name)).collect(),
+            named => named.to_vec(),
+        };
+        let headers = names.iter().filter_map(|n| schema.find(&n.name)).find(|(_, c)| !insertable(c));
+        if let Some((_, header)) = headers {
+            return Err(Error::invalid(format!("Cannot insert into HEADER columns: {}", header.name)));
+        }
+        if names.len() != self.values.len() {
+            let message = format!(
+                "Expected a value for each column. Expected Columns: [{}]. Got {} values",
+                commas(&names),
+                self.values.len()
+            );
+            return Err(Error::invalid(message).at(self.target.span));
+        }
+        let mut row = Row { values: vec![Value::Null; schema.columns().len()], time: None };
+        for (name, written) in names.iter().zip(&self.values) {
+            let expr = bind(written, &NoColumns)?;
+            if name.name == "ROWTIME" {
+                row.time = Some(row_time(&expr, written)?);
+                continue;
+            }
+            if ["ROWPARTITION", "ROWOFFSET"].contains(&name.name.as_str()) {
+                let message = format!("Inserting into column {} is not allowed.", quoted(&name.name));
+                return Err(Error::invalid(message).at(name.span));
+            }
+            let Some((place, column)) = schema.find(&name.name) else {
+                let error = Error::missing(format!("Column name {} does not exist.", quoted(&name.name))).at(name.span);
+                let near = crate::error::nearest(&name.name, schema.columns().iter().map(|c| c.name.as_str()));
+                return Err(near.map_or(error.clone(), |n| error.hint(format!("did you mean {n}?"))));
+            };
+            row.values[place] = coerced(&expr, column, written)?;
+        }
+        self.check_keys(source, &names)?;
+        Ok(row)
+    }
+
+    fn check_keys(&self, source: &Source, names: &[Ident]) -> Result<()> {
+        if source.kind != crate::catalog::SourceKind::Table {
+            return Ok(());
+        }
+        let keys = source.schema.keys().iter();
+        let missing: Vec<&str> =
+            keys.filter(|k| !names.iter().any(|n| n.name == k.name)).map(|k| k.name.as_str()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!("Value for primary key column(s) {} is required for tables", missing.join(", "));
+        Err(Error::invalid(message).at(self.target.span))
+    }
+}
+
+fn row_time(expr: &Expr, written: &ast::Expr) -> Result<i64> {
+    let value = evaluate_constant(expr)?;
+    let time = match value.map(|v| cast::cast(&v, &SqlType::Bigint)) {
+        Some(Ok(Value::Bigint(time))) => time,
+        _ => -1,
+    };
+    if time < 0 {
+        let message = format!("Invalid timestamp: {written}. Timestamp should always be non-negative or null.");
+        return Err(Error::invalid(message).at(written.span));
+    }
+    Ok(time)
+}
+
+/// The value as one of the column's type, if nothing is lost on the way.
+fn coerced(expr: &Expr, column: &Column, written: &ast::Expr) -> Result<Value> {
+    let failed = || Error::invalid(format!("the value {written} cannot be computed")).at(written.span);
+    let value = evaluate_constant(expr)?.ok_or_else(failed)?;
+    let refused = |from: &SqlType| {
+        let (to, name) = (&column.sql_type, quoted(&column.name));
+        let hint = match to {
+            SqlType::Timestamp => "Timestamp format must be yyyy-mm-ddThh:mm:ss[.S]",
+            SqlType::Time => "Time format must be hh:mm:ss[.S]",
+            SqlType::Date => "Date format must be yyyy-mm-dd",
+            _ => "CAST the value to the column's type",
+        };
+        let message = format!("Expected type {to} for field {name} but got {}({})", from.base_name(), value.to_text());
+        Error::invalid(message).at(written.span).hint(hint)
+    };
+    match &expr.sql_type {
+        None => Ok(Value::Null),
+        Some(from) if fits(from, &column.sql_type) => {
+            cast::cast(&value, &column.sql_type).map_err(|_| refused(from))
+        }
+        Some(from) => Err(refused(from)),
+    }
+}
+
+/// Whether values of a type may be inserted into a column of another: as they widen, also inside of collections. Decimals
+/// may have other digits, as long as the value has room.
+fn fits(from: &SqlType, to: &SqlType) -> bool {
+    match (from, to) {
+        (SqlType::Array(from), SqlType::Array(to)) => fits(from, to),
+        (SqlType::Map(fk, fv), SqlType::Map(tk, tv)) => fits(fk, tk) && fits(fv, tv),
+        (SqlType::Struct(from), SqlType::Struct(to)) => {
+            let field = |f: &StructField| to.iter().find(|t| t.name == f.name);
+            from.iter().all(|f| field(f).is_none_or(|t| fits(&f.sql_type, &t.sql_type)))
+        }
+        (SqlType::Integer | SqlType::Bigint | SqlType::Decimal { .. }, SqlType::Decimal { .. }) => true,
+        (from, to) => widens(from, to),
+    }
+}
+
+type Made = (Option<Vec<u8>>, Option<crate::topics::record::RecordBatch>);
+
+/// The key and the batch of the record.
+fn record(source: &Source, row: &Row, now_ms: i64) -> Made {
+    let schema = &source.schema;
+    let arrays: Vec<ArrayRef> =
+        schema.columns().iter().zip(&row.values).map(|(c, v)| array_of([v], &c.sql_type)).collect();
+    let views: Vec<View> =
+        arrays.iter().zip(schema.columns()).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
+    let (keys, rest) = views.split_at(schema.keys().len());
+    let values = &rest[..schema.values().len()];
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    // A key of several columns of which all are NULL is no key.
+    let all_null = row.values[..keys.len()].iter().all(Value::is_null);
+    let keyed = !all_null
+        && source.key.format.encoder(schema.keys(), source.key.wrapped).encode(keys, 0, &mut key);
+    let valued = source.value.format.encoder(schema.values(), source.value.wrapped).encode(values, 0, &mut value);
+    let mut writer = BatchWriter::new();
+    let key = keyed.then_some(key);
+    writer.push(row.time.unwrap_or(now_ms), key.as_deref(), valued.then_some(value.as_slice()), &[]);
+    (key, writer.finish())
+}

@@ -1,0 +1,39 @@
+//! `SELECT`: a look at a table as it is, or with EMIT CHANGES at rows as they come.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Statement};
+use crate::error::Result;
+use crate::plan::{self, Target, table};
+use crate::sql::query::{Query, parse_query};
+
+pub const KIND: Kind = Kind {
+    name: "SELECT",
+    summary: "Shows a table as of its last commit, or with EMIT CHANGES rows as they come.",
+    example: "SELECT service_name, error_count FROM error_counts WHERE service_name = 'a' EMIT CHANGES LIMIT 3;",
+    parse: |cursor| {
+        if !cursor.is_keywords("SELECT") {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Select(parse_query(cursor)?))))
+    },
+};
+
+#[derive(Debug)]
+struct Select(Query);
+
+impl fmt::Display for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Statement for Select {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        if self.0.emit.is_none() {
+            return Ok(Action::Pull(Box::new(table::plan(&self.0, cx.catalog)?)));
+        }
+        let plan = plan::plan(&self.0, cx.catalog, cx.properties, Target::Push)?;
+        Ok(Action::Push(Box::new(plan), self.0.limit.map(|l| l as usize)))
+    }
+}

@@ -1,0 +1,46 @@
+//! `SET`: a property for the statements that follow.
+
+use std::fmt;
+
+use sqlparser::tokenizer::Token;
+
+use super::{Action, Context, Kind, Statement};
+use crate::config;
+use crate::error::{Result, Span};
+use crate::sql::words::string_literal;
+
+pub const KIND: Kind = Kind {
+    name: "SET",
+    summary: "Sets a property for the statements that follow.",
+    example: "SET 'auto.offset.reset'='earliest';",
+    parse: |cursor| {
+        if !cursor.take_keywords("SET") {
+            return Ok(None);
+        }
+        let span = cursor.span();
+        let name = cursor.string("the name of a property in single quotes")?;
+        cursor.expect(&Token::Eq, "= and a value in single quotes")?;
+        let value = cursor.string("a value in single quotes")?;
+        Ok(Some(Box::new(Set { name, value, span })))
+    },
+};
+
+#[derive(Debug)]
+struct Set {
+    name: String,
+    value: String,
+    span: Span,
+}
+
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SET {} = {}", string_literal(&self.name), string_literal(&self.value))
+    }
+}
+
+impl Statement for Set {
+    fn compile(&self, _: &Context) -> Result<Action> {
+        config::find(&self.name).and_then(|property| property.check(&self.value)).map_err(|e| e.at(self.span))?;
+        Ok(Action::Set(self.name.clone(), self.value.clone()))
+    }
+}

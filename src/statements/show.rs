@@ -1,0 +1,125 @@
+//! `SHOW` (or `LIST`): what there is of a kind.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Reply, Statement};
+use crate::catalog::SourceKind;
+use crate::config::PROPERTIES;
+use crate::engine::Status;
+use crate::error::Result;
+use crate::functions;
+
+pub const KIND: Kind = Kind {
+    name: "SHOW STREAMS",
+    summary: "Lists streams, tables, topics, queries, functions or properties.",
+    example: "LIST ALL TOPICS EXTENDED;",
+    parse: |cursor| {
+        for (words, what) in WHAT {
+            for verb in ["SHOW", "LIST"] {
+                if cursor.take_keywords(&format!("{verb} {words}")) {
+                    let extended = cursor.take_keywords("EXTENDED");
+                    return Ok(Some(Box::new(Show { what: *what, words, extended })));
+                }
+            }
+        }
+        Ok(None)
+    },
+};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What {
+    Sources(SourceKind),
+    Topics,
+    Queries,
+    Functions,
+    Properties,
+}
+
+/// What can be listed, by its words.
+const WHAT: &[(&str, What)] = &[
+    ("STREAMS", What::Sources(SourceKind::Stream)),
+    ("TABLES", What::Sources(SourceKind::Table)),
+    ("TOPICS", What::Topics),
+    ("ALL TOPICS", What::Topics),
+    ("QUERIES", What::Queries),
+    ("FUNCTIONS", What::Functions),
+    ("PROPERTIES", What::Properties),
+];
+
+#[derive(Debug)]
+struct Show {
+    what: What,
+    words: &'static str,
+    extended: bool,
+}
+
+impl fmt::Display for Show {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let extended = if self.extended { " EXTENDED" } else { "" };
+        write!(f, "SHOW {}{extended}", self.words)
+    }
+}
+
+impl Statement for Show {
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let (columns, rows) = match self.what {
+            What::Sources(kind) => sources(cx, kind),
+            What::Topics => topics(cx),
+            What::Queries => queries(cx),
+            What::Functions => function_names(),
+            What::Properties => properties(cx),
+        };
+        Ok(Action::Reply(Reply::Table { columns, rows }))
+    }
+}
+
+type Listed = (Vec<&'static str>, Vec<Vec<String>>);
+
+fn sources(cx: &Context, kind: SourceKind) -> Listed {
+    let name = if kind == SourceKind::Stream { "Stream Name" } else { "Table Name" };
+    let row = |s: &std::sync::Arc<crate::catalog::Source>| {
+        let windowed = s.window.is_some().to_string();
+        vec![s.name.clone(), s.topic.clone(), s.key.format.name().into(), s.value.format.name().into(), windowed]
+    };
+    let rows = cx.catalog.sources().filter(|s| s.kind == kind).map(row).collect();
+    (vec![name, "Kafka Topic", "Key Format", "Value Format", "Windowed"], rows)
+}
+
+fn topics(cx: &Context) -> Listed {
+    let rows = cx.catalog.topics().map(|t| vec![t.name.clone(), t.partitions.to_string()]).collect();
+    (vec!["Kafka Topic", "Partitions"], rows)
+}
+
+fn queries(cx: &Context) -> Listed {
+    let state = |id: &str| match cx.engine.and_then(|e| e.stats(id)) {
+        Some((Status::Running, _)) => "RUNNING",
+        Some((Status::Failed(_), _)) => "ERROR",
+        Some((Status::Ended, _)) => "TERMINATED",
+        None => "NOT STARTED",
+    };
+    let row = |q: &std::sync::Arc<crate::catalog::Query>| {
+        let topic = cx.catalog.source(&q.sink).map_or(String::new(), |s| s.topic.clone());
+        let text = q.statement.lines().next().unwrap_or_default().to_owned();
+        vec![q.id.clone(), "PERSISTENT".into(), state(&q.id).into(), q.sink.clone(), topic, text]
+    };
+    let rows = cx.catalog.queries().into_iter().map(row).collect();
+    (vec!["Query ID", "Query Type", "Status", "Sink Name", "Sink Kafka Topic", "Query String"], rows)
+}
+
+fn function_names() -> Listed {
+    let scalar = functions::scalar::ALL.iter().map(|f| (f.name, "SCALAR", f.category));
+    let aggregate = functions::aggregate::ALL.iter().map(|f| (f.name, "AGGREGATE", "AGGREGATE"));
+    let mut all: Vec<_> = scalar.chain(aggregate).collect();
+    all.sort_unstable();
+    let rows = all.into_iter().map(|(n, t, c)| vec![n.to_owned(), t.to_owned(), c.to_owned()]).collect();
+    (vec!["Function Name", "Type", "Category"], rows)
+}
+
+fn properties(cx: &Context) -> Listed {
+    let row = |p: &crate::config::Property| {
+        let value = cx.properties.text(p.name);
+        let default = if value == p.default { "default" } else { "set" };
+        vec![p.name.to_owned(), value.to_owned(), default.to_owned(), p.summary.to_owned()]
+    };
+    (vec!["Property", "Value", "From", "Meaning"], PROPERTIES.iter().map(row).collect())
+}

@@ -1,0 +1,40 @@
+//! `UNSET`: a property back to its default.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Statement};
+use crate::config;
+use crate::error::{Result, Span};
+use crate::sql::words::string_literal;
+
+pub const KIND: Kind = Kind {
+    name: "UNSET",
+    summary: "Returns a property to its default.",
+    example: "UNSET 'auto.offset.reset';",
+    parse: |cursor| {
+        if !cursor.take_keywords("UNSET") {
+            return Ok(None);
+        }
+        let span = cursor.span();
+        Ok(Some(Box::new(Unset { name: cursor.string("the name of a property in single quotes")?, span })))
+    },
+};
+
+#[derive(Debug)]
+struct Unset {
+    name: String,
+    span: Span,
+}
+
+impl fmt::Display for Unset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UNSET {}", string_literal(&self.name))
+    }
+}
+
+impl Statement for Unset {
+    fn compile(&self, _: &Context) -> Result<Action> {
+        config::find(&self.name).map_err(|e| e.at(self.span))?;
+        Ok(Action::Unset(self.name.clone()))
+    }
+}
