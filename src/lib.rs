@@ -1,5 +1,6 @@
 //! Tidemill.
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod disk;
@@ -15,5 +16,6 @@ pub mod runtime;
 pub mod sql;
 pub mod state;
 pub mod statements;
+pub mod testing;
 pub mod topics;
 pub mod types;

@@ -1,0 +1,70 @@
+//! `tidemill test`: runs cases and reports what has become of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::error::Result;
+use crate::testing::{self, Mode, Verdict};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Files of cases, or folders with such files.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Only cases whose file or name contains this text.
+    #[arg(long)]
+    filter: Option<String>,
+    /// How rows are taken.
+    #[arg(long, value_enum, default_value = "whole")]
+    batch: Batch,
+    /// Where the report is written, as JSON.
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Batch {
+    /// As many at once as there are.
+    Whole,
+    /// One at a time.
+    One,
+    /// One at a time; after each commit the folder is closed and opened again.
+    Resume,
+}
+
+/// Runs the cases; the exit status.
+pub fn run(arguments: &Arguments) -> Result<u8> {
+    let mode = match arguments.batch {
+        Batch::Whole => Mode::Whole,
+        Batch::One => Mode::One,
+        Batch::Resume => Mode::Resume,
+    };
+    let report = testing::run(&arguments.paths, arguments.filter.as_deref(), mode)?;
+    let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in &report.cases {
+        match case.status {
+            Verdict::Failed => {
+                println!("FAILED {} - {}\n  {}", case.file, case.name, case.message.replace('\n', "\n  "))
+            }
+            Verdict::Listed => println!("listed {} - {}: {}", case.file, case.name, case.message),
+            Verdict::Skipped => *missing.entry(case.message.as_str()).or_default() += 1,
+            Verdict::Passed => {}
+        }
+    }
+    let mut missing: Vec<(&str, usize)> = missing.into_iter().collect();
+    missing.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (what, count) in missing {
+        println!("skipped {count} for want of {what}");
+    }
+    println!(
+        "{} passed, {} failed, {} skipped, {} listed",
+        report.passed, report.failed, report.skipped, report.listed
+    );
+    if let Some(path) = &arguments.report {
+        let text = serde_json::to_string_pretty(&report).map_err(|e| crate::error::Error::bug(e.to_string()))?;
+        std::fs::write(path, text)?;
+    }
+    Ok(u8::from(report.failed > 0))
+}

@@ -1,0 +1,221 @@
+//! Cases as files have them.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// A case, expanded for one format and one configuration.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The file's name without its ending.
+    pub file: String,
+    pub name: String,
+    pub statements: Vec<String>,
+    pub properties: Map<String, Value>,
+    pub topics: Vec<CaseTopic>,
+    pub inputs: Vec<CaseRecord>,
+    pub outputs: Vec<CaseRecord>,
+    pub expected_exception: Option<ExpectedException>,
+    pub post: Option<Post>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    tests: Vec<RawCase>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCase {
+    name: String,
+    statements: Vec<String>,
+    #[serde(default)]
+    format: Vec<String>,
+    #[serde(default)]
+    config: Vec<String>,
+    #[serde(default)]
+    properties: Map<String, Value>,
+    #[serde(default)]
+    topics: Vec<CaseTopic>,
+    #[serde(default)]
+    inputs: Vec<CaseRecord>,
+    #[serde(default)]
+    outputs: Vec<CaseRecord>,
+    expected_exception: Option<ExpectedException>,
+    post: Option<Post>,
+    #[serde(default = "yes")]
+    enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A topic that is there before the statements run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaseTopic {
+    pub name: String,
+    pub partitions: Option<u32>,
+    pub key_schema: Option<Value>,
+    pub value_schema: Option<Value>,
+}
+
+/// A record, given or expected.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CaseRecord {
+    pub topic: String,
+    pub key: Option<Box<RawValue>>,
+    pub value: Option<Box<RawValue>>,
+    pub timestamp: Option<i64>,
+    pub window: Option<CaseWindow>,
+    #[serde(default)]
+    pub headers: Vec<CaseHeader>,
+}
+
+/// The window of a record's key.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CaseWindow {
+    pub start: i64,
+    pub end: i64,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A header of a record.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CaseHeader {
+    #[serde(rename = "KEY")]
+    pub key: String,
+    #[serde(rename = "VALUE")]
+    pub value: Option<String>,
+}
+
+/// The refusal that is expected.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ExpectedException {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub message: Option<String>,
+}
+
+/// What is expected besides records.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Post {
+    #[serde(default)]
+    pub sources: Vec<PostSource>,
+}
+
+/// A source that is expected.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostSource {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub schema: Option<String>,
+    pub key_format: Option<PostKeyFormat>,
+    pub value_format: Option<String>,
+}
+
+/// How the keys of an expected source are written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PostKeyFormat {
+    pub format: Option<String>,
+    pub window_type: Option<String>,
+    pub window_size: Option<i64>,
+}
+
+/// The cases of a file, expanded.
+pub fn load(path: &Path) -> Result<Vec<Case>> {
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Error::backend(format!("{} cannot be read: {e}", path.display())))?;
+    let file: File = serde_json::from_str(&without_comments(&text))
+        .map_err(|e| Error::invalid(format!("{} is no file of cases: {e}", path.display())))?;
+    let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let enabled = file.tests.into_iter().filter(|case| case.enabled);
+    Ok(enabled.flat_map(|case| expand(&name, case)).collect())
+}
+
+/// One case for every format and every configuration.
+fn expand(file: &str, raw: RawCase) -> Vec<Case> {
+    let alternatives = |all: &[String]| -> Vec<Option<String>> {
+        if all.is_empty() { vec![None] } else { all.iter().cloned().map(Some).collect() }
+    };
+    let mut cases = Vec::new();
+    for format in alternatives(&raw.format) {
+        for config in alternatives(&raw.config) {
+            let mut name = raw.name.clone();
+            let mut properties = raw.properties.clone();
+            if let Some(format) = &format {
+                name.push_str(&format!(" - {format}"));
+            }
+            if let Some(config) = &config {
+                for (property, value) in &mut properties {
+                    if value.as_str().is_some_and(|v| v.eq_ignore_ascii_case("{CONFIG}")) {
+                        *value = Value::String(config.clone());
+                        name.push_str(&format!(" - {property}={config}"));
+                    }
+                }
+            }
+            let replace = |s: &String| format.as_ref().map_or_else(|| s.clone(), |f| s.replace("{FORMAT}", f));
+            cases.push(Case {
+                file: file.to_owned(),
+                name,
+                statements: raw.statements.iter().map(replace).collect(),
+                properties,
+                topics: raw.topics.clone(),
+                inputs: raw.inputs.clone(),
+                outputs: raw.outputs.clone(),
+                expected_exception: raw.expected_exception.clone(),
+                post: raw.post.clone(),
+            });
+        }
+    }
+    cases
+}
+
+/// The text with comments in the manner of Java replaced by blanks.
+fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut quoted = false;
+    while let Some(c) = rest.chars().next() {
+        let skip = if quoted && c == '\\' {
+            2
+        } else if c == '"' {
+            quoted = !quoted;
+            1
+        } else if !quoted && rest.starts_with("//") {
+            rest = rest.find('\n').map_or("", |at| &rest[at..]);
+            continue;
+        } else if !quoted && rest.starts_with("/*") {
+            rest = rest.find("*/").map_or("", |at| &rest[at + 2..]);
+            continue;
+        } else {
+            1
+        };
+        let length: usize = rest.chars().take(skip).map(char::len_utf8).sum();
+        out.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_left_out_but_not_in_texts() {
+        assert_eq!(
+            without_comments("{\"a\": \"//\\\"/*\" /* x */, // y\n\"b\": 1}"),
+            "{\"a\": \"//\\\"/*\" , \n\"b\": 1}"
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! Whether a record is the expected one, by the rules of ksqlDB's own runner.
+
+use serde_json::value::RawValue;
+use serde_json::{Number, Value};
+
+use super::case::{CaseRecord, Post, PostSource};
+use super::records::{Actual, Datum, header_text, window_of};
+use crate::catalog::{Catalog, Source, SourceKind};
+use crate::types::{Decimal, text};
+
+/// Why the records of a topic are not those that are expected.
+pub fn records(
+    topic: &str,
+    expected: &[&CaseRecord],
+    actual: &[Actual],
+    has_inputs: bool,
+    exact: bool,
+) -> Result<(), String> {
+    if expected.len() != actual.len() {
+        return Err(format!(
+            "Topic {topic}. Expected <{}> records but it was <{}>: {}",
+            expected.len(),
+            actual.len(),
+            shown(actual)
+        ));
+    }
+    for (index, (expected, actual)) in expected.iter().zip(actual).enumerate() {
+        record(expected, actual, has_inputs, exact)
+            .map_err(|why| format!("Topic '{topic}', message {index}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn shown(actual: &[Actual]) -> String {
+    let one = |a: &Actual| format!("<{:?} {:?} {:?} at {}>", a.key, a.window, a.value, a.timestamp);
+    actual.iter().take(20).map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn record(expected: &CaseRecord, actual: &Actual, has_inputs: bool, exact: bool) -> Result<(), String> {
+    let parse = |raw: &Option<Box<RawValue>>| {
+        raw.as_ref().map_or(Value::Null, |r| serde_json::from_str(r.get()).unwrap_or(Value::Null))
+    };
+    let (key, value) = (parse(&expected.key), parse(&expected.value));
+    let differs = |what: &str| {
+        Err(format!(
+            "{what}: expected <{key}, {value}> {:?} with timestamp={:?} but was {}",
+            window_of(&expected.window),
+            expected.timestamp,
+            shown(std::slice::from_ref(actual))
+        ))
+    };
+    if window_of(&expected.window) != actual.window {
+        return differs("window");
+    }
+    if !same_datum(&key, &actual.key, exact) {
+        return differs("key");
+    }
+    if !same_datum(&value, &actual.value, exact) {
+        return differs("value");
+    }
+    let headers = expected.headers.iter().map(|h| (h.key.clone(), h.value.clone()));
+    if headers.ne(actual.headers.iter().map(|h| (h.key.clone(), header_text(h)))) {
+        return differs(&format!("headers {:?}", actual.headers));
+    }
+    match expected.timestamp {
+        Some(0) if !has_inputs => Ok(()),
+        Some(timestamp) if timestamp != actual.timestamp => differs("timestamp"),
+        _ => Ok(()),
+    }
+}
+
+fn same_datum(expected: &Value, actual: &Datum, exact: bool) -> bool {
+    match actual {
+        Datum::Json(actual) => same(expected, actual, exact),
+        // Kafka's serdes give numbers of Java, of which a double is compared as an exact decimal.
+        Datum::Kafka(actual) => same(expected, actual, true),
+    }
+}
+
+fn same(expected: &Value, actual: &Value, exact: bool) -> bool {
+    match (expected, actual) {
+        (Value::Null, actual) => actual.is_null(),
+        (Value::Object(expected), Value::Object(actual)) => {
+            let field = |name: &str| match actual.get(name) {
+                Some(found) if !found.is_null() => found,
+                _ => actual.get(&name.to_uppercase()).unwrap_or(&Value::Null),
+            };
+            expected.len() == actual.len() && expected.iter().all(|(name, value)| same(value, field(name), exact))
+        }
+        (Value::Array(expected), Value::Array(actual)) => {
+            expected.len() == actual.len() && expected.iter().zip(actual).all(|(e, a)| same(e, a, exact))
+        }
+        (Value::Number(expected), Value::Number(actual)) => same_number(expected, actual, exact),
+        (Value::String(expected), Value::Number(actual)) => {
+            !is_integer(actual) && Decimal::parse(expected) == Decimal::parse(&actual.to_string())
+        }
+        (expected, actual) => expected == actual,
+    }
+}
+
+fn is_integer(number: &Number) -> bool {
+    !number.to_string().contains(['.', 'e', 'E'])
+}
+
+fn same_number(expected: &Number, actual: &Number, exact: bool) -> bool {
+    let (e, a) = (expected.to_string(), actual.to_string());
+    let (Some(wanted), Some(found)) = (Decimal::parse(&e), Decimal::parse(&a)) else { return e == a };
+    if is_integer(actual) {
+        return wanted.to_i64_wrapping() == found.to_i64_wrapping();
+    }
+    if !exact {
+        return (wanted.to_f64() - found.to_f64()).abs() < 1e-6;
+    }
+    if is_integer(expected) {
+        return found.scale <= 0 && text::parse_i64(&found.plain()) == text::parse_i64(&wanted.plain());
+    }
+    wanted == found
+}
+
+/// Why the sources are not those that are expected.
+pub fn post(post: &Post, catalog: &Catalog) -> Result<(), String> {
+    post.sources.iter().try_for_each(|expected| source(expected, catalog))
+}
+
+fn source(expected: &PostSource, catalog: &Catalog) -> Result<(), String> {
+    let name = &expected.name;
+    let source = catalog.source(name).ok_or_else(|| format!("there is no source {name}"))?;
+    let kind = if expected.kind.eq_ignore_ascii_case("stream") { SourceKind::Stream } else { SourceKind::Table };
+    if source.kind != kind {
+        return Err(format!("{name} is a {}", source.kind.name()));
+    }
+    if let Some(schema) = &expected.schema {
+        let wanted = parse_schema(schema, catalog)?;
+        let found = source.schema.to_string();
+        if wanted != found {
+            return Err(format!("the schema of {name} is {found}, expected {wanted}"));
+        }
+    }
+    if let Some(format) = &expected.value_format
+        && !format.eq_ignore_ascii_case(source.value.format.name())
+    {
+        return Err(format!("the value format of {name} is {}", source.value.format.name()));
+    }
+    expected.key_format.as_ref().map_or(Ok(()), |format| key_format(name, format, source))
+}
+
+fn key_format(name: &str, expected: &super::case::PostKeyFormat, source: &Source) -> Result<(), String> {
+    if let Some(format) = &expected.format
+        && !format.eq_ignore_ascii_case(source.key.format.name())
+    {
+        return Err(format!("the key format of {name} is {}", source.key.format.name()));
+    }
+    let window = source.window.map(|w| (w.kind.name().to_owned(), w.size_ms));
+    let wanted = expected.window_type.as_ref().map(|t| (t.to_uppercase(), expected.window_size));
+    if window != wanted { Err(format!("the windows of {name} are {window:?}")) } else { Ok(()) }
+}
+
+/// The schema as it is printed, from the columns as a statement would declare them.
+fn parse_schema(text: &str, catalog: &Catalog) -> Result<String, String> {
+    use crate::sql::{cursor::Cursor, lexer::lex, types};
+    use crate::types::{Column, Role, Schema};
+    let lexed = lex(text).map_err(|e| e.to_string())?;
+    let mut cursor = Cursor::new(&lexed.lexemes, lexed.end);
+    let columns = cursor.list(|c| {
+        let name = c.ident("a column")?.name;
+        let written = types::parse_type(c)?;
+        let sql_type = types::resolve(&written, &|name| catalog.custom_type(name).cloned())?;
+        let role = if c.take_keywords("PRIMARY KEY") || c.take_keywords("KEY") {
+            Role::Key
+        } else if c.take_keywords("HEADERS") {
+            Role::Headers(None)
+        } else if c.take_keywords("HEADER") {
+            c.advance();
+            let key = c.string("a header")?;
+            c.advance();
+            Role::Headers(Some(key))
+        } else {
+            Role::Value
+        };
+        Ok(Column { name, sql_type, role })
+    });
+    columns.map(|c| Schema::new(c).to_string()).map_err(|e| e.to_string())
+}

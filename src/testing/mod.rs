@@ -1,0 +1,146 @@
+//! The test runner: cases of statements, input records and expected output records, over the real tasks.
+//!
+//! The form of the cases is that of ksqlDB's query translation tests. A case is run in whole batches, in batches of one
+//! row, or stopped after every commit, closed, opened again through the real recovery and resumed: the outputs must be the
+//! same. Time stands still. A case that needs what this version lacks is skipped, and says what; so is one whose refusal
+//! comes of that.
+
+mod case;
+mod compare;
+mod records;
+mod run;
+
+pub use case::Case;
+pub use run::{Mode, run_case};
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// What has become of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Passed,
+    Failed,
+    Skipped,
+    /// Listed as a deliberate deviation, or as something that is accepted here and refused there.
+    Listed,
+}
+
+/// What has become of a case, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseResult {
+    pub file: String,
+    pub name: String,
+    pub status: Verdict,
+    /// Whether the case expects a refusal.
+    pub refusal: bool,
+    pub message: String,
+}
+
+/// What has become of all cases.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub passed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    /// Cases on the list of deviations.
+    pub listed: usize,
+    pub cases: Vec<CaseResult>,
+}
+
+/// The cases whose behaviour here is meant to differ, with the reasons: file, case and reason, separated by `|`.
+const DEVIATIONS: &str = include_str!("deviations.txt");
+
+/// The reason for which a case is on the list of deviations.
+fn deviation(file: &str, name: &str) -> Option<&'static str> {
+    let mut entries = DEVIATIONS.lines().filter(|l| !l.starts_with('#')).filter_map(|line| {
+        let mut parts = line.splitn(3, '|').map(str::trim);
+        Some((parts.next()?, parts.next()?, parts.next()?))
+    });
+    entries.find(|(f, n, _)| *f == file && *n == name).map(|(_, _, reason)| reason)
+}
+
+/// Runs the cases of files and folders whose names contain `filter`.
+pub fn run(paths: &[PathBuf], filter: Option<&str>, mode: Mode) -> Result<Report> {
+    let mut cases = Vec::new();
+    for path in paths {
+        for file in files(path)? {
+            cases.extend(case::load(&file)?);
+        }
+    }
+    cases.retain(|case| filter.is_none_or(|f| format!("{} {}", case.file, case.name).contains(f)));
+    let results: Vec<Mutex<Option<CaseResult>>> = cases.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            // A case's plans and expressions recurse: a worker gets the stack that the engine's workers have.
+            let worker = || {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let index = cases.iter().position(|c| std::ptr::eq(c, case)).unwrap_or_default();
+                    let result = judge(case, mode);
+                    if let Ok(mut slot) = results[index].lock() {
+                        *slot = Some(result);
+                    }
+                }
+            };
+            let spawned = std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, worker);
+            if let Err(error) = spawned {
+                eprintln!("no thread for the tests: {error}");
+            }
+        }
+    });
+    let finished: Vec<CaseResult> = results.into_iter().filter_map(|r| r.into_inner().ok().flatten()).collect();
+    let count = |verdict: Verdict| finished.iter().filter(|c| c.status == verdict).count();
+    Ok(Report {
+        passed: count(Verdict::Passed),
+        failed: count(Verdict::Failed),
+        skipped: count(Verdict::Skipped),
+        listed: count(Verdict::Listed),
+        cases: finished,
+    })
+}
+
+/// Runs a case and looks it up in the list of deviations if it does not come out as expected.
+fn judge(case: &Case, mode: Mode) -> CaseResult {
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_case(case, mode)));
+    let (mut status, mut message) = match ran {
+        Ok((status, message)) => (status, message),
+        Err(_) => (Verdict::Failed, "a panic".to_owned()),
+    };
+    if status == Verdict::Failed
+        && let Some(reason) = deviation(&case.file, &case.name)
+    {
+        (status, message) = (Verdict::Listed, reason.to_owned());
+    }
+    let refusal = case.expected_exception.is_some();
+    CaseResult { file: case.file.clone(), name: case.name.clone(), status, refusal, message }
+}
+
+/// The files of cases at a path, sorted.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return if path.exists() {
+            Ok(vec![path.to_owned()])
+        } else {
+            Err(Error::missing(format!("there is no file or folder {}", path.display())))
+        };
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else if path.extension().is_some_and(|e| e == "json") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

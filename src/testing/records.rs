@@ -1,0 +1,167 @@
+//! Records of cases: from JSON to bytes as the topic's source writes them, and back.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::case::{CaseRecord, CaseWindow};
+use crate::catalog::{Catalog, Source};
+use crate::error::{Error, Result};
+use crate::formats::Part;
+use crate::topics::record::{BatchHead, BatchWriter, Header, RecordBatch, Records};
+use crate::topics::{Offset, PartitionId, Topics};
+use crate::types::parse::{base64_bytes, base64_text};
+use crate::types::{Column, SqlType};
+
+/// The first source over a topic.
+pub fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Source> {
+    catalog.sources().map(AsRef::as_ref).find(|s| s.topic == topic)
+}
+
+/// A batch with one record of a case.
+pub fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<RecordBatch> {
+    if record.window.is_some() {
+        return Err(Error::unsupported("input with windows"));
+    }
+    let part = |part: Part, value: &Option<Box<RawValue>>| -> Result<Option<Vec<u8>>> {
+        match value.as_ref().map(|v| v.get()).filter(|text| *text != "null") {
+            None => Ok(None),
+            Some(text) => encode_part(text, part, source).map(Some),
+        }
+    };
+    let (key, value) = (part(Part::Key, &record.key)?, part(Part::Value, &record.value)?);
+    let header = |h: &super::case::CaseHeader| Header {
+        key: h.key.clone(),
+        value: h.value.as_ref().and_then(|v| base64_bytes(v)),
+    };
+    let headers: Vec<Header> = record.headers.iter().map(header).collect();
+    let mut writer = BatchWriter::new();
+    writer.push(record.timestamp.unwrap_or_default(), key.as_deref(), value.as_deref(), &headers);
+    writer.finish().ok_or_else(|| Error::bug("a batch without its record"))
+}
+
+fn encode_part(text: &str, part: Part, source: Option<&Source>) -> Result<Vec<u8>> {
+    let (format, columns): (&str, &[Column]) = match (source, part) {
+        (None, _) => ("JSON", &[]),
+        (Some(source), Part::Key) => (source.key.format.name(), source.schema.keys()),
+        (Some(source), Part::Value) => (source.value.format.name(), source.schema.values()),
+    };
+    if format != "KAFKA" {
+        return Ok(text.as_bytes().to_vec());
+    }
+    let value: Value = serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?;
+    let wrong = || Error::invalid(format!("{text} cannot be written in the KAFKA format"));
+    Ok(match (columns.first().map(|c| &c.sql_type), &value) {
+        (Some(SqlType::Integer), Value::Number(n)) => {
+            let number: i32 = n.to_string().parse().map_err(|_| wrong())?;
+            number.to_be_bytes().to_vec()
+        }
+        (Some(SqlType::Bigint), Value::Number(n)) => {
+            let number: i64 = n.to_string().parse().map_err(|_| wrong())?;
+            number.to_be_bytes().to_vec()
+        }
+        (Some(SqlType::Double), Value::Number(n)) => {
+            let number: f64 = n.to_string().parse().map_err(|_| wrong())?;
+            number.to_be_bytes().to_vec()
+        }
+        (_, Value::String(text)) => text.as_bytes().to_vec(),
+        (_, other) => other.to_string().into_bytes(),
+    })
+}
+
+/// A record as it is compared.
+#[derive(Debug)]
+pub struct Actual {
+    pub key: Datum,
+    pub window: Option<(i64, i64)>,
+    pub value: Datum,
+    pub timestamp: i64,
+    pub headers: Vec<Header>,
+}
+
+/// A key or value as it is compared: JSON, where `Kafka` marks numbers that are no JSON numbers of the peer.
+#[derive(Debug, PartialEq)]
+pub enum Datum {
+    Json(Value),
+    Kafka(Value),
+}
+
+/// All records of a topic.
+pub fn read_all(topics: &dyn Topics, topic: u64, partitions: u32, source: Option<&Source>) -> Result<Vec<Actual>> {
+    let mut all = Vec::new();
+    for partition in 0..partitions {
+        let mut reader = topics.reader(PartitionId { topic, partition })?;
+        let mut next: Offset = 0;
+        loop {
+            let fetch = reader.read(next, 1 << 20)?;
+            if fetch.bytes.is_empty() {
+                break;
+            }
+            let mut rest = fetch.bytes.as_slice();
+            while let Some(head) = BatchHead::parse(rest)? {
+                let mut records = Records::new(&rest[..head.length], head);
+                while let Some(record) = records.next_record()? {
+                    if record.offset >= next {
+                        all.push(decode(&record, source)?);
+                    }
+                }
+                next = head.next_offset();
+                rest = &rest[head.length..];
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn decode(record: &crate::topics::record::Record, source: Option<&Source>) -> Result<Actual> {
+    let mut key = record.key;
+    let mut window = None;
+    if let (Some(info), Some(bytes)) = (source.and_then(|s| s.window), key)
+        && let Some((own, start)) = bytes.split_last_chunk::<8>()
+    {
+        let start = i64::from_be_bytes(*start);
+        window = Some((start, start + info.size_ms.unwrap_or_default()));
+        key = Some(own);
+    }
+    Ok(Actual {
+        key: decode_part(key, Part::Key, source)?,
+        window,
+        value: decode_part(record.value, Part::Value, source)?,
+        timestamp: record.time,
+        headers: record.headers()?,
+    })
+}
+
+fn decode_part(bytes: Option<&[u8]>, part: Part, source: Option<&Source>) -> Result<Datum> {
+    let Some(bytes) = bytes else { return Ok(Datum::Json(Value::Null)) };
+    let (format, columns): (&str, &[Column]) = match (source, part) {
+        (None, _) => ("JSON", &[]),
+        (Some(source), Part::Key) => (source.key.format.name(), source.schema.keys()),
+        (Some(source), Part::Value) => (source.value.format.name(), source.schema.values()),
+    };
+    if format != "KAFKA" {
+        let parsed = serde_json::from_slice(bytes);
+        return parsed.map(Datum::Json).map_err(|e| Error::invalid(format!("a record is no JSON: {e}")));
+    }
+    let wrong = || Error::invalid("a record has another length than its type");
+    Ok(Datum::Kafka(match columns.first().map(|c| &c.sql_type) {
+        Some(SqlType::Integer) => i32::from_be_bytes(bytes.try_into().map_err(|_| wrong())?).into(),
+        Some(SqlType::Bigint) => i64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?).into(),
+        Some(SqlType::Double) => {
+            let number = f64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?);
+            serde_json::from_str(&crate::types::text::double(number)).unwrap_or(Value::Null)
+        }
+        Some(SqlType::Bytes) | Some(SqlType::String) | None | Some(_) => {
+            Value::String(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }))
+}
+
+/// The window of a record, if the case says one.
+pub fn window_of(window: &Option<CaseWindow>) -> Option<(i64, i64)> {
+    window.as_ref().map(|w| (w.start, w.end))
+}
+
+/// The value of a header as cases write it.
+pub fn header_text(header: &Header) -> Option<String> {
+    header.value.as_ref().map(|v| base64_text(v))
+}

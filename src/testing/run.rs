@@ -1,0 +1,362 @@
+//! A case from its first statement to its last expected record.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sqlparser::tokenizer::Token;
+
+use super::case::{Case, CaseRecord, ExpectedException};
+use super::{Verdict, compare, records};
+use crate::catalog::Catalog;
+use crate::clock::ManualClock;
+use crate::config::{self, Properties};
+use crate::disk::RealDisk;
+use crate::engine::{Drive, Engine, Settings, Status, Store};
+use crate::error::{Error, Kind, Result};
+use crate::journal::WhenFull;
+use crate::runtime::Ranks;
+use crate::sql::words::string_literal;
+use crate::statements::{self, Outcome, Session};
+use crate::topics::{PartitionId, TopicId};
+
+/// How the rows of a case are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As many at once as there are.
+    Whole,
+    /// One at a time, each with a commit of its own.
+    One,
+    /// One at a time; after each commit the folder is closed and opened again.
+    Resume,
+}
+
+/// How a case has come out.
+type Judged = (Verdict, String);
+
+/// Runs a case.
+pub fn run_case(case: &Case, mode: Mode) -> Judged {
+    let mut run = match Run::new(case, mode) {
+        Ok(run) => run,
+        Err(error) => return unexpected(&error),
+    };
+    let judged = run.judge(case);
+    run.clean();
+    judged
+}
+
+/// An error where none is expected: skipped if it comes of what is missing here.
+fn unexpected(error: &Error) -> Judged {
+    match error.kind() {
+        Kind::Unsupported => (Verdict::Skipped, error.message().to_owned()),
+        _ => (Verdict::Failed, error.render(None)),
+    }
+}
+
+/// Properties of the peer that change nothing here.
+const WITHOUT_EFFECT: [&str; 4] = [
+    "ksql.new.query.planner.enabled",
+    "use.exact.numeric.comparison",
+    "ksql.streams.__emit.interval.ms.kstreams.windowed.aggregation__",
+    "ksql.streams.__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
+];
+
+/// The place of the records of a case in the order in which they are taken, by topic.
+#[derive(Default)]
+struct Order(std::sync::RwLock<BTreeMap<TopicId, Vec<i64>>>);
+
+impl Order {
+    fn ranks(self: &Arc<Self>) -> Ranks {
+        let order = self.clone();
+        Arc::new(move |id: PartitionId, offset: i64| {
+            let known = order.0.read().map(|o| o.get(&id.topic).and_then(|r| r.get(offset as usize).copied()));
+            // What a query or INSERT wrote comes behind all input, topic after topic.
+            known.ok().flatten().unwrap_or((1 << 50) + ((id.topic as i64) << 32) + offset)
+        })
+    }
+}
+
+/// A case at work.
+struct Run {
+    engine: Option<Engine>,
+    settings: Settings,
+    mode: Mode,
+    folder: Option<PathBuf>,
+    order: Arc<Order>,
+}
+
+static FOLDERS: AtomicU64 = AtomicU64::new(0);
+
+impl Run {
+    fn new(case: &Case, mode: Mode) -> Result<Run> {
+        let mut properties = Properties::default();
+        let mut set = |name: &str, value: &str| properties.set(name, value);
+        set(config::OFFSET_RESET, "earliest")?;
+        set(config::CACHE_BYTES, "0")?;
+        set(config::JOIN_KEY_REQUIRED, "true")?;
+        // What is tried is recovery itself: a small journal is read and written faster.
+        set(config::JOURNAL_BYTES, "65536")?;
+        if mode != Mode::Whole {
+            set(config::BATCH_ROWS, "1")?;
+        }
+        for (name, value) in case.properties.iter().filter(|(name, _)| !WITHOUT_EFFECT.contains(&name.as_str())) {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            config::find(name).map_err(|_| Error::unsupported(format!("the property {name}")))?;
+            set(name, &text)?;
+        }
+        let number = FOLDERS.fetch_add(1, Ordering::SeqCst);
+        let folder = (mode == Mode::Resume)
+            .then(|| std::env::temp_dir().join(format!("tidemill-case-{}-{number}", std::process::id())));
+        let store = match &folder {
+            Some(path) => Store::Folder { disk: Arc::new(RealDisk), path: path.clone() },
+            None => Store::Memory,
+        };
+        let order = Arc::new(Order::default());
+        let settings = Settings {
+            store,
+            drive: Drive::Manual,
+            clock: Arc::new(ManualClock::new()),
+            properties,
+            compile: statements::compile_kept,
+            when_full: WhenFull::Refuse,
+            ranks: Some(order.ranks()),
+            report: Arc::new(|_| {}),
+        };
+        let engine = Some(Engine::open(settings.clone())?);
+        Ok(Run { engine, settings, mode, folder, order })
+    }
+
+    fn clean(&mut self) {
+        self.engine = None;
+        if let Some(folder) = &self.folder {
+            // A folder that stays behind does no harm; the system's own cleaning takes it.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+
+    fn engine(&self) -> Result<&Engine> {
+        self.engine.as_ref().ok_or_else(|| Error::bug("the engine is closed"))
+    }
+
+    fn judge(&mut self, case: &Case) -> Judged {
+        match (self.execute(case), &case.expected_exception) {
+            (Ok(()), None) => self.check(case),
+            (Ok(()), Some(_)) => (Verdict::Failed, "accepted, but a refusal is expected".to_owned()),
+            (Err(stop), None) => unexpected(&stop.error),
+            (Err(stop), Some(expected)) => refused(&stop, expected),
+        }
+    }
+
+    fn execute(&mut self, case: &Case) -> Result<(), Stop> {
+        let before = |error| Stop { error, stage: Stage::Before };
+        if case.topics.iter().any(|t| t.key_schema.is_some() || t.value_schema.is_some()) {
+            return Err(before(Error::unsupported("schemas of a Schema Registry")));
+        }
+        self.make_topics(case).map_err(before)?;
+        let last = case.statements.len().saturating_sub(1);
+        for (index, text) in case.statements.iter().enumerate() {
+            let stage = if index == last { Stage::Statement } else { Stage::Before };
+            self.statement(text).map_err(|error| Stop { error, stage })?;
+        }
+        let queries = self.engine().map_err(before)?.catalog().queries().len();
+        if queries == 0 && case.expected_exception.is_none() {
+            return Err(before(Error::invalid("test did not generate any queries.")));
+        }
+        self.feed(&case.inputs).map_err(before)?;
+        self.drain().map_err(|error| Stop { error, stage: Stage::Run })
+    }
+
+    fn statement(&self, text: &str) -> Result<()> {
+        let parsed = statements::parse(text).map_err(|mut errors| errors.remove(0))?;
+        let mut session = Session::new(self.engine()?, Properties::default());
+        for statement in &parsed {
+            match session.run(statement)? {
+                Outcome::Done { .. } | Outcome::Reply(_) => {}
+                Outcome::Rows(_) | Outcome::Push(..) => {
+                    return Err(Error::invalid("a case's statements write to topics"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the topics that are there before the first statement.
+    fn make_topics(&self, case: &Case) -> Result<()> {
+        let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
+        for topic in &case.topics {
+            wanted.insert(topic.name.clone(), topic.partitions.unwrap_or(1));
+        }
+        for text in &case.statements {
+            if let Some((topic, partitions)) = declared_topic(text) {
+                wanted.entry(topic).or_insert(partitions.unwrap_or(4));
+            }
+        }
+        for record in &case.inputs {
+            wanted.entry(record.topic.clone()).or_insert(4);
+        }
+        for (name, partitions) in wanted {
+            let text = format!("CREATE TOPIC {} WITH (PARTITIONS={partitions});", string_literal(&name));
+            self.statement(&text)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the input records, in their order, to the first partition of their topics.
+    fn feed(&self, inputs: &[CaseRecord]) -> Result<()> {
+        let engine = self.engine()?;
+        let catalog = engine.catalog();
+        for (rank, record) in inputs.iter().enumerate() {
+            let topic = catalog.topic(&record.topic).ok_or_else(|| catalog.no_topic(&record.topic))?;
+            let batch = records::encode(record, records::source_of(&catalog, &record.topic))?;
+            let offset = engine.insert(topic, None, batch)?;
+            if let Ok(mut order) = self.order.0.write() {
+                let ranks = order.entry(topic.id).or_default();
+                // Records that INSERT wrote earlier come behind all input.
+                ranks.resize(offset as usize, (1 << 50) + ((topic.id as i64) << 32) + offset);
+                ranks.push(rank as i64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the queries, one after the other, each until nothing is left for it.
+    fn drain(&mut self) -> Result<()> {
+        let queries: Vec<String> = self.engine()?.catalog().queries().into_iter().map(|q| q.id.clone()).collect();
+        for id in queries {
+            match self.mode {
+                Mode::Whole => {
+                    self.engine()?.settle_query(&id)?;
+                }
+                Mode::One => while self.engine()?.turn(&id)? {},
+                Mode::Resume => {
+                    while self.engine()?.turn(&id)? {
+                        self.engine = None;
+                        self.engine = Some(Engine::open(self.settings.clone())?);
+                    }
+                }
+            }
+            if let Some((Status::Failed(error), _)) = self.engine()?.stats(&id) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, case: &Case) -> Judged {
+        match self.compare(case) {
+            Ok(Ok(())) => (Verdict::Passed, String::new()),
+            Ok(Err(why)) => (Verdict::Failed, why),
+            Err(error) => unexpected(&error),
+        }
+    }
+
+    fn compare(&self, case: &Case) -> Result<Result<(), String>> {
+        let engine = self.engine()?;
+        let catalog: Arc<Catalog> = engine.catalog();
+        let mut expected: BTreeMap<&str, Vec<&CaseRecord>> = BTreeMap::new();
+        for record in &case.outputs {
+            expected.entry(&record.topic).or_default().push(record);
+        }
+        let exact =
+            !case.properties.get("use.exact.numeric.comparison").is_some_and(|v| v.to_string().contains("false"));
+        for (name, wanted) in expected {
+            let Some(topic) = catalog.topic(name) else { return Ok(Err(format!("there is no topic {name}"))) };
+            let source = records::source_of(&catalog, name);
+            let actual = records::read_all(engine.topics().as_ref(), topic.id, topic.partitions, source)?;
+            if let Err(why) = compare::records(name, &wanted, &actual, !case.inputs.is_empty(), exact) {
+                return Ok(Err(why));
+            }
+        }
+        Ok(case.post.as_ref().map_or(Ok(()), |post| compare::post(post, &catalog)))
+    }
+}
+
+/// Where a case has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Before its last statement, or outside of any.
+    Before,
+    /// At its last statement.
+    Statement,
+    /// While its queries ran.
+    Run,
+}
+
+struct Stop {
+    error: Error,
+    stage: Stage,
+}
+
+/// Whether a refusal is the expected one: of the last statement, at the stage that the expected class belongs to, by an
+/// error of the user's making, with all names that the expected message quotes.
+fn refused(stop: &Stop, expected: &ExpectedException) -> Judged {
+    let Stop { error, stage } = stop;
+    let rendered = error.render(None);
+    match error.kind() {
+        Kind::Unsupported => return (Verdict::Skipped, error.message().to_owned()),
+        Kind::Bug | Kind::Backend => return (Verdict::Failed, format!("no error of the user's making: {rendered}")),
+        _ => {}
+    }
+    let class = expected.kind.as_deref().unwrap_or_default();
+    let wanted = if class.contains("StreamsException") { Stage::Run } else { Stage::Statement };
+    if *stage != wanted {
+        return (Verdict::Failed, format!("refused at another stage ({stage:?} instead of {wanted:?}): {rendered}"));
+    }
+    let missing: Vec<String> = quoted_names(expected.message.as_deref().unwrap_or_default())
+        .into_iter()
+        .filter(|n| !rendered.contains(n))
+        .collect();
+    if missing.is_empty() {
+        return (Verdict::Passed, String::new());
+    }
+    (Verdict::Failed, format!("the refusal does not name {}: {rendered}", missing.join(", ")))
+}
+
+/// What a message puts in back-ticks or single quotes; an apostrophe within a word is no quote.
+fn quoted_names(message: &str) -> Vec<String> {
+    let chars: Vec<char> = message.chars().collect();
+    let mut names = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let opens = matches!(chars[at], '\'' | '`') && (at == 0 || !chars[at - 1].is_alphanumeric());
+        let close = (at + 1..chars.len())
+            .find(|i| chars[*i] == chars[at] && chars.get(i + 1).is_none_or(|next| !next.is_alphanumeric()));
+        match (opens, close) {
+            (true, Some(close)) => {
+                names.push(chars[at + 1..close].iter().collect());
+                at = close + 1;
+            }
+            _ => at += 1,
+        }
+    }
+    names
+}
+
+/// The topic and the partitions that a CREATE with columns says.
+fn declared_topic(text: &str) -> Option<(String, Option<u32>)> {
+    let lexed = crate::sql::lexer::lex(text).ok()?;
+    let tokens: Vec<&Token> = lexed.lexemes.iter().map(|l| &l.token).collect();
+    let is_word = |t: &Token, word: &str| matches!(t, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
+    if !is_word(tokens.first()?, "CREATE") || tokens.iter().any(|t| is_word(t, "SELECT")) {
+        return None;
+    }
+    let value = |name: &str| {
+        let at = tokens.iter().position(|t| is_word(t, name))?;
+        (tokens.get(at + 1) == Some(&&Token::Eq)).then(|| tokens.get(at + 2))?
+    };
+    let Token::SingleQuotedString(topic) = value("KAFKA_TOPIC")? else { return None };
+    let partitions = value("PARTITIONS").and_then(|t| t.to_string().trim_matches('\'').parse().ok());
+    Some((topic.clone(), partitions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apostrophes_are_no_quotes() {
+        let names = quoted_names("it can't be, but 'X' and `Y Z` are; don't");
+        assert_eq!(names, ["X", "Y Z"]);
+    }
+}
