@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::running::{Running, Status};
-use super::{Shared, Store};
+use super::{Engine, Shared, Store};
 use crate::config;
 use crate::disk::{Disk, SyncSite};
 use crate::error::{Error, Result};
@@ -30,6 +30,13 @@ struct Caught {
     files: Vec<BucketFile>,
     /// The epoch whose decision makes all of it decided.
     epoch: u64,
+}
+
+impl Engine {
+    /// Makes a checkpoint now, whatever the length of the journal.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.shared.checkpoint_over(0)
+    }
 }
 
 impl Shared {

@@ -133,6 +133,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits for a decision behind the `seen`th, or a moment; the number of decisions then.
+    pub fn wait_decision(&self, seen: u64) -> u64 {
+        self.shared.wait_decision(seen)
+    }
+
     /// Has queries take turns on this thread, and makes rounds, until nothing is left to do; for [`super::Drive::Manual`].
     pub fn settle(&self) -> Result<()> {
         loop {

@@ -1,0 +1,208 @@
+//! `tidemill bench`: what the standard pipelines reach on this machine, beside the limits of the same run.
+
+mod bed;
+mod input;
+mod latency;
+mod limit;
+mod pipeline;
+mod startup;
+mod usage;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::Properties;
+use crate::error::{Error, Result, nearest};
+use input::Input;
+use pipeline::Pipeline;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The benchmarks to run; all of them if none is named.
+    names: Vec<String>,
+    /// Loads a topic from a file of lines {"key":…,"timestamp":…,"value":{…}} instead of generating it.
+    #[arg(long, value_name = "TOPIC=FILE", value_parser = topic_and_file)]
+    input: Vec<(String, PathBuf)>,
+    /// The records of each input, instead of the benchmark's own number.
+    #[arg(long)]
+    rows: Option<u64>,
+    /// Where the report is written, as JSON.
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+fn topic_and_file(text: &str) -> std::result::Result<(String, PathBuf), String> {
+    let (topic, file) = text.split_once('=').ok_or("expected TOPIC=FILE")?;
+    Ok((topic.to_owned(), PathBuf::from(file)))
+}
+
+/// Percentiles in milliseconds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p99: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p999: Option<f64>,
+}
+
+/// What a benchmark has found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Measured {
+    pub name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_per_core_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_rows_per_core_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_key: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<Percentiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_ms: Option<Percentiles>,
+}
+
+const LOGS: &str = "CREATE STREAM application_logs (timestamp BIGINT, service_name VARCHAR, log_level VARCHAR) \
+    WITH (KAFKA_TOPIC='application_logs', VALUE_FORMAT='JSON', PARTITIONS=4);";
+const WIDE_LOGS: &str = "CREATE STREAM application_logs (timestamp BIGINT, service_name VARCHAR, log_level VARCHAR, \
+    host VARCHAR, thread VARCHAR, logger VARCHAR, message VARCHAR, trace_id VARCHAR, duration_ms INT, status INT) \
+    WITH (KAFKA_TOPIC='application_logs', VALUE_FORMAT='JSON', PARTITIONS=4);";
+const PAYMENTS: &str = "CREATE STREAM payments (payment_id VARCHAR, user_id VARCHAR, amount DOUBLE) \
+    WITH (KAFKA_TOPIC='payments', VALUE_FORMAT='JSON', PARTITIONS=4); \
+    CREATE STREAM fraud_signals (user_id VARCHAR, risk_score DOUBLE) \
+    WITH (KAFKA_TOPIC='fraud_signals', VALUE_FORMAT='JSON', PARTITIONS=4);";
+const COUNT: &str = "CREATE TABLE error_counts AS SELECT service_name, COUNT(*) as error_count FROM application_logs \
+    WINDOW TUMBLING (SIZE 5 MINUTES) WHERE log_level = 'ERROR' GROUP BY service_name;";
+const COUNT_READS: &[(&str, &[&str])] = &[("APPLICATION_LOGS", &["SERVICE_NAME", "LOG_LEVEL"])];
+
+const PIPELINES: &[Pipeline] = &[
+    Pipeline {
+        name: "filter_project",
+        summary: "ten declared columns, half of the rows pass, four columns out",
+        inputs: &[Input::Logs { services: 1000 }],
+        rows: 4_000_000,
+        sources: WIDE_LOGS,
+        query: "CREATE STREAM errors AS SELECT service_name, host, duration_ms, status FROM application_logs \
+            WHERE log_level = 'ERROR';",
+        properties: &[],
+        reads: &[("APPLICATION_LOGS", &["SERVICE_NAME", "LOG_LEVEL", "HOST", "DURATION_MS", "STATUS"])],
+        sink: "ERRORS",
+        groups: false,
+    },
+    Pipeline {
+        name: "tumbling_count_1k",
+        summary: "errors by service in windows of five minutes, 1,000 services, results merged per commit",
+        inputs: &[Input::Logs { services: 1000 }],
+        rows: 4_000_000,
+        sources: LOGS,
+        query: COUNT,
+        properties: &[],
+        reads: COUNT_READS,
+        sink: "ERROR_COUNTS",
+        groups: false,
+    },
+    Pipeline {
+        name: "tumbling_count_1k_uncached",
+        summary: "the same with a result for every error",
+        inputs: &[Input::Logs { services: 1000 }],
+        rows: 4_000_000,
+        sources: LOGS,
+        query: COUNT,
+        properties: &[("cache.max.bytes.buffering", "0")],
+        reads: COUNT_READS,
+        sink: "ERROR_COUNTS",
+        groups: false,
+    },
+    Pipeline {
+        name: "tumbling_count_1m",
+        summary: "the same with 1,000,000 services and ten minutes of grace",
+        inputs: &[Input::Logs { services: 1_000_000 }],
+        rows: 4_000_000,
+        sources: LOGS,
+        query: "CREATE TABLE error_counts AS SELECT service_name, COUNT(*) as error_count FROM application_logs \
+            WINDOW TUMBLING (SIZE 5 MINUTES, GRACE PERIOD 10 MINUTES) WHERE log_level = 'ERROR' GROUP BY service_name;",
+        properties: &[],
+        reads: COUNT_READS,
+        sink: "ERROR_COUNTS",
+        groups: true,
+    },
+    Pipeline {
+        name: "windowed_join",
+        summary: "payments joined with the fraud signals of their user within 30 seconds, half of them match",
+        inputs: &[Input::Payments, Input::Signals],
+        rows: 2_000_000,
+        sources: PAYMENTS,
+        query: "CREATE STREAM payment_risk AS SELECT p.payment_id, p.amount, f.risk_score FROM payments p LEFT JOIN \
+            fraud_signals f WITHIN 30 SECONDS GRACE PERIOD 1 MINUTE ON p.user_id = f.user_id;",
+        properties: &[],
+        reads: &[
+            ("PAYMENTS", &["PAYMENT_ID", "USER_ID", "AMOUNT"]),
+            ("FRAUD_SIGNALS", &["USER_ID", "RISK_SCORE"]),
+        ],
+        sink: "PAYMENT_RISK",
+        groups: false,
+    },
+];
+
+/// Runs benchmarks; the exit status.
+pub fn run(arguments: &Arguments, folder: &std::path::Path, properties: &Properties) -> Result<u8> {
+    let known: Vec<&str> = PIPELINES.iter().map(|p| p.name).chain([latency::NAME, startup::NAME]).collect();
+    for name in &arguments.names {
+        if !known.contains(&name.as_str()) {
+            let error = Error::invalid(format!("there is no benchmark {name}"));
+            return Err(match nearest(name, known.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean {near}?")),
+                None => error.hint(format!("the benchmarks are {}", known.join(", "))),
+            });
+        }
+    }
+    let wanted = |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|n| n == name);
+    let options = pipeline::Options { folder, properties, rows: arguments.rows, files: &arguments.input };
+    let mut results = Vec::new();
+    for pipeline in PIPELINES.iter().filter(|p| wanted(p.name)) {
+        eprintln!("{}: {}", pipeline.name, pipeline.summary);
+        results.push(pipeline::run(pipeline, &options)?);
+        show(results.last());
+    }
+    if wanted(latency::NAME) {
+        results.push(latency::run(&options)?);
+        show(results.last());
+    }
+    if wanted(startup::NAME) {
+        results.push(startup::run(folder)?);
+        show(results.last());
+    }
+    if let Some(path) = &arguments.report {
+        let report = serde_json::json!({ "results": results });
+        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::bug(e.to_string()))?;
+        std::fs::write(path, text)?;
+    }
+    Ok(0)
+}
+
+/// Prints a result as a line of JSON.
+fn show(result: Option<&Measured>) {
+    if let Some(text) = result.and_then(|r| serde_json::to_string(r).ok()) {
+        println!("{text}");
+    }
+}
+
+/// A percentile of sorted nanoseconds, in milliseconds.
+fn percentile(sorted_ns: &[u64], share: f64) -> f64 {
+    let index = ((sorted_ns.len() as f64 * share) as usize).min(sorted_ns.len().saturating_sub(1));
+    sorted_ns.get(index).map_or(0.0, |ns| *ns as f64 / 1e6)
+}
+
+/// The percentiles of nanoseconds.
+fn percentiles(mut ns: Vec<u64>, with_p999: bool) -> Percentiles {
+    ns.sort_unstable();
+    let p999 = with_p999.then(|| percentile(&ns, 0.999));
+    Percentiles { p50: percentile(&ns, 0.5), p99: percentile(&ns, 0.99), p999 }
+}
