@@ -77,10 +77,35 @@ impl Spec {
 /// The join; hands on the key, the left side's columns and the right side's.
 pub struct StreamJoin {
     spec: Spec,
-    stores: [Store; 2],
+    store: Store,
     /// The time of all rows of each side, also of those without key or value.
     times: [OperatorTime; 2],
     parked: Parked,
+    scratch: Scratch,
+}
+
+/// Memory that is used again from batch to batch.
+#[derive(Default)]
+struct Scratch {
+    sides: [Keys; 2],
+    /// The columns of the row at hand, encoded.
+    columns: Vec<u8>,
+    found: Vec<(u32, u32)>,
+}
+
+/// The keys of a batch, encoded one after the other, and the numbers that the store gives them.
+#[derive(Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    numbers: Vec<u32>,
+}
+
+impl Keys {
+    fn of(&self, row: usize) -> (u32, &[u8]) {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        (self.numbers[row], &self.bytes[start..self.ends[row]])
+    }
 }
 
 /// The most rows of a batch that is handed on.
@@ -102,8 +127,9 @@ struct Current<'a> {
     row: usize,
     time: i64,
     seq: u64,
-    /// The key and the columns, encoded; no key if it is NULL.
-    key: Option<&'a [u8]>,
+    /// The number of the key and the key, encoded; none if it is NULL.
+    key: Option<(u32, &'a [u8])>,
+    /// The columns, encoded.
     bytes: &'a [u8],
 }
 
@@ -112,9 +138,10 @@ impl StreamJoin {
     pub fn new(spec: Spec) -> Self {
         let retention = spec.before_ms.saturating_add(spec.after_ms).saturating_add(spec.grace());
         StreamJoin {
-            stores: [Store::new(retention), Store::new(retention)],
+            store: Store::new(retention),
             times: [OperatorTime::default(); 2],
             parked: Parked::new(),
+            scratch: Scratch::default(),
             spec,
         }
     }
@@ -136,9 +163,16 @@ impl StreamJoin {
     }
 
     /// Takes a row that has a value.
-    fn take(&mut self, current: &Current, limit: i64, pairs: &mut Pairs, cx: &mut Context) -> Result<()> {
+    fn take(
+        &mut self,
+        current: &Current,
+        limit: i64,
+        found: &mut Vec<(u32, u32)>,
+        pairs: &mut Pairs,
+        cx: &mut Context,
+    ) -> Result<()> {
         let preserved = self.spec.sides[current.side as usize].preserved;
-        let Some(key) = current.key else {
+        let Some((number, key)) = current.key else {
             if preserved {
                 return pairs.push(None, current, current.side, current.bytes, None, current.time);
             }
@@ -146,20 +180,18 @@ impl StreamJoin {
             return Ok(());
         };
         let now = self.now();
-        let own = &mut self.stores[current.side as usize];
-        own.time.advance(current.time, limit);
-        own.add(key, current.time, current.seq, current.bytes);
+        self.store.time(current.side).advance(current.time, limit);
+        self.store.add(current.side, number, current.time, current.seq, current.bytes);
         if current.time >= now {
             self.flush_parked(current, now, pairs)?;
         }
         let (behind, ahead) = self.spec.reach(current.side);
-        let other = current.side.other();
         let (from, to) = (current.time.saturating_sub(behind), current.time.saturating_add(ahead));
         let mut matched = false;
         let parked = &mut self.parked;
-        self.stores[other as usize].find(key, from, to, &mut |time, bytes| {
+        self.store.find(current.side.other(), number, from, to, found, &mut |time, ordinal, bytes| {
             matched = true;
-            parked.remove(other, time, key);
+            parked.remove(ordinal);
             pairs.push(Some(key), current, current.side, current.bytes, Some(bytes), current.time.max(time))
         })?;
         if !matched && preserved {
@@ -167,6 +199,51 @@ impl StreamJoin {
                 return pairs.push(Some(key), current, current.side, current.bytes, None, current.time);
             }
             self.parked.park(current.side, current.time, key, current.seq, current.bytes);
+        }
+        Ok(())
+    }
+
+    /// Takes all rows of both inputs in their order.
+    fn take_all(
+        &mut self,
+        inputs: &[Batch; 2],
+        scratch: &mut Scratch,
+        cx: &mut Context,
+        out: &mut Vec<Batch>,
+    ) -> Result<()> {
+        let views = [0, 1].map(|side: usize| Views::new(&self.spec.sides[side], &self.spec.key_type, &inputs[side]));
+        for (keys, (views, input)) in scratch.sides.iter_mut().zip(views.iter().zip(inputs)) {
+            (keys.bytes.clear(), keys.ends.clear(), keys.numbers.clear());
+            for row in 0..input.rows() {
+                key::encode(&views.key, row, &mut keys.bytes);
+                keys.ends.push(keys.bytes.len());
+            }
+            self.store.keys(&keys.bytes, &keys.ends, &mut keys.numbers);
+        }
+        let Scratch { sides, columns, found } = scratch;
+        let mut pairs = self.new_pairs();
+        let mut next = [0, 0];
+        while let Some(side) = first(inputs, next) {
+            let (index, row) = (side as usize, next[side as usize]);
+            next[index] += 1;
+            let (time, seq) = (inputs[index].time[row], inputs[index].seq.at(row));
+            let limit = cx.time_limits[index];
+            self.times[index].advance(time, limit);
+            if inputs[index].is_absent(row) {
+                cx.log.add(Reason::NoValue, 1, || "a row without a value has no partner".to_owned());
+                continue;
+            }
+            columns.clear();
+            row::encode(&views[index].columns, row, columns);
+            let there = !views[index].key.iter().any(|key| key.is_null(row));
+            let key = there.then(|| sides[index].of(row));
+            self.take(&Current { side, row, time, seq, key, bytes: columns }, limit, found, &mut pairs, cx)?;
+            if pairs.times.len() >= MOST_ROWS {
+                out.push(std::mem::replace(&mut pairs, self.new_pairs()).finish(inputs)?);
+            }
+        }
+        if !pairs.times.is_empty() {
+            out.push(pairs.finish(inputs)?);
         }
         Ok(())
     }
@@ -236,47 +313,15 @@ fn headers(inputs: &[Batch; 2], from: &[(Side, u32)]) -> Result<Option<ArrayRef>
 impl Operator for StreamJoin {
     fn process(&mut self, ports: Vec<Batch>, cx: &mut Context, out: &mut Vec<Batch>) -> Result<()> {
         let inputs: [Batch; 2] = ports.try_into().map_err(|_| Error::bug("a join has two inputs"))?;
-        for side in 0..2 {
-            self.times[side].start_turn(cx.time_limits[side]);
-            self.stores[side].time.start_turn(cx.time_limits[side]);
+        for side in [Side::Left, Side::Right] {
+            let limit = cx.time_limits[side as usize];
+            self.times[side as usize].start_turn(limit);
+            self.store.time(side).start_turn(limit);
         }
-        let views = [0, 1].map(|side: usize| Views::new(&self.spec.sides[side], &self.spec.key_type, &inputs[side]));
-        let mut pairs = self.new_pairs();
-        let (mut key, mut bytes) = (Vec::new(), Vec::new());
-        let mut next = [0, 0];
-        while let Some(side) = first(&inputs, next) {
-            let (index, at) = (side as usize, next[side as usize]);
-            next[index] += 1;
-            let time = inputs[index].time[at];
-            let limit = cx.time_limits[index];
-            self.times[index].advance(time, limit);
-            if inputs[index].is_absent(at) {
-                cx.log.add(Reason::NoValue, 1, || "a row without a value has no partner".to_owned());
-                continue;
-            }
-            let views = &views[index];
-            let there = !views.key.iter().any(|key| key.is_null(at));
-            key.clear();
-            bytes.clear();
-            key::encode(&views.key, at, &mut key);
-            row::encode(&views.columns, at, &mut bytes);
-            let current = Current {
-                side,
-                row: at,
-                time,
-                seq: inputs[index].seq.at(at),
-                key: there.then_some(key.as_slice()),
-                bytes: &bytes,
-            };
-            self.take(&current, limit, &mut pairs, cx)?;
-            if pairs.times.len() >= MOST_ROWS {
-                out.push(std::mem::replace(&mut pairs, self.new_pairs()).finish(&inputs)?);
-            }
-        }
-        if !pairs.times.is_empty() {
-            out.push(pairs.finish(&inputs)?);
-        }
-        Ok(())
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let taken = self.take_all(&inputs, &mut scratch, cx, out);
+        self.scratch = scratch;
+        taken
     }
 
     fn state(&mut self) -> Option<&mut dyn State> {
@@ -331,17 +376,18 @@ fn parse_key(key: &[u8]) -> Result<(Side, u64)> {
 impl State for StreamJoin {
     fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) {
         for side in [Side::Left, Side::Right] {
-            let store = &mut self.stores[side as usize];
-            store.take_added(&mut |bucket, ordinal, value| change(bucket, &entry_key(side, ordinal), Some(value)));
-            store.expire();
+            self.store.take_added(side, &mut |bucket, ordinal, value| {
+                change(bucket, &entry_key(side, ordinal), Some(value));
+            });
         }
+        self.store.expire();
         self.parked.take_changes(&mut |key, value| change(PARKED, key, value));
     }
 
     fn save_times(&self, out: &mut Vec<u8>) {
-        for side in 0..2 {
-            self.times[side].save(out);
-            self.stores[side].time.save(out);
+        for side in [Side::Left, Side::Right] {
+            self.times[side as usize].save(out);
+            self.store.time_of(side).save(out);
         }
         out.extend_from_slice(&self.parked.least_time.to_le_bytes());
     }
@@ -352,21 +398,21 @@ impl State for StreamJoin {
         }
         let (side, ordinal) = parse_key(key)?;
         // Rows are never deleted one by one, only with their bucket.
-        value.map_or(Ok(()), |value| self.stores[side as usize].load(bucket, ordinal, value))
+        value.map_or(Ok(()), |value| self.store.load(side, bucket, ordinal, value))
     }
 
     fn load_times(&mut self, input: &mut Input) -> Result<()> {
-        for side in 0..2 {
-            self.times[side] = OperatorTime::load(input)?;
-            self.stores[side].time = OperatorTime::load(input)?;
-            self.stores[side].expire();
+        for side in [Side::Left, Side::Right] {
+            self.times[side as usize] = OperatorTime::load(input)?;
+            *self.store.time(side) = OperatorTime::load(input)?;
         }
+        self.store.expire();
         self.parked.least_time = input.i64()?;
         Ok(())
     }
 
     fn buckets(&self) -> Vec<BucketId> {
-        let mut all: Vec<BucketId> = self.stores.iter().flat_map(Store::buckets).collect();
+        let mut all: Vec<BucketId> = self.store.buckets().collect();
         all.push(PARKED);
         all.sort_unstable();
         all.dedup();
@@ -376,7 +422,7 @@ impl State for StreamJoin {
     fn version(&self, bucket: BucketId) -> u64 {
         match bucket {
             PARKED => self.parked.version(),
-            bucket => self.stores.iter().map(|store| store.rows(bucket)).sum(),
+            bucket => self.store.rows(bucket),
         }
     }
 
@@ -385,11 +431,11 @@ impl State for StreamJoin {
             return self.parked.dump(entry);
         }
         for side in [Side::Left, Side::Right] {
-            self.stores[side as usize].dump(bucket, &mut |ordinal, value| entry(&entry_key(side, ordinal), value));
+            self.store.dump(side, bucket, &mut |ordinal, value| entry(&entry_key(side, ordinal), value));
         }
     }
 
     fn memory(&self) -> usize {
-        self.stores.iter().map(Store::memory).sum::<usize>() + self.parked.memory()
+        self.store.memory() + self.parked.memory()
     }
 }

@@ -4,29 +4,50 @@
 //! is worth it, and after a look it is the time of the last row that was looked at.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::FixedState;
 
 use super::Side;
 use crate::error::Result;
-use crate::types::key::{from_ordered, ordered};
-use crate::types::row::Input;
-
-/// By time, of one time the right side first, then by key.
-type Place = (i64, Reverse<Side>, Vec<u8>);
+use crate::types::row::{Input, put_varint};
 
 /// A row that waits.
 struct Waiting {
-    ordinal: u64,
-    bytes: Vec<u8>,
+    side: Side,
+    time: i64,
+    key_bytes: u32,
+    /// The key, then the columns.
+    bytes: Box<[u8]>,
+    /// Whether [`Parked::take_changes`] has handed it over.
+    saved: bool,
 }
 
-/// The rows that wait.
+impl Waiting {
+    fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_bytes as usize]
+    }
+
+    fn columns(&self) -> &[u8] {
+        &self.bytes[self.key_bytes as usize..]
+    }
+
+    fn memory(&self) -> usize {
+        OVERHEAD + self.bytes.len()
+    }
+}
+
+/// The rows that wait, by the ordinals of the rows.
 pub struct Parked {
-    rows: BTreeMap<Place, Vec<Waiting>>,
+    rows: HashMap<u64, Waiting, FixedState>,
+    /// By time, of one time the right side first.
+    order: BTreeSet<(i64, Reverse<Side>, u64)>,
     /// No row that is older waits, as far as the last look saw; the largest number if none waits.
     pub least_time: i64,
-    /// The entries that changed since the last call of [`Parked::take_changes`]: a row, or that it waits no more.
-    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Rows that were parked since the last call of [`Parked::take_changes`].
+    fresh: Vec<u64>,
+    /// Rows that it has handed over and that wait no more.
+    gone: Vec<u64>,
     memory: usize,
     /// Counts the changes.
     version: u64,
@@ -38,15 +59,23 @@ const OVERHEAD: usize = 96;
 impl Parked {
     /// Nothing waits.
     pub fn new() -> Self {
-        Parked { rows: BTreeMap::new(), least_time: i64::MAX, changes: BTreeMap::new(), memory: 0, version: 0 }
+        Parked {
+            rows: HashMap::with_hasher(FixedState::with_seed(0)),
+            order: BTreeSet::new(),
+            least_time: i64::MAX,
+            fresh: Vec::new(),
+            gone: Vec::new(),
+            memory: 0,
+            version: 0,
+        }
     }
 
     /// Parks a row.
-    pub fn park(&mut self, side: Side, time: i64, key: &[u8], ordinal: u64, bytes: &[u8]) {
-        let place = (time, Reverse(side), key.to_vec());
-        self.changes.insert(entry_key(&place, ordinal), Some(bytes.to_vec()));
+    pub fn park(&mut self, side: Side, time: i64, key: &[u8], ordinal: u64, columns: &[u8]) {
         self.least_time = self.least_time.min(time);
-        self.insert(place, ordinal, bytes);
+        self.fresh.push(ordinal);
+        let bytes = [key, columns].concat().into_boxed_slice();
+        self.insert(ordinal, Waiting { side, time, key_bytes: key.len() as u32, bytes, saved: false });
     }
 
     /// A number that changes whenever an entry does.
@@ -54,25 +83,22 @@ impl Parked {
         self.version
     }
 
-    fn insert(&mut self, place: Place, ordinal: u64, bytes: &[u8]) {
+    fn insert(&mut self, ordinal: u64, row: Waiting) {
         self.version += 1;
-        self.memory += OVERHEAD + place.2.len() + bytes.len();
-        self.rows.entry(place).or_default().push(Waiting { ordinal, bytes: bytes.to_vec() });
+        self.memory += row.memory();
+        self.order.insert((row.time, Reverse(row.side), ordinal));
+        self.rows.insert(ordinal, row);
     }
 
-    /// Takes all rows of this side, time and key away: one of them has found a partner.
-    pub fn remove(&mut self, side: Side, time: i64, key: &[u8]) {
-        if self.rows.is_empty() {
-            return;
-        }
-        self.take_away(&(time, Reverse(side), key.to_vec()));
-    }
-
-    fn take_away(&mut self, place: &Place) {
-        for row in self.rows.remove(place).unwrap_or_default() {
+    /// Takes a row away, if it waits: it has found a partner.
+    pub fn remove(&mut self, ordinal: u64) {
+        if let Some(row) = self.rows.remove(&ordinal) {
+            self.order.remove(&(row.time, Reverse(row.side), ordinal));
             self.version += 1;
-            self.memory -= OVERHEAD + place.2.len() + row.bytes.len();
-            self.changes.insert(entry_key(place, row.ordinal), None);
+            self.memory -= row.memory();
+            if row.saved {
+                self.gone.push(ordinal);
+            }
         }
     }
 
@@ -91,9 +117,9 @@ impl Parked {
         }
         self.least_time = i64::MAX;
         let mut open = [false, false];
-        let mut gone = Vec::new();
-        for (place, rows) in &self.rows {
-            let (time, Reverse(side), key) = place;
+        let mut gone: Vec<(i64, Reverse<Side>, u64)> = Vec::new();
+        for place in &self.order {
+            let (time, Reverse(side), _) = place;
             self.least_time = *time;
             if open == [true, true] {
                 break;
@@ -102,48 +128,56 @@ impl Parked {
                 open[*side as usize] = true;
                 continue;
             }
-            for row in rows {
-                emit(*side, *time, key, &row.bytes)?;
-            }
-            gone.push(place.clone());
+            gone.push(*place);
         }
-        gone.iter().for_each(|place| self.take_away(place));
+        // Of one time and side, by key.
+        let rows = &self.rows;
+        gone.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| rows[&a.2].key().cmp(rows[&b.2].key())));
+        for (time, Reverse(side), ordinal) in &gone {
+            let row = &self.rows[ordinal];
+            emit(*side, *time, row.key(), row.columns())?;
+        }
+        gone.iter().for_each(|(_, _, ordinal)| self.remove(*ordinal));
         Ok(())
     }
 
     /// Hands over the entries that changed since the last call.
     pub fn take_changes(&mut self, change: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
-        for (key, value) in std::mem::take(&mut self.changes) {
-            change(&key, value.as_deref());
+        let mut value = Vec::new();
+        for ordinal in std::mem::take(&mut self.fresh) {
+            if let Some(row) = self.rows.get_mut(&ordinal) {
+                row.saved = true;
+                encode(row, &mut value);
+                change(&ordinal.to_be_bytes(), Some(&value));
+            }
+        }
+        for ordinal in std::mem::take(&mut self.gone) {
+            change(&ordinal.to_be_bytes(), None);
         }
     }
 
     /// All entries.
     pub fn dump(&self, entry: &mut dyn FnMut(&[u8], &[u8])) {
-        for (place, rows) in &self.rows {
-            rows.iter().for_each(|row| entry(&entry_key(place, row.ordinal), &row.bytes));
+        let mut value = Vec::new();
+        for (_, _, ordinal) in &self.order {
+            encode(&self.rows[ordinal], &mut value);
+            entry(&ordinal.to_be_bytes(), &value);
         }
     }
 
     /// Sets an entry: a row that waits, unless it does already, or one that waits no more.
     pub fn load(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let mut input = Input(key);
-        let side = if input.byte()? == Side::Left as u8 { Side::Left } else { Side::Right };
-        let (time, ordinal) = (from_ordered(input.array()?), u64::from_be_bytes(input.array()?));
-        let place = (time, Reverse(side), input.0.to_vec());
-        let waits = self.rows.get(&place).and_then(|rows| rows.iter().position(|r| r.ordinal == ordinal));
-        match (waits, value) {
-            (None, Some(bytes)) => self.insert(place, ordinal, bytes),
-            (Some(at), None) => {
-                let rows = self.rows.entry(place.clone()).or_default();
-                let row = rows.remove(at);
-                if rows.is_empty() {
-                    self.rows.remove(&place);
-                }
-                self.memory -= OVERHEAD + place.2.len() + row.bytes.len();
-                self.version += 1;
-            }
-            _ => {}
+        let ordinal = u64::from_be_bytes(Input(key).array()?);
+        let Some(value) = value else {
+            self.remove(ordinal);
+            self.gone.clear();
+            return Ok(());
+        };
+        if !self.rows.contains_key(&ordinal) {
+            let mut input = Input(value);
+            let side = if input.byte()? == Side::Left as u8 { Side::Left } else { Side::Right };
+            let (time, key_bytes) = (input.i64()?, input.varint()? as u32);
+            self.insert(ordinal, Waiting { side, time, key_bytes, bytes: input.0.into(), saved: true });
         }
         Ok(())
     }
@@ -154,11 +188,11 @@ impl Parked {
     }
 }
 
-/// The key of a row's entry: everything that places it.
-fn entry_key((time, Reverse(side), key): &Place, ordinal: u64) -> Vec<u8> {
-    let mut entry = vec![*side as u8];
-    entry.extend_from_slice(&ordered(*time));
-    entry.extend_from_slice(&ordinal.to_be_bytes());
-    entry.extend_from_slice(key);
-    entry
+/// Sets `value` to what [`Parked::load`] reads.
+fn encode(row: &Waiting, value: &mut Vec<u8>) {
+    value.clear();
+    value.push(row.side as u8);
+    value.extend_from_slice(&row.time.to_le_bytes());
+    put_varint(value, u64::from(row.key_bytes));
+    value.extend_from_slice(&row.bytes);
 }

@@ -1,38 +1,65 @@
-//! The rows of one side of a join that can still find a partner: by time bucket and key, in the order of their times.
+//! The rows of both sides of a join that can still find a partner: by key in the order of their times, and dropped by time
+//! bucket.
 
 use std::collections::BTreeMap;
 
+use super::Side;
 use crate::error::Result;
 use crate::operators::OperatorTime;
 use crate::state::{BucketId, KeyTable};
 use crate::types::row::{Input, put_bytes};
 
-/// The rows of one side.
+/// The rows of both sides.
+///
+/// The keys of both sides share a table, so that a row's key is looked up once to be kept and to find its partners. The
+/// rows of a key form a chain from the newest to the oldest; a chain ends where the next row is in a bucket that was
+/// dropped, which its time tells.
 pub struct Store {
-    buckets: BTreeMap<BucketId, Bucket>,
+    keys: KeyTable,
+    /// For each key the newest row of each side.
+    newest: Vec<[Link; 2]>,
+    sides: [Rows; 2],
     bucket_ms: i64,
-    /// How long a row is found, counted from the largest time that this side has seen.
+    /// How long a row is found, counted from the largest time that its side has seen.
     retention_ms: i64,
+}
+
+/// A row as another one refers to it.
+#[derive(Clone, Copy)]
+struct Link {
+    /// The time of the row; the least number if there is none.
+    time: i64,
+    slot: u32,
+    row: u32,
+}
+
+const NONE: Link = Link { time: i64::MIN, slot: 0, row: 0 };
+
+/// The rows of a side.
+struct Rows {
     /// The time of the rows that have a key and a value.
-    pub time: OperatorTime,
+    time: OperatorTime,
+    /// The slot of each bucket.
+    buckets: BTreeMap<BucketId, u32>,
+    slots: Vec<Bucket>,
+    /// Slots of buckets that were dropped.
+    free: Vec<u32>,
     /// The rows added since the last call of [`Store::take_added`].
-    added: Vec<(BucketId, u32)>,
+    added: Vec<(BucketId, u32, u32)>,
+    count: usize,
 }
 
 /// Rows whose times fall into one stretch.
 #[derive(Default)]
 struct Bucket {
-    keys: KeyTable,
-    /// For each key the row with the largest time, plus one.
-    heads: Vec<u32>,
     rows: Vec<Row>,
     /// The rows' columns, one row after the other.
     bytes: Vec<u8>,
 }
 
 struct Row {
-    /// The next older row of the same key, plus one.
-    older: u32,
+    /// The next older row of the same key.
+    older: Link,
     key: u32,
     time: i64,
     ordinal: u64,
@@ -45,30 +72,36 @@ impl Bucket {
         &self.bytes[start..self.rows[row].end]
     }
 
-    /// Adds a row in its place among those of its key: behind all that are not newer.
-    fn add(&mut self, key: &[u8], time: i64, ordinal: u64, bytes: &[u8]) -> u32 {
-        let mut numbers = Vec::with_capacity(1);
-        self.keys.find_or_insert(key, &[key.len()], &mut numbers);
-        let key = numbers[0];
-        self.heads.resize(self.keys.len(), 0);
-        self.bytes.extend_from_slice(bytes);
-        let index = self.rows.len() as u32;
-        let (mut newer, mut older) = (0, self.heads[key as usize]);
-        while older != 0 && self.rows[older as usize - 1].time > time {
-            newer = older;
-            older = self.rows[older as usize - 1].older;
+    fn memory(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.bytes.capacity()
+    }
+}
+
+impl Rows {
+    fn new() -> Self {
+        Rows {
+            time: OperatorTime::default(),
+            buckets: BTreeMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            added: Vec::new(),
+            count: 0,
         }
-        self.rows.push(Row { older, key, time, ordinal, end: self.bytes.len() });
-        match newer {
-            0 => self.heads[key as usize] = index + 1,
-            newer => self.rows[newer as usize - 1].older = index + 1,
-        }
-        index
     }
 
-    fn memory(&self) -> usize {
-        let rows = self.rows.capacity() * size_of::<Row>() + self.heads.capacity() * size_of::<u32>();
-        self.keys.memory() + rows + self.bytes.capacity()
+    fn row(&self, link: Link) -> &Row {
+        &self.slots[link.slot as usize].rows[link.row as usize]
+    }
+
+    /// The slot of a bucket, which is made if it is not there.
+    fn slot(&mut self, id: BucketId) -> u32 {
+        let (slots, free) = (&mut self.slots, &mut self.free);
+        *self.buckets.entry(id).or_insert_with(|| {
+            free.pop().unwrap_or_else(|| {
+                slots.push(Bucket::default());
+                slots.len() as u32 - 1
+            })
+        })
     }
 }
 
@@ -76,131 +109,230 @@ impl Store {
     /// A store without rows.
     pub fn new(retention_ms: i64) -> Self {
         Store {
-            buckets: BTreeMap::new(),
+            keys: KeyTable::new(),
+            newest: Vec::new(),
+            sides: [Rows::new(), Rows::new()],
             bucket_ms: crate::state::bucket_ms(retention_ms, 1),
             retention_ms,
-            time: OperatorTime::default(),
-            added: Vec::new(),
         }
     }
 
-    fn is_expired(&self, time: i64) -> bool {
-        time <= self.time.now().saturating_sub(self.retention_ms)
+    /// The time of the rows of a side that have a key and a value.
+    pub fn time(&mut self, side: Side) -> &mut OperatorTime {
+        &mut self.sides[side as usize].time
     }
 
-    /// Adds a row, unless it could not be found any more.
-    pub fn add(&mut self, key: &[u8], time: i64, ordinal: u64, bytes: &[u8]) {
-        if !self.is_expired(time) {
-            let id = time.div_euclid(self.bucket_ms);
-            let row = self.buckets.entry(id).or_default().add(key, time, ordinal, bytes);
-            self.added.push((id, row));
+    /// The same, to look at.
+    pub fn time_of(&self, side: Side) -> &OperatorTime {
+        &self.sides[side as usize].time
+    }
+
+    /// Appends the number of each key to `numbers`; the keys stand one after the other, each up to its place in `ends`.
+    /// A number is good until [`Store::expire`] is called.
+    pub fn keys(&mut self, keys: &[u8], ends: &[usize], numbers: &mut Vec<u32>) {
+        self.keys.find_or_insert(keys, ends, numbers);
+        self.newest.resize(self.keys.len(), [NONE; 2]);
+    }
+
+    fn is_expired(&self, side: Side, time: i64) -> bool {
+        time <= self.sides[side as usize].time.now().saturating_sub(self.retention_ms)
+    }
+
+    /// Adds a row in its place among those of its key, behind all that are not newer; not if it could not be found any more.
+    pub fn add(&mut self, side: Side, key: u32, time: i64, ordinal: u64, bytes: &[u8]) {
+        if !self.is_expired(side, time) {
+            let (id, slot, row) = self.insert(side, key, time, ordinal, bytes);
+            self.sides[side as usize].added.push((id, slot, row));
         }
     }
 
-    /// Calls `each` with the time and bytes of every row of the key with a time in the range, the oldest first, of one time the first to come first.
-    pub fn find(&self, key: &[u8], from: i64, to: i64, each: &mut dyn FnMut(i64, &[u8]) -> Result<()>) -> Result<()> {
-        let mut places: Vec<u32> = Vec::new();
-        let ids = from.div_euclid(self.bucket_ms)..=to.div_euclid(self.bucket_ms);
-        for (_, bucket) in self.buckets.range(ids) {
-            let Some(number) = bucket.keys.find(key) else { continue };
-            places.clear();
-            let mut at = bucket.heads[number as usize];
-            while at != 0 {
-                let row = &bucket.rows[at as usize - 1];
-                if row.time < from {
-                    break;
-                }
-                if row.time <= to && !self.is_expired(row.time) {
-                    places.push(at - 1);
-                }
-                at = row.older;
+    fn insert(&mut self, side: Side, key: u32, time: i64, ordinal: u64, bytes: &[u8]) -> (BucketId, u32, u32) {
+        let id = time.div_euclid(self.bucket_ms);
+        let head = &mut self.newest[key as usize][side as usize];
+        let rows = &mut self.sides[side as usize];
+        let (mut newer, mut older) = (None, *head);
+        // The row can still be found, so that nothing that is newer was dropped.
+        while older.time > time {
+            newer = Some(older);
+            older = rows.row(older).older;
+        }
+        let slot = rows.slot(id);
+        let bucket = &mut rows.slots[slot as usize];
+        let link = Link { time, slot, row: bucket.rows.len() as u32 };
+        bucket.bytes.extend_from_slice(bytes);
+        bucket.rows.push(Row { older, key, time, ordinal, end: bucket.bytes.len() });
+        rows.count += 1;
+        match newer {
+            None => *head = link,
+            Some(newer) => rows.slots[newer.slot as usize].rows[newer.row as usize].older = link,
+        }
+        (id, slot, link.row)
+    }
+
+    /// Calls `each` with the time, ordinal and bytes of every row of a side that has the key and a time in the range: the
+    /// oldest first, of one time the first to come first.
+    pub fn find(
+        &self,
+        side: Side,
+        key: u32,
+        from: i64,
+        to: i64,
+        scratch: &mut Vec<(u32, u32)>,
+        each: &mut dyn FnMut(i64, u64, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let rows = &self.sides[side as usize];
+        let least = from.max(rows.time.now().saturating_sub(self.retention_ms).saturating_add(1));
+        scratch.clear();
+        let mut at = self.newest[key as usize][side as usize];
+        // What is older than the least time that is found may be in a bucket that was dropped: it is not looked at.
+        while at.time >= least {
+            if at.time <= to {
+                scratch.push((at.slot, at.row));
             }
-            for place in places.iter().rev() {
-                let row = &bucket.rows[*place as usize];
-                each(row.time, bucket.bytes_of(*place as usize))?;
-            }
+            at = rows.row(at).older;
+        }
+        for (slot, row) in scratch.iter().rev() {
+            let bucket = &rows.slots[*slot as usize];
+            let place = *row as usize;
+            each(bucket.rows[place].time, bucket.rows[place].ordinal, bucket.bytes_of(place))?;
         }
         Ok(())
     }
 
-    /// Drops the buckets in which no row can be found any more.
+    /// Drops the buckets in which no row can be found any more, and the keys that no row has.
     pub fn expire(&mut self) {
-        while let Some((id, _)) = self.buckets.first_key_value() {
-            if !self.is_expired((id + 1) * self.bucket_ms - 1) {
-                return;
+        for side in [Side::Left, Side::Right] {
+            let now = self.sides[side as usize].time.now();
+            let least = now.saturating_sub(self.retention_ms);
+            let rows = &mut self.sides[side as usize];
+            while let Some(entry) = rows.buckets.first_entry()
+                && (*entry.key() + 1) * self.bucket_ms - 1 <= least
+            {
+                let slot = entry.remove();
+                rows.count -= std::mem::take(&mut rows.slots[slot as usize]).rows.len();
+                rows.free.push(slot);
             }
-            self.buckets.pop_first();
+        }
+        let rows: usize = self.sides.iter().map(|s| s.count).sum();
+        if self.keys.len() > FEW_KEYS.max(2 * rows) {
+            self.drop_keys();
         }
     }
 
-    /// Hands over the rows that were added since the last call: bucket, ordinal, and the row as bytes.
-    pub fn take_added(&mut self, row: &mut dyn FnMut(BucketId, u64, &[u8])) {
+    /// Numbers the keys anew, without those that no row has.
+    fn drop_keys(&mut self) {
+        let (old_keys, old_newest) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.newest));
+        let first = [0, 1].map(|side: usize| self.sides[side].buckets.first_key_value().map(|(id, _)| *id));
+        let is_live = |side: usize, link: &Link| {
+            first[side].is_some_and(|first| link.time != NONE.time && link.time.div_euclid(self.bucket_ms) >= first)
+        };
+        let mut numbers = Vec::new();
+        let mut renamed = vec![0; old_keys.len()];
+        for (number, links) in old_newest.into_iter().enumerate() {
+            let links = [0, 1].map(|side: usize| if is_live(side, &links[side]) { links[side] } else { NONE });
+            if links.iter().any(|link| link.time != NONE.time) {
+                let key = old_keys.key(number as u32);
+                self.keys.find_or_insert(key, &[key.len()], &mut numbers);
+                self.newest.push(links);
+                renamed[number] = self.newest.len() as u32 - 1;
+            }
+        }
+        let rows = self.sides.iter_mut().flat_map(|s| &mut s.slots).flat_map(|b| &mut b.rows);
+        rows.for_each(|row| row.key = renamed[row.key as usize]);
+    }
+
+    /// Hands over the rows of a side that were added since the last call: bucket, ordinal, and the row as bytes.
+    pub fn take_added(&mut self, side: Side, row: &mut dyn FnMut(BucketId, u64, &[u8])) {
         let mut value = Vec::new();
-        for (id, place) in std::mem::take(&mut self.added) {
-            if let Some(bucket) = self.buckets.get(&id) {
-                encode(bucket, place as usize, &mut value);
-                row(id, bucket.rows[place as usize].ordinal, &value);
-            }
+        for (id, slot, place) in std::mem::take(&mut self.sides[side as usize].added) {
+            let ordinal = self.encode(side, slot, place as usize, &mut value);
+            row(id, ordinal, &value);
         }
     }
 
-    /// The buckets that there are.
+    /// The buckets of both sides.
     pub fn buckets(&self) -> impl Iterator<Item = BucketId> {
-        self.buckets.keys().copied()
+        self.sides.iter().flat_map(|rows| rows.buckets.keys().copied())
     }
 
     /// The number of rows in a bucket; rows are only ever added.
     pub fn rows(&self, bucket: BucketId) -> u64 {
-        self.buckets.get(&bucket).map_or(0, |b| b.rows.len() as u64)
+        let rows = |side: &Rows| side.buckets.get(&bucket).map_or(0, |slot| side.slots[*slot as usize].rows.len());
+        self.sides.iter().map(rows).sum::<usize>() as u64
     }
 
-    /// All rows of a bucket, as [`Store::take_added`] gives them, in the order in which they came.
-    pub fn dump(&self, bucket: BucketId, row: &mut dyn FnMut(u64, &[u8])) {
-        let Some(bucket) = self.buckets.get(&bucket) else { return };
+    /// All rows of a side in a bucket, as [`Store::take_added`] gives them, in the order in which they came.
+    pub fn dump(&self, side: Side, bucket: BucketId, row: &mut dyn FnMut(u64, &[u8])) {
+        let rows = &self.sides[side as usize];
+        let Some(slot) = rows.buckets.get(&bucket) else { return };
         let mut value = Vec::new();
-        for place in 0..bucket.rows.len() {
-            encode(bucket, place, &mut value);
-            row(bucket.rows[place].ordinal, &value);
+        for place in 0..rows.slots[*slot as usize].rows.len() {
+            let ordinal = self.encode(side, *slot, place, &mut value);
+            row(ordinal, &value);
         }
     }
 
     /// Adds a row from its bytes, unless it is there already. Rows come in the order of their ordinals.
-    pub fn load(&mut self, bucket: BucketId, ordinal: u64, value: &[u8]) -> Result<()> {
-        let bucket = self.buckets.entry(bucket).or_default();
-        if bucket.rows.binary_search_by_key(&ordinal, |r| r.ordinal).is_err() {
+    pub fn load(&mut self, side: Side, bucket: BucketId, ordinal: u64, value: &[u8]) -> Result<()> {
+        let rows = &mut self.sides[side as usize];
+        let slot = rows.slot(bucket);
+        if rows.slots[slot as usize].rows.binary_search_by_key(&ordinal, |r| r.ordinal).is_err() {
             let mut input = Input(value);
             let time = input.i64()?;
             let key = input.bytes()?;
-            bucket.add(key, time, ordinal, input.0);
+            let mut numbers = Vec::with_capacity(1);
+            self.keys(key, &[key.len()], &mut numbers);
+            self.insert(side, numbers[0], time, ordinal, input.0);
         }
         Ok(())
     }
 
     /// The bytes of memory that the store takes.
     pub fn memory(&self) -> usize {
-        self.buckets.values().map(Bucket::memory).sum()
+        let rows: usize = self.sides.iter().flat_map(|s| &s.slots).map(Bucket::memory).sum();
+        self.keys.memory() + self.newest.capacity() * size_of::<[Link; 2]>() + rows
+    }
+
+    /// Sets `value` to a row's time, key and columns; its ordinal.
+    fn encode(&self, side: Side, slot: u32, place: usize, value: &mut Vec<u8>) -> u64 {
+        let bucket = &self.sides[side as usize].slots[slot as usize];
+        let row = &bucket.rows[place];
+        value.clear();
+        value.extend_from_slice(&row.time.to_le_bytes());
+        put_bytes(value, self.keys.key(row.key));
+        value.extend_from_slice(bucket.bytes_of(place));
+        row.ordinal
     }
 }
 
-fn encode(bucket: &Bucket, place: usize, value: &mut Vec<u8>) {
-    let row = &bucket.rows[place];
-    value.clear();
-    value.extend_from_slice(&row.time.to_le_bytes());
-    put_bytes(value, bucket.keys.key(row.key));
-    value.extend_from_slice(bucket.bytes_of(place));
-}
+/// Up to so many keys it is not worth dropping those that no row has.
+const FEW_KEYS: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(store: &Store, from: i64, to: i64) -> Vec<(i64, u8)> {
+    fn number(store: &mut Store, key: &[u8]) -> u32 {
+        let mut numbers = Vec::new();
+        store.keys(key, &[key.len()], &mut numbers);
+        numbers[0]
+    }
+
+    fn add(store: &mut Store, key: &[u8], time: i64, ordinal: u64) {
+        let key = number(store, key);
+        store.time(Side::Left).advance(time, i64::MAX);
+        store.add(Side::Left, key, time, ordinal, &[ordinal as u8]);
+    }
+
+    fn found(store: &mut Store, key: &[u8], from: i64, to: i64) -> Vec<(i64, u8)> {
+        let key = number(store, key);
         let mut all = Vec::new();
-        let each = &mut |time, bytes: &[u8]| {
+        let each = &mut |time, ordinal, bytes: &[u8]| {
+            assert_eq!(ordinal as u8, bytes[0]);
             all.push((time, bytes[0]));
             Ok(())
         };
-        store.find(b"k", from, to, each).expect("no row is broken");
+        store.find(Side::Left, key, from, to, &mut Vec::new(), each).expect("no row is broken");
         all
     }
 
@@ -208,21 +340,37 @@ mod tests {
     fn rows_are_found_by_time_then_arrival() {
         let mut store = Store::new(1_000);
         for (ordinal, time) in [50, 10, 50, 900, 30].into_iter().enumerate() {
-            store.time.advance(time, i64::MAX);
-            store.add(b"k", time, ordinal as u64, &[ordinal as u8]);
+            add(&mut store, b"k", time, ordinal as u64);
         }
-        assert_eq!(found(&store, 0, 100), [(10, 1), (30, 4), (50, 0), (50, 2)]);
-        assert_eq!(found(&store, 11, 50), [(30, 4), (50, 0), (50, 2)]);
-        store.time.advance(1_040, i64::MAX);
-        assert_eq!(found(&store, 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
+        assert_eq!(found(&mut store, b"k", 0, 100), [(10, 1), (30, 4), (50, 0), (50, 2)]);
+        assert_eq!(found(&mut store, b"k", 11, 50), [(30, 4), (50, 0), (50, 2)]);
+        store.time(Side::Left).advance(1_040, i64::MAX);
+        assert_eq!(found(&mut store, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
         store.expire();
         let mut copy = Store::new(1_000);
-        copy.time = store.time;
+        *copy.time(Side::Left) = *store.time(Side::Left);
         for _ in 0..2 {
             for bucket in store.buckets().collect::<Vec<_>>() {
-                store.dump(bucket, &mut |ordinal, value| copy.load(bucket, ordinal, value).expect("a row"));
+                store.dump(Side::Left, bucket, &mut |ordinal, value| {
+                    copy.load(Side::Left, bucket, ordinal, value).expect("a row");
+                });
             }
         }
-        assert_eq!(found(&copy, 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
+        assert_eq!(found(&mut copy, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
+    }
+
+    #[test]
+    fn keys_without_rows_are_dropped() {
+        let mut store = Store::new(1_000);
+        for i in 0..3 * FEW_KEYS as u64 {
+            add(&mut store, format!("key {i}").as_bytes(), i as i64 * 10, i);
+        }
+        store.expire();
+        let last = 3 * FEW_KEYS as u64 - 1;
+        assert!(store.keys.len() < 200, "{}", store.keys.len());
+        let key = format!("key {last}");
+        assert_eq!(found(&mut store, key.as_bytes(), 0, i64::MAX), [(last as i64 * 10, last as u8)]);
+        add(&mut store, b"key 5", last as i64 * 10, 1);
+        assert_eq!(found(&mut store, b"key 5", 0, i64::MAX), [(last as i64 * 10, 1)]);
     }
 }
