@@ -224,10 +224,17 @@ impl Lock for FileLock {}
 
 /// The bytes of a file from `offset`, at most `len`, fewer at its end.
 pub fn read(file: &dyn DiskFile, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; len];
-    let count = file.read_at(&mut bytes, offset)?;
-    bytes.truncate(count);
+    let mut bytes = Vec::new();
+    read_into(file, offset, len, &mut bytes)?;
     Ok(bytes)
+}
+
+/// The same into memory that is used again: what was in `bytes` is replaced.
+pub fn read_into(file: &dyn DiskFile, offset: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(len, 0);
+    let count = file.read_at(bytes, offset)?;
+    bytes.truncate(count);
+    Ok(())
 }
 
 /// Whether the disk refuses to take more: what was tried can be tried again when there is room.

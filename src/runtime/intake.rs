@@ -208,6 +208,7 @@ impl Intake {
             let Some(head) = BatchHead::parse(&bytes[at..])? else { break };
             let batch = &bytes[at..at + head.length];
             let mut records = Records::new(batch, head);
+            raw.reserve((head.records as usize).min(self.most_rows - raw.times.len()));
             while let Some(record) = records.next_record()? {
                 if record.offset < self.next {
                     continue;
@@ -388,6 +389,13 @@ impl Intake {
 }
 
 impl<'a> Raw<'a> {
+    fn reserve(&mut self, rows: usize) {
+        self.keys.reserve(rows);
+        self.values.reserve(rows);
+        self.times.reserve(rows);
+        self.offsets.reserve(rows);
+    }
+
     fn push(&mut self, record: &Record<'a>) -> Result<()> {
         if record.has_headers() || self.headers.is_some() {
             let earlier = self.times.len();

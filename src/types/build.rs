@@ -112,6 +112,21 @@ impl Texts {
 }
 
 impl Builder {
+    /// The bytes of the strings of the column; 0 if it has none.
+    pub fn text_bytes(&self) -> usize {
+        match &self.values {
+            Values::String(texts) | Values::Bytes(texts) => texts.bytes.len(),
+            _ => 0,
+        }
+    }
+
+    /// Makes room for so many bytes of strings.
+    pub fn reserve_text(&mut self, bytes: usize) {
+        if let Values::String(texts) | Values::Bytes(texts) = &mut self.values {
+            texts.bytes.reserve(bytes);
+        }
+    }
+
     /// An empty column with room for `capacity` values.
     pub fn new(sql_type: &SqlType, capacity: usize) -> Self {
         let values = match sql_type {

@@ -13,6 +13,8 @@ pub struct ObjectDecoder {
     /// What the fields were called in the last message, in their order.
     template: Vec<Field>,
     found: Set,
+    /// About how many bytes of strings a row has had in each built column.
+    text_bytes: Vec<usize>,
 }
 
 /// A field as it was seen: `"name":` and what it means.
@@ -25,8 +27,15 @@ impl ObjectDecoder {
     /// A decoder of these columns, which builds the needed ones.
     pub fn new(columns: &[Column], needed: &[bool]) -> Self {
         let mut next = 0..;
-        let built = needed.iter().map(|needed| if *needed { next.next() } else { None }).collect();
-        ObjectDecoder { columns: columns.to_vec(), built, template: Vec::new(), found: Set::new(columns.len()) }
+        let built: Vec<Option<usize>> =
+            needed.iter().map(|needed| if *needed { next.next() } else { None }).collect();
+        ObjectDecoder {
+            columns: columns.to_vec(),
+            text_bytes: vec![0; built.iter().flatten().count()],
+            built,
+            template: Vec::new(),
+            found: Set::new(columns.len()),
+        }
     }
 
     fn row(&mut self, payload: &[u8], row: usize, builders: &mut [Builder]) -> Scanned<()> {
@@ -95,6 +104,7 @@ impl Decoder for ObjectDecoder {
     fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded {
         let needed = self.columns.iter().zip(&self.built).filter(|(_, built)| built.is_some());
         let mut builders: Vec<Builder> = needed.map(|(c, _)| Builder::new(&c.sql_type, payloads.len())).collect();
+        builders.iter_mut().zip(&self.text_bytes).for_each(|(b, bytes)| b.reserve_text(bytes * payloads.len()));
         let mut failed = Vec::new();
         for (row, payload) in payloads.iter().enumerate() {
             if let Some(payload) = payload
@@ -105,6 +115,8 @@ impl Decoder for ObjectDecoder {
             }
             builders.iter_mut().filter(|b| b.len() == row).for_each(Builder::null);
         }
+        let rows = payloads.len().max(1);
+        self.text_bytes.iter_mut().zip(&builders).for_each(|(bytes, b)| *bytes = b.text_bytes().div_ceil(rows));
         Decoded { columns: builders.into_iter().map(Builder::finish).collect(), failed }
     }
 }

@@ -67,7 +67,7 @@ impl<'a> Scan<'a> {
     /// Steps over `expected` if it comes next, byte for byte.
     #[inline]
     pub fn take_exactly(&mut self, expected: &[u8]) -> bool {
-        let found = self.bytes[self.at..].starts_with(expected);
+        let found = self.bytes.get(self.at..self.at + expected.len()).is_some_and(|bytes| is_same(bytes, expected));
         self.at += if found { expected.len() } else { 0 };
         found
     }
@@ -293,6 +293,24 @@ fn plain_length(bytes: &[u8]) -> usize {
         done += 16;
     }
     done + bytes[done..].iter().take_while(|b| **b >= 0x20 && **b != b'"' && **b != b'\\').count()
+}
+
+/// Whether two short texts of the same length are the same, without a call.
+#[inline]
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let length = left.len();
+    if length < 8 {
+        return left.iter().eq(right);
+    }
+    let mut at = 0;
+    while at + 8 < length {
+        if word(left, at) != word(right, at) {
+            return false;
+        }
+        at += 8;
+    }
+    word(left, length - 8) == word(right, length - 8)
 }
 
 impl RawString<'_> {

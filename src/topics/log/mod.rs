@@ -105,7 +105,7 @@ impl Topics for Log {
     }
 
     fn reader(&self, partition: PartitionId) -> Result<Box<dyn Reader>> {
-        Ok(Box::new(LogReader { partition: self.partition(partition)?, hint: None }))
+        Ok(Box::new(LogReader { partition: self.partition(partition)?, hint: None, last: Fetch::default() }))
     }
 
     fn start(&self, partition: PartitionId) -> Result<Offset> {
@@ -130,11 +130,16 @@ struct LogReader {
     partition: Arc<Partition>,
     /// Where the last read ended.
     hint: Option<Place>,
+    /// What was read last: its memory is used again if nobody else holds it any more.
+    last: Fetch,
 }
 
 impl Reader for LogReader {
     fn read(&mut self, from: Offset, most_bytes: usize) -> Result<Fetch> {
-        self.partition.read(from, most_bytes, &mut self.hint)
+        let memory = Arc::try_unwrap(std::mem::take(&mut self.last.bytes)).unwrap_or_default();
+        // At the end nothing is kept, so that idle readers take no memory.
+        self.last = self.partition.read(from, most_bytes, &mut self.hint, memory)?;
+        Ok(self.last.clone())
     }
 }
 

@@ -260,7 +260,7 @@ impl Partition {
     }
 
     /// Whole batches from the one that holds `from`; `hint` is where the last read ended.
-    pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>) -> Result<Fetch> {
+    pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>, memory: Vec<u8>) -> Result<Fetch> {
         let (segment, decided) = {
             let state = self.lock();
             if from >= state.decided.offset {
@@ -278,12 +278,13 @@ impl Partition {
             Some(place) if place.offset == from && place.segment == segment.base => place.byte,
             _ => segment.locate(from, end)?,
         };
-        let mut bytes = segment.read(byte, most_bytes.min((end - byte) as usize))?;
+        let mut bytes = memory;
+        segment.read_into(byte, most_bytes.min((end - byte) as usize), &mut bytes)?;
         let mut kept = whole(&bytes)?;
         if kept.length == 0 {
             let head = segment.read(byte, HEADER)?;
             let head = BatchHead::parse(&head)?.ok_or_else(|| gone(self.id, from))?;
-            bytes = segment.read(byte, head.length)?;
+            segment.read_into(byte, head.length, &mut bytes)?;
             kept = whole(&bytes)?;
         }
         bytes.truncate(kept.length);

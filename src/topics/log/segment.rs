@@ -64,6 +64,11 @@ impl Segment {
         disk::read(self.file.as_ref(), byte, len)
     }
 
+    /// The same into memory that is used again.
+    pub fn read_into(&self, byte: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        disk::read_into(self.file.as_ref(), byte, len, bytes)
+    }
+
     /// Writes bytes at a place.
     pub fn write(&self, bytes: &[u8], byte: u64) -> io::Result<()> {
         self.file.write_at(bytes, byte)
