@@ -53,8 +53,12 @@ impl Encoding {
             }
         }
         format.check(columns).map_err(|error| {
-            let context = format!("{part} format does not support schema.\nformat: {}\nreason: ", format.name());
-            error.context(context)
+            let name = format.name();
+            let shown: Vec<String> = columns.iter().map(Column::to_string).collect();
+            let shown = shown.join(", ");
+            error.context(format!(
+                "{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: "
+            ))
         })?;
         // A single column of a key always stands bare where the format can do it.
         let wrapped = match (format.wrapping(), part) {

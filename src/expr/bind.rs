@@ -64,6 +64,14 @@ pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
     Ok(Some(Value::at(out.values.array().as_ref(), 0, &expr.result_type())))
 }
 
+/// The same where a part that could not be computed fails the whole instead of being NULL.
+pub fn evaluate_strictly(expr: &Expr) -> Result<Option<Value>> {
+    let mut caught = super::Caught::default();
+    let out = expr.eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
+    let failed = out.failed.is_some() || caught.count > 0;
+    Ok((!failed).then(|| Value::at(out.values.array().as_ref(), 0, &expr.result_type())))
+}
+
 struct Binder<'a> {
     scope: &'a dyn Scope,
 }
@@ -183,7 +191,9 @@ impl Binder<'_> {
             let bound = self.bind(e)?;
             match &bound.sql_type {
                 Some(SqlType::String) | None => Ok(Box::new(bound)),
-                Some(other) => Err(Error::invalid(format!("LIKE compares strings, {e} is {other}")).at(e.span)),
+                Some(other) => {
+                    Err(Error::invalid(format!("{value} LIKE {pattern} compares strings, {e} is {other}")).at(e.span))
+                }
             }
         };
         let (value, pattern) = (text(value)?, text(pattern)?);
@@ -217,7 +227,18 @@ impl Binder<'_> {
         let mut types = bound.iter().map(|(_, then)| then).filter_map(|then| then.sql_type.as_ref());
         let then_type = types.next().cloned();
         if types.any(|t| Some(t) != then_type.as_ref()) {
-            let message = "Invalid Case expression. Type for all 'THEN' clauses should be the same.";
+            let odd = bound
+                .iter()
+                .zip(branches)
+                .find(|((_, then), _)| then.sql_type.as_ref().is_some_and(|t| Some(t) != then_type.as_ref()));
+            let (clause, other) = odd.map_or_else(Default::default, |((_, then), (when, written))| {
+                (format!("WHEN {} THEN {written}", when.parenthesized()), shown(then))
+            });
+            let earlier = then_type.map(|t| t.to_string()).unwrap_or_default();
+            let message = format!(
+                "Invalid Case expression. Type for all 'THEN' clauses should be the same.\n\
+                 THEN expression '{clause}' has type: {other}.\nPrevious THEN expression(s) type: {earlier}."
+            );
             return Err(Error::invalid(message).hint("CAST the branches to one type"));
         }
         let else_type = otherwise.as_ref().and_then(|e| e.sql_type.clone());
@@ -344,10 +365,14 @@ impl Binder<'_> {
         let mut types: Vec<StructField> = Vec::new();
         let mut items = Vec::new();
         for (name, value) in fields {
-            if types.iter().any(|t| t.name == name.name) {
-                return Err(Error::invalid(format!("Duplicate field names found in STRUCT: '{}'", name.name)));
-            }
             let item = self.bind(value)?;
+            if let (Some(earlier), Some(sql_type)) = (types.iter().find(|t| t.name == name.name), &item.sql_type) {
+                let message = format!(
+                    "Duplicate field names found in STRUCT: '`{0}` {1}' and '`{0}` {sql_type}'",
+                    name.name, earlier.sql_type
+                );
+                return Err(Error::invalid(message).at(name.span));
+            }
             let Some(sql_type) = item.sql_type.clone() else {
                 let message = format!("the field '{}' is NULL and has no type", name.name);
                 return Err(Error::invalid(message).hint(CAST_NULL));

@@ -9,7 +9,7 @@ use arrow::compute;
 use super::bits::{self, RowSet};
 use super::{Expr, Out, Rows};
 use crate::error::Result;
-use crate::types::{SqlType, arrow_error};
+use crate::types::{SqlType, Value, arrow_error};
 
 /// A condition: the rows where it is true, and those where it is NULL or failed.
 struct Condition {
@@ -29,8 +29,26 @@ fn condition(expr: &Expr, rows: &mut Rows) -> Result<Condition> {
     Ok(Condition { holds: bits::without(&values, &broken), broken })
 }
 
+/// What a constant behind the first condition decides for all rows, as TRUE does in `f OR TRUE`: what stands before it only
+/// must not fail, and a lone operand before it may even be NULL (Janino compiles such a constant away).
+fn decided(
+    items: &[Expr],
+    deciding: bool,
+    rows: &mut Rows,
+    judge: fn(&[Expr], &mut Rows) -> Result<Out>,
+) -> Result<Option<Out>> {
+    let decides = |item: &Expr| item.as_constant() == Some(&Value::Boolean(deciding));
+    let Some(at) = items.iter().skip(1).position(decides) else { return Ok(None) };
+    let before = if at == 0 { items[0].eval(rows)? } else { judge(&items[..=at], rows)? };
+    let all = if deciding { BooleanBuffer::new_set(rows.count) } else { BooleanBuffer::new_unset(rows.count) };
+    Ok(Some(boolean(bits::without(&all, &before.failed), before.failed)))
+}
+
 /// True where all conditions hold; the first that does not decides the row.
 pub fn and(items: &[Expr], rows: &mut Rows) -> Result<Out> {
+    if let Some(out) = decided(items, false, rows, and)? {
+        return Ok(out);
+    }
     let mut alive = BooleanBuffer::new_set(rows.count);
     let mut failed = None;
     for item in items {
@@ -43,6 +61,9 @@ pub fn and(items: &[Expr], rows: &mut Rows) -> Result<Out> {
 
 /// True where one condition holds; the first that does decides the row.
 pub fn or(items: &[Expr], rows: &mut Rows) -> Result<Out> {
+    if let Some(out) = decided(items, true, rows, or)? {
+        return Ok(out);
+    }
     let mut alive = BooleanBuffer::new_set(rows.count);
     let mut hits = BooleanBuffer::new_unset(rows.count);
     let mut failed = None;

@@ -12,6 +12,7 @@ use crate::formats::{Part, json::Json};
 use crate::functions::signature::ArgType;
 use crate::functions::{self, aggregate::BoundAggregate};
 use crate::sql::ast::{self, Node as Ast};
+use crate::sql::query::SelectItem;
 use crate::sql::words::Ident;
 use crate::types::{Column, SqlType, Value};
 
@@ -40,6 +41,7 @@ pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     }
     let calls = Calls { scope: planner.scope("SELECT"), groups: &groups, names, window, made: Default::default() };
     let strictness = planner.target.strictness();
+    check_stars(&planner, &groups)?;
     let scope = planner.scope("SELECT");
     let selected = select::select(&query.items, &scope, &calls, strictness)?;
     let having = query.having.as_ref().map(|h| having(h, &calls)).transpose()?;
@@ -108,18 +110,20 @@ fn analyse<'a>(planner: &Planner<'a>) -> Result<Analysed<'a>> {
                 relation.source.name,
                 relation.source.value.format.name()
             );
-            return Err(Error::invalid(message).at(grouping.span));
+            return Err(Error::invalid(message).at(grouping.span).hint(COPY_AS_JSON));
         }
     }
     Ok((window, groups, scope))
 }
 
+/// What to do about values in a format that nothing can be grouped or joined by.
+pub const COPY_AS_JSON: &str = "copy the stream first: CREATE STREAM <new-stream-name> WITH(VALUE_FORMAT='Avro') AS \
+                                SELECT * FROM <existing-kafka-formatted-stream-name>;";
+
 /// Aggregates without GROUP BY are for those who look on.
 fn check_without_grouping(planner: &Planner) -> Result<()> {
     let lone = planner.query.items.iter().find_map(|item| match item {
-        select_item @ crate::sql::query::SelectItem::Expr { expr, .. } if !contains_aggregate(expr) => {
-            Some(select_item)
-        }
+        select_item @ SelectItem::Expr { expr, .. } if !contains_aggregate(expr) => Some(select_item),
         _ => None,
     });
     if let Some(item) = lone {
@@ -133,6 +137,27 @@ fn check_without_grouping(planner: &Planner) -> Result<()> {
         kind.name()
     );
     Err(Error::invalid(message).at(planner.query.span))
+}
+
+/// Refuses `*` where it stands for columns that are no grouping expressions.
+fn check_stars(planner: &Planner, groups: &[Group]) -> Result<()> {
+    let scope = planner.scope("SELECT");
+    for item in &planner.query.items {
+        let (relations, span) = match item {
+            SelectItem::All(span) => (planner.relations.iter().collect(), *span),
+            SelectItem::AllOf(source) => (vec![scope.relation(source)?], source.span),
+            SelectItem::Fields(_) | SelectItem::Expr { .. } => continue,
+        };
+        let columns = relations.into_iter().flat_map(super::scope::Relation::declared);
+        let loose: Vec<&str> =
+            columns.filter(|c| groups.iter().all(|g| g.id != c.id)).map(|c| c.name.as_str()).collect();
+        if !loose.is_empty() {
+            let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {}", loose.join(", "));
+            let hint = "add the columns to the GROUP BY or remove them from the SELECT";
+            return Err(Error::invalid(message).at(span).hint(hint));
+        }
+    }
+    Ok(())
 }
 
 fn having(written: &ast::Expr, calls: &Calls) -> Result<Expr> {
@@ -206,7 +231,7 @@ impl Scope for Calls<'_> {
     }
 
     fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
-        if matches!(*expr.node, Ast::Literal(_) | Ast::Unit(_) | Ast::Lambda { .. }) {
+        if matches!(*expr.node, Ast::Unit(_) | Ast::Lambda { .. }) {
             return Ok(None);
         }
         if let Ast::Call { name, args } = &*expr.node
@@ -243,6 +268,9 @@ impl Calls<'_> {
                 return Err(Error::invalid(message).at(span));
             }
             let bound_arg = bind(arg, &Arguments(&self.names)).map_err(|e| e.at(arg.span))?;
+            if bound_arg.sql_type.is_none() {
+                return Err(Error::invalid("NULL expression not supported. expression: null").at(arg.span));
+            }
             bound.push(bound_arg);
         }
         if bound.is_empty() {

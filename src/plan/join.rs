@@ -99,7 +99,7 @@ fn check_kinds(left: &Relation, right: &Relation, join: &Join) -> Result<()> {
                 source.name,
                 source.value.format.name()
             );
-            return Err(Error::invalid(message).at(join.span));
+            return Err(Error::invalid(message).at(join.span).hint(super::group::COPY_AS_JSON));
         }
     }
     Ok(())
@@ -147,8 +147,10 @@ fn side<'a>(written: &'a ast::Expr, scope: &QueryScope<'a>, on: &ast::Expr) -> R
     }
     let [relation] = owners.as_slice() else {
         let message = format!(
-            "Invalid comparison expression '{written}' in join '{on}'. Each side of the join comparision must contain \
-             references from exactly one source."
+            "Invalid comparison expression '{}' in join '{}'. Each side of the join comparision must contain \
+             references from exactly one source.",
+            written.parenthesized(),
+            on.parenthesized()
         );
         return Err(Error::invalid(message).at(written.span));
     };

@@ -104,9 +104,7 @@ impl<'a> Planner<'a> {
         if let Some(window) = &self.query.window {
             return Err(Error::invalid("WINDOW clause requires a GROUP BY clause.").at(window.span));
         }
-        if let Some(having) = &self.query.having {
-            node = filtered(node, having, &self.scope("HAVING"), "HAVING")?;
-        }
+        // HAVING without GROUP BY means nothing in ksqlDB: only its names have been looked at.
         let join_key = join_key.as_ref().map(|(name, id): &(String, ColumnId)| (name.as_str(), *id));
         let scope = QueryScope { join_key, ..self.scope("SELECT") };
         let selected = select::select(&self.query.items, &scope, &scope, self.target.strictness())?;

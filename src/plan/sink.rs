@@ -35,7 +35,7 @@ pub fn plan(
     let first = plan.root.sources()[0].clone();
     let schema = Schema::new(plan.output.iter().map(|c| c.column.clone()));
     schema.keys().iter().try_for_each(check_key_type)?;
-    let key = key_encoding(&schema, &settings, &first, properties)?;
+    let key = key_encoding(&schema, &settings, &first)?;
     let value_format = settings.value_format.unwrap_or(first.value.format);
     let value = Encoding::new(
         Part::Value,
@@ -83,15 +83,8 @@ pub fn partitions_differ(topic: &str, wanted: u32, existing: u32) -> Error {
     ))
 }
 
-fn key_encoding(schema: &Schema, settings: &Settings, first: &Source, properties: &Properties) -> Result<Encoding> {
-    let format = match settings.key_format {
-        Some(format) => format,
-        None if first.schema.keys().is_empty() && !schema.keys().is_empty() => {
-            formats::find(properties.text(config::DEFAULT_KEY_FORMAT))?
-        }
-        None => first.key.format,
-    };
-    Encoding::new(Part::Key, format, schema.keys(), None)
+fn key_encoding(schema: &Schema, settings: &Settings, first: &Source) -> Result<Encoding> {
+    Encoding::new(Part::Key, settings.key_format.unwrap_or(first.key.format), schema.keys(), None)
 }
 
 /// What the property says of wrapping a single value; it means nothing to a format that has no choice.

@@ -53,6 +53,7 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
         }
     }
     let (key_format, value_format) = formats(with)?;
+    refuse_settings_of_other_formats(with)?;
     Ok(Settings {
         topic: text(with, "KAFKA_TOPIC")?,
         partitions: partitions(with)?,
@@ -63,6 +64,22 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
         window: window(with)?,
         config: config(with)?,
     })
+}
+
+/// Refuses what only formats with a schema can do.
+fn refuse_settings_of_other_formats(with: &Properties) -> Result<()> {
+    if let Some(property) = with.get("VALUE_AVRO_SCHEMA_FULL_NAME") {
+        let format = text(with, "VALUE_FORMAT")?.unwrap_or_default();
+        return Err(Error::invalid(format!("{format} does not support the following configs: [fullSchemaName]"))
+            .at(property.span));
+    }
+    for name in ["KEY_PROTOBUF_NULLABLE_REPRESENTATION", "VALUE_PROTOBUF_NULLABLE_REPRESENTATION"] {
+        if let Some(property) = with.get(name) {
+            let message = format!("Property {name} can only be enabled with protobuf format");
+            return Err(Error::invalid(message).at(property.span));
+        }
+    }
+    Ok(())
 }
 
 fn check_names(with: &Properties, declares: bool) -> Result<()> {
@@ -224,7 +241,7 @@ fn duration(text: &str) -> Result<i64> {
     let wrong = |why: String| {
         Error::invalid(format!("Configuration WINDOW_SIZE is invalid: Invalid duration: '{text}'. {why}"))
     };
-    let tokens: Vec<&str> = text.split_whitespace().collect();
+    let tokens: Vec<&str> = text.split(' ').collect();
     let [count, unit] = tokens.as_slice() else {
         return Err(wrong(format!("Expected 2 tokens, got: {}", tokens.len())));
     };

@@ -119,7 +119,9 @@ impl SinkTask {
         for row in 0..batch.rows() {
             self.stream_time = self.stream_time.max(batch.time[row]);
             (self.key.clear(), self.value.clear());
-            let keyed = key_encoder.encode(keys, row, &mut self.key);
+            // A key of several columns of which all are NULL is no key.
+            let null = keys.len() > 1 && keys.iter().all(|key| key.is_null(row));
+            let keyed = !null && key_encoder.encode(keys, row, &mut self.key);
             let partition = match keyed {
                 _ if topic.single => 0,
                 true => partition_of(&self.key, topic.partitions),

@@ -250,6 +250,24 @@ impl Expr {
         self.operand(5)
     }
 
+    /// The text of the expression with parentheses around every operation, as ksqlDB's messages show it.
+    pub fn parenthesized(&self) -> String {
+        let all = |items: &[Expr], word: &str| items.iter().map(Expr::parenthesized).collect::<Vec<_>>().join(word);
+        match &*self.node {
+            Node::Arithmetic { op, left, right } => {
+                format!("({} {} {})", left.parenthesized(), op.symbol(), right.parenthesized())
+            }
+            Node::Compare { op, left, right } => {
+                format!("({} {} {})", left.parenthesized(), op.symbol(), right.parenthesized())
+            }
+            Node::And(items) => format!("({})", all(items, " AND ")),
+            Node::Or(items) => format!("({})", all(items, " OR ")),
+            Node::Like { .. } | Node::Between { .. } | Node::In { .. } | Node::IsNull { .. } => format!("({self})"),
+            Node::Literal(Literal::Null) => "null".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
     /// The text of the expression as an operand in a place that needs at least `binding`.
     fn operand(&self, binding: u8) -> String {
         if self.binding() < binding { format!("({self})") } else { self.to_string() }

@@ -95,7 +95,13 @@ fn structure(cursor: &mut Cursor, angles: &mut Angles, start: Span) -> Result<Ty
     cursor.expect(&Token::Lt, "<")?;
     let mut fields = Vec::new();
     if !cursor.take(&Token::Gt) {
-        fields = cursor.list(|c| Ok((c.ident("the name of a field")?, type_name(c, angles)?)))?;
+        loop {
+            fields.push((cursor.ident("the name of a field")?, type_name(cursor, angles)?));
+            // With half of a `>>` in hand the struct ends here, and a comma belongs to what is around it.
+            if angles.open_close || !cursor.take(&Token::Comma) {
+                break;
+            }
+        }
         close(cursor, angles)?;
     }
     Ok(TypeName::Struct(fields, cursor.since(start)))
@@ -207,4 +213,19 @@ pub fn resolve(
             SqlType::Struct(resolved)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::lexer::lex;
+
+    #[test]
+    fn two_closing_brackets_end_two_types() {
+        let lexed = lex("x STRUCT<a INT, n STRUCT<b INT>>, y MAP<STRING, ARRAY<INT>>").expect("tokens");
+        let mut cursor = Cursor::new(&lexed.lexemes, lexed.end);
+        let columns = cursor.list(|c| Ok((c.ident("a name")?, parse_type(c)?))).expect("two columns");
+        let shown: Vec<String> = columns.iter().map(|(name, t)| format!("{name} {t}")).collect();
+        assert_eq!(shown, ["X STRUCT<A INT, N STRUCT<B INT>>", "Y MAP<STRING, ARRAY<INT>>"]);
+    }
 }

@@ -9,7 +9,7 @@ use super::{Action, Context, Insert, Kind, Statement};
 use crate::catalog::Source;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::expr::bind::{Scope, bind, evaluate_constant};
+use crate::expr::bind::{evaluate_strictly, Scope, bind, evaluate_constant};
 use crate::expr::{Expr, cast, widens};
 use crate::sql::ast::{self, commas};
 use crate::sql::cursor::Cursor;
@@ -193,7 +193,7 @@ fn row_time(expr: &Expr, written: &ast::Expr) -> Result<i64> {
 /// The value as one of the column's type, if nothing is lost on the way.
 fn coerced(expr: &Expr, column: &Column, written: &ast::Expr) -> Result<Value> {
     let failed = || Error::invalid(format!("the value {written} cannot be computed")).at(written.span);
-    let value = evaluate_constant(expr)?.ok_or_else(failed)?;
+    let value = evaluate_strictly(expr)?.ok_or_else(failed)?;
     let refused = |from: &SqlType| {
         let (to, name) = (&column.sql_type, quoted(&column.name));
         let hint = match to {
@@ -208,6 +208,9 @@ fn coerced(expr: &Expr, column: &Column, written: &ast::Expr) -> Result<Value> {
     match &expr.sql_type {
         None => Ok(Value::Null),
         Some(from) if fits(from, &column.sql_type) => {
+            if let (Value::Decimal(value), SqlType::Decimal { precision, scale }) = (&value, &column.sql_type) {
+                return value.fit_exactly(*precision, *scale).map(Value::Decimal).ok_or_else(|| refused(from));
+            }
             cast::cast(&value, &column.sql_type).map_err(|_| refused(from))
         }
         Some(from) => Err(refused(from)),
@@ -241,10 +244,7 @@ fn record(source: &Source, row: &Row, now_ms: i64) -> Made {
     let (keys, rest) = views.split_at(schema.keys().len());
     let values = &rest[..schema.values().len()];
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    // A key of several columns of which all are NULL is no key.
-    let all_null = row.values[..keys.len()].iter().all(Value::is_null);
-    let keyed = !all_null
-        && source.key.format.encoder(schema.keys(), source.key.wrapped).encode(keys, 0, &mut key);
+    let keyed = source.key.format.encoder(schema.keys(), source.key.wrapped).encode(keys, 0, &mut key);
     let valued = source.value.format.encoder(schema.values(), source.value.wrapped).encode(values, 0, &mut value);
     let mut writer = BatchWriter::new();
     let key = keyed.then_some(key);

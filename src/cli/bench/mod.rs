@@ -142,10 +142,7 @@ const PIPELINES: &[Pipeline] = &[
         query: "CREATE STREAM payment_risk AS SELECT p.payment_id, p.amount, f.risk_score FROM payments p LEFT JOIN \
             fraud_signals f WITHIN 30 SECONDS GRACE PERIOD 1 MINUTE ON p.user_id = f.user_id;",
         properties: &[],
-        reads: &[
-            ("PAYMENTS", &["PAYMENT_ID", "USER_ID", "AMOUNT"]),
-            ("FRAUD_SIGNALS", &["USER_ID", "RISK_SCORE"]),
-        ],
+        reads: &[("PAYMENTS", &["PAYMENT_ID", "USER_ID", "AMOUNT"]), ("FRAUD_SIGNALS", &["USER_ID", "RISK_SCORE"])],
         sink: "PAYMENT_RISK",
         groups: false,
     },

@@ -27,8 +27,7 @@ impl ObjectDecoder {
     /// A decoder of these columns, which builds the needed ones.
     pub fn new(columns: &[Column], needed: &[bool]) -> Self {
         let mut next = 0..;
-        let built: Vec<Option<usize>> =
-            needed.iter().map(|needed| if *needed { next.next() } else { None }).collect();
+        let built: Vec<Option<usize>> = needed.iter().map(|needed| if *needed { next.next() } else { None }).collect();
         ObjectDecoder {
             columns: columns.to_vec(),
             text_bytes: vec![0; built.iter().flatten().count()],

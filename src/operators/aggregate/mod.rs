@@ -265,7 +265,7 @@ impl Aggregate {
             Seq::Each(rows.values().iter().map(|row| batch.seq.at(*row as usize)).collect::<Vec<_>>().into())
         };
         let mut made = Batch::new(columns, results.times.into(), seq);
-        made.headers = None;
+        made.headers = batch.headers.as_ref().map(pick).transpose()?;
         if self.spec.old {
             let shared = made.columns[..bounds_end].iter().cloned();
             let old = shared.chain(results.old.into_iter().map(Builder::finish)).collect();
