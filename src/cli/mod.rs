@@ -1,12 +1,27 @@
 //! The command line: what scripts and people type.
+//!
+//! Results go to the standard output, everything else to the standard error. The exit status is 0 if it is done, 1 if a
+//! statement, test or check failed, 2 for wrong usage and 3 if the environment is in the way.
 
+mod common;
+mod failure;
+mod output;
+mod rows;
+mod run;
+mod script;
+mod stop;
+mod table;
 mod test;
+mod topic;
+mod viewer;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, Kind};
+use common::{Common, Configured};
+use failure::Done;
+use output::tell;
 
 /// A streaming SQL engine: ksqlDB's language in one static binary.
 #[derive(Parser)]
@@ -14,30 +29,34 @@ use crate::error::{Error, Kind};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Checks a script of statements, applies it and runs its queries.
+    Run(Configured<run::Arguments>),
+    /// Makes topics, lists them, writes records to them and reads them.
+    #[command(subcommand)]
+    Topic(topic::Command),
     /// Runs test cases: statements, input records and expected output records.
     Test(test::Arguments),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
-        Command::Test(arguments) => test::run(&arguments),
+    let Arguments { command, common } = Arguments::parse();
+    let done: Done = match command {
+        Command::Run(run) => run::run(&run.common(common), &run.own),
+        Command::Topic(command) => topic::run(common, &command),
+        Command::Test(arguments) => test::run(&arguments).map_err(Into::into),
     };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("{}", error.render(None));
-            ExitCode::from(status(&error))
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            tell(&failure.text);
+            ExitCode::from(failure.status)
         }
     }
-}
-
-/// The exit status for an error: 3 where the environment is in the way, else 1.
-fn status(error: &Error) -> u8 {
-    if error.kind() == Kind::Backend { 3 } else { 1 }
 }
