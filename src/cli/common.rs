@@ -36,7 +36,7 @@ pub struct Common {
 #[derive(Args, Clone, Debug)]
 struct ConfigFile {
     /// A file of properties, one KEY=VALUE a line.
-    #[arg(long = "config", value_name = "FILE")]
+    #[arg(long = "config", id = "config-file", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 

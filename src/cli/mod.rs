@@ -9,6 +9,7 @@ mod output;
 mod rows;
 mod run;
 mod script;
+mod shell;
 mod stop;
 mod table;
 mod test;
@@ -21,7 +22,7 @@ use clap::{Parser, Subcommand};
 
 use common::{Common, Configured};
 use failure::Done;
-use output::tell;
+use output::tell_error;
 
 /// A streaming SQL engine: ksqlDB's language in one static binary.
 #[derive(Parser)]
@@ -37,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Checks a script of statements, applies it and runs its queries.
     Run(Configured<run::Arguments>),
+    /// Executes statements as they are typed.
+    Shell(Configured<shell::Arguments>),
     /// Makes topics, lists them, writes records to them and reads them.
     #[command(subcommand)]
     Topic(topic::Command),
@@ -49,14 +52,27 @@ pub fn main() -> ExitCode {
     let Arguments { command, common } = Arguments::parse();
     let done: Done = match command {
         Command::Run(run) => run::run(&run.common(common), &run.own),
+        Command::Shell(shell) => shell::run(&shell.common(common), &shell.own),
         Command::Topic(command) => topic::run(common, &command),
         Command::Test(arguments) => test::run(&arguments).map_err(Into::into),
     };
     match done {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
-            tell(&failure.text);
+            if !failure.text.is_empty() {
+                tell_error(&failure.text);
+            }
             ExitCode::from(failure.status)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_two_arguments_of_a_command_are_alike() {
+        super::Arguments::command().debug_assert();
     }
 }

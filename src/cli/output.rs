@@ -150,3 +150,8 @@ pub fn tell(text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
     }
 }
+
+/// Says that something has failed; red where a person reads it.
+pub fn tell_error(text: &str) {
+    if io::stderr().is_terminal() { tell(&format!("\x1b[31m{text}\x1b[0m")) } else { tell(text) }
+}

@@ -16,10 +16,19 @@ const INTERRUPTED: i32 = 130;
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Notes the signals from now on. A second one, while the first is being obeyed, ends the process at once.
+    /// Notes Ctrl-C and SIGTERM from now on. A second one, while the first is being obeyed, ends the process at once.
     pub fn on_signals() -> Result<Stop, Failure> {
+        Stop::on(&[SIGINT, SIGTERM])
+    }
+
+    /// Notes Ctrl-C alone; SIGTERM ends the process, which loses nothing that was committed.
+    pub fn on_interrupt() -> Result<Stop, Failure> {
+        Stop::on(&[SIGINT])
+    }
+
+    fn on(signals: &[i32]) -> Result<Stop, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for &signal in signals {
             let again = signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, stop.clone());
             again.and_then(|_| signal_hook::flag::register(signal, stop.clone())).map_err(Error::from)?;
         }
