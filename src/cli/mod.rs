@@ -5,6 +5,7 @@
 
 mod common;
 mod failure;
+mod format;
 mod output;
 mod rows;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     /// Makes topics, lists them, writes records to them and reads them.
     #[command(subcommand)]
     Topic(topic::Command),
+    /// Prints statements in their canonical form.
+    Fmt(format::Arguments),
     /// Runs test cases: statements, input records and expected output records.
     Test(test::Arguments),
 }
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(&run.common(common), &run.own),
         Command::Shell(shell) => shell::run(&shell.common(common), &shell.own),
         Command::Topic(command) => topic::run(common, &command),
+        Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments).map_err(Into::into),
     };
     match done {

@@ -29,12 +29,14 @@ pub struct ScriptStatement {
 }
 
 impl Script {
-    /// Reads files and then the texts of `-e`. All errors of all texts are reported.
+    /// Reads files, `-` being the standard input, and then the texts of `-e`. All errors of all texts are reported.
     pub fn read(files: &[PathBuf], texts: &[String]) -> Result<Script, Failure> {
         let mut sources = Vec::new();
         for path in files {
             let name = path.display().to_string();
-            sources.push((name.clone(), std::fs::read_to_string(path).map_err(|e| Failure::unreadable(&name, &e))?));
+            let read =
+                if name == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+            sources.push((name.clone(), read.map_err(|e| Failure::unreadable(&name, &e))?));
         }
         for text in texts {
             sources.push((COMMAND_LINE.to_owned(), completed(text)));

@@ -18,21 +18,25 @@ pub struct Stop(Arc<AtomicBool>);
 impl Stop {
     /// Notes Ctrl-C and SIGTERM from now on. A second one, while the first is being obeyed, ends the process at once.
     pub fn on_signals() -> Result<Stop, Failure> {
-        Stop::on(&[SIGINT, SIGTERM])
-    }
-
-    /// Notes Ctrl-C alone; SIGTERM ends the process, which loses nothing that was committed.
-    pub fn on_interrupt() -> Result<Stop, Failure> {
-        Stop::on(&[SIGINT])
-    }
-
-    fn on(signals: &[i32]) -> Result<Stop, Failure> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for &signal in signals {
-            let again = signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, stop.clone());
-            again.and_then(|_| signal_hook::flag::register(signal, stop.clone())).map_err(Error::from)?;
+        let stop = Stop(Arc::new(AtomicBool::new(false)));
+        for signal in [SIGINT, SIGTERM] {
+            let again = signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, stop.0.clone());
+            again.map_err(Error::from)?;
+            stop.note(signal)?;
         }
-        Ok(Stop(stop))
+        Ok(stop)
+    }
+
+    /// Notes Ctrl-C alone, however often; SIGTERM ends the process, which loses nothing that was committed.
+    pub fn on_interrupt() -> Result<Stop, Failure> {
+        let stop = Stop(Arc::new(AtomicBool::new(false)));
+        stop.note(SIGINT)?;
+        Ok(stop)
+    }
+
+    fn note(&self, signal: i32) -> Result<(), Failure> {
+        signal_hook::flag::register(signal, self.0.clone()).map_err(Error::from)?;
+        Ok(())
     }
 
     /// Whether somebody has asked for the end.

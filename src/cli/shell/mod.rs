@@ -150,6 +150,7 @@ impl Shell<'_> {
 
     /// Executes the statements of a text. What fails is told and ends the text, not the shell.
     fn text(&mut self, name: &str, text: &str) -> Result<(), Failure> {
+        self.stop.forget();
         match Script::parse(name, text) {
             Ok(script) => {
                 if let Err(failure) = self.script(&script) {
@@ -161,7 +162,6 @@ impl Shell<'_> {
             }
             Err(errors) => errors.iter().for_each(|error| self.complain(&error.render(Some(name)))),
         }
-        self.stop.forget();
         Ok(())
     }
 

@@ -109,7 +109,7 @@ fn records_that_cannot_be_used_are_counted_by_reason_and_the_others_go_on() {
     assert_eq!(rows, [json!({"SERVICE_NAME":"a","N":2}), json!({"SERVICE_NAME":"c","N":1})]);
     assert_has(&ran.err, &["query CTAS_COUNTS_0: undecodable: topic logs partition ", "value: "]);
     let described = folder.ok(&["run", "-e", "DESCRIBE counts EXTENDED"]);
-    assert_has(&described, &["left out        : undecodable 4", "without-time 2", "without-group 1"]);
+    assert_has(&described, &["left out      : undecodable 4", "without-time 2", "without-group 1"]);
     assert_eq!(folder.records("logs").len(), 11, "what cannot be used stays in its topic");
     let quiet = folder.run(&["run", "--until-drained", "--log", "error"]);
     assert_eq!((quiet.status, quiet.err.as_str()), (0, ""));

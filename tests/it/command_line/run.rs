@@ -170,3 +170,16 @@ fn the_environment_in_the_way_has_a_status_of_its_own() {
     folder.file("data/format", "tidemill data folder, format 99\n");
     assert_has(&folder.refused(3, &["topic", "list"]), &["unknown format"]);
 }
+
+#[test]
+fn statements_are_printed_in_their_canonical_form() {
+    let folder = Folder::new();
+    let ran = folder.run_with(&["fmt", "-"], "show  streams; -- all\nselect A,b from `s`\n where a=1 emit changes;");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_has(&ran.out, &["SHOW STREAMS;\n", "SELECT A, B"]);
+    let again = folder.run_with(&["fmt", "-"], &ran.out);
+    assert_eq!(again.out, ran.out);
+    let bad = folder.run_with(&["fmt", "-"], "SHOW STREAMS;\nSHOW;");
+    assert_eq!((bad.status, bad.out.as_str()), (1, ""));
+    assert_has(&bad.err, &[" --> -:2:1"]);
+}
