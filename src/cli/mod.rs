@@ -1,13 +1,30 @@
 //! The command line: what scripts and people type.
+//!
+//! Results go to the standard output, everything else to the standard error. The exit status is 0 if it is done, 1 if a
+//! statement, test or check failed, 2 for wrong usage and 3 if the environment is in the way.
 
 mod bench;
+mod common;
+mod failure;
+mod format;
+mod output;
+mod rows;
+mod run;
+mod script;
+mod shell;
+mod stop;
+mod table;
 mod test;
+mod topic;
+mod viewer;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Error, Kind};
+use common::{Common, Configured};
+use failure::Done;
+use output::tell_error;
 
 /// A streaming SQL engine: ksqlDB's language in one static binary.
 #[derive(Parser)]
@@ -15,37 +32,55 @@ use crate::error::{Error, Kind};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Checks a script of statements, applies it and runs its queries.
+    Run(Configured<run::Arguments>),
+    /// Executes statements as they are typed.
+    Shell(Configured<shell::Arguments>),
+    /// Makes topics, lists them, writes records to them and reads them.
+    #[command(subcommand)]
+    Topic(topic::Command),
+    /// Prints statements in their canonical form.
+    Fmt(format::Arguments),
     /// Runs test cases: statements, input records and expected output records.
     Test(test::Arguments),
     /// Measures what the standard pipelines reach on this machine.
-    Bench(bench::Arguments),
+    Bench(Configured<bench::Arguments>),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
-        Command::Test(arguments) => test::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments, &arguments_folder(), &Default::default()),
+    let Arguments { command, common } = Arguments::parse();
+    let done: Done = match command {
+        Command::Run(run) => run::run(&run.common(common), &run.own),
+        Command::Shell(shell) => shell::run(&shell.common(common), &shell.own),
+        Command::Topic(command) => topic::run(common, &command),
+        Command::Fmt(arguments) => format::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments).map_err(Into::into),
+        Command::Bench(bench) => bench::run(&bench.common(common), &bench.own),
     };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("{}", error.render(None));
-            ExitCode::from(status(&error))
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                tell_error(&failure.text);
+            }
+            ExitCode::from(failure.status)
         }
     }
 }
 
-/// The exit status for an error: 3 where the environment is in the way, else 1.
-fn status(error: &Error) -> u8 {
-    if error.kind() == Kind::Backend { 3 } else { 1 }
-}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-fn arguments_folder() -> std::path::PathBuf {
-    std::env::temp_dir()
+    #[test]
+    fn no_two_arguments_of_a_command_are_alike() {
+        super::Arguments::command().debug_assert();
+    }
 }

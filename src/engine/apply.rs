@@ -125,7 +125,7 @@ impl Shared {
             let sink = effect.change.query.as_ref().map(|q| q.sink.source.name.clone()).unwrap_or_default();
             let properties = self.properties(&effect.own);
             let run = self.new_run(&catalog, query.number, program, &sink, &properties, &effect.record.starts)?;
-            self.start(Running::new(&query, true, run, &properties));
+            self.start(Running::new(&query, None, run, &properties));
         }
         Ok(())
     }

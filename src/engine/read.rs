@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray};
 use super::apply::starts_latest;
 use super::running::{QueryStats, Running, Status};
 use super::{Engine, Shared};
-use crate::catalog::Query;
+use crate::catalog::{Catalog, Query};
 use crate::config::Properties;
 use crate::error::{Error, Result};
 use crate::expr::{Caught, Rows};
@@ -27,7 +27,7 @@ pub struct PullRows {
     pub rows: Vec<Vec<Value>>,
 }
 
-/// How many rows wait for a slow reader of a push query before the query waits for the reader.
+/// With so many rows waiting for the reader of a push query, the query takes no more turns until the reader has taken them.
 const MOST_WAITING: usize = 4096;
 
 /// A push query: rows as they come.
@@ -79,7 +79,7 @@ impl Engine {
         let latest = starts_latest(plan, &catalog, &properties);
         let channel = Arc::new(Channel::default());
         let columns: Vec<Column> = plan.output.iter().map(|c| c.column.clone()).collect();
-        let target = Target::Tap(tap(channel.clone(), columns.clone(), shared.is_manual()));
+        let target = Target::Tap(tap(channel.clone(), columns.clone()));
         let start = |id: PartitionId| {
             if latest.contains(&id) { shared.topics.end(id) } else { shared.topics.start(id) }
         };
@@ -94,9 +94,23 @@ impl Engine {
         };
         let options = shared.run_options(&properties);
         let run = QueryRun::new(number, Arc::new(program), &target, shared.topics.as_ref(), &start, options)?;
-        shared.start(Running::new(&query, false, run, &properties));
+        let reader = channel.clone();
+        let has_room = move || reader.lock().len() < MOST_WAITING;
+        shared.start(Running::new(&query, Some(Box::new(has_room)), run, &properties));
         let running = shared.query(&query.id).ok_or_else(|| Error::bug("a query that was just started is gone"))?;
         Ok(PushQuery { shared: shared.clone(), running, channel, columns })
+    }
+
+    /// Refuses a plan that the engine cannot run.
+    pub fn check(&self, plan: &Plan, catalog: &Catalog, own: &Properties) -> Result<()> {
+        runtime::compile(plan, catalog, &self.shared.properties(own)).map(|_| ())
+    }
+
+    /// How many records a query of this plan would not see, since it would start behind them.
+    pub fn skipped(&self, plan: &Plan, own: &Properties) -> Result<u64> {
+        let (shared, topics) = (&self.shared, self.topics());
+        let latest = starts_latest(plan, &shared.catalog(), &shared.properties(own));
+        latest.into_iter().try_fold(0, |sum, id| Ok(sum + (topics.end(id)? - topics.start(id)?) as u64))
     }
 
     /// What is known of a query.
@@ -281,65 +295,68 @@ fn table_columns(pull: &Pull, batch: Batch) -> Result<Vec<arrow::array::ArrayRef
     Ok(columns)
 }
 
-fn tap(channel: Arc<Channel>, columns: Vec<Column>, manual: bool) -> Tap {
+fn tap(channel: Arc<Channel>, columns: Vec<Column>) -> Tap {
     Arc::new(move |batch: &Batch| {
-        for row in 0..batch.rows() {
+        let row = |row: usize| {
             let absent = batch.is_absent(row);
             let value = |(column, array): (&Column, &arrow::array::ArrayRef)| match absent {
                 true => Value::Null,
                 false => Value::at(array.as_ref(), row, &column.sql_type),
             };
-            if !channel.push(columns.iter().zip(&batch.columns).map(value).collect(), manual) {
-                return false;
-            }
-        }
-        true
+            columns.iter().zip(&batch.columns).map(value).collect()
+        };
+        channel.push((0..batch.rows()).map(row))
     })
 }
 
 impl Channel {
-    /// Adds a row, waiting while too many do already; `false` if nobody wants it.
-    fn push(&self, row: Vec<Value>, manual: bool) -> bool {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        while rows.len() >= MOST_WAITING && !manual && !self.closed.load(Ordering::SeqCst) {
-            rows = self.changed.wait(rows).unwrap_or_else(PoisonError::into_inner);
-        }
-        rows.push_back(row);
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<Value>>> {
+        // A row is added or taken in one go, so that a panic leaves the queue whole.
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds rows; `false` if nobody wants them.
+    fn push(&self, rows: impl Iterator<Item = Vec<Value>>) -> bool {
+        self.lock().extend(rows);
         self.changed.notify_all();
         !self.closed.load(Ordering::SeqCst)
     }
 }
 
 impl PushQuery {
-    /// The next row; waits for it until `stop` says so. `None` then, or when the query has ended.
-    pub fn next_row(&self, stop: &dyn Fn() -> bool) -> Result<Option<Vec<Value>>> {
-        let mut rows = self.channel.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(row) = rows.pop_front() {
-                self.channel.changed.notify_all();
-                return Ok(Some(row));
-            }
-            if let Status::Failed(error) = self.running.status() {
-                return Err(error);
-            }
-            if stop() || self.shared.is_closing() {
-                return Ok(None);
-            }
-            let wait = self.channel.changed.wait_timeout(rows, Duration::from_millis(50));
-            rows = wait.unwrap_or_else(PoisonError::into_inner).0;
+    /// The rows that have come, all of them; waits up to `wait` for the first. None if the query has ended.
+    pub fn rows(&self, wait: Duration) -> Result<VecDeque<Vec<Value>>> {
+        let rows = self.channel.lock();
+        let waits = |rows: &mut VecDeque<Vec<Value>>| rows.is_empty() && self.running.is_running() && !self.is_over();
+        let waited = self.channel.changed.wait_timeout_while(rows, wait, waits);
+        let taken = std::mem::take(&mut *waited.unwrap_or_else(PoisonError::into_inner).0);
+        if let (true, Status::Failed(error)) = (taken.is_empty(), self.running.status()) {
+            return Err(error);
         }
+        if taken.len() >= MOST_WAITING {
+            self.shared.wake(&self.running);
+        }
+        Ok(taken)
+    }
+
+    /// Whether the query was ended: no more rows will come than those that wait.
+    pub fn is_over(&self) -> bool {
+        matches!(self.running.status(), Status::Ended) || self.shared.is_closing()
     }
 
     /// Whether the query stands at the ends of its sources and all its rows were taken.
     pub fn is_drained(&self) -> Result<bool> {
         let run = self.running.lock();
+        if run.is_dirty() {
+            return Ok(false);
+        }
         for (id, position) in run.positions() {
             if position < self.shared.topics.end(id)? {
                 return Ok(false);
             }
         }
         drop(run);
-        Ok(self.channel.rows.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+        Ok(self.channel.lock().is_empty())
     }
 }
 

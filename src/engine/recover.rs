@@ -202,7 +202,7 @@ impl Shared {
         if let Some(head) = &state.head {
             run.resume(head)?;
         }
-        self.start(Running::new(&query, true, run, &properties));
+        self.start(Running::new(&query, None, run, &properties));
         Ok(())
     }
 

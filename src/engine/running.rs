@@ -36,6 +36,9 @@ pub struct QueryStats {
     pub positions: Vec<(PartitionId, Offset)>,
 }
 
+/// Whether somebody who looks on has room for more rows.
+pub type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// A query at work.
 pub struct Running {
     pub id: String,
@@ -44,6 +47,8 @@ pub struct Running {
     pub reads: Vec<TopicId>,
     /// Whether it is one of those that are kept; else it ends with whoever looks on.
     pub persistent: bool,
+    /// Whether whoever looks on has room for more rows.
+    has_room: Option<HasRoom>,
     run: Mutex<QueryRun>,
     status: Mutex<Status>,
     scheduled: AtomicBool,
@@ -71,15 +76,16 @@ const EPOCH_BYTES: usize = 4 << 20;
 const TURNS: usize = 8;
 
 impl Running {
-    /// A query that is about to run.
-    pub fn new(query: &Query, persistent: bool, run: QueryRun, properties: &config::Properties) -> Self {
+    /// A query that is about to run. One that is not kept says whether whoever looks on has room for its rows.
+    pub fn new(query: &Query, looker: Option<HasRoom>, run: QueryRun, properties: &config::Properties) -> Self {
         let mut reads: Vec<TopicId> = run.positions().iter().map(|(id, _)| id.topic).collect();
         reads.dedup();
         Running {
             id: query.id.clone(),
             number: query.number,
             reads,
-            persistent,
+            persistent: looker.is_none(),
+            has_room: looker,
             status: Mutex::new(Status::Running),
             scheduled: AtomicBool::new(false),
             again: AtomicBool::new(false),
@@ -157,6 +163,11 @@ impl Running {
         }
     }
 
+    /// Whether its rows have somewhere to go; else whoever looks on wakes it when they have taken some.
+    fn has_room(&self) -> bool {
+        self.has_room.as_ref().is_none_or(|has_room| has_room())
+    }
+
     fn may_submit(&self) -> bool {
         self.in_flight.load(Ordering::SeqCst) < MOST_IN_FLIGHT
     }
@@ -219,6 +230,9 @@ impl Shared {
             let now = self.settings.clock.monotonic_ns();
             if query.readers.load(Ordering::SeqCst) > 0 {
                 self.seal_if_possible(query, &mut run, now)?;
+                return Ok(false);
+            }
+            if !self.is_manual() && !query.has_room() {
                 return Ok(false);
             }
             if self.is_short(query)? {

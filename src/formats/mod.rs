@@ -6,6 +6,7 @@
 
 pub mod json;
 mod kafka;
+pub mod transcode;
 
 use std::fmt;
 

@@ -5,7 +5,7 @@
 
 mod session;
 
-pub use session::{Outcome, Session};
+pub use session::{DryRun, Nature, Outcome, Session};
 
 use std::fmt;
 

@@ -2,9 +2,10 @@
 
 use super::{Action, Context, Parsed, Reply};
 use crate::catalog::Catalog;
-use crate::config::Properties;
+use crate::config::{self, Properties};
 use crate::engine::{Engine, PullRows, PushQuery};
 use crate::error::{Error, Result};
+use crate::plan::Plan;
 
 /// What has come of a statement.
 pub enum Outcome {
@@ -12,12 +13,57 @@ pub enum Outcome {
     Done {
         message: String,
         warnings: Vec<String>,
+        /// What may surprise one who is at work, and not a script.
+        hint: Option<String>,
     },
     /// It shows something.
     Reply(Reply),
     Rows(PullRows),
     /// Rows as they come, at most so many.
-    Push(PushQuery, Option<usize>),
+    Push {
+        query: PushQuery,
+        limit: Option<usize>,
+        /// What may surprise one who is at work, and not a script.
+        hint: Option<String>,
+    },
+}
+
+/// What a statement is, to one who has to decide when it is executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// It shows a table as it is at that moment.
+    Pull,
+    /// It shows rows as they come.
+    Push,
+    Other,
+}
+
+/// Statements that are checked against what those before them would change.
+pub struct DryRun<'s> {
+    session: &'s Session<'s>,
+    catalog: Catalog,
+    own: Properties,
+}
+
+impl DryRun<'_> {
+    /// Checks the next statement.
+    pub fn check(&mut self, parsed: &Parsed) -> Result<Nature> {
+        let engine = self.session.engine;
+        match self.session.compile(parsed, &self.catalog, &self.own)? {
+            Action::Change(change) => {
+                change.apply(&mut self.catalog, None)?;
+                if let Some(query) = &change.query {
+                    engine.check(&query.plan, &self.catalog, &self.own)?;
+                }
+                Ok(Nature::Other)
+            }
+            Action::Set(name, value) => self.own.set_for_statements(&name, &value).map(|()| Nature::Other),
+            Action::Unset(name) => self.own.unset(&name).map(|()| Nature::Other),
+            Action::Insert(_) | Action::Reply(_) => Ok(Nature::Other),
+            Action::Pull(_) => Ok(Nature::Pull),
+            Action::Push(plan, _) => engine.check(&plan, &self.catalog, &self.own).map(|()| Nature::Push),
+        }
+    }
 }
 
 /// The properties of one user, over those of the process.
@@ -32,36 +78,26 @@ impl<'e> Session<'e> {
         Session { engine, own }
     }
 
-    /// Checks that all statements can be executed one after the other, without doing any of it.
-    pub fn validate(&self, script: &[Parsed]) -> Result<()> {
-        let mut catalog = Catalog::clone(&self.engine.catalog());
-        let mut own = self.own.clone();
-        for parsed in script {
-            match self.compile(parsed, &catalog, &own)? {
-                Action::Change(change) => {
-                    change.apply(&mut catalog, None)?;
-                }
-                Action::Set(name, value) => own.set_for_statements(&name, &value)?,
-                Action::Unset(name) => own.unset(&name)?,
-                _ => {}
-            }
-        }
-        Ok(())
+    /// Checks that statements can be executed one after the other, without doing any of it.
+    pub fn dry_run(&self) -> DryRun<'_> {
+        DryRun { session: self, catalog: Catalog::clone(&self.engine.catalog()), own: self.own.clone() }
     }
 
     /// Executes a statement.
     pub fn run(&mut self, parsed: &Parsed) -> Result<Outcome> {
-        let done = |message: String| Outcome::Done { message, warnings: Vec::new() };
+        let done = |message: String| Outcome::Done { message, warnings: Vec::new(), hint: None };
         let catalog = self.engine.catalog();
         Ok(match self.compile(parsed, &catalog, &self.own)? {
-            Action::Change(_) => {
+            Action::Change(change) => {
+                let plan = change.query.as_ref().map(|query| &query.plan);
+                let hint = plan.map_or(Ok(None), |plan| self.skipped(plan, &self.own))?;
                 // The catalog may change before the statement's turn comes: then it is compiled again.
                 let make = |catalog: &Catalog| match self.compile(parsed, catalog, &self.own)? {
                     Action::Change(change) => Ok(*change),
                     _ => Err(Error::conflict("what the statement refers to has changed meanwhile; try again")),
                 };
                 let change = self.engine.change(&parsed.text, &self.own, &make)?;
-                Outcome::Done { message: change.message, warnings: change.warnings }
+                Outcome::Done { message: change.message, warnings: change.warnings, hint }
             }
             Action::Insert(insert) => {
                 self.engine.insert(&insert.topic, insert.key.as_deref(), insert.batch)?;
@@ -77,8 +113,21 @@ impl<'e> Session<'e> {
                 done(format!("Successfully unset local property '{name}'."))
             }
             Action::Pull(pull) => Outcome::Rows(self.engine.pull(&pull)?),
-            Action::Push(plan, limit) => Outcome::Push(self.engine.push(&plan, &self.own)?, limit),
+            Action::Push(plan, limit) => {
+                let hint = self.skipped(&plan, &self.own)?;
+                Outcome::Push { query: self.engine.push(&plan, &self.own)?, limit, hint }
+            }
         })
+    }
+
+    /// What should be said of records that a new query does not see, since it starts behind them.
+    fn skipped(&self, plan: &Plan, own: &Properties) -> Result<Option<String>> {
+        let count = self.engine.skipped(plan, own)?;
+        let hint = format!(
+            "{count} records were there before and are not read: SET '{0}'='earliest'; before the statement reads them",
+            config::OFFSET_RESET
+        );
+        Ok((count > 0).then_some(hint))
     }
 
     fn compile(&self, parsed: &Parsed, catalog: &Catalog, own: &Properties) -> Result<Action> {

@@ -173,7 +173,7 @@ impl Run {
         for statement in &parsed {
             match session.run(statement)? {
                 Outcome::Done { .. } | Outcome::Reply(_) => {}
-                Outcome::Rows(_) | Outcome::Push(..) => {
+                Outcome::Rows(_) | Outcome::Push { .. } => {
                     return Err(Error::invalid("a case's statements write to topics"));
                 }
             }

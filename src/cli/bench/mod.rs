@@ -8,11 +8,13 @@ mod pipeline;
 mod startup;
 mod usage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
+use super::common::Common;
+use super::failure::Done;
 use crate::config::Properties;
 use crate::error::{Error, Result, nearest};
 use input::Input;
@@ -149,7 +151,15 @@ const PIPELINES: &[Pipeline] = &[
 ];
 
 /// Runs benchmarks; the exit status.
-pub fn run(arguments: &Arguments, folder: &std::path::Path, properties: &Properties) -> Result<u8> {
+pub fn run(common: &Common, arguments: &Arguments) -> Done {
+    let folder = common.bench_dir();
+    let measured = run_in(&folder, &common.properties()?, arguments);
+    // Each benchmark has removed its own folder; this one goes if nobody else uses it.
+    let _ = std::fs::remove_dir(&folder);
+    Ok(measured?)
+}
+
+fn run_in(folder: &Path, properties: &Properties, arguments: &Arguments) -> Result<u8> {
     let known: Vec<&str> = PIPELINES.iter().map(|p| p.name).chain([latency::NAME, startup::NAME]).collect();
     for name in &arguments.names {
         if !known.contains(&name.as_str()) {

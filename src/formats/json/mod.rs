@@ -45,6 +45,30 @@ impl Format for Json {
     }
 }
 
+/// A JSON text without the blanks between its tokens, so that it stands on one line; `None` if it is no JSON text.
+pub fn compact(text: &[u8]) -> Option<Vec<u8>> {
+    let mut scan = scan::Scan::new(text);
+    scan.skip().ok()?;
+    if !scan.is_at_end() {
+        return None;
+    }
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let mut out = Vec::with_capacity(text.len());
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text {
+        if quoted || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            out.push(*byte);
+        }
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    Some(out)
+}
+
 /// JSON's objects have names for keys.
 fn check_maps(sql_type: &SqlType) -> Result<()> {
     match sql_type {

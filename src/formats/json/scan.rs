@@ -260,6 +260,11 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Whether nothing but white space is left.
+    pub fn is_at_end(&mut self) -> bool {
+        self.peek() == 0 && self.at == self.bytes.len()
+    }
+
     /// A refusal that says what stands where something else is expected.
     #[cold]
     pub fn unexpected(&mut self, what: &str) -> Reason {

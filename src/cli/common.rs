@@ -1,0 +1,138 @@
+//! What all commands take: where the data are, the properties, and how much is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::failure::Failure;
+use crate::clock::SystemClock;
+use crate::config::{self, Properties};
+use crate::disk::RealDisk;
+use crate::engine::{Drive, Engine, Settings, Store};
+use crate::error::{Error, Result};
+use crate::journal::WhenFull;
+use crate::statements::compile_kept;
+
+#[derive(Args, Debug)]
+pub struct Common {
+    /// The folder with the topics, the state and the journal.
+    #[arg(long, global = true, env = "TIDEMILL_DATA_DIR", default_value = "./tidemill-data", value_name = "DIR")]
+    data_dir: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Sets a property; it wins over the file.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The brokers of the Kafka cluster that has the topics.
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    bootstrap_servers: Option<String>,
+    /// How much is told on the standard error.
+    #[arg(long, global = true, value_enum, default_value = "warn", value_name = "LEVEL")]
+    log: Level,
+}
+
+/// The file of properties; not an argument of all commands at once, since `topic create` has settings of that name.
+#[derive(Args, Clone, Debug)]
+struct ConfigFile {
+    /// A file of properties, one KEY=VALUE a line.
+    #[arg(long = "config", id = "config-file", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// A command that takes the file of properties behind its name, too.
+#[derive(Args)]
+pub struct Configured<T: Args> {
+    #[command(flatten)]
+    pub own: T,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl<T: Args> Configured<T> {
+    /// What all commands take, with what was said behind this command's name.
+    pub fn common(&self, mut common: Common) -> Common {
+        common.config.file = self.config.file.clone().or(common.config.file);
+        common
+    }
+}
+
+impl Common {
+    /// The properties of the process: the file's, and over them those of the command line.
+    pub fn properties(&self) -> Result<Properties, Failure> {
+        let mut properties = Properties::default();
+        if let Some(path) = &self.config.file {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|e| Failure::unreadable(&name, &e))?;
+            for (number, line) in text.lines().enumerate() {
+                let line = line.trim();
+                if line.is_empty() || line.starts_with(['#', '!']) {
+                    continue;
+                }
+                let place = format!("{name}, line {}: ", number + 1);
+                assign(&mut properties, line).map_err(|e| Failure::usage(e.context(place)))?;
+            }
+        }
+        for text in &self.set {
+            assign(&mut properties, text).map_err(|e| Failure::usage(e.context("--set: ")))?;
+        }
+        Ok(properties)
+    }
+
+    /// A folder beside the data folder, on the same disk, for what is measured.
+    pub fn bench_dir(&self) -> PathBuf {
+        let mut name = self.data_dir.file_name().map_or_else(|| "tidemill-data".into(), ToOwned::to_owned);
+        name.push("-bench");
+        self.data_dir.with_file_name(name)
+    }
+
+    /// Opens the engine over the data folder. `reset` is where queries start to read if nobody has said it.
+    pub fn open(&self, drive: Drive, when_full: WhenFull, reset: &str) -> Result<Engine, Failure> {
+        if self.bootstrap_servers.is_some() {
+            return Err(Error::unsupported("topics in Kafka are not supported by this version").into());
+        }
+        let mut properties = self.properties()?;
+        if !properties.overrides().any(|(name, _)| name == config::OFFSET_RESET) {
+            properties.set(config::OFFSET_RESET, reset)?;
+        }
+        let told = self.log >= Level::Warn;
+        let report = move |message: &str| {
+            if told {
+                eprintln!("{message}");
+            }
+        };
+        Ok(Engine::open(Settings {
+            store: Store::Folder { disk: Arc::new(RealDisk), path: self.data_dir.clone() },
+            drive,
+            clock: Arc::new(SystemClock::new()),
+            properties,
+            compile: compile_kept,
+            when_full,
+            ranks: None,
+            report: Arc::new(report),
+        })?)
+    }
+
+    /// Opens the engine to look after topics: no query runs.
+    pub fn open_topics(&self) -> Result<Engine, Failure> {
+        self.open(Drive::Threads { start: false }, WhenFull::Refuse, "earliest")
+    }
+}
+
+/// Sets the property of a line `KEY=VALUE`.
+fn assign(properties: &mut Properties, text: &str) -> Result<()> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(Error::invalid(format!("'{text}' is not KEY=VALUE")));
+    };
+    properties.set(name.trim(), value.trim())
+}

@@ -1,0 +1,63 @@
+//! How a command ends that did not do what it was asked: a message and the exit status.
+
+use std::io;
+
+use crate::error::{Error, Kind};
+
+/// A statement, test or check failed.
+pub const FAILED: u8 = 1;
+/// The command was used wrongly.
+pub const USAGE: u8 = 2;
+/// The environment is in the way.
+pub const ENVIRONMENT: u8 = 3;
+
+/// The result of a command.
+pub type Done = Result<u8, Failure>;
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: u8,
+    /// For the standard error; nothing if there is nobody to tell.
+    pub text: String,
+}
+
+impl Failure {
+    /// The command was used wrongly.
+    pub fn usage(error: Error) -> Failure {
+        Failure { status: USAGE, text: error.render(None) }
+    }
+
+    /// An error in a text that a user wrote, which is known by a name.
+    pub fn in_file(error: &Error, file: &str) -> Failure {
+        Failure { status: status(error), text: error.render(Some(file)) }
+    }
+
+    /// A file that was named on the command line cannot be read.
+    pub fn unreadable(file: &str, error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::NotFound => Failure::usage(Error::missing(format!("there is no file {file}"))),
+            io::ErrorKind::IsADirectory => Failure::usage(Error::invalid(format!("{file} is a folder, not a file"))),
+            _ => Error::backend(format!("cannot read {file}: {error}")).into(),
+        }
+    }
+
+    /// The standard output cannot be written: if its reader has gone, that is no failure.
+    pub fn output(error: &io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure { status: 0, text: String::new() };
+        }
+        Error::backend(format!("cannot write the output: {error}")).into()
+    }
+}
+
+/// The exit status for an error.
+fn status(error: &Error) -> u8 {
+    if error.kind() == Kind::Backend { ENVIRONMENT } else { FAILED }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure { status: status(&error), text: error.render(None) }
+    }
+}

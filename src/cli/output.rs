@@ -1,0 +1,157 @@
+//! Results on the standard output, as tables, JSON lines or comma-separated values; everything else on the standard error.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use clap::ValueEnum;
+
+use super::failure::Failure;
+use super::rows::{csv_field, csv_line, json_row, json_texts, shown};
+use super::table::{self, Frame};
+use crate::engine::PullRows;
+use crate::statements::Reply;
+use crate::types::{Column, Value};
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[value(alias = "tabular", alias = "TABULAR")]
+    Table,
+    /// One object a line.
+    #[value(alias = "JSON")]
+    Json,
+    /// Comma-separated, with a heading.
+    Csv,
+}
+
+/// The standard output.
+pub struct Output {
+    pub format: Format,
+    to: BufWriter<Stdout>,
+}
+
+/// Rows of one query, as they come.
+pub struct Rows {
+    columns: Vec<Column>,
+    frame: Option<Frame>,
+}
+
+type Written = Result<(), Failure>;
+
+impl Output {
+    /// Results in a format.
+    pub fn new(format: Format) -> Output {
+        Output { format, to: BufWriter::with_capacity(1 << 16, io::stdout()) }
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, text: impl AsRef<[u8]>) -> Written {
+        let write = self.to.write_all(text.as_ref()).and_then(|()| self.to.write_all(b"\n"));
+        write.map_err(|e| Failure::output(&e))
+    }
+
+    /// Has everybody see what was written.
+    pub fn flush(&mut self) -> Written {
+        self.to.flush().map_err(|e| Failure::output(&e))
+    }
+
+    fn lines(&mut self, lines: &[String]) -> Written {
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Shows what a statement shows.
+    pub fn reply(&mut self, reply: &Reply) -> Written {
+        match reply {
+            Reply::Message(text) => self.message("message", text)?,
+            Reply::Table { columns, rows } => self.listing(columns, rows)?,
+        }
+        self.flush()
+    }
+
+    /// Shows a text.
+    pub fn message(&mut self, name: &str, text: &str) -> Written {
+        match self.format {
+            Format::Json => self.line(json_texts([(name, text)])),
+            Format::Table | Format::Csv => self.line(text.trim_end()),
+        }
+    }
+
+    /// Shows what there is of a kind.
+    pub fn listing(&mut self, columns: &[&str], rows: &[Vec<String>]) -> Written {
+        match self.format {
+            Format::Table => self.lines(&table::listing(columns, rows, table::terminal_width())),
+            Format::Json => rows.iter().try_for_each(|row| {
+                let fields = columns.iter().copied().zip(row.iter().map(String::as_str));
+                self.line(json_texts(fields))
+            }),
+            Format::Csv => {
+                self.line(csv_line(columns.iter().copied()))?;
+                rows.iter().try_for_each(|row| self.line(csv_line(row.iter().map(String::as_str))))
+            }
+        }
+    }
+
+    /// Shows the rows of a table.
+    pub fn pulled(&mut self, pulled: PullRows) -> Written {
+        let PullRows { columns, rows } = pulled;
+        if self.format == Format::Table {
+            let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+            let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+            let width = io::stdout().is_terminal().then(table::terminal_width);
+            let frame = Frame::fitted(&names, &cells, width);
+            self.lines(&frame.head(&names))?;
+            for row in cells {
+                self.lines(&frame.row(row))?;
+            }
+            self.line(frame.rule())?;
+            return self.flush();
+        }
+        let mut shown = self.start_rows(columns)?;
+        for row in &rows {
+            self.row(&mut shown, row)?;
+        }
+        self.flush()
+    }
+
+    /// Starts to show rows that come one by one.
+    pub fn start_rows(&mut self, columns: Vec<Column>) -> Result<Rows, Failure> {
+        let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+        let mut frame = None;
+        match self.format {
+            Format::Table => {
+                let made = Frame::shared(columns.len(), table::terminal_width());
+                self.lines(&made.head(&names))?;
+                frame = Some(made);
+            }
+            Format::Csv => self.line(csv_line(names))?,
+            Format::Json => {}
+        }
+        self.flush()?;
+        Ok(Rows { columns, frame })
+    }
+
+    /// Shows the next row.
+    pub fn row(&mut self, rows: &mut Rows, row: &[Value]) -> Written {
+        match (&rows.frame, self.format) {
+            (Some(frame), _) => self.lines(&frame.row(row.iter().map(shown).collect())),
+            (None, Format::Csv) => {
+                let fields: Vec<String> = row.iter().map(csv_field).collect();
+                self.line(csv_line(fields.iter().map(String::as_str)))
+            }
+            (None, _) => self.line(json_row(&rows.columns, row)),
+        }
+    }
+}
+
+/// Says something that is no result.
+pub fn tell(text: &str) {
+    if !text.is_empty() {
+        // Nobody is left to be told if even this cannot be written.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// Says that something has failed; red where a person reads it.
+pub fn tell_error(text: &str) {
+    if io::stderr().is_terminal() { tell(&format!("\x1b[31m{text}\x1b[0m")) } else { tell(text) }
+}

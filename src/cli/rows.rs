@@ -1,0 +1,149 @@
+//! Values as they are shown: JSON for programs, Java's text for people, as ksqlDB shows them.
+
+use crate::formats::json::encode::put_string;
+use crate::types::parse::base64_text;
+use crate::types::{Column, Value, text};
+
+/// A row as one JSON object.
+pub fn json_row(columns: &[Column], row: &[Value]) -> String {
+    let mut out = vec![b'{'];
+    for (place, (column, value)) in columns.iter().zip(row).enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        put_string(column.name.as_bytes(), &mut out);
+        out.push(b':');
+        put_value(value, false, &mut out);
+    }
+    out.push(b'}');
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// An object of texts.
+pub fn json_texts<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut out = vec![b'{'];
+    for (place, (name, value)) in fields.into_iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        put_string(name.as_bytes(), &mut out);
+        out.push(b':');
+        put_string(value.as_bytes(), &mut out);
+    }
+    out.push(b'}');
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Appends a value as ksqlDB's answers have it: times as text, but numbers inside of a STRUCT.
+fn put_value(value: &Value, in_struct: bool, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Date(v) if in_struct => out.extend_from_slice(v.to_string().as_bytes()),
+        Value::Time(v) if in_struct => out.extend_from_slice(v.to_string().as_bytes()),
+        Value::Timestamp(v) if in_struct => out.extend_from_slice(v.to_string().as_bytes()),
+        Value::Boolean(_) | Value::Integer(_) | Value::Bigint(_) | Value::Decimal(_) => {
+            out.extend_from_slice(value.to_text().as_bytes());
+        }
+        Value::Double(v) if v.is_finite() => out.extend_from_slice(text::double(*v).as_bytes()),
+        Value::Double(_) | Value::String(_) | Value::Date(_) | Value::Time(_) | Value::Timestamp(_) => {
+            put_string(value.to_text().as_bytes(), out);
+        }
+        Value::Bytes(v) => put_string(base64_text(v).as_bytes(), out),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (place, item) in items.iter().enumerate() {
+                comma(place, out);
+                put_value(item, in_struct, out);
+            }
+            out.push(b']');
+        }
+        Value::Map(entries) => {
+            out.push(b'{');
+            for (place, (key, item)) in entries.iter().enumerate() {
+                comma(place, out);
+                put_string(key.to_text().as_bytes(), out);
+                out.push(b':');
+                put_value(item, in_struct, out);
+            }
+            out.push(b'}');
+        }
+        Value::Struct(fields) => {
+            out.push(b'{');
+            for (place, (name, item)) in fields.iter().enumerate() {
+                comma(place, out);
+                put_string(name.as_bytes(), out);
+                out.push(b':');
+                put_value(item, true, out);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+fn comma(place: usize, out: &mut Vec<u8>) {
+    if place > 0 {
+        out.push(b',');
+    }
+}
+
+/// A value as the shell's tables have it: a STRUCT as `{A=1}`.
+pub fn shown(value: &Value) -> String {
+    match value {
+        Value::Bytes(bytes) => base64_text(bytes),
+        Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::Map(entries) => {
+            let entry = |(k, v): &(Value, Value)| format!("{}={}", shown(k), shown(v));
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        Value::Struct(fields) => {
+            let field = |(name, v): &(String, Value)| format!("{name}={}", shown(v));
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_text(),
+    }
+}
+
+/// Fields as a line of comma-separated values.
+pub fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted = |field: &str| match field.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
+    };
+    fields.into_iter().map(quoted).collect::<Vec<_>>().join(",")
+}
+
+/// A value as a field of comma-separated values: a NULL is nothing.
+pub fn csv_field(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+            let mut out = Vec::new();
+            put_value(value, false, &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        }
+        other => shown(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::SqlType;
+
+    #[test]
+    fn values_are_written_as_ksqldb_answers() {
+        let columns = ["A", "B", "C"].map(|name| Column::value(name, SqlType::String));
+        let time = || Value::Timestamp(0);
+        let row = [
+            Value::Array(vec![time(), Value::Null]),
+            Value::Struct(vec![("T".to_owned(), time()), ("d".to_owned(), Value::Double(1e10))]),
+            Value::Double(f64::NAN),
+        ];
+        assert_eq!(
+            json_row(&columns, &row),
+            r#"{"A":["1970-01-01T00:00:00.000",null],"B":{"T":0,"d":1.0E10},"C":"NaN"}"#
+        );
+        assert_eq!(shown(&row[1]), "{T=1970-01-01T00:00:00.000, d=1.0E10}");
+        assert_eq!(csv_line(["a,b", "", "say \"x\""]), r#""a,b",,"say ""x""""#);
+    }
+}

@@ -1,0 +1,81 @@
+//! A script: the statements of files and of the command line, read and checked as one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sqlparser::tokenizer::Token;
+
+use super::failure::{FAILED, Failure};
+use crate::error::Error;
+use crate::sql::lexer::lex;
+use crate::statements::{self, Nature, Parsed, Session};
+
+/// What the text of `-e` is called.
+const COMMAND_LINE: &str = "-e";
+
+/// Statements with the names of the texts that they stand in.
+#[derive(Default)]
+pub struct Script {
+    pub statements: Vec<ScriptStatement>,
+}
+
+/// A statement of a script.
+pub struct ScriptStatement {
+    pub parsed: Parsed,
+    /// The name of its text.
+    pub file: String,
+    /// The whole text.
+    source: Arc<str>,
+}
+
+impl Script {
+    /// Reads files, `-` being the standard input, and then the texts of `-e`. All errors of all texts are reported.
+    pub fn read(files: &[PathBuf], texts: &[String]) -> Result<Script, Failure> {
+        let mut sources = Vec::new();
+        for path in files {
+            let name = path.display().to_string();
+            let read =
+                if name == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+            sources.push((name.clone(), read.map_err(|e| Failure::unreadable(&name, &e))?));
+        }
+        for text in texts {
+            sources.push((COMMAND_LINE.to_owned(), completed(text)));
+        }
+        let mut script = Script::default();
+        let mut errors = Vec::new();
+        for (name, text) in sources {
+            match Script::parse(&name, &text) {
+                Ok(parsed) => script.statements.extend(parsed.statements),
+                Err(found) => errors.extend(found.iter().map(|e| e.render(Some(&name)))),
+            }
+        }
+        if errors.is_empty() { Ok(script) } else { Err(Failure { status: FAILED, text: errors.join("\n\n") }) }
+    }
+
+    /// The statements of one text.
+    pub fn parse(name: &str, text: &str) -> Result<Script, Vec<Error>> {
+        let source: Arc<str> = text.into();
+        let statement = |parsed| ScriptStatement { parsed, file: name.to_owned(), source: source.clone() };
+        Ok(Script { statements: statements::parse(text)?.into_iter().map(statement).collect() })
+    }
+
+    /// Checks all statements without doing any of them; what each is.
+    pub fn check(&self, session: &Session) -> Result<Vec<Nature>, Failure> {
+        let mut dry_run = session.dry_run();
+        let check = |s: &ScriptStatement| dry_run.check(&s.parsed).map_err(|e| s.failure(e));
+        self.statements.iter().map(check).collect()
+    }
+}
+
+impl ScriptStatement {
+    /// An error of the statement, with its place.
+    pub fn failure(&self, error: Error) -> Failure {
+        Failure::in_file(&error.at(self.parsed.span).in_source(&self.source), &self.file)
+    }
+}
+
+/// The text with a semicolon at its end: on a command line it may be missing.
+pub fn completed(text: &str) -> String {
+    let open = lex(text).is_ok_and(|l| l.lexemes.last().is_some_and(|last| last.token != Token::SemiColon));
+    if open { format!("{text}\n;") } else { text.to_owned() }
+}

@@ -1,0 +1,243 @@
+//! `tidemill shell`: statements as they are typed, with ksqlDB's habits.
+
+mod commands;
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use rustyline::DefaultEditor;
+use rustyline::error::ReadlineError;
+use sqlparser::tokenizer::Token;
+
+use super::common::Common;
+use super::failure::{Done, FAILED, Failure};
+use super::output::{Format, Output, tell, tell_error};
+use super::script::Script;
+use super::stop::Stop;
+use super::viewer::Viewer;
+use crate::config::Properties;
+use crate::engine::{Drive, Engine};
+use crate::error::Error;
+use crate::journal::WhenFull;
+use crate::sql::lexer::lex;
+use crate::statements::{Outcome, Session};
+use commands::After;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The server that executes the statements.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Executes statements and leaves.
+    #[arg(short = 'e', long = "execute", value_name = "SQL")]
+    execute: Vec<String>,
+    /// Executes the statements of a file and leaves.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// How rows are written.
+    #[arg(long, value_enum, default_value = "table")]
+    output: Format,
+}
+
+/// How long to wait for the next row before looking whether somebody has had enough.
+const PAUSE: Duration = Duration::from_millis(20);
+/// What stands before a statement, and before its further lines.
+const PROMPTS: [&str; 2] = ["tidemill> ", "        > "];
+
+/// Runs the shell; the exit status.
+pub fn run(common: &Common, arguments: &Arguments) -> Done {
+    if arguments.server.is_some() {
+        return Err(Error::unsupported("a shell on a server is not supported by this version").into());
+    }
+    let given = Script::read(&arguments.file, &arguments.execute)?;
+    let engine = common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?;
+    let mut shell = Shell {
+        session: Session::new(&engine, Properties::default()),
+        engine: &engine,
+        output: Output::new(arguments.output),
+        stop: Stop::on_interrupt()?,
+        failed: false,
+    };
+    if arguments.file.is_empty() && arguments.execute.is_empty() {
+        shell.talk()?;
+    } else {
+        shell.script(&given)?;
+    }
+    let failed = shell.failed && !io::stdin().is_terminal();
+    engine.close();
+    match engine.failure() {
+        Some(error) => Err(error.clone().into()),
+        None => Ok(if failed { FAILED } else { 0 }),
+    }
+}
+
+/// A shell.
+struct Shell<'e> {
+    engine: &'e Engine,
+    session: Session<'e>,
+    output: Output,
+    /// Ctrl-C while a statement is at work.
+    stop: Stop,
+    /// Whether any statement has failed.
+    failed: bool,
+}
+
+/// Where the lines that were typed are kept.
+fn history_file() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".tidemill-history"))
+}
+
+impl Shell<'_> {
+    /// Reads and executes until there is nothing more to read, or somebody leaves.
+    fn talk(&mut self) -> Result<(), Failure> {
+        let unusable = |error: ReadlineError| Error::backend(format!("the terminal cannot be used: {error}"));
+        let mut editor = DefaultEditor::new().map_err(unusable)?;
+        let history = history_file().filter(|_| io::stdin().is_terminal());
+        if let Some(file) = &history {
+            // The first shell has no history yet.
+            let _ = editor.load_history(file);
+            tell(&format!("tidemill {}: help lists the commands, exit leaves", env!("CARGO_PKG_VERSION")));
+        }
+        let mut typed = String::new();
+        while self.engine.failure().is_none() {
+            match editor.readline(PROMPTS[usize::from(!typed.is_empty())]) {
+                Ok(line) => {
+                    if typed.is_empty() && self.is_done_with(&line, &mut editor)? == After::Leave {
+                        break;
+                    }
+                    self.add_line(&line, &mut typed, &mut editor)?;
+                }
+                Err(ReadlineError::Interrupted) => typed.clear(),
+                Err(ReadlineError::Eof) => break,
+                Err(error) => return Err(unusable(error).into()),
+            }
+            if let Some(file) = &history {
+                // A history that cannot be written is no reason to stop working.
+                let _ = editor.save_history(file);
+            }
+        }
+        if !typed.trim().is_empty() {
+            self.complain("error: the last statement has no ; at its end and was not executed");
+        }
+        Ok(())
+    }
+
+    /// Executes a command of the shell's own, if the line is one.
+    fn is_done_with(&mut self, line: &str, editor: &mut DefaultEditor) -> Result<After, Failure> {
+        let after = self.command(line, editor)?;
+        if after != After::NoCommand {
+            let _ = editor.add_history_entry(line);
+        }
+        Ok(after)
+    }
+
+    /// Adds a line to what was typed, and executes it if that makes it complete.
+    fn add_line(&mut self, line: &str, typed: &mut String, editor: &mut DefaultEditor) -> Result<(), Failure> {
+        if typed.is_empty() && (line.trim().is_empty() || commands::is_command(line)) {
+            return Ok(());
+        }
+        typed.push_str(line);
+        typed.push('\n');
+        if is_complete(typed) {
+            let text = std::mem::take(typed);
+            let _ = editor.add_history_entry(text.trim_end());
+            self.text("statement", &text)?;
+        }
+        Ok(())
+    }
+
+    /// Executes the statements of a text. What fails is told and ends the text, not the shell.
+    fn text(&mut self, name: &str, text: &str) -> Result<(), Failure> {
+        self.stop.forget();
+        match Script::parse(name, text) {
+            Ok(script) => {
+                if let Err(failure) = self.script(&script) {
+                    if failure.text.is_empty() {
+                        return Err(failure);
+                    }
+                    self.complain(&failure.text);
+                }
+            }
+            Err(errors) => errors.iter().for_each(|error| self.complain(&error.render(Some(name)))),
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.failed = true;
+        tell_error(text);
+    }
+
+    /// Checks the statements of a script as a whole and executes them.
+    fn script(&mut self, script: &Script) -> Result<(), Failure> {
+        script.check(&self.session)?;
+        for statement in &script.statements {
+            let outcome = self.session.run(&statement.parsed).map_err(|e| statement.failure(e))?;
+            self.show(outcome)?;
+            if self.stop.is_asked() {
+                break;
+            }
+        }
+        self.output.flush()
+    }
+
+    fn show(&mut self, outcome: Outcome) -> Result<(), Failure> {
+        match outcome {
+            Outcome::Done { message, warnings, hint } => {
+                warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+                if !message.is_empty() {
+                    match self.output.format {
+                        Format::Table => self.output.listing(&["Message"], &[vec![message]])?,
+                        _ => self.output.message("message", &message)?,
+                    }
+                }
+                self.output.flush()?;
+                hint.iter().for_each(|hint| tell(&format!("hint: {hint}")));
+            }
+            Outcome::Reply(reply) => self.output.reply(&reply)?,
+            Outcome::Rows(rows) => self.output.pulled(rows)?,
+            Outcome::Push { query, limit, hint } => {
+                hint.iter().for_each(|hint| tell(&format!("hint: {hint}")));
+                self.watch(Viewer::new(query, limit))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows rows as they come until there are as many as were asked for, or somebody has had enough.
+    fn watch(&mut self, mut viewer: Viewer) -> Result<(), Failure> {
+        viewer.start(&mut self.output)?;
+        if io::stderr().is_terminal() {
+            tell("Press CTRL-C to interrupt");
+        }
+        while !viewer.is_over() && !self.stop.is_asked() {
+            viewer.show(PAUSE, &mut self.output)?;
+        }
+        if viewer.is_complete() {
+            tell("Limit Reached");
+        }
+        tell("Query terminated");
+        Ok(())
+    }
+}
+
+/// Whether a text ends with a statement's semicolon, outside of strings and comments.
+fn is_complete(text: &str) -> bool {
+    lex(text).is_ok_and(|lexed| lexed.lexemes.last().is_none_or(|last| last.token == Token::SemiColon))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_ends_with_a_semicolon_outside_of_strings_and_comments() {
+        assert!(is_complete("SHOW STREAMS;\n"));
+        assert!(is_complete("SHOW STREAMS; -- all of them\n"));
+        assert!(!is_complete("SHOW STREAMS -- all; \n"));
+        assert!(!is_complete("INSERT INTO s VALUES ('a;\n"));
+        assert!(is_complete("-- only a remark\n"));
+    }
+}

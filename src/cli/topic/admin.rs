@@ -1,0 +1,134 @@
+//! `tidemill topic create|list|describe|delete`: what topics there are.
+
+use clap::Args;
+
+use super::source_of;
+use crate::cli::common::Common;
+use crate::cli::failure::{Done, Failure};
+use crate::cli::output::{Format, Output};
+use crate::config::Properties;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::sql::words::string_literal;
+use crate::statements::{self, Outcome, Session};
+use crate::topics::{PartitionId, Topic};
+
+#[derive(Args)]
+pub struct Create {
+    name: String,
+    /// How many partitions it has.
+    #[arg(long, value_name = "N")]
+    partitions: Option<u32>,
+    /// A setting of the topic.
+    #[arg(long = "config", value_name = "KEY=VALUE")]
+    config: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct List {
+    /// How the list is written.
+    #[arg(long, value_enum, default_value = "table")]
+    output: Format,
+}
+
+#[derive(Args)]
+pub struct Describe {
+    name: String,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "table")]
+    output: Format,
+}
+
+#[derive(Args)]
+pub struct Delete {
+    name: String,
+}
+
+/// Makes a topic.
+pub fn create(common: &Common, arguments: &Create) -> Done {
+    let mut settings = Vec::new();
+    settings.extend(arguments.partitions.map(|n| format!("PARTITIONS={n}")));
+    for text in &arguments.config {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(Failure::usage(Error::invalid(format!("--config: '{text}' is not KEY=VALUE"))));
+        };
+        settings.push(format!("{}={}", string_literal(name.trim()), string_literal(value.trim())));
+    }
+    let with = if settings.is_empty() { String::new() } else { format!(" WITH ({})", settings.join(", ")) };
+    execute(&common.open_topics()?, &format!("CREATE TOPIC {}{with};", string_literal(&arguments.name)))
+}
+
+/// Removes a topic.
+pub fn delete(common: &Common, arguments: &Delete) -> Done {
+    execute(&common.open_topics()?, &format!("DROP TOPIC {};", string_literal(&arguments.name)))
+}
+
+/// Executes a statement that stands for a command: its errors have no place in a text that the user knows.
+fn execute(engine: &Engine, text: &str) -> Done {
+    let plain = |error: Error| {
+        let bare = Error::new(error.kind(), error.message());
+        error.advice().map_or(bare.clone(), |advice| bare.hint(advice))
+    };
+    let parsed = statements::parse(text).map_err(|mut errors| plain(errors.remove(0)))?;
+    let mut session = Session::new(engine, Properties::default());
+    for statement in &parsed {
+        if let Outcome::Done { message, .. } = session.run(statement).map_err(plain)? {
+            let mut output = Output::new(Format::Table);
+            output.line(message)?;
+            output.flush()?;
+        }
+    }
+    Ok(0)
+}
+
+/// Lists the topics.
+pub fn list(common: &Common, arguments: &List) -> Done {
+    let engine = common.open_topics()?;
+    let catalog = engine.catalog();
+    let mut rows = Vec::new();
+    for topic in catalog.topics() {
+        let records: i64 = ends(&engine, topic)?.into_iter().map(|(start, end)| end - start).sum();
+        rows.push(vec![topic.name.clone(), topic.partitions.to_string(), records.to_string()]);
+    }
+    let mut output = Output::new(arguments.output);
+    output.listing(&["Kafka Topic", "Partitions", "Records"], &rows)?;
+    output.flush()?;
+    Ok(0)
+}
+
+/// Shows a topic.
+pub fn describe(common: &Common, arguments: &Describe) -> Done {
+    let engine = common.open_topics()?;
+    let catalog = engine.catalog();
+    let topic = catalog.topic(&arguments.name).ok_or_else(|| catalog.no_topic(&arguments.name))?;
+    let mut output = Output::new(arguments.output);
+    let mut about =
+        vec![("Kafka Topic".to_owned(), topic.name.clone()), ("Partitions".to_owned(), topic.partitions.to_string())];
+    about.extend(topic.config.iter().map(|(name, value)| (name.clone(), value.clone())));
+    if let Some(source) = source_of(&catalog, &topic.name) {
+        about.push((source.kind.name().to_owned(), source.name.clone()));
+        about.push(("Key format".to_owned(), source.key.format.name().to_owned()));
+        about.push(("Value format".to_owned(), source.value.format.name().to_owned()));
+    }
+    if arguments.output == Format::Table {
+        for (name, value) in about {
+            output.line(format!("{name:<20} : {value}"))?;
+        }
+        output.line("")?;
+    }
+    let ends = ends(&engine, topic)?.into_iter().enumerate();
+    let rows = ends.map(|(p, (start, end))| vec![p.to_string(), start.to_string(), end.to_string()]);
+    output.listing(&["Partition", "Start Offset", "End Offset"], &rows.collect::<Vec<_>>())?;
+    output.flush()?;
+    Ok(0)
+}
+
+/// The first offset and the one behind the last, of every partition.
+fn ends(engine: &Engine, topic: &Topic) -> crate::error::Result<Vec<(i64, i64)>> {
+    let topics = engine.topics();
+    let range = |partition| {
+        let id = PartitionId { topic: topic.id, partition };
+        Ok((topics.start(id)?, topics.end(id)?))
+    };
+    (0..topic.partitions).map(range).collect()
+}

@@ -1,0 +1,148 @@
+//! Bad input: what the message says, and what must not be lost.
+
+use serde_json::json;
+
+use super::{COUNTS, Folder, LOGS, assert_has, lines};
+
+#[test]
+fn a_line_that_is_no_json_is_named_and_the_lines_before_it_are_written() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "t", "--partitions", "1"]);
+    for (bad, reason) in [
+        ("{\"a\":1", "',' or '}'"),
+        ("{\"a\":1} {\"a\":2}", "the end of the line expected"),
+        ("{'a':1}", "expected"),
+        ("nope", "expected"),
+    ] {
+        let file = folder.file("bad.jsonl", format!("{{\"ok\":1}}\n\n{{\"ok\":2}}\n{bad}\n{{\"ok\":3}}\n"));
+        let before = folder.records("t").len();
+        let ran = folder.run(&["topic", "produce", "t", &file]);
+        assert_eq!((ran.status, ran.out.as_str()), (1, "2 records written to topic 't'\n"), "{bad}");
+        assert_has(&ran.err, &["bad.jsonl, line 4: ", "the lines before it were written"]);
+        assert!(ran.err.contains(reason) || ran.err.contains("expected"), "{}", ran.err);
+        assert_eq!(folder.records("t").len(), before + 2);
+    }
+    let file = folder.file("binary.jsonl", b"\"\xff\xfe\"\n");
+    assert_has(&folder.refused(1, &["topic", "produce", "t", &file]), &["line 1: the line is not UTF-8"]);
+}
+
+#[test]
+fn a_damaged_archive_is_the_environments_fault() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "t"]);
+    let file = folder.file("cut.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab");
+    let ran = folder.run(&["topic", "produce", "t", &file]);
+    assert_eq!((ran.status, ran.out.as_str()), (3, "0 records written to topic 't'\n"));
+    assert_has(&ran.err, &["cannot read", "cut.gz"]);
+}
+
+#[test]
+fn missing_files_and_topics_are_found_before_anything_is_written() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "logs", "--partitions", "1"]);
+    let file = folder.file("good.jsonl", "1\n");
+    assert_has(
+        &folder.refused(2, &["topic", "produce", "logs", &file, "none.jsonl"]),
+        &["there is no file none.jsonl"],
+    );
+    assert_eq!(folder.records("logs").len(), 0);
+    let err = folder.refused(1, &["topic", "produce", "log", &file]);
+    assert_has(&err, &["Topic 'log' does not exist.", "did you mean 'logs'?"]);
+}
+
+#[test]
+fn fields_that_are_missing_are_told_from_fields_that_are_null() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "t", "--partitions", "1"]);
+    let file = folder.file("a.jsonl", "{\"id\":null}\n{\"other\":1}\n");
+    folder.ok(&["topic", "produce", "t", &file, "--key", "id"]);
+    let keys: Vec<_> = folder.records("t").iter().map(|r| r["key"].clone()).collect();
+    assert_eq!(keys, [json!(null), json!(null)], "a record without a key is a record");
+    let err = folder.refused(1, &["topic", "produce", "t", &file, "--timestamp", "at"]);
+    assert_has(&err, &["a.jsonl, line 1: there is no field at with the time"]);
+    let err = folder.refused(1, &["topic", "produce", "t", &file, "--timestamp", "id"]);
+    assert_has(&err, &["line 1: null is no time"]);
+    let ran = folder.run_with(&["topic", "produce", "t", "--envelope"], "{\"key\":1}\n");
+    assert_has(&ran.err, &["standard input, line 1: there is no field value in the envelope"]);
+    let ran = folder.run_with(&["topic", "produce", "t", "--envelope"], "{\"value\":1,\"partition\":4}\n");
+    assert_has(&ran.err, &["line 1: there is no partition 4: the topic has 1"]);
+}
+
+#[test]
+fn records_that_are_too_large_are_refused() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "t", "--partitions", "1"]);
+    let small = ["--set", "max.message.bytes=2000"];
+    let input = format!("1\n\"{}\"\n", "x".repeat(2001));
+    let ran = folder.run_with(&[&["topic", "produce", "t"], &small[..]].concat(), &input);
+    assert_eq!((ran.status, ran.out.as_str()), (1, "1 records written to topic 't'\n"));
+    assert_has(&ran.err, &["line 2: a record of 2001 bytes is larger than max.message.bytes, 2000"]);
+    let input = format!("\"{}\"\n", "x".repeat(100_000));
+    let ran = folder.run_with(&[&["topic", "produce", "t"], &small[..]].concat(), &input);
+    assert_has(&ran.err, &["line 1: a record of", "larger than max.message.bytes"]);
+    assert_eq!(folder.records("t").len(), 1);
+}
+
+#[test]
+fn records_that_cannot_be_used_are_counted_by_reason_and_the_others_go_on() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "logs", "--partitions", "2"]);
+    // Nobody has declared the topic yet: strings are written as they are.
+    let broken = "\"{\\\"service_name\\\":\"\n\"no json\"\n";
+    assert_eq!(folder.run_with(&["topic", "produce", "logs"], broken).status, 0);
+    let sql = COUNTS.replace("PARTITIONS=2, ", "");
+    folder.ok(&["run", "-e", &sql]);
+    let input = format!(
+        "{LOGS}{}",
+        concat!(
+            "{\"service_name\":\"a\",\"log_level\":\"ERROR\",\"ts\":\"soon\"}\n",
+            "{\"service_name\":[1],\"log_level\":{\"x\":1},\"ts\":[]}\n",
+            "{\"service_name\":\"a\",\"log_level\":\"ERROR\"}\n",
+            "{\"service_name\":null,\"log_level\":\"ERROR\",\"ts\":1}\n",
+            "null\n",
+        )
+    );
+    assert_eq!(folder.run_with(&["topic", "produce", "logs"], &input).status, 0);
+    let ran = folder.run(&["run", "-e", "SELECT service_name, n FROM counts", "--until-drained", "--output", "json"]);
+    let mut rows = lines(&ran.out);
+    rows.sort_by_key(|r| r["SERVICE_NAME"].to_string());
+    assert_eq!(rows, [json!({"SERVICE_NAME":"a","N":2}), json!({"SERVICE_NAME":"c","N":1})]);
+    assert_has(&ran.err, &["query CTAS_COUNTS_0: undecodable: topic logs partition ", "value: "]);
+    let described = folder.ok(&["run", "-e", "DESCRIBE counts EXTENDED"]);
+    assert_has(&described, &["left out      : undecodable 4", "without-time 2", "without-group 1"]);
+    assert_eq!(folder.records("logs").len(), 11, "what cannot be used stays in its topic");
+    let quiet = folder.run(&["run", "--until-drained", "--log", "error"]);
+    assert_eq!((quiet.status, quiet.err.as_str()), (0, ""));
+}
+
+#[test]
+fn statements_that_name_what_is_not_there_get_the_nearest_name() {
+    let folder = Folder::new();
+    folder.ok(&["run", "-e", COUNTS]);
+    for (sql, parts) in [
+        ("SELECT * FROM count;", ["COUNT does not exist.", "did you mean COUNTS?"]),
+        ("SELECT nn FROM counts;", ["NN", "1:8"]),
+        (
+            "SET 'auto.ofset.reset'='earliest';",
+            ["Unknown property: 'auto.ofset.reset'", "did you mean 'auto.offset.reset'?"],
+        ),
+        ("SET 'auto.offset.reset'='never';", ["Invalid value 'never'", "earliest or latest"]),
+        ("CREATE STREAM x AS SELECT UCAS(service_name) FROM logs;", ["UCAS", "UCASE"]),
+        ("INSERT INTO logs (servce_name) VALUES ('a');", ["`SERVCE_NAME`", "did you mean SERVICE_NAME?"]),
+        ("INSERT INTO logs (ts) VALUES ('a');", ["Expected type BIGINT", "1:31"]),
+        (
+            "CREATE STREAM y (a INT) WITH (KAFKA_TOPIC='none', VALUE_FORMAT='JSON');",
+            ["Topic 'none' does not exist", "PARTITIONS"],
+        ),
+        (
+            "CREATE STREAM y (a INT) WITH (KAFKA_TOPIC='logs', VALUE_FORMAT='JSONN');",
+            ["Unknown format: JSONN", "did you mean JSON?"],
+        ),
+        ("DROP STREAM logs;", ["LOGS", "COUNTS"]),
+    ] {
+        let err = folder.refused(1, &["run", "-e", sql]);
+        assert_has(&err, &parts);
+        assert_has(&err, &["error: ", " --> -e:1:"]);
+    }
+    assert_eq!(folder.ok(&["run", "-e", "SHOW STREAMS; SHOW TABLES", "--output", "json"]).lines().count(), 2);
+}

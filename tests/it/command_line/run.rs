@@ -1,0 +1,185 @@
+//! `tidemill run`.
+
+use serde_json::json;
+
+use super::{COUNTS, Folder, LOGS, assert_has, exists, lines};
+
+/// A folder in which the counts are kept of records that have not been read yet.
+fn with_logs() -> Folder {
+    let folder = Folder::new();
+    folder.ok(&["run", "-e", COUNTS]);
+    let ran = folder.run_with(&["topic", "produce", "logs"], LOGS);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    folder
+}
+
+#[test]
+fn queries_of_earlier_runs_are_drained_and_tables_are_looked_at_after_that() {
+    let folder = with_logs();
+    let sql = "SELECT service_name, n FROM counts;";
+    let ran = folder.run(&["run", "-e", sql, "--until-drained", "--output", "json"]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    let mut rows = lines(&ran.out);
+    rows.sort_by_key(|r| r["SERVICE_NAME"].to_string());
+    assert_eq!(rows, [json!({"SERVICE_NAME":"a","N":2}), json!({"SERVICE_NAME":"c","N":1})]);
+    assert_eq!(folder.records("COUNTS").len(), 2);
+    assert_eq!(folder.run(&["run", "--until-drained"]).status, 0);
+    assert_eq!(folder.records("COUNTS").len(), 2, "nothing is done twice");
+}
+
+#[test]
+fn several_files_are_one_script_in_their_order() {
+    let folder = Folder::new();
+    let first = folder.file("first.sql", COUNTS);
+    let second = folder.file(
+        "second.sql",
+        "INSERT INTO logs (service_name, log_level, ts) VALUES ('z', 'ERROR', 5);\nSELECT n FROM counts;",
+    );
+    let out = folder.ok(&["run", &first, &second, "-e", "SELECT service_name FROM counts", "--until-drained"]);
+    assert_eq!(
+        out,
+        "+-+\n|N|\n+-+\n|1|\n+-+\n+------------+\n|SERVICE_NAME|\n+------------+\n|z           |\n+------------+\n"
+    );
+}
+
+#[test]
+fn nothing_of_a_bad_script_is_applied() {
+    let folder = Folder::new();
+    let good = folder.file("good.sql", COUNTS);
+    let bad = folder.file("bad.sql", "SHOW STREAMS;\n\nCREATE STREAM x AS\n  SELECT nme FROM logs;\n");
+    let ran = folder.run(&["run", &good, &bad, "--until-drained"]);
+    assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+    let place = format!(" --> {bad}:4:10");
+    assert_has(&ran.err, &["error: ", "'NME'", &place, "4 |   SELECT nme FROM logs;", "  |          ^^^"]);
+    assert_eq!(folder.ok(&["run", "-e", "SHOW STREAMS; SHOW TABLES; SHOW QUERIES", "--output", "json"]), "");
+    assert_eq!(folder.ok(&["topic", "list", "--output", "json"]), "");
+}
+
+#[test]
+fn all_syntax_errors_of_all_files_are_told() {
+    let folder = Folder::new();
+    let first = folder.file("first.sql", "SELECT FROM;\nSHOW STREAMS;\nCRATE STREAM s;");
+    let ran = folder.run(&["run", &first, "-e", "SELEC 1"]);
+    assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+    assert_has(&ran.err, &["first.sql:1:8", "first.sql:3:1", "did you mean CREATE?", "-e:1:1", "did you mean SELECT?"]);
+    assert!(!exists(&folder.data()), "a script that cannot be read needs no folder");
+}
+
+#[test]
+fn results_are_written_in_the_form_that_is_asked_for() {
+    let folder = with_logs();
+    folder.ok(&["run", "--until-drained"]);
+    let sql = "SELECT n, service_name FROM counts WHERE service_name = 'a'";
+    assert_eq!(
+        folder.ok(&["run", "-e", sql]),
+        "+-+------------+\n|N|SERVICE_NAME|\n+-+------------+\n|2|a           |\n+-+------------+\n"
+    );
+    assert_eq!(folder.ok(&["run", "-e", sql, "--output", "csv"]), "N,SERVICE_NAME\n2,a\n");
+    assert_eq!(folder.ok(&["run", "-e", sql, "--output", "json"]), "{\"N\":2,\"SERVICE_NAME\":\"a\"}\n");
+    assert_has(&folder.refused(2, &["run", "-e", sql, "--output", "xml"]), &["xml", "json"]);
+}
+
+#[test]
+fn replies_of_statements_go_to_the_standard_error_and_results_do_not() {
+    let folder = Folder::new();
+    let ran = folder.run(&["run", "-e", COUNTS]);
+    assert_eq!((ran.status, ran.out.as_str()), (0, ""));
+    assert_has(&ran.err, &["Stream created", "Created query with ID CTAS_COUNTS_0"]);
+}
+
+#[test]
+fn a_push_query_ends_with_its_limit_or_when_all_is_read() {
+    let folder = with_logs();
+    let limited = folder.ok(&["run", "-e", "SELECT ts FROM logs EMIT CHANGES LIMIT 3", "--output", "json"]);
+    assert_eq!(lines(&limited).len(), 3);
+    let sql = "SELECT ts FROM logs EMIT CHANGES; SELECT n FROM counts WHERE service_name = 'a';";
+    let all = lines(&folder.ok(&["run", "-e", sql, "--until-drained", "--output", "json"]));
+    let mut times: Vec<_> = all[..4].iter().filter_map(|r| r["TS"].as_i64()).collect();
+    times.sort_unstable();
+    assert_eq!((times, &all[4]), (vec![1000, 2000, 3000, 4000], &json!({"N": 2})), "in the order of the script");
+}
+
+#[test]
+fn many_rows_for_a_push_query_do_not_stop_others() {
+    let folder = with_logs();
+    let lines: String =
+        (0..30_000).map(|n| format!("{{\"service_name\":\"x\",\"log_level\":\"ERROR\",\"ts\":{n}}}\n")).collect();
+    assert_eq!(folder.run_with(&["topic", "produce", "logs"], &lines).status, 0);
+    // The rows of both wait until the counts are made, which takes the one worker.
+    let sql = "SELECT ts FROM logs EMIT CHANGES; SELECT ts FROM logs EMIT CHANGES; SELECT n FROM counts WHERE service_name = 'x';";
+    let out = folder.ok(&["run", "-e", sql, "--until-drained", "--output", "csv", "--set", "tidemill.workers=1"]);
+    assert_eq!(out.lines().count(), 2 * 30_005 + 2);
+    assert!(out.ends_with("N\n30000\n"));
+}
+
+#[test]
+fn wrong_usage_has_a_status_of_its_own() {
+    let folder = Folder::new();
+    assert_has(&folder.refused(2, &["run"]), &["nothing to run"]);
+    assert_has(
+        &folder.refused(2, &["run", "-e", "SHOW STREAMS", "--follow", "--until-drained"]),
+        &["cannot be used with"],
+    );
+    assert_has(&folder.refused(2, &["run", "nope.sql"]), &["there is no file nope.sql"]);
+    assert_has(&folder.refused(2, &["fly"]), &["unrecognized subcommand 'fly'"]);
+    assert_has(
+        &folder.refused(2, &["run", "--config", "nope.conf", "-e", "SHOW STREAMS"]),
+        &["there is no file nope.conf"],
+    );
+    assert_has(&folder.refused(2, &["--set", "workers=2", "topic", "list"]), &["--set: Unknown property: 'workers'"]);
+    assert_has(
+        &folder.refused(2, &["topic", "list", "--set", "auto.ofset.reset=latest"]),
+        &["did you mean 'auto.offset.reset'?"],
+    );
+    assert_has(&folder.refused(2, &["topic", "list", "--set", "tidemill.workers=many"]), &["it takes a whole number"]);
+    assert!(!exists(&folder.data()));
+    assert_has(&folder.ok(&["--help"]), &["run", "shell", "topic"]);
+}
+
+#[test]
+fn properties_come_from_the_file_and_the_command_line_wins() {
+    let folder = Folder::new();
+    let file = folder
+        .file("tidemill.properties", "# ours\ncommit.interval.ms=250\n\nksql.streams.auto.offset.reset = latest\n");
+    let shown = |arguments: &[&str]| {
+        let all = [&["run", "-e", "SHOW PROPERTIES", "--output", "csv"], arguments].concat();
+        folder
+            .ok(&all)
+            .lines()
+            .filter(|l| l.starts_with("commit.") || l.starts_with("auto."))
+            .map(|l| l.split(',').nth(1).unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&[]), ["earliest", "100"]);
+    assert_eq!(shown(&["--config", &file]), ["latest", "250"]);
+    assert_eq!(shown(&["--config", &file, "--set", "commit.interval.ms=7"]), ["latest", "7"]);
+    let bad = folder.file("bad.properties", "commit.interval.ms=1\nnonsense\n");
+    assert_has(
+        &folder.refused(2, &["--config", &bad, "topic", "list"]),
+        &["bad.properties, line 2: 'nonsense' is not KEY=VALUE"],
+    );
+}
+
+#[test]
+fn the_environment_in_the_way_has_a_status_of_its_own() {
+    let folder = Folder::new();
+    let file = folder.file("a-file", "");
+    let err = folder.refused(3, &["--data-dir", &file, "topic", "list"]);
+    assert_has(&err, &["error: the data folder", "a-file cannot be used"]);
+    folder.ok(&["topic", "list"]);
+    folder.file("data/format", "tidemill data folder, format 99\n");
+    assert_has(&folder.refused(3, &["topic", "list"]), &["unknown format"]);
+}
+
+#[test]
+fn statements_are_printed_in_their_canonical_form() {
+    let folder = Folder::new();
+    let ran = folder.run_with(&["fmt", "-"], "show  streams; -- all\nselect A,b from `s`\n where a=1 emit changes;");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_has(&ran.out, &["SHOW STREAMS;\n", "SELECT A, B"]);
+    let again = folder.run_with(&["fmt", "-"], &ran.out);
+    assert_eq!(again.out, ran.out);
+    let bad = folder.run_with(&["fmt", "-"], "SHOW STREAMS;\nSHOW;");
+    assert_eq!((bad.status, bad.out.as_str()), (1, ""));
+    assert_has(&bad.err, &[" --> -:2:1"]);
+}

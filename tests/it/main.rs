@@ -1,0 +1,3 @@
+//! The integration tests, in one binary: they run the real program.
+
+mod command_line;
