@@ -68,7 +68,7 @@ impl Bed {
         for parsed in &script {
             match session.run(parsed)? {
                 Outcome::Done { .. } | Outcome::Reply(_) => {}
-                Outcome::Rows(_) | Outcome::Push(..) => return Err(Error::bug("a benchmark shows no rows")),
+                Outcome::Rows(_) | Outcome::Push { .. } => return Err(Error::bug("a benchmark shows no rows")),
             }
         }
         Ok(())
