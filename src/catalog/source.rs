@@ -4,8 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::formats::{Format, Part, Wrapping};
-use crate::sql::words::TimeUnit;
-use crate::types::{Column, Schema};
+use crate::types::{Column, Schema, TimeUnit};
 
 /// Whether records are events, or the latest state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

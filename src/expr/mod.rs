@@ -12,6 +12,8 @@ pub mod cast;
 mod coerce;
 mod compare;
 mod eval;
+#[cfg(test)]
+mod examples;
 mod like;
 mod logic;
 mod nested;

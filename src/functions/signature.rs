@@ -96,8 +96,13 @@ pub fn choose(shown: &str, signatures: &[&[Param]], args: &[ArgType]) -> Result<
             }
         }
     }
+    Err(refused(shown, signatures, args))
+}
+
+/// The refusal of arguments that no signature takes.
+pub fn refused(shown: &str, signatures: &[&[Param]], args: &[ArgType]) -> Error {
     let message = format!("Function '{shown}' does not accept parameters ({})", arg_names(args));
-    Err(Error::invalid(message).hint(format!("it is called as {}", alternatives(shown, signatures))))
+    Error::invalid(message).hint(format!("it is called as {}", alternatives(shown, signatures)))
 }
 
 /// The parameter for each of `count` arguments, if that many can be given.

@@ -4,7 +4,7 @@ use super::node::{AggregateCall, AggregateNode, Node, Plan, WindowNode};
 use super::scope::QueryScope;
 use super::select::{self, KeyColumn};
 use super::{KeyInfo, Planner, Target, computed, is_aggregate, window};
-use crate::catalog::{Encoding, SourceKind};
+use crate::catalog::{Encoding, SourceKind, WindowType};
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind, bind_condition, evaluate_constant};
 use crate::expr::{ColumnId, Expr, Kind};
@@ -12,7 +12,7 @@ use crate::formats::{Part, json::Json};
 use crate::functions::signature::ArgType;
 use crate::functions::{self, aggregate::BoundAggregate};
 use crate::sql::ast::{self, Node as Ast};
-use crate::sql::query::SelectItem;
+use crate::sql::query::{SelectItem, WindowKind};
 use crate::sql::words::Ident;
 use crate::types::{Column, SqlType, Value};
 
@@ -39,7 +39,14 @@ pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
             return Err(Error::invalid(message).at(span));
         }
     }
-    let calls = Calls { scope: planner.scope("SELECT"), groups: &groups, names, window, properties: planner.properties, made: Default::default() };
+    let calls = Calls {
+        scope: planner.scope("SELECT"),
+        groups: &groups,
+        names,
+        window,
+        properties: planner.properties,
+        made: Default::default(),
+    };
     let strictness = planner.target.strictness();
     check_stars(&planner, &groups)?;
     let scope = planner.scope("SELECT");
@@ -78,6 +85,11 @@ fn analyse<'a>(planner: &Planner<'a>) -> Result<Analysed<'a>> {
     let window = match &query.window {
         Some(written) => Some(WindowNode {
             window: window::time_window(written, query.emit)?,
+            kind: match written.kind {
+                WindowKind::Tumbling { .. } => WindowType::Tumbling,
+                WindowKind::Hopping { .. } => WindowType::Hopping,
+                WindowKind::Session { .. } => WindowType::Session,
+            },
             start: planner.columns.add("WINDOWSTART", SqlType::Bigint),
             end: planner.columns.add("WINDOWEND", SqlType::Bigint),
         }),

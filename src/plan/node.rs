@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Encoding, Source, SourceKind, TimestampColumn};
+use crate::catalog::{Encoding, Source, SourceKind, TimestampColumn, WindowType};
 use crate::expr::{ColumnId, Expr};
 use crate::functions::aggregate::BoundAggregate;
 use crate::sql::query::JoinKind;
@@ -73,6 +73,8 @@ pub struct AggregateCall {
 #[derive(Clone, Copy, Debug)]
 pub struct WindowNode {
     pub window: TimeWindow,
+    /// What it was called: a hopping window may advance by its whole size.
+    pub kind: WindowType,
     /// The columns of the window's bounds.
     pub start: ColumnId,
     pub end: ColumnId,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::node::{Plan, Sink};
-use crate::catalog::{Catalog, Encoding, Source, TimestampColumn, WindowInfo, WindowType};
+use crate::catalog::{Catalog, Encoding, Source, TimestampColumn, WindowInfo};
 use crate::config::{self, Properties};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format, Part};
@@ -52,10 +52,7 @@ pub fn plan(
     }
     let inherited = catalog.topic(&first.topic).map(|t| t.partitions);
     let partitions = settings.partitions.or(existing).or(inherited).unwrap_or(1);
-    let window = plan.window.map(|w| WindowInfo {
-        kind: if w.window.advance_ms == w.window.size_ms { WindowType::Tumbling } else { WindowType::Hopping },
-        size_ms: Some(w.window.size_ms),
-    });
+    let window = plan.window.map(|w| WindowInfo { kind: w.kind, size_ms: Some(w.window.size_ms) });
     if let Some(timestamp) = &settings.timestamp {
         check_timestamp(timestamp, &schema)?;
     }

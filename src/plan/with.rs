@@ -8,7 +8,7 @@ use crate::error::{Error, Result, nearest};
 use crate::formats::{self, Format};
 use crate::sql::ast::Literal;
 use crate::sql::properties::{Properties, Property};
-use crate::sql::words::TimeUnit;
+use crate::types::TimeUnit;
 
 /// Every property that a WITH clause can have, and whether it only belongs to a declaration.
 const KNOWN: &[(&str, bool)] = &[

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::types::TypeName;
-use super::words::{Ident, TimeUnit, string_literal};
+use super::words::{Ident, string_literal};
 use crate::error::Span;
+use crate::types::TimeUnit;
 
 /// An expression and where it stands.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,9 @@
 use sqlparser::tokenizer::{Token, Word};
 
 use super::lexer::Lexeme;
-use super::words::{Duration, Ident, TimeUnit, is_reserved};
+use super::words::{Duration, Ident, is_reserved};
 use crate::error::{Error, Position, Result, Span, nearest};
+use crate::types::TimeUnit;
 
 /// How deep expressions, types and operator chains may nest.
 ///

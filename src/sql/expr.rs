@@ -5,8 +5,9 @@ use sqlparser::tokenizer::Token;
 use super::ast::{ArithmeticOp, CompareOp, Expr, Literal, Node};
 use super::cursor::{Cursor, MAX_DEPTH};
 use super::types::parse_type;
-use super::words::{Ident, TimeUnit};
+use super::words::Ident;
 use crate::error::{Error, Result, Span};
+use crate::types::TimeUnit;
 
 /// Parses an expression.
 pub fn parse_expr(cursor: &mut Cursor) -> Result<Expr> {

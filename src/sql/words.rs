@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::Span;
+use crate::types::TimeUnit;
 
 /// The words that cannot be a name unless they are quoted, sorted.
 pub const RESERVED: &[&str] = &[
@@ -133,52 +134,6 @@ pub fn quote_if_needed(name: &str) -> String {
 /// The text as a string literal.
 pub fn string_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A unit of durations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TimeUnit {
-    Milliseconds,
-    Seconds,
-    Minutes,
-    Hours,
-    Days,
-}
-
-impl TimeUnit {
-    /// All units, the smallest first.
-    pub const ALL: [TimeUnit; 5] =
-        [TimeUnit::Milliseconds, TimeUnit::Seconds, TimeUnit::Minutes, TimeUnit::Hours, TimeUnit::Days];
-
-    /// The name in the plural, as it is printed.
-    pub fn name(self) -> &'static str {
-        match self {
-            TimeUnit::Milliseconds => "MILLISECONDS",
-            TimeUnit::Seconds => "SECONDS",
-            TimeUnit::Minutes => "MINUTES",
-            TimeUnit::Hours => "HOURS",
-            TimeUnit::Days => "DAYS",
-        }
-    }
-
-    /// The length in milliseconds.
-    pub fn ms(self) -> i64 {
-        match self {
-            TimeUnit::Milliseconds => 1,
-            TimeUnit::Seconds => 1_000,
-            TimeUnit::Minutes => 60_000,
-            TimeUnit::Hours => 3_600_000,
-            TimeUnit::Days => 86_400_000,
-        }
-    }
-
-    /// The unit that `word` names in the singular or the plural, in any case.
-    pub fn parse(word: &str) -> Option<TimeUnit> {
-        TimeUnit::ALL.into_iter().find(|unit| {
-            let plural = unit.name();
-            word.eq_ignore_ascii_case(plural) || word.eq_ignore_ascii_case(&plural[..plural.len() - 1])
-        })
-    }
 }
 
 /// A length of time as it was written: `5 MINUTES`.

@@ -9,6 +9,7 @@ pub mod row;
 mod schema;
 mod sql_type;
 pub mod text;
+mod unit;
 mod value;
 pub mod view;
 pub mod window;
@@ -20,5 +21,6 @@ pub use schema::{Column, Role, Schema, quoted};
 pub use sql_type::{
     MAX_PRECISION, NARROW_PRECISION, SqlType, StructField, entries_field, entry_fields, item_field, struct_fields,
 };
+pub use unit::TimeUnit;
 pub use value::{Value, compare_doubles, compare_signed_bytes, compare_utf16, decimal_at};
 pub use view::View;

@@ -19,7 +19,7 @@ macro_rules! overload {
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "AVG",
-    shown: "AVG",
+    shown: "avg",
     summary: "The mean of the values that are not NULL; of none it is 0. INTEGERs are added up in 32 bits.",
     examples: &[("1, NULL, 2", "1.5")],
     undo: true,

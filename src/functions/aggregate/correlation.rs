@@ -39,5 +39,5 @@ fn merge(sums: &mut Sums, other: &Sums) {
 
 fn result(sums: &Sums) -> f64 {
     let [count, x, y, xx, yy, xy] = sums.0;
-    (count * xy - x * y) / ((count * xx - x * x).sqrt() * (count * yy - y * y).sqrt())
+    (count * xy - x * y) / ((count * xx - x * x) * (count * yy - y * y)).sqrt()
 }

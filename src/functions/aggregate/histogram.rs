@@ -8,7 +8,7 @@ use crate::types::{SqlType, Value};
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "HISTOGRAM",
-    shown: "HISTOGRAM",
+    shown: "histogram",
     summary: "A map from each text to how often it came; at most 1,000 texts are counted.",
     examples: &[("'a', 'b', 'a'", "{a=2, b=1}")],
     undo: true,
@@ -32,9 +32,8 @@ struct Histogram;
 
 impl Histogram {
     fn change(state: &mut Vec<(Value, i64)>, text: Value, by: i64) {
-        if text.is_null() {
-            return;
-        }
+        // ksqlDB counts NULL as the text that Java prints for it.
+        let text = if text.is_null() { Value::String("null".to_owned()) } else { text };
         match state.iter().position(|(t, _)| *t == text) {
             Some(at) => {
                 state[at].1 += by;

@@ -128,6 +128,13 @@ impl Aggregate {
         let signatures: Vec<&[Param]> = all.iter().map(Vec::as_slice).collect();
         let chosen = signature::choose(self.shown, &signatures, args)?;
         let overload = &self.overloads[chosen.index];
+        // Unlike a scalar function, an aggregate takes no DECIMAL for a DOUBLE.
+        let narrowed = args.iter().zip(&chosen.args).any(|(given, taken)| {
+            matches!(given, ArgType::Value(Some(SqlType::Decimal { .. }))) && *taken == SqlType::Double
+        });
+        if narrowed {
+            return Err(signature::refused(self.shown, &signatures, args));
+        }
         let changing = args.len() - overload.constants.len();
         let mut values = Vec::new();
         for (at, constant) in constants.iter().enumerate().skip(changing) {

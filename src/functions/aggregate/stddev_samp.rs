@@ -21,7 +21,7 @@ macro_rules! overload {
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "STDDEV_SAMP",
-    shown: "stddev_samp",
+    shown: "STDDEV_SAMP",
     summary: "The variance of a sample, under the name that ksqlDB gives it; 0 for fewer than two values.",
     examples: &[("1, NULL, 1", "0.0")],
     undo: true,

@@ -10,7 +10,7 @@ pub const FUNCTION: Scalar = Scalar {
     shown: "concat",
     category: "STRING",
     summary: "The arguments one after the other; NULLs are left out.",
-    examples: &[("CONCAT('a', CAST(NULL AS STRING), 'b')", "ab"), ("CONCAT()", "")],
+    examples: &[("CONCAT('a', CAST(NULL AS STRING), 'b')", "ab")],
     overloads: &[
         Overload {
             params: &[variadic("input", T::String)],

@@ -1,0 +1,48 @@
+//! `ARRAY_JOIN`: the items of an array as a text.
+
+use arrow::array::ArrayRef;
+
+use crate::functions::call::{Call};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{SqlType, Value};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "ARRAY_JOIN",
+    shown: "array_join",
+    category: "ARRAY",
+    summary: "The texts of the items with a delimiter between them, a comma if none is given.",
+    examples: &[("ARRAY_JOIN(ARRAY[1, 2])", "1,2"), ("ARRAY_JOIN(ARRAY['a', NULL], '; ')", "a; null")],
+    overloads: &[
+        Overload {
+            params: &[param("array", T::Array(&T::Any('T')))],
+            returns: Returns::Is(SqlType::String),
+            body: joined,
+        },
+        Overload {
+            params: &[param("array", T::Array(&T::Any('T'))), param("delimiter", T::String)],
+            returns: Returns::Is(SqlType::String),
+            body: joined,
+        },
+    ],
+};
+
+fn joined(call: &mut Call) -> ArrayRef {
+    call.values(|args| {
+        let Value::Array(items) = &args[0] else { return Ok(None) };
+        let delimiter = match args.get(1) {
+            None => ",",
+            Some(Value::String(delimiter)) => delimiter,
+            Some(_) => "",
+        };
+        let simple = |v: &Value| {
+            matches!(v, Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Bigint(_) | Value::Double(_))
+                || matches!(v, Value::Decimal(_) | Value::String(_))
+        };
+        if !items.iter().all(simple) {
+            return Err("Only primitive types are allowed for ARRAY_JOIN".into());
+        }
+        let texts: Vec<String> = items.iter().map(Value::to_text).collect();
+        Ok(Some(Value::String(texts.join(delimiter))))
+    })
+}

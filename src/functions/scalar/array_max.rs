@@ -1,0 +1,45 @@
+//! `ARRAY_MAX`: the largest item of an array.
+
+use std::cmp::Ordering;
+
+use crate::error::{Error, Result};
+use crate::functions::signature::Generics;
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{SqlType, Value};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "ARRAY_MAX",
+    shown: "array_max",
+    category: "ARRAY",
+    summary: "The largest item that is not NULL.",
+    examples: &[("ARRAY_MAX(ARRAY[2, 3, 1])", "3")],
+    overloads: &[
+        Overload {
+            params: &[param("array", T::Array(&T::Any('T')))],
+            returns: Returns::By(|args, generics| comparable(args, generics)),
+            body: |call| {
+                call.values(|args| {
+                    let Value::Array(items) = &args[0] else { return Ok(None) };
+                    let mut best: Option<&Value> = None;
+                    for item in items.iter().filter(|i| !i.is_null()) {
+                        if best.is_none_or(|best| item.compare(best) == Ordering::Greater) {
+                            best = Some(item);
+                        }
+                    }
+                    Ok(best.cloned())
+                })
+            },
+        },
+    ],
+};
+
+fn comparable(args: &[SqlType], generics: &Generics) -> Result<SqlType> {
+    match generics.get(&'T') {
+        None | Some(SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_)) => {
+            let given = args.first().map(SqlType::to_string).unwrap_or_default();
+            Err(Error::invalid(format!("Function 'array_max' does not accept parameters ({given})")))
+        }
+        Some(item) => Ok(item.clone()),
+    }
+}

@@ -1,0 +1,44 @@
+//! `FLOOR`: the next whole number.
+
+use crate::functions::call::{rows1};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{Decimal, Rounding, SqlType};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "FLOOR",
+    shown: "Floor",
+    category: "MATHEMATICAL",
+    summary: "The largest whole number that is not greater, in the type of the value.",
+    examples: &[("FLOOR(1.5e0)", "1.0"), ("FLOOR(-1.25)", "-2.00")],
+    overloads: &[
+        Overload {
+            params: &[param("value", T::Int)],
+            returns: Returns::Is(SqlType::Integer),
+            body: |call| rows1(call, |v: i32| Ok(Some(v))),
+        },
+        Overload {
+            params: &[param("value", T::Bigint)],
+            returns: Returns::Is(SqlType::Bigint),
+            body: |call| rows1(call, |v: i64| Ok(Some(v))),
+        },
+        Overload {
+            params: &[param("value", T::Double)],
+            returns: Returns::Is(SqlType::Double),
+            body: |call| rows1(call, |v: f64| Ok(Some(v.floor()))),
+        },
+        Overload {
+            params: &[param("value", T::Decimal)],
+            returns: Returns::By(|args, _| Ok(args[0].clone())),
+            body: |call| rows1(call, |v: Decimal| Ok(whole(v))),
+        },
+    ],
+};
+
+fn whole(value: Decimal) -> Option<Decimal> {
+    let cut = value.rescale(0, Rounding::Down)?;
+    let missing = cut.rescale(value.scale, Rounding::Exact)?.compare(&value);
+    let one = arrow::datatypes::i256::ONE;
+    let unscaled = if missing.is_gt() { cut.unscaled.wrapping_sub(one) } else { cut.unscaled };
+    Decimal { unscaled, ..cut }.rescale(value.scale, Rounding::Exact)
+}

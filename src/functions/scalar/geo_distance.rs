@@ -1,0 +1,51 @@
+//! `GEO_DISTANCE`: the distance between two places.
+
+use arrow::array::ArrayRef;
+
+use crate::functions::call::{Reader, Call};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{SqlType};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "GEO_DISTANCE",
+    shown: "geo_distance",
+    category: "MATHEMATICAL",
+    summary: "The great-circle distance between two places in degrees, in kilometres or miles.",
+    examples: &[("GEO_DISTANCE(0, 0, 0, 0)", "0.0")],
+    overloads: &[
+        Overload {
+            params: &[param("lat1", T::Double), param("lon1", T::Double), param("lat2", T::Double), param("lon2", T::Double)],
+            returns: Returns::Is(SqlType::Double),
+            body: |call| distance(call, false),
+        },
+        Overload {
+            params: &[param("lat1", T::Double), param("lon1", T::Double), param("lat2", T::Double), param("lon2", T::Double), param("units", T::String)],
+            returns: Returns::Is(SqlType::Double),
+            body: |call| distance(call, true),
+        },
+    ],
+};
+
+fn distance(call: &mut Call, with_unit: bool) -> ArrayRef {
+    let args: Vec<Reader> = call.readers();
+    call.rows(|row| {
+        let number = |at: usize| args[at].get::<f64>(row).ok_or("a coordinate is NULL");
+        let unit = if with_unit { args[4].get::<&str>(row) } else { None };
+        let radius = match unit.map(str::trim).unwrap_or_default().to_lowercase().as_str() {
+            "" | "km" | "kilometer" | "kilometers" | "kilometre" | "kilometres" => 6371.0,
+            "mi" | "mile" | "miles" => 3959.0,
+            _ => return Err("GeoDistance function units parameter must be one of miles or kilometers".into()),
+        };
+        let (lat1, lon1, lat2, lon2) = (number(0)?, number(1)?, number(2)?, number(3)?);
+        if lat1.abs() > 90.0 || lat2.abs() > 90.0 || lon1.abs() > 180.0 || lon2.abs() > 180.0 {
+            return Err("valid latitude values for GeoDistance function are in the range of -90 to 90 and longitudes \
+                        in the range of -180 to 180"
+                .into());
+        }
+        let (lat, lon) = ((lat2 - lat1).to_radians(), (lon2 - lon1).to_radians());
+        let (from, to) = (lat1.to_radians(), lat2.to_radians());
+        let a = (lat / 2.0).sin().powi(2) + (lon / 2.0).sin().powi(2) * from.cos() * to.cos();
+        Ok(Some(radius * 2.0 * a.sqrt().asin()))
+    })
+}

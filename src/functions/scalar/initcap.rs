@@ -1,0 +1,35 @@
+//! `INITCAP`: a string with capitals.
+
+use crate::functions::call::{rows1};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{SqlType};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "INITCAP",
+    shown: "initcap",
+    category: "STRING",
+    summary: "The string with every word in lower case behind an initial capital.",
+    examples: &[("INITCAP('the QUICK fox')", "The Quick Fox")],
+    overloads: &[
+        Overload {
+            params: &[param("str", T::String)],
+            returns: Returns::Is(SqlType::String),
+            body: |call| rows1(call, |text: &str| Ok(Some(capitalized(text)))),
+        },
+    ],
+};
+
+/// Blanks before the first word are dropped, as ksqlDB does.
+fn capitalized(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut starts = true;
+    for c in text.trim_start().chars() {
+        match (c.is_whitespace(), starts) {
+            (false, true) => out.extend(c.to_uppercase()),
+            _ => out.extend(c.to_lowercase()),
+        }
+        starts = c.is_whitespace();
+    }
+    out
+}

@@ -1,0 +1,60 @@
+//! `INSTR`: where a text occurs.
+
+use arrow::array::ArrayRef;
+
+use crate::functions::call::{Reader, Call};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{SqlType};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "INSTR",
+    shown: "instr",
+    category: "STRING",
+    summary: "The place of a text, counted from 1; from a position on, backwards if that is negative, and the n-th if asked for; 0 if there is none.",
+    examples: &[("INSTR('corporate floor', 'or')", "2"), ("INSTR('corporate floor', 'or', -3, 2)", "2")],
+    overloads: &[
+        Overload {
+            params: &[param("str", T::String), param("substring", T::String)],
+            returns: Returns::Is(SqlType::Integer),
+            body: instr,
+        },
+        Overload {
+            params: &[param("str", T::String), param("substring", T::String), param("position", T::Int)],
+            returns: Returns::Is(SqlType::Integer),
+            body: instr,
+        },
+        Overload {
+            params: &[param("str", T::String), param("substring", T::String), param("position", T::Int), param("occurrence", T::Int)],
+            returns: Returns::Is(SqlType::Integer),
+            body: instr,
+        },
+    ],
+};
+
+fn instr(call: &mut Call) -> ArrayRef {
+    let args: Vec<Reader> = call.readers();
+    call.rows(|row| {
+        let number = |at: usize| args.get(at).map_or(Some(1), |a| a.get::<i32>(row));
+        let (Some(text), Some(wanted)) = (args[0].get::<&str>(row), args[1].get::<&str>(row)) else {
+            return Ok(Some(0));
+        };
+        let (Some(position), Some(occurrence)) = (number(2), number(3)) else { return Ok(Some(0)) };
+        let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
+        Ok(Some(find(&units(text), &units(wanted), position, occurrence)))
+    })
+}
+
+fn find(text: &[u16], wanted: &[u16], position: i32, occurrence: i32) -> i32 {
+    let length = text.len() as i32;
+    if position.unsigned_abs() as usize > text.len() || occurrence < 1 {
+        return 0;
+    }
+    let matches = |at: i32| text[at as usize..].starts_with(wanted);
+    let nth = occurrence as usize - 1;
+    let found = match position {
+        position if position < 0 => (0..=length + position).rev().filter(|at| matches(*at)).nth(nth),
+        position => ((position - 1).max(0)..=length).filter(|at| matches(*at)).nth(nth),
+    };
+    found.map_or(0, |at| at + 1)
+}

@@ -1,0 +1,21 @@
+//! `IS_JSON_STRING`: whether a text is JSON.
+
+use crate::functions::call::{rows1};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{SqlType};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "IS_JSON_STRING",
+    shown: "is_json_string",
+    category: "STRING",
+    summary: "Whether the string is a JSON text; false for NULL.",
+    examples: &[("IS_JSON_STRING('[1]')", "true")],
+    overloads: &[
+        Overload {
+            params: &[param("input", T::String)],
+            returns: Returns::Is(SqlType::Boolean),
+            body: |call| rows1(call, |text: &str| Ok(Some(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()))),
+        },
+    ],
+};
