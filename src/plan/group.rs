@@ -39,7 +39,7 @@ pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
             return Err(Error::invalid(message).at(span));
         }
     }
-    let calls = Calls { scope: planner.scope("SELECT"), groups: &groups, names, window, made: Default::default() };
+    let calls = Calls { scope: planner.scope("SELECT"), groups: &groups, names, window, properties: planner.properties, made: Default::default() };
     let strictness = planner.target.strictness();
     check_stars(&planner, &groups)?;
     let scope = planner.scope("SELECT");
@@ -172,6 +172,7 @@ struct Calls<'a> {
     /// The names before grouping, for the expressions inside of aggregates and for finding grouping expressions.
     names: QueryScope<'a>,
     window: Option<WindowNode>,
+    properties: &'a crate::config::Properties,
     made: std::cell::RefCell<Made>,
 }
 
@@ -284,7 +285,10 @@ impl Calls<'_> {
             .iter()
             .map(|b| if b.as_constant().is_some() { evaluate_constant(b) } else { Ok(None) })
             .collect::<Result<_>>()?;
-        let function = function.bind(&types, &constants).map_err(|e| e.at(written.span))?;
+        let mut function = function.bind(&types, &constants).map_err(|e| e.at(written.span))?;
+        if let Some(limit) = function.function.limit {
+            function.constants.push(Value::Bigint(self.properties.number(limit)));
+        }
         Ok(self.call(function, bound, written))
     }
 

@@ -55,10 +55,13 @@ fn encode_value(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
 /// Appends the values of one encoded row to `columns`.
 pub fn decode(bytes: &[u8], columns: &mut [Builder]) -> Result<()> {
     let mut input = Input(bytes);
-    for column in columns {
-        decode_value(&mut input, column)?;
-    }
+    decode_next(&mut input, columns)?;
     if input.0.is_empty() { Ok(()) } else { Err(Error::bug("bytes are left behind an encoded row")) }
+}
+
+/// The same for a row with more bytes behind it.
+pub fn decode_next(input: &mut Input<'_>, columns: &mut [Builder]) -> Result<()> {
+    columns.iter_mut().try_for_each(|column| decode_value(input, column))
 }
 
 fn decode_value(input: &mut Input<'_>, column: &mut Builder) -> Result<()> {

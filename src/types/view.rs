@@ -5,7 +5,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes as at;
 use arrow::datatypes::i256;
 
-use super::SqlType;
+use super::{Decimal, SqlType, Value};
 
 /// A borrowed column.
 pub struct View<'a> {
@@ -96,6 +96,43 @@ impl<'a> View<'a> {
             }
         };
         View { nulls: array.nulls(), values }
+    }
+
+    /// The value in a row, which is of `sql_type`.
+    pub fn value(&self, row: usize, sql_type: &SqlType) -> Value {
+        if self.is_null(row) {
+            return Value::Null;
+        }
+        let items = |view: &View, item: &SqlType, range: std::ops::Range<usize>| -> Vec<Value> {
+            range.map(|at| view.value(at, item)).collect()
+        };
+        match (&self.values, sql_type) {
+            (ViewValues::Boolean(bits), _) => Value::Boolean(bits.value(row)),
+            (ViewValues::Integer(v), _) => Value::Integer(v[row]),
+            (ViewValues::Bigint(v), _) => Value::Bigint(v[row]),
+            (ViewValues::Double(v), _) => Value::Double(v[row]),
+            (ViewValues::Decimal128(v, scale), _) => {
+                Value::Decimal(Decimal::new(i256::from_i128(v[row]), i32::from(*scale)))
+            }
+            (ViewValues::Decimal256(v, scale), _) => Value::Decimal(Decimal::new(v[row], i32::from(*scale))),
+            (ViewValues::String(texts), _) => Value::String(texts.text(row).to_owned()),
+            (ViewValues::Bytes(bytes), _) => Value::Bytes(bytes.get(row).to_vec()),
+            (ViewValues::Date(v), _) => Value::Date(v[row]),
+            (ViewValues::Time(v), _) => Value::Time(v[row]),
+            (ViewValues::Timestamp(v), _) => Value::Timestamp(v[row]),
+            (ViewValues::Array { offsets, items: view }, SqlType::Array(item)) => {
+                Value::Array(items(view, item, offsets[row] as usize..offsets[row + 1] as usize))
+            }
+            (ViewValues::Map { offsets, keys, values }, SqlType::Map(key, value)) => {
+                let range = offsets[row] as usize..offsets[row + 1] as usize;
+                Value::Map(items(keys, key, range.clone()).into_iter().zip(items(values, value, range)).collect())
+            }
+            (ViewValues::Struct(views), SqlType::Struct(fields)) => {
+                let pairs = fields.iter().zip(views);
+                Value::Struct(pairs.map(|(f, v)| (f.name.clone(), v.value(row, &f.sql_type))).collect())
+            }
+            _ => unreachable!("a view is made for the type of its column"),
+        }
     }
 
     /// Whether the value in a row is NULL.

@@ -13,6 +13,7 @@ pub const FUNCTION: Aggregate = Aggregate {
     summary: "The number of rows, or of those in which the argument is not NULL.",
     examples: &[("1, NULL, 3", "2")],
     undo: true,
+    limit: None,
     overloads: &[AggregateOverload {
         params: &[param("val", T::Object)],
         constants: &[],

@@ -9,9 +9,31 @@ macro_rules! shelf {
 }
 
 shelf! {
+    attr
+    avg
+    collect_list
+    collect_set
+    correlation
     count
-
+    count_distinct
+    earliest_by_offset
+    histogram
+    latest_by_offset
+    max
+    min
+    stddev_samp
+    stddev_sample
+    sum
+    sum_list
+    topk
+    topkdistinct
 }
+
+mod by_offset;
+mod collection;
+mod extreme;
+mod fold;
+mod moments;
 
 use super::signature::{self, ArgType, Param};
 use crate::error::{Error, Result};
@@ -28,6 +50,8 @@ pub struct Aggregate {
     pub summary: &'static str,
     /// Values of the arguments, row after row, and the text of the result; run as a test.
     pub examples: &'static [(&'static str, &'static str)],
+    /// The property that says how many values it keeps; its value is handed on behind the other constants.
+    pub limit: Option<&'static str>,
     /// Whether a row can be taken back, so that a table can be aggregated.
     pub undo: bool,
     pub overloads: &'static [AggregateOverload],
