@@ -147,7 +147,8 @@ fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
         put_varint(out, written.segment as u64);
         put_varint(out, written.byte);
         put_varint(out, written.offset as u64);
-        put_varint(out, written.bytes.len() as u64);
+        // Not the length of the bytes: those of a span that is not repeated are not in a frame that was read.
+        put_varint(out, written.end.byte - written.byte);
         put_varint(out, written.end.offset as u64);
         out.extend_from_slice(&span.crc.to_le_bytes());
         out.push(u8::from(span.inline));
@@ -268,6 +269,20 @@ mod tests {
                 FrameEntry::Epoch { head, delta: b"delta".to_vec(), written: vec![Span::new(written, true)] },
                 FrameEntry::Command { command, resolved: vec![55] },
             ],
+        }
+    }
+
+    #[test]
+    fn a_span_that_is_not_repeated_keeps_its_end_when_its_frame_is_written_again() {
+        let mut frame = frame();
+        let FrameEntry::Epoch { written, .. } = &mut frame.entries[0] else { panic!("an epoch") };
+        written[0].inline = false;
+        let (end, mut spans) = (written[0].written.end, written.clone());
+        for _ in 0..2 {
+            let mut bytes = Vec::new();
+            encode_spans(&spans, &mut bytes);
+            spans = decode_spans(&mut Input(&bytes)).expect("spans");
+            assert_eq!(spans[0].written.end, end);
         }
     }
 

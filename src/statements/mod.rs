@@ -163,7 +163,8 @@ fn statement(cursor: &mut Cursor, in_script: bool) -> Result<Box<dyn Statement>>
     };
     let known = ALL.iter().filter_map(|k| k.name.split(' ').next());
     let error = Error::syntax(format!("Unknown statement '{word}'")).at(start);
-    Err(nearest(&word, known).map_or(error.clone(), |n| error.hint(format!("did you mean {n}?"))))
+    let near = nearest(&word, known).filter(|near| !near.eq_ignore_ascii_case(&word));
+    Err(near.map_or(error.clone(), |n| error.hint(format!("did you mean {n}?"))))
 }
 
 /// What a kept statement changed: the engine reads its text again when it starts.

@@ -53,17 +53,20 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
     }
     let given = Script::read(&arguments.file, &arguments.execute)?;
     let engine = common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?;
+    let talks = arguments.file.is_empty() && arguments.execute.is_empty();
+    let editor = if talks { Some(DefaultEditor::new().map_err(unusable)?) } else { None };
+    // Behind the editor, which handles Ctrl-C in its own way and is needed only while nothing is at work.
+    let stop = Stop::on_interrupt()?;
     let mut shell = Shell {
         session: Session::new(&engine, Properties::default()),
         engine: &engine,
         output: Output::new(arguments.output),
-        stop: Stop::on_interrupt()?,
+        stop,
         failed: false,
     };
-    if arguments.file.is_empty() && arguments.execute.is_empty() {
-        shell.talk()?;
-    } else {
-        shell.script(&given)?;
+    match editor {
+        Some(editor) => shell.talk(editor)?,
+        None => shell.script(&given)?,
     }
     let failed = shell.failed && !io::stdin().is_terminal();
     engine.close();
@@ -71,6 +74,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
         Some(error) => Err(error.clone().into()),
         None => Ok(if failed { FAILED } else { 0 }),
     }
+}
+
+fn unusable(error: ReadlineError) -> Error {
+    Error::backend(format!("the terminal cannot be used: {error}"))
 }
 
 /// A shell.
@@ -91,9 +98,7 @@ fn history_file() -> Option<PathBuf> {
 
 impl Shell<'_> {
     /// Reads and executes until there is nothing more to read, or somebody leaves.
-    fn talk(&mut self) -> Result<(), Failure> {
-        let unusable = |error: ReadlineError| Error::backend(format!("the terminal cannot be used: {error}"));
-        let mut editor = DefaultEditor::new().map_err(unusable)?;
+    fn talk(&mut self, mut editor: DefaultEditor) -> Result<(), Failure> {
         let history = history_file().filter(|_| io::stdin().is_terminal());
         if let Some(file) = &history {
             // The first shell has no history yet.
@@ -110,6 +115,8 @@ impl Shell<'_> {
                     self.add_line(&line, &mut typed, &mut editor)?;
                 }
                 Err(ReadlineError::Interrupted) => typed.clear(),
+                // A signal of the time before: it was obeyed then.
+                Err(ReadlineError::Signal(_)) => {}
                 Err(ReadlineError::Eof) => break,
                 Err(error) => return Err(unusable(error).into()),
             }

@@ -137,3 +137,17 @@ fn records_without_a_key_go_round_robin_over_several_calls() {
     partitions.sort_unstable();
     assert_eq!(partitions, [0, 0, 1, 2]);
 }
+
+#[test]
+fn what_was_written_is_there_however_often_the_folder_is_opened() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "t", "--partitions", "1"]);
+    let text = "x".repeat(1000);
+    let lines: String = (0..2000).map(|n| format!("{{\"n\":{n},\"text\":\"{text}\"}}\n")).collect();
+    assert_eq!(folder.run_with(&["topic", "produce", "t"], &lines).status, 0);
+    for _ in 0..3 {
+        let records = folder.records("t");
+        assert_eq!(records.len(), 2000);
+        assert_eq!(records[1999]["value"]["n"], json!(1999));
+    }
+}
