@@ -1,1 +1,1 @@
-
+//! A disk that forgets: a double for tests.

@@ -88,7 +88,7 @@ impl Pattern {
 fn skip_one(text: &str) -> Option<&str> {
     let mut chars = text.chars();
     let c = chars.next()?;
-    (!matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')).then(|| chars.as_str())
+    (!matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')).then_some(chars.as_str())
 }
 
 /// Whether the value fits the pattern; a NULL on either side is an error.

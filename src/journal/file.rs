@@ -147,14 +147,9 @@ pub fn read(disk: &dyn Disk, path: &Path, newest: bool) -> Result<Vec<Frame>> {
     };
     let mut at = HEAD as usize;
     let mut frames = Vec::new();
-    loop {
-        match frame::decode(&bytes[at.min(bytes.len())..], generation)? {
-            Found::Frame(frame, used) => {
-                frames.push(frame);
-                at += used;
-            }
-            Found::Nothing => break,
-        }
+    while let Found::Frame(frame, used) = frame::decode(&bytes[at.min(bytes.len())..], generation)? {
+        frames.push(frame);
+        at += used;
     }
     if frame::any_later(&bytes[at.min(bytes.len())..], generation) {
         return Err(corrupt(path, at));

@@ -6,7 +6,7 @@
 //! partitions that got little are repeated in the frame, so that their segments need no sync of their own.
 //!
 //! A failed sync is never tried again: what was written may be gone although the next sync succeeds. The process ends and
-//! recovers ([`recover`]).
+//! recovers ([`mod@recover`]).
 
 mod entry;
 mod file;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::entry::{Decision, Entry};
 use super::round::{Journal, RoundError};
@@ -111,11 +111,9 @@ impl Queue {
         while state.waiting.is_empty() && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let until = Instant::now() + LINGER;
-        while state.awake > 0 && !state.closed {
-            let Some(left) = until.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else { break };
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let busy = |state: &mut State| state.awake > 0 && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, LINGER, busy);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.awake = 0;
         !state.waiting.is_empty()
     }

@@ -100,19 +100,12 @@ struct Raw<'a> {
     headers: Option<Vec<Vec<Header>>>,
 }
 
-/// The type of all headers of a record.
-pub fn headers_type() -> SqlType {
-    SqlType::array(SqlType::structure([("KEY", SqlType::String), ("VALUE", SqlType::Bytes)]))
-}
-
 impl Decode {
     fn new(spec: Arc<SourceSpec>) -> Self {
         let schema = &spec.source.schema;
         let (keys, values) = (schema.keys(), schema.values());
         let time_column = spec.source.timestamp.as_ref().and_then(|t| schema.find(&t.column)).map(|(place, _)| place);
-        let read = |place: usize| {
-            spec.columns.iter().any(|c| *c == SourceColumn::Declared(place)) || time_column == Some(place)
-        };
+        let read = |place: usize| spec.columns.contains(&SourceColumn::Declared(place)) || time_column == Some(place);
         let needed: Vec<bool> = (0..schema.columns().len()).map(read).collect();
         let (key_needed, rest) = needed.split_at(keys.len());
         let value_needed = &rest[..values.len()];
@@ -412,7 +405,7 @@ impl<'a> Raw<'a> {
 
 /// The headers of every record, all of them or the last with this name.
 fn headers_column(raw: &Raw, name: Option<&str>) -> ArrayRef {
-    let sql_type = if name.is_some() { SqlType::Bytes } else { headers_type() };
+    let sql_type = if name.is_some() { SqlType::Bytes } else { SqlType::headers() };
     let mut out = Builder::new(&sql_type, raw.times.len());
     let bytes = |value: &Option<Vec<u8>>| value.clone().map_or(Value::Null, Value::Bytes);
     for row in 0..raw.times.len() {

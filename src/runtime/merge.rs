@@ -40,7 +40,7 @@ fn order(pieces: &[Piece]) -> Vec<(usize, usize)> {
 
 /// The pieces as one batch, in order. `None` if there are no rows.
 pub fn merge(mut pieces: Vec<Piece>) -> Result<Option<(Batch, Points)>> {
-    pieces.retain(|piece| piece.len() > 0);
+    pieces.retain(|piece| !piece.is_empty());
     if pieces.len() <= 1 {
         return pieces.pop().map(Piece::into_batch).transpose();
     }

@@ -83,6 +83,11 @@ impl Piece {
         self.rows.as_ref().map_or(index, |rows| rows[index] as usize)
     }
 
+    /// Whether no row is meant.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The rows that are meant as a batch of their own.
     pub fn into_batch(self) -> Result<(Batch, Points)> {
         let Some(rows) = self.rows else { return Ok((self.batch, self.points)) };

@@ -14,8 +14,6 @@ use crate::topics::record::{BatchWriter, Header, RecordBatch};
 use crate::topics::{PartitionId, TopicId, partition_of};
 use crate::types::{Batch, SqlType, Value, View};
 
-use super::intake::headers_type;
-
 /// Where the result goes.
 #[derive(Clone)]
 pub enum Target {
@@ -118,7 +116,8 @@ impl SinkTask {
         let time_column = topic.source.timestamp.as_ref().and_then(|t| schema.find(&t.column)).map(|(place, _)| place);
         for row in 0..batch.rows() {
             self.stream_time = self.stream_time.max(batch.time[row]);
-            (self.key.clear(), self.value.clear());
+            self.key.clear();
+            self.value.clear();
             // A key of several columns of which all are NULL is no key.
             let null = keys.len() > 1 && keys.iter().all(|key| key.is_null(row));
             let keyed = !null && key_encoder.encode(keys, row, &mut self.key);
@@ -198,7 +197,7 @@ fn row_time(batch: &Batch, place: usize, row: usize) -> Option<i64> {
 
 fn headers_of(batch: &Batch, row: usize) -> Vec<Header> {
     let Some(column) = &batch.headers else { return Vec::new() };
-    let Value::Array(headers) = Value::at(column.as_ref(), row, &headers_type()) else { return Vec::new() };
+    let Value::Array(headers) = Value::at(column.as_ref(), row, &SqlType::headers()) else { return Vec::new() };
     let header = |value: &Value| {
         let Value::Struct(fields) = value else { return None };
         let [(_, Value::String(key)), (_, value)] = fields.as_slice() else { return None };

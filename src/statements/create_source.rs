@@ -313,7 +313,7 @@ fn check_headers(earlier: &[Column], role: &Role, sql_type: &SqlType, span: Span
     let Role::Headers(key) = role else { return Ok(()) };
     let expected = match key {
         Some(_) => SqlType::Bytes,
-        None => crate::runtime::intake::headers_type(),
+        None => SqlType::headers(),
     };
     if *sql_type != expected {
         let shown = key.as_ref().map_or("HEADERS".to_owned(), |k| format!("HEADER('{k}')"));

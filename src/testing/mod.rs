@@ -91,9 +91,7 @@ pub fn run(paths: &[PathBuf], filter: Option<&str>, mode: Mode) -> Result<Report
                 }
             };
             let spawned = std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, worker);
-            if let Err(error) = spawned {
-                eprintln!("no thread for the tests: {error}");
-            }
+            spawned.expect("a process may have a few threads");
         }
     });
     let finished: Vec<CaseResult> = results.into_iter().filter_map(|r| r.into_inner().ok().flatten()).collect();

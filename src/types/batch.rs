@@ -153,7 +153,7 @@ pub fn with_nulls(array: &ArrayRef, nulls: &BooleanBuffer) -> Result<ArrayRef> {
     }
     let valid = NullBuffer::new(!nulls);
     let merged = NullBuffer::union(array.nulls(), Some(&valid));
-    let data = array.to_data().into_builder().nulls(merged).build().map_err(|e| arrow_error(e.into()))?;
+    let data = array.to_data().into_builder().nulls(merged).build().map_err(arrow_error)?;
     Ok(arrow::array::make_array(data))
 }
 

@@ -51,6 +51,11 @@ impl SqlType {
         SqlType::Decimal { precision, scale }
     }
 
+    /// The type of all headers of a record.
+    pub fn headers() -> SqlType {
+        SqlType::array(SqlType::structure([("KEY", SqlType::String), ("VALUE", SqlType::Bytes)]))
+    }
+
     /// ARRAY of `item`.
     pub fn array(item: SqlType) -> SqlType {
         SqlType::Array(Box::new(item))

@@ -17,7 +17,7 @@ pub const FUNCTION: Scalar = Scalar {
     overloads: &[
         Overload {
             params: &[param("array", T::Array(&T::Any('T')))],
-            returns: Returns::By(|args, generics| comparable(args, generics)),
+            returns: Returns::By(comparable),
             body: |call| {
                 call.values(|args| {
                     let Value::Array(items) = &args[0] else { return Ok(None) };

@@ -213,7 +213,9 @@ impl StreamJoin {
     ) -> Result<()> {
         let views = [0, 1].map(|side: usize| Views::new(&self.spec.sides[side], &self.spec.key_type, &inputs[side]));
         for (keys, (views, input)) in scratch.sides.iter_mut().zip(views.iter().zip(inputs)) {
-            (keys.bytes.clear(), keys.ends.clear(), keys.numbers.clear());
+            keys.bytes.clear();
+            keys.ends.clear();
+            keys.numbers.clear();
             for row in 0..input.rows() {
                 key::encode(&views.key, row, &mut keys.bytes);
                 keys.ends.push(keys.bytes.len());
