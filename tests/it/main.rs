@@ -1,3 +1,4 @@
 //! The integration tests, in one binary: they run the real program.
 
 mod command_line;
+mod examples;
