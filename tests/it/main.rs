@@ -2,3 +2,5 @@
 
 mod command_line;
 mod examples;
+mod oracle;
+mod real_data;
