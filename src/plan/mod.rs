@@ -1,11 +1,13 @@
 //! Queries to plans: a pure function of the syntax tree, a snapshot of the catalog and the properties.
 //!
-//! The order of a query's parts is fixed: sources and joins, WHERE, GROUP BY with its window and HAVING, the projection.
+//! The order of a query's parts is fixed: sources and joins, WHERE, GROUP BY with its window and HAVING or PARTITION BY,
+//! the projection.
 
 pub mod explain;
 mod group;
 mod join;
 pub mod node;
+mod partition;
 mod scope;
 mod select;
 pub mod sink;
@@ -98,11 +100,18 @@ impl<'a> Planner<'a> {
         if let Some(filter) = &self.query.filter {
             node = filtered(node, filter, &self.scope("WHERE"), "WHERE")?;
         }
+        if let (Some(_), Some(partition_by)) = (&self.query.group_by, &self.query.partition_by) {
+            let message = "Queries only support one of PARTITION BY and GROUP BY";
+            return Err(Error::invalid(message).at(partition_by.span));
+        }
         if self.query.group_by.is_some() || aggregates {
             return group::plan(self, node);
         }
         if let Some(window) = &self.query.window {
             return Err(Error::invalid("WINDOW clause requires a GROUP BY clause.").at(window.span));
+        }
+        if let Some(partition_by) = &self.query.partition_by {
+            return partition::plan(self, node, partition_by);
         }
         // HAVING without GROUP BY means nothing in ksqlDB: only its names have been looked at.
         let join_key = join_key.as_ref().map(|(name, id): &(String, ColumnId)| (name.as_str(), *id));
@@ -125,9 +134,6 @@ impl<'a> Planner<'a> {
             if relation.source.kind == SourceKind::Table {
                 return Err(Error::unsupported(format!("the table {called} as a source of a continuous query")));
             }
-        }
-        if let Some(partition_by) = &self.query.partition_by {
-            return Err(Error::unsupported("PARTITION BY").at(partition_by.span));
         }
         if self.query.emit == Some(Emit::Final) {
             if self.query.window.is_none() {

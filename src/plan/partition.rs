@@ -1,0 +1,139 @@
+//! PARTITION BY: rows under a new key.
+//!
+//! The sink cuts its topic by the new key, so that no row has to move before.
+
+use super::node::{Node, Plan};
+use super::scope::{QueryScope, Relation, RelationColumn};
+use super::select::{self, KeyColumn, qualified};
+use super::{KeyInfo, Planner, computed, refuse_aggregates};
+use crate::catalog::SourceKind;
+use crate::error::{Error, Result};
+use crate::expr::bind::{Scope, bind};
+use crate::expr::{ColumnId, Expr, Kind};
+use crate::sql::ast::{self, Literal, Node as Ast};
+use crate::sql::query::{Grouping, SelectItem};
+use crate::sql::words::Ident;
+use crate::types::SqlType;
+
+/// A part of the new key and the column that holds it.
+struct NewKey {
+    id: ColumnId,
+    bound: Expr,
+    written: ast::Expr,
+}
+
+/// Plans the part behind the sources and the filter of a query with PARTITION BY.
+pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Plan> {
+    let keys = new_keys(&planner, written)?;
+    let made: Vec<(ColumnId, Expr)> =
+        keys.iter().filter(|k| !is_column(&k.bound)).map(|k| (k.id, k.bound.clone())).collect();
+    let node = if made.is_empty() { input } else { Node::Compute { input: Box::new(input), columns: made } };
+    let names = Rekeyed { scope: planner.scope("SELECT"), keys: &keys };
+    let items = expanded(&planner, &keys);
+    let selected = select::select(&items, &planner.scope("SELECT"), &names, planner.target.strictness())?;
+    let (node, selected) = computed(node, selected, planner.columns);
+    let column = |key: &NewKey| KeyColumn {
+        candidates: vec![key.id],
+        id: key.id,
+        sql_type: planner.columns.expr(key.id).result_type(),
+        shown: key.written.to_string(),
+    };
+    let key = KeyInfo { columns: keys.iter().map(column).collect(), what: "partitioning expression", added: None };
+    let output = planner.output(&selected, &key)?;
+    planner.check_kind(SourceKind::Stream)?;
+    let warnings = std::mem::take(&mut planner.warnings);
+    Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Stream, output, window: None, warnings })
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr.kind, Kind::Column(_))
+}
+
+fn new_keys(planner: &Planner, written: &Grouping) -> Result<Vec<NewKey>> {
+    if written.exprs.is_empty() {
+        return Err(Error::invalid("PARTITION BY requires at least one expression").at(written.span));
+    }
+    let is_null = |e: &ast::Expr| matches!(*e.node, Ast::Literal(Literal::Null));
+    if written.exprs.iter().any(is_null) {
+        if written.exprs.len() > 1 {
+            let message = "Cannot PARTITION BY multiple columns including NULL";
+            return Err(Error::invalid(message).at(written.span));
+        }
+        return Err(Error::unsupported("PARTITION BY NULL").at(written.span));
+    }
+    let scope = planner.scope("PARTITION BY");
+    let mut keys: Vec<NewKey> = Vec::new();
+    for expr in &written.exprs {
+        refuse_aggregates(expr)?;
+        let bound = bind(expr, &scope)?;
+        if keys.iter().any(|k| k.bound == bound) {
+            return Err(Error::invalid(format!("Duplicate PARTITION BY expression: {expr}")).at(expr.span));
+        }
+        let id = match bound.kind {
+            Kind::Column(id) => id,
+            _ => planner.columns.add(expr.to_string(), bound.result_type()),
+        };
+        keys.push(NewKey { id, bound, written: expr.clone() });
+    }
+    Ok(keys)
+}
+
+/// The items with `*` written out: the new key, then the other columns, those of the old key last.
+fn expanded(planner: &Planner, keys: &[NewKey]) -> Vec<SelectItem> {
+    let joined = planner.relations.len() > 1;
+    let column = |relation: &Relation, column: &RelationColumn, span| {
+        let node = Ast::Column { source: Some(Ident::new(&relation.called)), name: Ident::new(&column.name) };
+        let alias = joined.then(|| Ident::new(&qualified(relation, column)));
+        SelectItem::Expr { expr: ast::Expr::new(node, span), alias }
+    };
+    let mut items = Vec::new();
+    for item in &planner.query.items {
+        let SelectItem::All(span) = item else {
+            items.push(item.clone());
+            continue;
+        };
+        for key in keys {
+            let owner = planner.relations.iter().find_map(|r| r.declared().find(|c| c.id == key.id).map(|c| (r, c)));
+            items.push(match owner {
+                Some((relation, found)) => column(relation, found, *span),
+                None => SelectItem::Expr { expr: key.written.clone(), alias: None },
+            });
+        }
+        let others = |relation: &'_ Relation, old_key: bool| -> Vec<RelationColumn> {
+            let old: Vec<ColumnId> = relation.keys().map(|c| c.id).collect();
+            let wanted = |c: &&RelationColumn| old.contains(&c.id) == old_key && keys.iter().all(|k| k.id != c.id);
+            relation.declared().filter(wanted).cloned().collect()
+        };
+        for old_key in [false, true] {
+            for relation in planner.relations {
+                items.extend(others(relation, old_key).iter().map(|c| column(relation, c, *span)));
+            }
+        }
+    }
+    items
+}
+
+/// The names of a query, where whole partitioning expressions stand for the new key.
+struct Rekeyed<'a> {
+    scope: QueryScope<'a>,
+    keys: &'a [NewKey],
+}
+
+impl Scope for Rekeyed<'_> {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        self.scope.column(source, name)
+    }
+
+    fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
+        if matches!(*expr.node, Ast::Column { .. } | Ast::Unit(_) | Ast::Lambda { .. }) {
+            return Ok(None);
+        }
+        // Whatever cannot be bound before is no partitioning expression either.
+        let Ok(bound) = bind(expr, &self.scope) else { return Ok(None) };
+        Ok(self.keys.iter().find(|k| k.bound == bound).map(|k| self.scope.columns.expr(k.id)))
+    }
+
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        self.scope.custom_type(name)
+    }
+}
