@@ -148,6 +148,7 @@ impl Shared {
             partitions: topic.partitions,
             most_bytes: self.settings.properties.size(config::MAX_MESSAGE_BYTES),
             single: self.settings.ranks.is_some(),
+            rekey: program.rekey.clone(),
         }));
         let start = |id: PartitionId| match starts.iter().find(|(own, _)| *own == id) {
             Some((_, offset)) => Ok(*offset),

@@ -68,7 +68,7 @@ pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     let output = planner.output(&selected, &key)?;
     planner.check_kind(SourceKind::Table)?;
     let warnings = std::mem::take(&mut planner.warnings);
-    Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Table, output, window, warnings })
+    Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Table, output, window, rekey: None, warnings })
 }
 
 /// A grouping expression and the column that holds it.

@@ -121,7 +121,15 @@ impl<'a> Planner<'a> {
         let output = self.output(&selected, &key)?;
         self.check_kind(SourceKind::Stream)?;
         let warnings = std::mem::take(&mut self.warnings);
-        Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Stream, output, window: None, warnings })
+        Ok(Plan {
+            root: node,
+            columns: Vec::new(),
+            kind: SourceKind::Stream,
+            output,
+            window: None,
+            rekey: None,
+            warnings,
+        })
     }
 
     /// Refuses by name what this version does not execute.

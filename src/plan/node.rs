@@ -115,8 +115,17 @@ pub struct Plan {
     pub output: Vec<OutputColumn>,
     /// The window in the key of the result.
     pub window: Option<WindowNode>,
+    /// That PARTITION BY gave the rows another key.
+    pub rekey: Option<Rekey>,
     /// What the user should know although nothing is wrong.
     pub warnings: Vec<String>,
+}
+
+/// What PARTITION BY made of the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rekey {
+    /// For each column whether it is made of anything but the old key: then it is NULL for a record without a value.
+    pub from_values: Vec<bool>,
 }
 
 /// A column of the result.

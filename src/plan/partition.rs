@@ -2,7 +2,7 @@
 //!
 //! The sink cuts its topic by the new key, so that no row has to move before.
 
-use super::node::{Node, Plan};
+use super::node::{Node, Plan, Rekey};
 use super::scope::{QueryScope, Relation, RelationColumn};
 use super::select::{self, KeyColumn, qualified};
 use super::{KeyInfo, Planner, computed, refuse_aggregates};
@@ -28,6 +28,13 @@ pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Pla
     let made: Vec<(ColumnId, Expr)> =
         keys.iter().filter(|k| !is_column(&k.bound)).map(|k| (k.id, k.bound.clone())).collect();
     let node = if made.is_empty() { input } else { Node::Compute { input: Box::new(input), columns: made } };
+    let old: Vec<ColumnId> = planner.relations.iter().flat_map(Relation::keys).map(|c| c.id).collect();
+    let from_values = |key: &NewKey| {
+        let mut read = Vec::new();
+        key.bound.columns(&mut read);
+        !read.iter().all(|id| old.contains(id))
+    };
+    let rekey = Some(Rekey { from_values: keys.iter().map(from_values).collect() });
     let names = Rekeyed { scope: planner.scope("SELECT"), keys: &keys };
     let items = expanded(&planner, &keys);
     let selected = select::select(&items, &planner.scope("SELECT"), &names, planner.target.strictness())?;
@@ -42,7 +49,7 @@ pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Pla
     let output = planner.output(&selected, &key)?;
     planner.check_kind(SourceKind::Stream)?;
     let warnings = std::mem::take(&mut planner.warnings);
-    Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Stream, output, window: None, warnings })
+    Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Stream, output, window: None, rekey, warnings })
 }
 
 fn is_column(expr: &Expr) -> bool {

@@ -13,7 +13,9 @@ use crate::operators::aggregate::{self, Aggregate};
 use crate::operators::compute::{Compute, Output};
 use crate::operators::filter::Filter;
 use crate::operators::stream_join::{self, StreamJoin};
-use crate::plan::node::{AggregateNode, Node, Plan, SourceColumn, SourceNode, StreamJoinNode, implicit_grace_ms};
+use crate::plan::node::{
+    AggregateNode, Node, Plan, Rekey, SourceColumn, SourceNode, StreamJoinNode, implicit_grace_ms,
+};
 use crate::sql::query::JoinKind;
 use crate::topics::TopicId;
 use crate::types::SqlType;
@@ -29,6 +31,8 @@ pub struct Program {
     pub window_start: Option<usize>,
     /// Whether rows of several partitions meet, so that they must be taken in one order.
     pub merges: bool,
+    /// That the rows have got another key.
+    pub rekey: Option<Rekey>,
     /// Tells programs apart whose state does not fit each other.
     pub fingerprint: u64,
 }
@@ -92,7 +96,15 @@ pub fn compile(plan: &Plan, catalog: &Catalog, properties: &Properties) -> Resul
         || compiler.stages.iter().any(|s| !matches!(s.output, StageOutput::Direct) || s.ports.len() > 1);
     compiler.close(chain, StageOutput::Result)?;
     let fingerprint = fingerprint(&compiler.signature);
-    Ok(Program { sources: compiler.sources, stages: compiler.stages, output, window_start, merges, fingerprint })
+    Ok(Program {
+        sources: compiler.sources,
+        stages: compiler.stages,
+        output,
+        window_start,
+        merges,
+        rekey: plan.rekey.clone(),
+        fingerprint,
+    })
 }
 
 struct Compiler<'a> {

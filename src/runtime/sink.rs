@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 
 use crate::catalog::Source;
 use crate::error::Result;
 use crate::formats::Encoder;
 use crate::operators::{Log, Reason};
+use crate::plan::node::Rekey;
 use crate::topics::record::{BatchWriter, Header, RecordBatch};
 use crate::topics::{PartitionId, TopicId, partition_of};
-use crate::types::{Batch, SqlType, Value, View};
+use crate::types::{Batch, Column, SqlType, Value, View};
 
 /// Where the result goes.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct TopicTarget {
     pub most_bytes: usize,
     /// All records go to the first partition: for tests that know one order only.
     pub single: bool,
+    /// That the rows have got another key than their source's.
+    pub rekey: Option<Rekey>,
 }
 
 /// A task's end of the query.
@@ -112,15 +115,22 @@ impl SinkTask {
             .map(|(column, place)| View::new(batch.columns[*place].as_ref(), &column.sql_type))
             .collect();
         let (keys, values) = views.split_at(schema.keys().len());
+        let arrays = keys_without_values(topic, &self.output, batch);
+        let without_values: Vec<View> =
+            arrays.iter().zip(schema.keys()).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
         let starts = self.window_start.map(|place| batch.columns[place].as_primitive::<Int64Type>().values());
         let time_column = topic.source.timestamp.as_ref().and_then(|t| schema.find(&t.column)).map(|(place, _)| place);
         for row in 0..batch.rows() {
             self.stream_time = self.stream_time.max(batch.time[row]);
             self.key.clear();
             self.value.clear();
-            // A key of several columns of which all are NULL is no key.
-            let null = keys.len() > 1 && keys.iter().all(|key| key.is_null(row));
-            let keyed = !null && key_encoder.encode(keys, row, &mut self.key);
+            let absent = batch.is_absent(row);
+            let keyed = match &topic.rekey {
+                // A source's key of several columns of which all are NULL was no key.
+                None if keys.len() > 1 && keys.iter().all(|key| key.is_null(row)) => false,
+                Some(_) if absent => key_encoder.encode(&without_values, row, &mut self.key),
+                _ => key_encoder.encode(keys, row, &mut self.key),
+            };
             let partition = match keyed {
                 _ if topic.single => 0,
                 true => partition_of(&self.key, topic.partitions),
@@ -130,7 +140,6 @@ impl SinkTask {
             if let Some(starts) = starts {
                 self.key.extend_from_slice(&starts[row].to_be_bytes());
             }
-            let absent = batch.is_absent(row);
             let valued = !absent && value_encoder.encode(values, row, &mut self.value);
             let time = match time_column {
                 Some(_) if absent => Some(self.stream_time),
@@ -176,6 +185,18 @@ impl SinkTask {
         self.bytes = 0;
         finished
     }
+}
+
+/// The columns of the new key for records without a value, of which only the old key can make one; nothing if there are no
+/// such records.
+fn keys_without_values(topic: &TopicTarget, output: &[usize], batch: &Batch) -> Vec<ArrayRef> {
+    let Some(rekey) = topic.rekey.as_ref().filter(|_| batch.absent.is_some()) else { return Vec::new() };
+    let columns = topic.source.schema.keys().iter().zip(output).zip(&rekey.from_values);
+    let array = |((column, place), lost): ((&Column, &usize), &bool)| match lost {
+        true => arrow::array::new_null_array(&column.sql_type.arrow(), batch.rows()),
+        false => batch.columns[*place].clone(),
+    };
+    columns.map(array).collect()
 }
 
 fn finish(topic: &TopicTarget, partition: u32, writer: BatchWriter, to: &mut Vec<(PartitionId, RecordBatch)>) {

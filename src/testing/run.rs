@@ -105,6 +105,9 @@ impl Run {
             config::find(name).map_err(|_| Error::unsupported(format!("the property {name}")))?;
             set(name, &text)?;
         }
+        if case.properties.get("ksql.new.query.planner.enabled").is_some_and(|v| v.as_str() == Some("true")) {
+            return Err(Error::unsupported("the peer's unfinished second planner"));
+        }
         let number = FOLDERS.fetch_add(1, Ordering::SeqCst);
         let folder = (mode == Mode::Resume)
             .then(|| std::env::temp_dir().join(format!("tidemill-case-{}-{number}", std::process::id())));
