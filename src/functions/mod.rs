@@ -62,8 +62,12 @@ impl Scalar {
     /// Chooses the overload for arguments of these types.
     pub fn bind(&'static self, args: &[ArgType]) -> Result<BoundScalar> {
         let signatures: Vec<&[Param]> = self.overloads.iter().map(|o| o.params).collect();
-        let Chosen { index, args, generics } = signature::choose(self.shown, &signatures, args)?;
+        let Chosen { index, args, generics, unknown } = signature::choose(self.shown, &signatures, args)?;
         let overload = &self.overloads[index];
+        if unknown && !matches!(overload.returns, Returns::Is(_)) {
+            let message = format!("Function '{}': the type of a generic parameter is not known", self.shown);
+            return Err(Error::invalid(message).hint("CAST the NULL to the type that is meant"));
+        }
         let returns = match &overload.returns {
             Returns::Is(sql_type) => sql_type.clone(),
             Returns::Any(letter) => {

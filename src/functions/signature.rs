@@ -65,6 +65,8 @@ pub struct Chosen {
     pub args: Vec<SqlType>,
     /// What the letters of [`T::Any`] stand for.
     pub generics: Generics,
+    /// Whether a letter stands for nothing that is known: only untyped NULLs were given for it.
+    pub unknown: bool,
 }
 
 /// The types that generic letters stand for.
@@ -86,13 +88,9 @@ pub fn choose(shown: &str, signatures: &[&[Param]], args: &[ArgType]) -> Result<
                 return Err(ambiguous(shown, signatures, args));
             }
             [.., (index, generics)] => {
-                if let Some(ArgType::Value(None)) = unresolved(signatures[*index], args, generics) {
-                    let letter = "the type of a generic parameter is not known";
-                    return Err(Error::invalid(format!("Function '{shown}': {letter}: NULL has no type"))
-                        .hint("CAST the NULL to the type that is meant"));
-                }
+                let unknown = unresolved(signatures[*index], args, generics) == Some(ArgType::Value(None));
                 let args = argument_types(signatures[*index], args, generics);
-                return Ok(Chosen { index: *index, args, generics: generics.clone() });
+                return Ok(Chosen { index: *index, args, generics: generics.clone(), unknown });
             }
         }
     }
@@ -310,6 +308,6 @@ mod tests {
         let int = || value(SqlType::Integer);
         assert_eq!(choose("COALESCE", coalesce, &[int(), int()]).expect("fits").args, vec![SqlType::Integer; 2]);
         assert!(choose("COALESCE", coalesce, &[int(), value(SqlType::Bigint)]).is_err());
-        assert!(choose("COALESCE", coalesce, &[ArgType::Value(None)]).is_err());
+        assert!(choose("COALESCE", coalesce, &[ArgType::Value(None)]).expect("fits").unknown);
     }
 }

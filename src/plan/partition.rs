@@ -90,7 +90,7 @@ fn expanded(planner: &Planner, keys: &[NewKey]) -> Vec<SelectItem> {
     let joined = planner.relations.len() > 1;
     let column = |relation: &Relation, column: &RelationColumn, span| {
         let node = Ast::Column { source: Some(Ident::new(&relation.called)), name: Ident::new(&column.name) };
-        let alias = joined.then(|| Ident::new(&qualified(relation, column)));
+        let alias = joined.then(|| Ident::new(qualified(relation, column)));
         SelectItem::Expr { expr: ast::Expr::new(node, span), alias }
     };
     let mut items = Vec::new();

@@ -37,6 +37,11 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// Whether this holds other values.
+    pub fn is_nested(&self) -> bool {
+        matches!(self, Value::Array(_) | Value::Map(_) | Value::Struct(_))
+    }
+
     /// The value in row `row` of an array that holds values of `sql_type`.
     pub fn at(array: &dyn Array, row: usize, sql_type: &SqlType) -> Value {
         if array.is_null(row) {

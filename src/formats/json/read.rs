@@ -281,7 +281,7 @@ fn boolean(scan: &mut Scan) -> Scanned<bool> {
 
 fn time(scan: &mut Scan) -> Scanned<i32> {
     let ms = integer(scan, &SqlType::Time)?;
-    if (0..=DAY_MS).contains(&ms) { Ok((ms % DAY_MS) as i32) } else { Err(format!("{ms} is no time of day").into()) }
+    if (0..=DAY_MS).contains(&ms) { Ok(ms as i32) } else { Err(format!("{ms} is no time of day").into()) }
 }
 
 /// Base64 with its padding; blanks alone are no bytes.

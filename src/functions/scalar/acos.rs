@@ -15,7 +15,7 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("value", T::Double)],
             returns: Returns::Is(SqlType::Double),
-            body: |call| rows1(call, |v: f64| Ok(Some(v.acos()))),
+            body: |call| rows1(call, |v: f64| Ok(Some(libm::acos(v)))),
         },
     ],
 };

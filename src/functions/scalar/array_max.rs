@@ -2,11 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::error::{Error, Result};
-use crate::functions::signature::Generics;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType, Value};
+use crate::types::Value;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_MAX",
@@ -17,10 +15,13 @@ pub const FUNCTION: Scalar = Scalar {
     overloads: &[
         Overload {
             params: &[param("array", T::Array(&T::Any('T')))],
-            returns: Returns::By(comparable),
+            returns: Returns::Any('T'),
             body: |call| {
                 call.values(|args| {
                     let Value::Array(items) = &args[0] else { return Ok(None) };
+                    if items.iter().any(Value::is_nested) {
+                        return Err("its items have no order".into());
+                    }
                     let mut best: Option<&Value> = None;
                     for item in items.iter().filter(|i| !i.is_null()) {
                         if best.is_none_or(|best| item.compare(best) == Ordering::Greater) {
@@ -33,13 +34,3 @@ pub const FUNCTION: Scalar = Scalar {
         },
     ],
 };
-
-fn comparable(args: &[SqlType], generics: &Generics) -> Result<SqlType> {
-    match generics.get(&'T') {
-        None | Some(SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_)) => {
-            let given = args.first().map(SqlType::to_string).unwrap_or_default();
-            Err(Error::invalid(format!("Function 'array_max' does not accept parameters ({given})")))
-        }
-        Some(item) => Ok(item.clone()),
-    }
-}

@@ -39,6 +39,9 @@ fn sorted(call: &mut Call) -> ArrayRef {
             },
             Some(_) => return Ok(None),
         };
+        if items.iter().any(Value::is_nested) {
+            return Err("its items have no order".into());
+        }
         let (nulls, mut items): (Vec<Value>, Vec<Value>) = items.iter().cloned().partition(Value::is_null);
         items.sort_by(|a, b| if falls { b.compare(a) } else { a.compare(b) });
         items.extend(nulls);

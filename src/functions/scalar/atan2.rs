@@ -15,7 +15,7 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("y", T::Double), param("x", T::Double)],
             returns: Returns::Is(SqlType::Double),
-            body: |call| rows2(call, |y: f64, x: f64| Ok(Some(y.atan2(x)))),
+            body: |call| rows2(call, |y: f64, x: f64| Ok(Some(libm::atan2(y, x)))),
         },
     ],
 };

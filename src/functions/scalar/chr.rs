@@ -30,7 +30,16 @@ fn escaped(text: &str) -> Option<String> {
     if text.len() < 6 || !text.starts_with("\\u") {
         return None;
     }
-    let units: Option<Vec<u16>> =
-        text.split("\\u").skip(1).map(|digits| u16::from_str_radix(digits.get(..4)?, 16).ok()).collect();
-    String::from_utf16(&units?).ok()
+    let mut units: Vec<u16> = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        if let Some(escape) = rest.strip_prefix("\\u") {
+            units.push(u16::from_str_radix(escape.get(..4)?, 16).ok()?);
+            rest = &escape[4..];
+        } else {
+            units.extend(first.encode_utf16(&mut [0; 2]).iter());
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    String::from_utf16(&units).ok()
 }

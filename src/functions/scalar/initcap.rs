@@ -24,12 +24,17 @@ pub const FUNCTION: Scalar = Scalar {
 fn capitalized(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut starts = true;
-    for c in text.trim_start().chars() {
-        match (c.is_whitespace(), starts) {
+    for c in text.trim_start_matches(is_blank).chars() {
+        match (is_blank(c), starts) {
             (false, true) => out.extend(c.to_uppercase()),
             _ => out.extend(c.to_lowercase()),
         }
-        starts = c.is_whitespace();
+        starts = is_blank(c);
     }
     out
+}
+
+/// What `\s` matches in a regular expression of Java.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\x0B' | '\x0C' | '\r')
 }

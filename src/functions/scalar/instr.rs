@@ -39,7 +39,7 @@ fn instr(call: &mut Call) -> ArrayRef {
         let (Some(text), Some(wanted)) = (args[0].get::<&str>(row), args[1].get::<&str>(row)) else {
             return Ok(Some(0));
         };
-        let (Some(position), Some(occurrence)) = (number(2), number(3)) else { return Ok(Some(0)) };
+        let (Some(position), Some(occurrence)) = (number(2), number(3)) else { return Ok(None) };
         let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
         Ok(Some(find(&units(text), &units(wanted), position, occurrence)))
     })

@@ -15,7 +15,11 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("input", T::String)],
             returns: Returns::Is(SqlType::Boolean),
-            body: |call| rows1(call, |text: &str| Ok(Some(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()))),
+            body: |call| rows1(call, |text: Option<&str>| Ok(Some(text.is_some_and(is_json)))),
         },
     ],
 };
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}

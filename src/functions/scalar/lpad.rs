@@ -7,7 +7,7 @@ use crate::types::{SqlType};
 
 pub const FUNCTION: Scalar = Scalar {
     name: "LPAD",
-    shown: "lpad",
+    shown: "LPad",
     category: "STRING",
     summary: "The string or bytes filled up at the left to a length, or cut to it.",
     examples: &[("LPAD('ab', 4, 'xy')", "xyab"), ("LPAD('abc', 2, 'x')", "ab")],

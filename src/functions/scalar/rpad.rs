@@ -7,7 +7,7 @@ use crate::types::{SqlType};
 
 pub const FUNCTION: Scalar = Scalar {
     name: "RPAD",
-    shown: "rpad",
+    shown: "RPad",
     category: "STRING",
     summary: "The string or bytes filled up at the right to a length, or cut to it.",
     examples: &[("RPAD('ab', 4, 'xy')", "abxy"), ("RPAD('abc', 2, 'x')", "ab")],

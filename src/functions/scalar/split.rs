@@ -20,7 +20,7 @@ pub const FUNCTION: Scalar = Scalar {
                     let piece = |piece: &str| Value::String(piece.to_owned());
                     Ok(Some(Value::Array(match delimiter {
                         "" if text.is_empty() => vec![piece("")],
-                        "" => text.chars().map(|c| Value::String(c.to_string())).collect(),
+                        "" => text.encode_utf16().map(|unit| Value::String(String::from_utf16_lossy(&[unit]))).collect(),
                         _ => text.split(delimiter).map(piece).collect(),
                     })))
                 })

@@ -22,7 +22,7 @@ pub const FUNCTION: Scalar = Scalar {
                     }
                     let mut map: Vec<(Value, Value)> = Vec::new();
                     for entry in text.split(entries).filter(|e| !e.is_empty()) {
-                        let mut parts = entry.split(pairs).filter(|p| !p.is_empty());
+                        let mut parts = entry.split(pairs);
                         let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
                         let (key, value) = (Value::String(key.to_owned()), Value::String(value.to_owned()));
                         match map.iter_mut().find(|(k, _)| *k == key) {
