@@ -4,6 +4,9 @@
 //! directory. Every sync names its [`SyncSite`], so that a test can leave one out and see what breaks.
 
 pub mod double;
+mod once;
+
+pub use once::SyncOnce;
 
 use std::fs;
 use std::io;
@@ -15,12 +18,12 @@ use std::sync::Arc;
 /// Why a sync is made; one name for each place in the code that needs one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SyncSite {
+    /// The directory that holds the data folder, behind the folder's own name.
+    FolderParent,
     /// The file that names the folder's format version.
     Format,
-    /// The data folder, behind the format file.
+    /// The data folder, behind the names of the format file and of the directories in it.
     FolderDirectory,
-    /// A journal file's preallocated bytes and header.
-    JournalFile,
     /// The journal's directory, behind a new journal file.
     JournalDirectory,
     /// The frame that commits a round.
@@ -52,9 +55,9 @@ pub enum SyncSite {
 impl SyncSite {
     /// All places, for tests that go through them.
     pub const ALL: &[SyncSite] = &[
+        SyncSite::FolderParent,
         SyncSite::Format,
         SyncSite::FolderDirectory,
-        SyncSite::JournalFile,
         SyncSite::JournalDirectory,
         SyncSite::JournalFrame,
         SyncSite::RecoveredTail,
@@ -99,6 +102,10 @@ pub trait DiskFile: Send + Sync {
     /// Cuts the file, or grows it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
+    /// Gives a new file its final length, so that later writes into it need no room that may be lacking and their syncs no
+    /// change of the file's length. Nothing is promised of what a power cut leaves of it: that takes a sync.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+
     /// Makes everything written so far durable. After a failure nothing may be assumed of what was written: the
     /// process must end and recover.
     fn sync(&self, site: SyncSite) -> io::Result<()>;
@@ -112,8 +119,8 @@ pub trait Disk: Send + Sync {
     /// Opens a file.
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Makes a directory and its parents; one that exists is fine.
-    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory in one that exists; whether it was not there before.
+    fn create_dir(&self, path: &Path) -> io::Result<bool>;
 
     /// The names in a directory, sorted.
     fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
@@ -163,10 +170,25 @@ impl DiskFile for fs::File {
         fs::File::set_len(self, len)
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        // Written, not reserved: the first write to a reserved block is a change of metadata, which every sync would wait for.
+        let zeros = vec![0; ALLOCATED_AT_ONCE.min(len as usize)];
+        let mut at = 0;
+        while at < len {
+            let count = (len - at).min(ALLOCATED_AT_ONCE as u64);
+            self.write_all_at(&zeros[..count as usize], at)?;
+            at += count;
+        }
+        self.sync_data()
+    }
+
     fn sync(&self, _: SyncSite) -> io::Result<()> {
         self.sync_data()
     }
 }
+
+/// Zeros are written in pieces of this size.
+const ALLOCATED_AT_ONCE: usize = 1 << 20;
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
@@ -175,8 +197,12 @@ impl Disk for RealDisk {
         Ok(Arc::new(options.open(path)?))
     }
 
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        match fs::create_dir(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn names(&self, dir: &Path) -> io::Result<Vec<String>> {

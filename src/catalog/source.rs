@@ -131,6 +131,8 @@ pub struct Source {
     pub statement: String,
     /// The query that was made together with it, and ends with it.
     pub query: Option<String>,
+    /// The version of the catalog at which it was made: tells it from others that had its name before.
+    pub made_at: u64,
 }
 
 /// The columns that every source has besides its own.

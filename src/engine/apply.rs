@@ -14,9 +14,6 @@ use crate::runtime::{self, Program, QueryRun, Target, TopicTarget};
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, Topic, partition_of};
 
-/// How often a change is validated again because another one came first.
-const ATTEMPTS: usize = 100;
-
 impl Engine {
     /// Appends the records of a batch that have one key, or none, to a topic: to the partition of the key, else to each in
     /// turn.
@@ -30,24 +27,22 @@ impl Engine {
         offsets.first().copied().ok_or_else(|| Error::bug("an append without an offset"))
     }
 
-    /// Makes the change that a statement means; `make` is called again if the catalog has changed meanwhile. Returns the
-    /// change when it has taken effect.
+    /// Makes the change that a statement means, which `make` finds out against the catalog as it is then. Returns the change
+    /// when it has taken effect.
     pub fn change(&self, text: &str, own: &Properties, make: &dyn Fn(&Catalog) -> Result<Change>) -> Result<Change> {
-        for _ in 0..ATTEMPTS {
-            let catalog = self.shared.catalog();
-            let change = make(&catalog)?;
-            let mut next = Catalog::clone(&catalog);
-            let applied = change.apply(&mut next, None)?;
-            if self.shared.commit_change(text, own, &change, applied, next)? {
-                return Ok(change);
-            }
-        }
-        Err(Error::conflict("the catalog changes all the time; try again"))
+        // One at a time: so the catalog is still the same when the command is decided, and ids are given out once.
+        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let catalog = self.shared.catalog();
+        let change = make(&catalog)?;
+        let mut next = Catalog::clone(&catalog);
+        let applied = change.apply(&mut next, None)?;
+        self.shared.commit_change(text, own, &change, applied, next)?;
+        Ok(change)
     }
 }
 
 impl Shared {
-    /// Commits a change and waits until it has taken effect; `false` if the catalog has changed meanwhile.
+    /// Commits a change and waits until it has taken effect.
     fn commit_change(
         self: &Arc<Self>,
         text: &str,
@@ -55,77 +50,102 @@ impl Shared {
         change: &Change,
         applied: Applied,
         next: Catalog,
-    ) -> Result<bool> {
-        let program = match &change.query {
-            Some(query) => Some(runtime::compile(&query.plan, &next, &self.properties(own))?),
-            None => None,
-        };
-        let resolve = match &change.query {
-            Some(query) => starts_latest(&query.plan, &next, &self.properties(own)),
-            None => Vec::new(),
+    ) -> Result<()> {
+        let (program, resolve) = match &change.query {
+            Some(query) => {
+                let properties = self.properties(own);
+                let program = runtime::compile(&query.plan, &next, &properties)?;
+                (Some(program), starts_latest(&query.plan, &next, &properties))
+            }
+            None => (None, Vec::new()),
         };
         let mut record = Record {
+            version: next.version - 1,
             text: text.to_owned(),
             properties: own.overrides().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
             ids: applied.ids(),
             fingerprint: program.as_ref().map_or(0, |p| p.fingerprint),
             ..Record::default()
         };
+        {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            state.history.relate(&mut record, change, &applied, &state.catalog);
+        }
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         let command = Command {
-            version: next.version - 1,
+            version: record.version,
             bytes,
             resolve: resolve.clone(),
             ends: applied.ended.clone(),
             drops: applied.dropped.iter().map(|t| t.id).collect(),
         };
+        // What needs room on the disk is made before the decision: behind it nothing may fail. Folders that no decided
+        // command has made are removed at the next start.
+        let made = applied.topics.clone();
+        let prepared = made.iter().try_for_each(|topic| self.topics.create(topic));
+        let effect = Effect { change: change.clone(), applied, record, program, own: own.clone() };
+        let done = prepared.and_then(|()| self.decide_change(command, effect, resolve, next));
+        if done.is_err() {
+            made.iter().for_each(|topic| self.remove_topic(topic));
+        }
+        done
+    }
+
+    /// Has a command decided, and waits until its effect has been taken.
+    fn decide_change(
+        self: &Arc<Self>,
+        command: Command,
+        mut effect: Effect,
+        resolve: Vec<PartitionId>,
+        next: Catalog,
+    ) -> Result<()> {
         let (send, receive) = mpsc::channel();
-        let (shared, change, own) = (self.clone(), change.clone(), own.clone());
-        self.submit(
-            Entry::Command(command),
-            Box::new(move |decision| {
-                let done = match decision {
-                    Ok(Decision::Committed { offsets }) => {
-                        record.starts = resolve.into_iter().zip(offsets).collect();
-                        let effect = Effect { change, applied, record, program, own };
-                        shared.take_effect(effect, next).map(|()| true)
-                    }
-                    Ok(Decision::Changed | Decision::Ended) => Ok(false),
-                    Err(error) => Err(error),
-                };
-                // Whoever asked may have given up waiting.
-                let _ = send.send(done);
-            }),
-        );
+        let shared = self.clone();
+        let decided = move |decision| {
+            let done = match decision {
+                Ok(Decision::Committed { offsets }) => {
+                    effect.record.starts = resolve.into_iter().zip(offsets).collect();
+                    // The statement is decided: if its effect fails here, only a new start has what was decided.
+                    shared.take_effect(effect, next).inspect_err(|error| shared.fail(error.clone()))
+                }
+                Ok(Decision::Changed | Decision::Ended) => Err(Error::bug("the catalog changed under a change")),
+                Err(error) => Err(error),
+            };
+            // Whoever asked may have given up waiting.
+            let _ = send.send(done);
+        };
+        self.submit(Entry::Command(command), Box::new(decided));
         if self.is_manual() {
             self.pump()?;
         }
         receive.recv().map_err(|_| Error::backend("the engine has ended before this was decided"))?
     }
 
-    /// A change is decided: topics are made and removed, queries started and stopped.
-    fn take_effect(self: &Arc<Self>, effect: Effect, next: Catalog) -> Result<()> {
-        for topic in &effect.applied.topics {
-            self.topics.create(topic)?;
+    /// Removes a topic's records from the disk. What cannot be removed is in nobody's way, and goes at the next start.
+    fn remove_topic(&self, topic: &Topic) {
+        if let Err(error) = self.topics.delete(topic.id) {
+            (self.settings.report)(&format!("the folder of topic '{}' cannot be removed yet: {error}", topic.name));
         }
+    }
+
+    /// A change is decided: the catalog is replaced, queries start and stop, topics go.
+    fn take_effect(self: &Arc<Self>, effect: Effect, next: Catalog) -> Result<()> {
+        let Effect { change, applied, record, program, own } = effect;
         let catalog = Arc::new(next);
+        let starts = record.starts.clone();
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             state.catalog = catalog.clone();
-            state.records.push(effect.record.clone());
+            state.history.push(record);
         }
-        for number in &effect.applied.ended {
-            self.end_query(*number);
-        }
-        for topic in &effect.applied.dropped {
-            self.topics.delete(topic.id)?;
-        }
-        if let (Some(query), Some(program)) = (effect.applied.query, effect.program) {
-            let sink = effect.change.query.as_ref().map(|q| q.sink.source.name.clone()).unwrap_or_default();
-            let properties = self.properties(&effect.own);
-            let run = self.new_run(&catalog, query.number, program, &sink, &properties, &effect.record.starts)?;
-            self.start(Running::new(&query, None, run, &properties));
+        applied.ended.iter().for_each(|number| self.end_query(*number));
+        applied.dropped.iter().for_each(|topic| self.remove_topic(topic));
+        if let (Some(query), Some(program)) = (applied.query, program) {
+            let sink = change.query.as_ref().map(|q| q.sink.source.name.clone()).unwrap_or_default();
+            let properties = self.properties(&own);
+            let run = self.new_run(&catalog, query.number, program, &sink, &properties, &starts)?;
+            self.start(Running::new(&query, None, run, &properties, self.memory.share()));
         }
         Ok(())
     }

@@ -119,6 +119,8 @@ impl Applied {
 /// A statement that changed what exists, as it is kept: its text and everything that its meaning depended on. Never a plan.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
+    /// The version of the catalog that it was understood at, which no other record has.
+    pub version: u64,
     pub text: String,
     /// The properties that were set for the statement.
     pub properties: Vec<(String, String)>,
@@ -127,22 +129,10 @@ pub struct Record {
     pub starts: Vec<(PartitionId, Offset)>,
     /// Tells whether the query's state fits the plan that the text has today.
     pub fingerprint: u64,
-    /// What is left of its effect: the rest was undone by later statements, which are not kept for it.
-    pub left: Left,
-}
-
-/// What is left of a statement's effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
-    pub topics: bool,
-    pub source: bool,
-    pub query: bool,
-}
-
-impl Default for Left {
-    fn default() -> Self {
-        Left { topics: true, source: true, query: true }
-    }
+    /// The versions of the records without which the text could not be understood again.
+    pub needs: Vec<u64>,
+    /// The versions of the records of whose effect it has undone something.
+    pub undoes: Vec<u64>,
 }
 
 impl Record {
@@ -153,31 +143,16 @@ impl Record {
         Ok(all)
     }
 
-    /// Takes away from a change what later statements have undone.
-    pub fn reduce(&self, change: &mut Change) {
-        if !self.left.query
-            && let Some(query) = change.query.take()
-        {
-            change.source = Some(query.sink.source);
-        }
-        if !self.left.source {
-            change.source = None;
-        }
-        if !self.left.topics {
-            change.topics.clear();
-        }
-    }
-
     /// Appends the record.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.version);
         put_bytes(out, self.text.as_bytes());
         put_varint(out, self.properties.len() as u64);
         for (name, value) in &self.properties {
             put_bytes(out, name.as_bytes());
             put_bytes(out, value.as_bytes());
         }
-        put_varint(out, self.ids.topics.len() as u64);
-        self.ids.topics.iter().for_each(|id| put_varint(out, *id));
+        put_numbers(out, &self.ids.topics);
         put_varint(out, self.ids.query.map_or(0, |q| q + 1));
         put_varint(out, self.starts.len() as u64);
         for (id, offset) in &self.starts {
@@ -186,29 +161,36 @@ impl Record {
             put_varint(out, *offset as u64);
         }
         out.extend_from_slice(&self.fingerprint.to_le_bytes());
-        let Left { topics, source, query } = self.left;
-        out.push(u8::from(topics) | u8::from(source) << 1 | u8::from(query) << 2);
+        put_numbers(out, &self.needs);
+        put_numbers(out, &self.undoes);
     }
 
     /// Reads what [`Record::encode`] wrote.
     pub fn decode(input: &mut Input) -> Result<Record> {
-        let mut record = Record { text: input.text()?, ..Record::default() };
+        let mut record = Record { version: input.varint()?, text: input.text()?, ..Record::default() };
         for _ in 0..input.varint()? {
             record.properties.push((input.text()?, input.text()?));
         }
-        for _ in 0..input.varint()? {
-            record.ids.topics.push(input.varint()?);
-        }
+        record.ids.topics = take_numbers(input)?;
         record.ids.query = input.varint()?.checked_sub(1);
         for _ in 0..input.varint()? {
             let id = PartitionId { topic: input.varint()?, partition: input.varint()? as u32 };
             record.starts.push((id, input.varint()? as i64));
         }
         record.fingerprint = input.i64()? as u64;
-        let left = input.byte()?;
-        record.left = Left { topics: left & 1 != 0, source: left & 2 != 0, query: left & 4 != 0 };
+        record.needs = take_numbers(input)?;
+        record.undoes = take_numbers(input)?;
         Ok(record)
     }
+}
+
+fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
+    put_varint(out, numbers.len() as u64);
+    numbers.iter().for_each(|number| put_varint(out, *number));
+}
+
+fn take_numbers(input: &mut Input) -> Result<Vec<u64>> {
+    (0..input.varint()?).map(|_| input.varint()).collect()
 }
 
 #[cfg(test)]
@@ -218,12 +200,14 @@ mod tests {
     #[test]
     fn records_survive_the_way_through_bytes() {
         let record = Record {
+            version: 12,
             text: "CREATE …".into(),
             properties: vec![("auto.offset.reset".into(), "earliest".into())],
             ids: Ids { topics: vec![3], query: Some(0) },
             starts: vec![(PartitionId { topic: 1, partition: 2 }, 9)],
             fingerprint: u64::MAX,
-            left: Left { topics: true, source: false, query: true },
+            needs: vec![4, 11],
+            undoes: vec![],
         };
         let mut bytes = Vec::new();
         record.encode(&mut bytes);

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::running::{Running, Status};
-use super::{Engine, Shared, Store};
+use super::{Engine, Shared, State, Store};
 use crate::config;
 use crate::disk::{Disk, SyncSite};
 use crate::error::{Error, Result};
@@ -45,6 +45,9 @@ impl Shared {
         let mut seen = 0;
         while !self.is_closing() {
             if let Err(error) = self.checkpoint_if_due() {
+                if self.syncs.as_ref().is_some_and(|syncs| syncs.has_failed()) {
+                    return self.fail(error);
+                }
                 (self.settings.report)(&format!("a checkpoint failed and will be tried again: {error}"));
                 std::thread::sleep(std::time::Duration::from_secs(1));
             }
@@ -84,8 +87,10 @@ impl Shared {
             // Under the journal's lock nothing is decided, and the effects of all that was decided have been taken.
             let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
             let snapshot = journal.snapshot()?;
-            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            (snapshot, self.image(&state))
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            let State { catalog, history } = &mut *state;
+            history.forget(catalog);
+            (snapshot, history.image(catalog))
         };
         let mut known = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
         let mut caught = Vec::new();

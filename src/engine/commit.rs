@@ -104,6 +104,7 @@ impl Shared {
     /// Wakes the queries that read what was decided, and whoever waits for a decision.
     fn after_decision(self: &Arc<Self>, touched: &BTreeSet<TopicId>) {
         self.announce();
+        self.wake_short();
         if self.is_manual() || touched.is_empty() {
             return;
         }

@@ -1,10 +1,11 @@
 //! The data folder: one owner, one format, and what the owner finds when it opens it.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::disk::{self, Disk, Lock, Open, SyncSite};
 use crate::error::{Error, Result};
+use crate::journal;
 use crate::state::buckets;
 use crate::topics::log;
 
@@ -14,22 +15,39 @@ const FORMAT: &str = "tidemill data folder, format 1\n";
 /// Takes the folder for this process, and makes it if it is not there.
 pub fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
     let shown = path.display();
-    let denied = |error: std::io::Error| match error.kind() {
+    let denied = |error: io::Error| match error.kind() {
         ErrorKind::PermissionDenied => {
             Error::backend(format!("no rights to use the data folder {shown}")).hint("choose another with --data-dir")
         }
         _ => Error::backend(format!("the data folder {shown} cannot be used: {error}")),
     };
-    for folder in [path.to_owned(), log::folder(path), buckets::folder(path)] {
-        disk.create_dir(&folder).map_err(denied)?;
-    }
+    make(disk, path).map_err(denied)?;
     let lock = disk.lock(&path.join("lock")).map_err(denied)?;
     let lock = lock.ok_or_else(|| {
         Error::backend(format!("the data folder {shown} is in use by another tidemill"))
             .hint("end that one first, or choose another folder with --data-dir")
     })?;
+    for folder in [log::folder(path), buckets::folder(path), journal::folder(path)] {
+        disk.create_dir(&folder).map_err(denied)?;
+    }
     check_format(disk, path)?;
     Ok(lock)
+}
+
+/// Makes a folder with its parents; each new name is durable.
+fn make(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let parent = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    let made = match (disk.create_dir(path), parent) {
+        (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
+            make(disk, parent)?;
+            disk.create_dir(path)?
+        }
+        (made, _) => made?,
+    };
+    match parent {
+        Some(parent) if made => disk.sync_dir(parent, SyncSite::FolderParent),
+        _ => Ok(()),
+    }
 }
 
 fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
@@ -45,7 +63,8 @@ fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
             Err(Error::backend(message).hint("it was written by another version of Tidemill; use that one"))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            if disk.names(path)?.iter().any(|name| name == "manifest" || name == "journal") {
+            let used = disk.names(path)?.iter().any(|name| name == "manifest");
+            if used || !disk.names(&journal::folder(path))?.is_empty() {
                 let message = format!("the data folder {} has data and no format file", path.display());
                 return Err(Error::backend(message).hint("restore the folder from a backup"));
             }

@@ -9,6 +9,8 @@ mod change;
 mod checkpoint;
 mod commit;
 mod folder;
+mod history;
+mod memory;
 mod read;
 mod recover;
 mod running;
@@ -26,13 +28,15 @@ use std::time::Duration;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Properties};
-use crate::disk::{Disk, Lock};
+use crate::disk::{Disk, Lock, SyncOnce};
 use crate::error::{Error, Result};
 use crate::journal::WhenFull;
 use crate::runtime::{Options, Ranks};
 use crate::topics::Topics;
 use crate::topics::log::Log;
 use commit::Commit;
+use history::History;
+use memory::Memory;
 use running::Running;
 
 /// Makes the change that a statement's text means, against a catalog and the properties that were set for it.
@@ -93,6 +97,11 @@ pub(crate) struct Shared {
     fatal: OnceLock<Error>,
     closing: AtomicBool,
     checkpointing: AtomicBool,
+    /// The door to the disk, if there is one.
+    syncs: Option<Arc<SyncOnce>>,
+    memory: Memory,
+    /// Held by whoever changes what exists, from its validation to its effect.
+    changing: Mutex<()>,
     /// The number of the next bucket file.
     next_file: AtomicU64,
     /// Where the next record without a key goes.
@@ -107,8 +116,8 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct State {
     pub catalog: Arc<Catalog>,
-    /// The statements that made it, in their order.
-    pub records: Vec<Record>,
+    /// The statements that made it.
+    pub history: History,
 }
 
 impl Shared {
@@ -195,7 +204,7 @@ impl Engine {
         engine.shared.connect_append(&engine.shared);
         let starts = !matches!(engine.shared.settings.drive, Drive::Threads { start: false });
         if starts {
-            engine.shared.restart_queries(recovered)?;
+            engine.shared.restart_queries(recovered);
         }
         if !engine.shared.is_manual() {
             engine.spawn_threads()?;

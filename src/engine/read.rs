@@ -96,7 +96,7 @@ impl Engine {
         let run = QueryRun::new(number, Arc::new(program), &target, shared.topics.as_ref(), &start, options)?;
         let reader = channel.clone();
         let has_room = move || reader.lock().len() < MOST_WAITING;
-        shared.start(Running::new(&query, Some(Box::new(has_room)), run, &properties));
+        shared.start(Running::new(&query, Some(Box::new(has_room)), run, &properties, shared.memory.share()));
         let running = shared.query(&query.id).ok_or_else(|| Error::bug("a query that was just started is gone"))?;
         Ok(PushQuery { shared: shared.clone(), running, channel, columns })
     }

@@ -3,22 +3,24 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::commit::Commit;
 use super::running::Running;
+use super::history::History;
+use super::memory::Memory;
 use super::{Change, Record, Settings, Shared, State, Store, folder};
 use crate::catalog::{Catalog, Query};
 use crate::config::{self, Properties};
-use crate::disk::Disk;
+use crate::disk::{Disk, SyncOnce};
 use crate::error::{Error, Result};
 use crate::journal::{self, Queue, Recovered, RecoveredQuery};
-use crate::runtime;
+use crate::runtime::{self, QueryRun};
 use crate::state::buckets;
 use crate::topics::log::Log;
 use crate::topics::memory::MemoryTopics;
 use crate::topics::{Topics, log};
-use crate::types::row::{Input, put_varint};
+use crate::types::row::Input;
 
 /// A query that is to go on.
 pub struct Restart {
@@ -63,6 +65,9 @@ fn shared(
         fatal: OnceLock::new(),
         closing: AtomicBool::new(false),
         checkpointing: AtomicBool::new(false),
+        syncs: None,
+        memory: Memory::default(),
+        changing: Mutex::new(()),
         next_file: AtomicU64::new(1),
         next_partition: AtomicU32::new(0),
         files: Mutex::default(),
@@ -71,11 +76,14 @@ fn shared(
 }
 
 fn open_folder(
-    settings: Settings,
+    mut settings: Settings,
     pool: Option<rayon::ThreadPool>,
     disk: Arc<dyn Disk>,
     path: &Path,
 ) -> Result<(Shared, Vec<Restart>)> {
+    let once = Arc::new(SyncOnce::new(disk));
+    let disk: Arc<dyn Disk> = once.clone();
+    settings.store = Store::Folder { disk: disk.clone(), path: path.to_owned() };
     let lock = folder::open(disk.as_ref(), path)?;
     let journal_settings = journal::Settings {
         file_bytes: settings.properties.size(config::JOURNAL_BYTES) as u64,
@@ -102,9 +110,10 @@ fn open_folder(
         Some(Restart { query, change, record, state })
     });
     let restarts = restarts.collect();
-    let state = State { catalog: Arc::new(rebuilt.catalog), records: rebuilt.records };
+    let state = State { catalog: Arc::new(rebuilt.catalog), history: rebuilt.history };
     let commit = Commit::Journal { journal: Box::new(Mutex::new(journal)), queue: Queue::new() };
-    let shared = shared(settings, pool, log.clone(), Some(log), commit, state, Some(lock));
+    let mut shared = shared(settings, pool, log.clone(), Some(log), commit, state, Some(lock));
+    shared.syncs = Some(once);
     shared.next_file.store(next_file, Ordering::SeqCst);
     Ok((shared, restarts))
 }
@@ -124,13 +133,13 @@ fn remove_unused(disk: &dyn Disk, path: &Path, used: &HashSet<u64>) -> Result<u6
 /// What the kept statements come to.
 struct Rebuilt {
     catalog: Catalog,
-    records: Vec<Record>,
+    history: History,
     /// The statement of every query, by its number.
     changes: BTreeMap<u64, (Change, Record)>,
 }
 
 fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
-    let mut rebuilt = Rebuilt { catalog: Catalog::default(), records: Vec::new(), changes: BTreeMap::new() };
+    let mut rebuilt = Rebuilt { catalog: Catalog::default(), history: History::default(), changes: BTreeMap::new() };
     if let Some(image) = &recovered.image {
         let mut input = Input(image);
         let (next_topic, next_query, count) = (input.varint()?, input.varint()?, input.varint()?);
@@ -149,6 +158,7 @@ fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
 
 impl Rebuilt {
     fn replay(&mut self, settings: &Settings, record: Record) -> Result<()> {
+        self.catalog.version = record.version;
         let own = record.properties()?;
         let properties: Properties = settings.properties.with(&own);
         let understood = (settings.compile)(&record.text, &self.catalog, &properties);
@@ -157,25 +167,29 @@ impl Rebuilt {
                 format!("the statement that is kept in the data folder cannot be executed again: {}\n", record.text);
             error.context(message)
         };
-        let mut change = understood.map_err(again)?;
-        record.reduce(&mut change);
+        let change = understood.map_err(again)?;
         let applied = change.apply(&mut self.catalog, Some(&record.ids)).map_err(again)?;
         if let Some(query) = applied.query {
             self.changes.insert(query.number, (change, record.clone()));
         }
-        self.records.push(record);
+        self.history.push(record);
         Ok(())
     }
 }
 
 impl Shared {
-    /// Has the queries go on where they stood.
-    pub fn restart_queries(self: &Arc<Self>, restarts: Vec<Restart>) -> Result<()> {
+    /// Has the queries go on where they stood. One that cannot has failed; the others go on.
+    pub fn restart_queries(self: &Arc<Self>, restarts: Vec<Restart>) {
         for restart in restarts {
-            let id = restart.query.id.clone();
-            self.restart(restart).map_err(|e| e.context(format!("query {id} cannot go on: ")))?;
+            let query = restart.query.clone();
+            if let Err(error) = self.restart(restart) {
+                let nothing = QueryRun::nothing(query.number);
+                let failed = Running::new(&query, None, nothing, &Properties::default(), self.memory.share());
+                let failed = Arc::new(failed);
+                self.queries.write().unwrap_or_else(PoisonError::into_inner).insert(query.id, failed.clone());
+                self.fail_query(&failed, error.context("it cannot go on: "));
+            }
         }
-        Ok(())
     }
 
     fn restart(self: &Arc<Self>, restart: Restart) -> Result<()> {
@@ -202,29 +216,7 @@ impl Shared {
         if let Some(head) = &state.head {
             run.resume(head)?;
         }
-        self.start(Running::new(&query, None, run, &properties));
+        self.start(Running::new(&query, None, run, &properties, self.memory.share()));
         Ok(())
-    }
-
-    /// What exists, as bytes: the statements of which something is left.
-    pub fn image(&self, state: &State) -> Vec<u8> {
-        let catalog = &state.catalog;
-        let mut kept: Vec<Record> = Vec::new();
-        for record in &state.records {
-            let mut record = record.clone();
-            let query = record.ids.query.and_then(|n| catalog.queries().into_iter().find(|q| q.number == n).cloned());
-            record.left.topics &= record.ids.topics.iter().any(|id| catalog.topics().any(|t| t.id == *id));
-            record.left.source &= catalog.sources().any(|s| s.statement == record.text);
-            record.left.query &= query.is_some();
-            if record.left.topics || record.left.source || record.left.query {
-                kept.push(record);
-            }
-        }
-        let mut out = Vec::new();
-        for number in [catalog.next_topic(), catalog.next_query(), kept.len() as u64] {
-            put_varint(&mut out, number);
-        }
-        kept.iter().for_each(|record| record.encode(&mut out));
-        out
     }
 }

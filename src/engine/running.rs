@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Shared;
+use super::memory::Share;
 use crate::catalog::Query;
 use crate::config;
 use crate::error::{Error, Result};
@@ -62,7 +63,10 @@ pub struct Running {
     decided: AtomicU64,
     /// Readers of its table that wait for a moment in which all of it is committed.
     readers: AtomicUsize,
-    memory: AtomicUsize,
+    /// What its state took at the end of the last epoch.
+    pub memory: Share,
+    /// It waits for memory that others may give back.
+    waits_for_memory: AtomicBool,
     last_seal_ns: AtomicU64,
     commit_interval_ns: u64,
     cache_bytes: usize,
@@ -77,7 +81,14 @@ const TURNS: usize = 8;
 
 impl Running {
     /// A query that is about to run. One that is not kept says whether whoever looks on has room for its rows.
-    pub fn new(query: &Query, looker: Option<HasRoom>, run: QueryRun, properties: &config::Properties) -> Self {
+    pub fn new(
+        query: &Query,
+        looker: Option<HasRoom>,
+        mut run: QueryRun,
+        properties: &config::Properties,
+        memory: Share,
+    ) -> Self {
+        memory.set(run.memory());
         let mut reads: Vec<TopicId> = run.positions().iter().map(|(id, _)| id.topic).collect();
         reads.dedup();
         Running {
@@ -93,7 +104,8 @@ impl Running {
             in_flight: AtomicUsize::new(0),
             decided: AtomicU64::new(run.epoch()),
             readers: AtomicUsize::new(0),
-            memory: AtomicUsize::new(0),
+            memory,
+            waits_for_memory: AtomicBool::new(false),
             last_seal_ns: AtomicU64::new(0),
             commit_interval_ns: properties.number(config::COMMIT_INTERVAL_MS) as u64 * 1_000_000,
             cache_bytes: properties.size(config::CACHE_BYTES),
@@ -145,9 +157,9 @@ impl Running {
         self.linger.store(true, Ordering::SeqCst);
     }
 
-    /// The bytes of memory that its state took at the end of the last epoch.
-    pub fn memory(&self) -> usize {
-        self.memory.load(Ordering::Relaxed)
+    /// Sets whether it waits for memory; whether it did before.
+    pub fn waits_for_memory(&self, waits: bool) -> bool {
+        self.waits_for_memory.swap(waits, Ordering::SeqCst)
     }
 
     /// What is known of it.
@@ -166,6 +178,11 @@ impl Running {
     /// Whether its rows have somewhere to go; else whoever looks on wakes it when they have taken some.
     fn has_room(&self) -> bool {
         self.has_room.as_ref().is_none_or(|has_room| has_room())
+    }
+
+    /// Whether it has something to do: rows to take, or an epoch to be decided.
+    pub fn is_busy(&self) -> bool {
+        self.is_running() && (self.scheduled.load(Ordering::SeqCst) || !self.is_settled())
     }
 
     fn may_submit(&self) -> bool {
@@ -205,6 +222,11 @@ impl Shared {
 
     /// A few turns of a query, and the end of its epoch if that is due; whether there is more to do at once.
     pub fn step(self: &Arc<Self>, query: &Arc<Running>) -> bool {
+        if let Status::Failed(_) = query.status() {
+            query.lock().forget();
+            query.memory.set(0);
+            return false;
+        }
         if !query.is_running() || self.is_closing() {
             return false;
         }
@@ -218,10 +240,12 @@ impl Shared {
     }
 
     /// A query cannot go on: it is stopped, and the others go on.
-    pub fn fail_query(&self, query: &Running, error: Error) {
+    pub fn fail_query(self: &Arc<Self>, query: &Arc<Running>, error: Error) {
         (self.settings.report)(&format!("query {} has failed: {error}", query.id));
         query.set_status(Status::Failed(error));
         self.announce();
+        // Its next step gives its memory back; this one may be in the middle of something.
+        self.wake(query);
     }
 
     fn try_step(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
@@ -268,7 +292,7 @@ impl Shared {
         let Some(epoch) = run.seal()? else { return Ok(false) };
         let number = epoch.head.number;
         query.last_seal_ns.store(now_ns, Ordering::Relaxed);
-        query.memory.store(run.memory(), Ordering::Relaxed);
+        query.memory.set(run.memory());
         for (reason, message) in run.take_log().samples() {
             (self.settings.report)(&format!("query {}: {}: {message}", query.id, reason.name()));
         }
@@ -306,31 +330,6 @@ impl Shared {
         let now = self.settings.clock.monotonic_ns();
         self.seal_if_possible(query, &mut query.lock(), now)?;
         self.pump().map(|_| ())
-    }
-
-    /// Whether the query must not take more rows, since memory is short. One that is over the budget although everything
-    /// it did is decided, and nothing has become less, fails.
-    fn is_short(&self, query: &Running) -> Result<bool> {
-        let budget = self.settings.properties.size(config::MEMORY_BYTES);
-        let all = self.running();
-        let total: usize = all.iter().map(|q| q.memory()).sum();
-        if total <= budget {
-            return Ok(false);
-        }
-        if !query.is_settled() {
-            return Ok(true);
-        }
-        let largest = all.iter().map(|q| q.memory()).max().unwrap_or_default();
-        if query.memory() < largest {
-            return Ok(true);
-        }
-        let message = format!(
-            "the state of query {} takes {} of {} bytes and nothing of it expires",
-            query.id,
-            query.memory(),
-            budget
-        );
-        Err(Error::backend(message).hint(format!("raise {} or shorten windows and grace", config::MEMORY_BYTES)))
     }
 
     /// Stops all queries between two turns; what they have done is still committed.

@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 const HEAD: u64 = 8 + 4 + 8 + 1 + 4;
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 const VERSION: u32 = 1;
-/// Zeros are written in pieces of this size.
-const PIECE: usize = 1 << 20;
+
+/// The most bytes of a file that only commands may use.
+const MOST_KEPT: u64 = 64 << 10;
 
 /// A journal file that frames are appended to.
 pub struct JournalFile {
@@ -37,12 +38,10 @@ pub fn generation_of(name: &str) -> Option<u64> {
 }
 
 impl JournalFile {
-    /// Makes a file with room for `size` bytes: filled with zeros, so that a frame later needs no room that may be lacking,
-    /// and its sync no change of the file's length.
+    /// Makes a file with room for `size` bytes. Its name is durable; its head is with its first frame.
     pub fn create(disk: &dyn Disk, dir: &Path, generation: u64, size: u64) -> io::Result<JournalFile> {
         let path = dir.join(name(generation));
         let made = Self::fill(disk, &path, generation, size, None).and_then(|file| {
-            file.sync(SyncSite::JournalFile)?;
             disk.sync_dir(dir, SyncSite::JournalDirectory)?;
             Ok(file)
         });
@@ -91,21 +90,17 @@ impl JournalFile {
         head.extend_from_slice(&generation.to_le_bytes());
         head.push(u8::from(base.is_some()));
         head.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
-        let zeros = vec![0; PIECE.min(size as usize)];
-        let mut at = 0;
-        while at < size {
-            let count = (size - at).min(PIECE as u64);
-            file.write_at(&zeros[..count as usize], at)?;
-            at += count;
-        }
+        file.allocate(size)?;
         file.write_at(&head, 0)?;
         file.write_at(base.unwrap_or_default(), HEAD)?;
         Ok(file)
     }
 
-    /// Whether a frame of this length fits.
-    pub fn has_room(&self, length: usize) -> bool {
-        self.end + length as u64 <= self.size
+    /// Whether a frame of this length fits, and leaves what is kept for commands if it has other entries: so that there is
+    /// room for a DROP even if the disk has none for another file.
+    pub fn has_room(&self, length: usize, only_commands: bool) -> bool {
+        let kept = if only_commands { 0 } else { MOST_KEPT.min(self.size / 8) };
+        self.end + length as u64 + kept <= self.size
     }
 
     /// Writes a frame behind the others; it counts only after [`JournalFile::sync`].

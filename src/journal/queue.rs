@@ -125,40 +125,26 @@ impl Queue {
         if taken.is_empty() {
             return Ok(false);
         }
-        let (mut entries, dones): (Vec<Entry>, Vec<Done>) = taken.into_iter().unzip();
-        // Held until everybody has been told: whoever takes the journal next finds all effects of what was decided.
-        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-        match journal.commit(&mut entries) {
-            Ok(decisions) => {
-                let touched = entries.iter().flat_map(Entry::topics).collect();
-                for (done, decision) in dones.into_iter().zip(decisions) {
-                    done(Ok(decision));
-                }
-                decided(&touched);
-                Ok(true)
-            }
-            Err(RoundError::Full(message)) => {
-                drop(journal);
-                self.put_back(entries, dones, &message, when_full);
-                Ok(true)
-            }
-            Err(RoundError::Fatal(error)) => {
-                dones.into_iter().for_each(|done| done(Err(error.clone())));
-                Err(error)
-            }
+        if let Some((message, refused)) = commit(journal, taken, decided)? {
+            // There may still be room for commands, above all for those that make room.
+            let is_command = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Command(_));
+            let (commands, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_command);
+            let commands = match others.is_empty() {
+                true => Some((message.clone(), commands)),
+                false => commit(journal, commands, decided)?,
+            };
+            self.put_back(others, &message, when_full);
+            let commands = commands.into_iter().flat_map(|(_, refused)| refused);
+            commands.for_each(|(_, done)| done(Err(full(&message))));
         }
+        Ok(true)
     }
 
-    /// Refuses what found no room, but for epochs that are to be tried again.
-    fn put_back(&self, entries: Vec<Entry>, dones: Vec<Done>, message: &str, when_full: WhenFull) {
-        let mut again = Vec::new();
-        for (entry, done) in entries.into_iter().zip(dones) {
-            match entry {
-                Entry::Epoch(_) if when_full == WhenFull::Retry => again.push((entry, done)),
-                _ => done(Err(Error::backend(format!("the disk is full: {message}"))
-                    .hint("nothing of it was written; make room and try again"))),
-            }
-        }
+    /// Refuses what found no room, but for epochs that are to be tried again after a while.
+    fn put_back(&self, refused: Vec<(Entry, Done)>, message: &str, when_full: WhenFull) {
+        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && when_full == WhenFull::Retry;
+        let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(again);
+        refused.into_iter().for_each(|(_, done)| done(Err(full(message))));
         if !again.is_empty() {
             std::thread::sleep(FULL_PAUSE);
             let mut state = self.lock();
@@ -173,4 +159,33 @@ impl Queue {
         }
         Ok(())
     }
+}
+
+/// What found no room, with what the disk said.
+type Refused = (String, Vec<(Entry, Done)>);
+
+/// Commits entries in one round and tells those who submitted them; gives them back if the disk is full.
+fn commit(journal: &Mutex<Journal>, taken: Vec<(Entry, Done)>, decided: &OnDecided) -> Result<Option<Refused>> {
+    let (mut entries, dones): (Vec<Entry>, Vec<Done>) = taken.into_iter().unzip();
+    // Held until everybody has been told: whoever takes the journal next finds all effects of what was decided.
+    let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+    match journal.commit(&mut entries) {
+        Ok(decisions) => {
+            let touched = entries.iter().flat_map(Entry::topics).collect();
+            for (done, decision) in dones.into_iter().zip(decisions) {
+                done(Ok(decision));
+            }
+            decided(&touched);
+            Ok(None)
+        }
+        Err(RoundError::Full(message)) => Ok(Some((message, entries.into_iter().zip(dones).collect()))),
+        Err(RoundError::Fatal(error)) => {
+            dones.into_iter().for_each(|done| done(Err(error.clone())));
+            Err(error)
+        }
+    }
+}
+
+fn full(message: &str) -> Error {
+    Error::backend(format!("the disk is full: {message}")).hint("nothing of it was written; make room and try again")
 }

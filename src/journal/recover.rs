@@ -43,10 +43,9 @@ pub struct RecoveredQuery {
     pub deltas: Vec<Vec<u8>>,
 }
 
-/// Reads the journal of a data folder and makes what it found durable.
+/// Reads the journal of a data folder, whose directories are there, and makes what it found durable.
 pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<Recovered> {
     let dir = folder(data);
-    disk.create_dir(&dir)?;
     let manifest = manifest::read(disk.as_ref(), data)?;
     let image = manifest.as_ref().map(|m| m.image.clone());
     let manifest = manifest.unwrap_or_default();

@@ -204,8 +204,10 @@ impl Journal {
         }
         if !frame.is_empty() {
             let length = frame.len();
-            if !self.file.has_room(length) {
-                let size = self.settings.file_bytes.max(file::size_for(length));
+            let only_commands = entries.iter().all(|entry| matches!(entry, Entry::Command(_)));
+            if !self.file.has_room(length, only_commands) {
+                // Twice, since a part of the file is kept for commands.
+                let size = self.settings.file_bytes.max(file::size_for(2 * length));
                 let generation = self.file.generation + 1;
                 let made = JournalFile::create(self.disk.as_ref(), &self.dir, generation, size);
                 self.file = made.map_err(WriteFailure::Undo)?;

@@ -68,6 +68,7 @@ pub fn plan(
         read_only: false,
         statement: statement.to_owned(),
         query: None,
+        made_at: catalog.version,
     };
     Ok(Sink { source, partitions, timestamp: settings.timestamp })
 }

@@ -177,6 +177,11 @@ impl Intake {
         (self.stream_time, self.decoded_time, self.idle) = (stream_time, stream_time, idle);
     }
 
+    /// Forgets rows and bytes that wait.
+    pub fn forget(&mut self) {
+        (self.decoded, self.fetched) = (None, None);
+    }
+
     /// Decodes the next rows, unless some wait; whether any wait then. Records that come to nothing are stepped over.
     pub fn fill(&mut self) -> Result<bool> {
         while self.decoded.is_none() {

@@ -21,6 +21,7 @@ use crate::topics::TopicId;
 use crate::types::SqlType;
 
 /// A plan, ready to be run.
+#[derive(Default)]
 pub struct Program {
     pub sources: Vec<SourceSpec>,
     /// In the order in which rows flow: a stage reads only sources and earlier stages.

@@ -123,6 +123,32 @@ impl QueryRun {
         })
     }
 
+    /// A query that reads nothing: in place of one that cannot run.
+    pub fn nothing(number: u64) -> QueryRun {
+        QueryRun {
+            number,
+            program: Arc::new(Program::default()),
+            options: Options { batch_rows: 1, idle_ns: 0, parallel: false, ranks: None },
+            intakes: Vec::new(),
+            stages: Vec::new(),
+            sinks: Vec::new(),
+            log: Log::default(),
+            unread: Log::default(),
+            totals: BTreeMap::new(),
+            rows: 0,
+            epoch: 0,
+            dirty: false,
+            wanted: true,
+        }
+    }
+
+    /// Forgets all state and all rows in memory: the query has failed and takes no more turns.
+    pub fn forget(&mut self) {
+        self.stages.clear();
+        self.intakes.iter_mut().flatten().for_each(Intake::forget);
+        self.dirty = false;
+    }
+
     /// The number of the last epoch.
     pub fn epoch(&self) -> u64 {
         self.epoch

@@ -218,6 +218,7 @@ impl Statement for CreateSource {
             read_only: head.source,
             statement: cx.text.to_owned(),
             query: None,
+            made_at: cx.catalog.version,
         };
         let message = match head.kind {
             SourceKind::Stream => "Stream created",

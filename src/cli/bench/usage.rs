@@ -76,6 +76,11 @@ impl DiskFile for MeteredFile {
         self.0.set_len(len)
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.1.written.fetch_add(len, Ordering::Relaxed);
+        self.0.allocate(len)
+    }
+
     fn sync(&self, site: SyncSite) -> io::Result<()> {
         let start = Instant::now();
         let result = self.0.sync(site);
@@ -92,7 +97,7 @@ impl Disk for MeteredDisk {
         Ok(Arc::new(MeteredFile(RealDisk.open(path, how)?, self.0.clone())))
     }
 
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
         RealDisk.create_dir(path)
     }
 

@@ -67,14 +67,18 @@ impl Log {
         self.root.join(topic.to_string())
     }
 
+    /// Makes the directories of a topic that are not there yet, and makes their names durable.
     fn make_dirs(&self, topic: &Topic) -> std::io::Result<Vec<PathBuf>> {
         let dir = self.topic_dir(topic.id);
+        let mut made = self.disk.create_dir(&dir)?;
         let dirs: Vec<PathBuf> = (0..topic.partitions).map(|p| dir.join(p.to_string())).collect();
         for dir in &dirs {
-            self.disk.create_dir(dir)?;
+            made |= self.disk.create_dir(dir)?;
         }
-        for dir in [dir.as_path(), self.root.as_path()] {
-            self.disk.sync_dir(dir, SyncSite::TopicDirectory)?;
+        if made {
+            for dir in [dir.as_path(), self.root.as_path()] {
+                self.disk.sync_dir(dir, SyncSite::TopicDirectory)?;
+            }
         }
         Ok(dirs)
     }

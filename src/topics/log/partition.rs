@@ -235,7 +235,8 @@ impl Partition {
         Ok(())
     }
 
-    /// Puts bytes where a decided round wrote them, if they are not there; recovery does this in the order of the rounds.
+    /// Puts bytes where a decided round wrote them; recovery does this in the order of the rounds. They are written even if
+    /// they can be read there: after a failed sync what is read may be in memory only, and no later sync would write it.
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !state.segments.iter().any(|s| s.base == segment) {
@@ -247,10 +248,7 @@ impl Partition {
         let found = state.segments.iter().find(|s| s.base == segment).cloned();
         let target = found.ok_or_else(|| io::Error::other("a segment was just made"))?;
         state.synced = None;
-        if target.read(byte, bytes.len())? != bytes {
-            target.write(bytes, byte)?;
-        }
-        Ok(())
+        target.write(bytes, byte)
     }
 
     /// How many bytes a segment has; 0 if there is none.

@@ -1,0 +1,114 @@
+//! The statements that made what exists, in their order, and which of them must be kept to make it again.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{Applied, Change, Record};
+use crate::catalog::Catalog;
+use crate::types::row::put_varint;
+
+/// The records of statements, by their versions.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    records: Vec<Record>,
+}
+
+impl History {
+    /// Adds the next record.
+    pub fn push(&mut self, record: Record) {
+        debug_assert!(self.records.last().is_none_or(|last| last.version < record.version));
+        self.records.push(record);
+    }
+
+    /// Notes in a record what a change needs of earlier ones, and what it undoes of them. `before` is the catalog that the
+    /// change was made against.
+    pub fn relate(&self, record: &mut Record, change: &Change, applied: &Applied, before: &Catalog) {
+        let (mut needs, mut undoes) = (BTreeSet::new(), BTreeSet::new());
+        let sink = change.query.as_ref().map(|query| &query.sink.source);
+        for source in change.source.iter().chain(sink) {
+            needs.extend(before.topic(&source.topic).and_then(|topic| self.maker_of_topic(topic.id)));
+        }
+        if let Some(query) = &change.query {
+            needs.extend(query.plan.root.sources().iter().map(|source| source.made_at));
+        }
+        undoes.extend(change.drop_source.iter().filter_map(|name| before.source(name)).map(|source| source.made_at));
+        undoes.extend(applied.dropped.iter().filter_map(|topic| self.maker_of_topic(topic.id)));
+        undoes.extend(applied.ended.iter().filter_map(|number| self.maker_of_query(*number)));
+        record.needs = needs.into_iter().collect();
+        record.undoes = undoes.into_iter().collect();
+    }
+
+    fn maker_of_topic(&self, id: u64) -> Option<u64> {
+        self.records.iter().find(|r| r.ids.topics.contains(&id)).map(|r| r.version)
+    }
+
+    fn maker_of_query(&self, number: u64) -> Option<u64> {
+        self.records.iter().find(|r| r.ids.query == Some(number)).map(|r| r.version)
+    }
+
+    /// Forgets the records without which the rest makes the same: kept are those of which something still exists, those that
+    /// kept ones need, and those that undo something of kept ones.
+    pub fn forget(&mut self, catalog: &Catalog) {
+        let topics: HashSet<u64> = catalog.topics().map(|t| t.id).collect();
+        let queries: HashSet<u64> = catalog.queries().iter().map(|q| q.number).collect();
+        let sources: HashSet<u64> = catalog.sources().map(|s| s.made_at).collect();
+        let exists = |r: &Record| {
+            sources.contains(&r.version)
+                || r.ids.topics.iter().any(|id| topics.contains(id))
+                || r.ids.query.is_some_and(|number| queries.contains(&number))
+        };
+        let mut kept: HashSet<u64> = self.records.iter().filter(|r| exists(r)).map(|r| r.version).collect();
+        loop {
+            let before = kept.len();
+            for record in self.records.iter().rev() {
+                if record.undoes.iter().any(|version| kept.contains(version)) {
+                    kept.insert(record.version);
+                }
+                if kept.contains(&record.version) {
+                    kept.extend(&record.needs);
+                }
+            }
+            if kept.len() == before {
+                break;
+            }
+        }
+        self.records.retain(|record| kept.contains(&record.version));
+    }
+
+    /// What exists, as bytes: the ids that come next, and the records.
+    pub fn image(&self, catalog: &Catalog) -> Vec<u8> {
+        let mut out = Vec::new();
+        for number in [catalog.next_topic(), catalog.next_query(), self.records.len() as u64] {
+            put_varint(&mut out, number);
+        }
+        self.records.iter().for_each(|record| record.encode(&mut out));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Ids;
+
+    fn record(version: u64, needs: &[u64], undoes: &[u64], topics: &[u64]) -> Record {
+        let ids = Ids { topics: topics.to_vec(), query: None };
+        Record { version, needs: needs.to_vec(), undoes: undoes.to_vec(), ids, ..Record::default() }
+    }
+
+    #[test]
+    fn what_others_were_made_of_is_kept_with_its_end() {
+        let mut history = History::default();
+        // A stream with a topic; another over it; the first goes, but not its topic; a third comes and goes with its topic.
+        history.push(record(1, &[], &[], &[0]));
+        history.push(record(2, &[1], &[], &[1]));
+        history.push(record(3, &[], &[1], &[]));
+        history.push(record(4, &[], &[], &[2]));
+        history.push(record(5, &[], &[4], &[]));
+        let mut catalog = Catalog::default();
+        catalog.add_topic("b", 1, Default::default(), Some(1));
+        history.forget(&catalog);
+        assert_eq!(history.records.iter().map(|r| r.version).collect::<Vec<_>>(), [1, 2, 3]);
+        history.forget(&Catalog::default());
+        assert!(history.records.is_empty());
+    }
+}

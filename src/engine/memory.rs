@@ -1,0 +1,88 @@
+//! The one budget of memory: what the states of all queries take, and who must wait for it or fail.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Shared;
+use super::running::Running;
+use crate::config;
+use crate::error::{Error, Result};
+
+/// What the states of all queries take, as of the last epoch of each.
+#[derive(Default)]
+pub struct Memory {
+    total: Arc<AtomicUsize>,
+    /// How many queries wait for memory.
+    waiting: AtomicUsize,
+}
+
+/// What one query takes of it; given back when the share is dropped.
+pub struct Share {
+    own: AtomicUsize,
+    total: Arc<AtomicUsize>,
+}
+
+impl Memory {
+    /// A share, of nothing yet.
+    pub fn share(&self) -> Share {
+        Share { own: AtomicUsize::new(0), total: self.total.clone() }
+    }
+}
+
+impl Share {
+    /// The bytes of the share.
+    pub fn bytes(&self) -> usize {
+        self.own.load(Ordering::Relaxed)
+    }
+
+    /// Changes the share.
+    pub fn set(&self, bytes: usize) {
+        let before = self.own.swap(bytes, Ordering::Relaxed);
+        // In this order the total never falls below zero in between.
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+        self.total.fetch_sub(before, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+impl Shared {
+    /// Whether the query must not take more rows now, since memory is short. It fails if waiting cannot help: everything that
+    /// it did is decided, and so is everything of the query with the largest state, which has nothing left to do.
+    pub fn is_short(self: &Arc<Self>, query: &Running) -> Result<bool> {
+        let budget = self.settings.properties.size(config::MEMORY_BYTES);
+        let total = self.memory.total.load(Ordering::Relaxed);
+        if total <= budget {
+            return Ok(false);
+        }
+        let all = self.running();
+        let largest = all.iter().max_by_key(|q| q.memory.bytes());
+        let helps = !query.is_settled() || largest.is_some_and(|l| l.number != query.number && l.is_busy());
+        if helps {
+            if !query.waits_for_memory(true) {
+                self.memory.waiting.fetch_add(1, Ordering::SeqCst);
+            }
+            return Ok(true);
+        }
+        let own = query.memory.bytes();
+        let message = format!("the states of all queries take {total} of {budget} bytes, that of {} {own}", query.id);
+        let hint = format!(
+            "nothing of it expires: raise {}, shorten windows and grace, or end other queries",
+            config::MEMORY_BYTES
+        );
+        Err(Error::backend(message).hint(hint))
+    }
+
+    /// Something was decided, and with it something may have expired: those who wait for memory look again.
+    pub fn wake_short(self: &Arc<Self>) {
+        if self.memory.waiting.swap(0, Ordering::SeqCst) > 0 {
+            for query in self.running().iter().filter(|q| q.waits_for_memory(false)) {
+                self.wake(query);
+            }
+        }
+    }
+}
