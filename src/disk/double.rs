@@ -1,1 +1,636 @@
-//! A disk that forgets: a double for tests.
+//! A disk in memory that forgets: the double of the machine's disk for tests of crashes.
+//!
+//! It keeps two pictures of everything. What a process sees is the first; what a power cut leaves is the second, in which
+//! of everything since the last sync each sector of a write, each change of a length and each name may or may not be there,
+//! the later without the earlier. A *kill* ends the process and keeps the first picture; a *cut* ends it and keeps the
+//! second. Either comes when it is asked for, or at a given operation, in the middle of it.
+//!
+//! It can also be told to do nothing at the syncs of one [`SyncSite`], to fail a sync (what the sync was to make durable is
+//! then lost at the next cut, although later syncs are said to be done), and to be full. A failed sync of a directory is not
+//! among it: file systems take no more changes after that.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Disk, DiskFile, Lock, Open, SyncSite};
+
+/// What is written whole or not at all; less than real disks have, so that small files have many.
+const SECTOR: usize = 64;
+
+/// A number generator whose whole state is a number, so that what happened can happen again.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers of a seed.
+    pub fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// The next number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % end.max(1)
+    }
+
+    /// True once in `times`.
+    pub fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+/// How a process ends that the disk ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The process is killed; the machine goes on.
+    Kill,
+    /// The power goes.
+    Cut,
+}
+
+/// The disk, as it lies in the machine.
+#[derive(Clone)]
+pub struct ForgetfulDisk(Arc<Mutex<World>>);
+
+struct World {
+    random: Random,
+    /// Files and directories by number; the root is the first.
+    nodes: Vec<Node>,
+    locks: HashSet<PathBuf>,
+    /// Counts the processes; only handles of the last one work.
+    process: u64,
+    /// How the process ends, and after how many more operations.
+    end: Option<(End, u64)>,
+    /// Whether a process runs.
+    runs: bool,
+    ignored: Option<SyncSite>,
+    /// After how many syncs of files one fails.
+    failing_sync: Option<u64>,
+    /// How many more bytes there is room for.
+    room: Option<u64>,
+    operations: u64,
+}
+
+enum Node {
+    File(File),
+    Dir(Dir),
+}
+
+#[derive(Default)]
+struct File {
+    now: Vec<u8>,
+    durable: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+/// A change of a file since its last sync.
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Length(usize),
+}
+
+#[derive(Default)]
+struct Dir {
+    now: BTreeMap<String, usize>,
+    durable: BTreeMap<String, usize>,
+    pending: Vec<Naming>,
+}
+
+/// A change of a directory's names since its last sync, whole or not at all: each name with the node that it has from now on.
+type Naming = Vec<(String, Option<usize>)>;
+
+impl Change {
+    fn apply(&self, to: &mut Vec<u8>) {
+        match self {
+            Change::Length(length) => to.resize(*length, 0),
+            Change::Write { offset, bytes } => put(to, *offset, bytes),
+        }
+    }
+}
+
+fn put(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if to.len() < offset + bytes.len() {
+        to.resize(offset + bytes.len(), 0);
+    }
+    to[offset..offset + bytes.len()].copy_from_slice(bytes);
+}
+
+impl File {
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.now);
+        self.pending.push(change);
+    }
+
+    /// What a power cut leaves: of the changes since the last sync all, none, the first ones, or any sectors of any of them.
+    fn forget(&mut self, random: &mut Random) {
+        let kept = match random.below(4) {
+            0 => 0,
+            1 => self.pending.len(),
+            2 => random.below(self.pending.len() as u64 + 1) as usize,
+            _ => {
+                self.forget_sectors(random);
+                0
+            }
+        };
+        for change in self.pending.drain(..).take(kept) {
+            change.apply(&mut self.durable);
+        }
+        self.pending.clear();
+        self.now = self.durable.clone();
+    }
+
+    fn forget_sectors(&mut self, random: &mut Random) {
+        for change in std::mem::take(&mut self.pending) {
+            match change {
+                Change::Length(_) if random.one_in(2) => {}
+                Change::Length(_) => change.apply(&mut self.durable),
+                Change::Write { offset, bytes } => {
+                    let mut at = 0;
+                    while at < bytes.len() {
+                        let end = ((offset + at) / SECTOR + 1) * SECTOR - offset;
+                        let end = end.min(bytes.len());
+                        if !random.one_in(3) {
+                            put(&mut self.durable, offset + at, &bytes[at..end]);
+                        }
+                        at = end;
+                    }
+                }
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        for change in self.pending.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
+}
+
+fn rename_all(naming: &Naming, to: &mut BTreeMap<String, usize>) {
+    for (name, node) in naming {
+        match node {
+            Some(node) => to.insert(name.clone(), *node),
+            None => to.remove(name),
+        };
+    }
+}
+
+impl Dir {
+    fn change(&mut self, naming: Naming) {
+        rename_all(&naming, &mut self.now);
+        self.pending.push(naming);
+    }
+
+    fn forget(&mut self, random: &mut Random) {
+        let all = random.below(3);
+        for naming in self.pending.drain(..) {
+            if all == 0 || all == 1 && random.one_in(2) {
+                rename_all(&naming, &mut self.durable);
+            }
+        }
+        self.now = self.durable.clone();
+    }
+
+    fn sync(&mut self) {
+        for naming in self.pending.drain(..) {
+            rename_all(&naming, &mut self.durable);
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the process has ended")
+}
+
+fn not_found(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{} is not there", path.display()))
+}
+
+fn full() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOSPC)
+}
+
+impl World {
+    /// Counts an operation that changes something; an error if the process ends at it. The operation itself may happen then.
+    fn operate(&mut self, process: u64) -> Result<Happens, io::Error> {
+        if !self.runs || process != self.process {
+            return Err(gone());
+        }
+        self.operations += 1;
+        let Some((end, left)) = &mut self.end else { return Ok(Happens::Whole) };
+        if *left > 0 {
+            *left -= 1;
+            return Ok(Happens::Whole);
+        }
+        Ok(Happens::Last(*end))
+    }
+
+    /// Ends the process behind an operation at which it was to end.
+    fn finish<T>(&mut self, happens: Happens, result: io::Result<T>) -> io::Result<T> {
+        match happens {
+            Happens::Whole => result,
+            Happens::Last(end) => {
+                self.stop(end);
+                Err(gone())
+            }
+        }
+    }
+
+    fn stop(&mut self, end: End) {
+        (self.runs, self.end) = (false, None);
+        self.locks.clear();
+        if end == End::Cut {
+            for node in &mut self.nodes {
+                match node {
+                    Node::File(file) => file.forget(&mut self.random),
+                    Node::Dir(dir) => dir.forget(&mut self.random),
+                }
+            }
+        }
+    }
+
+    fn find(&self, path: &Path) -> io::Result<usize> {
+        let mut at = 0;
+        for component in path.components() {
+            let Component::Normal(name) = component else { continue };
+            let Node::Dir(dir) = &self.nodes[at] else { return Err(not_found(path)) };
+            at = *dir.now.get(&*name.to_string_lossy()).ok_or_else(|| not_found(path))?;
+        }
+        Ok(at)
+    }
+
+    fn dir(&mut self, path: &Path) -> io::Result<&mut Dir> {
+        let at = self.find(path)?;
+        match &mut self.nodes[at] {
+            Node::Dir(dir) => Ok(dir),
+            Node::File(_) => Err(not_found(path)),
+        }
+    }
+
+    fn file(&mut self, node: usize) -> &mut File {
+        match &mut self.nodes[node] {
+            Node::File(file) => file,
+            Node::Dir(_) => unreachable!("only files are opened"),
+        }
+    }
+
+    /// The directory and the name of a path.
+    fn place<'p>(&mut self, path: &'p Path) -> io::Result<(&mut Dir, &'p str)> {
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| not_found(path))?;
+        Ok((self.dir(path.parent().unwrap_or(Path::new("")))?, name))
+    }
+
+    /// Gives a path to a new node; the number of the node.
+    fn add(&mut self, path: &Path, node: Node) -> io::Result<usize> {
+        let number = self.nodes.len();
+        let (dir, name) = self.place(path)?;
+        if dir.now.contains_key(name) {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        }
+        dir.change(vec![(name.to_owned(), Some(number))]);
+        self.nodes.push(node);
+        Ok(number)
+    }
+
+    /// Takes room for bytes.
+    fn take_room(&mut self, bytes: usize) -> io::Result<()> {
+        match &mut self.room {
+            Some(room) if *room < bytes as u64 => Err(full()),
+            Some(room) => {
+                *room -= bytes as u64;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn remove_tree(&mut self, path: &Path) -> io::Result<()> {
+        let at = self.find(path)?;
+        if let Node::Dir(dir) = &self.nodes[at] {
+            let names: Vec<String> = dir.now.keys().cloned().collect();
+            names.iter().try_for_each(|name| self.remove_tree(&path.join(name)))?;
+        }
+        let (dir, name) = self.place(path)?;
+        dir.change(vec![(name.to_owned(), None)]);
+        Ok(())
+    }
+}
+
+/// Whether an operation is the last of its process.
+#[derive(Clone, Copy)]
+enum Happens {
+    Whole,
+    Last(End),
+}
+
+impl ForgetfulDisk {
+    /// An empty disk; everything that it does by chance follows from the seed.
+    pub fn new(seed: u64) -> Self {
+        ForgetfulDisk(Arc::new(Mutex::new(World {
+            random: Random::new(seed),
+            nodes: vec![Node::Dir(Dir::default())],
+            locks: HashSet::new(),
+            process: 0,
+            end: None,
+            runs: false,
+            ignored: None,
+            failing_sync: None,
+            room: None,
+            operations: 0,
+        })))
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk for a new process, which ends the one before if that still runs.
+    pub fn boot(&self) -> Arc<dyn Disk> {
+        let mut world = self.world();
+        if world.runs {
+            world.stop(End::Kill);
+        }
+        world.process += 1;
+        world.runs = true;
+        Arc::new(Door { disk: self.clone(), process: world.process })
+    }
+
+    /// Ends the process now.
+    pub fn end(&self, end: End) {
+        self.world().stop(end);
+    }
+
+    /// Ends the process, if one still runs, at the operation that comes after so many others.
+    pub fn end_after(&self, end: End, operations: u64) {
+        self.world().end = Some((end, operations));
+    }
+
+    /// Whether a process runs.
+    pub fn runs(&self) -> bool {
+        self.world().runs
+    }
+
+    /// Does nothing at the syncs of this place from now on.
+    pub fn ignore(&self, site: SyncSite) {
+        self.world().ignored = Some(site);
+    }
+
+    /// Fails the sync of a file that comes after so many others; nothing fails with `None`.
+    pub fn fail_sync_after(&self, syncs: Option<u64>) {
+        self.world().failing_sync = syncs;
+    }
+
+    /// Has room for so many bytes more; for any number with `None`.
+    pub fn set_room(&self, bytes: Option<u64>) {
+        self.world().room = bytes;
+    }
+
+    /// How many operations have changed something.
+    pub fn operations(&self) -> u64 {
+        self.world().operations
+    }
+}
+
+/// The disk as one process sees it.
+struct Door {
+    disk: ForgetfulDisk,
+    process: u64,
+}
+
+impl Door {
+    /// An operation that changes something.
+    fn change<T>(&self, change: impl FnOnce(&mut World) -> io::Result<T>) -> io::Result<T> {
+        let mut world = self.disk.world();
+        let happens = world.operate(self.process)?;
+        let result = change(&mut world);
+        world.finish(happens, result)
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&mut World) -> io::Result<T>) -> io::Result<T> {
+        let mut world = self.disk.world();
+        if !world.runs || world.process != self.process {
+            return Err(gone());
+        }
+        look(&mut world)
+    }
+}
+
+/// A file as one process sees it.
+struct Handle {
+    door: Door,
+    node: usize,
+}
+
+impl DiskFile for Handle {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.door.look(|world| {
+            let now = &world.file(self.node).now;
+            let from = now.get(offset as usize..).unwrap_or_default();
+            let count = from.len().min(into.len());
+            into[..count].copy_from_slice(&from[..count]);
+            Ok(count)
+        })
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut world = self.door.disk.world();
+        let happens = world.operate(self.door.process)?;
+        // A process that ends in a write has written a part of it.
+        let kept = match happens {
+            Happens::Whole => bytes.len(),
+            Happens::Last(_) => world.random.below(bytes.len() as u64 + 1) as usize,
+        };
+        let grows = (offset as usize + kept).saturating_sub(world.file(self.node).now.len());
+        let written = world.take_room(grows).map(|()| {
+            let change = Change::Write { offset: offset as usize, bytes: bytes[..kept].to_vec() };
+            world.file(self.node).change(change);
+        });
+        world.finish(happens, written)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.door.look(|world| Ok(world.file(self.node).now.len() as u64))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.door.change(|world| {
+            let before = world.file(self.node).now.len() as u64;
+            if let Some(room) = &mut world.room {
+                *room += before.saturating_sub(len);
+            }
+            world.file(self.node).change(Change::Length(len as usize));
+            Ok(())
+        })
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.door.change(|world| {
+            world.take_room(len as usize)?;
+            world.file(self.node).change(Change::Length(len as usize));
+            Ok(())
+        })
+    }
+
+    fn sync(&self, site: SyncSite) -> io::Result<()> {
+        self.door.change(|world| {
+            if world.ignored == Some(site) {
+                return Ok(());
+            }
+            match &mut world.failing_sync {
+                Some(0) => {
+                    world.failing_sync = None;
+                    // What could not be written is clean from now on: no later sync will try it.
+                    world.file(self.node).pending.clear();
+                    return Err(io::Error::other("input/output error"));
+                }
+                Some(left) => *left -= 1,
+                None => {}
+            }
+            world.file(self.node).sync();
+            Ok(())
+        })
+    }
+}
+
+impl Disk for Door {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        let handle = |node| -> Arc<dyn DiskFile> {
+            Arc::new(Handle { door: Door { disk: self.disk.clone(), process: self.process }, node })
+        };
+        match how {
+            Open::Existing => self.look(|world| {
+                let node = world.find(path)?;
+                if let Node::Dir(_) = world.nodes[node] { Err(not_found(path)) } else { Ok(handle(node)) }
+            }),
+            Open::New => self.change(|world| world.add(path, Node::File(File::default())).map(handle)),
+        }
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        if self.look(|world| Ok(world.dir(path).is_ok()))? {
+            return Ok(false);
+        }
+        self.change(|world| world.add(path, Node::Dir(Dir::default())).map(|_| true))
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.look(|world| Ok(world.dir(dir)?.now.keys().cloned().collect()))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(|world| {
+            let node = world.find(from)?;
+            let (dir, old) = world.place(from)?;
+            let new = to.file_name().and_then(|name| name.to_str()).ok_or_else(|| not_found(to))?;
+            dir.change(vec![(old.to_owned(), None), (new.to_owned(), Some(node))]);
+            Ok(())
+        })
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.change(|world| {
+            let node = world.find(path)?;
+            let length = world.file(node).now.len() as u64;
+            if let Some(room) = &mut world.room {
+                *room += length;
+            }
+            let (dir, name) = world.place(path)?;
+            dir.change(vec![(name.to_owned(), None)]);
+            Ok(())
+        })
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.change(|world| world.remove_tree(path))
+    }
+
+    fn sync_dir(&self, dir: &Path, site: SyncSite) -> io::Result<()> {
+        self.change(|world| {
+            if world.ignored != Some(site) {
+                world.dir(dir)?.sync();
+            }
+            Ok(())
+        })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        self.look(|world| {
+            let free = world.locks.insert(path.to_owned());
+            let door = Door { disk: self.disk.clone(), process: self.process };
+            Ok(free.then(|| Box::new(Held { door, path: path.to_owned() }) as Box<dyn Lock>))
+        })
+    }
+}
+
+/// A lock that ends with its process, if it is not given back before.
+struct Held {
+    door: Door,
+    path: PathBuf,
+}
+
+impl Lock for Held {}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The locks of a process that has ended are free already.
+        let _ = self.door.look(|world| Ok(world.locks.remove(&self.path)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::read;
+
+    fn path(name: &str) -> PathBuf {
+        Path::new("/").join(name)
+    }
+
+    #[test]
+    fn what_was_synced_survives_and_of_the_rest_anything_may() {
+        let mut outcomes = HashSet::new();
+        for seed in 0..50 {
+            let machine = ForgetfulDisk::new(seed);
+            let disk = machine.boot();
+            let file = disk.open(&path("a"), Open::New).expect("made");
+            file.write_at(b"synced", 0).expect("written");
+            file.sync(SyncSite::Format).expect("synced");
+            disk.sync_dir(Path::new("/"), SyncSite::Format).expect("synced");
+            file.write_at(&[b'x'; 3 * SECTOR], 6).expect("written");
+            disk.rename(&path("a"), &path("b")).expect("renamed");
+            machine.end(End::Cut);
+            assert!(file.len().is_err(), "the process has ended");
+            let disk = machine.boot();
+            let names = disk.names(Path::new("/")).expect("the root");
+            assert_eq!(names.len(), 1, "renamed or not");
+            let file = disk.open(&path(&names[0]), Open::Existing).expect("there");
+            let bytes = read(file.as_ref(), 0, 1000).expect("read");
+            assert!(bytes.starts_with(b"synced"));
+            outcomes.insert((names, bytes.len()));
+        }
+        assert!(outcomes.len() > 4, "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_killed_process_leaves_what_it_wrote_and_a_failed_sync_loses_it() {
+        let machine = ForgetfulDisk::new(1);
+        let disk = machine.boot();
+        let file = disk.open(&path("a"), Open::New).expect("made");
+        disk.sync_dir(Path::new("/"), SyncSite::Format).expect("synced");
+        file.write_at(b"bytes", 0).expect("written");
+        machine.fail_sync_after(Some(0));
+        assert!(file.sync(SyncSite::Format).is_err());
+        machine.end(End::Kill);
+        let file = machine.boot().open(&path("a"), Open::Existing).expect("there");
+        assert_eq!(read(file.as_ref(), 0, 9).expect("read"), b"bytes");
+        file.sync(SyncSite::Format).expect("said to be done");
+        machine.end(End::Cut);
+        let file = machine.boot().open(&path("a"), Open::Existing).expect("there");
+        assert_eq!(file.len().expect("a length"), 0);
+    }
+}

@@ -5,21 +5,25 @@
 //! behind the named round has every change that was caught halfway, and since changes are absolute, applying them makes
 //! the state whole. If the lights go out before, the checkpoint before it still counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::running::{Running, Status};
 use super::{Engine, Shared, State, Store};
 use crate::config;
 use crate::disk::{Disk, SyncSite};
 use crate::error::{Error, Result};
-use crate::journal::{BucketFile, Manifest, OperatorId, QueryState, write_manifest};
+use crate::journal::{self, BucketFile, EpochHead, Manifest, OperatorId, QueryState, Snapshot, write_manifest};
 use crate::state::{BucketId, buckets};
 
 /// Journals smaller than this are left to be read at the next start.
 const SMALL_BYTES: u64 = 1 << 20;
+
+/// How long to wait before a checkpoint that failed is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The files of the last checkpoint, each with the version of the bucket that is in it.
 pub type Files = HashMap<(u64, OperatorId, BucketId), (u64, u64)>;
@@ -44,21 +48,24 @@ impl Shared {
     pub fn checkpoint_loop(self: &Arc<Self>) {
         let mut seen = 0;
         while !self.is_closing() {
-            if let Err(error) = self.checkpoint_if_due() {
-                if self.syncs.as_ref().is_some_and(|syncs| syncs.has_failed()) {
-                    return self.fail(error);
-                }
-                (self.settings.report)(&format!("a checkpoint failed and will be tried again: {error}"));
-                std::thread::sleep(std::time::Duration::from_secs(1));
+            if !self.make_checkpoint_if_due() {
+                std::thread::sleep(PAUSE);
             }
             seen = self.wait_decision(seen);
         }
     }
 
-    /// Makes a checkpoint if the journal is long enough.
-    pub fn checkpoint_if_due(self: &Arc<Self>) -> Result<()> {
+    /// Makes a checkpoint if the journal is long enough. `false` if that failed: the one before still counts, and what was
+    /// tried can be tried again, unless it was a sync that failed.
+    pub fn make_checkpoint_if_due(self: &Arc<Self>) -> bool {
         let limit = self.settings.properties.size(config::CHECKPOINT_BYTES) as u64;
-        self.checkpoint_over(limit)
+        let Err(error) = self.checkpoint_over(limit) else { return true };
+        if self.syncs.as_ref().is_some_and(|syncs| syncs.has_failed()) {
+            self.fail(error);
+        } else {
+            (self.settings.report)(&format!("a checkpoint failed and will be tried again: {error}"));
+        }
+        false
     }
 
     /// Makes a checkpoint when the engine ends, unless there is little to read at the next start.
@@ -93,30 +100,55 @@ impl Shared {
             (snapshot, history.image(catalog))
         };
         let mut known = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
+        let Snapshot { round, version, generation, ends, heads } = snapshot;
+        let running = self.running();
         let mut caught = Vec::new();
-        for query in self.running().into_iter().filter(|q| q.persistent && snapshot.heads.contains_key(&q.number)) {
-            caught.push(self.catch(disk, path, query, &mut known)?);
+        for head in heads.into_values() {
+            let query = running.iter().find(|q| q.persistent && q.number == head.query);
+            let caught_of = query.map(|query| self.catch(disk, path, query.clone(), &mut known)).transpose()?;
+            caught.push((head, caught_of));
+        }
+        let mut states = Vec::new();
+        for (head, caught) in caught {
+            states.push(match caught {
+                Some(caught) if self.wait_for(&caught)? => {
+                    QueryState { head, buckets: caught.files, changes: Vec::new() }
+                }
+                _ => self.carry_on(disk, path, head, generation)?,
+            });
         }
         buckets::sync_names(disk, path)?;
         for partition in log.partitions() {
             partition.sync(SyncSite::CheckpointSegment)?;
         }
-        self.wait_for(&caught)?;
-        let state = |(number, head): (u64, _)| {
-            let files = caught.iter().find(|c| c.query.number == number).map(|c| c.files.clone());
-            QueryState { head, buckets: files.unwrap_or_default() }
-        };
-        let queries: Vec<QueryState> = snapshot.heads.into_iter().map(state).collect();
-        let (round, version, generation, ends) = (snapshot.round, snapshot.version, snapshot.generation, snapshot.ends);
-        write_manifest(disk, path, &Manifest { round, version, generation, ends, image, queries })?;
+        let used: HashSet<u64> = states.iter().flat_map(QueryState::files).collect();
+        let manifest = Manifest { round, version, generation, ends, image, queries: states };
+        write_manifest(disk, path, &manifest)?;
+        *self.checkpointed.lock().unwrap_or_else(PoisonError::into_inner) = manifest;
         journal.lock().unwrap_or_else(PoisonError::into_inner).drop_before(generation)?;
-        let used: Vec<u64> = caught.iter().flat_map(|c| c.files.iter().map(|f| f.file)).collect();
         for number in buckets::list(disk, path)?.into_iter().filter(|n| !used.contains(n)) {
             buckets::remove(disk, path, number)?;
         }
         known.retain(|_, (_, file)| used.contains(file));
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(())
+    }
+
+    /// The state of a query that does not run, or has failed: what the checkpoint before had, and the changes since from the
+    /// journal. In memory there is nothing of use: it may be of an epoch that was never decided.
+    fn carry_on(&self, disk: &dyn Disk, path: &Path, head: EpochHead, end: u64) -> Result<QueryState> {
+        let before = self.checkpointed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let earlier = before.queries.iter().find(|q| q.head.query == head.query);
+        let (buckets, mut files) = earlier.map_or_else(Default::default, |q| (q.buckets.clone(), q.changes.clone()));
+        let changes = journal::changes(disk, path, &before, end, head.query)?;
+        if !changes.is_empty() {
+            let mut writer = buckets::BucketWriter::new();
+            changes.iter().for_each(|delta| writer.push(&[], delta));
+            let file = self.next_file.fetch_add(1, Ordering::SeqCst);
+            writer.write(disk, path, file)?;
+            files.push(file);
+        }
+        Ok(QueryState { head, buckets, changes: files })
     }
 
     /// Writes the buckets of a query that have changed since the last checkpoint, one at a time.
@@ -151,32 +183,28 @@ impl Shared {
         Ok(Caught { query, files, epoch })
     }
 
-    /// Waits until everything that was caught is decided.
-    fn wait_for(self: &Arc<Self>, caught: &[Caught]) -> Result<()> {
+    /// Waits until everything that was caught of a query is decided; `false` if it has failed and that will never be.
+    fn wait_for(self: &Arc<Self>, caught: &Caught) -> Result<bool> {
+        let Caught { query, epoch, .. } = caught;
         let mut seen = 0;
-        for Caught { query, epoch, .. } in caught {
-            while query.decided_epoch() < *epoch {
-                match query.status() {
-                    Status::Ended => break,
-                    Status::Failed(_) => {
-                        let message = format!("query {} has failed with work that is not decided", query.id);
-                        return Err(Error::backend(message).hint("start the engine again, or terminate the query"));
-                    }
-                    Status::Running => {}
+        loop {
+            match query.status() {
+                Status::Failed(_) => return Ok(false),
+                Status::Ended => return Ok(true),
+                Status::Running if query.decided_epoch() >= *epoch => return Ok(true),
+                Status::Running => {}
+            }
+            if let Some(error) = self.fatal.get() {
+                return Err(error.clone());
+            }
+            if self.is_manual() {
+                self.finish_epoch(query)?;
+            } else {
+                if self.is_closing() {
+                    return Err(Error::backend("the engine is shutting down"));
                 }
-                if let Some(error) = self.fatal.get() {
-                    return Err(error.clone());
-                }
-                if self.is_manual() {
-                    self.finish_epoch(query)?;
-                } else {
-                    if self.is_closing() {
-                        return Err(Error::backend("the engine is shutting down"));
-                    }
-                    seen = self.wait_decision(seen);
-                }
+                seen = self.wait_decision(seen);
             }
         }
-        Ok(())
     }
 }

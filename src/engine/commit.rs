@@ -89,7 +89,7 @@ impl Shared {
         while queue.pump(journal, self.settings.when_full, &|touched| self.after_decision(touched))? {
             any = true;
         }
-        self.checkpoint_if_due()?;
+        self.make_checkpoint_if_due();
         Ok(any)
     }
 

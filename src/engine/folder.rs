@@ -31,23 +31,39 @@ pub fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
         disk.create_dir(&folder).map_err(denied)?;
     }
     check_format(disk, path)?;
+    // Whatever names can be seen are made durable before anything builds on them: a process that was killed may have given
+    // one, the manifest's above all, and not come to its sync.
+    disk.sync_dir(path, SyncSite::FolderDirectory).map_err(denied)?;
     Ok(lock)
 }
 
-/// Makes a folder with its parents; each new name is durable.
+/// Makes a folder with its parents.
 fn make(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    let parent = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-    let made = match (disk.create_dir(path), parent) {
+    match (disk.create_dir(path), parent(path)) {
         (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
             make(disk, parent)?;
-            disk.create_dir(path)?
+            disk.create_dir(path).map(|_| ())
         }
-        (made, _) => made?,
-    };
-    match parent {
-        Some(parent) if made => disk.sync_dir(parent, SyncSite::FolderParent),
-        _ => Ok(()),
+        (made, _) => made.map(|_| ()),
     }
+}
+
+fn parent(path: &Path) -> Option<&Path> {
+    path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }).filter(|p| *p != path)
+}
+
+/// Makes the folder's own name durable, and those of its parents: a process before this one may have made any of them and
+/// not come further.
+fn sync_parents(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let mut at = path;
+    while let Some(parent) = parent(at) {
+        match disk.sync_dir(parent, SyncSite::FolderParent) {
+            // A directory that we may not read is none that we have made.
+            Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(error),
+            _ => at = parent,
+        }
+    }
+    Ok(())
 }
 
 fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
@@ -68,6 +84,7 @@ fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
                 let message = format!("the data folder {} has data and no format file", path.display());
                 return Err(Error::backend(message).hint("restore the folder from a backup"));
             }
+            sync_parents(disk, path)?;
             write_format(disk, path)
         }
         Err(error) => Err(error.into()),
@@ -83,6 +100,5 @@ fn write_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     let made = disk.open(&beside, Open::New)?;
     made.write_at(FORMAT.as_bytes(), 0)?;
     made.sync(SyncSite::Format)?;
-    disk.rename(&beside, &path.join("format"))?;
-    Ok(disk.sync_dir(path, SyncSite::FolderDirectory)?)
+    Ok(disk.rename(&beside, &path.join("format"))?)
 }

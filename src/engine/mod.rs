@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::config::{self, Properties};
 use crate::disk::{Disk, Lock, SyncOnce};
 use crate::error::{Error, Result};
-use crate::journal::WhenFull;
+use crate::journal::{Manifest, WhenFull};
 use crate::runtime::{Options, Ranks};
 use crate::topics::Topics;
 use crate::topics::log::Log;
@@ -106,8 +106,10 @@ pub(crate) struct Shared {
     next_file: AtomicU64,
     /// Where the next record without a key goes.
     next_partition: AtomicU32,
-    /// The bucket files of the last checkpoint.
+    /// The bucket files that still hold what is in memory.
     files: Mutex<checkpoint::Files>,
+    /// The last checkpoint.
+    checkpointed: Mutex<Manifest>,
     /// Who owns the folder.
     _lock: Option<Box<dyn Lock>>,
 }

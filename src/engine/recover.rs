@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::commit::Commit;
-use super::running::Running;
 use super::history::History;
 use super::memory::Memory;
+use super::running::Running;
 use super::{Change, Record, Settings, Shared, State, Store, folder};
 use crate::catalog::{Catalog, Query};
 use crate::config::{self, Properties};
 use crate::disk::{Disk, SyncOnce};
 use crate::error::{Error, Result};
-use crate::journal::{self, Queue, Recovered, RecoveredQuery};
+use crate::journal::{self, Manifest, QueryState, Queue, Recovered, RecoveredQuery};
 use crate::runtime::{self, QueryRun};
 use crate::state::buckets;
 use crate::topics::log::Log;
@@ -66,6 +66,7 @@ fn shared(
         closing: AtomicBool::new(false),
         checkpointing: AtomicBool::new(false),
         syncs: None,
+        checkpointed: Mutex::new(Manifest::default()),
         memory: Memory::default(),
         changing: Mutex::new(()),
         next_file: AtomicU64::new(1),
@@ -98,7 +99,8 @@ fn open_folder(
         log.create(topic)?;
     }
     let lives: HashSet<u64> = rebuilt.catalog.queries().iter().map(|q| q.number).collect();
-    let files = recovered.bucket_files();
+    let checkpoint = recovered.checkpoint().clone();
+    let files: HashSet<u64> = checkpoint.queries.iter().flat_map(QueryState::files).collect();
     let finished = recovered.finish(disk.clone(), path, journal_settings, log.clone(), &|q| lives.contains(&q))?;
     let (journal, mut states) = finished;
     rebuilt.catalog.version = journal.version();
@@ -114,6 +116,7 @@ fn open_folder(
     let commit = Commit::Journal { journal: Box::new(Mutex::new(journal)), queue: Queue::new() };
     let mut shared = shared(settings, pool, log.clone(), Some(log), commit, state, Some(lock));
     shared.syncs = Some(once);
+    shared.checkpointed = Mutex::new(checkpoint);
     shared.next_file.store(next_file, Ordering::SeqCst);
     Ok((shared, restarts))
 }
@@ -208,6 +211,9 @@ impl Shared {
                 buckets::read(disk.as_ref(), path, file.file, &mut |key, value| {
                     run.load(file.operator, file.bucket, key, Some(value))
                 })?;
+            }
+            for file in &state.changes {
+                buckets::read(disk.as_ref(), path, *file, &mut |_, delta| run.apply(delta))?;
             }
         }
         for delta in &state.deltas {

@@ -318,6 +318,9 @@ impl Shared {
 
     /// One turn of a query and the end of its epoch, on this thread; whether it took rows.
     pub fn turn_and_seal(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
+        if !query.is_running() {
+            return Ok(false);
+        }
         let mut run = query.lock();
         let now = self.settings.clock.monotonic_ns();
         let took = matches!(run.turn(now)?, Turn::Took(_));

@@ -32,6 +32,15 @@ pub struct Manifest {
 pub struct QueryState {
     pub head: EpochHead,
     pub buckets: Vec<BucketFile>,
+    /// The files with changes behind those: of a query that had failed at the checkpoint, whose buckets are older than it.
+    pub changes: Vec<u64>,
+}
+
+impl QueryState {
+    /// The numbers of all its files.
+    pub fn files(&self) -> impl Iterator<Item = u64> {
+        self.buckets.iter().map(|b| b.file).chain(self.changes.iter().copied())
+    }
 }
 
 /// An operator of a query: its stage, the task of the stage, and its place in the task.
@@ -113,6 +122,8 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
             out.extend_from_slice(&file.bucket.to_le_bytes());
             put_varint(&mut out, file.file);
         }
+        put_varint(&mut out, query.changes.len() as u64);
+        query.changes.iter().for_each(|file| put_varint(&mut out, *file));
     }
     let crc = crc32c::crc32c(&out);
     out.extend_from_slice(&crc.to_le_bytes());
@@ -155,7 +166,8 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
             let operator = OperatorId { stage: short()?, task: short()?, place: short()? };
             buckets.push(BucketFile { operator, bucket: input.i64()?, file: input.varint()? });
         }
-        manifest.queries.push(QueryState { head, buckets });
+        let changes = (0..input.varint()?).map(|_| input.varint()).collect::<Result<_>>()?;
+        manifest.queries.push(QueryState { head, buckets, changes });
     }
     Ok(manifest)
 }
@@ -174,7 +186,11 @@ mod tests {
             generation: 4,
             ends: [(PartitionId { topic: 1, partition: 2 }, Place { segment: 3, byte: 4, offset: 5 })].into(),
             image: b"image".to_vec(),
-            queries: vec![QueryState { head, buckets: vec![BucketFile { operator, bucket: -9, file: 10 }] }],
+            queries: vec![QueryState {
+                head,
+                buckets: vec![BucketFile { operator, bucket: -9, file: 10 }],
+                changes: vec![11],
+            }],
         };
         let mut bytes = encode(&manifest);
         assert_eq!(decode(&bytes).expect("intact"), manifest);

@@ -19,7 +19,7 @@ mod round;
 pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead};
 pub use manifest::{BucketFile, Manifest, OperatorId, QueryState, write as write_manifest};
 pub use queue::{Done, Queue, WhenFull};
-pub use recover::{Recovered, RecoveredQuery, recover};
+pub use recover::{Recovered, RecoveredQuery, changes, recover};
 pub use round::{Journal, RoundError, Snapshot};
 
 use std::path::{Path, PathBuf};

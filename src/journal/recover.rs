@@ -5,14 +5,14 @@
 //! and their partitions are brought to the decided ends: bytes that are missing are written again, what is behind them is
 //! cut. All of it can be cut off at any point and starts again from the same.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::entry::{Command, EpochHead};
 use super::file::{self, JournalFile};
 use super::frame::{Frame, FrameEntry, FrameWriter, Span};
-use super::manifest::{self, BucketFile, Manifest};
+use super::manifest::{self, BucketFile, Manifest, QueryState};
 use super::round::{Journal, Start, drop_files};
 use super::{Settings, folder};
 use crate::disk::Disk;
@@ -39,6 +39,8 @@ pub struct RecoveredQuery {
     pub head: Option<EpochHead>,
     /// The files of its state at the checkpoint.
     pub buckets: Vec<BucketFile>,
+    /// The files with changes behind those.
+    pub changes: Vec<u64>,
     /// The changes of its state since, in their order.
     pub deltas: Vec<Vec<u8>>,
 }
@@ -49,22 +51,8 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     let manifest = manifest::read(disk.as_ref(), data)?;
     let image = manifest.as_ref().map(|m| m.image.clone());
     let manifest = manifest.unwrap_or_default();
+    let frames = frames_between(disk.as_ref(), &dir, &manifest, u64::MAX)?;
     let all = file::list(disk.as_ref(), &dir)?;
-    let mut files: Vec<_> = all.iter().filter(|(generation, _)| *generation >= manifest.generation).collect();
-    // A file that starts with everything since the checkpoint makes those before it superfluous.
-    let mut base = 0;
-    for (index, (_, path)) in files.iter().enumerate() {
-        if file::is_base(disk.as_ref(), path)? {
-            base = index;
-        }
-    }
-    files.drain(..base);
-    let mut frames = Vec::new();
-    for (index, (_, path)) in files.iter().enumerate() {
-        frames.extend(file::read(disk.as_ref(), path, index + 1 == files.len())?);
-    }
-    frames.retain(|frame| frame.round > manifest.round);
-    check_order(&frames, manifest.round)?;
     let generation = all.last().map_or(0, |(generation, _)| *generation).max(manifest.generation) + 1;
     let (file, bytes) = copy_tail(disk.as_ref(), &dir, generation, &frames, settings)?;
     drop_files(disk.as_ref(), &dir, generation)?;
@@ -74,6 +62,38 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     });
     let commands = commands.collect();
     Ok(Recovered { image, commands, manifest, frames, file, bytes })
+}
+
+/// The rounds behind a checkpoint, from the files before the generation `end`.
+fn frames_between(disk: &dyn Disk, dir: &Path, checkpoint: &Manifest, end: u64) -> Result<Vec<Frame>> {
+    let all = file::list(disk, dir)?;
+    let range = checkpoint.generation..end;
+    let mut files: Vec<_> = all.iter().filter(|(generation, _)| range.contains(generation)).collect();
+    // A file that starts with everything since the checkpoint makes those before it superfluous.
+    let mut base = 0;
+    for (index, (_, path)) in files.iter().enumerate() {
+        if file::is_base(disk, path)? {
+            base = index;
+        }
+    }
+    files.drain(..base);
+    let mut frames = Vec::new();
+    for (index, (_, path)) in files.iter().enumerate() {
+        frames.extend(file::read(disk, path, index + 1 == files.len())?);
+    }
+    frames.retain(|frame| frame.round > checkpoint.round);
+    check_order(&frames, checkpoint.round)?;
+    Ok(frames)
+}
+
+/// The changes of a query's state behind a checkpoint, epoch by epoch, from the journal files before the generation `end`.
+pub fn changes(disk: &dyn Disk, data: &Path, checkpoint: &Manifest, end: u64, query: u64) -> Result<Vec<Vec<u8>>> {
+    let frames = frames_between(disk, &folder(data), checkpoint, end)?;
+    let own = |entry| match entry {
+        FrameEntry::Epoch { head, delta, .. } if head.query == query => Some(delta),
+        _ => None,
+    };
+    Ok(frames.into_iter().flat_map(|frame| frame.entries).filter_map(own).collect())
 }
 
 /// Rounds follow each other without a gap: each was durable before the next was begun.
@@ -115,9 +135,9 @@ fn copy_tail(
 }
 
 impl Recovered {
-    /// The bucket files that the checkpoint refers to.
-    pub fn bucket_files(&self) -> HashSet<u64> {
-        self.manifest.queries.iter().flat_map(|q| q.buckets.iter().map(|b| b.file)).collect()
+    /// The checkpoint that was found, of nothing if there was none.
+    pub fn checkpoint(&self) -> &Manifest {
+        &self.manifest
     }
 
     /// Brings the partitions of the log, which has all topics that are still there, to their decided ends, and goes on: the
@@ -131,11 +151,13 @@ impl Recovered {
         lives: &dyn Fn(u64) -> bool,
     ) -> Result<(Journal, BTreeMap<u64, RecoveredQuery>)> {
         let Recovered { manifest, frames, file, bytes, .. } = self;
-        let mut ends: BTreeMap<PartitionId, Place> = manifest.ends;
+        let known = manifest.ends;
+        let mut ends: BTreeMap<PartitionId, Place> = known.clone();
         let mut queries: BTreeMap<u64, RecoveredQuery> = BTreeMap::new();
         for query in manifest.queries.into_iter().filter(|q| lives(q.head.query)) {
             let number = query.head.query;
-            let found = RecoveredQuery { head: Some(query.head), buckets: query.buckets, deltas: Vec::new() };
+            let QueryState { head, buckets, changes } = query;
+            let found = RecoveredQuery { head: Some(head), buckets, changes, deltas: Vec::new() };
             queries.insert(number, found);
         }
         let mut start = Start { round: manifest.round, version: manifest.version, heads: BTreeMap::new(), bytes };
@@ -158,6 +180,8 @@ impl Recovered {
         }
         for partition in log.partitions() {
             partition.cut(ends.get(&partition.id).copied().unwrap_or(Place::START))?;
+            let known = known.get(&partition.id).filter(|place| place.byte > 0);
+            partition.sync_names(known.map(|place| place.segment))?;
         }
         let heads = queries.iter().filter_map(|(number, q)| q.head.clone().map(|head| (*number, head)));
         start.heads = heads.collect();

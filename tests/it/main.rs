@@ -3,4 +3,5 @@
 mod command_line;
 mod examples;
 mod oracle;
+mod power_cut;
 mod real_data;

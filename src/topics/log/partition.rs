@@ -235,13 +235,13 @@ impl Partition {
         Ok(())
     }
 
-    /// Puts bytes where a decided round wrote them; recovery does this in the order of the rounds. They are written even if
-    /// they can be read there: after a failed sync what is read may be in memory only, and no later sync would write it.
+    /// Puts bytes where a decided round wrote them; recovery does this in the order of the rounds, and makes the names
+    /// durable behind it. Bytes are written even if they can be read there: after a failed sync what is read may be in memory
+    /// only, and no later sync would write it.
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !state.segments.iter().any(|s| s.base == segment) {
             let made = Segment::open(self.disk.as_ref(), &self.dir, segment, Open::New)?;
-            self.disk.sync_dir(&self.dir, SyncSite::SegmentDirectory)?;
             state.segments.push(Arc::new(made));
             state.segments.sort_by_key(|s| s.base);
         }
@@ -249,6 +249,13 @@ impl Partition {
         let target = found.ok_or_else(|| io::Error::other("a segment was just made"))?;
         state.synced = None;
         target.write(bytes, byte)
+    }
+
+    /// Makes the names of the segments durable, unless a checkpoint knows them all, the last of them being `known`: recovery
+    /// may have made one, or a process that was killed before it could do this itself.
+    pub fn sync_names(&self, known: Option<Offset>) -> io::Result<()> {
+        let newer = self.lock().segments.iter().any(|s| known.is_none_or(|known| s.base > known));
+        if newer { self.disk.sync_dir(&self.dir, SyncSite::SegmentDirectory) } else { Ok(()) }
     }
 
     /// How many bytes a segment has; 0 if there is none.

@@ -1,0 +1,350 @@
+//! The lives of an engine: what it is asked for until its process ends, and how the next one starts.
+
+use std::sync::Arc;
+
+use tidemill::clock::ManualClock;
+use tidemill::config::{self, Properties};
+use tidemill::disk::SyncSite;
+use tidemill::disk::double::{End, ForgetfulDisk, Random};
+use tidemill::engine::{Drive, Engine, Settings, Store};
+use tidemill::error::{Error, Kind, Result};
+use tidemill::journal::WhenFull;
+use tidemill::statements::{self, Session};
+use tidemill::topics::record::BatchWriter;
+use tidemill::topics::{PartitionId, partition_of};
+
+use super::model::{Checked, Model, Pending, Seen, topic_of};
+use super::results;
+
+/// The queries that every engine here has.
+const STATEMENTS: &[(&str, &str)] = &[
+    (
+        "LOGS",
+        "CREATE STREAM logs (service VARCHAR, level VARCHAR) \
+         WITH (KAFKA_TOPIC='logs', PARTITIONS=2, VALUE_FORMAT='JSON');",
+    ),
+    (
+        "PAYMENTS",
+        "CREATE STREAM payments (id VARCHAR KEY, user_id VARCHAR) \
+         WITH (KAFKA_TOPIC='payments', PARTITIONS=2, VALUE_FORMAT='JSON');",
+    ),
+    (
+        "SIGNALS",
+        "CREATE STREAM signals (id VARCHAR, user_id VARCHAR) \
+         WITH (KAFKA_TOPIC='signals', PARTITIONS=2, VALUE_FORMAT='JSON');",
+    ),
+    (
+        "COUNTS",
+        "CREATE TABLE counts AS SELECT service, COUNT(*) AS c FROM logs \
+         WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) WHERE level = 'ERROR' GROUP BY service;",
+    ),
+    (
+        "RISK",
+        "CREATE STREAM risk AS SELECT p.id AS payment, s.id AS signal FROM payments p \
+         LEFT JOIN signals s WITHIN 30 SECONDS ON p.user_id = s.user_id;",
+    ),
+    (
+        "RISK_LATER",
+        "CREATE STREAM risk_later AS SELECT p.id AS payment, s.id AS signal FROM payments p \
+         LEFT JOIN signals s WITHIN 30 SECONDS GRACE PERIOD 1 HOUR ON p.user_id = s.user_id;",
+    ),
+    ("COPY", "CREATE STREAM copy AS SELECT p_user_id, payment, signal FROM risk;"),
+];
+
+/// A machine with an engine on it, and what must be there.
+pub struct Machine {
+    pub disk: ForgetfulDisk,
+    pub random: Random,
+    pub model: Model,
+    properties: Properties,
+    every_row: bool,
+    engine: Option<Engine>,
+    /// The time of the next record.
+    time: i64,
+    next_id: u64,
+    /// What was done, for whoever looks for the cause of a failure.
+    pub story: Vec<String>,
+}
+
+/// What has become of a request.
+enum Asked<T> {
+    Done(T),
+    /// The process has ended over it.
+    Ended,
+}
+
+impl Machine {
+    pub fn new(seed: u64, ignored: Option<SyncSite>) -> Machine {
+        let mut random = Random::new(seed);
+        let disk = ForgetfulDisk::new(seed.wrapping_add(1 << 32));
+        if let Some(site) = ignored {
+            disk.ignore(site);
+        }
+        let mut properties = Properties::default();
+        let every_row = random.one_in(2);
+        let inline = [0, 150, 600, 100_000][random.below(4) as usize];
+        for (name, value) in [
+            (config::OFFSET_RESET, "earliest".to_owned()),
+            (config::CACHE_BYTES, if every_row { "0" } else { "10000000" }.to_owned()),
+            (config::BATCH_ROWS, (1 + random.below(6)).to_string()),
+            (config::JOURNAL_BYTES, [4096, 8192, 30_000][random.below(3) as usize].to_string()),
+            (config::SEGMENT_BYTES, [1024, 2048, 100_000][random.below(3) as usize].to_string()),
+            (config::CHECKPOINT_BYTES, [1000, 6000, 1 << 20][random.below(3) as usize].to_string()),
+            (config::INLINE_BYTES, inline.to_string()),
+        ] {
+            properties.set(name, &value).expect("a property");
+        }
+        let story = vec![format!("{properties:?}")];
+        let (model, engine) = (Model::default(), None);
+        Machine { disk, random, model, properties, every_row, engine, time: 1_700_000_000_000, next_id: 0, story }
+    }
+
+    /// Starts an engine, in as many processes as it takes, and compares it with what must be there.
+    pub fn start(&mut self) -> Checked {
+        for _ in 0..40 {
+            let settings = Settings {
+                store: Store::Folder { disk: self.disk.boot(), path: "/machine/data".into() },
+                drive: Drive::Manual,
+                clock: Arc::new(ManualClock::new()),
+                properties: self.properties.clone(),
+                compile: statements::compile_kept,
+                when_full: WhenFull::Refuse,
+                ranks: None,
+                report: Arc::new(|_| {}),
+            };
+            self.story.push("start".to_owned());
+            match Engine::open(settings) {
+                Ok(engine) => {
+                    let checked = self.model.check(&engine);
+                    let failed = engine.failed().into_iter().next();
+                    self.engine = Some(engine);
+                    if !self.disk.runs() {
+                        continue;
+                    }
+                    let failed = failed.map_or(Ok(()), |(id, error)| Err(format!("{id} does not go on: {error}")));
+                    return checked.and(failed);
+                }
+                Err(_) if !self.disk.runs() => {}
+                Err(error) => self.stop_at(&error)?,
+            }
+        }
+        Err("it never starts".to_owned())
+    }
+
+    /// An error while the process runs: only what was done to the disk may be its cause.
+    fn stop_at(&mut self, error: &Error) -> Checked {
+        let text = error.to_string();
+        self.story.push(format!("  {text}"));
+        let injected = text.contains("input/output error") || text.contains("an earlier sync failed");
+        let full = text.contains("No space left");
+        if !injected && !full || error.kind() == Kind::Bug {
+            return Err(format!("refused: {text}"));
+        }
+        self.disk.set_room(None);
+        let end = if self.random.one_in(2) { End::Kill } else { End::Cut };
+        self.disk.end(end);
+        Ok(())
+    }
+
+    /// Asks the engine for something; an error must have a cause.
+    fn ask<T>(&mut self, what: String, ask: impl FnOnce(&Engine) -> Result<T>) -> Checked<Asked<T>> {
+        self.story.push(what);
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        match ask(engine) {
+            // What was answered counts, even if the process ended right behind it.
+            Ok(done) => Ok(Asked::Done(done)),
+            Err(error) => {
+                if self.disk.runs() {
+                    self.stop_at(&error)?;
+                }
+                Ok(Asked::Ended)
+            }
+        }
+    }
+
+    /// Asks for something that has happened whole or not at all if the process ends over it.
+    fn request(&mut self, what: String, pending: Pending, ask: impl FnOnce(&Engine) -> Result<()>) -> Checked {
+        self.model.pending = Some(pending);
+        if let Asked::Done(()) = self.ask(what, ask)? {
+            self.model.happened();
+        }
+        Ok(())
+    }
+
+    fn statement(&mut self, text: &str, pending: Pending) -> Checked {
+        self.request(text.to_owned(), pending, |engine| execute(engine, text))
+    }
+
+    /// Makes what every engine has, as far as it is not there yet.
+    fn make_all(&mut self) -> Checked {
+        for (name, text) in STATEMENTS {
+            if !self.disk.runs() {
+                return Ok(());
+            }
+            if !self.model.sources.contains(*name) {
+                self.statement(text, Pending::Create((*name).to_owned()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One life: random requests until the process ends or there have been enough.
+    pub fn live(&mut self) -> Checked {
+        let end = if self.random.one_in(3) { End::Kill } else { End::Cut };
+        let range = [10, 60, 300, 1500][self.random.below(4) as usize];
+        let operations = self.random.below(range);
+        self.story.push(format!("life: {end:?} after {operations}"));
+        self.disk.end_after(end, operations);
+        if self.random.one_in(6) {
+            let syncs = self.random.below(12);
+            self.story.push(format!("a sync fails after {syncs}"));
+            self.disk.fail_sync_after(Some(syncs));
+        }
+        if self.random.one_in(6) {
+            let room = self.random.below(20_000);
+            self.story.push(format!("there is room for {room} bytes"));
+            self.disk.set_room(Some(room));
+        }
+        self.start()?;
+        self.make_all()?;
+        for _ in 0..30 {
+            if !self.disk.runs() {
+                break;
+            }
+            self.act()?;
+        }
+        self.engine = None;
+        self.disk.fail_sync_after(None);
+        self.disk.set_room(None);
+        if self.disk.runs() {
+            let end = if self.random.one_in(3) { End::Kill } else { End::Cut };
+            self.disk.end(end);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self) -> Checked {
+        match self.random.below(20) {
+            0..8 => self.append(),
+            8..10 => self.insert(),
+            10..14 => self.turn(),
+            14 => self.ask("settle".to_owned(), Engine::settle).map(drop),
+            15 => self.ask("checkpoint".to_owned(), Engine::checkpoint).map(drop),
+            16..18 => self.look(),
+            _ => self.create_or_drop(),
+        }
+    }
+
+    /// The last life, in which nothing goes wrong: everything that is left to do is done, and every result is there once.
+    pub fn finish(&mut self) -> Checked {
+        for round in 0..2 {
+            self.story.push(format!("finish {round}"));
+            self.start()?;
+            self.make_all()?;
+            let engine = self.engine.take().expect("an engine that was started");
+            engine.settle().map_err(|e| format!("settle: {e}"))?;
+            if let Some((id, error)) = engine.failed().into_iter().next() {
+                return Err(format!("query {id} has failed: {error}"));
+            }
+            results::check(&engine, &self.model, self.every_row)?;
+            self.model.look(&engine)?;
+            drop(engine);
+        }
+        Ok(())
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// A record, and the topic and partition that it belongs to.
+    fn row(&mut self) -> (&'static str, (u32, Seen)) {
+        self.time += self.random.below(4_000) as i64;
+        let id = self.id();
+        let user = format!("u{}", self.random.below(4));
+        let partition = self.random.below(2) as u32;
+        match self.random.below(3) {
+            0 => {
+                let level = if self.random.one_in(3) { "INFO" } else { "ERROR" };
+                let service = format!("service {}", self.random.below(5));
+                let value = serde_json::json!({"SERVICE": service, "LEVEL": level, "id": id});
+                ("logs", placed(self.time, None, &value, partition))
+            }
+            1 => ("payments", placed(self.time, Some(&format!("p{id}")), &serde_json::json!({"USER_ID": user}), 0)),
+            _ => {
+                let value = serde_json::json!({"ID": format!("s{id}"), "USER_ID": user});
+                ("signals", placed(self.time, None, &value, partition))
+            }
+        }
+    }
+
+    fn append(&mut self) -> Checked {
+        let (topic, first) = self.row();
+        let mut records = vec![first];
+        for _ in 0..self.random.below(8) {
+            let (other, record) = self.row();
+            if other == topic {
+                records.push(record);
+            }
+        }
+        let pending = Pending::Append { topic: topic.to_owned(), records: records.clone() };
+        self.request(format!("append {} to {topic}", records.len()), pending, |engine| append(engine, topic, &records))
+    }
+
+    fn insert(&mut self) -> Checked {
+        let (id, user) = (format!("p{}", self.id()), format!("u{}", self.random.below(4)));
+        let text = format!("INSERT INTO payments (ROWTIME, id, user_id) VALUES ({}, '{id}', '{user}');", self.time);
+        let records = vec![placed(self.time, Some(&id), &serde_json::json!({"USER_ID": user}), 0)];
+        self.statement(&text, Pending::Append { topic: "payments".to_owned(), records })
+    }
+
+    fn turn(&mut self) -> Checked {
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        let ids: Vec<String> = engine.catalog().queries().iter().map(|q| q.id.clone()).collect();
+        let Some(id) = ids.get(self.random.below(ids.len() as u64) as usize).cloned() else { return Ok(()) };
+        self.ask(format!("turn of {id}"), |engine| engine.turn(&id)).map(drop)
+    }
+
+    fn look(&mut self) -> Checked {
+        self.story.push("look".to_owned());
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        self.model.look(engine)
+    }
+
+    /// Makes a source with a query, or drops the one that there is; always by the same text.
+    fn create_or_drop(&mut self) -> Checked {
+        let name = format!("X{}", self.random.below(2));
+        if self.model.sources.contains(&name) {
+            return self.statement(&format!("DROP STREAM {name} DELETE TOPIC;"), Pending::Drop(name.clone()));
+        }
+        self.statement(
+            &format!("CREATE STREAM {name} AS SELECT service, level FROM logs;"),
+            Pending::Create(name.clone()),
+        )
+    }
+}
+
+/// A record in the partition of its key, if it has one.
+fn placed(time: i64, key: Option<&str>, value: &serde_json::Value, partition: u32) -> (u32, Seen) {
+    let partition = key.map_or(partition, |key| partition_of(key.as_bytes(), 2));
+    (partition, (time, key.map(|k| k.as_bytes().to_vec()), Some(value.to_string().into_bytes())))
+}
+
+fn execute(engine: &Engine, text: &str) -> Result<()> {
+    let parsed = statements::parse(text).map_err(|mut errors| errors.remove(0))?;
+    let mut session = Session::new(engine, Properties::default());
+    parsed.iter().try_for_each(|statement| session.run(statement).map(drop))
+}
+
+/// Appends records as one request.
+fn append(engine: &Engine, topic: &str, records: &[(u32, Seen)]) -> Result<()> {
+    let topic = topic_of(engine, topic).map_err(Error::missing)?;
+    let mut writers: Vec<BatchWriter> = (0..topic.partitions).map(|_| BatchWriter::new()).collect();
+    for (partition, (time, key, value)) in records {
+        writers[*partition as usize].push(*time, key.as_deref(), value.as_deref(), &[]);
+    }
+    let id = |partition: usize| PartitionId { topic: topic.id, partition: partition as u32 };
+    let batches = writers.into_iter().enumerate().filter_map(|(p, w)| w.finish().map(|batch| (id(p), batch)));
+    engine.topics().append(batches.collect()).map(drop)
+}
