@@ -9,40 +9,18 @@
 //! then lost at the next cut, although later syncs are said to be done), and to be full. A failed sync of a directory is not
 //! among it: file systems take no more changes after that.
 
-use std::collections::{BTreeMap, HashSet};
+mod node;
+
+pub use node::Random;
+
+use std::collections::HashSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use node::{Change, Dir, File};
+
 use super::{Disk, DiskFile, Lock, Open, SyncSite};
-
-/// What is written whole or not at all; less than real disks have, so that small files have many.
-const SECTOR: usize = 64;
-
-/// A number generator whose whole state is a number, so that what happened can happen again.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// The numbers of a seed.
-    pub fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-
-    /// The next number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % end.max(1)
-    }
-
-    /// True once in `times`.
-    pub fn one_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-}
 
 /// How a process ends that the disk ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,128 +57,6 @@ struct World {
 enum Node {
     File(File),
     Dir(Dir),
-}
-
-#[derive(Default)]
-struct File {
-    now: Vec<u8>,
-    durable: Vec<u8>,
-    pending: Vec<Change>,
-}
-
-/// A change of a file since its last sync.
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    Length(usize),
-}
-
-#[derive(Default)]
-struct Dir {
-    now: BTreeMap<String, usize>,
-    durable: BTreeMap<String, usize>,
-    pending: Vec<Naming>,
-}
-
-/// A change of a directory's names since its last sync, whole or not at all: each name with the node that it has from now on.
-type Naming = Vec<(String, Option<usize>)>;
-
-impl Change {
-    fn apply(&self, to: &mut Vec<u8>) {
-        match self {
-            Change::Length(length) => to.resize(*length, 0),
-            Change::Write { offset, bytes } => put(to, *offset, bytes),
-        }
-    }
-}
-
-fn put(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    if to.len() < offset + bytes.len() {
-        to.resize(offset + bytes.len(), 0);
-    }
-    to[offset..offset + bytes.len()].copy_from_slice(bytes);
-}
-
-impl File {
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.now);
-        self.pending.push(change);
-    }
-
-    /// What a power cut leaves: of the changes since the last sync all, none, the first ones, or any sectors of any of them.
-    fn forget(&mut self, random: &mut Random) {
-        let kept = match random.below(4) {
-            0 => 0,
-            1 => self.pending.len(),
-            2 => random.below(self.pending.len() as u64 + 1) as usize,
-            _ => {
-                self.forget_sectors(random);
-                0
-            }
-        };
-        for change in self.pending.drain(..).take(kept) {
-            change.apply(&mut self.durable);
-        }
-        self.pending.clear();
-        self.now = self.durable.clone();
-    }
-
-    fn forget_sectors(&mut self, random: &mut Random) {
-        for change in std::mem::take(&mut self.pending) {
-            match change {
-                Change::Length(_) if random.one_in(2) => {}
-                Change::Length(_) => change.apply(&mut self.durable),
-                Change::Write { offset, bytes } => {
-                    let mut at = 0;
-                    while at < bytes.len() {
-                        let end = ((offset + at) / SECTOR + 1) * SECTOR - offset;
-                        let end = end.min(bytes.len());
-                        if !random.one_in(3) {
-                            put(&mut self.durable, offset + at, &bytes[at..end]);
-                        }
-                        at = end;
-                    }
-                }
-            }
-        }
-    }
-
-    fn sync(&mut self) {
-        for change in self.pending.drain(..) {
-            change.apply(&mut self.durable);
-        }
-    }
-}
-
-fn rename_all(naming: &Naming, to: &mut BTreeMap<String, usize>) {
-    for (name, node) in naming {
-        match node {
-            Some(node) => to.insert(name.clone(), *node),
-            None => to.remove(name),
-        };
-    }
-}
-
-impl Dir {
-    fn change(&mut self, naming: Naming) {
-        rename_all(&naming, &mut self.now);
-        self.pending.push(naming);
-    }
-
-    fn forget(&mut self, random: &mut Random) {
-        let all = random.below(3);
-        for naming in self.pending.drain(..) {
-            if all == 0 || all == 1 && random.one_in(2) {
-                rename_all(&naming, &mut self.durable);
-            }
-        }
-        self.now = self.durable.clone();
-    }
-
-    fn sync(&mut self) {
-        for naming in self.pending.drain(..) {
-            rename_all(&naming, &mut self.durable);
-        }
-    }
 }
 
 fn gone() -> io::Error {
@@ -485,7 +341,7 @@ impl DiskFile for Handle {
                 Some(0) => {
                     world.failing_sync = None;
                     // What could not be written is clean from now on: no later sync will try it.
-                    world.file(self.node).pending.clear();
+                    world.file(self.node).fail_sync();
                     return Err(io::Error::other("input/output error"));
                 }
                 Some(left) => *left -= 1,
@@ -584,6 +440,7 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
+    use super::node::SECTOR;
     use super::*;
     use crate::disk::read;
 

@@ -1,0 +1,165 @@
+//! A file and a directory of the double, each in two pictures, and what a power cut makes of them.
+
+use std::collections::BTreeMap;
+
+/// What is written whole or not at all; less than real disks have, so that small files have many.
+pub const SECTOR: usize = 64;
+
+/// A number generator whose whole state is a number, so that what happened can happen again.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers of a seed.
+    pub fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// The next number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % end.max(1)
+    }
+
+    /// True once in `times`.
+    pub fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+/// A file: as processes see it, as it is durable, and what makes the one of the other.
+#[derive(Default)]
+pub struct File {
+    pub now: Vec<u8>,
+    durable: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+/// A change of a file since its last sync.
+pub enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Length(usize),
+}
+
+/// A directory: the node of each name, as processes see it and as it is durable.
+#[derive(Default)]
+pub struct Dir {
+    pub now: BTreeMap<String, usize>,
+    durable: BTreeMap<String, usize>,
+    pending: Vec<Naming>,
+}
+
+/// A change of a directory's names since its last sync, whole or not at all: each name with the node that it has from now on.
+pub type Naming = Vec<(String, Option<usize>)>;
+
+impl Change {
+    fn apply(&self, to: &mut Vec<u8>) {
+        match self {
+            Change::Length(length) => to.resize(*length, 0),
+            Change::Write { offset, bytes } => put(to, *offset, bytes),
+        }
+    }
+}
+
+fn put(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if to.len() < offset + bytes.len() {
+        to.resize(offset + bytes.len(), 0);
+    }
+    to[offset..offset + bytes.len()].copy_from_slice(bytes);
+}
+
+impl File {
+    /// What was to be made durable is lost: it is taken for clean from now on.
+    pub fn fail_sync(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Changes the file.
+    pub fn change(&mut self, change: Change) {
+        change.apply(&mut self.now);
+        self.pending.push(change);
+    }
+
+    /// What a power cut leaves: of the changes since the last sync all, none, the first ones, or any sectors of any of them.
+    pub fn forget(&mut self, random: &mut Random) {
+        let kept = match random.below(4) {
+            0 => 0,
+            1 => self.pending.len(),
+            2 => random.below(self.pending.len() as u64 + 1) as usize,
+            _ => {
+                self.forget_sectors(random);
+                0
+            }
+        };
+        for change in self.pending.drain(..).take(kept) {
+            change.apply(&mut self.durable);
+        }
+        self.pending.clear();
+        self.now = self.durable.clone();
+    }
+
+    fn forget_sectors(&mut self, random: &mut Random) {
+        for change in std::mem::take(&mut self.pending) {
+            match change {
+                Change::Length(_) if random.one_in(2) => {}
+                Change::Length(_) => change.apply(&mut self.durable),
+                Change::Write { offset, bytes } => {
+                    let mut at = 0;
+                    while at < bytes.len() {
+                        let end = ((offset + at) / SECTOR + 1) * SECTOR - offset;
+                        let end = end.min(bytes.len());
+                        if !random.one_in(3) {
+                            put(&mut self.durable, offset + at, &bytes[at..end]);
+                        }
+                        at = end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes all changes durable.
+    pub fn sync(&mut self) {
+        for change in self.pending.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
+}
+
+fn rename_all(naming: &Naming, to: &mut BTreeMap<String, usize>) {
+    for (name, node) in naming {
+        match node {
+            Some(node) => to.insert(name.clone(), *node),
+            None => to.remove(name),
+        };
+    }
+}
+
+impl Dir {
+    /// Changes names.
+    pub fn change(&mut self, naming: Naming) {
+        rename_all(&naming, &mut self.now);
+        self.pending.push(naming);
+    }
+
+    /// What a power cut leaves: of the changes since the last sync all, none, or any.
+    pub fn forget(&mut self, random: &mut Random) {
+        let all = random.below(3);
+        for naming in self.pending.drain(..) {
+            if all == 0 || all == 1 && random.one_in(2) {
+                rename_all(&naming, &mut self.durable);
+            }
+        }
+        self.now = self.durable.clone();
+    }
+
+    /// Makes all names durable.
+    pub fn sync(&mut self) {
+        for naming in self.pending.drain(..) {
+            rename_all(&naming, &mut self.durable);
+        }
+    }
+}
