@@ -1,7 +1,10 @@
-//! The integration tests, in one binary: they run the real program.
+//! The integration tests, in one binary: they run the real program, or the real engine over a disk that forgets.
 
+mod batch_size;
 mod command_line;
 mod examples;
+mod kill;
 mod oracle;
 mod power_cut;
 mod real_data;
+mod sync_order;
