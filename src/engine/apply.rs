@@ -82,14 +82,12 @@ impl Shared {
         };
         // What needs room on the disk is made before the decision: behind it nothing may fail. Folders that no decided
         // command has made are removed at the next start.
-        let made = applied.topics.clone();
-        let prepared = made.iter().try_for_each(|topic| self.topics.create(topic));
-        let effect = Effect { change: change.clone(), applied, record, program, own: own.clone() };
-        let done = prepared.and_then(|()| self.decide_change(command, effect, resolve, next));
-        if done.is_err() {
-            made.iter().for_each(|topic| self.remove_topic(topic));
+        if let Err(error) = applied.topics.iter().try_for_each(|topic| self.topics.create(topic)) {
+            applied.topics.iter().for_each(|topic| self.remove_topic(topic));
+            return Err(error);
         }
-        done
+        let effect = Effect { change: change.clone(), applied, record, program, own: own.clone() };
+        self.decide_change(command, effect, resolve, next)
     }
 
     /// Has a command decided, and waits until its effect has been taken.
@@ -109,7 +107,10 @@ impl Shared {
                     // The statement is decided: if its effect fails here, only a new start has what was decided.
                     shared.take_effect(effect, next).inspect_err(|error| shared.fail(error.clone()))
                 }
-                Ok(Decision::Changed | Decision::Ended) => Err(Error::bug("the catalog changed under a change")),
+                Ok(refused) => {
+                    effect.applied.topics.iter().for_each(|topic| shared.remove_topic(topic));
+                    Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason")))
+                }
                 Err(error) => Err(error),
             };
             // Whoever asked may have given up waiting.

@@ -48,7 +48,7 @@ impl Shared {
     pub fn checkpoint_loop(self: &Arc<Self>) {
         let mut seen = 0;
         while !self.is_closing() {
-            if !self.make_checkpoint_if_due() {
+            if !self.make_checkpoint_if_due() || !self.make_spare_if_wanted() {
                 std::thread::sleep(PAUSE);
             }
             seen = self.wait_decision(seen);
@@ -66,6 +66,15 @@ impl Shared {
             (self.settings.report)(&format!("a checkpoint failed and will be tried again: {error}"));
         }
         false
+    }
+
+    /// Makes a spare file for the journal if one is wanted. `false` if there is no room for it: whoever needs one will say so.
+    fn make_spare_if_wanted(&self) -> bool {
+        let Some(journal) = self.commit.journal() else { return true };
+        let lock = || journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(order) = lock().spare_order() else { return true };
+        // Made without the lock, so that no commit waits for it.
+        order.make().is_ok_and(|spare| lock().add_spare(spare).is_ok())
     }
 
     /// Makes a checkpoint when the engine ends, unless there is little to read at the next start.

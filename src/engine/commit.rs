@@ -134,7 +134,7 @@ impl Shared {
             let shared = weak.upgrade().ok_or_else(|| Error::backend("the engine has ended"))?;
             match shared.submit_and_wait(Entry::Append(Append { batches }))? {
                 Decision::Committed { offsets } => Ok(offsets),
-                Decision::Ended | Decision::Changed => Err(Error::missing("the topic is gone")),
+                refused => Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason"))),
             }
         }));
     }

@@ -307,7 +307,8 @@ impl Shared {
                 decided.in_flight.fetch_sub(1, Ordering::SeqCst);
                 match decision {
                     Ok(Decision::Committed { .. }) => decided.decided.store(number, Ordering::SeqCst),
-                    Ok(Decision::Ended | Decision::Changed) => decided.set_status(Status::Ended),
+                    Ok(Decision::Ended) => decided.set_status(Status::Ended),
+                    Ok(refused) => refused.refusal().into_iter().for_each(|error| shared.fail_query(&decided, error)),
                     Err(error) => shared.fail_query(&decided, error),
                 }
                 shared.wake(&decided);

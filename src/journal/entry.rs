@@ -1,5 +1,6 @@
 //! What can be committed.
 
+use crate::error::Error;
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, TopicId};
 
@@ -83,4 +84,21 @@ pub enum Decision {
     Ended,
     /// The catalog has changed since the command was validated.
     Changed,
+    /// There is no room for it on the disk, and nothing of it was written.
+    Full(String),
+}
+
+impl Decision {
+    /// The refusal, unless it is committed.
+    pub fn refusal(&self) -> Option<Error> {
+        match self {
+            Decision::Committed { .. } => None,
+            Decision::Ended => Some(Error::missing("the query or the topic that it is for is gone")),
+            Decision::Changed => Some(Error::conflict("what it refers to has changed meanwhile; try again")),
+            Decision::Full(message) => Some(
+                Error::backend(format!("the disk is full: {message}"))
+                    .hint("nothing of it was written; make room and try again"),
+            ),
+        }
+    }
 }

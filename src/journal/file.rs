@@ -1,19 +1,19 @@
-//! The files of the journal: preallocated, numbered, each with the frames of successive rounds.
+//! The files of the journal: numbered, each with the frames of successive rounds.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{self, Found, Frame};
+use super::spare::{Spare, Spares};
 use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
 
-/// What stands before the frames: magic, version of the format, generation, whether the file starts with everything since
-/// the checkpoint, checksum.
-const HEAD: u64 = 8 + 4 + 8 + 1 + 4;
+/// What stands before the frames: magic, version of the format, generation, the first generation that the file replaces (or
+/// its own), checksum.
+const HEAD: usize = 8 + 4 + 8 + 8 + 4;
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 const VERSION: u32 = 1;
-
 /// The most bytes of a file that only commands may use.
 const MOST_KEPT: u64 = 64 << 10;
 
@@ -22,78 +22,72 @@ pub struct JournalFile {
     file: Arc<dyn DiskFile>,
     /// The number of the file; never used again in a folder.
     pub generation: u64,
+    /// The first generation that it replaces, or its own.
+    pub replaces: u64,
     /// Where the next frame goes.
     end: u64,
     size: u64,
 }
 
 /// The name of a journal file.
-pub fn name(generation: u64) -> String {
+fn name(generation: u64) -> String {
     format!("{generation:020}.journal")
 }
 
+/// The path of a journal file.
+pub fn path(dir: &Path, generation: u64) -> PathBuf {
+    dir.join(name(generation))
+}
+
 /// The generation that a file's name says.
-pub fn generation_of(name: &str) -> Option<u64> {
+fn generation_of(name: &str) -> Option<u64> {
     name.strip_suffix(".journal").filter(|digits| digits.len() == 20)?.parse().ok()
 }
 
+fn head(generation: u64, replaces: u64) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD);
+    head.extend_from_slice(&MAGIC);
+    head.extend_from_slice(&VERSION.to_le_bytes());
+    head.extend_from_slice(&generation.to_le_bytes());
+    head.extend_from_slice(&replaces.to_le_bytes());
+    head.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
+    head
+}
+
 impl JournalFile {
-    /// Makes a file with room for `size` bytes. Its name is durable; its head is with its first frame.
-    pub fn create(disk: &dyn Disk, dir: &Path, generation: u64, size: u64) -> io::Result<JournalFile> {
-        let path = dir.join(name(generation));
-        let made = Self::fill(disk, &path, generation, size, None).and_then(|file| {
-            disk.sync_dir(dir, SyncSite::JournalDirectory)?;
-            Ok(file)
-        });
-        match made {
-            Ok(file) => Ok(JournalFile { file, generation, end: HEAD, size }),
-            Err(error) => {
-                // Half a file would only be in the way; if it cannot be removed either, the next start does it.
-                let _ = disk.remove_file(&path);
-                Err(error)
-            }
-        }
+    /// Starts the file behind this one, with room for `size` bytes; it takes the place of this one if that has no frames.
+    /// Its name is durable; its head is with its first frame.
+    pub fn next(&self, disk: &dyn Disk, dir: &Path, spares: &mut Spares, size: u64) -> io::Result<JournalFile> {
+        let generation = self.generation + 1;
+        let replaces = if self.is_empty() { self.replaces } else { generation };
+        let Spare { path, file, size } = spares.take(size)?;
+        file.write_at(&head(generation, replaces), 0)?;
+        disk.rename(&path, &dir.join(name(generation)))?;
+        disk.sync_dir(dir, SyncSite::JournalDirectory)?;
+        Ok(JournalFile { file, generation, replaces, end: HEAD as u64, size })
     }
 
-    /// Makes a file that starts with `frames`, which are everything since the checkpoint. It gets its name when it is
-    /// whole and durable.
-    pub fn create_base(
+    /// Starts a file in the place of others, from the generation `replaces` on, with `frames` that were in them. It gets its
+    /// name when it is whole and durable.
+    pub fn replace(
         disk: &dyn Disk,
         dir: &Path,
+        spares: &mut Spares,
         generation: u64,
-        size: u64,
+        replaces: u64,
         frames: &[u8],
     ) -> io::Result<JournalFile> {
-        let beside = dir.join("tail.new");
-        match disk.remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = Self::fill(disk, &beside, generation, size, Some(frames))?;
+        let Spare { path, file, size } = spares.take(size_for(frames.len()))?;
+        file.write_at(&[head(generation, replaces).as_slice(), frames].concat(), 0)?;
         file.sync(SyncSite::RecoveredTail)?;
-        disk.rename(&beside, &dir.join(name(generation)))?;
+        disk.rename(&path, &dir.join(name(generation)))?;
         disk.sync_dir(dir, SyncSite::RecoveredDirectory)?;
-        Ok(JournalFile { file, generation, end: HEAD + frames.len() as u64, size })
+        Ok(JournalFile { file, generation, replaces, end: (HEAD + frames.len()) as u64, size })
     }
 
-    fn fill(
-        disk: &dyn Disk,
-        path: &Path,
-        generation: u64,
-        size: u64,
-        base: Option<&[u8]>,
-    ) -> io::Result<Arc<dyn DiskFile>> {
-        let file = disk.open(path, Open::New)?;
-        let mut head = Vec::with_capacity(HEAD as usize);
-        head.extend_from_slice(&MAGIC);
-        head.extend_from_slice(&VERSION.to_le_bytes());
-        head.extend_from_slice(&generation.to_le_bytes());
-        head.push(u8::from(base.is_some()));
-        head.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
-        file.allocate(size)?;
-        file.write_at(&head, 0)?;
-        file.write_at(base.unwrap_or_default(), HEAD)?;
-        Ok(file)
+    /// Whether there is no frame in it yet.
+    pub fn is_empty(&self) -> bool {
+        self.end == HEAD as u64
     }
 
     /// Whether a frame of this length fits, and leaves what is kept for commands if it has other entries: so that there is
@@ -116,61 +110,84 @@ impl JournalFile {
     }
 }
 
-/// The size that a file needs for frames of this many bytes together.
+/// The size that a file needs for frames of this many bytes, and what is kept for commands behind them.
 pub fn size_for(bytes: usize) -> u64 {
-    HEAD + bytes as u64
+    let needed = (HEAD + bytes) as u64;
+    needed + needed.div_ceil(7).min(MOST_KEPT)
+}
+
+/// A journal file as it was found.
+#[derive(Clone)]
+pub struct OldFile {
+    pub generation: u64,
+    pub path: PathBuf,
 }
 
 /// The journal files of a folder, the oldest first.
-pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    let names = disk.names(dir)?;
-    let mut files: Vec<(u64, PathBuf)> =
-        names.iter().filter_map(|n| generation_of(n).map(|g| (g, dir.join(n)))).collect();
-    files.sort();
+pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<OldFile>> {
+    let found = disk.names(dir)?.into_iter().filter_map(|name| {
+        let generation = generation_of(&name)?;
+        Some(OldFile { generation, path: dir.join(name) })
+    });
+    let mut files: Vec<OldFile> = found.collect();
+    files.sort_by_key(|file| file.generation);
     Ok(files)
 }
 
-/// The frames of a file with rounds behind `after`, in their order. A frame that breaks off is a torn tail if nothing whole
-/// follows it and the file is the `newest`; anywhere else it is corruption, which is reported and never skipped.
-pub fn read(disk: &dyn Disk, path: &Path, newest: bool) -> Result<Vec<Frame>> {
-    let file = disk.open(path, Open::Existing)?;
-    let length = usize::try_from(file.len()?).map_err(|_| Error::backend("a journal file is too large"))?;
-    let bytes = disk::read(file.as_ref(), 0, length)?;
-    let Some((generation, _)) = check_head(&bytes, path)? else {
-        // The file was being made when the lights went out: no frame was ever in it.
-        return if newest { Ok(Vec::new()) } else { Err(corrupt(path, 0)) };
+/// What a file holds.
+pub struct Contents {
+    /// The first generation that the file replaces; its own if it replaces none.
+    pub replaces: u64,
+    pub frames: Vec<Frame>,
+    /// The length of the frames.
+    pub bytes: u64,
+}
+
+/// Reads a file. A frame that breaks off is a torn tail if nothing whole follows it and the file is the `newest`; anywhere
+/// else it is corruption, which is reported and never skipped.
+pub fn read(disk: &dyn Disk, file: &OldFile, newest: bool) -> Result<Contents> {
+    let OldFile { generation, path } = file;
+    let opened = disk.open(path, Open::Existing)?;
+    let length = usize::try_from(opened.len()?).map_err(|_| Error::backend("a journal file is too large"))?;
+    let bytes = disk::read(opened.as_ref(), 0, length)?;
+    let Some(replaces) = check_head(&bytes, file)? else {
+        // The file was being started when the lights went out: no frame was ever in it.
+        let nothing = Contents { replaces: *generation, frames: Vec::new(), bytes: 0 };
+        return if newest { Ok(nothing) } else { Err(corrupt(path, 0)) };
     };
-    let mut at = HEAD as usize;
+    let body = &bytes[HEAD..];
+    let mut at = 0;
     let mut frames = Vec::new();
-    while let Found::Frame(frame, used) = frame::decode(&bytes[at.min(bytes.len())..], generation)? {
+    while let Found::Frame(frame, used) = frame::decode(&body[at..], *generation)? {
         frames.push(frame);
         at += used;
     }
-    if frame::any_later(&bytes[at.min(bytes.len())..], generation) {
-        return Err(corrupt(path, at));
+    if frame::any_later(&body[at..], *generation) {
+        return Err(corrupt(path, HEAD + at));
     }
-    Ok(frames)
+    Ok(Contents { replaces, frames, bytes: at as u64 })
 }
 
-/// Whether a file starts with everything since the checkpoint.
-pub fn is_base(disk: &dyn Disk, path: &Path) -> Result<bool> {
-    let file = disk.open(path, Open::Existing)?;
-    let head = check_head(&disk::read(file.as_ref(), 0, HEAD as usize)?, path)?;
-    Ok(head.is_some_and(|(_, base)| base))
+/// The first generation that a file replaces, or its own; `None` if it has no whole head of its own.
+pub fn replaces(disk: &dyn Disk, file: &OldFile) -> Result<Option<u64>> {
+    let opened = disk.open(&file.path, Open::Existing)?;
+    check_head(&disk::read(opened.as_ref(), 0, HEAD)?, file)
 }
 
-/// The generation of a file and whether it is a base; `None` if it has no whole head.
-fn check_head(bytes: &[u8], path: &Path) -> Result<Option<(u64, bool)>> {
-    let Some(head) = bytes.get(..HEAD as usize) else { return Ok(None) };
-    let short = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if head[..8] != MAGIC || crc32c::crc32c(&head[..21]) != short(21) {
+fn check_head(bytes: &[u8], file: &OldFile) -> Result<Option<u64>> {
+    let Some(found) = bytes.get(..HEAD) else { return Ok(None) };
+    let short = |at: usize| u32::from_le_bytes([found[at], found[at + 1], found[at + 2], found[at + 3]]);
+    let number = |at: usize| found[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+    let body = HEAD - 4;
+    if found[..8] != MAGIC || crc32c::crc32c(&found[..body]) != short(body) {
         return Ok(None);
     }
     if short(8) != VERSION {
-        let message = format!("{} has the unknown version {} of the journal's format", path.display(), short(8));
+        let message = format!("{} has the unknown version {} of the journal's format", file.path.display(), short(8));
         return Err(Error::backend(message).hint("it was written by a newer Tidemill; use that one"));
     }
-    Ok(Some((head[12..20].iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)), head[20] != 0)))
+    // A spare keeps the head of the file that it was, until it gets its own.
+    Ok((number(12) == file.generation).then(|| number(20)))
 }
 
 fn corrupt(path: &Path, at: usize) -> Error {

@@ -15,12 +15,14 @@ mod manifest;
 mod queue;
 pub mod recover;
 mod round;
+mod spare;
 
 pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead};
 pub use manifest::{BucketFile, Manifest, OperatorId, QueryState, write as write_manifest};
 pub use queue::{Done, Queue, WhenFull};
 pub use recover::{Recovered, RecoveredQuery, changes, recover};
 pub use round::{Journal, RoundError, Snapshot};
+pub use spare::{Order, Spare};
 
 use std::path::{Path, PathBuf};
 

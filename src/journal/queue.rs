@@ -9,7 +9,8 @@ use super::round::{Journal, RoundError};
 use crate::error::{Error, Result};
 use crate::topics::TopicId;
 
-/// Called with what has become of an entry, on the thread that made the round.
+/// Called with what has become of an entry, on the thread that made the round. With an error nobody knows what has become of
+/// it: the process ends, and the next one finds out.
 pub type Done = Box<dyn FnOnce(Result<Decision>) + Send>;
 
 /// Called with the topics that a round has written to.
@@ -135,7 +136,7 @@ impl Queue {
             };
             self.put_back(others, &message, when_full);
             let commands = commands.into_iter().flat_map(|(_, refused)| refused);
-            commands.for_each(|(_, done)| done(Err(full(&message))));
+            commands.for_each(|(_, done)| done(Ok(Decision::Full(message.clone()))));
         }
         Ok(true)
     }
@@ -144,7 +145,7 @@ impl Queue {
     fn put_back(&self, refused: Vec<(Entry, Done)>, message: &str, when_full: WhenFull) {
         let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && when_full == WhenFull::Retry;
         let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(again);
-        refused.into_iter().for_each(|(_, done)| done(Err(full(message))));
+        refused.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.to_owned()))));
         if !again.is_empty() {
             std::thread::sleep(FULL_PAUSE);
             let mut state = self.lock();
@@ -184,8 +185,4 @@ fn commit(journal: &Mutex<Journal>, taken: Vec<(Entry, Done)>, decided: &OnDecid
             Err(error)
         }
     }
-}
-
-fn full(message: &str) -> Error {
-    Error::backend(format!("the disk is full: {message}")).hint("nothing of it was written; make room and try again")
 }

@@ -1,19 +1,21 @@
 //! Recovery: from whatever a crash left of a data folder to exactly what was decided.
 //!
-//! First the rounds behind the checkpoint are read and written into a new journal file: one of them may have been written
-//! but not synced, and nothing of it may be shown before it is durable. Then the engine says which topics are still there,
-//! and their partitions are brought to the decided ends: bytes that are missing are written again, what is behind them is
-//! cut. All of it can be cut off at any point and starts again from the same.
+//! First the rounds behind the checkpoint are read. The last of them may have been written and not synced, and nothing of it
+//! may be shown before it is durable: so a new journal file takes the place of the newest one, with what is whole of it.
+//! Then the engine says which topics are still there, and their partitions are brought to the decided ends: bytes that are
+//! missing are written again, what is behind them is cut. All of it can be cut off at any point and starts again from the
+//! same.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::entry::{Command, EpochHead};
-use super::file::{self, JournalFile};
+use super::file::{self, JournalFile, OldFile};
 use super::frame::{Frame, FrameEntry, FrameWriter, Span};
 use super::manifest::{self, BucketFile, Manifest, QueryState};
-use super::round::{Journal, Start, drop_files};
+use super::round::{Journal, Start};
+use super::spare::Spares;
 use super::{Settings, folder};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -29,6 +31,7 @@ pub struct Recovered {
     manifest: Manifest,
     frames: Vec<Frame>,
     file: JournalFile,
+    spares: Spares,
     bytes: u64,
 }
 
@@ -51,49 +54,69 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     let manifest = manifest::read(disk.as_ref(), data)?;
     let image = manifest.as_ref().map(|m| m.image.clone());
     let manifest = manifest.unwrap_or_default();
-    let frames = frames_between(disk.as_ref(), &dir, &manifest, u64::MAX)?;
     let all = file::list(disk.as_ref(), &dir)?;
-    let generation = all.last().map_or(0, |(generation, _)| *generation).max(manifest.generation) + 1;
-    let (file, bytes) = copy_tail(disk.as_ref(), &dir, generation, &frames, settings)?;
-    drop_files(disk.as_ref(), &dir, generation)?;
-    let commands = frames.iter().flat_map(|f| &f.entries).filter_map(|entry| match entry {
+    let tail = read_tail(disk.as_ref(), &all, &manifest, u64::MAX)?;
+    let mut spares = Spares::open(disk.clone(), &dir, settings.file_bytes)?;
+    let generation = all.last().map_or(0, |file| file.generation).max(manifest.generation) + 1;
+    let replaces = tail.replaces.unwrap_or(generation);
+    let newest = encode(&tail.frames[tail.newest..], generation);
+    let file = JournalFile::replace(disk.as_ref(), &dir, &mut spares, generation, replaces, &newest)?;
+    for old in all.iter().filter(|old| old.generation < manifest.generation || old.generation >= replaces) {
+        spares.recycle(&old.path)?;
+    }
+    let commands = tail.frames.iter().flat_map(|f| &f.entries).filter_map(|entry| match entry {
         FrameEntry::Command { command, resolved } => Some((command.clone(), resolved.clone())),
         _ => None,
     });
     let commands = commands.collect();
-    Ok(Recovered { image, commands, manifest, frames, file, bytes })
+    Ok(Recovered { image, commands, manifest, frames: tail.frames, file, spares, bytes: tail.bytes })
 }
 
-/// The rounds behind a checkpoint, from the files before the generation `end`.
-fn frames_between(disk: &dyn Disk, dir: &Path, checkpoint: &Manifest, end: u64) -> Result<Vec<Frame>> {
-    let all = file::list(disk, dir)?;
+/// The rounds behind a checkpoint.
+#[derive(Default)]
+struct Tail {
+    frames: Vec<Frame>,
+    /// The first frame of the newest file: only there may be one that was written and not synced.
+    newest: usize,
+    /// The first generation that the newest file replaces, or its own, if there is a file.
+    replaces: Option<u64>,
+    /// The length of the frames.
+    bytes: u64,
+}
+
+/// Reads the files from the checkpoint's on, as far as they are before the generation `end`.
+fn read_tail(disk: &dyn Disk, all: &[OldFile], checkpoint: &Manifest, end: u64) -> Result<Tail> {
     let range = checkpoint.generation..end;
-    let mut files: Vec<_> = all.iter().filter(|(generation, _)| range.contains(generation)).collect();
-    // A file that starts with everything since the checkpoint makes those before it superfluous.
-    let mut base = 0;
-    for (index, (_, path)) in files.iter().enumerate() {
-        if file::is_base(disk, path)? {
-            base = index;
+    let mut files: Vec<OldFile> = all.iter().filter(|file| range.contains(&file.generation)).cloned().collect();
+    // A file in the place of others counts alone, even if these are still there.
+    for file in files.clone() {
+        if let Some(replaces) = file::replaces(disk, &file)? {
+            files.retain(|other| !(replaces..file.generation).contains(&other.generation));
         }
     }
-    files.drain(..base);
-    let mut frames = Vec::new();
-    for (index, (_, path)) in files.iter().enumerate() {
-        frames.extend(file::read(disk, path, index + 1 == files.len())?);
+    let mut tail = Tail::default();
+    for (index, file) in files.iter().enumerate() {
+        let contents = file::read(disk, file, index + 1 == files.len())?;
+        tail.newest = tail.frames.len();
+        tail.replaces = Some(contents.replaces);
+        tail.bytes += contents.bytes;
+        tail.frames.extend(contents.frames);
     }
-    frames.retain(|frame| frame.round > checkpoint.round);
-    check_order(&frames, checkpoint.round)?;
-    Ok(frames)
+    let known = tail.frames.iter().take_while(|frame| frame.round <= checkpoint.round).count();
+    tail.frames.drain(..known);
+    tail.newest = tail.newest.saturating_sub(known);
+    check_order(&tail.frames, checkpoint.round)?;
+    Ok(tail)
 }
 
 /// The changes of a query's state behind a checkpoint, epoch by epoch, from the journal files before the generation `end`.
 pub fn changes(disk: &dyn Disk, data: &Path, checkpoint: &Manifest, end: u64, query: u64) -> Result<Vec<Vec<u8>>> {
-    let frames = frames_between(disk, &folder(data), checkpoint, end)?;
+    let tail = read_tail(disk, &file::list(disk, &folder(data))?, checkpoint, end)?;
     let own = |entry| match entry {
         FrameEntry::Epoch { head, delta, .. } if head.query == query => Some(delta),
         _ => None,
     };
-    Ok(frames.into_iter().flat_map(|frame| frame.entries).filter_map(own).collect())
+    Ok(tail.frames.into_iter().flat_map(|frame| frame.entries).filter_map(own).collect())
 }
 
 /// Rounds follow each other without a gap: each was durable before the next was begun.
@@ -109,14 +132,8 @@ fn check_order(frames: &[Frame], checkpoint: u64) -> Result<()> {
     Ok(())
 }
 
-/// Writes the rounds into a new file under another name, makes it durable, and gives it its name.
-fn copy_tail(
-    disk: &dyn Disk,
-    dir: &Path,
-    generation: u64,
-    frames: &[Frame],
-    settings: Settings,
-) -> Result<(JournalFile, u64)> {
+/// The frames as bytes of a file of this generation.
+fn encode(frames: &[Frame], generation: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for frame in frames {
         let mut writer = FrameWriter::new(frame.round, Vec::new());
@@ -129,9 +146,7 @@ fn copy_tail(
         }
         bytes.extend_from_slice(writer.seal(generation));
     }
-    let size = settings.file_bytes.max(file::size_for(bytes.len()));
-    let file = JournalFile::create_base(disk, dir, generation, size, &bytes)?;
-    Ok((file, bytes.len() as u64))
+    bytes
 }
 
 impl Recovered {
@@ -150,7 +165,7 @@ impl Recovered {
         log: Arc<Log>,
         lives: &dyn Fn(u64) -> bool,
     ) -> Result<(Journal, BTreeMap<u64, RecoveredQuery>)> {
-        let Recovered { manifest, frames, file, bytes, .. } = self;
+        let Recovered { manifest, frames, file, spares, bytes, .. } = self;
         let known = manifest.ends;
         let mut ends: BTreeMap<PartitionId, Place> = known.clone();
         let mut queries: BTreeMap<u64, RecoveredQuery> = BTreeMap::new();
@@ -185,7 +200,7 @@ impl Recovered {
         }
         let heads = queries.iter().filter_map(|(number, q)| q.head.clone().map(|head| (*number, head)));
         start.heads = heads.collect();
-        Ok((Journal::new(disk, data, settings, log, file, start), queries))
+        Ok((Journal::new(disk, data, settings, log, (file, spares), start), queries))
     }
 }
 

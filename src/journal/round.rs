@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::entry::{Append, Decision, Entry, Epoch, EpochHead};
 use super::file::{self, JournalFile};
 use super::frame::{FrameWriter, Span};
+use super::spare::{Order, Spare, Spares};
 use super::{Settings, folder};
 use crate::disk::{Disk, SyncSite, is_full};
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ pub struct Journal {
     settings: Settings,
     log: Arc<Log>,
     file: JournalFile,
+    spares: Spares,
     /// The last decided round.
     round: u64,
     /// Counts the commands; a command that was validated at another number is refused.
@@ -70,7 +72,7 @@ impl Journal {
         data: &std::path::Path,
         settings: Settings,
         log: Arc<Log>,
-        file: JournalFile,
+        (file, spares): (JournalFile, Spares),
         start: Start,
     ) -> Self {
         Journal {
@@ -79,6 +81,7 @@ impl Journal {
             settings,
             log,
             file,
+            spares,
             round: start.round,
             version: start.version,
             heads: start.heads,
@@ -205,12 +208,13 @@ impl Journal {
         if !frame.is_empty() {
             let length = frame.len();
             let only_commands = entries.iter().all(|entry| matches!(entry, Entry::Command(_)));
-            if !self.file.has_room(length, only_commands) {
-                // Twice, since a part of the file is kept for commands.
-                let size = self.settings.file_bytes.max(file::size_for(2 * length));
-                let generation = self.file.generation + 1;
-                let made = JournalFile::create(self.disk.as_ref(), &self.dir, generation, size);
-                self.file = made.map_err(WriteFailure::Undo)?;
+            let has_room = self.file.has_room(length, only_commands);
+            if !only_commands {
+                // One spare stays: the next start needs it, even if the disk is full.
+                self.spares.have(if has_room { 1 } else { 2 }).map_err(WriteFailure::Undo)?;
+            }
+            if !has_room {
+                self.next_file(file::size_for(length)).map_err(WriteFailure::Undo)?;
             }
             self.file.append(frame.seal(self.file.generation)).map_err(WriteFailure::Undo)?;
             self.file.sync(SyncSite::JournalFrame).map_err(WriteFailure::Fatal)?;
@@ -234,11 +238,36 @@ impl Journal {
         round.touched.values().for_each(|(partition, _)| partition.decide());
     }
 
+    /// Goes on in a file with room for a frame of `size` bytes.
+    fn next_file(&mut self, size: u64) -> std::io::Result<()> {
+        let size = self.settings.file_bytes.max(size);
+        let next = self.file.next(self.disk.as_ref(), &self.dir, &mut self.spares, size)?;
+        let before = std::mem::replace(&mut self.file, next);
+        if self.file.replaces <= before.generation {
+            self.spares.recycle(&file::path(&self.dir, before.generation))?;
+        }
+        Ok(())
+    }
+
+    /// A spare file that is to be made, if one is wanted.
+    pub fn spare_order(&mut self) -> Option<Order> {
+        self.spares.order()
+    }
+
+    /// Takes a spare that was made.
+    pub fn add_spare(&mut self, spare: Spare) -> Result<()> {
+        Ok(self.spares.add(spare)?)
+    }
+
     /// What a checkpoint at the last decided round is made of. The next round goes to a new file, so that all files before
     /// it can be dropped with the checkpoint.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
-        let generation = self.file.generation + 1;
-        self.file = JournalFile::create(self.disk.as_ref(), &self.dir, generation, self.settings.file_bytes)?;
+        if !self.file.is_empty() {
+            self.next_file(0)?;
+        }
+        let generation = self.file.generation;
+        // It may have grown with a large round, and is made again when there is another.
+        self.scratch = Vec::new();
         self.bytes = 0;
         Ok(Snapshot {
             round: self.round,
@@ -250,17 +279,15 @@ impl Journal {
     }
 
     /// Drops the files before a generation: a checkpoint has what is in them.
-    pub fn drop_before(&self, generation: u64) -> Result<()> {
-        drop_files(self.disk.as_ref(), &self.dir, generation)
+    pub fn drop_before(&mut self, generation: u64) -> Result<()> {
+        drop_files(self.disk.as_ref(), &self.dir, &mut self.spares, generation)
     }
 }
 
-/// Removes the journal files before a generation.
-pub fn drop_files(disk: &dyn Disk, dir: &std::path::Path, generation: u64) -> Result<()> {
-    for (own, path) in file::list(disk, dir)? {
-        if own < generation {
-            disk.remove_file(&path)?;
-        }
+/// Gives the journal files before a generation back.
+pub fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Spares, generation: u64) -> Result<()> {
+    for file in file::list(disk, dir)?.into_iter().filter(|file| file.generation < generation) {
+        spares.recycle(&file.path)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A partition of the embedded log: its segments, how far they are decided, and the batches that were decided last.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,8 +70,17 @@ struct State {
     /// What was written since the last decision.
     undecided: Vec<(Offset, Arc<Vec<u8>>)>,
     tail: Tail,
-    /// How far the last sync reached, if nothing before it was written since.
-    synced: Option<Place>,
+    /// The segments with bytes that were not synced, each with the count of writes at its last one.
+    dirty: BTreeMap<Offset, u64>,
+    writes: u64,
+}
+
+impl State {
+    /// Notes a write to a segment.
+    fn wrote(&mut self, segment: Offset) {
+        self.writes += 1;
+        self.dirty.insert(segment, self.writes);
+    }
 }
 
 /// The last decided batches, so that readers at the end need no disk.
@@ -115,7 +124,8 @@ impl Partition {
             written: Place::START,
             undecided: Vec::new(),
             tail: Tail::default(),
-            synced: None,
+            dirty: BTreeMap::new(),
+            writes: 0,
         };
         Ok(Partition { id, dir, disk, segment_bytes, state: Mutex::new(state) })
     }
@@ -155,6 +165,7 @@ impl Partition {
         segment.write(&bytes, start.byte).map_err(WriteFailure::Undo)?;
         state.written.byte += bytes.len() as u64;
         state.written.offset += i64::from(batch.records());
+        state.wrote(start.segment);
         state.undecided.push((start.offset, bytes.clone()));
         let (segment, byte, end) = (start.segment, start.byte, state.written);
         Ok(Written { partition: self.id, segment, byte, offset: start.offset, bytes, end })
@@ -166,8 +177,9 @@ impl Partition {
 
     /// Starts a new segment; the one before is synced first, so that only the last can have what is not durable.
     fn roll(&self, state: &mut State) -> Result<(), WriteFailure> {
-        if let Some(last) = state.segments.last() {
+        if let Some(last) = state.segments.last().cloned() {
             last.sync(SyncSite::SealedSegment).map_err(WriteFailure::Fatal)?;
+            state.dirty.remove(&last.base);
         }
         let base = state.written.offset;
         let segment = Segment::open(self.disk.as_ref(), &self.dir, base, Open::New).map_err(WriteFailure::Undo)?;
@@ -179,13 +191,17 @@ impl Partition {
 
     /// Makes what was written durable.
     pub fn sync(&self, site: SyncSite) -> io::Result<()> {
-        let (segment, written) = {
+        let dirty: Vec<(Arc<Segment>, u64)> = {
             let state = self.lock();
-            (state.segments.last().filter(|_| state.synced != Some(state.written)).cloned(), state.written)
+            state.segments.iter().filter_map(|s| Some((s.clone(), *state.dirty.get(&s.base)?))).collect()
         };
-        if let Some(segment) = segment {
+        for (segment, writes) in dirty {
             segment.sync(site)?;
-            self.lock().synced = Some(written);
+            // What was written meanwhile still waits for a sync.
+            let mut state = self.lock();
+            if state.dirty.get(&segment.base) == Some(&writes) {
+                state.dirty.remove(&segment.base);
+            }
         }
         Ok(())
     }
@@ -229,7 +245,7 @@ impl Partition {
         }
         state.decided = place;
         state.written = place;
-        state.synced = None;
+        state.dirty.retain(|segment, _| *segment <= place.segment);
         state.undecided.clear();
         state.tail.clear();
         Ok(())
@@ -247,7 +263,7 @@ impl Partition {
         }
         let found = state.segments.iter().find(|s| s.base == segment).cloned();
         let target = found.ok_or_else(|| io::Error::other("a segment was just made"))?;
-        state.synced = None;
+        state.wrote(segment);
         target.write(bytes, byte)
     }
 

@@ -269,7 +269,7 @@ fn the_cache_keeps_the_last_result_of_a_group_and_commit() {
         let (_, query) = counting(&mut random);
         let inputs = [("a", &input)];
         let (mut cached, mut every) = (Bed::new(mode, true, &inputs, &query), Bed::new(mode, false, &inputs, &query));
-        let mut seen = vec![(0, 0); 3];
+        let mut seen = [(0, 0); 3];
         loop {
             let more = cached.turn(mode);
             assert_eq!(more, every.turn(mode), "seed {seed}: both take the same turns");

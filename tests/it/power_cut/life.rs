@@ -142,6 +142,7 @@ impl Machine {
         }
         self.disk.set_room(None);
         let end = if self.random.one_in(2) { End::Kill } else { End::Cut };
+        self.story.push(format!("  {end:?}"));
         self.disk.end(end);
         Ok(())
     }
@@ -218,6 +219,7 @@ impl Machine {
         self.disk.set_room(None);
         if self.disk.runs() {
             let end = if self.random.one_in(3) { End::Kill } else { End::Cut };
+            self.story.push(format!("  {end:?}"));
             self.disk.end(end);
         }
         Ok(())

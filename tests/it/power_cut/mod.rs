@@ -55,7 +55,7 @@ const MISSED: &[(SyncSite, u64)] = &[
     (SyncSite::FolderDirectory, 2),
     (SyncSite::JournalDirectory, 0),
     (SyncSite::JournalFrame, 0),
-    (SyncSite::RecoveredTail, 2),
+    (SyncSite::RecoveredTail, 0),
     (SyncSite::RecoveredDirectory, 2),
     (SyncSite::RoundSegment, 0),
     (SyncSite::SealedSegment, 1),
@@ -88,4 +88,13 @@ fn seeds_that_miss_a_sync() {
             None => println!("{site:?}: none"),
         }
     }
+}
+
+/// Prints the story of the seed `POWER_CUT_SEED`, if it finds something wrong.
+#[test]
+#[ignore = "for whoever looks for a cause"]
+fn the_story_of_a_seed() {
+    let seed =
+        std::env::var("POWER_CUT_SEED").ok().and_then(|text| text.parse().ok()).expect("POWER_CUT_SEED is a number");
+    println!("{}", judge(seed, None).err().unwrap_or_else(|| format!("seed {seed} finds nothing wrong")));
 }

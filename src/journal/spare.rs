@@ -1,0 +1,124 @@
+//! Spare files: room for the journal that is kept ready, so that neither a full disk nor the making of a file is in its way.
+//!
+//! A spare may have any bytes: frames name the generation of their file, so that what an earlier file has left means nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskFile, Open};
+
+/// The files that are ready.
+pub struct Spares {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// The least size of a spare.
+    size: u64,
+    ready: Vec<Spare>,
+    /// How many are to be ready.
+    wanted: usize,
+    next: u64,
+}
+
+/// A file that is ready.
+pub struct Spare {
+    pub path: PathBuf,
+    pub file: Arc<dyn DiskFile>,
+    pub size: u64,
+}
+
+/// A spare that is to be made, by whoever has the time.
+pub struct Order {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    size: u64,
+}
+
+impl Order {
+    /// Makes the spare.
+    pub fn make(self) -> io::Result<Spare> {
+        let file = self.disk.open(&self.path, Open::New)?;
+        match file.allocate(self.size) {
+            Ok(()) => Ok(Spare { path: self.path, file, size: self.size }),
+            Err(error) => {
+                // Half a file would only take room; if it cannot be removed either, the next start does it.
+                let _ = self.disk.remove_file(&self.path);
+                Err(error)
+            }
+        }
+    }
+}
+
+const ENDING: &str = ".spare";
+
+impl Spares {
+    /// The spares that a folder has; files that are too short for one are removed.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, size: u64) -> io::Result<Spares> {
+        let mut spares = Spares { disk, dir: dir.to_owned(), size, ready: Vec::new(), wanted: 1, next: 0 };
+        for name in spares.disk.names(dir)? {
+            let Some(number) = name.strip_suffix(ENDING) else { continue };
+            spares.next = spares.next.max(number.parse::<u64>().map_or(0, |number| number + 1));
+            let path = dir.join(&name);
+            let file = spares.disk.open(&path, Open::Existing)?;
+            let length = file.len()?;
+            spares.keep_or_remove(Spare { path, file, size: length })?;
+        }
+        Ok(spares)
+    }
+
+    fn keep_or_remove(&mut self, spare: Spare) -> io::Result<()> {
+        if spare.size >= self.size && self.ready.len() < self.wanted {
+            self.ready.push(spare);
+            return Ok(());
+        }
+        self.disk.remove_file(&spare.path)
+    }
+
+    fn next_path(&mut self) -> PathBuf {
+        self.next += 1;
+        self.dir.join(format!("{:020}{ENDING}", self.next - 1))
+    }
+
+    /// Makes as many as are missing of `count`.
+    pub fn have(&mut self, count: usize) -> io::Result<()> {
+        self.wanted = self.wanted.max(count);
+        while self.ready.len() < count {
+            let spare = Order { disk: self.disk.clone(), path: self.next_path(), size: self.size }.make()?;
+            self.ready.push(spare);
+        }
+        Ok(())
+    }
+
+    /// What is still to be made.
+    pub fn order(&mut self) -> Option<Order> {
+        let wants = self.ready.len() < self.wanted;
+        wants.then(|| Order { disk: self.disk.clone(), path: self.next_path(), size: self.size })
+    }
+
+    /// Adds a spare that was made.
+    pub fn add(&mut self, spare: Spare) -> io::Result<()> {
+        self.keep_or_remove(spare)
+    }
+
+    /// A file of at least this size: a spare, or else one that is made now.
+    pub fn take(&mut self, size: u64) -> io::Result<Spare> {
+        match self.ready.iter().position(|spare| spare.size >= size) {
+            Some(at) => Ok(self.ready.remove(at)),
+            None => Order { disk: self.disk.clone(), path: self.next_path(), size: size.max(self.size) }.make(),
+        }
+    }
+
+    /// Makes a spare of a file that the journal does not need any more, or removes it.
+    pub fn recycle(&mut self, path: &Path) -> io::Result<()> {
+        let file = self.disk.open(path, Open::Existing)?;
+        let size = file.len()?;
+        let path = if size >= self.size && self.ready.len() < self.wanted {
+            let spare = self.next_path();
+            self.disk.rename(path, &spare)?;
+            spare
+        } else {
+            path.to_owned()
+        };
+        self.keep_or_remove(Spare { path, file, size })
+    }
+}
