@@ -11,8 +11,8 @@ use crate::topics::record::{BatchHead, HEADER};
 
 /// From one entry of the index to the next there are at least this many bytes.
 const INDEX_BYTES: u64 = 64 << 10;
-/// How much is read at once where only the heads of batches are wanted.
-const SCAN_BYTES: usize = 256 << 10;
+/// How much is read at once where only the heads of batches are wanted: little, as batches are mostly larger.
+const SCAN_BYTES: usize = 8 << 10;
 
 /// A file of a partition.
 pub struct Segment {
@@ -28,8 +28,26 @@ struct Index {
     entries: Vec<Entry>,
     /// Up to here the heads have been read.
     scanned: u64,
-    /// The largest time up to here.
+    /// The largest time up to here, or a later one if something behind was cut.
     max_time: i64,
+}
+
+impl Index {
+    /// Takes note of the batch that starts where the index ends.
+    fn add(&mut self, head: &BatchHead) {
+        let byte = self.scanned;
+        if self.entries.last().is_none_or(|last| byte - last.byte >= INDEX_BYTES) {
+            self.entries.push(Entry { offset: head.base_offset, byte, time_before: self.max_time });
+        }
+        self.max_time = self.max_time.max(head.max_time);
+        self.scanned = byte + head.length as u64;
+    }
+
+    /// The byte of the last entry for which `before` holds, which holds for the first entries.
+    fn last_where(&self, before: impl Fn(&Entry) -> bool) -> u64 {
+        let after = self.entries.partition_point(before);
+        after.checked_sub(1).map_or(0, |i| self.entries[i].byte)
+    }
 }
 
 /// A batch that the index knows.
@@ -69,9 +87,16 @@ impl Segment {
         disk::read_into(self.file.as_ref(), byte, len, bytes)
     }
 
-    /// Writes bytes at a place.
-    pub fn write(&self, bytes: &[u8], byte: u64) -> io::Result<()> {
-        self.file.write_at(bytes, byte)
+    /// Writes a batch at a place.
+    pub fn write(&self, batch: &[u8], byte: u64) -> io::Result<()> {
+        self.file.write_at(batch, byte)?;
+        let mut index = self.lock();
+        if index.scanned == byte
+            && let Ok(Some(head)) = BatchHead::parse(batch)
+        {
+            index.add(&head);
+        }
+        Ok(())
     }
 
     /// The length of the file.
@@ -79,13 +104,11 @@ impl Segment {
         self.file.len()
     }
 
-    /// Cuts the file.
+    /// Cuts the file behind a batch.
     pub fn truncate(&self, len: u64) -> io::Result<()> {
         let mut index = self.lock();
         index.entries.retain(|e| e.byte < len);
-        if index.scanned > len {
-            *index = Index { max_time: i64::MIN, ..Index::default() };
-        }
+        index.scanned = index.scanned.min(len);
         self.file.set_len(len)
     }
 
@@ -101,73 +124,123 @@ impl Segment {
 
     /// The byte at which the batch starts that holds `offset`, among those before `end`.
     pub fn locate(&self, offset: Offset, end: u64) -> Result<u64> {
+        if offset == self.base {
+            return Ok(0);
+        }
         let start = {
             let mut index = self.lock();
-            self.extend(&mut index, end)?;
-            let after = index.entries.partition_point(|e| e.offset <= offset);
-            after.checked_sub(1).map_or(0, |i| index.entries[i].byte)
+            self.extend(&mut index, end, |head| head.next_offset() > offset)?;
+            index.last_where(|e| e.offset <= offset)
         };
-        self.walk(start, end, |head, _| head.next_offset() > offset).map(|found| found.map_or(end, |(_, byte)| byte))
+        Ok(self.walk(start, end, |head| head.next_offset() > offset)?.unwrap_or(end))
     }
 
     /// The first batch before `end` in which a record's time is at least `time_ms`.
     pub fn locate_time(&self, time_ms: i64, end: u64) -> Result<Option<u64>> {
         let start = {
             let mut index = self.lock();
-            self.extend(&mut index, end)?;
+            if index.max_time < time_ms {
+                self.extend(&mut index, end, |head| head.max_time >= time_ms)?;
+            }
             if index.max_time < time_ms {
                 return Ok(None);
             }
-            let after = index.entries.partition_point(|e| e.time_before < time_ms);
-            after.checked_sub(1).map_or(0, |i| index.entries[i].byte)
+            index.last_where(|e| e.time_before < time_ms)
         };
-        Ok(self.walk(start, end, |head, _| head.max_time >= time_ms)?.map(|(_, byte)| byte))
+        self.walk(start, end, |head| head.max_time >= time_ms)
     }
 
-    /// Reads the heads that the index has not seen, up to `end`.
-    fn extend(&self, index: &mut Index, end: u64) -> Result<()> {
-        if index.scanned >= end {
-            return Ok(());
-        }
-        let (from, mut last) = (index.scanned, index.entries.last().map(|e| e.byte));
-        let mut scanned = from;
-        self.walk(from, end, |head, byte| {
-            if last.is_none_or(|last| byte - last >= INDEX_BYTES) {
-                index.entries.push(Entry { offset: head.base_offset, byte, time_before: index.max_time });
-                last = Some(byte);
-            }
-            index.max_time = index.max_time.max(head.max_time);
-            scanned = byte + head.length as u64;
-            false
+    /// Reads the heads that the index has not seen, up to the one that is `found`, or `end`.
+    fn extend(&self, index: &mut Index, end: u64, found: impl Fn(&BatchHead) -> bool) -> Result<()> {
+        self.walk(index.scanned, end, |head| {
+            index.add(head);
+            found(head)
         })?;
-        index.scanned = scanned;
         Ok(())
     }
 
-    /// Looks at the heads of the batches from `start`, until `found` or `end`.
-    fn walk(
-        &self,
-        start: u64,
-        end: u64,
-        mut found: impl FnMut(&BatchHead, u64) -> bool,
-    ) -> Result<Option<(BatchHead, u64)>> {
+    /// Looks at the heads of the batches from `start` to `end`, until one is `found`: where it starts.
+    fn walk(&self, start: u64, end: u64, mut found: impl FnMut(&BatchHead) -> bool) -> Result<Option<u64>> {
         let mut byte = start;
-        let (mut chunk, mut chunk_at) = (Vec::new(), 0u64);
+        let (mut chunk, mut chunk_at) = (Vec::new(), start);
         while byte < end {
-            let inside = (byte - chunk_at) as usize;
-            if byte < chunk_at || chunk.len() < inside + HEADER {
-                chunk = self.read(byte, SCAN_BYTES)?;
+            if chunk_at + (chunk.len() as u64) < byte + HEADER as u64 {
+                self.read_into(byte, SCAN_BYTES, &mut chunk)?;
                 chunk_at = byte;
             }
-            let inside = (byte - chunk_at) as usize;
-            let head = BatchHead::parse(chunk.get(inside..).unwrap_or_default())?;
+            let head = BatchHead::parse(&chunk[(byte - chunk_at) as usize..])?;
             let head =
                 head.ok_or_else(|| Error::backend(format!("segment {} breaks off at byte {byte}", self.base)))?;
-            if found(&head, byte) {
-                return Ok(Some((head, byte)));
+            if found(&head) {
+                return Ok(Some(byte));
             }
             byte += head.length as u64;
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::double::{ForgetfulDisk, Random};
+    use crate::topics::record::{BatchWriter, RecordBatch};
+
+    fn batch(random: &mut Random, offset: Offset) -> RecordBatch {
+        let mut writer = BatchWriter::new();
+        for _ in 0..=random.below(5) {
+            let value = vec![b'x'; random.below(20_000) as usize];
+            writer.push(random.below(1_000) as i64, None, Some(&value), &[]);
+        }
+        let mut batch = writer.finish().expect("some records");
+        batch.set_base_offset(offset);
+        batch
+    }
+
+    /// Where each batch starts, and its head.
+    type Batches = Vec<(u64, BatchHead)>;
+
+    fn compare(segment: &Segment, batches: &Batches, end: u64, random: &mut Random) {
+        for _ in 0..20 {
+            let last = batches.last().map_or(0, |(_, head)| head.next_offset());
+            let offset = random.below(last as u64 + 1) as Offset;
+            let slow = batches.iter().find(|(_, head)| head.next_offset() > offset).map_or(end, |(byte, _)| *byte);
+            if offset != 0 || !batches.is_empty() {
+                assert_eq!(segment.locate(offset, end).expect("readable"), slow, "offset {offset}");
+            }
+            let time = random.below(1_100) as i64;
+            let slow = batches.iter().find(|(_, head)| head.max_time >= time).map(|(byte, _)| *byte);
+            assert_eq!(segment.locate_time(time, end).expect("readable"), slow, "time {time}");
+        }
+    }
+
+    #[test]
+    fn the_index_finds_what_a_scan_finds_after_writes_and_cuts() {
+        for seed in 0..20 {
+            let mut random = Random::new(seed);
+            let disk = ForgetfulDisk::new(seed).boot();
+            let open = |how| Segment::open(disk.as_ref(), Path::new(""), 0, how).expect("a segment");
+            let mut segment = open(Open::New);
+            let (mut batches, mut end): (Batches, u64) = (Vec::new(), 0);
+            for _ in 0..60 {
+                match random.below(10) {
+                    0 => segment = open(Open::Existing),
+                    1 => {
+                        batches.truncate(random.below(batches.len() as u64 + 1) as usize);
+                        end = batches.last().map_or(0, |(byte, head)| byte + head.length as u64);
+                        segment.truncate(end).expect("a cut");
+                    }
+                    2 => compare(&segment, &batches, end, &mut random),
+                    _ => {
+                        let batch = batch(&mut random, batches.last().map_or(0, |(_, head)| head.next_offset()));
+                        segment.write(batch.bytes(), end).expect("a write");
+                        let head = BatchHead::parse(batch.bytes()).expect("a head").expect("a whole head");
+                        batches.push((end, head));
+                        end += batch.bytes().len() as u64;
+                    }
+                }
+            }
+            compare(&segment, &batches, end, &mut random);
+        }
     }
 }
