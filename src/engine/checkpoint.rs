@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::memory::give_back;
 use super::running::{Running, Status};
 use super::{Engine, Shared, State, Store};
 use crate::config;
@@ -94,6 +95,7 @@ impl Shared {
         }
         let result = self.checkpoint(disk.as_ref(), path);
         self.checkpointing.store(false, Ordering::SeqCst);
+        give_back();
         result
     }
 

@@ -7,17 +7,24 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use crate::types::grow;
+
 /// A set of byte strings, numbered from 0 in the order in which they came.
 pub struct KeyTable {
     /// Open addressing with linear probing: the upper half of the hash, and the number plus one; 0 is free.
     slots: Vec<u64>,
     /// All keys, one after the other.
     bytes: Vec<u8>,
-    /// Where each key ends.
-    ends: Vec<usize>,
+    /// Where each key ends, in the lower half of its digits.
+    ends: Vec<u32>,
+    /// The first keys whose ends have one more in the upper half than those before: one every 4 GiB.
+    carries: Vec<u32>,
     /// The hashes of the batch at hand.
     hashes: Vec<u64>,
 }
+
+/// How many digits of an end are kept for each key; few in tests, so that they get beyond them.
+const LOW_BITS: u32 = if cfg!(test) { 16 } else { 32 };
 
 /// How many keys ahead memory is asked for.
 const AHEAD: usize = 24;
@@ -25,7 +32,7 @@ const AHEAD: usize = 24;
 impl KeyTable {
     /// An empty table.
     pub fn new() -> Self {
-        KeyTable { slots: Vec::new(), bytes: Vec::new(), ends: Vec::new(), hashes: Vec::new() }
+        KeyTable { slots: Vec::new(), bytes: Vec::new(), ends: Vec::new(), carries: Vec::new(), hashes: Vec::new() }
     }
 
     /// The number of keys.
@@ -40,9 +47,21 @@ impl KeyTable {
 
     /// The key of a number.
     pub fn key(&self, number: u32) -> &[u8] {
-        let number = number as usize;
-        let start = if number == 0 { 0 } else { self.ends[number - 1] };
-        &self.bytes[start..self.ends[number]]
+        &self.bytes[self.start(number)..self.end(number)]
+    }
+
+    #[inline]
+    fn start(&self, number: u32) -> usize {
+        if number == 0 { 0 } else { self.end(number - 1) }
+    }
+
+    #[inline]
+    fn end(&self, number: u32) -> usize {
+        let low = self.ends[number as usize] as usize;
+        if self.carries.is_empty() {
+            return low;
+        }
+        low | (self.carries.partition_point(|first| *first <= number) << LOW_BITS)
     }
 
     /// The number of a key, if it is there.
@@ -79,7 +98,7 @@ impl KeyTable {
 
     /// The bytes of memory that the table takes.
     pub fn memory(&self) -> usize {
-        self.slots.capacity() * size_of::<u64>() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+        self.slots.capacity() * size_of::<u64>() + self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 
     fn insert(&mut self, hash: u64, key: &[u8]) -> u32 {
@@ -88,8 +107,14 @@ impl KeyTable {
             Err(free) => {
                 let number = self.ends.len() as u32;
                 self.slots[free] = (hash & UPPER) | u64::from(number + 1);
+                grow::reserve(&mut self.bytes, key.len());
                 self.bytes.extend_from_slice(key);
-                self.ends.push(self.bytes.len());
+                let end = self.bytes.len();
+                if end >> LOW_BITS > self.carries.len() {
+                    self.carries.push(number);
+                }
+                grow::reserve(&mut self.ends, 1);
+                self.ends.push((end & ((1 << LOW_BITS) - 1)) as u32);
                 number
             }
         }
@@ -143,9 +168,7 @@ impl KeyTable {
     fn prefetch_key(&self, hash: u64) {
         let slot = self.slots[hash as usize & (self.slots.len() - 1)];
         if slot != 0 && (slot ^ hash) & UPPER == 0 {
-            let number = slot as u32 as usize - 1;
-            let start = if number == 0 { 0 } else { self.ends[number - 1] };
-            prefetch(self.bytes.as_ptr().wrapping_add(start));
+            prefetch(self.bytes.as_ptr().wrapping_add(self.start(slot as u32 - 1)));
         }
     }
 }

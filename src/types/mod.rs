@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod build;
 mod decimal;
+pub mod grow;
 pub mod key;
 pub mod parse;
 pub mod row;

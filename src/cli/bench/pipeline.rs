@@ -78,16 +78,16 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<Measured> {
     })
 }
 
-/// How much more memory the process has in use for each live group, after a checkpoint.
+/// How much more memory the process has in use for each live group, beyond the text of its key, after a checkpoint.
 fn bytes_per_group(pipeline: &Pipeline, bed: &Bed, before: u64) -> Result<f64> {
     bed.engine.checkpoint()?;
     let grown = usage::resident_bytes(None).saturating_sub(before);
     let parsed = statements::parse(&format!("SELECT * FROM {};", pipeline.sink)).map_err(|mut e| e.remove(0))?;
-    let groups = match Session::new(&bed.engine, Properties::default()).run(&parsed[0])? {
-        Outcome::Rows(rows) => rows.rows.len(),
-        _ => return Err(Error::bug("a table shows its rows")),
+    let Outcome::Rows(rows) = Session::new(&bed.engine, Properties::default()).run(&parsed[0])? else {
+        return Err(Error::bug("a table shows its rows"));
     };
-    let per_group = grown as f64 / groups.max(1) as f64;
-    eprintln!("{}: {groups} live groups, {grown} bytes more in use", pipeline.name);
-    Ok(per_group)
+    let groups = rows.rows.len();
+    let keys: usize = rows.rows.iter().filter_map(|row| row.first()).map(|key| key.to_text().len()).sum();
+    eprintln!("{}: {groups} live groups with {keys} bytes of keys, {grown} bytes more in use", pipeline.name);
+    Ok(grown.saturating_sub(keys as u64) as f64 / groups.max(1) as f64)
 }

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::functions::call::Put;
 use crate::functions::signature::{T, param};
 use crate::types::row::Input;
-use crate::types::{Builder, SqlType, View};
+use crate::types::{Builder, SqlType, View, grow};
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "COUNT",
@@ -26,7 +26,7 @@ struct Counts(Vec<i64>);
 
 impl States for Counts {
     fn grow(&mut self, groups: usize) {
-        self.0.resize(groups, 0);
+        grow::resize(&mut self.0, groups, 0);
     }
 
     fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], after: Option<&mut Builder>) -> Result<()> {

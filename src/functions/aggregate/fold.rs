@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::States;
 use crate::error::Result;
 use crate::types::row::{self, Input};
-use crate::types::{Builder, SqlType, Value, View, array_of};
+use crate::types::{Builder, SqlType, Value, View, array_of, grow};
 
 /// How one row after the other changes the state of a group, and what comes of it.
 pub trait Fold: Send + Sync {
@@ -66,6 +66,8 @@ where
     F::State: 'static,
 {
     fn grow(&mut self, groups: usize) {
+        let more = groups.saturating_sub(self.states.len());
+        grow::reserve(&mut self.states, more);
         self.states.resize_with(groups, F::State::default);
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::functions::call::{Get, Put};
 use crate::functions::signature::{T, param};
 use crate::types::row::Input;
-use crate::types::{Builder, Decimal, SqlType, Value, View};
+use crate::types::{Builder, Decimal, SqlType, Value, View, grow};
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "SUM",
@@ -81,7 +81,7 @@ struct Sums<N>(Vec<N>);
 
 impl<N: Summand> States for Sums<N> {
     fn grow(&mut self, groups: usize) {
-        self.0.resize(groups, N::default());
+        grow::resize(&mut self.0, groups, N::default());
     }
 
     fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], after: Option<&mut Builder>) -> Result<()> {

@@ -2,20 +2,63 @@
 
 use crate::error::Result;
 use crate::functions::aggregate::{BoundAggregate, States};
-use crate::state::KeyTable;
-use crate::types::Builder;
+use crate::state::{BucketId, KeyTable, bucket_ms};
 use crate::types::row::Input;
+use crate::types::window::TimeWindow;
+use crate::types::{Builder, grow};
 
-/// The bytes that the start of a window takes at the end of a key.
-pub const WINDOW_BYTES: usize = 8;
+/// How windows stand in buckets, and at the ends of keys: as their numbers in the bucket, in as few bytes as these need.
+/// Without windows everything is in one bucket and nothing stands at the end of a key.
+pub struct Windows {
+    bucket_ms: i64,
+    advance_ms: i64,
+    /// How many bytes the number of a window in its bucket takes.
+    bytes: usize,
+}
+
+impl Windows {
+    /// The windows of an aggregation.
+    pub fn new(window: Option<&TimeWindow>) -> Self {
+        let Some(window) = window else { return Windows { bucket_ms: i64::MAX, advance_ms: 1, bytes: 0 } };
+        let advance_ms = window.advance_ms.max(1);
+        let bucket_ms = bucket_ms(window.retention_ms, advance_ms);
+        let last = (bucket_ms / advance_ms) as u64 - 1;
+        Windows { bucket_ms, advance_ms, bytes: (u64::BITS - last.leading_zeros()).div_ceil(8) as usize }
+    }
+
+    /// The bucket of the window that starts there.
+    #[inline]
+    pub fn bucket(&self, start: i64) -> BucketId {
+        start.div_euclid(self.bucket_ms)
+    }
+
+    /// The start of the last window in a bucket.
+    pub fn last_start(&self, bucket: BucketId) -> i64 {
+        (bucket + 1) * self.bucket_ms - self.advance_ms
+    }
+
+    /// Appends the window that starts there to its group's key.
+    #[inline]
+    pub fn put(&self, start: i64, key: &mut Vec<u8>) {
+        let number = start.rem_euclid(self.bucket_ms) / self.advance_ms;
+        key.extend_from_slice(&number.to_be_bytes()[8 - self.bytes..]);
+    }
+
+    /// A key of a bucket without its window, and the start of that.
+    pub fn split<'a>(&self, bucket: BucketId, key: &'a [u8]) -> (&'a [u8], i64) {
+        let (key, end) = key.split_at(key.len().saturating_sub(self.bytes));
+        let number = end.iter().fold(0, |number, byte| number << 8 | i64::from(*byte));
+        (key, bucket * self.bucket_ms + number * self.advance_ms)
+    }
+}
 
 /// Groups by their keys.
 pub struct Bucket {
     pub table: KeyTable,
     /// The largest time of a row in each group.
     pub times: Vec<i64>,
-    /// The epoch in which each group was last touched; 0 for one that has just been made.
-    pub touched: Vec<u32>,
+    /// A bit for each group: whether it was touched in this epoch.
+    touched: Vec<u64>,
     pub states: Vec<Box<dyn States>>,
     /// Counts the changes.
     pub version: u64,
@@ -38,10 +81,25 @@ impl Bucket {
     fn grow(&mut self) {
         let count = self.table.len();
         if count > self.times.len() {
-            self.times.resize(count, -1);
-            self.touched.resize(count, 0);
+            grow::resize(&mut self.times, count, -1);
+            grow::resize(&mut self.touched, count.div_ceil(64), 0);
             self.states.iter_mut().for_each(|s| s.grow(count));
         }
+    }
+
+    /// Notes that the group is touched; whether that is the first time in this epoch.
+    #[inline]
+    pub fn touch(&mut self, group: u32) -> bool {
+        let (word, bit) = (&mut self.touched[group as usize / 64], 1 << (group % 64));
+        let first = *word & bit == 0;
+        *word |= bit;
+        first
+    }
+
+    /// A new epoch begins, in which the group has not been touched.
+    #[inline]
+    pub fn untouch(&mut self, group: u32) {
+        self.touched[group as usize / 64] &= !(1 << (group % 64));
     }
 
     /// Whether no row has come into the group yet.
@@ -71,7 +129,37 @@ impl Bucket {
 
     /// The bytes of memory that the bucket takes.
     pub fn memory(&self) -> usize {
-        let own = self.times.capacity() * size_of::<i64>() + self.touched.capacity() * size_of::<u32>();
+        let own = self.times.capacity() * size_of::<i64>() + self.touched.capacity() * size_of::<u64>();
         self.table.memory() + own + self.states.iter().map(|s| s.memory()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_found_again_from_their_keys() {
+        let window = |size_ms, advance_ms, retention_ms| TimeWindow { size_ms, advance_ms, grace_ms: 0, retention_ms };
+        for (window, bytes) in [
+            (None, 0),
+            (Some(window(300_000, 300_000, 900_000)), 0),
+            (Some(window(300_000, 300_000, 86_400_000)), 1),
+            (Some(window(10_000, 10, 86_400_000)), 3),
+            (Some(window(10, 1, i64::MAX)), 8),
+        ] {
+            let windows = Windows::new(window.as_ref());
+            assert_eq!(windows.bytes, bytes, "{window:?}");
+            let Some(window) = window else { continue };
+            for time in [0, 1_234_567, 1_700_000_000_123] {
+                for start in window.starts(time) {
+                    let mut key = b"key".to_vec();
+                    windows.put(start, &mut key);
+                    let bucket = windows.bucket(start);
+                    assert_eq!(windows.split(bucket, &key), (&b"key"[..], start));
+                    assert!(windows.bucket(start + window.advance_ms) == bucket || windows.last_start(bucket) == start);
+                }
+            }
+        }
     }
 }

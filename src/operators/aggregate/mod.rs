@@ -11,11 +11,11 @@ use arrow::compute;
 use super::{Context, Operator, OperatorTime, Reason, State};
 use crate::error::Result;
 use crate::functions::aggregate::BoundAggregate;
-use crate::state::{BucketId, bucket_ms};
+use crate::state::BucketId;
 use crate::types::row::Input;
 use crate::types::window::TimeWindow;
 use crate::types::{Batch, Builder, OldSide, Seq, SqlType, Value, View, array_of, arrow_error, key};
-use bucket::{Bucket, WINDOW_BYTES};
+use bucket::{Bucket, Windows};
 
 /// A call of an aggregate function over columns of the input.
 pub struct Call {
@@ -41,10 +41,8 @@ pub struct Spec {
 pub struct Aggregate {
     spec: Spec,
     time: OperatorTime,
-    bucket_ms: i64,
+    windows: Windows,
     buckets: BTreeMap<BucketId, Bucket>,
-    /// Counts the epochs, to tell whether a group was touched in this one.
-    epoch: u32,
     /// The groups touched in this epoch, in the order of their first touch.
     dirty: Vec<(BucketId, u32)>,
     /// The results of the dirty groups before their first touch, and whether there was none.
@@ -75,22 +73,16 @@ struct Touches {
 impl Aggregate {
     /// An aggregation without any group.
     pub fn new(spec: Spec) -> Self {
-        let bucket_ms = spec.window.map_or(1, |w| bucket_ms(w.retention_ms, w.advance_ms));
         Aggregate {
+            windows: Windows::new(spec.window.as_ref()),
             spec,
             time: OperatorTime::default(),
-            bucket_ms,
             buckets: BTreeMap::new(),
-            epoch: 1,
             dirty: Vec::new(),
             before: None,
             changed: Vec::new(),
             scratch: Scratch::default(),
         }
-    }
-
-    fn bucket_of(&self, start: i64) -> BucketId {
-        if self.spec.window.is_some() { start.div_euclid(self.bucket_ms) } else { 0 }
     }
 
     /// Which rows count, for which windows; the others are noted.
@@ -150,8 +142,8 @@ impl Aggregate {
         let mut results = Results::new(&self.spec, touches.rows.len());
         let mut from = 0;
         while from < touches.rows.len() {
-            let bucket = self.bucket_of(touches.starts[from]);
-            let run = touches.starts[from..].iter().take_while(|s| self.bucket_of(**s) == bucket).count();
+            let bucket = self.windows.bucket(touches.starts[from]);
+            let run = touches.starts[from..].iter().take_while(|s| self.windows.bucket(**s) == bucket).count();
             let range = from..from + run;
             self.encode_keys(&keys, &touches.rows[range.clone()], &touches.starts[range.clone()]);
             self.update_run(bucket, &batch.time, &touches.rows[range], &args, &mut results)?;
@@ -160,16 +152,14 @@ impl Aggregate {
         Ok(results)
     }
 
-    /// The keys of these rows, each followed by the start of its window.
+    /// The keys of these rows, each followed by its window.
     fn encode_keys(&mut self, keys: &[View], rows: &[u32], starts: &[i64]) {
         let Scratch { keys: bytes, ends, .. } = &mut self.scratch;
         bytes.clear();
         ends.clear();
         for (row, start) in rows.iter().zip(starts) {
             key::encode(keys, *row as usize, bytes);
-            if self.spec.window.is_some() {
-                bytes.extend_from_slice(&key::ordered(*start));
-            }
+            self.windows.put(*start, bytes);
             ends.push(bytes.len());
         }
     }
@@ -194,7 +184,7 @@ impl Aggregate {
             return Ok(());
         }
         for group in &groups {
-            if bucket.touched[*group as usize] == self.epoch {
+            if !bucket.touch(*group) {
                 continue;
             }
             self.dirty.push((id, *group));
@@ -202,7 +192,6 @@ impl Aggregate {
                 absent.push(bucket.is_new(*group));
                 bucket.results(*group, columns);
             }
-            bucket.touched[*group as usize] = self.epoch;
         }
         for (group, row) in groups.iter().zip(rows) {
             let time = &mut bucket.times[*group as usize];
@@ -234,8 +223,7 @@ impl Aggregate {
             let place = *group as usize;
             results.old_absent.push(bucket.is_new(*group));
             bucket.results(*group, &mut results.old);
-            if bucket.touched[place] != self.epoch {
-                bucket.touched[place] = self.epoch;
+            if bucket.touch(*group) {
                 self.dirty.push((id, *group));
             }
             bucket.times[place] = bucket.times[place].max(times[*row as usize]);
@@ -289,11 +277,9 @@ impl Aggregate {
         let (mut starts, mut times) = (Vec::new(), Vec::new());
         for (id, group) in groups {
             let Some(bucket) = self.buckets.get(id) else { continue };
-            let mut input = Input(bucket.table.key(*group));
-            key::decode(&mut input, &mut keys)?;
-            if self.spec.window.is_some() {
-                starts.push(key::from_ordered(input.array()?));
-            }
+            let (key, start) = self.windows.split(*id, bucket.table.key(*group));
+            key::decode(&mut Input(key), &mut keys)?;
+            starts.push(start);
             times.push(bucket.times[*group as usize]);
             bucket.results(*group, &mut results);
         }
@@ -308,7 +294,7 @@ impl Aggregate {
         let Some(window) = self.spec.window else { return };
         let now = self.time.now();
         while let Some((id, _)) = self.buckets.first_key_value() {
-            let last_start = (*id + 1) * self.bucket_ms - window.advance_ms;
+            let last_start = self.windows.last_start(*id);
             if !window.is_expired(last_start, now) {
                 return;
             }
@@ -333,9 +319,7 @@ impl Aggregate {
                 continue;
             }
             for group in 0..bucket.table.len() as u32 {
-                let key = bucket.table.key(group);
-                let (own, start) = key.split_at(key.len() - if self.spec.window.is_some() { WINDOW_BYTES } else { 0 });
-                let start = start.try_into().map_or(0, key::from_ordered);
+                let (own, start) = self.windows.split(*id, bucket.table.key(group));
                 let live = self.spec.window.is_none_or(|w| start > self.time.now().saturating_sub(w.retention_ms));
                 if live && wanted.as_ref().is_none_or(|w| w.iter().any(|k| k == own)) {
                     found.push((*id, group));
@@ -411,8 +395,12 @@ impl Operator for Aggregate {
             }
             out.push(batch);
         }
-        self.changed.extend(dirty);
-        self.epoch = self.epoch.wrapping_add(1).max(1);
+        for (id, group) in dirty {
+            if let Some(bucket) = self.buckets.get_mut(&id) {
+                bucket.untouch(group);
+                self.changed.push((id, group));
+            }
+        }
         Ok(())
     }
 
