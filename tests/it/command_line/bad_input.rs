@@ -116,6 +116,48 @@ fn records_that_cannot_be_used_are_counted_by_reason_and_the_others_go_on() {
 }
 
 #[test]
+fn rows_that_come_to_nothing_behind_the_source_are_counted_by_reason_too() {
+    let folder = Folder::new();
+    folder.ok(&[
+        "run",
+        "-e",
+        "CREATE STREAM a (id STRING, x INT, words ARRAY<STRING>) WITH (KAFKA_TOPIC='a', VALUE_FORMAT='JSON', PARTITIONS=1);
+         CREATE STREAM b (id STRING, y INT) WITH (KAFKA_TOPIC='b', VALUE_FORMAT='JSON', PARTITIONS=1);
+         SET 'auto.offset.reset'='earliest';
+         CREATE STREAM ab AS SELECT a.id, x, y FROM a LEFT JOIN b WITHIN 1 SECOND GRACE PERIOD 0 SECONDS ON a.id = b.id;
+         CREATE STREAM c AS SELECT id, 12 / x AS z FROM a;
+         CREATE TABLE d AS SELECT id, COUNT(*) AS n FROM a WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 0 SECONDS) GROUP BY id;
+         CREATE STREAM e WITH (KAFKA_TOPIC='e') AS SELECT id, CONCAT(words[1], words[1], words[1], words[1]) AS w FROM a;",
+    ]);
+    let large = "w".repeat(1_000);
+    let a = [
+        json!({"timestamp": 10_000, "key": null, "value": {"id": "p", "x": 0, "words": [large]}}),
+        json!({"timestamp": 10_001, "key": null, "value": {"id": null, "x": 1}}),
+        json!({"timestamp": 10_002, "key": null, "value": null}),
+        json!({"timestamp": 20_000, "key": null, "value": {"id": "q", "x": 2, "words": ["v"]}}),
+        json!({"timestamp": 11_000, "key": null, "value": {"id": "q", "x": 3}}),
+    ];
+    let a: String = a.iter().map(|line| format!("{line}\n")).collect();
+    let b = "{\"timestamp\":10500,\"key\":null,\"value\":{\"id\":\"p\",\"y\":7}}\n\
+             {\"timestamp\":10600,\"key\":null,\"value\":{\"y\":8}}\n";
+    assert_eq!(folder.run_with(&["topic", "produce", "b", "--envelope"], b).status, 0);
+    assert_eq!(folder.run_with(&["topic", "produce", "a", "--envelope"], &a).status, 0);
+    let ran = folder.run(&["run", "--until-drained", "--set", "max.message.bytes=2000"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let left_out = |name: &str| {
+        let text = folder.ok(&["run", "-e", &format!("DESCRIBE {name} EXTENDED")]);
+        let counts: Vec<&str> = text.lines().filter_map(|l| l.split_once("left out      : ").map(|l| l.1)).collect();
+        counts.join(", ")
+    };
+    // A left row without a key has no partner, and one without a value is no row.
+    assert_eq!(left_out("ab"), "without-value 1, without-key 1");
+    assert_eq!(folder.records("AB").len(), 3);
+    assert_eq!(left_out("c"), "expression-errors 1");
+    assert_eq!(left_out("d"), "without-value 1, without-group 1, late 1");
+    assert_eq!(left_out("e"), "too-large 1");
+}
+
+#[test]
 fn statements_that_name_what_is_not_there_get_the_nearest_name() {
     let folder = Folder::new();
     folder.ok(&["run", "-e", COUNTS]);

@@ -1,0 +1,24 @@
+//! Vectors that hold state: the large ones grow by a quarter instead of doubling, since what they reserve is memory that
+//! a query keeps for months.
+
+/// Up to here vectors double as usual.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// Makes room for `more` entries.
+pub fn reserve<T>(entries: &mut Vec<T>, more: usize) {
+    let (length, room) = (entries.len(), entries.capacity());
+    if length + more <= room {
+        return;
+    }
+    if room * size_of::<T>() < SMALL_BYTES {
+        entries.reserve(more);
+    } else {
+        entries.reserve_exact(more.max(room / 4));
+    }
+}
+
+/// Makes the vector longer, up to `length` entries of this value.
+pub fn resize<T: Clone>(entries: &mut Vec<T>, length: usize, value: T) {
+    reserve(entries, length.saturating_sub(entries.len()));
+    entries.resize(length, value);
+}
