@@ -18,13 +18,15 @@ use crate::config;
 use crate::disk::{Disk, SyncSite};
 use crate::error::{Error, Result};
 use crate::journal::{self, BucketFile, EpochHead, Manifest, OperatorId, QueryState, Snapshot, write_manifest};
-use crate::state::{BucketId, buckets};
+use crate::operators;
+use crate::state::buckets::{self, BucketWriter};
+use crate::state::{BucketId, Place};
 
 /// Journals smaller than this are left to be read at the next start.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// How long to wait before a checkpoint that failed is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait before a checkpoint that failed is tried again, the first time and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The files of the last checkpoint, each with the version of the bucket that is in it.
 pub type Files = HashMap<(u64, OperatorId, BucketId), (u64, u64)>;
@@ -47,10 +49,17 @@ impl Engine {
 impl Shared {
     /// The work of the checkpoint's thread.
     pub fn checkpoint_loop(self: &Arc<Self>) {
-        let mut seen = 0;
+        let (mut seen, mut pause) = (0, PAUSE.0);
+        let clock = &self.settings.clock;
+        let mut again_ns = 0;
         while !self.is_closing() {
-            if !self.make_checkpoint_if_due() || !self.make_spare_if_wanted() {
-                std::thread::sleep(PAUSE);
+            if clock.monotonic_ns() >= again_ns {
+                if self.make_checkpoint_if_due() && self.make_spare_if_wanted() {
+                    pause = PAUSE.0;
+                } else {
+                    again_ns = clock.monotonic_ns() + pause.as_nanos() as u64;
+                    pause = (pause * 2).min(PAUSE.1);
+                }
             }
             seen = self.wait_decision(seen);
         }
@@ -111,7 +120,7 @@ impl Shared {
             (snapshot, history.image(catalog))
         };
         let mut known = std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner));
-        let Snapshot { round, version, generation, ends, heads } = snapshot;
+        let Snapshot { round, version, generation, bytes, ends, heads } = snapshot;
         let running = self.running();
         let mut caught = Vec::new();
         for head in heads.into_values() {
@@ -136,7 +145,7 @@ impl Shared {
         let manifest = Manifest { round, version, generation, ends, image, queries: states };
         write_manifest(disk, path, &manifest)?;
         *self.checkpointed.lock().unwrap_or_else(PoisonError::into_inner) = manifest;
-        journal.lock().unwrap_or_else(PoisonError::into_inner).drop_before(generation)?;
+        journal.lock().unwrap_or_else(PoisonError::into_inner).drop_before(generation, bytes)?;
         for number in buckets::list(disk, path)?.into_iter().filter(|n| !used.contains(n)) {
             buckets::remove(disk, path, number)?;
         }
@@ -153,10 +162,14 @@ impl Shared {
         let (buckets, mut files) = earlier.map_or_else(Default::default, |q| (q.buckets.clone(), q.changes.clone()));
         let changes = journal::changes(disk, path, &before, end, head.query)?;
         if !changes.is_empty() {
-            let mut writer = buckets::BucketWriter::new();
-            changes.iter().for_each(|delta| writer.push(&[], delta));
             let file = self.next_file.fetch_add(1, Ordering::SeqCst);
-            writer.write(disk, path, file)?;
+            let mut writer = self.bucket_writer(disk, path, file)?;
+            for delta in &changes {
+                if !writer.push(&[], delta) {
+                    writer.end_block()?;
+                }
+            }
+            writer.finish()?;
             files.push(file);
         }
         Ok(QueryState { head, buckets, changes: files })
@@ -170,28 +183,35 @@ impl Shared {
         };
         let mut files = Vec::new();
         for (operator, bucket) in all {
-            let mut writer = buckets::BucketWriter::new();
-            let version = {
-                let mut run = query.lock();
-                let mut states = run.states();
-                let Some((_, state)) = states.iter_mut().find(|(id, _)| *id == operator) else { continue };
-                let version = state.version(bucket);
-                if let Some((_, file)) = known.get(&(query.number, operator, bucket)).filter(|(v, _)| *v == version) {
-                    files.push(BucketFile { operator, bucket, file: *file });
-                    continue;
-                }
-                state.dump(bucket, &mut |key, value| writer.push(key, value));
-                version
-            };
+            let Some(version) = with_state(&query, operator, |state| state.version(bucket)) else { continue };
+            let place = (query.number, operator, bucket);
+            if let Some((_, file)) = known.get(&place).filter(|(v, _)| *v == version) {
+                files.push(BucketFile { operator, bucket, file: *file });
+                continue;
+            }
             let file = self.next_file.fetch_add(1, Ordering::SeqCst);
-            writer.write(disk, path, file)?;
-            known.insert((query.number, operator, bucket), (version, file));
+            let mut writer = self.bucket_writer(disk, path, file)?;
+            let mut next = Some(Place::START);
+            while let Some(from) = next {
+                // A block at a time, so that the query never waits long.
+                let dumped = with_state(&query, operator, |state| {
+                    state.dump(bucket, from, &mut |key, value| writer.push(key, value))
+                });
+                next = dumped.flatten();
+                writer.end_block()?;
+            }
+            writer.finish()?;
+            known.insert(place, (version, file));
             files.push(BucketFile { operator, bucket, file });
         }
         let run = query.lock();
         let epoch = run.epoch() + u64::from(run.is_dirty());
         drop(run);
         Ok(Caught { query, files, epoch })
+    }
+
+    fn bucket_writer(&self, disk: &dyn Disk, path: &Path, file: u64) -> Result<BucketWriter> {
+        BucketWriter::new(disk, path, file, self.settings.properties.size(config::CHECKPOINT_BYTES) as u64)
     }
 
     /// Waits until everything that was caught of a query is decided; `false` if it has failed and that will never be.
@@ -218,4 +238,16 @@ impl Shared {
             }
         }
     }
+}
+
+/// What `look` sees of an operator's state, while the query waits; `None` if the query has forgotten it, since it failed.
+fn with_state<T>(
+    query: &Running,
+    operator: OperatorId,
+    look: impl FnOnce(&mut dyn operators::State) -> T,
+) -> Option<T> {
+    let mut run = query.lock();
+    let mut states = run.states();
+    let (_, state) = states.iter_mut().find(|(id, _)| *id == operator)?;
+    Some(look(*state))
 }

@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub heads: BTreeMap<u64, EpochHead>,
     /// The decided end of every partition.
     pub ends: BTreeMap<PartitionId, Place>,
+    /// The bytes of journal up to here since the last checkpoint.
+    pub bytes: u64,
     /// Journal files of earlier generations hold only rounds up to this one.
     pub generation: u64,
 }
@@ -268,8 +270,8 @@ impl Journal {
         let generation = self.file.generation;
         // It may have grown with a large round, and is made again when there is another.
         self.scratch = Vec::new();
-        self.bytes = 0;
         Ok(Snapshot {
+            bytes: self.bytes,
             round: self.round,
             version: self.version,
             heads: self.heads.clone(),
@@ -278,8 +280,9 @@ impl Journal {
         })
     }
 
-    /// Drops the files before a generation: a checkpoint has what is in them.
-    pub fn drop_before(&mut self, generation: u64) -> Result<()> {
+    /// Drops the files before a generation, of `bytes` together: a checkpoint has what is in them.
+    pub fn drop_before(&mut self, generation: u64, bytes: u64) -> Result<()> {
+        self.bytes -= bytes.min(self.bytes);
         drop_files(self.disk.as_ref(), &self.dir, &mut self.spares, generation)
     }
 }

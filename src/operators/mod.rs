@@ -14,7 +14,7 @@ pub use log::{Log, Reason};
 pub use time::OperatorTime;
 
 use crate::error::Result;
-use crate::state::BucketId;
+use crate::state::{BucketId, Place};
 use crate::types::row::Input;
 use crate::types::{Batch, Value};
 
@@ -69,8 +69,9 @@ pub trait State {
     /// A number that changes whenever an entry of the bucket does.
     fn version(&self, bucket: BucketId) -> u64;
 
-    /// All entries of a bucket.
-    fn dump(&self, bucket: BucketId, entry: &mut dyn FnMut(&[u8], &[u8]));
+    /// Hands over the entries of a bucket from a place on until `entry` wants no more for now: where to go on, `None` behind
+    /// the last. What is there from the first of several calls to the last of them is handed over.
+    fn dump(&self, bucket: BucketId, from: Place, entry: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Option<Place>;
 
     /// The rows of the table that the operator keeps, for all keys or the given ones; `None` if it keeps no table.
     fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {

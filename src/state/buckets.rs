@@ -1,8 +1,9 @@
 //! The files of a checkpoint: the entries of a bucket in blocks with checksums, written once and never changed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::disk::{self, Disk, Open, SyncSite};
+use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
 use crate::types::row::{Input, put_bytes};
 
@@ -11,8 +12,9 @@ const VERSION: u32 = 1;
 const HEAD: usize = 12;
 /// The length of a block and its checksum.
 const BLOCK_HEAD: usize = 8;
-/// A block is about this large.
-const BLOCK_BYTES: usize = 256 << 10;
+/// A block is about this large at most, and in small checkpoints a part of what calls for one.
+const BLOCK_BYTES: (u64, u64) = (64, 256 << 10);
+const BLOCKS: u64 = 256;
 
 /// The folder of the files in a data folder.
 pub fn folder(data: &Path) -> PathBuf {
@@ -24,51 +26,52 @@ fn path(data: &Path, number: u64) -> PathBuf {
     folder(data).join(format!("{number:020}.bucket"))
 }
 
-/// The entries of a bucket while they are collected.
+/// A file of entries while it is written, block after block.
 pub struct BucketWriter {
-    bytes: Vec<u8>,
+    file: Arc<dyn DiskFile>,
+    at: u64,
     block: Vec<u8>,
-}
-
-impl Default for BucketWriter {
-    fn default() -> Self {
-        Self::new()
-    }
+    block_bytes: usize,
 }
 
 impl BucketWriter {
-    /// A bucket without entries.
-    pub fn new() -> Self {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        BucketWriter { bytes, block: Vec::new() }
+    /// A file without entries, of a checkpoint that is made after so many bytes of journal.
+    pub fn new(disk: &dyn Disk, data: &Path, number: u64, checkpoint_bytes: u64) -> Result<Self> {
+        let file = disk.open(&path(data, number), Open::New)?;
+        file.write_at(&[&MAGIC[..], &VERSION.to_le_bytes()].concat(), 0)?;
+        let block_bytes = (checkpoint_bytes / BLOCKS).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1) as usize;
+        Ok(BucketWriter { file, at: HEAD as u64, block: Vec::new(), block_bytes })
     }
 
-    /// Adds an entry.
-    pub fn push(&mut self, key: &[u8], value: &[u8]) {
+    /// Adds an entry to the block; whether there is room for more, else [`BucketWriter::end_block`] is to be called.
+    pub fn push(&mut self, key: &[u8], value: &[u8]) -> bool {
         put_bytes(&mut self.block, key);
         put_bytes(&mut self.block, value);
-        if self.block.len() >= BLOCK_BYTES {
-            self.end_block();
-        }
+        self.block.len() < self.block_bytes
     }
 
-    fn end_block(&mut self) {
-        self.bytes.extend_from_slice(&(self.block.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(&crc32c::crc32c(&self.block).to_le_bytes());
-        self.bytes.append(&mut self.block);
+    /// Writes the block, if there is anything in it.
+    pub fn end_block(&mut self) -> Result<()> {
+        if self.block.is_empty() { Ok(()) } else { self.write_block() }
     }
 
-    /// Writes the file and makes its content durable; its name is, after [`sync_names`].
-    pub fn write(mut self, disk: &dyn Disk, data: &Path, number: u64) -> Result<()> {
-        if !self.block.is_empty() {
-            self.end_block();
-        }
+    fn write_block(&mut self) -> Result<()> {
+        let mut head = [0; BLOCK_HEAD];
+        head[..4].copy_from_slice(&(self.block.len() as u32).to_le_bytes());
+        head[4..].copy_from_slice(&crc32c::crc32c(&self.block).to_le_bytes());
+        self.file.write_at(&head, self.at)?;
+        self.file.write_at(&self.block, self.at + BLOCK_HEAD as u64)?;
+        self.at += (BLOCK_HEAD + self.block.len()) as u64;
+        self.block.clear();
+        Ok(())
+    }
+
+    /// Ends the file and makes its content durable; its name is, after [`sync_names`].
+    pub fn finish(mut self) -> Result<()> {
+        self.end_block()?;
         // An empty block ends the file, so that one that was cut off at a block is seen.
-        self.end_block();
-        let file = disk.open(&path(data, number), Open::New)?;
-        file.write_at(&self.bytes, 0)?;
-        Ok(file.sync(SyncSite::BucketFile)?)
+        self.write_block()?;
+        Ok(self.file.sync(SyncSite::BucketFile)?)
     }
 }
 

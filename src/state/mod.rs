@@ -9,6 +9,15 @@ mod key_table;
 
 pub use key_table::KeyTable;
 
+/// A place among the entries of a bucket, as the operator that has them counts; entries may come and go around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub i64, pub u64);
+
+impl Place {
+    /// Before the first entry.
+    pub const START: Place = Place(i64::MIN, 0);
+}
+
 /// A stretch of event time whose state is dropped together.
 pub type BucketId = i64;
 

@@ -11,7 +11,7 @@ use arrow::compute;
 use super::{Context, Operator, OperatorTime, Reason, State};
 use crate::error::Result;
 use crate::functions::aggregate::BoundAggregate;
-use crate::state::BucketId;
+use crate::state::{BucketId, Place};
 use crate::types::row::Input;
 use crate::types::window::TimeWindow;
 use crate::types::{Batch, Builder, OldSide, Seq, SqlType, Value, View, array_of, arrow_error, key};
@@ -451,14 +451,17 @@ impl State for Aggregate {
         self.buckets.get(&bucket).map_or(0, |b| b.version)
     }
 
-    fn dump(&self, bucket: BucketId, entry: &mut dyn FnMut(&[u8], &[u8])) {
-        let Some(bucket) = self.buckets.get(&bucket) else { return };
+    fn dump(&self, bucket: BucketId, from: Place, entry: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Option<Place> {
+        let bucket = self.buckets.get(&bucket)?;
         let mut value = Vec::new();
-        for group in 0..bucket.table.len() as u32 {
+        for group in from.1 as u32..bucket.table.len() as u32 {
             value.clear();
             bucket.encode(group, &mut value);
-            entry(bucket.table.key(group), &value);
+            if !entry(bucket.table.key(group), &value) {
+                return Some(Place(0, u64::from(group) + 1));
+            }
         }
+        None
     }
 
     fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {

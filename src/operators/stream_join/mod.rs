@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef};
 
 use super::{Context, Operator, OperatorTime, Reason, State};
 use crate::error::{Error, Result};
-use crate::state::BucketId;
+use crate::state::{BucketId, Place};
 use crate::types::row::Input;
 use crate::types::{Batch, Builder, Seq, SqlType, View, key, row};
 use parked::Parked;
@@ -428,13 +428,19 @@ impl State for StreamJoin {
         }
     }
 
-    fn dump(&self, bucket: BucketId, entry: &mut dyn FnMut(&[u8], &[u8])) {
+    fn dump(&self, bucket: BucketId, from: Place, entry: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Option<Place> {
         if bucket == PARKED {
-            return self.parked.dump(entry);
+            return self.parked.dump(from, entry);
         }
-        for side in [Side::Left, Side::Right] {
-            self.store.dump(side, bucket, &mut |ordinal, value| entry(&entry_key(side, ordinal), value));
+        // A place is a side and a row of it.
+        for side in [Side::Left, Side::Right].into_iter().filter(|side| *side as i64 >= from.0) {
+            let start = if from.0 == side as i64 { from.1 } else { 0 };
+            let each = &mut |ordinal, value: &[u8]| entry(&entry_key(side, ordinal), value);
+            if let Some(next) = self.store.dump(side, bucket, start, each) {
+                return Some(Place(side as i64, next));
+            }
         }
+        None
     }
 
     fn memory(&self) -> usize {

@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 
 use super::Side;
 use crate::error::Result;
+use crate::state::Place;
 use crate::types::row::{Input, put_varint};
 
 /// A row that waits.
@@ -52,6 +53,9 @@ pub struct Parked {
     /// Counts the changes.
     version: u64,
 }
+
+/// The bit that is set in a place of [`Parked::dump`] on the left side.
+const LEFT: u64 = 1 << 63;
 
 /// What a waiting row takes besides its bytes, about.
 const OVERHEAD: usize = 96;
@@ -156,13 +160,19 @@ impl Parked {
         }
     }
 
-    /// All entries.
-    pub fn dump(&self, entry: &mut dyn FnMut(&[u8], &[u8])) {
+    /// The entries from a place on until `entry` wants no more: where to go on, `None` behind the last.
+    pub fn dump(&self, from: Place, entry: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Option<Place> {
         let mut value = Vec::new();
-        for (_, _, ordinal) in &self.order {
+        // A place is a time and, with the side, an ordinal; as in the order of the rows, the right side comes first.
+        let (side, ordinal) = if from.1 & LEFT == 0 { (Side::Right, from.1) } else { (Side::Left, from.1 & !LEFT) };
+        for (time, Reverse(side), ordinal) in self.order.range((from.0, Reverse(side), ordinal)..) {
             encode(&self.rows[ordinal], &mut value);
-            entry(&ordinal.to_be_bytes(), &value);
+            if !entry(&ordinal.to_be_bytes(), &value) {
+                let side = if *side == Side::Left { LEFT } else { 0 };
+                return Some(Place(*time, (side | ordinal) + 1));
+            }
         }
+        None
     }
 
     /// Sets an entry: a row that waits, unless it does already, or one that waits no more.

@@ -261,15 +261,25 @@ impl Store {
         self.sides.iter().map(rows).sum::<usize>() as u64
     }
 
-    /// All rows of a side in a bucket, as [`Store::take_added`] gives them, in the order in which they came.
-    pub fn dump(&self, side: Side, bucket: BucketId, row: &mut dyn FnMut(u64, &[u8])) {
+    /// The rows of a side in a bucket from one on, as [`Store::take_added`] gives them, in the order in which they came,
+    /// until `row` wants no more: which is next, `None` behind the last.
+    pub fn dump(
+        &self,
+        side: Side,
+        bucket: BucketId,
+        from: u64,
+        row: &mut dyn FnMut(u64, &[u8]) -> bool,
+    ) -> Option<u64> {
         let rows = &self.sides[side as usize];
-        let Some(slot) = rows.buckets.get(&bucket) else { return };
+        let slot = *rows.buckets.get(&bucket)?;
         let mut value = Vec::new();
-        for place in 0..rows.slots[*slot as usize].rows.len() {
-            let ordinal = self.encode(side, *slot, place, &mut value);
-            row(ordinal, &value);
+        for place in from as usize..rows.slots[slot as usize].rows.len() {
+            let ordinal = self.encode(side, slot, place, &mut value);
+            if !row(ordinal, &value) {
+                return Some(place as u64 + 1);
+            }
         }
+        None
     }
 
     /// Adds a row from its bytes, unless it is there already. Rows come in the order of their ordinals.
@@ -351,9 +361,13 @@ mod tests {
         *copy.time(Side::Left) = *store.time(Side::Left);
         for _ in 0..2 {
             for bucket in store.buckets().collect::<Vec<_>>() {
-                store.dump(Side::Left, bucket, &mut |ordinal, value| {
-                    copy.load(Side::Left, bucket, ordinal, value).expect("a row");
-                });
+                let mut next = Some(0);
+                while let Some(from) = next {
+                    next = store.dump(Side::Left, bucket, from, &mut |ordinal, value| {
+                        copy.load(Side::Left, bucket, ordinal, value).expect("a row");
+                        ordinal % 2 == 0
+                    });
+                }
             }
         }
         assert_eq!(found(&mut copy, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
