@@ -55,7 +55,7 @@ const MISSED: &[(SyncSite, u64)] = &[
     (SyncSite::FolderDirectory, 2),
     (SyncSite::JournalDirectory, 0),
     (SyncSite::JournalFrame, 0),
-    (SyncSite::RecoveredTail, 0),
+    (SyncSite::RecoveredTail, 10),
     (SyncSite::RecoveredDirectory, 2),
     (SyncSite::RoundSegment, 0),
     (SyncSite::SealedSegment, 1),
