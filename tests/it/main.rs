@@ -2,8 +2,11 @@
 
 mod batch_size;
 mod command_line;
+mod corpus;
 mod examples;
+mod grammar;
 mod kill;
+mod limits;
 mod oracle;
 mod power_cut;
 mod real_data;
