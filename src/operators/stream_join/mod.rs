@@ -6,6 +6,8 @@
 
 mod parked;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use arrow::array::{Array, ArrayRef};
 
