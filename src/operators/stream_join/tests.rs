@@ -14,9 +14,9 @@ fn join() -> StreamJoin {
     StreamJoin::new(Spec {
         sides: [side(true), side(false)],
         key_type: SqlType::String,
-        before_ms: 20,
-        after_ms: 20,
-        grace_ms: Some(10),
+        before_ms: 2_000,
+        after_ms: 2_000,
+        grace_ms: Some(1_000),
         implicit_grace_ms: 0,
     })
 }
@@ -74,9 +74,9 @@ impl Machine {
         for _ in 0..self.random.below(4) {
             let side = if self.random.one_in(2) { Side::Left } else { Side::Right };
             let time = &mut self.time[side as usize];
-            let most = if self.random.one_in(8) { 100 } else { 8 };
+            let most = if self.random.one_in(8) { 9_000 } else { 60 };
             *time += self.random.below(most) as i64;
-            let time = *time - self.random.below(30) as i64;
+            let time = *time - self.random.below(200) as i64;
             let key = format!("k{}", self.random.below(3));
             self.seq += 1;
             take(&mut self.join, side, &key, time.max(0), self.seq);
@@ -181,7 +181,7 @@ fn a_row_that_found_its_partner_in_the_epoch_in_which_it_was_walked_does_not_wai
         next.load(*bucket, key, value.as_deref()).expect("no entry is broken");
     }
     next.load_times(&mut Input(&epoch.times)).expect("whole times");
-    let shown = take(&mut next, Side::Right, "other", 500, 3);
+    let shown = take(&mut next, Side::Right, "other", 50_000, 3);
     assert!(shown.is_empty(), "the row has had its pair, and is shown without a partner besides: {shown:?}");
 }
 
