@@ -242,6 +242,10 @@ impl Journal {
 
     /// Goes on in a file with room for a frame of `size` bytes.
     fn next_file(&mut self, size: u64) -> std::io::Result<()> {
+        if self.file.is_empty() {
+            // Its name is durable, its head may not be: of several files only the newest may be without one.
+            self.file.sync(SyncSite::JournalFrame)?;
+        }
         let size = self.settings.file_bytes.max(size);
         let next = self.file.next(self.disk.as_ref(), &self.dir, &mut self.spares, size)?;
         let before = std::mem::replace(&mut self.file, next);
