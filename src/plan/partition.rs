@@ -56,6 +56,7 @@ fn is_column(expr: &Expr) -> bool {
     matches!(expr.kind, Kind::Column(_))
 }
 
+/// The parts of the new key: none for PARTITION BY NULL, behind which rows have no key.
 fn new_keys(planner: &Planner, written: &Grouping) -> Result<Vec<NewKey>> {
     if written.exprs.is_empty() {
         return Err(Error::invalid("PARTITION BY requires at least one expression").at(written.span));
@@ -66,7 +67,7 @@ fn new_keys(planner: &Planner, written: &Grouping) -> Result<Vec<NewKey>> {
             let message = "Cannot PARTITION BY multiple columns including NULL";
             return Err(Error::invalid(message).at(written.span));
         }
-        return Err(Error::unsupported("PARTITION BY NULL").at(written.span));
+        return Ok(Vec::new());
     }
     let scope = planner.scope("PARTITION BY");
     let mut keys: Vec<NewKey> = Vec::new();

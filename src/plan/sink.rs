@@ -17,6 +17,8 @@ pub struct Settings {
     pub partitions: Option<u32>,
     pub key_format: Option<&'static dyn Format>,
     pub value_format: Option<&'static dyn Format>,
+    pub key_delimiter: Option<char>,
+    pub value_delimiter: Option<char>,
     pub wrap: Option<bool>,
     pub timestamp: Option<TimestampColumn>,
     pub window: Option<WindowInfo>,
@@ -35,14 +37,18 @@ pub fn plan(
     let first = plan.root.sources()[0].clone();
     let schema = Schema::new(plan.output.iter().map(|c| c.column.clone()));
     schema.keys().iter().try_for_each(check_key_type)?;
-    let key = key_encoding(&schema, &settings, &first)?;
+    let unkeyed = plan.rekey.is_some() && schema.keys().is_empty();
+    if unkeyed && settings.key_format.is_some_and(|format| format.name() != NO_FORMAT) {
+        return Err(Error::invalid("Key format specified for stream without key columns."));
+    }
+    let key = match unkeyed {
+        true => Encoding::new(Part::Key, formats::find(NO_FORMAT)?, &[], None)?,
+        false => key_encoding(&schema, &settings, &first.key, properties)?,
+    };
     let value_format = settings.value_format.unwrap_or(first.value.format);
-    let value = Encoding::new(
-        Part::Value,
-        value_format,
-        schema.values(),
-        settings.wrap.or(default_wrap(properties, value_format, &schema)),
-    )?;
+    let wrap = settings.wrap.or(default_wrap(properties, value_format, &schema));
+    let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?
+        .with_delimiter(settings.value_delimiter.or(inherited_delimiter(&first.value, value_format)))?;
     let topic = settings.topic.unwrap_or_else(|| format!("{}{name}", properties.text(config::OUTPUT_TOPIC_PREFIX)));
     let existing = catalog.topic(&topic).map(|t| t.partitions);
     if let (Some(wanted), Some(existing)) = (settings.partitions, existing)
@@ -81,8 +87,25 @@ pub fn partitions_differ(topic: &str, wanted: u32, existing: u32) -> Error {
     ))
 }
 
-fn key_encoding(schema: &Schema, settings: &Settings, first: &Source) -> Result<Encoding> {
-    Encoding::new(Part::Key, settings.key_format.unwrap_or(first.key.format), schema.keys(), None)
+/// Keys are written as the statement says, else as those of the first source; what has no format gets the default one.
+fn key_encoding(schema: &Schema, settings: &Settings, first: &Encoding, properties: &Properties) -> Result<Encoding> {
+    let format = match settings.key_format {
+        Some(format) => format,
+        None if first.format.name() == NO_FORMAT && !schema.keys().is_empty() => {
+            formats::find(properties.text(config::DEFAULT_KEY_FORMAT))?
+        }
+        None => first.format,
+    };
+    Encoding::new(Part::Key, format, schema.keys(), None)?
+        .with_delimiter(settings.key_delimiter.or(inherited_delimiter(first, format)))
+}
+
+/// The format of keys that are not there.
+const NO_FORMAT: &str = "NONE";
+
+/// A source's delimiter goes on to a sink of the same format.
+fn inherited_delimiter(first: &Encoding, format: &'static dyn Format) -> Option<char> {
+    (format == first.format && format.has_delimiter()).then_some(first.layout.delimiter)
 }
 
 /// What the property says of wrapping a single value; it means nothing to a format that has no choice.

@@ -41,12 +41,6 @@ const KNOWN: &[(&str, bool)] = &[
 /// Reads a WITH clause; `declares` for a declared source rather than for the sink of a query.
 pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
     check_names(with, declares)?;
-    for delimiter in ["KEY_DELIMITER", "VALUE_DELIMITER"] {
-        if let Some(property) = with.get(delimiter) {
-            let format = "a format that has a delimiter";
-            return Err(Error::unsupported(format!("{delimiter}, which needs {format}")).at(property.span));
-        }
-    }
     for registry in ["KEY_SCHEMA_ID", "VALUE_SCHEMA_ID", "KEY_SCHEMA_FULL_NAME", "VALUE_SCHEMA_FULL_NAME"] {
         if let Some(property) = with.get(registry) {
             return Err(Error::unsupported(format!("{registry}, which needs a Schema Registry")).at(property.span));
@@ -59,6 +53,8 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
         partitions: partitions(with)?,
         key_format,
         value_format,
+        key_delimiter: delimiter(with, "KEY_DELIMITER")?,
+        value_delimiter: delimiter(with, "VALUE_DELIMITER")?,
         wrap: flag(with, "WRAP_SINGLE_VALUE")?,
         timestamp: timestamp(with)?,
         window: window(with)?,
@@ -142,6 +138,34 @@ fn integer(with: &Properties, name: &str) -> Result<Option<i64>> {
         other => {
             let why = format!("Expected value to be a 32-bit integer, but it was a {}", class(other));
             Err(invalid(property, &why))
+        }
+    }
+}
+
+/// The character between columns; those that nobody can see are called by name.
+fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
+    let Some(property) = with.get(name) else { return Ok(None) };
+    let written = match &property.value {
+        Literal::String(text) => text.clone(),
+        other => return Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other)))),
+    };
+    let wrong = |why: String| {
+        let message = format!("Configuration {name} is invalid: {why}\nExample valid value: ';'");
+        Error::invalid(message).at(property.span)
+    };
+    let mut units = written.chars();
+    match (written.as_str(), units.next(), units.next()) {
+        ("TAB", ..) => Ok(Some('\t')),
+        ("SPACE", ..) => Ok(Some(' ')),
+        (text, ..) if text.trim().is_empty() => {
+            let hint = "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
+            Err(wrong(format!("Delimiter cannot be empty, {hint}")))
+        }
+        // What Java holds in two units is two characters there.
+        (_, Some(c), None) if c.len_utf16() == 1 => Ok(Some(c)),
+        _ => {
+            let why = "Delimiter must be a single character or TAB,SPACE";
+            Err(wrong(format!("Invalid delimiter value: '{written}'. {why}")))
         }
     }
 }

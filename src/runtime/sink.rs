@@ -68,8 +68,8 @@ impl SinkTask {
         let encoders = match &target {
             Target::Topic(topic) => {
                 let (schema, source) = (&topic.source.schema, &topic.source);
-                let key = source.key.format.encoder(schema.keys(), source.key.wrapped);
-                Some((key, source.value.format.encoder(schema.values(), source.value.wrapped)))
+                let key = source.key.encoder(schema.keys());
+                Some((key, source.value.encoder(schema.values())))
             }
             Target::Tap(_) => None,
         };

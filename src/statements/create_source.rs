@@ -197,8 +197,9 @@ impl Statement for CreateSource {
         }
         schema.keys().iter().try_for_each(crate::plan::check_key_type)?;
         let wrap = settings.wrap.or(default_wrap(cx.properties, value_format, &schema));
-        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?;
-        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?;
+        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?.with_delimiter(settings.key_delimiter)?;
+        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?
+            .with_delimiter(settings.value_delimiter)?;
         if let Some(timestamp) = &settings.timestamp {
             check_timestamp(timestamp, &schema)?;
         }
