@@ -114,6 +114,8 @@ impl Binder<'_> {
             Node::Cast { value, to } => self.cast(value, to),
             Node::Call { name, args } => self.call(&name.name, args),
             Node::CallStar { name } => Err(functions::unknown(&name.name)),
+            Node::CallDistinct { name, .. } => Err(Error::unsupported(format!("{}(DISTINCT …)", name.name))),
+            Node::Over { .. } => Err(Error::unsupported("OVER")),
             Node::Unit(unit) => Err(Error::invalid(format!("{} is no value", unit.name()))),
             Node::Lambda { .. } => Err(Error::unsupported("lambda functions")),
             Node::Subscript { base, index } => self.subscript(base, index),
@@ -410,6 +412,7 @@ fn constant(literal: &Literal) -> Result<Expr> {
                 .ok_or_else(|| Error::unsupported(format!("a decimal number of more than 76 digits: {text}")))?;
             Expr::constant(Value::Decimal(value), sql_type)
         }
+        Literal::Variable(text) => return Err(Error::missing(format!("The variable {text} is not defined."))),
     })
 }
 
@@ -549,12 +552,11 @@ mod tests {
     }
 
     fn run(text: &str) -> String {
-        let lexed = lex(text).expect("tokens");
-        let expr =
-            match bind(&parse_expr(&mut Cursor::new(&lexed.lexemes, lexed.end)).expect("an expression"), &OneNull) {
-                Ok(expr) => expr,
-                Err(error) => return error.to_string(),
-            };
+        let lexed = lex(text);
+        let expr = match bind(&parse_expr(&mut Cursor::new(&lexed)).expect("an expression"), &OneNull) {
+            Ok(expr) => expr,
+            Err(error) => return error.to_string(),
+        };
         let null = arrow::array::new_null_array(&SqlType::Integer.arrow(), 1);
         let mut caught = crate::expr::Caught::default();
         let mut rows = Rows { columns: &[null], count: 1, caught: &mut caught };

@@ -114,7 +114,7 @@ fn class(value: &Literal) -> &'static str {
         Literal::Bigint(_) => "java.lang.Long",
         Literal::Decimal(_) => "java.math.BigDecimal",
         Literal::Double(_) => "java.lang.Double",
-        Literal::Null | Literal::String(_) => "java.lang.String",
+        Literal::Null | Literal::String(_) | Literal::Variable(_) => "java.lang.String",
     }
 }
 
@@ -227,8 +227,8 @@ fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
     let format = text(with, "TIMESTAMP_FORMAT")?;
     let Some(written) = text(with, "TIMESTAMP")? else { return Ok(None) };
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
-    let lexed = crate::sql::lexer::lex(&written).map_err(|e| Error::invalid(e.message().to_owned()).at(span))?;
-    let mut cursor = crate::sql::cursor::Cursor::new(&lexed.lexemes, lexed.end);
+    let lexed = crate::sql::lexer::lex(&written);
+    let mut cursor = crate::sql::cursor::Cursor::new(&lexed);
     let column = cursor.ident("the name of a column").ok().filter(|_| cursor.at_end());
     let column = column
         .ok_or_else(|| Error::invalid(format!("Cannot parse text that is not column reference: {written}")).at(span))?;
