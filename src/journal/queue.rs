@@ -141,9 +141,11 @@ impl Queue {
         Ok(true)
     }
 
-    /// Refuses what found no room, but for epochs that are to be tried again after a while.
+    /// Refuses what found no room, but for epochs that are to be tried again after a while; not at the end, which would never
+    /// come.
     fn put_back(&self, refused: Vec<(Entry, Done)>, message: &str, when_full: WhenFull) {
-        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && when_full == WhenFull::Retry;
+        let tries = when_full == WhenFull::Retry && !self.lock().closed;
+        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && tries;
         let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(again);
         refused.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.to_owned()))));
         if !again.is_empty() {
@@ -156,9 +158,16 @@ impl Queue {
     /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
     pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<()> {
         while self.wait() {
-            self.pump(journal, when_full, decided)?;
+            self.pump(journal, when_full, decided).inspect_err(|error| self.refuse_all(error))?;
         }
         Ok(())
+    }
+
+    /// Tells all who wait that there will be no more rounds, and all who come later.
+    fn refuse_all(&self, error: &Error) {
+        self.close();
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        waiting.into_iter().for_each(|(_, done)| done(Err(error.clone())));
     }
 }
 

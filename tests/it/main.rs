@@ -3,6 +3,7 @@
 mod batch_size;
 mod command_line;
 mod examples;
+mod failing_disk;
 mod kill;
 mod oracle;
 mod power_cut;
