@@ -51,13 +51,9 @@ impl Encoding {
 
     /// The same with another character between the columns.
     pub fn with_delimiter(mut self, delimiter: Option<char>) -> Result<Encoding> {
-        match delimiter {
-            Some(_) if !self.format.has_delimiter() => {
-                let message = format!("{} does not support the following configs: [delimiter]", self.format.name());
-                return Err(Error::invalid(message));
-            }
-            Some(delimiter) => self.layout.delimiter = delimiter,
-            None => {}
+        if let Some(delimiter) = delimiter {
+            self.format.check_delimiter(delimiter)?;
+            self.layout.delimiter = delimiter;
         }
         Ok(self)
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::sink::Settings;
+use sqlparser::tokenizer::Token;
+
+use super::sink::{FormatName, Settings};
 use crate::catalog::{TimestampColumn, WindowInfo, WindowType};
 use crate::error::{Error, Result, nearest};
-use crate::formats::{self, Format};
 use crate::sql::ast::Literal;
 use crate::sql::properties::{Properties, Property};
 use crate::types::TimeUnit;
@@ -200,9 +201,7 @@ fn partitions(with: &Properties) -> Result<Option<u32>> {
 /// The most partitions that a topic may have.
 pub const MOST_PARTITIONS: u32 = 10_000;
 
-type Chosen = Option<&'static dyn Format>;
-
-fn formats(with: &Properties) -> Result<(Chosen, Chosen)> {
+fn formats(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)> {
     let both = with.get("FORMAT");
     for part in ["KEY_FORMAT", "VALUE_FORMAT"] {
         if let (Some(both), Some(_)) = (both, with.get(part)) {
@@ -213,13 +212,12 @@ fn formats(with: &Properties) -> Result<(Chosen, Chosen)> {
             return Err(Error::invalid(message).at(both.span));
         }
     }
-    let find = |name: &str| -> Result<Chosen> {
-        let name = if both.is_some() { "FORMAT" } else { name };
-        let Some(format) = text(with, name)? else { return Ok(None) };
-        let span = with.get(name).map_or(with.span, |p| p.span);
-        formats::find(&format).map(Some).map_err(|e| e.at(span))
+    let named = |property: &str| -> Result<Option<FormatName>> {
+        let property = if both.is_some() { "FORMAT" } else { property };
+        let span = with.get(property).map_or(with.span, |p| p.span);
+        Ok(text(with, property)?.map(|name| FormatName { name, span }))
     };
-    Ok((find("KEY_FORMAT")?, find("VALUE_FORMAT")?))
+    Ok((named("KEY_FORMAT")?, named("VALUE_FORMAT")?))
 }
 
 /// The column that holds a record's time: a name, in upper case unless it is quoted.
@@ -229,7 +227,12 @@ fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
     let lexed = crate::sql::lexer::lex(&written).map_err(|e| Error::invalid(e.message().to_owned()).at(span))?;
     let mut cursor = crate::sql::cursor::Cursor::new(&lexed.lexemes, lexed.end);
-    let column = cursor.ident("the name of a column").ok().filter(|_| cursor.at_end());
+    let mut column = cursor.ident("the name of a column").ok();
+    if column.is_some() && cursor.take(&Token::Period) {
+        // The source's name before the column's says nothing new.
+        column = cursor.ident("the name of a column").ok();
+    }
+    let column = column.filter(|_| cursor.at_end());
     let column = column
         .ok_or_else(|| Error::invalid(format!("Cannot parse text that is not column reference: {written}")).at(span))?;
     Ok(Some(TimestampColumn { column: column.name, format }))

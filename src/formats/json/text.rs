@@ -8,13 +8,6 @@ use crate::types::Decimal;
 pub fn append_value(scan: &mut Scan, out: &mut Vec<u8>) -> Scanned<()> {
     match scan.start()? {
         Start::Array => array_text(scan, out),
-        Start::Number => {
-            // Alone a number prints without exponent, inside of something as Java prints it.
-            let text = std::str::from_utf8(scan.number()?).unwrap_or_default();
-            let plain = Decimal::parse(text).map_or_else(|| text.to_owned(), |number| number.plain());
-            out.extend_from_slice(plain.as_bytes());
-            Ok(())
-        }
         _ => json(scan, out),
     }
 }

@@ -36,10 +36,10 @@ fn instr(call: &mut Call) -> ArrayRef {
     let args: Vec<Reader> = call.readers();
     call.rows(|row| {
         let number = |at: usize| args.get(at).map_or(Some(1), |a| a.get::<i32>(row));
+        let (Some(position), Some(occurrence)) = (number(2), number(3)) else { return Ok(None) };
         let (Some(text), Some(wanted)) = (args[0].get::<&str>(row), args[1].get::<&str>(row)) else {
             return Ok(Some(0));
         };
-        let (Some(position), Some(occurrence)) = (number(2), number(3)) else { return Ok(None) };
         let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
         Ok(Some(find(&units(text), &units(wanted), position, occurrence)))
     })
