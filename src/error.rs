@@ -71,8 +71,19 @@ struct Inner {
     message: String,
     span: Option<Span>,
     hint: Option<String>,
-    source: Option<String>,
+    excerpt: Option<Excerpt>,
 }
+
+/// The part of a line that an error shows.
+#[derive(Clone)]
+struct Excerpt {
+    text: String,
+    /// How many characters of the line stand before it.
+    before: usize,
+}
+
+/// How many characters of a line are shown before the place of an error, and behind it.
+const SHOWN: (usize, usize) = (100, 60);
 
 macro_rules! constructors {
     ($($name:ident => $kind:ident),* $(,)?) => {
@@ -88,7 +99,7 @@ macro_rules! constructors {
 impl Error {
     /// An error of `kind`; the message is a sentence for the person who has to act on it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), span: None, hint: None, source: None }))
+        Error(Box::new(Inner { kind, message: message.into(), span: None, hint: None, excerpt: None }))
     }
 
     constructors! {
@@ -114,9 +125,18 @@ impl Error {
         self
     }
 
-    /// The same error, remembering the text that its span points into.
-    pub fn in_source(mut self, text: &str) -> Self {
-        self.0.source.get_or_insert_with(|| text.to_owned());
+    /// The same error, remembering the line of the text that its span points into.
+    pub fn in_source(self, text: &str) -> Self {
+        let number = self.0.span.map_or(0, |span| span.start.line.saturating_sub(1));
+        self.in_line(text.split('\n').nth(number as usize).unwrap_or_default())
+    }
+
+    /// The same error, remembering the line that its span points into, or the part of it around the place.
+    pub fn in_line(mut self, line: &str) -> Self {
+        let column = self.0.span.map_or(0, |span| span.start.column.saturating_sub(1) as usize);
+        let before = column.saturating_sub(SHOWN.0);
+        let shown = || line.trim_end_matches('\r').chars().skip(before).take(SHOWN.0 + SHOWN.1).collect();
+        self.0.excerpt.get_or_insert_with(|| Excerpt { text: shown(), before });
         self
     }
 
@@ -149,9 +169,8 @@ impl Error {
                 Some(file) => text.push_str(&format!("\n --> {file}:{place}")),
                 None => text.push_str(&format!("\n --> line {place}")),
             }
-            let line = self.0.source.as_deref().and_then(|s| s.lines().nth(span.start.line.saturating_sub(1) as usize));
-            if let Some(line) = line {
-                text.push_str(&caret(line, span));
+            if let Some(excerpt) = &self.0.excerpt {
+                text.push_str(&caret(excerpt, span));
             }
         }
         if let Some(hint) = &self.0.hint {
@@ -162,15 +181,18 @@ impl Error {
 }
 
 /// The source line with carets under the span; a tab before the place is kept, so that the caret stands right.
-fn caret(line: &str, span: Span) -> String {
-    let column = span.start.column.saturating_sub(1) as usize;
-    let length = line.chars().count();
-    let end = if span.end.line == span.start.line { span.end.column.saturating_sub(1) as usize } else { length };
+fn caret(excerpt: &Excerpt, span: Span) -> String {
+    let line = &excerpt.text;
+    let place = |column: u32| (column.saturating_sub(1) as usize).saturating_sub(excerpt.before);
+    let (column, length) = (place(span.start.column), line.chars().count());
+    let end = if span.end.line == span.start.line { place(span.end.column) } else { length };
     let width = end.min(length).saturating_sub(column).max(1);
     let number = span.start.line.to_string();
     let margin = " ".repeat(number.len());
     let indent: String = line.chars().take(column).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    format!("\n{margin} |\n{number} | {line}\n{margin} | {indent}{}", "^".repeat(width))
+    let cut = if excerpt.before > 0 { "…" } else { "" };
+    let gap = " ".repeat(cut.chars().count());
+    format!("\n{margin} |\n{number} | {cut}{line}\n{margin} | {gap}{indent}{}", "^".repeat(width))
 }
 
 impl fmt::Display for Error {

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlparser::tokenizer::Token;
-
 use super::failure::{FAILED, Failure};
 use crate::error::Error;
 use crate::sql::lexer::lex;
@@ -76,6 +74,6 @@ impl ScriptStatement {
 
 /// The text with a semicolon at its end: on a command line it may be missing.
 pub fn completed(text: &str) -> String {
-    let open = lex(text).is_ok_and(|l| l.lexemes.last().is_some_and(|last| last.token != Token::SemiColon));
+    let open = lex(text).lexemes.last().is_some_and(|last| last.text != ";");
     if open { format!("{text}\n;") } else { text.to_owned() }
 }

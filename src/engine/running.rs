@@ -239,8 +239,11 @@ impl Shared {
         }
     }
 
-    /// A query cannot go on: it is stopped, and the others go on.
+    /// A query cannot go on: it is stopped, and the others go on. What comes of it later is no news.
     pub fn fail_query(self: &Arc<Self>, query: &Arc<Running>, error: Error) {
+        if let Status::Failed(_) = query.status() {
+            return;
+        }
         (self.settings.report)(&format!("query {} has failed: {error}", query.id));
         query.set_status(Status::Failed(error));
         self.announce();

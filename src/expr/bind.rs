@@ -91,7 +91,7 @@ pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Resu
 /// The value of an expression without columns.
 pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
     let mut caught = super::Caught::default();
-    let out = expr.eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
+    let out = expr.compile(&[]).eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
     if out.failed.is_some() {
         return Ok(None);
     }
@@ -101,7 +101,7 @@ pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
 /// The same where a part that could not be computed fails the whole instead of being NULL.
 pub fn evaluate_strictly(expr: &Expr) -> Result<Option<Value>> {
     let mut caught = super::Caught::default();
-    let out = expr.eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
+    let out = expr.compile(&[]).eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
     let failed = out.failed.is_some() || caught.count > 0;
     Ok((!failed).then(|| Value::at(out.values.array().as_ref(), 0, &expr.result_type())))
 }
@@ -148,6 +148,8 @@ impl Binder<'_> {
             Node::Call { name, args } => self.call(&name.name, args),
             // `*` stands for rows, of which only aggregates make something.
             Node::CallStar { name } => self.call(&name.name, &[]),
+            Node::CallDistinct { name, .. } => Err(Error::unsupported(format!("{}(DISTINCT …)", name.name))),
+            Node::Over { .. } => Err(Error::unsupported("OVER")),
             Node::Unit(unit) => Err(Error::invalid(format!("{} is no value", unit.name()))),
             Node::Lambda { .. } => Err(Error::invalid("a lambda stands only as an argument of a function")),
             Node::Subscript { base, index } => self.subscript(base, index),
@@ -507,6 +509,7 @@ fn constant(literal: &Literal) -> Result<Expr> {
                 .ok_or_else(|| Error::unsupported(format!("a decimal number of more than 76 digits: {text}")))?;
             Expr::constant(Value::Decimal(value), sql_type)
         }
+        Literal::Variable(text) => return Err(Error::missing(format!("The variable {text} is not defined."))),
     })
 }
 
@@ -702,12 +705,11 @@ mod tests {
     }
 
     fn run(text: &str) -> String {
-        let lexed = lex(text).expect("tokens");
-        let expr =
-            match bind(&parse_expr(&mut Cursor::new(&lexed.lexemes, lexed.end)).expect("an expression"), &OneNull) {
-                Ok(expr) => expr,
-                Err(error) => return error.to_string(),
-            };
+        let lexed = lex(text);
+        let expr = match bind(&parse_expr(&mut Cursor::new(&lexed)).expect("an expression"), &OneNull) {
+            Ok(expr) => expr,
+            Err(error) => return error.to_string(),
+        };
         let null = arrow::array::new_null_array(&SqlType::Integer.arrow(), 1);
         let mut caught = crate::expr::Caught::default();
         let mut rows = Rows { columns: &[null], count: 1, caught: &mut caught };

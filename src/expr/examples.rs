@@ -26,8 +26,8 @@ impl Scope for NoColumns {
 }
 
 fn parse(text: &str) -> Vec<ast::Expr> {
-    let lexed = lex(text).expect("tokens");
-    Cursor::new(&lexed.lexemes, lexed.end).list(parse_expr).unwrap_or_else(|e| panic!("{text}: {e}"))
+    let lexed = lex(text);
+    Cursor::new(&lexed).list(parse_expr).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
 fn constant(written: &ast::Expr) -> (Value, Option<SqlType>) {

@@ -41,11 +41,32 @@ impl Encoding {
     pub fn print(self, bytes: &[u8]) -> String {
         match self {
             Encoding::Hex => bytes.iter().map(|b| format!("{b:02X}")).collect(),
-            Encoding::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
+            Encoding::Utf8 => utf8(bytes),
             Encoding::Ascii => bytes.iter().map(|b| if b.is_ascii() { *b as char } else { '\u{FFFD}' }).collect(),
             Encoding::Base64 => base64_text(bytes),
         }
     }
+}
+
+/// The text of UTF-8 bytes; what is none becomes U+FFFD, and so does half of a surrogate pair as a whole.
+fn utf8(bytes: &[u8]) -> String {
+    let is_surrogate = |at: usize| matches!(bytes[at..], [0xED, 0xA0..=0xBF, 0x80..=0xBF, ..]);
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(chunk) = rest.utf8_chunks().next() {
+        text.push_str(chunk.valid());
+        let at = bytes.len() - rest.len() + chunk.valid().len();
+        let skipped = match chunk.invalid().len() {
+            0 => 0,
+            _ if is_surrogate(at) => 3,
+            length => length,
+        };
+        if skipped > 0 {
+            text.push('\u{FFFD}');
+        }
+        rest = &bytes[at + skipped..];
+    }
+    text
 }
 
 fn hex_bytes(text: &str) -> Option<Vec<u8>> {

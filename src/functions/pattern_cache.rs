@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use fancy_regex::Regex;
+use fancy_regex::{Captures, Regex};
 
 use super::call::Fault;
 
@@ -30,6 +30,22 @@ pub fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
         cache.push((pattern.to_owned(), regex.clone()));
         Ok(regex)
     })
+}
+
+/// All matches, as Java finds them: the next search starts where the last match ended, one character on if it was empty.
+pub fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t, str>>, Fault> {
+    let mut all = Vec::new();
+    let mut from = 0;
+    while from <= text.len() {
+        let Some(found) = regex.captures_from_pos(text, from).map_err(|e| e.to_string())? else { break };
+        let Some(whole) = found.get(0) else { break };
+        from = match whole.start() == whole.end() {
+            true => whole.end() + text[whole.end()..].chars().next().map_or(1, char::len_utf8),
+            false => whole.end(),
+        };
+        all.push(found);
+    }
+    Ok(all)
 }
 
 /// Java's dialect in that of the engine: `\d`, `\w` and `\s` are ASCII, `.` stops at every line terminator, `\Q…\E` quotes.

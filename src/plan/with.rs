@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use sqlparser::tokenizer::Token;
-
 use super::sink::{FormatName, Settings};
 use crate::catalog::{TimestampColumn, WindowInfo, WindowType};
 use crate::error::{Error, Result, nearest};
@@ -48,7 +46,7 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
         }
     }
     let (key_format, value_format) = formats(with)?;
-    refuse_settings_of_other_formats(with)?;
+    refuse_settings_of_other_formats(with, value_format.as_ref())?;
     Ok(Settings {
         topic: text(with, "KAFKA_TOPIC")?,
         partitions: partitions(with)?,
@@ -63,8 +61,12 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
     })
 }
 
-/// Refuses what only formats with a schema can do.
-fn refuse_settings_of_other_formats(with: &Properties) -> Result<()> {
+/// Refuses what only formats with a schema can do; of a format that is not built yet it is said that it is not.
+fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&FormatName>) -> Result<()> {
+    let schemas = ["VALUE_AVRO_SCHEMA_FULL_NAME", "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", "KEY_PROTOBUF_NULLABLE_REPRESENTATION"];
+    if let Some(format) = value_format.filter(|_| schemas.iter().any(|name| with.get(name).is_some())) {
+        format.find()?;
+    }
     if let Some(property) = with.get("VALUE_AVRO_SCHEMA_FULL_NAME") {
         let format = text(with, "VALUE_FORMAT")?.unwrap_or_default();
         return Err(Error::invalid(format!("{format} does not support the following configs: [fullSchemaName]"))
@@ -115,7 +117,7 @@ fn class(value: &Literal) -> &'static str {
         Literal::Bigint(_) => "java.lang.Long",
         Literal::Decimal(_) => "java.math.BigDecimal",
         Literal::Double(_) => "java.lang.Double",
-        Literal::Null | Literal::String(_) => "java.lang.String",
+        Literal::Null | Literal::String(_) | Literal::Variable(_) => "java.lang.String",
     }
 }
 
@@ -225,10 +227,10 @@ fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
     let format = text(with, "TIMESTAMP_FORMAT")?;
     let Some(written) = text(with, "TIMESTAMP")? else { return Ok(None) };
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
-    let lexed = crate::sql::lexer::lex(&written).map_err(|e| Error::invalid(e.message().to_owned()).at(span))?;
-    let mut cursor = crate::sql::cursor::Cursor::new(&lexed.lexemes, lexed.end);
+    let lexed = crate::sql::lexer::lex(&written);
+    let mut cursor = crate::sql::cursor::Cursor::new(&lexed);
     let mut column = cursor.ident("the name of a column").ok();
-    if column.is_some() && cursor.take(&Token::Period) {
+    if column.is_some() && cursor.take(".") {
         // The source's name before the column's says nothing new.
         column = cursor.ident("the name of a column").ok();
     }

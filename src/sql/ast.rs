@@ -1,9 +1,9 @@
-//! Expressions as they are written: the syntax tree and its canonical text.
+//! Expressions as they are written: the syntax tree.
 
 use std::fmt;
 
 use super::types::TypeName;
-use super::words::{Ident, string_literal};
+use super::words::{Duration, Ident, string_literal};
 use crate::error::Span;
 use crate::types::TimeUnit;
 
@@ -12,6 +12,8 @@ use crate::types::TimeUnit;
 pub struct Expr {
     pub node: Box<Node>,
     pub span: Span,
+    /// How many nodes are on the longest way down, this one included.
+    pub height: u32,
 }
 
 /// What an expression is.
@@ -81,6 +83,15 @@ pub enum Node {
     CallStar {
         name: Ident,
     },
+    /// `name(DISTINCT …)`.
+    CallDistinct {
+        name: Ident,
+        args: Vec<Expr>,
+    },
+    Over {
+        call: Expr,
+        over: Over,
+    },
     /// A bare unit of time as an argument: `TIMESTAMPADD(DAYS, …)`.
     Unit(TimeUnit),
     Lambda {
@@ -104,6 +115,47 @@ pub enum Node {
     },
 }
 
+/// The rows that a function is computed over: `(PARTITION BY … ORDER BY … ROWS …)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Over {
+    pub partition_by: Vec<Expr>,
+    pub order_by: Vec<SortItem>,
+    pub frame: Option<Frame>,
+}
+
+/// An expression that rows are sorted by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortItem {
+    pub expr: Expr,
+    pub descending: bool,
+    pub nulls_first: Option<bool>,
+}
+
+/// The rows around a row: `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// Whether the bounds are lengths of time or of values, and not numbers of rows.
+    pub is_range: bool,
+    pub start: FrameBound,
+    pub end: Option<FrameBound>,
+}
+
+/// Where a frame begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FrameBound {
+    CurrentRow,
+    Preceding(Distance),
+    Following(Distance),
+}
+
+/// How far a frame reaches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Distance {
+    Unbounded,
+    Count(i64),
+    Time(Duration),
+}
+
 /// A constant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
@@ -115,6 +167,8 @@ pub enum Literal {
     Decimal(String),
     Double(f64),
     String(String),
+    /// `${name}`, as it is written: a constant that is still to be put there.
+    Variable(String),
 }
 
 /// An arithmetic operator.
@@ -185,37 +239,16 @@ impl CompareOp {
 impl Expr {
     /// An expression at a place.
     pub fn new(node: Node, span: Span) -> Self {
-        Expr { node: Box::new(node), span }
+        let mut height = 0;
+        each_child(&node, &mut |child| height = height.max(child.height));
+        Expr { node: Box::new(node), span, height: height + 1 }
     }
 
     /// The expressions directly below this one, in the order of the text.
     pub fn children(&self) -> Vec<&Expr> {
-        match &*self.node {
-            Node::Literal(_) | Node::Column { .. } | Node::CallStar { .. } | Node::Unit(_) => Vec::new(),
-            Node::Negate(e)
-            | Node::Not(e)
-            | Node::IsNull { value: e, .. }
-            | Node::Cast { value: e, .. }
-            | Node::Lambda { body: e, .. }
-            | Node::Field { base: e, .. }
-            | Node::AtTimeZone { value: e, .. } => vec![e],
-            Node::Arithmetic { left, right, .. }
-            | Node::Concat { left, right }
-            | Node::Compare { left, right, .. }
-            | Node::Like { value: left, pattern: right, .. }
-            | Node::Subscript { base: left, index: right } => vec![left, right],
-            Node::Between { value, low, high, .. } => vec![value, low, high],
-            Node::In { value, list, .. } => std::iter::once(value).chain(list).collect(),
-            Node::Case { operand, branches, otherwise } => {
-                let pairs = branches.iter().flat_map(|(when, then)| [when, then]);
-                operand.iter().chain(pairs).chain(otherwise).collect()
-            }
-            Node::And(items) | Node::Or(items) | Node::Call { args: items, .. } | Node::ArrayOf(items) => {
-                items.iter().collect()
-            }
-            Node::MapOf(pairs) => pairs.iter().flat_map(|(k, v)| [k, v]).collect(),
-            Node::StructOf(fields) => fields.iter().map(|(_, e)| e).collect(),
-        }
+        let mut children = Vec::new();
+        each_child(&self.node, &mut |child| children.push(child));
+        children
     }
 
     /// Calls `visit` for this expression and everything below it, parents first.
@@ -224,31 +257,6 @@ impl Expr {
         for child in self.children() {
             child.walk(visit);
         }
-    }
-
-    /// How tightly the expression binds: an operand that binds less than its place needs parentheses.
-    fn binding(&self) -> u8 {
-        match &*self.node {
-            Node::Lambda { .. } => 0,
-            Node::Or(..) => 1,
-            Node::And(..) => 2,
-            Node::Not(_) => 3,
-            Node::Compare { .. } | Node::IsNull { .. } | Node::Between { .. } | Node::In { .. } | Node::Like { .. } => {
-                4
-            }
-            Node::Concat { .. } => 5,
-            Node::Arithmetic { op: ArithmeticOp::Add | ArithmeticOp::Subtract, .. } => 6,
-            Node::Arithmetic { .. } => 7,
-            Node::Negate(_) => 8,
-            Node::Literal(literal) if literal.is_negative() => 8,
-            Node::AtTimeZone { .. } => 9,
-            _ => 10,
-        }
-    }
-
-    /// The text of the expression where only a value may stand: comparisons and logic get parentheses.
-    pub fn as_value(&self) -> String {
-        self.operand(5)
     }
 
     /// The text of the expression with parentheses around every operation, as ksqlDB's messages show it.
@@ -268,15 +276,52 @@ impl Expr {
             _ => self.to_string(),
         }
     }
+}
 
-    /// The text of the expression as an operand in a place that needs at least `binding`.
-    fn operand(&self, binding: u8) -> String {
-        if self.binding() < binding { format!("({self})") } else { self.to_string() }
+/// Calls `visit` for the expressions directly below a node, in the order of the text.
+fn each_child<'a>(node: &'a Node, visit: &mut dyn FnMut(&'a Expr)) {
+    match node {
+        Node::Literal(_) | Node::Column { .. } | Node::CallStar { .. } | Node::Unit(_) => {}
+        Node::Negate(e)
+        | Node::Not(e)
+        | Node::IsNull { value: e, .. }
+        | Node::Cast { value: e, .. }
+        | Node::Lambda { body: e, .. }
+        | Node::Field { base: e, .. }
+        | Node::AtTimeZone { value: e, .. } => visit(e),
+        Node::Arithmetic { left, right, .. }
+        | Node::Concat { left, right }
+        | Node::Compare { left, right, .. }
+        | Node::Like { value: left, pattern: right, .. }
+        | Node::Subscript { base: left, index: right } => [left, right].into_iter().for_each(visit),
+        Node::Between { value, low, high, .. } => [value, low, high].into_iter().for_each(visit),
+        Node::In { value, list, .. } => std::iter::once(value).chain(list).for_each(visit),
+        Node::Case { operand, branches, otherwise } => {
+            let pairs = branches.iter().flat_map(|(when, then)| [when, then]);
+            operand.iter().chain(pairs).chain(otherwise).for_each(visit);
+        }
+        Node::And(items)
+        | Node::Or(items)
+        | Node::Call { args: items, .. }
+        | Node::CallDistinct { args: items, .. }
+        | Node::ArrayOf(items) => items.iter().for_each(visit),
+        Node::Over { call, over } => {
+            let sorted = over.order_by.iter().map(|item| &item.expr);
+            std::iter::once(call).chain(&over.partition_by).chain(sorted).for_each(visit);
+        }
+        Node::MapOf(pairs) => pairs.iter().flat_map(|(k, v)| [k, v]).for_each(visit),
+        Node::StructOf(fields) => fields.iter().map(|(_, e)| e).for_each(visit),
     }
 }
 
 impl Literal {
-    fn is_negative(&self) -> bool {
+    /// Whether it is a number.
+    pub fn is_number(&self) -> bool {
+        matches!(self, Literal::Integer(_) | Literal::Bigint(_) | Literal::Decimal(_) | Literal::Double(_))
+    }
+
+    /// Whether it is a number with a minus.
+    pub fn is_negative(&self) -> bool {
         match self {
             Literal::Integer(v) => *v < 0,
             Literal::Bigint(v) => *v < 0,
@@ -298,82 +343,39 @@ impl fmt::Display for Literal {
             Literal::Decimal(text) => f.write_str(text),
             Literal::Double(value) => write!(f, "{value:E}"),
             Literal::String(text) => f.write_str(&string_literal(text)),
+            Literal::Variable(text) => f.write_str(text),
         }
     }
 }
 
-impl fmt::Display for Expr {
+impl fmt::Display for Distance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let not = |negated: &bool| if *negated { "NOT " } else { "" };
-        match &*self.node {
-            Node::Literal(literal) => write!(f, "{literal}"),
-            Node::Column { source: Some(source), name } => write!(f, "{source}.{name}"),
-            Node::Column { source: None, name } => write!(f, "{name}"),
-            Node::Negate(e) => write!(f, "-{}", e.operand(9)),
-            Node::Arithmetic { op, left, right } => {
-                let binding = self.binding();
-                write!(f, "{} {} {}", left.operand(binding), op.symbol(), right.operand(binding + 1))
-            }
-            Node::Concat { left, right } => write!(f, "{} || {}", left.operand(5), right.operand(6)),
-            Node::Compare { op, left, right } => write!(f, "{} {} {}", left.operand(5), op.symbol(), right.operand(5)),
-            Node::And(items) => f.write_str(&joined(items, " AND ", 3)),
-            Node::Or(items) => f.write_str(&joined(items, " OR ", 2)),
-            Node::Not(e) => write!(f, "NOT {}", e.operand(3)),
-            Node::IsNull { value, negated } => write!(f, "{} IS {}NULL", value.operand(5), not(negated)),
-            Node::Between { value, low, high, negated } => {
-                write!(f, "{} {}BETWEEN {} AND {}", value.operand(5), not(negated), low.operand(5), high.operand(5))
-            }
-            Node::In { value, list, negated } => {
-                write!(f, "{} {}IN ({})", value.operand(5), not(negated), commas(list))
-            }
-            Node::Like { value, pattern, escape, negated } => {
-                write!(f, "{} {}LIKE {}", value.operand(5), not(negated), pattern.operand(5))?;
-                escape.map_or(Ok(()), |c| write!(f, " ESCAPE {}", string_literal(&c.to_string())))
-            }
-            Node::Case { operand, branches, otherwise } => case(f, operand.as_ref(), branches, otherwise.as_ref()),
-            Node::Cast { value, to } => write!(f, "CAST({value} AS {to})"),
-            Node::Call { name, args } => write!(f, "{name}({})", commas(args)),
-            Node::CallStar { name } => write!(f, "{name}(*)"),
-            Node::Unit(unit) => f.write_str(unit.name()),
-            Node::Lambda { params, body } if params.len() == 1 => write!(f, "{} => {body}", params[0]),
-            Node::Lambda { params, body } => write!(f, "({}) => {body}", commas(params)),
-            Node::Subscript { base, index } => write!(f, "{}[{}]", base.operand(10), index.operand(5)),
-            Node::Field { base, field } => write!(f, "{}->{field}", base.operand(10)),
-            Node::ArrayOf(items) => write!(f, "ARRAY[{}]", commas(items)),
-            Node::MapOf(pairs) => {
-                let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k} := {v}")).collect();
-                write!(f, "MAP({})", pairs.join(", "))
-            }
-            Node::StructOf(fields) => {
-                let fields: Vec<String> = fields.iter().map(|(name, e)| format!("{name} := {e}")).collect();
-                write!(f, "STRUCT({})", fields.join(", "))
-            }
-            Node::AtTimeZone { value, zone } => write!(f, "{} AT TIME ZONE {}", value.operand(9), string_literal(zone)),
+        match self {
+            Distance::Unbounded => f.write_str("UNBOUNDED"),
+            Distance::Count(count) => write!(f, "{count}"),
+            Distance::Time(duration) => write!(f, "{duration}"),
         }
     }
 }
 
-fn case(
-    f: &mut fmt::Formatter<'_>,
-    operand: Option<&Expr>,
-    branches: &[(Expr, Expr)],
-    otherwise: Option<&Expr>,
-) -> fmt::Result {
-    f.write_str("CASE")?;
-    if let Some(operand) = operand {
-        write!(f, " {operand}")?;
+impl fmt::Display for FrameBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FrameBound::CurrentRow => f.write_str("CURRENT ROW"),
+            FrameBound::Preceding(distance) => write!(f, "{distance} PRECEDING"),
+            FrameBound::Following(distance) => write!(f, "{distance} FOLLOWING"),
+        }
     }
-    for (when, then) in branches {
-        write!(f, " WHEN {when} THEN {then}")?;
-    }
-    if let Some(otherwise) = otherwise {
-        write!(f, " ELSE {otherwise}")?;
-    }
-    f.write_str(" END")
 }
 
-fn joined(items: &[Expr], separator: &str, binding: u8) -> String {
-    items.iter().map(|e| e.operand(binding)).collect::<Vec<_>>().join(separator)
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_range { "RANGE " } else { "ROWS " })?;
+        match &self.end {
+            Some(end) => write!(f, "BETWEEN {} AND {end}", self.start),
+            None => write!(f, "{}", self.start),
+        }
+    }
 }
 
 /// The items' texts with commas between them.

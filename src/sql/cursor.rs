@@ -1,39 +1,72 @@
 //! A place in a sequence of tokens, with what every parser needs: look, take, expect, refuse.
 
-use sqlparser::tokenizer::{Token, Word};
-
-use super::lexer::Lexeme;
-use super::words::{Duration, Ident, is_reserved};
+use super::lexer::{Lexed, Lexeme, Token, unquoted};
+use super::words::{Duration, Ident, is_keyword, is_plain_name, is_reserved, is_variable};
 use crate::error::{Error, Position, Result, Span, nearest};
 use crate::types::TimeUnit;
 
-/// How deep expressions, types and operator chains may nest.
+/// How deep a syntax tree may be: expressions, types, queries and statements in each other.
 ///
 /// What walks over a syntax tree recurses; this bound keeps every walk far from the end of a worker's stack.
 pub const MAX_DEPTH: usize = 400;
 
 /// A place in the tokens of one statement or script.
 pub struct Cursor<'a> {
-    lexemes: &'a [Lexeme],
+    lexemes: &'a [Lexeme<'a>],
     next: usize,
     end: Position,
     depth: usize,
+    tried: Tried,
+}
+
+/// The words that were looked for in vain at the furthest token, and those at the token before it: what could stand there.
+#[derive(Default)]
+struct Tried {
+    at: usize,
+    here: Vec<&'static str>,
+    before: Vec<&'static str>,
+}
+
+impl Tried {
+    fn note(&mut self, at: usize, words: &'static str) {
+        if at > self.at {
+            self.before.clear();
+            if at == self.at + 1 {
+                std::mem::swap(&mut self.before, &mut self.here);
+            }
+            self.here.clear();
+            self.at = at;
+        }
+        if at == self.at {
+            self.here.push(words);
+        }
+    }
 }
 
 impl<'a> Cursor<'a> {
-    /// A cursor before the first token; `end` is where the text ends.
-    pub fn new(lexemes: &'a [Lexeme], end: Position) -> Self {
-        Cursor { lexemes, next: 0, end, depth: 0 }
+    /// A cursor before the first token.
+    pub fn new(lexed: &'a Lexed<'a>) -> Self {
+        Cursor { lexemes: &lexed.lexemes, next: 0, end: lexed.end, depth: 0, tried: Tried::default() }
     }
 
     /// The token `ahead` places further, 0 being the next one.
-    pub fn peek_at(&self, ahead: usize) -> Option<&'a Token> {
-        self.lexemes.get(self.next + ahead).map(|l| &l.token)
+    fn lexeme(&self, ahead: usize) -> Option<&'a Lexeme<'a>> {
+        self.lexemes.get(self.next + ahead)
     }
 
-    /// The next token.
-    pub fn peek(&self) -> Option<&'a Token> {
-        self.peek_at(0)
+    /// What the next token is.
+    pub fn token(&self) -> Option<Token> {
+        self.lexeme(0).map(|l| l.token)
+    }
+
+    /// The next token as it was written; nothing at the end.
+    pub fn text(&self) -> &'a str {
+        self.lexeme(0).map_or("", |l| &l.text)
+    }
+
+    /// The token `ahead` places further, and what it is.
+    pub fn text_at(&self, ahead: usize) -> (&'a str, Option<Token>) {
+        self.lexeme(ahead).map_or(("", None), |l| (&l.text, Some(l.token)))
     }
 
     /// Whether nothing is left.
@@ -43,7 +76,7 @@ impl<'a> Cursor<'a> {
 
     /// Where the next token stands; behind the last one, the end of the text.
     pub fn span(&self) -> Span {
-        self.lexemes.get(self.next).map_or(Span { start: self.end, end: self.end }, |l| l.span)
+        self.lexeme(0).map_or(Span { start: self.end, end: self.end }, |l| l.span)
     }
 
     /// Where the token before stands.
@@ -61,7 +94,7 @@ impl<'a> Cursor<'a> {
         self.next += 1;
     }
 
-    /// A mark to go back to.
+    /// A mark to go back to: how many tokens stand before it.
     pub fn mark(&self) -> usize {
         self.next
     }
@@ -71,88 +104,105 @@ impl<'a> Cursor<'a> {
         self.next = mark;
     }
 
-    /// Steps over the next token if it is `token`.
-    pub fn take(&mut self, token: &Token) -> bool {
-        let found = self.peek() == Some(token);
-        self.next += usize::from(found);
-        found
+    /// Whether the token `ahead` places further is this keyword, in any case, or this symbol.
+    pub fn is_at(&self, ahead: usize, word: &str) -> bool {
+        self.lexeme(ahead).is_some_and(|l| {
+            matches!(l.token, Token::Word | Token::Symbol)
+                && l.text.len() == word.len()
+                && l.text.eq_ignore_ascii_case(word)
+        })
     }
 
-    /// Steps over `token` or refuses what stands there; `what` says in the user's words what was expected.
-    pub fn expect(&mut self, token: &Token, what: &str) -> Result<()> {
-        if self.take(token) { Ok(()) } else { Err(self.unexpected(what)) }
+    /// Whether the next tokens are these keywords or symbols, separated by blanks in `words`.
+    pub fn is(&self, words: &str) -> bool {
+        // Most questions are answered by the first letter.
+        let first = self.text().as_bytes().first().map(u8::to_ascii_uppercase);
+        first == words.as_bytes().first().copied()
+            && words.split(' ').enumerate().all(|(ahead, word)| self.is_at(ahead, word))
     }
 
-    /// The unquoted word `ahead` places further.
-    fn word_at(&self, ahead: usize) -> Option<&'a str> {
-        match self.peek_at(ahead) {
-            Some(Token::Word(Word { value, quote_style: None, .. })) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// Whether the word `ahead` places further is this keyword, in any case.
-    pub fn is_keyword_at(&self, ahead: usize, keyword: &str) -> bool {
-        self.word_at(ahead).is_some_and(|w| w.eq_ignore_ascii_case(keyword))
-    }
-
-    /// Whether the next tokens are these keywords, separated by blanks in `keywords`.
-    pub fn is_keywords(&self, keywords: &str) -> bool {
-        keywords.split(' ').enumerate().all(|(i, keyword)| self.is_keyword_at(i, keyword))
-    }
-
-    /// Steps over these keywords if they come next.
-    pub fn take_keywords(&mut self, keywords: &str) -> bool {
-        let found = self.is_keywords(keywords);
+    /// Steps over these keywords or symbols if they come next. If not, they are among what was expected there.
+    pub fn take(&mut self, words: &'static str) -> bool {
+        let found = self.is(words);
         if found {
-            self.next += keywords.split(' ').count();
+            self.next += words.split(' ').count();
+        } else {
+            self.tried.note(self.next, words);
         }
         found
     }
 
-    /// Steps over these keywords or refuses what stands there.
-    pub fn expect_keywords(&mut self, keywords: &str) -> Result<()> {
-        for keyword in keywords.split(' ') {
-            if !self.take_keywords(keyword) {
-                return Err(self.unexpected(keyword));
+    /// Notes that these keywords could come next, though something else does.
+    pub fn take_none(&mut self, words: &'static str) {
+        self.tried.note(self.next, words);
+    }
+
+    /// Steps over the one of `alternatives` that comes next.
+    pub fn take_one<T: Copy>(&mut self, alternatives: &[(&'static str, T)]) -> Option<T> {
+        alternatives.iter().find(|(words, _)| self.take(words)).map(|(_, meaning)| *meaning)
+    }
+
+    /// Steps over these keywords or symbols or refuses what stands there.
+    pub fn expect(&mut self, words: &'static str) -> Result<()> {
+        for word in words.split(' ') {
+            if !self.take(word) {
+                return Err(self.expected());
             }
         }
         Ok(())
     }
 
-    /// A name: a quoted one, or a word that is not reserved.
+    /// A name: a quoted one, a variable, or a word that is not reserved.
     pub fn ident(&mut self, what: &str) -> Result<Ident> {
-        let span = self.span();
-        let Some(Token::Word(word)) = self.peek() else { return Err(self.unexpected(what)) };
-        if word.quote_style.is_some() {
-            if word.value.is_empty() {
-                return Err(Error::syntax("a quoted name is empty").at(span));
+        let (span, text) = (self.span(), self.text());
+        let name = match self.token() {
+            Some(Token::Quoted) => match unquoted(text) {
+                name if name.is_empty() => return Err(Error::syntax("a quoted name is empty").at(span)),
+                name if is_variable(&name) => {
+                    return Err(Error::syntax(format!("a name cannot have the form of a variable: {text}")).at(span));
+                }
+                name => name,
+            },
+            Some(Token::Variable) => text.to_owned(),
+            Some(Token::Word) => {
+                if is_reserved(text) {
+                    return Err(self.reserved(what));
+                }
+                text.to_ascii_uppercase()
             }
-            self.advance();
-            return Ok(Ident { name: word.value.clone(), span });
-        }
-        let upper = word.value.to_ascii_uppercase();
-        if is_reserved(&upper) {
-            let message = format!("\"{}\" is a reserved keyword and it can't be used as an identifier", word.value);
-            let hint = format!("write it as `{}` in back-ticks to use it as a name", word.value);
-            return Err(Error::syntax(message).at(span).hint(hint));
-        }
+            _ => return Err(self.unexpected(what)),
+        };
         self.advance();
-        Ok(Ident { name: upper, span })
+        Ok(Ident { name, span })
+    }
+
+    /// The refusal of a reserved word where a name should stand.
+    fn reserved(&self, what: &str) -> Error {
+        let word = self.text();
+        let message = format!(
+            "expected {what}, found \"{word}\", which is a reserved keyword and can't be used as an identifier"
+        );
+        Error::syntax(message).at(self.span()).hint(format!("to use it as a name, write it as `{word}` in back-ticks"))
     }
 
     /// Whether a name comes next.
     pub fn is_ident(&self) -> bool {
-        match self.peek() {
-            Some(Token::Word(w)) => w.quote_style.is_some() || !is_reserved(&w.value.to_ascii_uppercase()),
+        self.is_ident_at(0)
+    }
+
+    /// Whether the token `ahead` places further is a name.
+    pub fn is_ident_at(&self, ahead: usize) -> bool {
+        self.lexeme(ahead).is_some_and(|l| match l.token {
+            Token::Quoted | Token::Variable => true,
+            Token::Word => !is_reserved(&l.text),
             _ => false,
-        }
+        })
     }
 
     /// The name of a stream or table: letters, digits, `_` and `-`, even when it is quoted.
     pub fn source_name(&mut self) -> Result<Ident> {
         let ident = self.ident("the name of a stream or table")?;
-        if ident.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        if ident.is_variable() || ident.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             return Ok(ident);
         }
         let message = format!(
@@ -162,47 +212,71 @@ impl<'a> Cursor<'a> {
         Err(Error::syntax(message).at(ident.span))
     }
 
+    /// The name of a topic or subject: a string literal, or a name whose case is kept.
+    pub fn resource(&mut self, what: &str) -> Result<String> {
+        if let Some(text) = self.take_string() {
+            return Ok(text);
+        }
+        let written = self.text();
+        let ident = self.ident(what)?;
+        let as_written = written.eq_ignore_ascii_case(&ident.name);
+        Ok(if as_written { written.to_owned() } else { ident.name })
+    }
+
+    /// A word without quotes, reserved or not, as it is written.
+    pub fn plain_word(&mut self, what: &str) -> Result<String> {
+        let word = self.text();
+        if self.token() != Some(Token::Word) || !is_plain_name(word) {
+            return Err(self.unexpected(what));
+        }
+        self.advance();
+        Ok(word.to_owned())
+    }
+
     /// The text of a string literal, if one comes next.
     pub fn take_string(&mut self) -> Option<String> {
-        let Some(Token::SingleQuotedString(text)) = self.peek() else { return None };
+        if self.token() != Some(Token::Text) {
+            return None;
+        }
+        let text = unquoted(self.text());
         self.advance();
-        Some(text.clone())
+        Some(text)
     }
 
     /// A string literal.
     pub fn string(&mut self, what: &str) -> Result<String> {
-        if let Some(Token::Word(w)) = self.peek()
-            && w.quote_style == Some('"')
-        {
-            let hint = "double quotes quote names; text stands in single quotes";
-            return Err(self.unexpected(what).hint(hint));
-        }
         self.take_string().ok_or_else(|| self.unexpected(what))
+    }
+
+    /// The text of a number, if one comes next.
+    pub fn take_number(&mut self) -> Option<&'a str> {
+        let text = self.text();
+        let found = self.token() == Some(Token::Number);
+        self.next += usize::from(found);
+        found.then_some(text)
     }
 
     /// A whole number that is not negative.
     pub fn unsigned(&mut self, what: &str) -> Result<i64> {
-        let Some(Token::Number(text, _)) = self.peek() else { return Err(self.unexpected(what)) };
-        let value = text.parse().map_err(|_| {
-            Error::syntax(format!("For input string: \"{text}\": a whole number is expected")).at(self.span())
-        })?;
-        self.advance();
-        Ok(value)
+        let span = self.span();
+        let text = self.take_number().ok_or_else(|| self.unexpected(what))?;
+        text.parse()
+            .map_err(|_| Error::syntax(format!("For input string: \"{text}\": a whole number is expected")).at(span))
     }
 
     /// The unit of time that comes next, if one does.
     pub fn peek_unit(&self) -> Option<TimeUnit> {
-        self.word_at(0).and_then(TimeUnit::parse)
+        self.lexeme(0).filter(|l| l.token == Token::Word).and_then(|l| TimeUnit::parse(&l.text))
     }
 
     /// A length of time: `5 MINUTES`.
     pub fn duration(&mut self) -> Result<Duration> {
         let start = self.span();
-        let negative = self.take(&Token::Minus);
+        let negative = self.take("-");
         let count = self.unsigned("a number with a unit of time, such as 5 MINUTES")?;
         let unit = self.peek_unit().ok_or_else(|| {
             let known = TimeUnit::ALL.map(TimeUnit::name);
-            let near = self.word_at(0).and_then(|w| nearest(w, known));
+            let near = nearest(self.text(), known);
             let error = self.unexpected("MILLISECONDS, SECONDS, MINUTES, HOURS or DAYS");
             near.map_or(error.clone(), |n| error.hint(format!("did you mean {n}?")))
         })?;
@@ -213,9 +287,25 @@ impl<'a> Cursor<'a> {
     /// Items separated by commas.
     pub fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut items = vec![item(self)?];
-        while self.take(&Token::Comma) {
+        while self.take(",") {
             items.push(item(self)?);
         }
+        Ok(items)
+    }
+
+    /// Items between `open` and `close`, separated by commas; none is allowed.
+    pub fn list_in<T>(
+        &mut self,
+        open: &'static str,
+        close: &'static str,
+        item: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.expect(open)?;
+        if self.take(close) {
+            return Ok(Vec::new());
+        }
+        let items = self.list(item)?;
+        self.expect(close)?;
         Ok(items)
     }
 
@@ -237,13 +327,99 @@ impl<'a> Cursor<'a> {
         Error::syntax(message).at(self.span())
     }
 
+    /// The words that were looked for in vain at the next token: what could stand there.
+    pub fn tried(&self) -> &[&'static str] {
+        if self.tried.at == self.next { &self.tried.here } else { &[] }
+    }
+
+    /// The refusal of the next token where one of the words that were looked for could stand.
+    pub fn expected(&self) -> Error {
+        // What can go on with an expression or a type goes without saying.
+        const GOES_ON: [&str; 8] = ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "AT TIME ZONE", "["];
+        let mut words: Vec<&str> = Vec::new();
+        for word in self.tried() {
+            if !words.contains(word) && !GOES_ON.contains(word) {
+                words.push(word);
+            }
+        }
+        match words.as_slice() {
+            [] => self.unexpected("something else"),
+            [only] => self.unexpected(only),
+            [first @ .., last] => self.unexpected(&format!("{} or {last}", first.join(", "))),
+        }
+    }
+
     /// The refusal of the next token: `expected … , found …`.
     pub fn unexpected(&self, expected: &str) -> Error {
-        let found = match self.peek() {
-            Some(Token::Word(word)) if word.quote_style.is_none() => format!("'{}'", word.value),
-            Some(token) => format!("'{token}'"),
+        if let Some(error) = self.misspelt() {
+            return error;
+        }
+        let found = match self.lexeme(0) {
+            Some(l) if l.token == Token::Text => l.text.to_string(),
+            Some(l) => format!("'{}'", l.text),
             None => "the end of the text".to_owned(),
         };
-        Error::syntax(format!("expected {expected}, found {found}")).at(self.span())
+        let error = Error::syntax(format!("expected {expected}, found {found}")).at(self.span());
+        let near = match self.token() {
+            Some(Token::Word) => nearest(self.text(), self.tried().iter().copied().filter(|w| is_word(w))),
+            _ => None,
+        };
+        let near = near.filter(|near| !near.eq_ignore_ascii_case(self.text()));
+        match (near, self.slip()) {
+            (Some(near), _) => error.hint(format!("did you mean {near}?")),
+            (None, Some(hint)) => error.hint(hint),
+            (None, None) => error,
+        }
     }
+
+    /// The refusal of the token before, if it was taken for a name and is a keyword but for a slip of the pen.
+    fn misspelt(&self) -> Option<Error> {
+        let before = self.lexemes.get(self.next.checked_sub(1)?)?;
+        let known = if self.tried.at == self.next { &self.tried.before } else { &self.tried.here };
+        let is_known = self.tried.at == self.next || self.tried.at + 1 == self.next;
+        if !is_known || before.token != Token::Word || is_keyword(&before.text) {
+            return None;
+        }
+        let first_words = known.iter().filter(|w| is_word(w)).filter_map(|w| w.split(' ').next());
+        let near = nearest(&before.text, first_words)?;
+        let error = Error::syntax(format!("expected {near}, found '{}'", before.text)).at(before.span);
+        Some(error.hint(format!("did you mean {near}?")))
+    }
+
+    /// What helps with a usual slip at the next token.
+    fn slip(&self) -> Option<String> {
+        let text = self.text();
+        Some(match (self.token()?, text) {
+            (Token::Unclosed, "/*") => "this comment has no */ at its end".to_owned(),
+            (Token::Unclosed, _) => {
+                format!("there is no {text} that closes this one; inside of it, {text} is written twice")
+            }
+            (Token::Quoted, _) if text.starts_with('"') => {
+                "double quotes quote names; text stands in single quotes".to_owned()
+            }
+            (Token::Symbol, "=") if self.last_is("=") => "equality is written with one =".to_owned(),
+            (Token::Symbol, "<" | ">") if self.last_is("=") => format!("write {text}= instead of ={text}"),
+            (Token::Symbol, "*") if self.last_is("*") => "POWER(a, b) raises to a power".to_owned(),
+            (Token::Unknown, "&") => "conditions are joined with AND".to_owned(),
+            (Token::Unknown, "|") => "texts are joined with || or CONCAT(a, b)".to_owned(),
+            (Token::Unknown, "!") => "write NOT, or <> for not equal".to_owned(),
+            (Token::Unknown, "^") => "POWER(a, b) raises to a power".to_owned(),
+            (Token::Unknown, ":") => "a type is changed with CAST(value AS type)".to_owned(),
+            (Token::Unknown, "#") => "a comment begins with --".to_owned(),
+            (Token::Unknown, "?" | "$") => "a variable is written ${name}".to_owned(),
+            (Token::Unknown, _) if text.chars().all(char::is_alphabetic) => {
+                "a name with such letters stands in back-ticks".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    fn last_is(&self, symbol: &str) -> bool {
+        self.next.checked_sub(1).and_then(|i| self.lexemes.get(i)).is_some_and(|l| l.text == symbol)
+    }
+}
+
+/// Whether what was looked for is a keyword and not a symbol.
+fn is_word(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic())
 }

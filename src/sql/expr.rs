@@ -1,9 +1,10 @@
 //! The parser of expressions: precedence as ksqlDB's grammar has it, no construct that ksqlDB refuses.
 
-use sqlparser::tokenizer::Token;
+use std::collections::HashSet;
 
-use super::ast::{ArithmeticOp, CompareOp, Expr, Literal, Node};
+use super::ast::{ArithmeticOp, CompareOp, Distance, Expr, Frame, FrameBound, Literal, Node, Over, SortItem, commas};
 use super::cursor::{Cursor, MAX_DEPTH};
+use super::lexer::Token;
 use super::types::parse_type;
 use super::words::Ident;
 use crate::error::{Error, Result, Span};
@@ -19,22 +20,24 @@ pub fn parse_value(cursor: &mut Cursor) -> Result<Expr> {
     cursor.nested(concat)
 }
 
-/// A left-associative chain: `next op next op next …`, `join` making one expression of two.
+/// The expression that ends here; refuses one that is too deep.
+fn node(cursor: &Cursor, node: Node, start: Span) -> Result<Expr> {
+    let expr = Expr::new(node, cursor.since(start));
+    if expr.height as usize > MAX_DEPTH { Err(cursor.too_deep()) } else { Ok(expr) }
+}
+
+/// A left-associative chain: `next op next op next …`.
 fn chain(
     cursor: &mut Cursor,
     next: fn(&mut Cursor) -> Result<Expr>,
-    mut join: impl FnMut(&mut Cursor) -> Option<fn(Expr, Expr) -> Node>,
+    operators: &[(&'static str, fn(Expr, Expr) -> Node)],
 ) -> Result<Expr> {
     let start = cursor.span();
     let mut left = next(cursor)?;
-    let mut length = 0;
-    while let Some(make) = join(cursor) {
-        length += 1;
-        if length > MAX_DEPTH {
-            return Err(cursor.too_deep());
-        }
+    while let Some((_, make)) = operators.iter().find(|(operator, _)| cursor.is(operator)) {
+        cursor.advance();
         let right = next(cursor)?;
-        left = Expr::new(make(left, right), cursor.since(start));
+        left = node(cursor, make(left, right), start)?;
     }
     Ok(left)
 }
@@ -50,86 +53,94 @@ fn and(cursor: &mut Cursor) -> Result<Expr> {
 /// Conditions with `keyword` between them, as one node.
 fn conditions(
     cursor: &mut Cursor,
-    keyword: &str,
+    keyword: &'static str,
     next: fn(&mut Cursor) -> Result<Expr>,
     make: fn(Vec<Expr>) -> Node,
 ) -> Result<Expr> {
     let start = cursor.span();
     let first = next(cursor)?;
-    if !cursor.is_keywords(keyword) {
+    if !cursor.is(keyword) {
+        // For what is said to be expected here.
+        cursor.take(keyword);
         return Ok(first);
     }
     let mut items = vec![first];
-    while cursor.take_keywords(keyword) {
+    while cursor.take(keyword) {
         items.push(next(cursor)?);
     }
-    Ok(Expr::new(make(items), cursor.since(start)))
+    node(cursor, make(items), start)
 }
 
 fn not(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
-    if cursor.take_keywords("NOT") {
+    if cursor.is("NOT") {
+        cursor.advance();
         let inner = cursor.nested(not)?;
-        return Ok(Expr::new(Node::Not(inner), cursor.since(start)));
+        return node(cursor, Node::Not(inner), start);
     }
     predicate(cursor)
 }
+
+const COMPARISONS: &[(&str, CompareOp)] = &[
+    ("=", CompareOp::Equal),
+    ("<>", CompareOp::NotEqual),
+    ("!=", CompareOp::NotEqual),
+    ("<", CompareOp::Less),
+    ("<=", CompareOp::LessOrEqual),
+    (">", CompareOp::Greater),
+    (">=", CompareOp::GreaterOrEqual),
+];
 
 /// A value, perhaps with one comparison behind it: comparisons do not chain.
 fn predicate(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     let value = concat(cursor)?;
-    let op = match cursor.peek() {
-        Some(Token::Eq) => Some(CompareOp::Equal),
-        Some(Token::Neq) => Some(CompareOp::NotEqual),
-        Some(Token::Lt) => Some(CompareOp::Less),
-        Some(Token::LtEq) => Some(CompareOp::LessOrEqual),
-        Some(Token::Gt) => Some(CompareOp::Greater),
-        Some(Token::GtEq) => Some(CompareOp::GreaterOrEqual),
-        _ => None,
-    };
-    if let Some(op) = op {
+    if let Some((_, op)) = COMPARISONS.iter().find(|(symbol, _)| cursor.is(symbol)) {
         cursor.advance();
         let right = concat(cursor)?;
-        return Ok(Expr::new(Node::Compare { op, left: value, right }, cursor.since(start)));
+        return node(cursor, Node::Compare { op: *op, left: value, right }, start);
     }
-    if cursor.take_keywords("IS") {
+    if cursor.take("IS") {
         return is(cursor, value, start);
     }
-    let negated = ["IN", "LIKE", "BETWEEN"].iter().any(|k| cursor.is_keyword_at(1, k)) && cursor.take_keywords("NOT");
-    let node = if cursor.take_keywords("BETWEEN") {
+    let negated = ["IN", "LIKE", "BETWEEN"].iter().any(|k| cursor.is_at(1, k)) && cursor.take("NOT");
+    let made = if cursor.take("BETWEEN") {
         let low = concat(cursor)?;
-        cursor.expect_keywords("AND")?;
+        cursor.expect("AND")?;
         Node::Between { value, low, high: concat(cursor)?, negated }
-    } else if cursor.take_keywords("IN") {
-        cursor.expect(&Token::LParen, "( and a list of values")?;
+    } else if cursor.take("IN") {
+        cursor.expect("(")?;
         let list = cursor.list(parse_expr)?;
-        cursor.expect(&Token::RParen, "a comma or )")?;
+        cursor.expect(")")?;
         Node::In { value, list, negated }
-    } else if cursor.take_keywords("LIKE") {
+    } else if cursor.take("LIKE") {
         let pattern = concat(cursor)?;
         Node::Like { value, pattern, escape: escape(cursor)?, negated }
     } else {
         return Ok(value);
     };
-    Ok(Expr::new(node, cursor.since(start)))
+    node(cursor, made, start)
 }
 
 fn is(cursor: &mut Cursor, value: Expr, start: Span) -> Result<Expr> {
-    let negated = cursor.take_keywords("NOT");
-    let node = if cursor.take_keywords("NULL") {
+    let negated = cursor.take("NOT");
+    let made = if cursor.take("NULL") {
         Node::IsNull { value, negated }
-    } else if cursor.take_keywords("DISTINCT FROM") {
+    } else if cursor.take("DISTINCT FROM") {
         let op = if negated { CompareOp::NotDistinct } else { CompareOp::Distinct };
         Node::Compare { op, left: value, right: concat(cursor)? }
     } else {
-        return Err(cursor.unexpected("NULL or DISTINCT FROM"));
+        let error = cursor.expected();
+        return Err(match cursor.text().to_ascii_uppercase().as_str() {
+            "TRUE" | "FALSE" => error.hint(format!("compare it: … = {}", cursor.text())),
+            _ => error,
+        });
     };
-    Ok(Expr::new(node, cursor.since(start)))
+    node(cursor, made, start)
 }
 
 fn escape(cursor: &mut Cursor) -> Result<Option<char>> {
-    if !cursor.take_keywords("ESCAPE") {
+    if !cursor.take("ESCAPE") {
         return Ok(None);
     }
     let span = cursor.span();
@@ -142,216 +153,236 @@ fn escape(cursor: &mut Cursor) -> Result<Option<char>> {
 }
 
 fn concat(cursor: &mut Cursor) -> Result<Expr> {
-    chain(cursor, sum, |c| {
-        c.take(&Token::StringConcat).then_some((|left, right| Node::Concat { left, right }) as fn(Expr, Expr) -> Node)
-    })
-}
-
-/// A constructor of arithmetic nodes for each operator, since a chain's `join` yields plain functions.
-macro_rules! arithmetic {
-    ($op:ident) => {
-        Some((|left, right| Node::Arithmetic { op: ArithmeticOp::$op, left, right }) as fn(Expr, Expr) -> Node)
-    };
+    chain(cursor, sum, &[("||", |left, right| Node::Concat { left, right })])
 }
 
 fn sum(cursor: &mut Cursor) -> Result<Expr> {
-    chain(cursor, product, |c| {
-        let make = match c.peek()? {
-            Token::Plus => arithmetic!(Add),
-            Token::Minus => arithmetic!(Subtract),
-            _ => None,
-        };
-        make.inspect(|_| c.advance())
-    })
+    const SUMS: &[(&str, fn(Expr, Expr) -> Node)] = &[
+        ("+", |left, right| Node::Arithmetic { op: ArithmeticOp::Add, left, right }),
+        ("-", |left, right| Node::Arithmetic { op: ArithmeticOp::Subtract, left, right }),
+    ];
+    chain(cursor, product, SUMS)
 }
 
 fn product(cursor: &mut Cursor) -> Result<Expr> {
-    chain(cursor, unary, |c| {
-        let make = match c.peek()? {
-            Token::Mul => arithmetic!(Multiply),
-            Token::Div => arithmetic!(Divide),
-            Token::Mod => arithmetic!(Modulo),
-            _ => None,
-        };
-        make.inspect(|_| c.advance())
-    })
+    const PRODUCTS: &[(&str, fn(Expr, Expr) -> Node)] = &[
+        ("*", |left, right| Node::Arithmetic { op: ArithmeticOp::Multiply, left, right }),
+        ("/", |left, right| Node::Arithmetic { op: ArithmeticOp::Divide, left, right }),
+        ("%", |left, right| Node::Arithmetic { op: ArithmeticOp::Modulo, left, right }),
+    ];
+    chain(cursor, unary, PRODUCTS)
 }
 
 fn unary(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
-    if cursor.take(&Token::Plus) {
+    if cursor.is("+") {
+        cursor.advance();
         return cursor.nested(unary);
     }
-    if !cursor.take(&Token::Minus) {
+    if !cursor.is("-") {
         return at_time_zone(cursor);
     }
-    if let Some(Token::Number(text, _)) = cursor.peek() {
-        let literal = number(&format!("-{text}"), cursor.span())?;
-        cursor.advance();
-        return Ok(Expr::new(Node::Literal(literal), cursor.since(start)));
+    cursor.advance();
+    if cursor.token() == Some(Token::Number) {
+        let literal = number(cursor, true)?;
+        return node(cursor, Node::Literal(literal), start);
     }
     let inner = cursor.nested(unary)?;
-    Ok(Expr::new(Node::Negate(inner), cursor.since(start)))
+    node(cursor, Node::Negate(inner), start)
 }
 
 fn at_time_zone(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
-    let value = postfix(cursor)?;
-    if !cursor.take_keywords("AT TIME ZONE") {
-        return Ok(value);
+    let mut value = postfix(cursor)?;
+    while cursor.take("AT TIME ZONE") {
+        let zone = cursor.string("the name of a time zone in single quotes")?;
+        value = node(cursor, Node::AtTimeZone { value, zone }, start)?;
     }
-    let zone = cursor.string("the name of a time zone")?;
-    Ok(Expr::new(Node::AtTimeZone { value, zone }, cursor.since(start)))
+    Ok(value)
 }
 
 /// A primary with any number of `[index]` and `->field` behind it; `->*` is left to the caller.
 fn postfix(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     let mut base = primary(cursor)?;
-    for _ in 0..MAX_DEPTH {
-        if cursor.take(&Token::LBracket) {
+    loop {
+        if cursor.take("[") {
             let index = parse_value(cursor)?;
-            cursor.expect(&Token::RBracket, "]")?;
-            base = Expr::new(Node::Subscript { base, index }, cursor.since(start));
-        } else if cursor.peek() == Some(&Token::Arrow) && cursor.peek_at(1) != Some(&Token::Mul) {
+            cursor.expect("]")?;
+            base = node(cursor, Node::Subscript { base, index }, start)?;
+        } else if cursor.is("->") && !cursor.is_at(1, "*") {
             cursor.advance();
             let field = cursor.ident("the name of a field")?;
-            base = Expr::new(Node::Field { base, field }, cursor.since(start));
+            base = node(cursor, Node::Field { base, field }, start)?;
         } else {
             return Ok(base);
         }
     }
-    Err(cursor.too_deep())
 }
 
 fn primary(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
-    let node = match cursor.peek() {
-        Some(Token::Number(text, _)) => {
-            let literal = number(text, start)?;
-            cursor.advance();
-            Node::Literal(literal)
+    let made = match cursor.token() {
+        Some(Token::Number) => Node::Literal(number(cursor, false)?),
+        Some(Token::Text) => Node::Literal(Literal::String(cursor.string("a text")?)),
+        Some(Token::Variable) if !["(", "."].iter().any(|s| cursor.is_at(1, s)) => {
+            Node::Literal(parse_literal(cursor)?)
         }
-        Some(Token::SingleQuotedString(text)) => {
-            cursor.advance();
-            Node::Literal(Literal::String(text.clone()))
-        }
-        Some(Token::LParen) => {
+        Some(Token::Word) => word(cursor)?,
+        Some(Token::Quoted | Token::Variable) => name(cursor)?,
+        _ if cursor.is("(") => {
             cursor.advance();
             let inner = parse_expr(cursor)?;
-            cursor.expect(&Token::RParen, ")")?;
+            cursor.expect(")")?;
             return Ok(inner);
         }
-        Some(Token::Word(_)) => word(cursor)?,
         _ => return Err(cursor.unexpected("an expression")),
     };
-    Ok(Expr::new(node, cursor.since(start)))
+    node(cursor, made, start)
+}
+
+/// A constant.
+pub fn parse_literal(cursor: &mut Cursor) -> Result<Literal> {
+    match cursor.token() {
+        Some(Token::Number) => number(cursor, false),
+        Some(Token::Text) => cursor.string("a text").map(Literal::String),
+        Some(Token::Variable) => {
+            let text = cursor.text().to_owned();
+            cursor.advance();
+            Ok(Literal::Variable(text))
+        }
+        _ if cursor.is("-") => {
+            cursor.advance();
+            number(cursor, true)
+        }
+        _ => constant(cursor).ok_or_else(|| cursor.unexpected("a constant")),
+    }
+}
+
+/// A constant that is a word.
+fn constant(cursor: &mut Cursor) -> Option<Literal> {
+    let literal = match cursor.text() {
+        text if text.eq_ignore_ascii_case("NULL") => Literal::Null,
+        text if text.eq_ignore_ascii_case("TRUE") => Literal::Boolean(true),
+        text if text.eq_ignore_ascii_case("FALSE") => Literal::Boolean(false),
+        _ => return None,
+    };
+    cursor.advance();
+    Some(literal)
 }
 
 /// What starts with a word: a constant, CASE, CAST, a constructor, a call or a column.
 fn word(cursor: &mut Cursor) -> Result<Node> {
-    for (keyword, literal) in
-        [("NULL", Literal::Null), ("TRUE", Literal::Boolean(true)), ("FALSE", Literal::Boolean(false))]
-    {
-        if cursor.take_keywords(keyword) {
-            return Ok(Node::Literal(literal));
-        }
+    if let Some(literal) = constant(cursor) {
+        return Ok(Node::Literal(literal));
     }
-    if cursor.take_keywords("CASE") {
+    if cursor.is("CASE") {
+        cursor.advance();
         return case(cursor);
     }
-    if cursor.take_keywords("CAST") {
-        cursor.expect(&Token::LParen, "(")?;
+    if cursor.is("CAST") {
+        cursor.advance();
+        cursor.expect("(")?;
         let value = parse_expr(cursor)?;
-        cursor.expect_keywords("AS")?;
+        cursor.expect("AS").map_err(|e| e.hint("CAST(value AS type)"))?;
         let to = parse_type(cursor)?;
-        cursor.expect(&Token::RParen, ")")?;
+        cursor.expect(")")?;
         return Ok(Node::Cast { value, to });
     }
-    match cursor.peek_at(1) {
-        Some(Token::LBracket) if cursor.take_keywords("ARRAY") => return array(cursor),
-        Some(Token::LParen) if cursor.take_keywords("MAP") => {
-            return Ok(Node::MapOf(entries(cursor, parse_expr)?));
-        }
-        Some(Token::LParen) if cursor.take_keywords("STRUCT") => {
-            return Ok(Node::StructOf(entries(cursor, |c| c.ident("the name of a field"))?));
-        }
-        _ => {}
+    if cursor.is("ARRAY [") {
+        cursor.advance();
+        return Ok(Node::ArrayOf(cursor.list_in("[", "]", parse_expr)?));
+    }
+    if cursor.is("MAP (") {
+        cursor.advance();
+        return Ok(Node::MapOf(cursor.list_in("(", ")", |c| entry(c, parse_expr))?));
+    }
+    if cursor.is("STRUCT (") {
+        cursor.advance();
+        return Ok(Node::StructOf(cursor.list_in("(", ")", |c| entry(c, |c| c.ident("the name of a field")))?));
+    }
+    name(cursor)
+}
+
+/// What starts with a name: a call or a column.
+fn name(cursor: &mut Cursor) -> Result<Node> {
+    if cursor.is("INTERVAL") && matches!(cursor.text_at(1).1, Some(Token::Text | Token::Number)) {
+        let hint = "lengths of time are written like 5 MINUTES, in windows and WITHIN alone";
+        return Err(cursor.unexpected("an expression").hint(hint));
     }
     let name = cursor.ident("an expression")?;
-    match cursor.peek() {
-        Some(Token::LParen) => call(cursor, name),
-        Some(Token::Period) if !matches!(cursor.peek_at(1), Some(Token::Mul)) => {
-            cursor.advance();
-            let column = cursor.ident("the name of a column")?;
-            Ok(Node::Column { source: Some(name), name: column })
+    if cursor.is("(") {
+        let start = name.span;
+        let call = call(cursor, name)?;
+        if !cursor.is("OVER (") {
+            return Ok(call);
         }
-        Some(Token::SingleQuotedString(_)) => {
-            Err(Error::syntax(format!("Unknown type: {}", name.name)).at(name.span).hint("use CAST('…' AS type)"))
-        }
-        _ => Ok(Node::Column { source: None, name }),
+        cursor.advance();
+        return Ok(Node::Over { call: node(cursor, call, start)?, over: over(cursor)? });
     }
+    if cursor.is(".") && !cursor.is_at(1, "*") {
+        cursor.advance();
+        let column = cursor.ident("the name of a column")?;
+        return Ok(Node::Column { source: Some(name), name: column });
+    }
+    if cursor.token() == Some(Token::Text) {
+        return Err(Error::syntax(format!("Unknown type: {}", name.name)).at(name.span).hint("use CAST('…' AS type)"));
+    }
+    Ok(Node::Column { source: None, name })
 }
 
 fn case(cursor: &mut Cursor) -> Result<Node> {
-    let operand = if cursor.is_keywords("WHEN") { None } else { Some(parse_expr(cursor)?) };
+    let operand = if cursor.is("WHEN") { None } else { Some(parse_expr(cursor)?) };
     let mut branches = Vec::new();
-    while cursor.take_keywords("WHEN") {
+    cursor.expect("WHEN")?;
+    loop {
         let when = parse_expr(cursor)?;
-        cursor.expect_keywords("THEN")?;
+        cursor.expect("THEN")?;
         branches.push((when, parse_expr(cursor)?));
+        if !cursor.take("WHEN") {
+            break;
+        }
     }
-    if branches.is_empty() {
-        return Err(cursor.unexpected("WHEN"));
-    }
-    let otherwise = if cursor.take_keywords("ELSE") { Some(parse_expr(cursor)?) } else { None };
-    cursor.expect_keywords("END")?;
+    let otherwise = if cursor.take("ELSE") { Some(parse_expr(cursor)?) } else { None };
+    cursor.expect("END")?;
     Ok(Node::Case { operand, branches, otherwise })
 }
 
-fn array(cursor: &mut Cursor) -> Result<Node> {
-    cursor.expect(&Token::LBracket, "[")?;
-    if cursor.take(&Token::RBracket) {
-        return Ok(Node::ArrayOf(Vec::new()));
-    }
-    let items = cursor.list(parse_expr)?;
-    cursor.expect(&Token::RBracket, "a comma or ]")?;
-    Ok(Node::ArrayOf(items))
-}
-
-/// `(left := value, …)`.
-fn entries<L>(cursor: &mut Cursor, left: impl Fn(&mut Cursor) -> Result<L>) -> Result<Vec<(L, Expr)>> {
-    cursor.expect(&Token::LParen, "(")?;
-    if cursor.take(&Token::RParen) {
-        return Ok(Vec::new());
-    }
-    let entries = cursor.list(|c| {
-        let left = left(c)?;
-        c.expect(&Token::Assignment, ":= and a value")?;
-        Ok((left, parse_expr(c)?))
-    })?;
-    cursor.expect(&Token::RParen, "a comma or )")?;
-    Ok(entries)
+/// `left := value`.
+fn entry<L>(cursor: &mut Cursor, left: impl Fn(&mut Cursor) -> Result<L>) -> Result<(L, Expr)> {
+    let left = left(cursor)?;
+    cursor.expect(":=")?;
+    Ok((left, parse_expr(cursor)?))
 }
 
 fn call(cursor: &mut Cursor, name: Ident) -> Result<Node> {
-    cursor.expect(&Token::LParen, "(")?;
-    if cursor.take(&Token::Mul) {
-        cursor.expect(&Token::RParen, ")")?;
+    cursor.expect("(")?;
+    if cursor.is("*") {
+        cursor.advance();
+        cursor.expect(")")?;
         return Ok(Node::CallStar { name });
     }
-    if cursor.take(&Token::RParen) {
+    if cursor.is("DISTINCT") {
+        cursor.advance();
+        let args = cursor.list(parse_expr)?;
+        cursor.expect(")")?;
+        return Ok(Node::CallDistinct { name, args });
+    }
+    if cursor.take(")") {
         return Ok(Node::Call { name, args: Vec::new() });
     }
-    let mut args = vec![argument(cursor, false)?];
-    while cursor.take(&Token::Comma) {
+    let mut args: Vec<Expr> = Vec::new();
+    loop {
         let after_lambda = args.last().is_some_and(|a| matches!(*a.node, Node::Lambda { .. }));
         args.push(argument(cursor, after_lambda)?);
+        if matches!(*args[0].node, Node::Lambda { .. }) {
+            return Err(Error::syntax("a lambda cannot be the first argument").at(args[0].span));
+        }
+        if !cursor.take(",") {
+            break;
+        }
     }
-    if matches!(*args[0].node, Node::Lambda { .. }) {
-        return Err(Error::syntax("a lambda cannot be the first argument").at(args[0].span));
-    }
-    cursor.expect(&Token::RParen, "a comma or )")?;
+    cursor.expect(")")?;
     Ok(Node::Call { name, args })
 }
 
@@ -359,15 +390,15 @@ fn argument(cursor: &mut Cursor, after_lambda: bool) -> Result<Expr> {
     let start = cursor.span();
     if let Some(params) = lambda_params(cursor)? {
         let body = parse_expr(cursor)?;
-        return Ok(Expr::new(Node::Lambda { params, body }, cursor.since(start)));
+        return node(cursor, Node::Lambda { params, body }, start);
     }
     if after_lambda {
         return Err(cursor.unexpected("another lambda or )"));
     }
-    let ends = matches!(cursor.peek_at(1), Some(Token::Comma | Token::RParen));
+    let ends = [",", ")"].iter().any(|s| cursor.is_at(1, s));
     if let Some(unit) = bare_unit(cursor).filter(|_| ends) {
         cursor.advance();
-        return Ok(Expr::new(Node::Unit(unit), start));
+        return node(cursor, Node::Unit(unit), start);
     }
     parse_expr(cursor)
 }
@@ -379,43 +410,99 @@ fn bare_unit(cursor: &Cursor) -> Option<TimeUnit> {
 
 /// The parameters of a lambda, if one comes next: `x =>` or `(x, y) =>`.
 fn lambda_params(cursor: &mut Cursor) -> Result<Option<Vec<Ident>>> {
-    if cursor.peek_at(1) == Some(&Token::RArrow) {
-        let name = cursor.ident("the name of a parameter")?;
+    const WHAT: &str = "the name of a parameter";
+    if cursor.is_at(1, "=>") {
+        let name = cursor.ident(WHAT)?;
         cursor.advance();
         return Ok(Some(vec![name]));
     }
-    if cursor.peek() != Some(&Token::LParen) {
+    // Every second token after the bracket is a name, and a comma behind each but the last.
+    let mut last = 1;
+    while cursor.is_ident_at(last) && cursor.is_at(last + 1, ",") {
+        last += 2;
+    }
+    let is_lambda = cursor.is("(") && cursor.is_at(last + 1, ")") && cursor.is_at(last + 2, "=>");
+    if !is_lambda || !cursor.is_ident_at(last) {
         return Ok(None);
     }
-    let mark = cursor.mark();
-    cursor.advance();
-    let params = cursor.list(|c| c.ident("the name of a parameter"));
-    match params {
-        Ok(params) if cursor.take(&Token::RParen) && cursor.take(&Token::RArrow) => Ok(Some(params)),
-        _ => {
-            cursor.reset(mark);
-            Ok(None)
-        }
+    let params = cursor.list_in("(", ")", |c| c.ident(WHAT))?;
+    cursor.expect("=>")?;
+    let mut seen = HashSet::new();
+    if let Some(twice) = params.iter().find(|param| !seen.insert(*param)) {
+        let message = format!("Lambda arguments have duplicates: [{}]", commas(&params));
+        return Err(Error::syntax(message).at(twice.span));
     }
+    Ok(Some(params))
+}
+
+/// `(PARTITION BY … ORDER BY … ROWS …)`.
+fn over(cursor: &mut Cursor) -> Result<Over> {
+    cursor.expect("(")?;
+    let partition_by = if cursor.take("PARTITION BY") { cursor.list(parse_value)? } else { Vec::new() };
+    let order_by = parse_order_by(cursor)?;
+    let units = [("ROWS", false), ("RANGE", true)];
+    let frame = match cursor.take_one(&units) {
+        None => None,
+        Some(is_range) if cursor.take("BETWEEN") => {
+            let start = frame_bound(cursor)?;
+            cursor.expect("AND")?;
+            Some(Frame { is_range, start, end: Some(frame_bound(cursor)?) })
+        }
+        Some(is_range) => Some(Frame { is_range, start: frame_bound(cursor)?, end: None }),
+    };
+    cursor.expect(")")?;
+    Ok(Over { partition_by, order_by, frame })
+}
+
+fn frame_bound(cursor: &mut Cursor) -> Result<FrameBound> {
+    if cursor.take("CURRENT ROW") {
+        return Ok(FrameBound::CurrentRow);
+    }
+    let distance = if cursor.take("UNBOUNDED") {
+        Distance::Unbounded
+    } else if TimeUnit::parse(cursor.text_at(1).0).is_some() {
+        Distance::Time(cursor.duration()?)
+    } else {
+        Distance::Count(cursor.unsigned("UNBOUNDED, CURRENT ROW or a distance")?)
+    };
+    let sides: [(&str, fn(Distance) -> FrameBound); 2] =
+        [("PRECEDING", FrameBound::Preceding), ("FOLLOWING", FrameBound::Following)];
+    cursor.take_one(&sides).map(|side| side(distance)).ok_or_else(|| cursor.expected())
+}
+
+/// `ORDER BY …`, if it comes next.
+pub fn parse_order_by(cursor: &mut Cursor) -> Result<Vec<SortItem>> {
+    if !cursor.take("ORDER BY") {
+        return Ok(Vec::new());
+    }
+    cursor.list(|c| {
+        let expr = parse_expr(c)?;
+        let descending = c.take_one(&[("ASC", false), ("DESC", true)]).unwrap_or(false);
+        let nulls_first = c.take_one(&[("NULLS FIRST", true), ("NULLS LAST", false)]);
+        Ok(SortItem { expr, descending, nulls_first })
+    })
 }
 
 /// A number as its text decides: INTEGER, BIGINT, DECIMAL, or DOUBLE if it has an exponent.
-fn number(text: &str, span: Span) -> Result<Literal> {
+fn number(cursor: &mut Cursor, negative: bool) -> Result<Literal> {
+    let span = cursor.span();
+    let digits = cursor.take_number().ok_or_else(|| cursor.unexpected("a number"))?;
+    let text = if negative { format!("-{digits}") } else { digits.to_owned() };
+    let invalid = || Error::syntax(format!("Invalid numeric literal: {text}")).at(span);
     if text.contains(['e', 'E']) {
-        let value: f64 =
-            text.parse().map_err(|_| Error::syntax(format!("Invalid numeric literal: {text}")).at(span))?;
+        let value: f64 = text.parse().map_err(|_| invalid())?;
         if value.is_infinite() {
             return Err(Error::syntax(format!("Number overflows DOUBLE: {text}")).at(span));
         }
         return Ok(Literal::Double(value));
     }
     if text.contains('.') {
-        return Ok(Literal::Decimal(text.to_owned()));
+        return Ok(Literal::Decimal(text));
     }
     if let Ok(value) = text.parse() {
         return Ok(Literal::Integer(value));
     }
-    text.parse().map(Literal::Bigint).map_err(|_| Error::syntax(format!("Invalid numeric literal: {text}")).at(span))
+    text.parse().map(Literal::Bigint).map_err(|_| invalid())
 }
 
 #[cfg(test)]
@@ -424,8 +511,8 @@ mod tests {
     use crate::sql::lexer::lex;
 
     fn print(text: &str) -> String {
-        let lexed = lex(text).expect("tokens");
-        let mut cursor = Cursor::new(&lexed.lexemes, lexed.end);
+        let lexed = lex(text);
+        let mut cursor = Cursor::new(&lexed);
         match parse_expr(&mut cursor) {
             Ok(expr) if cursor.at_end() => expr.to_string(),
             Ok(_) => format!("left over at {}", cursor.span().start.column),

@@ -1,112 +1,285 @@
-//! Text to tokens: sqlparser's tokenizer under the rules of ksqlDB's lexer.
+//! Text to tokens, by the rules of ksqlDB's lexer.
+//!
+//! An own lexer and not one of a SQL library: what may be a name (`a1@b`, `1R0`), where a number ends (`1.5abc`) and what
+//! `${name}` means are ksqlDB's; tokens borrow from the text, and comments are kept, so that statements can be laid out anew
+//! with them. It never fails: what is no token is one that no parser accepts.
 
-use sqlparser::dialect::Dialect;
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
+use std::borrow::Cow;
 
-use crate::error::{Error, Position, Result, Span};
+use crate::error::{Position, Span};
 
-/// ksqlDB's lexical rules: `a1@b` and `1R0` are identifiers, back-ticks and double quotes quote them.
-#[derive(Debug)]
-struct KsqlDialect;
-
-impl Dialect for KsqlDialect {
-    fn is_identifier_start(&self, c: char) -> bool {
-        c.is_ascii_alphabetic() || c == '_'
-    }
-
-    fn is_identifier_part(&self, c: char) -> bool {
-        c.is_ascii_alphanumeric() || c == '_' || c == '@'
-    }
-
-    fn is_delimited_identifier_start(&self, c: char) -> bool {
-        c == '"' || c == '`'
-    }
-
-    fn supports_numeric_prefix(&self) -> bool {
-        true
-    }
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// A keyword or a name without quotes.
+    Word,
+    /// A name in double quotes or back-ticks.
+    Quoted,
+    /// A text in single quotes.
+    Text,
+    Number,
+    /// `${name}`.
+    Variable,
+    /// An operator or a bracket.
+    Symbol,
+    /// The opening quote, or `/*`, of what is not closed.
+    Unclosed,
+    /// A character that has no place in the language.
+    Unknown,
 }
 
 /// A token that is neither white space nor a comment, and where it stands.
 #[derive(Clone, Debug)]
-pub struct Lexeme {
+pub struct Lexeme<'a> {
     pub token: Token,
+    /// As it was written, quotes included.
+    pub text: Cow<'a, str>,
     pub span: Span,
 }
 
-/// A comment that starts with `--@`: `--@name: text`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Directive {
-    pub name: String,
-    pub text: String,
+/// A comment, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Comment<'a> {
+    /// With the marks that make it a comment.
+    pub text: &'a str,
+    pub span: Span,
+    /// How many tokens stand before it.
+    pub before: usize,
+}
+
+/// A comment that starts with `--@`: `--@name: text`. The runner of test scripts reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directive<'a> {
+    pub name: &'a str,
+    pub text: &'a str,
     pub span: Span,
 }
 
-/// All tokens of a text, and its directives.
+/// All tokens and comments of a text.
 #[derive(Debug, Default)]
-pub struct Lexed {
-    pub lexemes: Vec<Lexeme>,
-    pub directives: Vec<Directive>,
+pub struct Lexed<'a> {
+    pub lexemes: Vec<Lexeme<'a>>,
+    pub comments: Vec<Comment<'a>>,
     /// Where the text ends.
     pub end: Position,
 }
 
-/// Cuts `text` into tokens; refuses an unclosed string, quoted name or comment.
-pub fn lex(text: &str) -> Result<Lexed> {
-    let mut raw = Vec::with_capacity(text.len() / 4);
-    Tokenizer::new(&KsqlDialect, text).tokenize_with_location_into_buf(&mut raw).map_err(|error| {
-        let start = position(error.location);
-        let end = Position { column: start.column + 1, ..start };
-        Error::syntax(format!("the text breaks off: {}", lower_first(&error.message))).at(Span { start, end })
-    })?;
-    let mut lexed = Lexed { end: end_of(text), ..Lexed::default() };
-    for TokenWithSpan { token, span } in raw {
-        let span = Span { start: position(span.start), end: position(span.end) };
-        match token {
-            Token::EOF => {}
-            Token::Whitespace(Whitespace::SingleLineComment { comment, .. }) => {
-                lexed.directives.extend(directive(&comment, span));
+impl<'a> Lexed<'a> {
+    /// The directives among the comments.
+    pub fn directives(&self) -> impl Iterator<Item = Directive<'a>> {
+        self.comments.iter().filter_map(|comment| {
+            let (name, text) = comment.text.strip_prefix("--@")?.split_once(':')?;
+            Some(Directive { name, text: text.trim(), span: comment.span })
+        })
+    }
+}
+
+/// Cuts `text` into tokens.
+pub fn lex(text: &str) -> Lexed<'_> {
+    lex_at(text, Position { line: 1, column: 1 })
+}
+
+/// Cuts a `text` that begins at `start` of a larger one.
+pub fn lex_at(text: &str, start: Position) -> Lexed<'_> {
+    let mut scanner = Scanner { text, at: 0, position: start, unclosed_comment: false };
+    let mut lexed = Lexed::default();
+    lexed.lexemes.reserve(text.len() / 5);
+    while let Some(first) = scanner.peek(0) {
+        if matches!(first, b' ' | b'\t' | b'\r' | b'\n') {
+            scanner.step(1);
+            continue;
+        }
+        let (from, start) = (scanner.at, scanner.position);
+        if let Some(length) = scanner.comment(first) {
+            scanner.pass(length, true);
+            let text = text[from..scanner.at].trim_end();
+            let span = Span { start, end: scanner.position };
+            lexed.comments.push(Comment { text, span, before: lexed.lexemes.len() });
+            continue;
+        }
+        let (token, length) = scanner.token(first);
+        scanner.pass(length, matches!(token, Token::Text | Token::Quoted | Token::Unknown));
+        let text = Cow::Borrowed(&text[from..scanner.at]);
+        lexed.lexemes.push(Lexeme { token, text, span: Span { start, end: scanner.position } });
+    }
+    lexed.end = scanner.position;
+    lexed
+}
+
+/// A place in a text.
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    position: Position,
+    /// Whether it is known that no `*/` follows any more.
+    unclosed_comment: bool,
+}
+
+impl<'a> Scanner<'a> {
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    fn peek(&self, ahead: usize) -> Option<u8> {
+        self.text.as_bytes().get(self.at + ahead).copied()
+    }
+
+    /// Steps over one character of `length` bytes.
+    fn step(&mut self, length: usize) {
+        match self.peek(0) {
+            Some(b'\n') => self.position = Position { line: self.position.line + 1, column: 1 },
+            _ => self.position.column += 1,
+        }
+        self.at += length;
+    }
+
+    /// Steps over `length` bytes; only if `any` they may hold line breaks and characters of several bytes.
+    fn pass(&mut self, length: usize, any: bool) {
+        if !any {
+            self.at += length;
+            self.position.column += length as u32;
+            return;
+        }
+        let passed = &self.text[self.at..self.at + length];
+        passed.chars().for_each(|c| self.step(c.len_utf8()));
+    }
+
+    /// The length of the comment that begins here with `first`, if one does and it ends.
+    fn comment(&mut self, first: u8) -> Option<usize> {
+        match (first, self.peek(1)?) {
+            (b'-', b'-') => Some(memchr::memchr(b'\n', self.rest()).unwrap_or(self.rest().len())),
+            (b'/', b'*') if !self.unclosed_comment => {
+                let end = memchr::memmem::find(&self.rest()[2..], b"*/").map(|at| at + 4);
+                self.unclosed_comment = end.is_none();
+                end
             }
-            Token::Whitespace(_) => {}
-            token => push(&mut lexed.lexemes, token, span),
+            _ => None,
         }
     }
-    Ok(lexed)
-}
 
-/// `1.5abc` is a number and a name; the tokenizer takes it for one word.
-fn push(lexemes: &mut Vec<Lexeme>, token: Token, span: Span) {
-    if let Token::Word(word) = &token
-        && word.quote_style.is_none()
-        && word.value.contains('.')
-    {
-        let digits = word.value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.value.len());
-        let (number, name) = word.value.split_at(digits);
-        let middle = Position { column: span.start.column + digits as u32, ..span.start };
-        let number = Token::Number(number.to_owned(), false);
-        lexemes.push(Lexeme { token: number, span: Span { start: span.start, end: middle } });
-        lexemes.push(Lexeme { token: Token::make_word(name, None), span: Span { start: middle, end: span.end } });
-        return;
+    /// The token that begins here with `first`, and its length in bytes.
+    fn token(&self, first: u8) -> (Token, usize) {
+        match first {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => (Token::Word, self.name_length(0)),
+            b'0'..=b'9' => self.number_or_name(),
+            b'.' if self.peek(1).is_some_and(|b| b.is_ascii_digit()) => self.number_or_name(),
+            b'\'' => self.quoted(first, Token::Text),
+            b'"' | b'`' => self.quoted(first, Token::Quoted),
+            b'$' => self.variable().map_or((Token::Unknown, 1), |length| (Token::Variable, length)),
+            b'/' if self.peek(1) == Some(b'*') => (Token::Unclosed, 2),
+            _ => self.symbol(first),
+        }
     }
-    lexemes.push(Lexeme { token, span });
+
+    /// How many bytes from `ahead` on can be part of a name.
+    fn name_length(&self, ahead: usize) -> usize {
+        let is_part = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b == b'@';
+        self.rest()[ahead..].iter().take_while(|b| is_part(b)).count()
+    }
+
+    /// The longer of what can be a number and what can be a name; `1E3` is a number.
+    fn number_or_name(&self) -> (Token, usize) {
+        let rest = self.rest();
+        let digits = |from: usize| rest[from.min(rest.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let mut number = digits(0);
+        if rest.get(number) == Some(&b'.') {
+            number += 1 + digits(number + 1);
+        }
+        if matches!(rest.get(number), Some(b'e' | b'E')) {
+            let sign = usize::from(matches!(rest.get(number + 1), Some(b'+' | b'-')));
+            let exponent = digits(number + 1 + sign);
+            number += if exponent > 0 { 1 + sign + exponent } else { 0 };
+        }
+        let name = self.name_length(0);
+        if name > number { (Token::Word, name) } else { (Token::Number, number) }
+    }
+
+    /// A text or name in quotes; the quote written twice stands for itself.
+    fn quoted(&self, quote: u8, token: Token) -> (Token, usize) {
+        let rest = self.rest();
+        let mut at = 1;
+        while let Some(found) = memchr::memchr(quote, &rest[at..]) {
+            at += found + 1;
+            if rest.get(at) != Some(&quote) {
+                return (token, at);
+            }
+            at += 1;
+        }
+        (Token::Unclosed, 1)
+    }
+
+    fn variable(&self) -> Option<usize> {
+        let starts = self.peek(1) == Some(b'{') && self.peek(2).is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+        let end = 2 + self.name_length(2.min(self.rest().len()));
+        (starts && self.peek(end) == Some(b'}')).then_some(end + 1)
+    }
+
+    fn symbol(&self, first: u8) -> (Token, usize) {
+        const TWO: [&[u8]; 8] = [b"->", b"=>", b":=", b"||", b"<>", b"!=", b"<=", b">="];
+        if TWO.iter().any(|two| self.rest().starts_with(two)) {
+            return (Token::Symbol, 2);
+        }
+        if b"=<>+-*/%()[],.;".contains(&first) {
+            return (Token::Symbol, 1);
+        }
+        let character = self.text[self.at..].chars().next().map_or(1, char::len_utf8);
+        (Token::Unknown, character)
+    }
 }
 
-fn directive(comment: &str, span: Span) -> Option<Directive> {
-    let (name, text) = comment.strip_prefix('@')?.split_once(':')?;
-    Some(Directive { name: name.to_owned(), text: text.trim().to_owned(), span })
+/// A name or text without its quotes.
+pub fn unquoted(text: &str) -> String {
+    let Some(quote) = text.get(..1) else { return String::new() };
+    let inner = &text[1..text.len().max(2) - 1];
+    if inner.contains(quote) { inner.replace(&quote.repeat(2), quote) } else { inner.to_owned() }
 }
 
-fn position(location: Location) -> Position {
-    Position { line: location.line as u32, column: location.column as u32 }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn end_of(text: &str) -> Position {
-    let line = text.matches('\n').count() as u32 + 1;
-    let last = text.rsplit('\n').next().unwrap_or_default();
-    Position { line, column: last.chars().count() as u32 + 1 }
-}
+    fn shown(text: &str) -> String {
+        let lexed = lex(text);
+        let one = |l: &Lexeme| format!("{:?} {} {}:{}", l.token, l.text, l.span.start.line, l.span.start.column);
+        lexed.lexemes.iter().map(one).collect::<Vec<_>>().join(" | ")
+    }
 
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+    #[test]
+    fn the_longest_token_wins() {
+        assert_eq!(shown("a1@b 1R0"), "Word a1@b 1:1 | Word 1R0 1:6");
+        assert_eq!(shown("1.5abc"), "Number 1.5 1:1 | Word abc 1:4");
+        assert_eq!(shown("1.2.3 1e 1e3 5. .5E-2"), {
+            "Number 1.2 1:1 | Number .3 1:4 | Word 1e 1:7 | Number 1e3 1:10 | Number 5. 1:14 | Number .5E-2 1:17"
+        });
+        assert_eq!(shown("a->b=>c"), "Word a 1:1 | Symbol -> 1:2 | Word b 1:4 | Symbol => 1:5 | Word c 1:7");
+        assert_eq!(shown("${x} $x"), "Variable ${x} 1:1 | Unknown $ 1:6 | Word x 1:7");
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(shown("'äöü\n''' x"), "Text 'äöü\n''' 1:1 | Word x 2:5");
+        assert_eq!(shown("größe"), "Word gr 1:1 | Unknown ö 1:3 | Unknown ß 1:4 | Word e 1:5");
+    }
+
+    #[test]
+    fn what_is_not_closed_hides_nothing() {
+        assert_eq!(shown("'abc ;"), "Unclosed ' 1:1 | Word abc 1:2 | Symbol ; 1:6");
+        assert_eq!(shown("/* x"), "Unclosed /* 1:1 | Word x 1:4");
+    }
+
+    #[test]
+    fn comments_are_kept_and_directives_read() {
+        let lexed = lex("--@test: one two \nSELECT /* a */ 1; -- end");
+        let comments: Vec<(&str, usize)> = lexed.comments.iter().map(|c| (c.text, c.before)).collect();
+        assert_eq!(comments, [("--@test: one two", 0), ("/* a */", 1), ("-- end", 3)]);
+        let directive = lexed.directives().next().expect("one");
+        assert_eq!((directive.name, directive.text), ("test", "one two"));
+    }
+
+    #[test]
+    fn quotes_are_taken_off() {
+        assert_eq!(unquoted("'it''s'"), "it's");
+        assert_eq!(unquoted("`a``b`"), "a`b");
+        assert_eq!(unquoted("\"\""), "");
+    }
 }

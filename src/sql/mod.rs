@@ -8,6 +8,7 @@ pub mod ast;
 pub mod cursor;
 pub mod expr;
 pub mod lexer;
+pub mod print;
 pub mod properties;
 pub mod query;
 pub mod types;

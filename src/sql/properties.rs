@@ -1,13 +1,12 @@
 //! The properties of a WITH clause: names in any case, values that are constants.
 
-use std::fmt;
+use std::collections::HashMap;
 
-use sqlparser::tokenizer::Token;
-
-use super::ast::{Literal, Node};
+use super::ast::Literal;
 use super::cursor::Cursor;
-use super::expr::parse_value;
-use super::words::quote_if_needed;
+use super::expr::parse_literal;
+use super::print::Printer;
+use super::words::{is_plain_name, is_reserved, is_variable, string_literal};
 use crate::error::{Error, Result, Span};
 
 /// One `NAME = value`.
@@ -26,18 +25,31 @@ pub struct Properties {
     pub span: Span,
 }
 
-/// Parses `WITH (…)` if it comes next.
+/// Parses `WITH (…)` if it comes next; names are in upper case.
 pub fn parse_with(cursor: &mut Cursor) -> Result<Properties> {
+    parse(cursor, str::to_uppercase)
+}
+
+/// Parses `WITH (…)` if it comes next; names in quotes stay as they are written.
+pub fn parse_with_exact_names(cursor: &mut Cursor) -> Result<Properties> {
+    parse(cursor, str::to_owned)
+}
+
+fn parse(cursor: &mut Cursor, name: fn(&str) -> String) -> Result<Properties> {
     let start = cursor.span();
-    if !cursor.take_keywords("WITH") {
+    if !cursor.is("WITH (") {
+        // For what is said to be expected here.
+        cursor.take("WITH (");
         return Ok(Properties::default());
     }
-    cursor.expect(&Token::LParen, "( and properties")?;
-    let items = cursor.list(property)?;
-    cursor.expect(&Token::RParen, "a comma or )")?;
-    for (i, item) in items.iter().enumerate() {
-        if let Some(earlier) = items[..i].iter().find(|p| p.name == item.name) {
-            let (name, first, second) = (&item.name, &earlier.value, &item.value);
+    cursor.take("WITH");
+    cursor.expect("(")?;
+    let items = cursor.list(|c| property(c, name))?;
+    cursor.expect(")")?;
+    let mut seen: HashMap<&str, &Literal> = HashMap::new();
+    for item in &items {
+        if let Some(first) = seen.insert(&item.name, &item.value) {
+            let (name, second) = (&item.name, &item.value);
             let message = format!("Multiple entries with same key: {name}={second} and {name}={first}");
             return Err(Error::syntax(message).at(item.span));
         }
@@ -45,18 +57,15 @@ pub fn parse_with(cursor: &mut Cursor) -> Result<Properties> {
     Ok(Properties { items, span: cursor.since(start) })
 }
 
-fn property(cursor: &mut Cursor) -> Result<Property> {
+fn property(cursor: &mut Cursor, stored: fn(&str) -> String) -> Result<Property> {
     let start = cursor.span();
     let name = match cursor.take_string() {
         Some(text) => text,
         None => cursor.ident("the name of a property")?.name,
     };
-    cursor.expect(&Token::Eq, "= and a value")?;
-    let value = parse_value(cursor)?;
-    let Node::Literal(value) = *value.node else {
-        return Err(Error::syntax("the value of a property is a constant").at(value.span));
-    };
-    Ok(Property { name: name.to_uppercase(), value, span: cursor.since(start) })
+    cursor.expect("=")?;
+    let value = parse_literal(cursor)?;
+    Ok(Property { name: stored(&name), value, span: cursor.since(start) })
 }
 
 impl Properties {
@@ -71,14 +80,24 @@ impl Properties {
     }
 }
 
-/// ` WITH (…)`, or nothing.
-impl fmt::Display for Properties {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.items.is_empty() {
-            return Ok(());
+impl Properties {
+    /// Writes ` WITH (…)`, or nothing.
+    pub fn print(&self, p: &mut Printer) {
+        if !self.items.is_empty() {
+            p.list(" WITH (", &self.items, ")", Property::print);
         }
-        let items: Vec<String> =
-            self.items.iter().map(|p| format!("{} = {}", quote_if_needed(&p.name), p.value)).collect();
-        write!(f, " WITH ({})", items.join(", "))
+    }
+}
+
+impl Property {
+    /// Writes `NAME = value`; a name that is not plain stands in single quotes.
+    pub fn print(p: &mut Printer, property: &Property) {
+        let (name, value) = (&property.name, &property.value);
+        let plain = is_plain_name(name) && !is_reserved(name) && !name.contains(|c: char| c.is_ascii_lowercase());
+        if plain || is_variable(name) {
+            p.put(format_args!("{name} = {value}"));
+        } else {
+            p.put(format_args!("{} = {value}", string_literal(name)));
+        }
     }
 }

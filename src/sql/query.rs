@@ -2,17 +2,20 @@
 
 use std::fmt;
 
-use sqlparser::tokenizer::Token;
-
-use super::ast::{Expr, commas};
+use super::ast::{Expr, SortItem};
 use super::cursor::Cursor;
-use super::expr::{parse_expr, parse_value};
+use super::expr::{parse_expr, parse_order_by, parse_value};
+use super::print::{Printer, one_line};
+use super::properties::{Properties, parse_with};
 use super::words::{Duration, Ident};
 use crate::error::{Error, Result, Span};
 
 /// A SELECT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
+    /// The queries that have names in this one: `WITH name AS (…)`.
+    pub named: Vec<NamedQuery>,
+    pub distinct: bool,
     pub items: Vec<SelectItem>,
     pub from: From,
     pub window: Option<Window>,
@@ -20,9 +23,22 @@ pub struct Query {
     pub group_by: Option<Grouping>,
     pub partition_by: Option<Grouping>,
     pub having: Option<Expr>,
+    /// The queries behind UNION ALL; they have no clauses of their own from ORDER BY on.
+    pub union_all: Vec<Query>,
+    pub order_by: Vec<SortItem>,
     pub emit: Option<Emit>,
+    /// How often results come.
+    pub every: Option<Duration>,
     pub limit: Option<i64>,
+    pub offset: Option<i64>,
     pub span: Span,
+}
+
+/// A query with a name: `name AS (SELECT …)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedQuery {
+    pub name: Ident,
+    pub query: Query,
 }
 
 /// What a query asks for.
@@ -50,8 +66,13 @@ pub struct From {
 /// A source with the name that the query gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Relation {
+    /// The name of the source; of a query in its place, the name that it has here.
     pub name: Ident,
     pub alias: Option<Ident>,
+    /// The query that stands in the place of a source.
+    pub derived: Option<Box<Query>>,
+    /// Where reading starts and the like: `WITH (START = …)`.
+    pub with: Properties,
 }
 
 /// A join with one more source.
@@ -115,45 +136,108 @@ pub enum Emit {
     Final,
 }
 
-/// Parses a query, from SELECT to LIMIT.
+/// Parses a query, from WITH or SELECT to LIMIT.
 pub fn parse_query(cursor: &mut Cursor) -> Result<Query> {
-    let start = cursor.span();
-    cursor.expect_keywords("SELECT")?;
-    let items = cursor.list(select_item)?;
-    if !cursor.take_keywords("FROM") {
-        return Err(cursor.unexpected("a comma or FROM"));
-    }
-    let from = parse_from(cursor)?;
-    let window = if cursor.take_keywords("WINDOW") { Some(parse_window(cursor)?) } else { None };
-    let filter = clause(cursor, "WHERE", parse_expr)?;
-    let group_by = clause(cursor, "GROUP BY", grouping)?;
-    let partition_by = clause(cursor, "PARTITION BY", grouping)?;
-    let having = clause(cursor, "HAVING", parse_expr)?;
-    let emit = clause(cursor, "EMIT", |c| {
-        if c.take_keywords("CHANGES") {
-            Ok(Emit::Changes)
-        } else if c.take_keywords("FINAL") {
-            Ok(Emit::Final)
-        } else {
-            Err(c.unexpected("CHANGES or FINAL"))
+    cursor.nested(|cursor| {
+        let start = cursor.span();
+        let named = if cursor.is("WITH") { named_queries(cursor)? } else { Vec::new() };
+        let mut query = core(cursor)?;
+        query.named = named;
+        while cursor.take("UNION ALL") {
+            query.union_all.push(core(cursor)?);
         }
-    })?;
-    let limit = clause(cursor, "LIMIT", |c| c.unsigned("the number of rows"))?;
-    misplaced(cursor)?;
-    let span = cursor.since(start);
-    Ok(Query { items, from, window, filter, group_by, partition_by, having, emit, limit, span })
+        query.order_by = parse_order_by(cursor)?;
+        if cursor.take("EMIT") {
+            let kinds = [("CHANGES", Emit::Changes), ("FINAL", Emit::Final)];
+            query.emit = Some(cursor.take_one(&kinds).ok_or_else(|| cursor.expected())?);
+            query.every = clause(cursor, "EVERY", |c| c.duration())?;
+        }
+        query.limit = clause(cursor, "LIMIT", |c| c.unsigned("the number of rows"))?;
+        query.offset = clause(cursor, "OFFSET", |c| c.unsigned("the number of rows"))?;
+        misplaced(cursor)?;
+        query.span = cursor.since(start);
+        Ok(query)
+    })
 }
 
-fn clause<T>(cursor: &mut Cursor, keywords: &str, parse: impl FnOnce(&mut Cursor) -> Result<T>) -> Result<Option<T>> {
-    if cursor.take_keywords(keywords) { parse(cursor).map(Some) } else { Ok(None) }
+/// Whether a query comes next.
+pub fn is_query(cursor: &Cursor) -> bool {
+    cursor.is("SELECT") || cursor.is("WITH") && cursor.is_ident_at(1)
+}
+
+fn named_queries(cursor: &mut Cursor) -> Result<Vec<NamedQuery>> {
+    cursor.expect("WITH")?;
+    cursor.list(|cursor| {
+        let name = cursor.source_name()?;
+        cursor.expect("AS")?;
+        Ok(NamedQuery { name, query: query_in_brackets(cursor)? })
+    })
+}
+
+fn query_in_brackets(cursor: &mut Cursor) -> Result<Query> {
+    cursor.expect("(")?;
+    let query = parse_query(cursor)?;
+    cursor.expect(")")?;
+    Ok(query)
+}
+
+/// From SELECT to HAVING.
+fn core(cursor: &mut Cursor) -> Result<Query> {
+    let start = cursor.span();
+    cursor.expect("SELECT")?;
+    let distinct = cursor.is("DISTINCT");
+    if distinct {
+        cursor.advance();
+    }
+    let items = cursor.list(select_item)?;
+    cursor.expect("FROM")?;
+    Ok(Query {
+        named: Vec::new(),
+        distinct,
+        items,
+        from: parse_from(cursor)?,
+        window: clause(cursor, "WINDOW", parse_window)?,
+        filter: clause(cursor, "WHERE", parse_expr)?,
+        group_by: clause(cursor, "GROUP BY", grouping)?,
+        partition_by: clause(cursor, "PARTITION BY", grouping)?,
+        having: clause(cursor, "HAVING", parse_expr)?,
+        union_all: Vec::new(),
+        order_by: Vec::new(),
+        emit: None,
+        every: None,
+        limit: None,
+        offset: None,
+        span: cursor.since(start),
+    })
+}
+
+fn clause<T>(
+    cursor: &mut Cursor,
+    keywords: &'static str,
+    parse: impl FnOnce(&mut Cursor) -> Result<T>,
+) -> Result<Option<T>> {
+    let first = keywords.split(' ').next().unwrap_or_default();
+    if cursor.take(keywords) {
+        return parse(cursor).map(Some);
+    }
+    // PARTITION is a name, too; GROUP is none, so that BY must follow.
+    if first != keywords && first != "PARTITION" && cursor.is(first) {
+        cursor.expect(keywords)?;
+    }
+    Ok(None)
 }
 
 /// Refuses a clause that came too late with the order of the clauses.
 fn misplaced(cursor: &Cursor) -> Result<()> {
     const ORDER: &str = "the order is FROM, WINDOW, WHERE, GROUP BY, PARTITION BY, HAVING, EMIT, LIMIT";
-    for keyword in ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "EMIT"] {
-        if cursor.is_keywords(keyword) {
-            return Err(Error::syntax(format!("{keyword} comes too late in the query")).at(cursor.span()).hint(ORDER));
+    let hint = |error: Error, keyword: &str| match keyword {
+        "WITHIN" => error.hint("WITHIN stands before ON: JOIN … WITHIN … ON …"),
+        _ => error.hint(ORDER),
+    };
+    for keyword in ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "ORDER BY", "EMIT", "WITHIN"] {
+        if cursor.is(keyword) {
+            let error = Error::syntax(format!("{keyword} comes too late in the query, or twice")).at(cursor.span());
+            return Err(hint(error, keyword));
         }
     }
     Ok(())
@@ -161,84 +245,102 @@ fn misplaced(cursor: &Cursor) -> Result<()> {
 
 fn select_item(cursor: &mut Cursor) -> Result<SelectItem> {
     let start = cursor.span();
-    if cursor.take(&Token::Mul) {
+    if cursor.is("*") {
+        cursor.advance();
         return Ok(SelectItem::All(start));
     }
-    if cursor.peek_at(1) == Some(&Token::Period) && cursor.peek_at(2) == Some(&Token::Mul) {
+    if cursor.is_at(1, ".") && cursor.is_at(2, "*") {
         let source = cursor.ident("the name of a source")?;
-        cursor.advance();
-        cursor.advance();
+        cursor.expect(". *")?;
         return Ok(SelectItem::AllOf(source));
     }
     let expr = parse_expr(cursor)?;
-    if cursor.peek() == Some(&Token::Arrow) && cursor.peek_at(1) == Some(&Token::Mul) {
-        cursor.advance();
-        cursor.advance();
+    if cursor.is("-> *") {
+        cursor.expect("-> *")?;
         return Ok(SelectItem::Fields(expr));
     }
-    let alias = if cursor.take_keywords("AS") || cursor.is_ident() { Some(cursor.ident("a name")?) } else { None };
+    let alias = if cursor.take("AS") || cursor.is_ident() { Some(cursor.ident("a name")?) } else { None };
     Ok(SelectItem::Expr { expr, alias })
 }
+
+const JOINS: &[(&str, JoinKind)] = &[
+    ("JOIN", JoinKind::Inner),
+    ("INNER JOIN", JoinKind::Inner),
+    ("LEFT JOIN", JoinKind::Left),
+    ("LEFT OUTER JOIN", JoinKind::Left),
+    ("RIGHT JOIN", JoinKind::Right),
+    ("RIGHT OUTER JOIN", JoinKind::Right),
+    ("FULL JOIN", JoinKind::Full),
+    ("FULL OUTER JOIN", JoinKind::Full),
+];
 
 fn parse_from(cursor: &mut Cursor) -> Result<From> {
     let first = relation(cursor)?;
     let mut joins = Vec::new();
-    while let Some(kind) = join_kind(cursor)? {
+    loop {
+        let Some(kind) = cursor.take_one(JOINS) else {
+            if ["INNER", "LEFT", "RIGHT", "FULL", "OUTER"].iter().any(|word| cursor.is(word)) {
+                return Err(cursor.expected());
+            }
+            return Ok(From { first, joins });
+        };
         let start = cursor.last_span();
         let right = relation(cursor)?;
         let within = clause(cursor, "WITHIN", parse_within)?;
-        if !cursor.take_keywords("ON") {
-            return Err(cursor.unexpected(if within.is_some() { "ON" } else { "WITHIN or ON" }));
-        }
+        cursor.expect("ON").map_err(|e| match kind {
+            JoinKind::Inner if cursor.is("USING") => e.hint("name the columns: ON a.x = b.x"),
+            _ => e,
+        })?;
         let on = parse_expr(cursor)?;
         joins.push(Join { kind, right, within, on, span: cursor.since(start) });
     }
-    Ok(From { first, joins })
 }
 
 fn relation(cursor: &mut Cursor) -> Result<Relation> {
-    let name = cursor.source_name()?;
-    let aliased = cursor.take_keywords("AS") || (cursor.is_ident() && !starts_clause(cursor));
-    let alias = if aliased { Some(cursor.source_name()?) } else { None };
-    Ok(Relation { name, alias })
-}
-
-/// EMIT and PARTITION are names too: they are taken for a clause unless they end the query.
-fn starts_clause(cursor: &Cursor) -> bool {
-    let emit = cursor.is_keywords("EMIT") && !matches!(cursor.peek_at(1), None | Some(Token::SemiColon));
-    emit || cursor.is_keywords("PARTITION BY")
-}
-
-fn join_kind(cursor: &mut Cursor) -> Result<Option<JoinKind>> {
-    let kind = if cursor.take_keywords("JOIN") {
-        return Ok(Some(JoinKind::Inner));
-    } else if cursor.take_keywords("INNER") {
-        JoinKind::Inner
-    } else if cursor.take_keywords("LEFT") {
-        JoinKind::Left
-    } else if cursor.take_keywords("RIGHT") {
-        JoinKind::Right
-    } else if cursor.take_keywords("FULL") {
-        JoinKind::Full
-    } else {
-        return Ok(None);
-    };
-    if kind != JoinKind::Inner {
-        cursor.take_keywords("OUTER");
+    if cursor.is("(") {
+        let query = query_in_brackets(cursor)?;
+        cursor.take("AS");
+        let name = cursor.source_name()?;
+        return Ok(Relation { name, alias: None, derived: Some(Box::new(query)), with: Properties::default() });
     }
-    cursor.expect_keywords("JOIN")?;
-    Ok(Some(kind))
+    let name = cursor.source_name()?;
+    let aliased = cursor.take("AS") || (!starts_clause(cursor) && cursor.is_ident());
+    let alias = if aliased { Some(cursor.source_name()?) } else { None };
+    let with = parse_with(cursor)?;
+    if let Some(unknown) = with.items.iter().find(|item| item.name != "START") {
+        let error = Error::syntax(format!("expected START, found {}", unknown.name)).at(unknown.span);
+        return Err(error.hint("other properties stand behind the name of what is created"));
+    }
+    Ok(Relation { name, alias, derived: None, with })
+}
+
+/// Some words are names too: they are taken for a clause unless they end the query.
+fn starts_clause(cursor: &mut Cursor) -> bool {
+    let ends = |ahead: usize| matches!(cursor.text_at(ahead).0, "" | ";" | ")");
+    if cursor.is("EMIT") && !ends(1) || cursor.is("OFFSET") && !ends(1) {
+        return true;
+    }
+    if ["PARTITION BY", "ORDER BY", "UNION ALL"].iter().any(|words| cursor.is(words)) {
+        return true;
+    }
+    // A name that was meant to be one of these was misspelt.
+    for word in ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "ORDER BY", "UNION ALL", "EMIT", "LIMIT"] {
+        cursor.take_none(word);
+    }
+    JOINS.iter().for_each(|(words, _)| cursor.take_none(words));
+    ["WITHIN", "ON"].into_iter().for_each(|word| cursor.take_none(word));
+    false
 }
 
 fn parse_within(cursor: &mut Cursor) -> Result<Within> {
     let start = cursor.span();
-    let two_sided = cursor.take(&Token::LParen);
+    let two_sided = cursor.take("(");
     let before = cursor.duration()?;
     let mut after = before;
     if two_sided {
-        cursor.expect(&Token::Comma, "a comma and the second bound")?;
+        cursor.expect(",")?;
         after = cursor.duration()?;
-        cursor.expect(&Token::RParen, ")")?;
+        cursor.expect(")")?;
     }
     if before.ms().saturating_add(after.ms()) < 0 {
         let message = "Window interval (ie, beforeMs+afterMs) must not be negative.";
@@ -252,10 +354,11 @@ fn grouping(cursor: &mut Cursor) -> Result<Grouping> {
     let start = cursor.span();
     let mark = cursor.mark();
     // `(a, b)` is a list in parentheses, `(a + b) * 2` an expression that starts with one: try the list first.
-    if cursor.take(&Token::LParen) {
-        let exprs = if cursor.peek() == Some(&Token::RParen) { Ok(Vec::new()) } else { cursor.list(parse_value) };
+    if cursor.is("(") {
+        cursor.advance();
+        let exprs = if cursor.is(")") { Ok(Vec::new()) } else { cursor.list(parse_value) };
         if let Ok(exprs) = exprs
-            && cursor.take(&Token::RParen)
+            && cursor.take(")")
             && grouping_ends(cursor)
         {
             return Ok(Grouping { exprs, span: cursor.since(start) });
@@ -267,46 +370,52 @@ fn grouping(cursor: &mut Cursor) -> Result<Grouping> {
 }
 
 fn grouping_ends(cursor: &Cursor) -> bool {
-    cursor.at_end()
-        || cursor.peek() == Some(&Token::SemiColon)
-        || ["PARTITION", "HAVING", "EMIT", "LIMIT"].iter().any(|k| cursor.is_keywords(k))
+    let next = ["", ";", ")"].contains(&cursor.text());
+    next || ["PARTITION", "HAVING", "EMIT", "LIMIT", "ORDER", "UNION", "OFFSET"].iter().any(|k| cursor.is(k))
 }
 
 fn parse_window(cursor: &mut Cursor) -> Result<Window> {
+    const KINDS: &[(&str, &str)] = &[("TUMBLING", "TUMBLING"), ("HOPPING", "HOPPING"), ("SESSION", "SESSION")];
     let start = cursor.span();
-    let kinds = ["TUMBLING", "HOPPING", "SESSION"];
-    let named = !(kinds.iter().any(|k| cursor.is_keywords(k)) && cursor.peek_at(1) == Some(&Token::LParen));
-    let name = if named && cursor.is_ident() { Some(cursor.ident("the name of the window")?) } else { None };
-    let Some(kind) = kinds.into_iter().find(|k| cursor.take_keywords(k)) else {
-        return Err(cursor.unexpected("TUMBLING, HOPPING or SESSION"));
-    };
-    cursor.expect(&Token::LParen, "(")?;
+    let named = cursor.is_ident() && !cursor.is_at(1, "(");
+    let name = if named { Some(cursor.ident("the name of the window")?) } else { None };
+    let kind = cursor.take_one(KINDS).ok_or_else(|| cursor.expected())?;
+    cursor.expect("(")?;
     let kind = match kind {
+        "SESSION" if cursor.is("SIZE") => {
+            let hint = "a session has a gap alone: SESSION (5 MINUTES)";
+            return Err(cursor.unexpected("the length of the gap").hint(hint));
+        }
         "SESSION" => WindowKind::Session { gap: cursor.duration()? },
         other => {
-            cursor.expect_keywords("SIZE")?;
+            cursor.expect("SIZE")?;
             let size = cursor.duration()?;
             if other == "TUMBLING" {
                 WindowKind::Tumbling { size }
             } else {
-                cursor.expect(&Token::Comma, "a comma and ADVANCE BY")?;
-                cursor.expect_keywords("ADVANCE BY")?;
+                cursor.expect(", ADVANCE BY")?;
                 WindowKind::Hopping { size, advance: cursor.duration()? }
             }
         }
     };
-    let option = |cursor: &mut Cursor, keywords: &str| {
-        let next = cursor.peek() == Some(&Token::Comma) && cursor.is_keyword_at(1, keywords.split(' ').next()?);
-        next.then(|| {
-            cursor.advance();
-            cursor.expect_keywords(keywords)?;
-            cursor.duration()
-        })
-    };
-    let retention = option(cursor, "RETENTION").transpose()?;
-    let grace = option(cursor, "GRACE PERIOD").transpose()?;
-    cursor.expect(&Token::RParen, "a comma or )")?;
+    let retention = option(cursor, ", RETENTION")?;
+    let grace = option(cursor, ", GRACE PERIOD")?;
+    if cursor.is(", RETENTION") {
+        cursor.advance();
+        return Err(cursor.unexpected(")").hint("the order is SIZE, ADVANCE BY, RETENTION, GRACE PERIOD"));
+    }
+    cursor.expect(")")?;
     Ok(Window { name, kind, retention, grace, span: cursor.since(start) })
+}
+
+fn option(cursor: &mut Cursor, keywords: &'static str) -> Result<Option<Duration>> {
+    let (_, first) = keywords.split_once(' ').unwrap_or_default();
+    let first = first.split(' ').next().unwrap_or_default();
+    if !cursor.is(",") || !cursor.is_at(1, first) {
+        return Ok(None);
+    }
+    cursor.expect(keywords)?;
+    cursor.duration().map(Some)
 }
 
 impl Relation {
@@ -328,22 +437,43 @@ impl JoinKind {
     }
 }
 
-impl fmt::Display for Relation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name)?;
-        self.alias.as_ref().map_or(Ok(()), |alias| write!(f, " AS {alias}"))
+impl Relation {
+    fn print(&self, p: &mut Printer) {
+        if let Some(query) = &self.derived {
+            query.print_in_brackets(p);
+            return p.put(format_args!(" AS {}", self.name));
+        }
+        p.put(&self.name);
+        if let Some(alias) = &self.alias {
+            p.put(format_args!(" AS {alias}"));
+        }
+        self.with.print(p);
     }
 }
 
+impl SelectItem {
+    fn print(p: &mut Printer, item: &SelectItem) {
+        match item {
+            SelectItem::All(_) => p.put("*"),
+            SelectItem::AllOf(source) => p.put(format_args!("{source}.*")),
+            SelectItem::Fields(expr) => {
+                p.expr(expr, 10);
+                p.put("->*");
+            }
+            SelectItem::Expr { expr, alias } => {
+                p.expr(expr, 0);
+                if let Some(alias) = alias {
+                    p.put(format_args!(" AS {alias}"));
+                }
+            }
+        }
+    }
+}
+
+/// The text of the item, on one line.
 impl fmt::Display for SelectItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SelectItem::All(_) => f.write_str("*"),
-            SelectItem::AllOf(source) => write!(f, "{source}.*"),
-            SelectItem::Fields(expr) => write!(f, "{expr}->*"),
-            SelectItem::Expr { expr, alias: Some(alias) } => write!(f, "{expr} AS {alias}"),
-            SelectItem::Expr { expr, alias: None } => write!(f, "{expr}"),
-        }
+        f.write_str(&one_line(|p| SelectItem::print(p, self)))
     }
 }
 
@@ -378,47 +508,101 @@ impl fmt::Display for Window {
     }
 }
 
-/// The query over several lines, as a person would lay it out.
-impl fmt::Display for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SELECT {}\nFROM {}", commas(&self.items), self.from.first)?;
-        for join in &self.from.joins {
-            write!(f, "\n  {} {}", join.kind.name(), join.right)?;
-            if let Some(within) = &join.within {
-                write!(f, " {within}")?;
-            }
-            write!(f, " ON {}", join.on)?;
+impl Query {
+    /// Writes the query over several lines, a clause on each.
+    pub fn print(&self, p: &mut Printer) {
+        for (place, named) in self.named.iter().enumerate() {
+            p.put(if place == 0 { "WITH " } else { "" });
+            p.put(format_args!("{} AS ", named.name));
+            named.query.print_in_brackets(p);
+            p.put(if place + 1 < self.named.len() { "," } else { "" });
+            p.line();
         }
+        self.print_core(p);
+        for query in &self.union_all {
+            p.line();
+            p.put("UNION ALL");
+            p.line();
+            query.print_core(p);
+        }
+        if !self.order_by.is_empty() {
+            p.line();
+            p.sort_items(&self.order_by);
+        }
+        if let Some(emit) = self.emit {
+            p.line();
+            p.put(if emit == Emit::Changes { "EMIT CHANGES" } else { "EMIT FINAL" });
+            if let Some(every) = &self.every {
+                p.put(format_args!(" EVERY {every}"));
+            }
+        }
+        for (word, count) in [("LIMIT", self.limit), ("OFFSET", self.offset)] {
+            if let Some(count) = count {
+                p.line();
+                p.put(format_args!("{word} {count}"));
+            }
+        }
+    }
+
+    fn print_in_brackets(&self, p: &mut Printer) {
+        p.put("(");
+        p.indented(|p| {
+            p.line();
+            self.print(p);
+        });
+        p.line();
+        p.put(")");
+    }
+
+    fn print_core(&self, p: &mut Printer) {
+        let open = if self.distinct { "SELECT DISTINCT " } else { "SELECT " };
+        p.clause_list(open, &self.items, "", SelectItem::print);
+        p.line();
+        p.put("FROM ");
+        self.from.first.print(p);
+        p.indented(|p| self.from.joins.iter().for_each(|join| join.print(p)));
         if let Some(window) = &self.window {
-            write!(f, "\nWINDOW {window}")?;
+            p.line();
+            p.put(format_args!("WINDOW {window}"));
         }
-        if let Some(filter) = &self.filter {
-            write!(f, "\nWHERE {filter}")?;
-        }
-        for (keywords, grouping) in [("GROUP BY", &self.group_by), ("PARTITION BY", &self.partition_by)] {
+        condition(p, "WHERE ", self.filter.as_ref());
+        for (keywords, grouping) in [("GROUP BY ", &self.group_by), ("PARTITION BY ", &self.partition_by)] {
             if let Some(grouping) = grouping {
-                write!(f, "\n{keywords} {grouping}")?;
+                p.line();
+                grouping.print(keywords, p);
             }
         }
-        if let Some(having) = &self.having {
-            write!(f, "\nHAVING {having}")?;
-        }
-        match self.emit {
-            Some(Emit::Changes) => f.write_str("\nEMIT CHANGES")?,
-            Some(Emit::Final) => f.write_str("\nEMIT FINAL")?,
-            None => {}
-        }
-        self.limit.map_or(Ok(()), |limit| write!(f, "\nLIMIT {limit}"))
+        condition(p, "HAVING ", self.having.as_ref());
     }
 }
 
-impl fmt::Display for Grouping {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn condition(p: &mut Printer, keyword: &str, condition: Option<&Expr>) {
+    if let Some(condition) = condition {
+        p.line();
+        p.put(keyword);
+        p.expr(condition, 0);
+    }
+}
+
+impl Join {
+    fn print(&self, p: &mut Printer) {
+        p.line();
+        p.put(format_args!("{} ", self.kind.name()));
+        self.right.print(p);
+        if let Some(within) = &self.within {
+            p.put(format_args!(" {within}"));
+        }
+        p.put(" ON ");
+        p.expr(&self.on, 0);
+    }
+}
+
+impl Grouping {
+    fn print(&self, keywords: &str, p: &mut Printer) {
         if self.exprs.is_empty() {
-            return f.write_str("()");
+            return p.put(format_args!("{keywords}()"));
         }
         // A comparison is no value of the grammar: alone it needs its own parentheses.
-        let texts: Vec<String> = self.exprs.iter().map(Expr::as_value).collect();
-        f.write_str(&texts.join(", "))
+        p.list(keywords, &self.exprs, "", |p, e| p.value(e));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use sqlparser::tokenizer::Token;
-
-use super::cursor::Cursor;
+use super::cursor::{Cursor, MAX_DEPTH};
+use super::lexer::Token;
+use super::print::{Printer, one_line};
 use super::words::Ident;
 use crate::error::{Error, Result, Span};
 
@@ -23,97 +23,84 @@ pub enum TypeName {
     Struct(Vec<(Ident, TypeName)>, Span),
 }
 
-/// The tokens that are left of `>>` and `<>` after half of it was used.
-#[derive(Default)]
-struct Angles {
-    /// A `>` of a `>>` that is still to be used.
-    open_close: bool,
-}
-
 /// Parses a type.
 pub fn parse_type(cursor: &mut Cursor) -> Result<TypeName> {
-    let mut angles = Angles::default();
-    let parsed = type_name(cursor, &mut angles)?;
-    if angles.open_close { Err(cursor.unexpected("the end of the type")) } else { Ok(parsed) }
-}
-
-fn type_name(cursor: &mut Cursor, angles: &mut Angles) -> Result<TypeName> {
-    let mut parsed = cursor.nested(|cursor| simple_type(cursor, angles))?;
-    while !angles.open_close && cursor.take_keywords("ARRAY") {
+    let mut parsed = cursor.nested(simple_type)?;
+    let mut depth = 0;
+    while cursor.take("ARRAY") {
         parsed = TypeName::Array(Box::new(parsed));
+        depth += 1;
+        if depth > MAX_DEPTH {
+            return Err(cursor.too_deep());
+        }
     }
     Ok(parsed)
 }
 
-fn simple_type(cursor: &mut Cursor, angles: &mut Angles) -> Result<TypeName> {
+fn simple_type(cursor: &mut Cursor) -> Result<TypeName> {
     let start = cursor.span();
-    if cursor.take_keywords("DECIMAL") {
+    if cursor.take("DECIMAL") {
         return decimal(cursor, start);
     }
-    let opens = matches!(cursor.peek_at(1), Some(Token::Lt | Token::Neq));
-    if opens && cursor.take_keywords("ARRAY") {
-        cursor.expect(&Token::Lt, "<")?;
-        let item = type_name(cursor, angles)?;
-        close(cursor, angles)?;
+    if cursor.take("ARRAY <") {
+        let item = parse_type(cursor)?;
+        cursor.expect(">")?;
         return Ok(TypeName::Array(Box::new(item)));
     }
-    if opens && cursor.take_keywords("MAP") {
-        cursor.expect(&Token::Lt, "<")?;
-        let key = type_name(cursor, angles)?;
-        cursor.expect(&Token::Comma, "a comma between the types of keys and values")?;
-        let value = type_name(cursor, angles)?;
-        close(cursor, angles)?;
+    if cursor.take("MAP <") {
+        let key = parse_type(cursor)?;
+        if !cursor.take(",") {
+            return Err(cursor.unexpected("a comma between the types of keys and values"));
+        }
+        let value = parse_type(cursor)?;
+        cursor.expect(">")?;
         return Ok(TypeName::Map(Box::new(key), Box::new(value)));
     }
-    if opens && cursor.take_keywords("STRUCT") {
-        return structure(cursor, angles, start);
+    if cursor.take("STRUCT <>") {
+        return Ok(TypeName::Struct(Vec::new(), cursor.since(start)));
+    }
+    if cursor.is("STRUCT <") {
+        cursor.advance();
+        let fields = cursor.list_in("<", ">", |c| Ok((c.ident("the name of a field")?, parse_type(c)?)))?;
+        return Ok(TypeName::Struct(fields, cursor.since(start)));
     }
     let name = cursor.ident("a type")?;
-    if cursor.take(&Token::LParen) {
-        cursor.list(|c| match c.peek() {
-            Some(Token::Number(..)) => c.unsigned("a number").map(|_| ()),
-            _ => c.expect_keywords("STRING"),
-        })?;
-        cursor.expect(&Token::RParen, ")")?;
+    if cursor.is("(") {
+        parameters(cursor, &name)?;
     }
     Ok(TypeName::Named(name))
 }
 
-fn decimal(cursor: &mut Cursor, start: Span) -> Result<TypeName> {
-    cursor.expect(&Token::LParen, "precision and scale, as in DECIMAL(10, 2)")?;
-    let precision = cursor.unsigned("the number of digits")?;
-    cursor.expect(&Token::Comma, "a comma and the number of digits behind the point, as in DECIMAL(10, 2)")?;
-    let scale = cursor.unsigned("the number of digits behind the point")?;
-    cursor.expect(&Token::RParen, ")")?;
-    Ok(TypeName::Decimal { precision, scale, span: cursor.since(start) })
-}
-
-fn structure(cursor: &mut Cursor, angles: &mut Angles, start: Span) -> Result<TypeName> {
-    if cursor.take(&Token::Neq) {
-        return Ok(TypeName::Struct(Vec::new(), cursor.since(start)));
-    }
-    cursor.expect(&Token::Lt, "<")?;
-    let mut fields = Vec::new();
-    if !cursor.take(&Token::Gt) {
-        loop {
-            fields.push((cursor.ident("the name of a field")?, type_name(cursor, angles)?));
-            // With half of a `>>` in hand the struct ends here, and a comma belongs to what is around it.
-            if angles.open_close || !cursor.take(&Token::Comma) {
-                break;
-            }
+/// The parameters of a type such as `VARCHAR(10)`: they mean nothing.
+fn parameters(cursor: &mut Cursor, name: &Ident) -> Result<()> {
+    cursor.expect("(")?;
+    cursor.list(|c| {
+        if c.token() == Some(Token::Number) {
+            return c.unsigned("a number").map(|_| ());
         }
-        close(cursor, angles)?;
-    }
-    Ok(TypeName::Struct(fields, cursor.since(start)))
+        if c.take("STRING") {
+            return Ok(());
+        }
+        let error = c.unexpected("a number");
+        Err(match name.name.as_str() {
+            "ARRAY" | "MAP" | "STRUCT" => {
+                error.hint(format!("what is in it stands in angle brackets: {}<…>", name.name))
+            }
+            _ => error,
+        })
+    })?;
+    cursor.expect(")")
 }
 
-/// Takes a `>`, which may be half of a `>>`.
-fn close(cursor: &mut Cursor, angles: &mut Angles) -> Result<()> {
-    if std::mem::take(&mut angles.open_close) || cursor.take(&Token::Gt) {
-        return Ok(());
-    }
-    angles.open_close = cursor.take(&Token::ShiftRight);
-    if angles.open_close { Ok(()) } else { Err(cursor.unexpected(">")) }
+fn decimal(cursor: &mut Cursor, start: Span) -> Result<TypeName> {
+    const EXAMPLE: &str = "a DECIMAL has a precision and a scale, as in DECIMAL(10, 2)";
+    let with_example = |error: Error| error.hint(EXAMPLE);
+    cursor.expect("(").map_err(with_example)?;
+    let precision = cursor.unsigned("the number of digits")?;
+    cursor.expect(",").map_err(with_example)?;
+    let scale = cursor.unsigned("the number of digits behind the point")?;
+    cursor.expect(")")?;
+    Ok(TypeName::Decimal { precision, scale, span: cursor.since(start) })
 }
 
 impl TypeName {
@@ -128,22 +115,36 @@ impl TypeName {
     }
 }
 
+impl TypeName {
+    /// Writes the canonical text.
+    pub fn print(&self, p: &mut Printer) {
+        match self {
+            TypeName::Named(name) => p.put(name),
+            TypeName::Decimal { precision, scale, .. } => p.put(format_args!("DECIMAL({precision}, {scale})")),
+            TypeName::Array(item) => {
+                p.put("ARRAY<");
+                item.print(p);
+                p.put(">");
+            }
+            TypeName::Map(key, value) => {
+                p.put("MAP<");
+                key.print(p);
+                p.put(", ");
+                value.print(p);
+                p.put(">");
+            }
+            TypeName::Struct(fields, _) => p.list("STRUCT<", fields, ">", |p, (name, field_type)| {
+                p.put(format_args!("{name} "));
+                field_type.print(p);
+            }),
+        }
+    }
+}
+
+/// The text of the type, on one line.
 impl fmt::Display for TypeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TypeName::Named(name) => write!(f, "{name}"),
-            TypeName::Decimal { precision, scale, .. } => write!(f, "DECIMAL({precision}, {scale})"),
-            TypeName::Array(item) => write!(f, "ARRAY<{item}>"),
-            TypeName::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
-            TypeName::Struct(fields, _) => {
-                f.write_str("STRUCT<")?;
-                for (i, (name, field_type)) in fields.iter().enumerate() {
-                    let comma = if i > 0 { ", " } else { "" };
-                    write!(f, "{comma}{name} {field_type}")?;
-                }
-                f.write_str(">")
-            }
-        }
+        f.write_str(&one_line(|p| self.print(p)))
     }
 }
 
@@ -222,8 +223,8 @@ mod tests {
 
     #[test]
     fn two_closing_brackets_end_two_types() {
-        let lexed = lex("x STRUCT<a INT, n STRUCT<b INT>>, y MAP<STRING, ARRAY<INT>>").expect("tokens");
-        let mut cursor = Cursor::new(&lexed.lexemes, lexed.end);
+        let lexed = lex("x STRUCT<a INT, n STRUCT<b INT>>, y MAP<STRING, ARRAY<INT>>");
+        let mut cursor = Cursor::new(&lexed);
         let columns = cursor.list(|c| Ok((c.ident("a name")?, parse_type(c)?))).expect("two columns");
         let shown: Vec<String> = columns.iter().map(|(name, t)| format!("{name} {t}")).collect();
         assert_eq!(shown, ["X STRUCT<A INT, N STRUCT<B INT>>", "Y MAP<STRING, ARRAY<INT>>"]);

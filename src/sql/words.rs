@@ -97,12 +97,105 @@ pub const RESERVED: &[&str] = &[
     "YEARS",
 ];
 
-/// Whether `word` (in upper case) cannot be a name without quotes.
+/// The words that mean something in their places and are names elsewhere, sorted.
+pub const NOT_RESERVED: &[&str] = &[
+    "ADD",
+    "ALTER",
+    "ANALYZE",
+    "ARRAY",
+    "ASC",
+    "ASSERT",
+    "CHANGES",
+    "COLUMN",
+    "COLUMNS",
+    "CURRENT",
+    "DATE",
+    "DAY",
+    "DEFINE",
+    "DESC",
+    "EMIT",
+    "ESCAPE",
+    "EVERY",
+    "EXPLAIN",
+    "FINAL",
+    "FIRST",
+    "FOLLOWING",
+    "FUNCTION",
+    "FUNCTIONS",
+    "GRACE",
+    "HEADER",
+    "HEADERS",
+    "HOUR",
+    "ID",
+    "IF",
+    "INTEGER",
+    "INTERVAL",
+    "KEY",
+    "LAST",
+    "MAP",
+    "MINUTE",
+    "MONTH",
+    "NULLS",
+    "OFFSET",
+    "ORDER",
+    "OVER",
+    "PARTITION",
+    "PARTITIONS",
+    "PERIOD",
+    "PLUGINS",
+    "PRECEDING",
+    "PRIMARY",
+    "RANGE",
+    "REPLACE",
+    "RESET",
+    "ROW",
+    "ROWS",
+    "SCHEMA",
+    "SECOND",
+    "SESSION",
+    "SET",
+    "SHOW",
+    "SINK",
+    "SOURCE",
+    "STRING",
+    "STRUCT",
+    "SUBJECT",
+    "SYSTEM",
+    "TABLES",
+    "TIME",
+    "TIMEOUT",
+    "TIMESTAMP",
+    "TYPE",
+    "TYPES",
+    "UNBOUNDED",
+    "UNDEFINE",
+    "UNION",
+    "VARIABLES",
+    "YEAR",
+    "ZONE",
+];
+
+/// Whether `word`, in any case, cannot be a name without quotes.
 pub fn is_reserved(word: &str) -> bool {
-    RESERVED.binary_search(&word).is_ok()
+    is_in(RESERVED, word)
 }
 
-/// A name: kept in upper case if it was written without quotes, else as it was written.
+/// Whether `word`, in any case, is a keyword of the language.
+pub fn is_keyword(word: &str) -> bool {
+    is_in(RESERVED, word) || is_in(NOT_RESERVED, word)
+}
+
+/// All keywords.
+pub fn keywords() -> impl Iterator<Item = &'static str> {
+    RESERVED.iter().chain(NOT_RESERVED).copied()
+}
+
+fn is_in(sorted: &[&str], word: &str) -> bool {
+    let order = |known: &&str| known.bytes().cmp(word.bytes().map(|b| b.to_ascii_uppercase()));
+    sorted.binary_search_by(order).is_ok()
+}
+
+/// A name: kept in upper case if it was written without quotes, else as it was written; `${name}` if it is a variable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ident {
     pub name: String,
@@ -114,6 +207,23 @@ impl Ident {
     pub fn new(name: impl Into<String>) -> Self {
         Ident { name: name.into(), span: Span::default() }
     }
+
+    /// Whether a variable stands for the name.
+    pub fn is_variable(&self) -> bool {
+        is_variable(&self.name)
+    }
+}
+
+/// Whether this is `${name}`.
+pub fn is_variable(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    is_plain_name(name)
+}
+
+/// Whether this is a name that needs no quotes, whatever it means.
+pub fn is_plain_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@')
 }
 
 impl fmt::Display for Ident {
@@ -124,11 +234,10 @@ impl fmt::Display for Ident {
 
 /// The name as it must be written to be read back: in back-ticks only where it has to be.
 pub fn quote_if_needed(name: &str) -> String {
-    let mut chars = name.chars();
-    let first = chars.next();
-    let starts = first.is_some_and(|c| c.is_ascii_uppercase() || c == '_');
-    let continues = chars.all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_' || c == '@');
-    if starts && continues && !is_reserved(name) { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
+    // Some would be taken for the beginning of a constructor.
+    let special = is_reserved(name) || ["ARRAY", "MAP", "STRUCT"].contains(&name);
+    let plain = is_plain_name(name) && !name.contains(|c: char| c.is_ascii_lowercase()) && !special;
+    if plain || is_variable(name) { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
 }
 
 /// The text as a string literal.
@@ -165,10 +274,13 @@ mod tests {
 
     #[test]
     fn reserved_words_are_sorted_and_quoted() {
-        assert!(RESERVED.is_sorted());
+        assert!(RESERVED.is_sorted() && NOT_RESERVED.is_sorted());
+        assert!(is_reserved("select") && is_keyword("emit") && !is_reserved("emit") && !is_keyword("x"));
         assert_eq!(quote_if_needed("SELECT"), "`SELECT`");
         assert_eq!(quote_if_needed("KEY"), "KEY");
         assert_eq!(quote_if_needed("a`b"), "`a``b`");
+        assert_eq!(quote_if_needed("${x}"), "${x}");
+        assert_eq!(quote_if_needed("1R0"), "`1R0`");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::catalog::SourceKind;
 use crate::engine::{Change, NewQuery, NewTopic};
 use crate::error::Result;
 use crate::plan::{self, Target, sink, with};
+use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::query::{Query, parse_query};
 
@@ -16,15 +17,21 @@ pub const KIND: Kind = Kind {
     summary: "Starts a query whose results are a new stream or table.",
     example: "CREATE TABLE error_counts WITH (partitions=2) AS SELECT service_name, COUNT(*) AS error_count \
               FROM application_logs WINDOW TUMBLING (SIZE 5 MINUTES) WHERE log_level = 'ERROR' GROUP BY service_name;",
+    begins: &["CREATE"],
     parse: |cursor| {
+        let mark = cursor.mark();
         let Some(head) = CreateHead::parse(cursor)? else { return Ok(None) };
         let with = parse_with(cursor)?;
-        cursor.expect_keywords("AS")?;
+        if head.source || !cursor.take("AS") {
+            // What CREATE STREAM declares without AS is another kind.
+            cursor.reset(mark);
+            return Ok(None);
+        }
         Ok(Some(Box::new(CreateAs { head, with, query: parse_query(cursor)? })))
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct CreateAs {
     head: CreateHead,
     with: Properties,
@@ -33,7 +40,13 @@ struct CreateAs {
 
 impl fmt::Display for CreateAs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{} AS\n{}", self.head, self.with, self.query)
+        f.write_str(&layout(f.alternate(), |p| {
+            p.put(&self.head);
+            self.with.print(p);
+            p.put(" AS");
+            p.line();
+            self.query.print(p);
+        }))
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use sqlparser::tokenizer::Token;
-
 use super::{Action, Context, Kind, Statement};
 use crate::catalog::{Encoding, PSEUDO_COLUMNS, Source, SourceKind};
 use crate::config;
@@ -12,9 +10,9 @@ use crate::error::{Error, Result, Span};
 use crate::formats::{self, Part};
 use crate::plan::sink::{check_timestamp, default_wrap, partitions_differ};
 use crate::plan::with;
-use crate::sql::ast::commas;
 use crate::sql::cursor::Cursor;
-use crate::sql::properties::{Properties, parse_with};
+use crate::sql::print::{Printer, layout};
+use crate::sql::properties::{Properties, Property, parse_with};
 use crate::sql::types::{TypeName, parse_type, resolve};
 use crate::sql::words::{Ident, string_literal};
 use crate::types::{Column, Role, Schema, SqlType, quoted};
@@ -24,19 +22,11 @@ pub const KIND: Kind = Kind {
     summary: "Declares what the records of a topic are: a stream of events, or the latest state of keys.",
     example: "CREATE OR REPLACE SOURCE STREAM IF NOT EXISTS s (id INT KEY, `v` ARRAY<STRING>, h BYTES HEADER('k')) \
               WITH (kafka_topic='t', value_format='JSON', partitions=4);",
+    begins: &["CREATE"],
     parse: |cursor| {
-        let mark = cursor.mark();
         let Some(head) = CreateHead::parse(cursor)? else { return Ok(None) };
-        if cursor.peek() != Some(&Token::LParen) && !cursor.is_keywords("WITH") && cursor.peek() != Some(&Token::SemiColon) {
-            cursor.reset(mark);
-            return Ok(None);
-        }
-        let elements = if cursor.peek() == Some(&Token::LParen) { parse_elements(cursor)? } else { Vec::new() };
+        let elements = parse_elements(cursor)?;
         let with = parse_with(cursor)?;
-        if cursor.is_keywords("AS") && elements.is_empty() && !head.source {
-            cursor.reset(mark);
-            return Ok(None);
-        }
         Ok(Some(Box::new(CreateSource { head, elements, with })))
     },
 };
@@ -55,20 +45,17 @@ impl CreateHead {
     /// Parses up to the name.
     pub fn parse(cursor: &mut Cursor) -> Result<Option<CreateHead>> {
         let mark = cursor.mark();
-        if !cursor.take_keywords("CREATE") {
-            return Ok(None);
-        }
-        let replace = cursor.take_keywords("OR REPLACE");
-        let source = cursor.is_keywords("SOURCE") && !cursor.is_keyword_at(1, "CONNECTOR") && cursor.take_keywords("SOURCE");
-        let kind = if cursor.take_keywords("STREAM") {
-            SourceKind::Stream
-        } else if cursor.take_keywords("TABLE") {
-            SourceKind::Table
-        } else {
+        cursor.expect("CREATE")?;
+        let replace = cursor.take("OR REPLACE");
+        let source = !cursor.is_at(1, "CONNECTOR") && cursor.take("SOURCE");
+        let Some(kind) = cursor.take_one(&[("STREAM", SourceKind::Stream), ("TABLE", SourceKind::Table)]) else {
+            if replace {
+                return Err(cursor.expected());
+            }
             cursor.reset(mark);
             return Ok(None);
         };
-        let if_not_exists = cursor.take_keywords("IF NOT EXISTS");
+        let if_not_exists = cursor.take("IF NOT EXISTS");
         Ok(Some(CreateHead { replace, source, kind, if_not_exists, name: cursor.source_name()? }))
     }
 
@@ -102,7 +89,7 @@ impl fmt::Display for CreateHead {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct CreateSource {
     head: CreateHead,
     elements: Vec<Element>,
@@ -110,8 +97,8 @@ struct CreateSource {
 }
 
 /// A column as it was written.
-#[derive(Debug)]
-struct Element {
+#[derive(Debug, PartialEq)]
+pub struct Element {
     name: Ident,
     type_name: TypeName,
     role: ElementRole,
@@ -127,52 +114,73 @@ enum ElementRole {
     Header(String),
 }
 
-fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
-    cursor.expect(&Token::LParen, "( and columns")?;
+/// Parses columns in parentheses, if they come next.
+pub fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
+    if !cursor.take("(") {
+        return Ok(Vec::new());
+    }
     let elements = cursor.list(|cursor| {
         let start = cursor.span();
         let name = cursor.ident("the name of a column")?;
         let type_name = parse_type(cursor)?;
-        let role = if cursor.take_keywords("PRIMARY KEY") {
+        let role = if cursor.take("PRIMARY KEY") {
             ElementRole::PrimaryKey
-        } else if cursor.take_keywords("KEY") {
+        } else if cursor.take("KEY") {
             ElementRole::Key
-        } else if cursor.take_keywords("HEADERS") {
+        } else if cursor.take("HEADERS") {
             ElementRole::Headers
-        } else if cursor.take_keywords("HEADER") {
-            cursor.expect(&Token::LParen, "( and the name of a header")?;
+        } else if cursor.take("HEADER") {
+            cursor.expect("(")?;
             let key = cursor.string("the name of a header in single quotes")?;
-            cursor.expect(&Token::RParen, ")")?;
+            cursor.expect(")")?;
             ElementRole::Header(key)
         } else {
             ElementRole::Value
         };
         Ok(Element { name, type_name, role, span: cursor.since(start) })
     })?;
-    cursor.expect(&Token::RParen, "a comma or )")?;
+    cursor.expect(")")?;
     Ok(elements)
 }
 
-impl fmt::Display for Element {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.type_name)?;
-        match &self.role {
-            ElementRole::Value => Ok(()),
-            ElementRole::Key => f.write_str(" KEY"),
-            ElementRole::PrimaryKey => f.write_str(" PRIMARY KEY"),
-            ElementRole::Headers => f.write_str(" HEADERS"),
-            ElementRole::Header(key) => write!(f, " HEADER({})", string_literal(key)),
+impl Element {
+    fn print(p: &mut Printer, element: &Element) {
+        p.put(format_args!("{} ", element.name));
+        element.type_name.print(p);
+        match &element.role {
+            ElementRole::Value => {}
+            ElementRole::Key => p.put(" KEY"),
+            ElementRole::PrimaryKey => p.put(" PRIMARY KEY"),
+            ElementRole::Headers => p.put(" HEADERS"),
+            ElementRole::Header(key) => p.put(format_args!(" HEADER({})", string_literal(key))),
         }
     }
 }
 
+/// Writes a head with columns and properties: on one line if it fits there, else with each of these on its own.
+pub fn print_declaration(p: &mut Printer, head: impl fmt::Display, elements: &[Element], with: &Properties) {
+    p.put(head);
+    p.fit_clause(
+        |p| {
+            if !elements.is_empty() {
+                p.list(" (", elements, ")", Element::print);
+            }
+            with.print(p);
+        },
+        |p| {
+            if !elements.is_empty() {
+                p.spread_list(" (", elements, ")", Element::print);
+            }
+            if !with.is_empty() {
+                p.spread_list(" WITH (", &with.items, ")", Property::print);
+            }
+        },
+    );
+}
+
 impl fmt::Display for CreateSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.head)?;
-        if !self.elements.is_empty() {
-            write!(f, " ({})", commas(&self.elements))?;
-        }
-        write!(f, "{}", self.with)
+        f.write_str(&layout(f.alternate(), |p| print_declaration(p, &self.head, &self.elements, &self.with)))
     }
 }
 
@@ -202,9 +210,9 @@ impl Statement for CreateSource {
         }
         schema.keys().iter().try_for_each(crate::plan::check_key_type)?;
         let wrap = settings.wrap.or(default_wrap(cx.properties, value_format, &schema));
-        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?.with_delimiter(settings.key_delimiter)?;
+        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?.with_delimiter(Part::Key, schema.keys(), settings.key_delimiter)?;
         let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?
-            .with_delimiter(settings.value_delimiter)?;
+            .with_delimiter(Part::Value, schema.values(), settings.value_delimiter)?;
         if let Some(timestamp) = &settings.timestamp {
             check_timestamp(timestamp, &schema)?;
         }

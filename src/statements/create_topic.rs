@@ -8,6 +8,7 @@ use crate::engine::{Change, NewTopic};
 use crate::error::{Error, Result, Span};
 use crate::plan::with::MOST_PARTITIONS;
 use crate::sql::ast::Literal;
+use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::words::string_literal;
 
@@ -15,8 +16,9 @@ pub const KIND: Kind = Kind {
     name: "CREATE TOPIC",
     summary: "Makes a topic.",
     example: "CREATE TOPIC 'application_logs' WITH (PARTITIONS=4, 'retention.ms'='1000');",
+    begins: &["CREATE"],
     parse: |cursor| {
-        if !cursor.take_keywords("CREATE TOPIC") {
+        if !cursor.take("CREATE TOPIC") {
             return Ok(None);
         }
         let span = cursor.span();
@@ -28,7 +30,7 @@ pub const KIND: Kind = Kind {
 /// The partitions of a topic where nothing is said.
 const PARTITIONS: u32 = 4;
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct CreateTopic {
     name: String,
     span: Span,
@@ -37,7 +39,10 @@ struct CreateTopic {
 
 impl fmt::Display for CreateTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CREATE TOPIC {}{}", string_literal(&self.name), self.with)
+        f.write_str(&layout(f.alternate(), |p| {
+            p.put(format_args!("CREATE TOPIC {}", string_literal(&self.name)));
+            self.with.print(p);
+        }))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use super::{Action, Context, Kind, Reply, Statement, starts_with};
-use crate::catalog::Source;
-use crate::error::Result;
+use super::{Action, Context, Kind, Reply, Statement, not_yet};
+use crate::catalog::{Source, SourceKind};
+use crate::error::{Result, Span};
 use crate::sql::words::Ident;
 use crate::types::Role;
 
@@ -12,42 +12,60 @@ pub const KIND: Kind = Kind {
     name: "DESCRIBE",
     summary: "Shows the columns of a stream or table; EXTENDED adds its queries and what they count.",
     example: "DESCRIBE error_counts EXTENDED;",
+    begins: &["DESCRIBE"],
     parse: |cursor| {
-        if !cursor.is_keywords("DESCRIBE") || starts_with(cursor, &["DESCRIBE FUNCTION", "DESCRIBE CONNECTOR"]) {
-            return Ok(None);
-        }
-        cursor.advance();
-        let source = cursor.source_name()?;
-        Ok(Some(Box::new(Describe { source, extended: cursor.take_keywords("EXTENDED") })))
+        cursor.expect("DESCRIBE")?;
+        let all = cursor.take_one(&[("STREAMS", SourceKind::Stream), ("TABLES", SourceKind::Table)]);
+        let what = match all {
+            Some(kind) => What::All(kind, cursor.last_span()),
+            None => What::One(cursor.source_name()?),
+        };
+        Ok(Some(Box::new(Describe { what, extended: cursor.take("EXTENDED") })))
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Describe {
-    source: Ident,
+    what: What,
     extended: bool,
+}
+
+#[derive(Debug, PartialEq)]
+enum What {
+    One(Ident),
+    /// All streams, or all tables.
+    All(SourceKind, Span),
 }
 
 impl fmt::Display for Describe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let extended = if self.extended { " EXTENDED" } else { "" };
-        write!(f, "DESCRIBE {}{extended}", self.source)
+        match &self.what {
+            // Without quotes it would be all tables.
+            What::One(name) if name.name == "TABLES" => write!(f, "DESCRIBE `TABLES`{extended}"),
+            What::One(name) => write!(f, "DESCRIBE {name}{extended}"),
+            What::All(kind, _) => write!(f, "DESCRIBE {}S{extended}", kind.name()),
+        }
     }
 }
 
 impl Statement for Describe {
     fn compile(&self, cx: &Context) -> Result<Action> {
-        let name = &self.source.name;
+        let written = match &self.what {
+            What::One(written) => written,
+            What::All(kind, span) => return Err(not_yet(format!("DESCRIBE {}S", kind.name()), *span)),
+        };
+        let name = &written.name;
         let source = cx.catalog.source(name).ok_or_else(|| {
             let message = format!("Could not find STREAM/TABLE '{name}' in the Metastore. ");
-            cx.catalog.no_source(name).context(message).at(self.source.span)
+            cx.catalog.no_source(name).context(message).at(written.span)
         })?;
         if self.extended {
             return Ok(Action::Reply(Reply::Message(extended(source, cx))));
         }
         let rows = source.schema.columns().iter().map(|c| {
             let role = match &c.role {
-                Role::Key => if source.kind == crate::catalog::SourceKind::Table { "PRIMARY KEY" } else { "KEY" },
+                Role::Key => if source.kind == SourceKind::Table { "PRIMARY KEY" } else { "KEY" },
                 Role::Value => "",
                 Role::Headers(_) => "HEADERS",
             };

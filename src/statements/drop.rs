@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement, starts_with};
+use super::{Action, Context, Kind, Reply, Statement};
 use crate::catalog::SourceKind;
 use crate::engine::Change;
 use crate::error::{Error, Result};
@@ -13,23 +13,18 @@ pub const KIND: Kind = Kind {
     name: "DROP STREAM",
     summary: "Removes a stream or table, the query that fills it, and with DELETE TOPIC its records.",
     example: "DROP TABLE IF EXISTS t DELETE TOPIC;",
+    begins: &["DROP"],
     parse: |cursor| {
-        if !starts_with(cursor, &["DROP STREAM", "DROP TABLE"]) {
-            return Ok(None);
-        }
-        cursor.advance();
-        let kind = if cursor.take_keywords("STREAM") { SourceKind::Stream } else { SourceKind::Table };
-        if kind == SourceKind::Table {
-            cursor.advance();
-        }
-        let if_exists = cursor.take_keywords("IF EXISTS");
+        let kinds = [("DROP STREAM", SourceKind::Stream), ("DROP TABLE", SourceKind::Table)];
+        let Some(kind) = cursor.take_one(&kinds) else { return Ok(None) };
+        let if_exists = cursor.take("IF EXISTS");
         let name = cursor.source_name()?;
-        let delete_topic = cursor.take_keywords("DELETE TOPIC");
+        let delete_topic = cursor.take("DELETE TOPIC");
         Ok(Some(Box::new(Drop { kind, if_exists, name, delete_topic })))
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Drop {
     kind: SourceKind,
     if_exists: bool,

@@ -11,8 +11,9 @@ pub const KIND: Kind = Kind {
     name: "DROP TOPIC",
     summary: "Removes a topic with all its records, if no stream or table uses it.",
     example: "DROP TOPIC 'application_logs';",
+    begins: &["DROP"],
     parse: |cursor| {
-        if !cursor.take_keywords("DROP TOPIC") {
+        if !cursor.take("DROP TOPIC") {
             return Ok(None);
         }
         let span = cursor.span();
@@ -20,7 +21,7 @@ pub const KIND: Kind = Kind {
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct DropTopic {
     name: String,
     span: Span,

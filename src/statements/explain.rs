@@ -11,18 +11,18 @@ pub const KIND: Kind = Kind {
     name: "EXPLAIN",
     summary: "Shows the plan of a statement or of a running query.",
     example: "EXPLAIN ctas_error_counts_0;",
+    begins: &["EXPLAIN"],
     parse: |cursor| {
-        if !cursor.take_keywords("EXPLAIN") {
-            return Ok(None);
+        cursor.expect("EXPLAIN")?;
+        let alone = matches!(cursor.text_at(1).0, ";" | "");
+        if cursor.is_ident() && alone {
+            return Ok(Some(Box::new(Explain::Query(cursor.ident("the id of a query, or a statement")?))));
         }
-        if cursor.is_ident() && !cursor.is_keywords("SELECT") {
-            return Ok(Some(Box::new(Explain::Query(cursor.ident("the id of a query")?))));
-        }
-        Ok(Some(Box::new(Explain::Statement(statement(cursor, false)?))))
+        Ok(Some(Box::new(Explain::Statement(cursor.nested(|c| statement(c, false))?))))
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Explain {
     Query(Ident),
     Statement(Box<dyn Statement>),
@@ -32,6 +32,7 @@ impl fmt::Display for Explain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Explain::Query(id) => write!(f, "EXPLAIN {id}"),
+            Explain::Statement(statement) if f.alternate() => write!(f, "EXPLAIN {statement:#}"),
             Explain::Statement(statement) => write!(f, "EXPLAIN {statement}"),
         }
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use arrow::array::ArrayRef;
-use sqlparser::tokenizer::Token;
 
 use super::{Action, Context, Insert, Kind, Statement};
 use crate::catalog::Source;
@@ -12,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::expr::bind::{evaluate_strictly, Scope, bind};
 use crate::expr::{Expr, cast, widens};
 use crate::sql::ast::{self, commas};
-use crate::sql::cursor::Cursor;
 use crate::sql::expr::parse_value;
+use crate::sql::print::layout;
 use crate::sql::words::Ident;
 use crate::topics::record::BatchWriter;
 use crate::types::{Column, Role, SqlType, StructField, Value, View, array_of, quoted};
@@ -22,20 +21,13 @@ pub const KIND: Kind = Kind {
     name: "INSERT INTO",
     summary: "Appends a record to the topic of a stream or table.",
     example: "INSERT INTO application_logs (rowtime, service_name, log_level) VALUES (1000, 'a', 'ERROR');",
+    begins: &["INSERT"],
     parse: |cursor| {
-        if !cursor.is_keywords("INSERT INTO") {
-            return Ok(None);
-        }
-        let mark = cursor.mark();
-        cursor.take_keywords("INSERT INTO");
+        cursor.expect("INSERT INTO")?;
         let target = cursor.source_name()?;
-        if cursor.is_keywords("SELECT") || cursor.is_keywords("WITH") {
-            cursor.reset(mark);
-            return Ok(None);
-        }
-        let columns = if cursor.peek() == Some(&Token::LParen) { parenthesised(cursor, |c| c.ident("a column"))? } else { Vec::new() };
-        cursor.expect_keywords("VALUES")?;
-        let values = parenthesised(cursor, parse_value)?;
+        let columns = if cursor.is("(") { cursor.list_in("(", ")", |c| c.ident("the name of a column"))? } else { Vec::new() };
+        cursor.expect("VALUES")?;
+        let values = cursor.list_in("(", ")", parse_value)?;
         if !columns.is_empty() && columns.len() != values.len() {
             let message =
                 format!("Expected number columns and values to match: {}, {}", columns.len(), values.len());
@@ -45,17 +37,7 @@ pub const KIND: Kind = Kind {
     },
 };
 
-fn parenthesised<T>(cursor: &mut Cursor, item: impl FnMut(&mut Cursor) -> Result<T>) -> Result<Vec<T>> {
-    cursor.expect(&Token::LParen, "( and a list")?;
-    if cursor.take(&Token::RParen) {
-        return Ok(Vec::new());
-    }
-    let items = cursor.list(item)?;
-    cursor.expect(&Token::RParen, "a comma or )")?;
-    Ok(items)
-}
-
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct InsertValues {
     target: Ident,
     columns: Vec<Ident>,
@@ -64,12 +46,13 @@ struct InsertValues {
 
 impl fmt::Display for InsertValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "INSERT INTO {}", self.target)?;
-        if !self.columns.is_empty() {
-            write!(f, " ({})", commas(&self.columns))?;
-        }
-        let values: Vec<String> = self.values.iter().map(ast::Expr::as_value).collect();
-        write!(f, " VALUES ({})", values.join(", "))
+        f.write_str(&layout(f.alternate(), |p| {
+            p.put(format_args!("INSERT INTO {}", self.target));
+            if !self.columns.is_empty() {
+                p.list(" (", &self.columns, ")", |p, name| p.put(name));
+            }
+            p.list(" VALUES (", &self.values, ")", |p, value| p.value(value));
+        }))
     }
 }
 

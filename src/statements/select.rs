@@ -5,26 +5,23 @@ use std::fmt;
 use super::{Action, Context, Kind, Statement};
 use crate::error::Result;
 use crate::plan::{self, Target, table};
+use crate::sql::print::layout;
 use crate::sql::query::{Query, parse_query};
 
 pub const KIND: Kind = Kind {
     name: "SELECT",
     summary: "Shows a table as of its last commit, or with EMIT CHANGES rows as they come.",
     example: "SELECT service_name, error_count FROM error_counts WHERE service_name = 'a' EMIT CHANGES LIMIT 3;",
-    parse: |cursor| {
-        if !cursor.is_keywords("SELECT") {
-            return Ok(None);
-        }
-        Ok(Some(Box::new(Select(parse_query(cursor)?))))
-    },
+    begins: &["SELECT", "WITH"],
+    parse: |cursor| Ok(Some(Box::new(Select(parse_query(cursor)?)))),
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Select(Query);
 
 impl fmt::Display for Select {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        f.write_str(&layout(f.alternate(), |p| self.0.print(p)))
     }
 }
 

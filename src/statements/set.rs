@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use sqlparser::tokenizer::Token;
-
 use super::{Action, Context, Kind, Statement};
 use crate::config;
 use crate::error::{Result, Span};
@@ -13,19 +11,18 @@ pub const KIND: Kind = Kind {
     name: "SET",
     summary: "Sets a property for the statements that follow.",
     example: "SET 'auto.offset.reset'='earliest';",
+    begins: &["SET"],
     parse: |cursor| {
-        if !cursor.take_keywords("SET") {
-            return Ok(None);
-        }
+        cursor.expect("SET")?;
         let span = cursor.span();
         let name = cursor.string("the name of a property in single quotes")?;
-        cursor.expect(&Token::Eq, "= and a value in single quotes")?;
+        cursor.expect("=")?;
         let value = cursor.string("a value in single quotes")?;
         Ok(Some(Box::new(Set { name, value, span })))
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Set {
     name: String,
     value: String,

@@ -2,27 +2,27 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement};
+use super::{Action, Context, Kind, Reply, Statement, not_yet};
 use crate::catalog::SourceKind;
 use crate::config::PROPERTIES;
 use crate::engine::Status;
-use crate::error::Result;
+use crate::error::{Result, Span};
 use crate::functions;
 
 pub const KIND: Kind = Kind {
     name: "SHOW STREAMS",
     summary: "Lists streams, tables, topics, queries, functions or properties.",
     example: "LIST ALL TOPICS EXTENDED;",
+    begins: &["SHOW", "LIST"],
     parse: |cursor| {
-        for (words, what) in WHAT {
-            for verb in ["SHOW", "LIST"] {
-                if cursor.take_keywords(&format!("{verb} {words}")) {
-                    let extended = cursor.take_keywords("EXTENDED");
-                    return Ok(Some(Box::new(Show { what: *what, words, extended })));
-                }
-            }
+        let span = cursor.span();
+        if !cursor.take("SHOW") {
+            cursor.expect("LIST")?;
         }
-        Ok(None)
+        let known = WHAT.iter().find(|(words, ..)| cursor.take(words));
+        let (words, what) = *known.ok_or_else(|| cursor.expected())?;
+        let extended = matches!(what, What::Sources(_) | What::Topics | What::Queries) && cursor.take("EXTENDED");
+        Ok(Some(Box::new(Show { what, words, extended, span })))
     },
 };
 
@@ -33,6 +33,8 @@ enum What {
     Queries,
     Functions,
     Properties,
+    /// What there is nothing of in this version.
+    NotYet,
 }
 
 /// What can be listed, by its words.
@@ -44,13 +46,20 @@ const WHAT: &[(&str, What)] = &[
     ("QUERIES", What::Queries),
     ("FUNCTIONS", What::Functions),
     ("PROPERTIES", What::Properties),
+    ("TYPES", What::NotYet),
+    ("VARIABLES", What::NotYet),
+    ("CONNECTORS", What::NotYet),
+    ("SOURCE CONNECTORS", What::NotYet),
+    ("SINK CONNECTORS", What::NotYet),
+    ("CONNECTOR PLUGINS", What::NotYet),
 ];
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Show {
     what: What,
     words: &'static str,
     extended: bool,
+    span: Span,
 }
 
 impl fmt::Display for Show {
@@ -68,6 +77,7 @@ impl Statement for Show {
             What::Queries => queries(cx),
             What::Functions => function_names(),
             What::Properties => properties(cx),
+            What::NotYet => return Err(not_yet(format!("SHOW {}", self.words), self.span)),
         };
         Ok(Action::Reply(Reply::Table { columns, rows }))
     }

@@ -11,16 +11,15 @@ pub const KIND: Kind = Kind {
     name: "TERMINATE",
     summary: "Ends a query, or all of them; what it has written stays.",
     example: "TERMINATE ctas_error_counts_0;",
+    begins: &["TERMINATE"],
     parse: |cursor| {
-        if !cursor.take_keywords("TERMINATE") {
-            return Ok(None);
-        }
-        let query = if cursor.take_keywords("ALL") { None } else { Some(cursor.ident("the id of a query, or ALL")?) };
+        cursor.expect("TERMINATE")?;
+        let query = if cursor.take("ALL") { None } else { Some(cursor.ident("the id of a query, or ALL")?) };
         Ok(Some(Box::new(Terminate { query })))
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Terminate {
     /// The id; all queries without one.
     query: Option<Ident>,

@@ -11,16 +11,15 @@ pub const KIND: Kind = Kind {
     name: "UNSET",
     summary: "Returns a property to its default.",
     example: "UNSET 'auto.offset.reset';",
+    begins: &["UNSET"],
     parse: |cursor| {
-        if !cursor.take_keywords("UNSET") {
-            return Ok(None);
-        }
+        cursor.expect("UNSET")?;
         let span = cursor.span();
         Ok(Some(Box::new(Unset { name: cursor.string("the name of a property in single quotes")?, span })))
     },
 };
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Unset {
     name: String,
     span: Span,

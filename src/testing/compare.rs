@@ -177,17 +177,17 @@ fn key_format(name: &str, expected: &super::case::PostKeyFormat, source: &Source
 fn parse_schema(text: &str, catalog: &Catalog) -> Result<String, String> {
     use crate::sql::{cursor::Cursor, lexer::lex, types};
     use crate::types::{Column, Role, Schema};
-    let lexed = lex(text).map_err(|e| e.to_string())?;
-    let mut cursor = Cursor::new(&lexed.lexemes, lexed.end);
+    let lexed = lex(text);
+    let mut cursor = Cursor::new(&lexed);
     let columns = cursor.list(|c| {
         let name = c.ident("a column")?.name;
         let written = types::parse_type(c)?;
         let sql_type = types::resolve(&written, &|name| catalog.custom_type(name).cloned())?;
-        let role = if c.take_keywords("PRIMARY KEY") || c.take_keywords("KEY") {
+        let role = if c.take("PRIMARY KEY") || c.take("KEY") {
             Role::Key
-        } else if c.take_keywords("HEADERS") {
+        } else if c.take("HEADERS") {
             Role::Headers(None)
-        } else if c.take_keywords("HEADER") {
+        } else if c.take("HEADER") {
             c.advance();
             let key = c.string("a header")?;
             c.advance();

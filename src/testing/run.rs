@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sqlparser::tokenizer::Token;
-
 use super::case::{Case, CaseRecord, ExpectedException};
 use super::{Verdict, compare, records};
 use crate::catalog::Catalog;
@@ -17,6 +15,7 @@ use crate::engine::{Drive, Engine, Settings, Status, Store};
 use crate::error::{Error, Kind, Result};
 use crate::journal::WhenFull;
 use crate::runtime::Ranks;
+use crate::sql::lexer::{Lexeme, Token, unquoted};
 use crate::sql::words::string_literal;
 use crate::statements::{self, Outcome, Session};
 use crate::topics::{PartitionId, TopicId};
@@ -338,19 +337,18 @@ fn quoted_names(message: &str) -> Vec<String> {
 
 /// The topic and the partitions that a CREATE with columns says.
 fn declared_topic(text: &str) -> Option<(String, Option<u32>)> {
-    let lexed = crate::sql::lexer::lex(text).ok()?;
-    let tokens: Vec<&Token> = lexed.lexemes.iter().map(|l| &l.token).collect();
-    let is_word = |t: &Token, word: &str| matches!(t, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
-    if !is_word(tokens.first()?, "CREATE") || tokens.iter().any(|t| is_word(t, "SELECT")) {
+    let lexed = crate::sql::lexer::lex(text);
+    let is_word = |l: &Lexeme, word: &str| l.token == Token::Word && l.text.eq_ignore_ascii_case(word);
+    if !is_word(lexed.lexemes.first()?, "CREATE") || lexed.lexemes.iter().any(|l| is_word(l, "SELECT")) {
         return None;
     }
     let value = |name: &str| {
-        let at = tokens.iter().position(|t| is_word(t, name))?;
-        (tokens.get(at + 1) == Some(&&Token::Eq)).then(|| tokens.get(at + 2))?
+        let at = lexed.lexemes.iter().position(|l| is_word(l, name))?;
+        lexed.lexemes.get(at + 1).filter(|l| l.text == "=").and(lexed.lexemes.get(at + 2))
     };
-    let Token::SingleQuotedString(topic) = value("KAFKA_TOPIC")? else { return None };
-    let partitions = value("PARTITIONS").and_then(|t| t.to_string().trim_matches('\'').parse().ok());
-    Some((topic.clone(), partitions))
+    let topic = value("KAFKA_TOPIC").filter(|l| l.token == Token::Text)?;
+    let partitions = value("PARTITIONS").and_then(|l| l.text.trim_matches('\'').parse().ok());
+    Some((unquoted(&topic.text), partitions))
 }
 
 #[cfg(test)]

@@ -114,6 +114,10 @@ pub fn date(text: &str) -> Option<i32> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
+    if body.len() < text.len() && body.bytes().filter(|b| *b == b'-').count() != 2 {
+        // Only a date without a sign may break off.
+        return None;
+    }
     let mut parts = body.split('-');
     let year = parts.next().filter(|y| y.len() >= 4 && y.len() <= 9 && y.bytes().all(|b| b.is_ascii_digit()))?;
     let year: i32 = year.parse().ok()?;

@@ -6,11 +6,6 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
-use sqlparser::tokenizer::Token;
-
 use super::common::Common;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell, tell_error};
@@ -21,9 +16,12 @@ use crate::config::Properties;
 use crate::engine::{Drive, Engine};
 use crate::error::Error;
 use crate::journal::WhenFull;
-use crate::sql::lexer::lex;
+use crate::sql::lexer::{Token, lex};
 use crate::statements::{Outcome, Session};
+use clap::Args;
 use commands::After;
+use rustyline::DefaultEditor;
+use rustyline::error::ReadlineError;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -232,7 +230,9 @@ impl Shell<'_> {
 
 /// Whether a text ends with a statement's semicolon, outside of strings and comments.
 fn is_complete(text: &str) -> bool {
-    lex(text).is_ok_and(|lexed| lexed.lexemes.last().is_none_or(|last| last.token == Token::SemiColon))
+    let lexed = lex(text);
+    let closed = lexed.lexemes.iter().all(|l| l.token != Token::Unclosed);
+    closed && lexed.lexemes.last().is_none_or(|last| last.text == ";")
 }
 
 #[cfg(test)]

@@ -19,6 +19,10 @@ pub const FUNCTION: Scalar = Scalar {
             body: |call| {
                 rows2(call, |text: &str, path: &str| {
                     let path = steps(path).ok_or_else(|| Fault(format!("Invalid JSON path: '{path}'")))?;
+                    if text.trim().is_empty() {
+                        // Jackson reads nothing at all as a node that is missing, which prints as nothing.
+                        return Ok(path.is_empty().then(String::new));
+                    }
                     let parsed = json::first(text)?;
                     let found = path.iter().try_fold(&parsed, |value, step| match value.as_array() {
                         Some(items) => items.get(step.parse::<usize>().ok()?),

@@ -47,10 +47,14 @@ fn filtered(call: &mut Call) -> ArrayRef {
         let collection = Value::at(arg.array.as_ref(), if arg.constant { 0 } else { row }, &arg.sql_type);
         Ok(Some(match collection {
             Value::Array(items) => Value::Array(chosen(items, &keeps)),
-            Value::Map(entries) if entries.iter().any(|(_, value)| value.is_null()) => {
-                return Err("a value of the map is NULL".into());
+            Value::Map(entries) => {
+                let kept = chosen(entries, &keeps);
+                // A map of Java's streams has no NULLs.
+                if kept.iter().any(|(_, value)| value.is_null()) {
+                    return Err("a value that is kept is NULL".into());
+                }
+                Value::Map(kept)
             }
-            Value::Map(entries) => Value::Map(chosen(entries, &keeps)),
             other => other,
         }))
     })

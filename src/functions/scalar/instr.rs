@@ -47,14 +47,18 @@ fn instr(call: &mut Call) -> ArrayRef {
 
 fn find(text: &[u16], wanted: &[u16], position: i32, occurrence: i32) -> i32 {
     let length = text.len() as i32;
-    if position.unsigned_abs() as usize > text.len() || occurrence < 1 {
+    if position == 0 || position.unsigned_abs() as usize > text.len() || occurrence < 1 {
         return 0;
+    }
+    if wanted.is_empty() {
+        // Nothing is found wherever the search starts, however often.
+        return if position > 0 { position } else { length + position + 2 };
     }
     let matches = |at: i32| text[at as usize..].starts_with(wanted);
     let nth = occurrence as usize - 1;
     let found = match position {
         position if position < 0 => (0..=length + position).rev().filter(|at| matches(*at)).nth(nth),
-        position => ((position - 1).max(0)..=length).filter(|at| matches(*at)).nth(nth),
+        position => (position - 1..=length).filter(|at| matches(*at)).nth(nth),
     };
     found.map_or(0, |at| at + 1)
 }

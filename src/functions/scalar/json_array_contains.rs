@@ -19,7 +19,7 @@ pub const FUNCTION: Scalar = Scalar {
             returns: Returns::Is(SqlType::Boolean),
             body: |call| {
                 call.values(|args| {
-                    let Value::String(text) = &args[0] else { return Ok(Some(Value::Boolean(false))) };
+                    let Value::String(text) = &args[0] else { return Ok(None) };
                     let found = match json::first(text) {
                         Ok(Json::Array(items)) => items.iter().any(|item| is_same(item, &args[1])),
                         _ => false,

@@ -1,13 +1,15 @@
 //! `REDUCE`: a collection made into one value, entry by entry.
 
-use arrow::array::{ArrayRef, UInt32Array};
+use std::ops::Range;
+
+use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute;
 
 use crate::functions::call::Call;
 use crate::functions::entries::Entries;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{Value, array_of};
+use crate::types::{Value, array_of, text};
 
 pub const FUNCTION: Scalar = Scalar {
     name: "REDUCE",
@@ -47,6 +49,7 @@ fn reduced(call: &mut Call) -> ArrayRef {
     let mut states: Vec<Result<Value, ()>> = (0..call.rows).map(|row| Ok(first(row))).collect();
     // A row without a first state stays NULL.
     let alive: Vec<bool> = states.iter().map(|state| state.as_ref().is_ok_and(|s| !s.is_null())).collect();
+    let order: Vec<Vec<usize>> = entries.ranges.iter().map(|range| walk(&entries, range.clone())).collect();
     // All rows take their first entry together, then all their second, and so on.
     for step in 0.. {
         let mut rows: Vec<u32> = Vec::new();
@@ -54,7 +57,7 @@ fn reduced(call: &mut Call) -> ArrayRef {
         for (row, range) in entries.ranges.iter().enumerate() {
             let Some(range) = range.as_ref().filter(|r| step < r.len() && alive[row] && states[row].is_ok()) else { continue };
             rows.push(row as u32);
-            places.push((range.start + step) as u32);
+            places.push(order[row].get(step).map_or(range.start + step, |at| range.start + at) as u32);
         }
         if rows.is_empty() {
             break;
@@ -75,4 +78,12 @@ fn reduced(call: &mut Call) -> ArrayRef {
         Ok(state) => Ok(Some(state.clone())),
         Err(()) => Err("a lambda failed".into()),
     })
+}
+
+/// The order in which Java walks over the entries of a map; nothing for an array.
+fn walk(entries: &Entries, range: Option<Range<usize>>) -> Vec<usize> {
+    let [keys, _] = entries.columns.as_slice() else { return Vec::new() };
+    let Some(keys) = keys.as_string_opt::<i32>() else { return Vec::new() };
+    let names: Vec<&str> = range.into_iter().flatten().map(|at| keys.value(at)).collect();
+    text::hash_map_order(names.iter().copied())
 }

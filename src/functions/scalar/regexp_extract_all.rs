@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 
 use crate::functions::call::{Call, Reader};
-use crate::functions::pattern_cache::compiled;
+use crate::functions::pattern_cache::{compiled, matches};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -38,8 +38,7 @@ fn extract(call: &mut Call) -> ArrayRef {
             return Ok(None);
         }
         let mut parts = Vec::new();
-        for found in regex.captures_iter(text) {
-            let found = found.map_err(|e| e.to_string())?;
+        for found in matches(&regex, text)? {
             let group = usize::try_from(group).map_err(|_| "a group has a number from 0 on")?;
             parts.push(found.get(group).map_or(Value::Null, |part| Value::String(part.as_str().to_owned())));
         }

@@ -3,7 +3,7 @@
 use fancy_regex::{Captures, Regex};
 
 use crate::functions::call::{Fault, rows3};
-use crate::functions::pattern_cache::compiled;
+use crate::functions::pattern_cache::{compiled, matches};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -23,8 +23,7 @@ pub const FUNCTION: Scalar = Scalar {
                     let regex = compiled(pattern)?;
                     let mut out = String::with_capacity(text.len());
                     let mut done = 0;
-                    for found in regex.captures_iter(text) {
-                        let found = found.map_err(|e| e.to_string())?;
+                    for found in matches(&regex, text)? {
                         let Some(whole) = found.get(0) else { continue };
                         out.push_str(&text[done..whole.start()]);
                         expand(new, &regex, &found, &mut out)?;

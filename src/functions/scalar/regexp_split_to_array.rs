@@ -1,7 +1,7 @@
 //! `REGEXP_SPLIT_TO_ARRAY`: the pieces between matches of a regular expression.
 
 use crate::functions::call::{Fault, rows2};
-use crate::functions::pattern_cache::compiled;
+use crate::functions::pattern_cache::{compiled, matches};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -26,8 +26,7 @@ fn pieces(text: &str, pattern: &str) -> Result<Vec<Value>, Fault> {
     let matches_nothing = regex.find("").map_err(|e| e.to_string())?.is_some();
     let mut pieces = Vec::new();
     let mut done = 0;
-    for found in regex.find_iter(text) {
-        let found = found.map_err(|e| e.to_string())?;
+    for found in matches(&regex, text)?.iter().filter_map(|found| found.get(0)) {
         // Nothing found before the first character cuts nothing off.
         if found.end() == 0 {
             continue;

@@ -28,8 +28,7 @@ fn decoded(text: &str) -> Result<String, Fault> {
         match first {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let digits = behind.get(..2).filter(|d| d.iter().all(u8::is_ascii_hexdigit));
-                let digits = digits.and_then(|d| std::str::from_utf8(d).ok());
+                let digits = behind.get(..2).and_then(|d| std::str::from_utf8(d).ok());
                 let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok());
                 bytes.push(byte.ok_or("an incomplete or illegal %-escape stands in the text")?);
                 rest = &behind[2..];

@@ -1,0 +1,51 @@
+//! `CREATE SOURCE CONNECTOR` and `CREATE SINK CONNECTOR`: a connector of Kafka Connect.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Statement, not_yet};
+use crate::error::Result;
+use crate::sql::print::layout;
+use crate::sql::properties::{Properties, Property, parse_with_exact_names};
+use crate::sql::words::Ident;
+
+pub const KIND: Kind = Kind {
+    name: "CREATE CONNECTOR",
+    summary: "Makes a connector of Kafka Connect that fills a topic or empties one.",
+    example: "CREATE SINK CONNECTOR IF NOT EXISTS search WITH ('connector.class'='Elastic', topics='orders');",
+    begins: &["CREATE"],
+    parse: |cursor| {
+        let kinds = [("CREATE SOURCE CONNECTOR", "SOURCE"), ("CREATE SINK CONNECTOR", "SINK")];
+        let Some(kind) = cursor.take_one(&kinds) else { return Ok(None) };
+        let if_not_exists = cursor.take("IF NOT EXISTS");
+        let name = cursor.ident("the name of a connector")?;
+        let with = parse_with_exact_names(cursor)?;
+        if with.is_empty() {
+            return Err(cursor.unexpected("WITH and the connector's properties in parentheses"));
+        }
+        Ok(Some(Box::new(CreateConnector { kind, if_not_exists, name, with })))
+    },
+};
+
+#[derive(Debug, PartialEq)]
+struct CreateConnector {
+    kind: &'static str,
+    if_not_exists: bool,
+    name: Ident,
+    with: Properties,
+}
+
+impl fmt::Display for CreateConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exists = if self.if_not_exists { "IF NOT EXISTS " } else { "" };
+        f.write_str(&layout(f.alternate(), |p| {
+            let head = format!("CREATE {} CONNECTOR {exists}{} WITH (", self.kind, self.name);
+            p.clause_list(&head, &self.with.items, ")", Property::print);
+        }))
+    }
+}
+
+impl Statement for CreateConnector {
+    fn compile(&self, _: &Context) -> Result<Action> {
+        Err(not_yet("CREATE CONNECTOR", self.name.span))
+    }
+}

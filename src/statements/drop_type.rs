@@ -1,0 +1,40 @@
+//! `DROP TYPE`: the name of a type goes.
+
+use std::fmt;
+
+use super::{Action, Context, Kind, Statement, not_yet};
+use crate::error::Result;
+use crate::sql::words::Ident;
+
+pub const KIND: Kind = Kind {
+    name: "DROP TYPE",
+    summary: "Removes the name of a type.",
+    example: "DROP TYPE IF EXISTS address;",
+    begins: &["DROP"],
+    parse: |cursor| {
+        if !cursor.take("DROP TYPE") {
+            return Ok(None);
+        }
+        let if_exists = cursor.take("IF EXISTS");
+        Ok(Some(Box::new(DropType { if_exists, name: cursor.ident("the name of a type")? })))
+    },
+};
+
+#[derive(Debug, PartialEq)]
+struct DropType {
+    if_exists: bool,
+    name: Ident,
+}
+
+impl fmt::Display for DropType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exists = if self.if_exists { "IF EXISTS " } else { "" };
+        write!(f, "DROP TYPE {exists}{}", self.name)
+    }
+}
+
+impl Statement for DropType {
+    fn compile(&self, _: &Context) -> Result<Action> {
+        Err(not_yet("DROP TYPE", self.name.span))
+    }
+}
