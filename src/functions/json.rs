@@ -15,27 +15,52 @@ pub fn first(text: &str) -> Result<Value, Fault> {
     }
 }
 
+/// Whether one of the items of an array is what is looked for. Items are read one after the other, so that what stands
+/// behind the one that is found is not looked at.
+pub fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> bool {
+    let Some(mut rest) = array.trim_start().strip_prefix('[') else { return false };
+    loop {
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        match values.next() {
+            Some(Ok(item)) if wanted(&item) => return true,
+            Some(Ok(_)) => {}
+            _ => return false,
+        }
+        match rest[values.byte_offset()..].trim_start().strip_prefix(',') {
+            Some(behind) => rest = behind,
+            None => return false,
+        }
+    }
+}
+
+/// How numbers are printed: exact decimals, with exponents as Java prints them, or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    Java,
+    Plain,
+}
+
 /// The value as compact JSON.
-pub fn text(value: &Value) -> String {
+pub fn text(value: &Value, numbers: Numbers) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    write(value, numbers, &mut out);
     out
 }
 
 /// A string as its characters, everything else as JSON.
-pub fn bare(value: &Value) -> String {
-    value.as_str().map_or_else(|| text(value), str::to_owned)
+pub fn bare(value: &Value, numbers: Numbers) -> String {
+    value.as_str().map_or_else(|| text(value, numbers), str::to_owned)
 }
 
-fn write(value: &Value, out: &mut String) {
+fn write(value: &Value, numbers: Numbers, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
         Value::Number(number) => {
             let number = number.to_string();
-            // Numbers are exact decimals, printed without exponents and without a negative zero.
             match Decimal::parse(&number) {
-                Some(decimal) => out.push_str(&decimal.plain()),
+                Some(decimal) if numbers == Numbers::Plain => out.push_str(&decimal.plain()),
+                Some(decimal) => out.push_str(&decimal.to_string()),
                 None => out.push_str(&number),
             }
         }
@@ -44,7 +69,7 @@ fn write(value: &Value, out: &mut String) {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
                 out.push_str(if at > 0 { "," } else { "" });
-                write(item, out);
+                write(item, numbers, out);
             }
             out.push(']');
         }
@@ -54,7 +79,7 @@ fn write(value: &Value, out: &mut String) {
                 out.push_str(if at > 0 { "," } else { "" });
                 quote(name, out);
                 out.push(':');
-                write(field, out);
+                write(field, numbers, out);
             }
             out.push('}');
         }

@@ -375,12 +375,15 @@ fn exchanged(planner: &Planner, input: Node, groups: &[Group], args: Vec<(Column
     if already_keyed(planner, groups) {
         return Ok(input);
     }
+    let mut computed = 0..;
+    let name = |group: &Group| match (&*group.written.node, &group.bound.kind) {
+        (Ast::Column { name, .. }, Kind::Column(_)) => name.name.clone(),
+        _ => format!("KSQL_COL_{}", computed.next().unwrap_or(0)),
+    };
+    let names: Vec<String> = groups.iter().map(name).collect();
     let columns: Vec<Column> =
-        groups.iter().map(|g| Column::key(g.written.to_string(), g.bound.result_type())).collect();
-    // The key of a sink is checked under the name that it has there.
-    if matches!(planner.target, Target::Push) {
-        columns.iter().try_for_each(check_key_type)?;
-    }
+        groups.iter().zip(names).map(|(g, name)| Column::key(name, g.bound.result_type())).collect();
+    columns.iter().try_for_each(check_key_type)?;
     let inherited = planner.relations[0].source.key.format;
     let encoding = Encoding::new(Part::Key, inherited, &columns, None)
         .or_else(|_| Encoding::new(Part::Key, &Json, &columns, None))?;

@@ -144,6 +144,9 @@ impl<'a> Planner<'a> {
                 return Err(Error::unsupported(format!("the table {called} as a source of a continuous query")));
             }
         }
+        for (_, expr) in self.expressions() {
+            refuse_over(expr)?;
+        }
         if self.query.emit == Some(Emit::Final) {
             if self.query.window.is_none() {
                 return Err(Error::invalid("EMIT FINAL is only supported for windowed aggregations."));
@@ -288,6 +291,14 @@ fn refuse_aggregates(expr: &ast::Expr) -> Result<()> {
             .hint("aggregate functions stand in SELECT and HAVING")),
         None => Ok(()),
     }
+}
+
+/// Refuses functions over windows of rows wherever they stand.
+fn refuse_over(expr: &ast::Expr) -> Result<()> {
+    if matches!(*expr.node, ast::Node::Over { .. }) {
+        return Err(Error::unsupported("OVER").at(expr.span));
+    }
+    expr.children().into_iter().try_for_each(refuse_over)
 }
 
 /// Gives every item that is not a column already a column of its own.

@@ -161,7 +161,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Follows the source of OpenJDK 17: 16 buckets, doubled when more than three quarters are in; a bucket keeps the order of
 /// insertion, and doubling keeps it too. Buckets of eight and more keys become trees there; their order is not followed.
 pub fn hash_map_order<'a>(keys: impl ExactSizeIterator<Item = &'a str>) -> Vec<usize> {
-    let mut capacity = 16usize;
+    let mut capacity = keys.len().max(1).next_power_of_two();
     while keys.len() * 4 > capacity * 3 {
         capacity *= 2;
     }

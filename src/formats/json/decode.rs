@@ -167,8 +167,8 @@ impl Decoder for BareDecoder {
         let mut failed = Vec::new();
         for (row, payload) in payloads.iter().enumerate() {
             let result = match payload {
-                // An empty payload is the empty string where a string is expected, and nothing else.
-                Some([]) if *sql_type == SqlType::String => {
+                // A payload without a value is the empty string where a string is expected, and nothing else.
+                Some(blank) if *sql_type == SqlType::String && blank.trim_ascii().is_empty() => {
                     builder.push(&crate::types::Value::String(String::new()));
                     continue;
                 }

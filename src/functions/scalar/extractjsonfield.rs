@@ -1,7 +1,7 @@
 //! `EXTRACTJSONFIELD`: a part of a JSON text.
 
 use crate::functions::call::{Fault, rows2};
-use crate::functions::json;
+use crate::functions::json::{self, Numbers};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -28,7 +28,7 @@ pub const FUNCTION: Scalar = Scalar {
                         Some(items) => items.get(step.parse::<usize>().ok()?),
                         None => value.get(step),
                     });
-                    Ok(found.map(json::bare))
+                    Ok(found.map(|value| json::bare(value, Numbers::Java)))
                 })
             },
         },

@@ -20,11 +20,7 @@ pub const FUNCTION: Scalar = Scalar {
             body: |call| {
                 call.values(|args| {
                     let Value::String(text) = &args[0] else { return Ok(None) };
-                    let found = match json::first(text) {
-                        Ok(Json::Array(items)) => items.iter().any(|item| is_same(item, &args[1])),
-                        _ => false,
-                    };
-                    Ok(Some(Value::Boolean(found)))
+                    Ok(Some(Value::Boolean(json::any_item(text, |item| is_same(item, &args[1])))))
                 })
             },
         },

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::functions::call::Reader;
-use crate::functions::json;
+use crate::functions::json::{self, Numbers};
 use crate::functions::signature::{T, variadic};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -24,7 +24,7 @@ pub const FUNCTION: Scalar = Scalar {
                     let texts: Option<Vec<&str>> = args.iter().map(|arg| arg.get::<&str>(row)).collect();
                     let Some(texts) = texts.filter(|t| !t.is_empty()) else { return Ok(None) };
                     let parsed: Vec<Value> = texts.into_iter().map(json::first).collect::<Result<_, _>>()?;
-                    Ok(Some(json::text(&joined(parsed))))
+                    Ok(Some(json::text(&joined(parsed), Numbers::Plain)))
                 })
             },
         },

@@ -1,7 +1,7 @@
 //! `JSON_ITEMS`: the items of a JSON array as JSON texts.
 
 use crate::functions::call::rows1;
-use crate::functions::json;
+use crate::functions::json::{self, Numbers};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -20,7 +20,7 @@ pub const FUNCTION: Scalar = Scalar {
                 rows1(call, |text: &str| {
                     let parsed = json::first(text)?;
                     let items = parsed.as_array().ok_or("the text is no JSON array")?;
-                    Ok(Some(Value::Array(items.iter().map(|item| Value::String(json::text(item))).collect())))
+                    Ok(Some(Value::Array(items.iter().map(|item| Value::String(json::text(item, Numbers::Plain))).collect())))
                 })
             },
         },

@@ -1,7 +1,7 @@
 //! `JSON_RECORDS`: the fields of a JSON object as a map.
 
 use crate::functions::call::rows1;
-use crate::functions::json;
+use crate::functions::json::{self, Numbers};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -20,7 +20,7 @@ pub const FUNCTION: Scalar = Scalar {
                 rows1(call, |text: &str| {
                     let parsed = json::first(text)?;
                     let entry = |(name, value): (&String, &serde_json::Value)| {
-                        (Value::String(name.clone()), Value::String(json::bare(value)))
+                        (Value::String(name.clone()), Value::String(json::bare(value, Numbers::Plain)))
                     };
                     Ok(parsed.as_object().map(|fields| Value::Map(fields.iter().map(entry).collect())))
                 })
