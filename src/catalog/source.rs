@@ -49,15 +49,11 @@ impl Encoding {
         self.format.encoder(columns, self.layout)
     }
 
-    /// The same with another character between the columns.
-    pub fn with_delimiter(mut self, delimiter: Option<char>) -> Result<Encoding> {
-        match delimiter {
-            Some(_) if !self.format.has_delimiter() => {
-                let message = format!("{} does not support the following configs: [delimiter]", self.format.name());
-                return Err(Error::invalid(message));
-            }
-            Some(delimiter) => self.layout.delimiter = delimiter,
-            None => {}
+    /// The same with another character between these columns.
+    pub fn with_delimiter(mut self, part: Part, columns: &[Column], delimiter: Option<char>) -> Result<Encoding> {
+        if let Some(delimiter) = delimiter {
+            self.format.check_delimiter(delimiter).map_err(|e| e.context(unsupported(part, self.format, columns)))?;
+            self.layout.delimiter = delimiter;
         }
         Ok(self)
     }
@@ -73,14 +69,7 @@ impl Encoding {
                 return Err(Error::invalid(message));
             }
         }
-        format.check(columns).map_err(|error| {
-            let name = format.name();
-            let shown: Vec<String> = columns.iter().map(Column::to_string).collect();
-            let shown = shown.join(", ");
-            error.context(format!(
-                "{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: "
-            ))
-        })?;
+        format.check(columns).map_err(|error| error.context(unsupported(part, format, columns)))?;
         // A single column of a key always stands bare where the format can do it.
         let wrapped = match (format.wrapping(), part) {
             (Wrapping::Never, _) => columns.len() > 1,
@@ -89,6 +78,13 @@ impl Encoding {
         };
         Ok(Encoding { format, layout: Layout::new(wrapped) })
     }
+}
+
+/// What stands before the reason for which a format cannot hold columns.
+fn unsupported(part: Part, format: &'static dyn Format, columns: &[Column]) -> String {
+    let (name, shown): (_, Vec<String>) = (format.name(), columns.iter().map(Column::to_string).collect());
+    let shown = shown.join(", ");
+    format!("{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: ")
 }
 
 /// The column that holds a record's time.

@@ -7,6 +7,9 @@ use crate::types::parse::{DAY_MS, base64_bytes, base64_text};
 use crate::types::view::ViewValues;
 use crate::types::{Builder, Column, Decimal, SqlType, View, text};
 
+/// What stands around a field in which there are other characters than its own.
+const QUOTE: char = '"';
+
 /// The format DELIMITED.
 pub struct Delimited;
 
@@ -19,8 +22,11 @@ impl Format for Delimited {
         Wrapping::Never
     }
 
-    fn has_delimiter(&self) -> bool {
-        true
+    fn check_delimiter(&self, delimiter: char) -> Result<()> {
+        if delimiter != QUOTE {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("The quoteChar character and the delimiter cannot be the same ('{delimiter}')")))
     }
 
     fn check(&self, columns: &[Column]) -> Result<()> {

@@ -80,9 +80,9 @@ pub trait Format: Sync {
     /// Refuses columns that the format cannot hold.
     fn check(&self, columns: &[Column]) -> Result<()>;
 
-    /// Whether a character stands between the columns that a statement can choose.
-    fn has_delimiter(&self) -> bool {
-        false
+    /// Refuses a character between the columns, as most formats refuse any.
+    fn check_delimiter(&self, _: char) -> Result<()> {
+        Err(Error::invalid(format!("{} does not support the following configs: [delimiter]", self.name())))
     }
 
     /// A decoder of these columns, of which only the `needed` ones are built.

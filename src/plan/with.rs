@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::sink::Settings;
+use super::sink::{FormatName, Settings};
 use crate::catalog::{TimestampColumn, WindowInfo, WindowType};
 use crate::error::{Error, Result, nearest};
-use crate::formats::{self, Format};
 use crate::sql::ast::Literal;
 use crate::sql::properties::{Properties, Property};
 use crate::types::TimeUnit;
@@ -47,7 +46,7 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
         }
     }
     let (key_format, value_format) = formats(with)?;
-    refuse_settings_of_other_formats(with)?;
+    refuse_settings_of_other_formats(with, value_format.as_ref())?;
     Ok(Settings {
         topic: text(with, "KAFKA_TOPIC")?,
         partitions: partitions(with)?,
@@ -62,8 +61,12 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
     })
 }
 
-/// Refuses what only formats with a schema can do.
-fn refuse_settings_of_other_formats(with: &Properties) -> Result<()> {
+/// Refuses what only formats with a schema can do; of a format that is not built yet it is said that it is not.
+fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&FormatName>) -> Result<()> {
+    let schemas = ["VALUE_AVRO_SCHEMA_FULL_NAME", "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", "KEY_PROTOBUF_NULLABLE_REPRESENTATION"];
+    if let Some(format) = value_format.filter(|_| schemas.iter().any(|name| with.get(name).is_some())) {
+        format.find()?;
+    }
     if let Some(property) = with.get("VALUE_AVRO_SCHEMA_FULL_NAME") {
         let format = text(with, "VALUE_FORMAT")?.unwrap_or_default();
         return Err(Error::invalid(format!("{format} does not support the following configs: [fullSchemaName]"))
@@ -200,9 +203,7 @@ fn partitions(with: &Properties) -> Result<Option<u32>> {
 /// The most partitions that a topic may have.
 pub const MOST_PARTITIONS: u32 = 10_000;
 
-type Chosen = Option<&'static dyn Format>;
-
-fn formats(with: &Properties) -> Result<(Chosen, Chosen)> {
+fn formats(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)> {
     let both = with.get("FORMAT");
     for part in ["KEY_FORMAT", "VALUE_FORMAT"] {
         if let (Some(both), Some(_)) = (both, with.get(part)) {
@@ -213,13 +214,12 @@ fn formats(with: &Properties) -> Result<(Chosen, Chosen)> {
             return Err(Error::invalid(message).at(both.span));
         }
     }
-    let find = |name: &str| -> Result<Chosen> {
-        let name = if both.is_some() { "FORMAT" } else { name };
-        let Some(format) = text(with, name)? else { return Ok(None) };
-        let span = with.get(name).map_or(with.span, |p| p.span);
-        formats::find(&format).map(Some).map_err(|e| e.at(span))
+    let named = |property: &str| -> Result<Option<FormatName>> {
+        let property = if both.is_some() { "FORMAT" } else { property };
+        let span = with.get(property).map_or(with.span, |p| p.span);
+        Ok(text(with, property)?.map(|name| FormatName { name, span }))
     };
-    Ok((find("KEY_FORMAT")?, find("VALUE_FORMAT")?))
+    Ok((named("KEY_FORMAT")?, named("VALUE_FORMAT")?))
 }
 
 /// The column that holds a record's time: a name, in upper case unless it is quoted.
@@ -229,7 +229,12 @@ fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
     let lexed = crate::sql::lexer::lex(&written);
     let mut cursor = crate::sql::cursor::Cursor::new(&lexed);
-    let column = cursor.ident("the name of a column").ok().filter(|_| cursor.at_end());
+    let mut column = cursor.ident("the name of a column").ok();
+    if column.is_some() && cursor.take(".") {
+        // The source's name before the column's says nothing new.
+        column = cursor.ident("the name of a column").ok();
+    }
+    let column = column.filter(|_| cursor.at_end());
     let column = column
         .ok_or_else(|| Error::invalid(format!("Cannot parse text that is not column reference: {written}")).at(span))?;
     Ok(Some(TimestampColumn { column: column.name, format }))

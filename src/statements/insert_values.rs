@@ -8,7 +8,7 @@ use super::{Action, Context, Insert, Kind, Statement};
 use crate::catalog::Source;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::expr::bind::{evaluate_strictly, Scope, bind, evaluate_constant};
+use crate::expr::bind::{evaluate_strictly, Scope, bind};
 use crate::expr::{Expr, cast, widens};
 use crate::sql::ast::{self, commas};
 use crate::sql::expr::parse_value;
@@ -161,11 +161,8 @@ impl InsertValues {
 }
 
 fn row_time(expr: &Expr, written: &ast::Expr) -> Result<i64> {
-    let value = evaluate_constant(expr)?;
-    let time = match value.map(|v| cast::cast(&v, &SqlType::Bigint)) {
-        Some(Ok(Value::Bigint(time))) => time,
-        _ => -1,
-    };
+    let column = Column::value("ROWTIME", SqlType::Bigint);
+    let time = if let Value::Bigint(time) = coerced(expr, &column, written)? { time } else { -1 };
     if time < 0 {
         let message = format!("Invalid timestamp: {written}. Timestamp should always be non-negative or null.");
         return Err(Error::invalid(message).at(written.span));

@@ -10,7 +10,7 @@ use crate::formats::Part;
 use crate::topics::record::{BatchHead, BatchWriter, Header, RecordBatch, Records};
 use crate::topics::{Offset, PartitionId, Topics};
 use crate::types::parse::{base64_bytes, base64_text};
-use crate::types::{Column, SqlType};
+use crate::types::{Column, Decimal, SqlType};
 
 /// The first source over a topic.
 pub fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Source> {
@@ -52,7 +52,7 @@ fn encode_part(text: &str, part: Part, source: Option<&Source>) -> Result<Option
     let (format, columns) = declared(part, source);
     match format {
         "NONE" => Ok(None),
-        "JSON" => Ok(Some(text.as_bytes().to_vec())),
+        "JSON" => Ok(Some(plain_numbers(text).into_bytes())),
         "DELIMITED" => {
             let value: Value = serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?;
             let line = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -60,6 +60,27 @@ fn encode_part(text: &str, part: Part, source: Option<&Source>) -> Result<Option
         }
         _ => bare(text, columns.first().map(|c| &c.sql_type)).map(Some),
     }
+}
+
+/// JSON whose numbers have no exponents, as the peer's runner writes it.
+fn plain_numbers(text: &str) -> String {
+    let plain = |value: &Value| {
+        let number = value.as_number()?.to_string();
+        let decimal = Decimal::parse(&number).filter(|_| number.contains(['e', 'E']))?;
+        serde_json::from_str(&decimal.plain()).ok()
+    };
+    fn walk(value: &mut Value, change: &dyn Fn(&Value) -> Option<Value>) -> bool {
+        match value {
+            Value::Array(items) => items.iter_mut().fold(false, |changed, item| walk(item, change) | changed),
+            Value::Object(fields) => fields.values_mut().fold(false, |changed, field| walk(field, change) | changed),
+            other => change(other).map(|new| *other = new).is_some(),
+        }
+    }
+    let mut value = match serde_json::from_str::<Value>(text) {
+        Ok(value) => value,
+        Err(_) => return text.to_owned(),
+    };
+    if walk(&mut value, &plain) { value.to_string() } else { text.to_owned() }
 }
 
 /// A value as Kafka's own serialisers write it.
