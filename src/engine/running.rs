@@ -307,13 +307,14 @@ impl Shared {
         self.submit(
             Entry::Epoch(epoch),
             Box::new(move |decision| {
-                decided.in_flight.fetch_sub(1, Ordering::SeqCst);
                 match decision {
                     Ok(Decision::Committed { .. }) => decided.decided.store(number, Ordering::SeqCst),
                     Ok(Decision::Ended) => decided.set_status(Status::Ended),
                     Ok(refused) => refused.refusal().into_iter().for_each(|error| shared.fail_query(&decided, error)),
                     Err(error) => shared.fail_query(&decided, error),
                 }
+                // Behind its fate: whoever sees that nothing is in flight also sees whether it was committed.
+                decided.in_flight.fetch_sub(1, Ordering::SeqCst);
                 shared.wake(&decided);
             }),
         );
