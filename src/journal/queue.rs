@@ -156,9 +156,16 @@ impl Queue {
     /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
     pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<()> {
         while self.wait() {
-            self.pump(journal, when_full, decided)?;
+            self.pump(journal, when_full, decided).inspect_err(|error| self.refuse_all(error))?;
         }
         Ok(())
+    }
+
+    /// Tells all who wait that there will be no more rounds, and all who come later.
+    fn refuse_all(&self, error: &Error) {
+        self.close();
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        waiting.into_iter().for_each(|(_, done)| done(Err(error.clone())));
     }
 }
 
