@@ -141,9 +141,11 @@ impl Queue {
         Ok(true)
     }
 
-    /// Refuses what found no room, but for epochs that are to be tried again after a while.
+    /// Refuses what found no room, but for epochs that are to be tried again after a while; not at the end, which would never
+    /// come.
     fn put_back(&self, refused: Vec<(Entry, Done)>, message: &str, when_full: WhenFull) {
-        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && when_full == WhenFull::Retry;
+        let tries = when_full == WhenFull::Retry && !self.lock().closed;
+        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && tries;
         let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(again);
         refused.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.to_owned()))));
         if !again.is_empty() {

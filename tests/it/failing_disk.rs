@@ -15,7 +15,8 @@ const STATEMENTS: &str = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PAR
     CREATE STREAM t AS SELECT v + v + v + v + v + v + v + v + v + v AS long FROM s;";
 
 /// A row whose result is ten times as long.
-const ROW: &str = "INSERT INTO s (v) VALUES ('0123456789012345678901234567890123456789012345678901234567890123456789');";
+const ROW: &str =
+    "INSERT INTO s (v) VALUES ('0123456789012345678901234567890123456789012345678901234567890123456789');";
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
@@ -88,6 +89,7 @@ fn an_engine_over_a_full_disk_can_be_closed() {
     engine.wait_drained(&|| false).expect("drained");
     machine.set_room(Some(600));
     execute(&engine, ROW).expect("there is still room for the row");
+    until("an epoch", || engine.stats("CSAS_T_0").is_some_and(|(_, stats)| stats.epoch == 2));
     let closed = engine.clone();
     assert!(in_time(LONG, move || closed.close()).is_some(), "the engine does not end");
     machine.end(End::Kill);
