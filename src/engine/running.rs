@@ -224,6 +224,7 @@ impl Shared {
         if let Status::Failed(_) = query.status() {
             query.lock().forget();
             query.memory.set(0);
+            self.wake_short();
             return false;
         }
         if !query.is_running() || self.is_closing() {
