@@ -28,7 +28,10 @@ fn run(machine: &mut Machine) -> Checked {
 
 /// What a seed finds wrong, with its story.
 fn judge(seed: u64, ignored: Option<SyncSite>) -> Checked {
-    let mut machine = Machine::new(seed, ignored);
+    judge_machine(seed, Machine::new(seed, ignored, false))
+}
+
+fn judge_machine(seed: u64, mut machine: Machine) -> Checked {
     let judged = catch_unwind(AssertUnwindSafe(|| run(&mut machine)));
     let judged = judged.unwrap_or_else(|_| Err("a panic".to_owned()));
     judged.map_err(|wrong| format!("seed {seed}: {wrong}\n{}", machine.story.join("\n")))
@@ -42,6 +45,15 @@ fn seeds() -> u64 {
 fn nothing_is_lost_and_nothing_doubled() {
     for seed in 0..seeds() {
         if let Err(wrong) = judge(seed, None) {
+            panic!("{wrong}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_doubled_where_queries_run_by_themselves() {
+    for seed in 0..seeds() {
+        if let Err(wrong) = judge_machine(seed, Machine::new(seed, None, true)) {
             panic!("{wrong}");
         }
     }
