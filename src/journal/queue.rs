@@ -42,6 +42,8 @@ pub struct Queue {
 struct State {
     waiting: VecDeque<(Entry, Done)>,
     closed: bool,
+    /// Why there will be no more rounds, if one has failed.
+    failure: Option<Error>,
     /// Tasks that were woken by the last decision and have not run dry yet.
     awake: usize,
 }
@@ -66,8 +68,9 @@ impl Queue {
     pub fn submit(&self, entry: Entry, done: Done) {
         let mut state = self.lock();
         if state.closed {
+            let error = state.failure.clone().unwrap_or_else(|| Error::backend("the engine is shutting down"));
             drop(state);
-            return done(Err(Error::backend("the engine is shutting down")));
+            return done(Err(error));
         }
         state.waiting.push_back((entry, done));
         self.changed.notify_all();
@@ -165,8 +168,11 @@ impl Queue {
 
     /// Tells all who wait that there will be no more rounds, and all who come later.
     fn refuse_all(&self, error: &Error) {
-        self.close();
-        let waiting = std::mem::take(&mut self.lock().waiting);
+        let waiting = {
+            let mut state = self.lock();
+            (state.closed, state.failure) = (true, Some(error.clone()));
+            std::mem::take(&mut state.waiting)
+        };
         waiting.into_iter().for_each(|(_, done)| done(Err(error.clone())));
     }
 }
