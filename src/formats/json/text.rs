@@ -121,5 +121,28 @@ fn literal(scan: &mut Scan, word: &'static str, out: &mut Vec<u8>) -> Scanned<()
 }
 
 fn quoted(string: RawString, out: &mut Vec<u8>) {
-    super::encode::put_string(string.text().as_bytes(), out);
+    let text = string.text();
+    match text.bytes().any(|b| b >= 0xF0) {
+        true => quoted_with_pairs(&text, out),
+        false => super::encode::put_string(text.as_bytes(), out),
+    }
+}
+
+/// A string with characters beyond U+FFFF, which are escaped in output but not in a text that was made of JSON.
+#[cold]
+fn quoted_with_pairs(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in text.chars() {
+        let mut buffer = [0; 4];
+        let bytes = c.encode_utf8(&mut buffer).as_bytes();
+        if c > '\u{FFFF}' {
+            out.extend_from_slice(bytes);
+        } else {
+            let start = out.len();
+            super::encode::put_string(bytes, out);
+            out.remove(start);
+            out.pop();
+        }
+    }
+    out.push(b'"');
 }

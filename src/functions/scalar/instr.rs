@@ -54,11 +54,13 @@ fn find(text: &[u16], wanted: &[u16], position: i32, occurrence: i32) -> i32 {
         // Nothing is found wherever the search starts, however often.
         return if position > 0 { position } else { length + position + 2 };
     }
-    let matches = |at: i32| text[at as usize..].starts_with(wanted);
-    let nth = occurrence as usize - 1;
+    // Backwards, only the text up to the position counts.
+    let text = if position < 0 { &text[..(length + position + 1) as usize] } else { text };
+    let matches = |at: &i32| text[*at as usize..].starts_with(wanted);
+    let (nth, places) = (occurrence as usize - 1, 0..=text.len() as i32);
     let found = match position {
-        position if position < 0 => (0..=length + position).rev().filter(|at| matches(*at)).nth(nth),
-        position => (position - 1..=length).filter(|at| matches(*at)).nth(nth),
+        position if position < 0 => places.rev().filter(matches).nth(nth),
+        position => places.skip(position as usize - 1).filter(matches).nth(nth),
     };
     found.map_or(0, |at| at + 1)
 }
