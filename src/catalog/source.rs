@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::formats::{Format, Part, Wrapping};
+use crate::formats::{Decoder, Encoder, Format, Layout, Part, Wrapping};
 use crate::types::{Column, Schema, TimeUnit};
 
 /// Whether records are events, or the latest state of a key.
@@ -35,11 +35,29 @@ impl SourceKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding {
     pub format: &'static dyn Format,
-    /// Whether the columns are fields of something, rather than one bare value.
-    pub wrapped: bool,
+    pub layout: Layout,
 }
 
 impl Encoding {
+    /// A decoder of these columns, of which only the `needed` ones are built.
+    pub fn decoder(&self, columns: &[Column], needed: &[bool]) -> Box<dyn Decoder> {
+        self.format.decoder(columns, needed, self.layout)
+    }
+
+    /// An encoder of these columns.
+    pub fn encoder(&self, columns: &[Column]) -> Box<dyn Encoder> {
+        self.format.encoder(columns, self.layout)
+    }
+
+    /// The same with another character between these columns.
+    pub fn with_delimiter(mut self, part: Part, columns: &[Column], delimiter: Option<char>) -> Result<Encoding> {
+        if let Some(delimiter) = delimiter {
+            self.format.check_delimiter(delimiter).map_err(|e| e.context(unsupported(part, self.format, columns)))?;
+            self.layout.delimiter = delimiter;
+        }
+        Ok(self)
+    }
+
     /// The encoding of a part with these columns. `wrap` is what the statement says of a single value column.
     pub fn new(part: Part, format: &'static dyn Format, columns: &[Column], wrap: Option<bool>) -> Result<Encoding> {
         if let Some(wrap) = wrap {
@@ -51,22 +69,22 @@ impl Encoding {
                 return Err(Error::invalid(message));
             }
         }
-        format.check(columns).map_err(|error| {
-            let name = format.name();
-            let shown: Vec<String> = columns.iter().map(Column::to_string).collect();
-            let shown = shown.join(", ");
-            error.context(format!(
-                "{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: "
-            ))
-        })?;
+        format.check(columns).map_err(|error| error.context(unsupported(part, format, columns)))?;
         // A single column of a key always stands bare where the format can do it.
         let wrapped = match (format.wrapping(), part) {
-            (Wrapping::Never, _) => false,
+            (Wrapping::Never, _) => columns.len() > 1,
             (Wrapping::Choice, Part::Key) => columns.len() > 1,
             (Wrapping::Choice, Part::Value) => columns.len() != 1 || wrap.unwrap_or(true),
         };
-        Ok(Encoding { format, wrapped })
+        Ok(Encoding { format, layout: Layout::new(wrapped) })
     }
+}
+
+/// What stands before the reason for which a format cannot hold columns.
+fn unsupported(part: Part, format: &'static dyn Format, columns: &[Column]) -> String {
+    let (name, shown): (_, Vec<String>) = (format.name(), columns.iter().map(Column::to_string).collect());
+    let shown = shown.join(", ");
+    format!("{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: ")
 }
 
 /// The column that holds a record's time.

@@ -2,7 +2,7 @@
 
 use super::coerce::{arithmetic_type, can_cast, common_type};
 use super::like::Pattern;
-use super::{Expr, Kind, Rows, cast};
+use super::{ColumnId, Expr, FIRST_PARAMETER, Kind, Rows, cast};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::functions::signature::ArgType;
@@ -28,10 +28,44 @@ pub trait Scope {
         false
     }
 
+    /// The parameters of the lambdas around, from the outermost on.
+    fn parameters(&self) -> &[(String, Expr)] {
+        &[]
+    }
+
     /// The type that a user gave this name (in upper case).
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         let _ = name;
         None
+    }
+}
+
+/// The names inside of a lambda: its parameters, those of the lambdas around it, and those outside.
+struct LambdaScope<'a> {
+    outer: &'a dyn Scope,
+    named: Vec<(String, Expr)>,
+}
+
+impl Scope for LambdaScope<'_> {
+    fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
+        let parameter = self.named.iter().find(|(n, _)| source.is_none() && *n == name.name);
+        parameter.map_or_else(|| self.outer.column(source, name), |(_, expr)| Ok(expr.clone()))
+    }
+
+    fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
+        self.outer.substitute(expr)
+    }
+
+    fn is_instant(&self, column: ColumnId) -> bool {
+        self.outer.is_instant(column)
+    }
+
+    fn parameters(&self) -> &[(String, Expr)] {
+        &self.named
+    }
+
+    fn custom_type(&self, name: &str) -> Option<SqlType> {
+        self.outer.custom_type(name)
     }
 }
 
@@ -57,7 +91,7 @@ pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Resu
 /// The value of an expression without columns.
 pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
     let mut caught = super::Caught::default();
-    let out = expr.eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
+    let out = expr.compile(&[]).eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
     if out.failed.is_some() {
         return Ok(None);
     }
@@ -67,7 +101,7 @@ pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
 /// The same where a part that could not be computed fails the whole instead of being NULL.
 pub fn evaluate_strictly(expr: &Expr) -> Result<Option<Value>> {
     let mut caught = super::Caught::default();
-    let out = expr.eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
+    let out = expr.compile(&[]).eval(&mut Rows { columns: &[], count: 1, caught: &mut caught })?;
     let failed = out.failed.is_some() || caught.count > 0;
     Ok((!failed).then(|| Value::at(out.values.array().as_ref(), 0, &expr.result_type())))
 }
@@ -94,7 +128,6 @@ impl Binder<'_> {
             Node::Arithmetic { op, left, right } => self.arithmetic(*op, left, right),
             Node::Concat { left, right } => self.call("CONCAT", &[left.clone(), right.clone()]),
             Node::Compare { op, left, right } => {
-                let (left, right) = (self.bind(left)?, self.bind(right)?);
                 self.compare(*op, left, right, expr)
             }
             Node::And(items) => boolean(Kind::And(self.conditions(items)?)),
@@ -104,8 +137,8 @@ impl Binder<'_> {
                 boolean(Kind::IsNull { value: Box::new(self.bind(value)?), negated: *negated })
             }
             Node::Between { value, low, high, negated } => {
-                let low = self.compare(CompareOp::GreaterOrEqual, self.bind(value)?, self.bind(low)?, expr)?;
-                let high = self.compare(CompareOp::LessOrEqual, self.bind(value)?, self.bind(high)?, expr)?;
+                let low = self.compare(CompareOp::GreaterOrEqual, value, low, expr)?;
+                let high = self.compare(CompareOp::LessOrEqual, value, high, expr)?;
                 negate_if(*negated, Kind::And(vec![low, high]))
             }
             Node::In { value, list, negated } => self.is_in(value, list, *negated),
@@ -113,11 +146,12 @@ impl Binder<'_> {
             Node::Case { operand, branches, otherwise } => self.case(operand.as_ref(), branches, otherwise.as_ref()),
             Node::Cast { value, to } => self.cast(value, to),
             Node::Call { name, args } => self.call(&name.name, args),
-            Node::CallStar { name } => Err(functions::unknown(&name.name)),
+            // `*` stands for rows, of which only aggregates make something.
+            Node::CallStar { name } => self.call(&name.name, &[]),
             Node::CallDistinct { name, .. } => Err(Error::unsupported(format!("{}(DISTINCT …)", name.name))),
             Node::Over { .. } => Err(Error::unsupported("OVER")),
             Node::Unit(unit) => Err(Error::invalid(format!("{} is no value", unit.name()))),
-            Node::Lambda { .. } => Err(Error::unsupported("lambda functions")),
+            Node::Lambda { .. } => Err(Error::invalid("a lambda stands only as an argument of a function")),
             Node::Subscript { base, index } => self.subscript(base, index),
             Node::Field { base, field } => self.field(base, field),
             Node::ArrayOf(items) => self.array(items),
@@ -160,23 +194,21 @@ impl Binder<'_> {
         Ok(Expr { kind, sql_type: Some(sql_type) })
     }
 
-    /// A comparison; a text that is compared with an instant's milliseconds is read as an instant.
-    fn compare(&self, op: CompareOp, left: Expr, right: Expr, expr: &ast::Expr) -> Result<Expr> {
+    /// A comparison; a written text that is compared with an instant's milliseconds is read as an instant.
+    fn compare(&self, op: CompareOp, left: &ast::Expr, right: &ast::Expr, expr: &ast::Expr) -> Result<Expr> {
+        let (bound_left, bound_right) = (self.bind(left)?, self.bind(right)?);
         let instant = |e: &Expr| matches!(e.kind, Kind::Column(id) if self.scope.is_instant(id));
-        let (to_left, to_right) = (instant(&right), instant(&left));
-        let read = |side: Expr, wanted: bool| -> Result<Expr> {
-            match side.as_constant() {
-                Some(Value::String(text)) if wanted => {
-                    let ms = parse::timestamp(text).ok_or_else(|| {
-                    let hint = "write it as '2020-05-26T23:59:58.000' or '2020-05-26T23:59:58.000+0200', or a part of that";
-                    Error::invalid(format!("Failed to parse timestamp '{text}'")).at(expr.span).hint(hint)
-                })?;
+        let (to_left, to_right) = (instant(&bound_right), instant(&bound_left));
+        let read = |bound: Expr, written: &ast::Expr, wanted: bool| -> Result<Expr> {
+            match &*written.node {
+                Node::Literal(Literal::String(text)) if wanted => {
+                    let ms = parse::timestamp(text).ok_or_else(|| no_timestamp(text).at(written.span))?;
                     Ok(Expr::constant(Value::Bigint(ms), SqlType::Bigint))
                 }
-                _ => Ok(side),
+                _ => Ok(bound),
             }
         };
-        compare(op, read(left, to_left)?, read(right, to_right)?, expr)
+        compare(op, read(bound_left, left, to_left)?, read(bound_right, right, to_right)?, expr)
     }
 
     fn is_in(&self, value: &ast::Expr, list: &[ast::Expr], negated: bool) -> Result<Expr> {
@@ -215,7 +247,7 @@ impl Binder<'_> {
         let mut bound = Vec::new();
         for (when, then) in branches {
             let condition = match operand {
-                Some(operand) => self.compare(CompareOp::Equal, self.bind(operand)?, self.bind(when)?, when)?,
+                Some(operand) => self.compare(CompareOp::Equal, operand, when, when)?,
                 None => self.bind(when)?,
             };
             if condition.sql_type.as_ref().is_none_or(|t| *t != SqlType::Boolean) {
@@ -276,25 +308,69 @@ impl Binder<'_> {
         let mut types = Vec::new();
         let mut bound = Vec::new();
         for arg in args {
-            if let Node::Unit(unit) = *arg.node {
-                types.push(ArgType::Unit);
-                bound.push(Expr::constant(Value::String(unit.name().to_owned()), SqlType::String));
-                continue;
+            match &*arg.node {
+                Node::Unit(unit) => {
+                    types.push(ArgType::Unit);
+                    bound.push(Expr::constant(Value::String(unit.name().to_owned()), SqlType::String));
+                }
+                Node::Lambda { params, .. } => {
+                    types.push(ArgType::Lambda(params.len()));
+                    // The body can be bound when the types of the parameters are known.
+                    bound.push(Expr::null());
+                }
+                _ => {
+                    let arg = self.bind(arg)?;
+                    types.push(ArgType::Value(arg.sql_type.clone()));
+                    let catches = matches!(arg.kind, Kind::Call { .. } | Kind::Field { .. });
+                    let sql_type = arg.sql_type.clone();
+                    bound.push(if catches { Expr { kind: Kind::Catch(Box::new(arg)), sql_type } } else { arg });
+                }
             }
-            let arg = self.bind(arg)?;
-            types.push(ArgType::Value(arg.sql_type.clone()));
-            let catches = matches!(arg.kind, Kind::Call { .. } | Kind::Field { .. });
-            let sql_type = arg.sql_type.clone();
-            bound.push(if catches { Expr { kind: Kind::Catch(Box::new(arg)), sql_type } } else { arg });
         }
-        let chosen = function.bind(&types)?;
+        let chosen = function.bind(&types, |at, params| {
+            bound[at] = self.lambda(&args[at], params)?;
+            Ok(bound[at].result_type())
+        })?;
         let args = bound.into_iter().zip(&chosen.args).map(|(arg, to)| cast_to(arg, to.clone())).collect();
         let sql_type = Some(chosen.returns.clone());
         Ok(Expr { kind: Kind::Call { function: chosen, args }, sql_type })
     }
 
+    /// A lambda whose parameters have these types.
+    fn lambda(&self, written: &ast::Expr, types: &[SqlType]) -> Result<Expr> {
+        let Node::Lambda { params, body } = &*written.node else {
+            return Err(Error::bug(format!("{written} is no lambda")));
+        };
+        let mut named = self.scope.parameters().to_vec();
+        for (param, sql_type) in params.iter().zip(types) {
+            if self.scope.column(None, param).is_ok() {
+                let message = match self.scope.parameters().iter().any(|(name, _)| *name == param.name) {
+                    true => "Reusing lambda arguments in nested lambda is not allowed".to_owned(),
+                    false => format!("Lambda function argument can't be a column name: {}", param.name),
+                };
+                return Err(Error::invalid(message).at(param.span));
+            }
+            if named.iter().any(|(name, _)| *name == param.name) {
+                let all: Vec<&str> = params.iter().map(|p| p.name.as_str()).collect();
+                let message = format!("Lambda arguments have duplicates: [{}]", all.join(", "));
+                return Err(Error::invalid(message).at(param.span));
+            }
+            let id = FIRST_PARAMETER + named.len() as ColumnId;
+            named.push((param.name.clone(), Expr::column(id, sql_type.clone())));
+        }
+        let body = bind(body, &LambdaScope { outer: self.scope, named })?;
+        let Some(sql_type) = body.sql_type.clone() else {
+            return Err(Error::invalid("what the lambda gives is NULL and has no type").at(written.span).hint(CAST_NULL));
+        };
+        Ok(Expr { kind: Kind::Lambda(Box::new(body)), sql_type: Some(sql_type) })
+    }
+
     fn subscript(&self, base: &ast::Expr, index: &ast::Expr) -> Result<Expr> {
-        let (bound, at) = (self.bind(base)?, self.bind(index)?);
+        let (bound, mut at) = (self.bind(base)?, self.bind(index)?);
+        if let (Some(SqlType::Array(_)), Some(Value::Bigint(place))) = (&bound.sql_type, at.as_constant()) {
+            // Java cuts a constant to 32 bits, and refuses to cut anything else.
+            at = Expr::constant(Value::Integer(*place as i32), SqlType::Integer);
+        }
         match bound.sql_type.clone() {
             Some(SqlType::Array(item)) if at.sql_type == Some(SqlType::Integer) => {
                 let kind = Kind::Index { base: Box::new(bound), index: Box::new(at) };
@@ -386,6 +462,27 @@ impl Binder<'_> {
     }
 }
 
+/// The refusal of a text that is no instant, with what it was completed to.
+fn no_timestamp(text: &str) -> Error {
+    let completed = match text.split_once('T') {
+        Some(_) => text.to_owned(),
+        None => {
+            let missing = match text.split('-').count() {
+                1 => "-01-01",
+                2 => "-01",
+                _ => "",
+            };
+            format!("{text}{missing}T00:00:00.000")
+        }
+    };
+    let message = format!("Failed to parse timestamp '{text}': Text '{completed}' could not be parsed");
+    Error::invalid(message).hint(
+        "the required format is \"yyyy-MM-dd'T'HH:mm:ss.SSS\", with an optional numeric 4-digit timezone, for example: \
+         '2020-05-26T23:59:58.000' or with tz: '2020-05-26T23:59:58.000+0200'. A trailing 'Z' instead of tz indicates the \
+         zero UTC offset. Partials are also supported, for example \"2020-05-26\"",
+    )
+}
+
 const CAST_NULL: &str = "CAST a NULL to the type that is meant";
 
 /// The type as messages show it.
@@ -467,46 +564,102 @@ fn common(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
         let Some(own) = &expr.sql_type else { continue };
         found = Some(match found {
             None => own.clone(),
-            Some(earlier) => common_type(&earlier, own).or_else(|| lax(&earlier, expr)).ok_or_else(|| {
-                let message = format!("operator does not exist: {earlier} = {own}");
-                Error::invalid(message).hint("You might need to add explicit type casts.")
-            })?,
+            Some(earlier) => {
+                let lax = || expr.as_constant().and_then(|value| lax(&earlier, own, value));
+                common_type(&earlier, own).or_else(lax).ok_or_else(|| {
+                    let message = format!("operator does not exist: {earlier} = {own}");
+                    Error::invalid(message).hint("You might need to add explicit type casts.")
+                })?
+            }
         });
     }
     let Some(to) = found else { return Ok(exprs) };
     exprs.into_iter().map(|expr| coerce(expr, &to)).collect()
 }
 
-/// What a constant may be taken for although its type is another: a text for a number or BOOLEAN, those for a text.
-fn lax(earlier: &SqlType, expr: &Expr) -> Option<SqlType> {
-    let value = expr.as_constant()?;
-    match (earlier, value) {
-        (SqlType::Boolean, Value::String(_)) => Some(SqlType::Boolean),
-        (number, Value::String(text)) if number.is_numeric() => match Decimal::parse(text) {
+/// The type that a constant has in common with `earlier` although its own is another: a text is taken for a number or
+/// BOOLEAN, those for a text, also inside of a collection.
+fn lax(earlier: &SqlType, own: &SqlType, value: &Value) -> Option<SqlType> {
+    if let Some(common) = common_type(earlier, own) {
+        return Some(common);
+    }
+    match (earlier, own, value) {
+        (SqlType::Boolean, _, Value::String(_)) => Some(SqlType::Boolean),
+        (number, _, Value::String(text)) if number.is_numeric() => match Decimal::parse(text) {
             Some(_) if *number == SqlType::Double => Some(SqlType::Double),
             Some(_) if text::parse_i32(text).is_some() => common_type(number, &SqlType::Integer),
             Some(_) if text::parse_i64(text).is_some() => common_type(number, &SqlType::Bigint),
             Some(d) => {
-                let (precision, scale) = (d.precision().max(d.scale.unsigned_abs() + 1), d.scale.unsigned_abs());
-                common_type(number, &SqlType::decimal(precision as u8, scale as u8))
+                let scale = u8::try_from(d.scale.max(0)).ok()?;
+                let whole = u8::try_from(d.precision() as i32 - d.scale).unwrap_or(0).max(1);
+                common_type(number, &SqlType::decimal(whole.checked_add(scale)?, scale))
             }
             None => Some(number.clone()),
         },
-        (SqlType::String, _) => Some(SqlType::String),
+        (SqlType::String, own, _) if !own.is_nested() => Some(SqlType::String),
+        (SqlType::Array(earlier), SqlType::Array(own), Value::Array(items)) => {
+            let common = items.iter().try_fold((**earlier).clone(), |found, item| lax(&found, own, item))?;
+            Some(SqlType::array(common))
+        }
+        (SqlType::Map(key, value), SqlType::Map(own_key, own_value), Value::Map(entries)) => {
+            let key = entries.iter().try_fold((**key).clone(), |found, (k, _)| lax(&found, own_key, k))?;
+            let value = entries.iter().try_fold((**value).clone(), |found, (_, v)| lax(&found, own_value, v))?;
+            Some(SqlType::map(key, value))
+        }
+        (SqlType::Struct(fields), SqlType::Struct(own), Value::Struct(values)) => {
+            let adapted: Vec<StructField> = own
+                .iter()
+                .zip(values)
+                .map(|(field, (_, value))| {
+                    let earlier = fields.iter().find(|f| f.name == field.name);
+                    let sql_type = match earlier {
+                        Some(earlier) => lax(&earlier.sql_type, &field.sql_type, value)?,
+                        None => field.sql_type.clone(),
+                    };
+                    Some(StructField { name: field.name.clone(), sql_type })
+                })
+                .collect::<Option<_>>()?;
+            common_type(earlier, &SqlType::Struct(adapted))
+        }
         _ => None,
     }
 }
 
 fn coerce(expr: Expr, to: &SqlType) -> Result<Expr> {
-    if let (Some(Value::String(text)), true) = (expr.as_constant(), to.is_numeric() || *to == SqlType::Boolean) {
-        let value = match to {
-            SqlType::Boolean => boolean_word(text).map(Value::Boolean),
-            to => cast::cast(&Value::String(text.clone()), to).ok(),
-        };
-        let value = value.ok_or_else(|| Error::invalid(format!("invalid input syntax for type {to}: \"{text}\".")))?;
-        return Ok(Expr::constant(value, to.clone()));
+    match (expr.as_constant(), &expr.sql_type) {
+        (Some(value), Some(own)) if own != to => Ok(Expr::constant(coerced(value, own, to)?, to.clone())),
+        _ => Ok(cast_to(expr, to.clone())),
     }
-    Ok(cast_to(expr, to.clone()))
+}
+
+/// A constant as one of the common type.
+fn coerced(value: &Value, own: &SqlType, to: &SqlType) -> Result<Value> {
+    match (value, own, to) {
+        (Value::Null, ..) => Ok(Value::Null),
+        (value, own, to) if own == to => Ok(value.clone()),
+        (Value::Array(items), SqlType::Array(own), SqlType::Array(to)) => {
+            items.iter().map(|item| coerced(item, own, to)).collect::<Result<_>>().map(Value::Array)
+        }
+        (Value::Map(entries), SqlType::Map(own_key, own_value), SqlType::Map(key, to)) => {
+            let entry = |(k, v): &(Value, Value)| Ok((coerced(k, own_key, key)?, coerced(v, own_value, to)?));
+            entries.iter().map(entry).collect::<Result<_>>().map(Value::Map)
+        }
+        (Value::Struct(values), SqlType::Struct(own), SqlType::Struct(to)) => {
+            let field = |wanted: &StructField| {
+                let given = own.iter().zip(values).find(|(f, _)| f.name == wanted.name);
+                let value = given.map_or(Ok(Value::Null), |(f, (_, v))| coerced(v, &f.sql_type, &wanted.sql_type))?;
+                Ok((wanted.name.clone(), value))
+            };
+            to.iter().map(field).collect::<Result<_>>().map(Value::Struct)
+        }
+        (Value::String(text), _, SqlType::Boolean) => boolean_word(text).map(Value::Boolean).ok_or_else(|| no_input(text, to)),
+        (Value::String(text), _, to) => cast::cast(value, to).map_err(|_| no_input(text, to)),
+        (value, _, to) => cast::cast(value, to).map_err(|why| Error::invalid(why.to_string())),
+    }
+}
+
+fn no_input(text: &str, to: &SqlType) -> Error {
+    Error::invalid(format!("invalid input syntax for type {to}: \"{text}\"."))
 }
 
 /// A prefix of true, yes, false or no, in any case.
@@ -522,14 +675,14 @@ fn boolean_word(text: &str) -> Option<bool> {
     }
 }
 
-/// Evaluates an expression of constants, unless that fails or a function without arguments is in it.
+/// Evaluates an expression of constants, unless something in it fails or a function without arguments is in it.
 fn fold(expr: Expr) -> Result<Expr> {
     let children = expr.children();
     if children.is_empty() || expr.sql_type.is_none() || !children.iter().all(|c| c.as_constant().is_some()) {
         return Ok(expr);
     }
     let sql_type = expr.result_type();
-    Ok(match evaluate_constant(&expr)? {
+    Ok(match evaluate_strictly(&expr)? {
         Some(value) => Expr::constant(value, sql_type),
         None => expr,
     })

@@ -168,7 +168,9 @@ impl Pair<'_> {
 fn to_instant(value: Value, other: &SqlType) -> Option<Value> {
     match (value, other) {
         (Value::String(text), SqlType::Timestamp) => parse::timestamp(&text).map(Value::Timestamp),
-        (Value::String(text), SqlType::Date) => parse::timestamp(&text).map(Value::Timestamp),
+        (Value::String(text), SqlType::Date) => {
+            parse::date(&text).map(|days| Value::Timestamp(i64::from(days) * parse::DAY_MS))
+        }
         (Value::String(text), SqlType::Time) => parse::time(&text).map(Value::Time),
         (Value::Date(days), SqlType::Timestamp | SqlType::String | SqlType::Date) => {
             Some(Value::Timestamp(i64::from(days) * parse::DAY_MS))

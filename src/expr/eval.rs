@@ -5,11 +5,11 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 
 use super::bits::{self, RowSet};
-use super::{Expr, Kind, cast, compare, like, logic, nested, number};
-use crate::error::Result;
+use super::{ColumnId, Expr, Kind, cast, compare, like, logic, nested, number};
+use crate::error::{Error, Result};
 use crate::functions::BoundScalar;
-use crate::functions::call::{Argument, Call};
-use crate::types::{SqlType, arrow_error, with_nulls};
+use crate::functions::call::{Argument, Call, Lambda};
+use crate::types::{arrow_error, with_nulls};
 
 /// The rows that an expression is evaluated over.
 pub struct Rows<'a> {
@@ -123,6 +123,7 @@ impl Expr {
             Kind::Cast { value, to } => cast::eval(value, to, rows),
             Kind::Catch(value) => catch(value, rows),
             Kind::Call { function, args } => call(function, args, rows),
+            Kind::Lambda(_) => Err(Error::bug("a lambda is evaluated outside of a call")),
             Kind::Index { base, index } => nested::index(base, index, &self.result_type(), rows),
             Kind::Lookup { base, key } => nested::lookup(base, key, &self.result_type(), rows),
             Kind::Field { base, index } => nested::field(base, *index, rows),
@@ -153,22 +154,80 @@ fn catch(value: &Expr, rows: &mut Rows) -> Result<Out> {
 fn call(function: &BoundScalar, args: &[Expr], rows: &mut Rows) -> Result<Out> {
     let mut failed = None;
     let mut evaluated = Vec::with_capacity(args.len());
+    let mut lambdas: Vec<LambdaCall> = Vec::new();
     for arg in args {
+        if let Kind::Lambda(body) = &arg.kind {
+            lambdas.push(LambdaCall::new(body, rows.columns));
+            let nothing = arrow::array::new_empty_array(&arg.result_type().arrow());
+            evaluated.push(Argument { array: nothing, constant: true, sql_type: arg.result_type() });
+            continue;
+        }
         let out = arg.eval(rows)?;
         failed = bits::union(failed, out.failed);
         let constant = out.values.is_constant();
         evaluated.push(Argument { array: out.values.array().clone(), constant, sql_type: arg.result_type() });
     }
-    Ok(invoke(function, &evaluated, &function.returns, rows, failed))
-}
-
-fn invoke(function: &BoundScalar, args: &[Argument], returns: &SqlType, rows: &mut Rows, failed: RowSet) -> Out {
-    let mut call = Call::new(args, rows.count, returns);
+    let mut call = Call::new(&evaluated, rows.count, &function.returns);
+    if !lambdas.is_empty() {
+        call = call.with_lambdas(lambdas.iter_mut().map(|l| l as &mut dyn Lambda).collect());
+    }
     let array = (function.overload.body)(&mut call);
     debug_assert_eq!(array.len(), rows.count, "{} makes a value for every row", function.function.name);
-    match call.into_failures().finish(rows.count) {
+    let failures = call.into_failures().finish(rows.count);
+    for lambda in lambdas {
+        rows.caught.count += lambda.caught.count;
+        rows.caught.first = rows.caught.first.take().or(lambda.caught.first);
+        lambda.error.map_or(Ok(()), Err)?;
+    }
+    Ok(match failures {
         None => Out::column(array, failed),
         // A failure where an argument had failed already is not one of the function.
         Some((own, _)) => Out::column(array, bits::union(failed, Some(own))),
+    })
+}
+
+/// The body of a lambda over the columns of the batch, which a function applies to columns of its own.
+struct LambdaCall<'a> {
+    body: &'a Expr,
+    columns: &'a [ArrayRef],
+    /// The places of the columns that the body reads.
+    used: Vec<ColumnId>,
+    caught: Caught,
+    /// A bug that the function cannot pass on.
+    error: Option<Error>,
+}
+
+impl<'a> LambdaCall<'a> {
+    fn new(body: &'a Expr, columns: &'a [ArrayRef]) -> Self {
+        let mut used = Vec::new();
+        body.columns(&mut used);
+        LambdaCall { body, columns, used, caught: Caught::default(), error: None }
+    }
+
+    fn evaluate(&mut self, params: &[ArrayRef], rows: &[u32]) -> Result<(ArrayRef, RowSet)> {
+        let places = UInt32Array::from(rows.to_vec());
+        let mut columns = Vec::with_capacity(self.columns.len() + params.len());
+        for (at, column) in self.columns.iter().enumerate() {
+            columns.push(match self.used.contains(&(at as ColumnId)) {
+                true => compute::take(column, &places, None).map_err(arrow_error)?,
+                false => column.clone(),
+            });
+        }
+        columns.extend_from_slice(params);
+        self.body.eval_column(&mut Rows { columns: &columns, count: rows.len(), caught: &mut self.caught })
+    }
+}
+
+impl Lambda for LambdaCall<'_> {
+    fn apply(&mut self, params: &[ArrayRef], rows: &[u32]) -> (ArrayRef, Option<BooleanBuffer>) {
+        let nothing = |count| arrow::array::new_null_array(&self.body.result_type().arrow(), count);
+        if rows.is_empty() {
+            return (nothing(0), None);
+        }
+        let failure = nothing(rows.len());
+        self.evaluate(params, rows).unwrap_or_else(|error| {
+            self.error.get_or_insert(error);
+            (failure, Some(BooleanBuffer::new_set(rows.len())))
+        })
     }
 }

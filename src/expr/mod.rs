@@ -32,6 +32,10 @@ use like::Pattern;
 /// A column: while planning an id that is unique in the query, when compiled the place in the input.
 pub type ColumnId = u32;
 
+/// The ids from here on are parameters of lambdas, numbered through those around: the row has them behind its own columns
+/// while a lambda is evaluated.
+const FIRST_PARAMETER: ColumnId = 1 << 31;
+
 /// A typed expression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
@@ -91,6 +95,8 @@ pub enum Kind {
         function: BoundScalar,
         args: Vec<Expr>,
     },
+    /// An argument that the function calls itself, with columns in the places behind those of the row.
+    Lambda(Box<Expr>),
     Index {
         base: Box<Expr>,
         index: Box<Expr>,
@@ -158,6 +164,7 @@ impl Expr {
             | Kind::IsNull { value: e, .. }
             | Kind::Cast { value: e, .. }
             | Kind::Catch(e)
+            | Kind::Lambda(e)
             | Kind::Field { base: e, .. } => vec![e],
             Kind::Arithmetic { left, right, .. }
             | Kind::Compare { left, right, .. }
@@ -183,6 +190,7 @@ impl Expr {
             | Kind::IsNull { value: e, .. }
             | Kind::Cast { value: e, .. }
             | Kind::Catch(e)
+            | Kind::Lambda(e)
             | Kind::Field { base: e, .. } => vec![e],
             Kind::Arithmetic { left, right, .. }
             | Kind::Compare { left, right, .. }
@@ -201,7 +209,9 @@ impl Expr {
 
     /// Adds the columns that the expression reads to `into`.
     pub fn columns(&self, into: &mut Vec<ColumnId>) {
-        if let Kind::Column(id) = self.kind {
+        if let Kind::Column(id) = self.kind
+            && id < FIRST_PARAMETER
+        {
             into.push(id);
         }
         self.children().into_iter().for_each(|child| child.columns(into));
@@ -219,6 +229,10 @@ impl Expr {
 
     fn place(&mut self, layout: &[ColumnId]) {
         if let Kind::Column(id) = &mut self.kind {
+            if *id >= FIRST_PARAMETER {
+                *id = layout.len() as ColumnId + (*id - FIRST_PARAMETER);
+                return;
+            }
             *id = layout.iter().position(|l| l == id).expect("a layout has the columns that are read") as ColumnId;
         }
         self.children_mut().into_iter().for_each(|child| child.place(layout));

@@ -125,7 +125,7 @@ impl Operands {
             let skip = self.broken.as_ref().is_some_and(|b| b.value(row));
             let operand = |datum: &Datum, sql_type| exact(datum.array().as_ref(), datum.place(row), sql_type);
             let result = (!skip)
-                .then(|| decimal(op, operand(&self.left, types.0), operand(&self.right, types.1), scale))
+                .then(|| decimal(op, operand(&self.left, types.0), operand(&self.right, types.1), (precision, scale)))
                 .flatten()
                 .and_then(|r| r.fit_exactly(precision, scale));
             *failed = result.is_none() && !skip;
@@ -146,7 +146,7 @@ pub fn exact(array: &dyn Array, row: usize, sql_type: &SqlType) -> Decimal {
 }
 
 /// The exact result, `None` if there is none: a division by zero or one that does not come out even.
-fn decimal(op: ArithmeticOp, left: Decimal, right: Decimal, scale_out: u8) -> Option<Decimal> {
+fn decimal(op: ArithmeticOp, left: Decimal, right: Decimal, (precision, scale_out): (u8, u8)) -> Option<Decimal> {
     let scale = left.scale.max(right.scale);
     let same = |d: Decimal| d.rescale(scale, Rounding::Exact).map(|d| d.unscaled);
     let at_scale = |unscaled| Decimal::new(unscaled, scale);
@@ -162,7 +162,14 @@ fn decimal(op: ArithmeticOp, left: Decimal, right: Decimal, scale_out: u8) -> Op
             let even = shifted.checked_rem(right.unscaled)? == arrow::datatypes::i256::ZERO;
             even.then(|| shifted.checked_div(right.unscaled)).flatten().map(|u| Decimal::new(u, i32::from(scale_out)))
         }
-        ArithmeticOp::Modulo => same(left)?.checked_rem(same(right)?).map(at_scale),
+        ArithmeticOp::Modulo => {
+            let (left, right) = (same(left)?, same(right)?);
+            // Java computes the whole quotient first, in no more digits than the result has.
+            let quotient = Decimal::new(left.checked_div(right)?, 0);
+            let short = quotient.round_to_precision(u32::from(precision), Rounding::Down)?;
+            (short.compare(&quotient) == std::cmp::Ordering::Equal).then_some(())?;
+            left.checked_rem(right).map(at_scale)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! KAFKA: one bare column, as Kafka's own serialisers write it.
 
-use super::{Decoded, Decoder, Encoder, Format, Wrapping};
+use super::{Decoded, Decoder, Encoder, Format, Layout, Wrapping};
 use crate::error::{Error, Result};
 use crate::types::build::Values;
 use crate::types::view::ViewValues;
@@ -38,12 +38,12 @@ impl Format for Kafka {
         }
     }
 
-    fn decoder(&self, columns: &[Column], needed: &[bool], _: bool) -> Box<dyn Decoder> {
+    fn decoder(&self, columns: &[Column], needed: &[bool], _: Layout) -> Box<dyn Decoder> {
         let needed = needed.first().copied().unwrap_or(false);
         Box::new(KafkaDecoder { sql_type: columns.first().map(|c| c.sql_type.clone()), needed })
     }
 
-    fn encoder(&self, _: &[Column], _: bool) -> Box<dyn Encoder> {
+    fn encoder(&self, _: &[Column], _: Layout) -> Box<dyn Encoder> {
         Box::new(KafkaEncoder)
     }
 }
@@ -115,11 +115,11 @@ mod tests {
         let column = [Column::key("K", SqlType::Integer)];
         let array = array_of(&[Value::Integer(-2), Value::Null], &SqlType::Integer);
         let views = [View::new(array.as_ref(), &SqlType::Integer)];
-        let mut encoder = Kafka.encoder(&column, false);
+        let mut encoder = Kafka.encoder(&column, Layout::new(false));
         let mut bytes = Vec::new();
         assert!(encoder.encode(&views, 0, &mut bytes));
         assert!(!encoder.encode(&views, 1, &mut Vec::new()));
-        let decoded = Kafka.decoder(&column, &[true], false).decode(&[Some(&bytes), None, Some(b"abc")]);
+        let decoded = Kafka.decoder(&column, &[true], Layout::new(false)).decode(&[Some(&bytes), None, Some(b"abc")]);
         assert_eq!(Value::at(&decoded.columns[0], 0, &SqlType::Integer), Value::Integer(-2));
         assert_eq!(decoded.failed, [(2, "3 bytes where 4 are expected".to_owned())]);
     }

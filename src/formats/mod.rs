@@ -4,8 +4,10 @@
 //! [`Decoder`] gets the payloads of a batch, builds only the columns that are needed, checks all that are declared, and
 //! sets a payload that it cannot read aside with the reason; the others go on.
 
+mod delimited;
 pub mod json;
 mod kafka;
+mod none;
 pub mod transcode;
 
 use std::fmt;
@@ -16,10 +18,10 @@ use crate::error::{Error, Result, nearest};
 use crate::types::{Column, View};
 
 /// All formats that can be used.
-pub const ALL: &[&dyn Format] = &[&json::Json, &kafka::Kafka];
+pub const ALL: &[&dyn Format] = &[&delimited::Delimited, &json::Json, &kafka::Kafka, &none::Nothing];
 
 /// ksqlDB's formats that are known by name and not built yet.
-const KNOWN: &[&str] = &["AVRO", "DELIMITED", "JSON_SR", "NONE", "PROTOBUF", "PROTOBUF_NOSR"];
+const KNOWN: &[&str] = &["AVRO", "JSON_SR", "PROTOBUF", "PROTOBUF_NOSR"];
 
 /// Which part of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +48,22 @@ pub enum Wrapping {
     Choice,
 }
 
+/// How the columns of a part stand in its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Whether the columns are fields of something; else there is at most one, and it stands bare.
+    pub wrapped: bool,
+    /// What stands between the columns, in a format that has such a character.
+    pub delimiter: char,
+}
+
+impl Layout {
+    /// The layout of columns that are fields of something, or of one that is not.
+    pub fn new(wrapped: bool) -> Layout {
+        Layout { wrapped, delimiter: ',' }
+    }
+}
+
 /// A way to write keys or values.
 pub trait Format: Sync {
     /// The name in upper case.
@@ -62,12 +80,16 @@ pub trait Format: Sync {
     /// Refuses columns that the format cannot hold.
     fn check(&self, columns: &[Column]) -> Result<()>;
 
-    /// A decoder of these columns, of which only the `needed` ones are built. `wrapped` is whether they are fields of
-    /// something; else there is at most one.
-    fn decoder(&self, columns: &[Column], needed: &[bool], wrapped: bool) -> Box<dyn Decoder>;
+    /// Refuses a character between the columns, as most formats refuse any.
+    fn check_delimiter(&self, _: char) -> Result<()> {
+        Err(Error::invalid(format!("{} does not support the following configs: [delimiter]", self.name())))
+    }
+
+    /// A decoder of these columns, of which only the `needed` ones are built.
+    fn decoder(&self, columns: &[Column], needed: &[bool], layout: Layout) -> Box<dyn Decoder>;
 
     /// An encoder of these columns.
-    fn encoder(&self, columns: &[Column], wrapped: bool) -> Box<dyn Encoder>;
+    fn encoder(&self, columns: &[Column], layout: Layout) -> Box<dyn Encoder>;
 }
 
 /// Bytes to columns.
@@ -102,7 +124,7 @@ pub fn find(name: &str) -> Result<&'static dyn Format> {
     let known = ALL.iter().map(|f| f.name()).chain(KNOWN.iter().copied());
     Err(match nearest(name, known) {
         Some(near) => error.hint(format!("did you mean {near}?")),
-        None => error.hint("the formats are JSON and KAFKA"),
+        None => error.hint("the formats are JSON, KAFKA, DELIMITED and NONE"),
     })
 }
 

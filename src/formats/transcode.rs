@@ -2,7 +2,7 @@
 
 use super::json::scan::{Scan, Start};
 use super::json::{Json, compact};
-use super::{Decoder, Encoder, Format};
+use super::{Decoder, Encoder, Format, Layout};
 use crate::types::parse::base64_bytes;
 use crate::types::{Column, SqlType, View};
 
@@ -10,8 +10,7 @@ use crate::types::{Column, SqlType, View};
 #[derive(Clone, Copy)]
 pub struct Declared<'a> {
     pub format: &'static dyn Format,
-    /// Whether the columns are fields of something, rather than one bare value.
-    pub wrapped: bool,
+    pub layout: Layout,
     pub columns: &'a [Column],
 }
 
@@ -153,11 +152,11 @@ pub struct Transcoder {
 
 impl Transcoder {
     fn new(from: &dyn Format, to: &dyn Format, declared: Declared) -> Transcoder {
-        let Declared { columns, wrapped, .. } = declared;
+        let Declared { columns, layout, .. } = declared;
         let needed = vec![true; columns.len()];
         Transcoder {
-            decoder: from.decoder(columns, &needed, wrapped),
-            encoder: to.encoder(columns, wrapped),
+            decoder: from.decoder(columns, &needed, layout),
+            encoder: to.encoder(columns, layout),
             types: columns.iter().map(|c| c.sql_type.clone()).collect(),
         }
     }
@@ -195,7 +194,7 @@ mod tests {
     use crate::formats::find;
 
     fn declared<'a>(format: &str, columns: &'a [Column]) -> Option<Declared<'a>> {
-        Some(Declared { format: find(format).expect("a format"), wrapped: false, columns })
+        Some(Declared { format: find(format).expect("a format"), layout: Layout::new(false), columns })
     }
 
     fn there_and_back(declared: Option<Declared>, text: &str) -> String {

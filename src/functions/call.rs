@@ -21,7 +21,16 @@ pub struct Call<'a> {
     pub args: &'a [Argument],
     pub rows: usize,
     pub returns: &'a SqlType,
+    /// The lambdas among the arguments, in their order.
+    pub lambdas: Vec<&'a mut dyn Lambda>,
     failures: Failures,
+}
+
+/// A lambda as a function gets it.
+pub trait Lambda {
+    /// What the lambda makes of each entry of its parameters, and the entries that failed. `rows` has the row of the batch
+    /// that each entry belongs to.
+    fn apply(&mut self, params: &[ArrayRef], rows: &[u32]) -> (ArrayRef, Option<BooleanBuffer>);
 }
 
 /// Rows that failed, and what the first one said.
@@ -144,12 +153,18 @@ impl Put for Decimal {
 impl<'a> Call<'a> {
     /// A call with these arguments.
     pub fn new(args: &'a [Argument], rows: usize, returns: &'a SqlType) -> Self {
-        Call { args, rows, returns, failures: Failures::default() }
+        Call { args, rows, returns, lambdas: Vec::new(), failures: Failures::default() }
     }
 
     /// Ends the call: which rows failed.
     pub fn into_failures(self) -> Failures {
         self.failures
+    }
+
+    /// The same call with lambdas.
+    pub fn with_lambdas(mut self, lambdas: Vec<&'a mut dyn Lambda>) -> Self {
+        self.lambdas = lambdas;
+        self
     }
 
     /// Reads an argument as a Rust type.

@@ -6,15 +6,22 @@
 
 pub mod aggregate;
 pub mod call;
+mod encoding;
+mod entries;
+mod json;
+mod mask;
+mod pattern_cache;
+mod random;
 pub mod scalar;
 pub mod signature;
+mod uri;
 
 use arrow::array::ArrayRef;
 
 use crate::error::{Error, Result, nearest};
 use crate::types::SqlType;
 use call::Call;
-use signature::{ArgType, Chosen, Generics, Param};
+use signature::{ArgType, Chosen, Generics, Param, T};
 
 /// A scalar function.
 pub struct Scalar {
@@ -59,11 +66,37 @@ pub struct BoundScalar {
 }
 
 impl Scalar {
-    /// Chooses the overload for arguments of these types.
-    pub fn bind(&'static self, args: &[ArgType]) -> Result<BoundScalar> {
+    /// Chooses the overload for arguments of these types. `lambda` is asked what the lambda at a place gives for parameters
+    /// of these types.
+    pub fn bind(
+        &'static self,
+        given: &[ArgType],
+        mut lambda: impl FnMut(usize, &[SqlType]) -> Result<SqlType>,
+    ) -> Result<BoundScalar> {
         let signatures: Vec<&[Param]> = self.overloads.iter().map(|o| o.params).collect();
-        let Chosen { index, args, generics, unknown } = signature::choose(self.shown, &signatures, args)?;
+        let Chosen { index, mut args, mut generics, unknown } = signature::choose(self.shown, &signatures, given)?;
         let overload = &self.overloads[index];
+        for (at, arg) in given.iter().enumerate().filter(|(_, arg)| matches!(arg, ArgType::Lambda(_))) {
+            let Some(T::Lambda(params, result)) = signature::parameter(overload.params, given.len(), at) else {
+                return Err(Error::bug(format!("{}: {arg:?} is given for something else", self.name)));
+            };
+            let types: Vec<SqlType> = params.iter().map(|p| signature::type_for(*p, None, &generics)).collect();
+            let found = lambda(at, &types)?;
+            if let T::Any(letter) = result {
+                generics.entry(*letter).or_insert_with(|| found.clone());
+            }
+            let wanted = signature::type_for(*result, None, &generics);
+            if wanted != found {
+                let shown: Vec<String> = types.iter().map(SqlType::to_string).collect();
+                let message = format!(
+                    "Function '{}' needs a lambda that gives {wanted}, LAMBDA ({}) => {found} does not",
+                    self.shown,
+                    shown.join(", ")
+                );
+                return Err(Error::invalid(message).hint("CAST what the lambda gives"));
+            }
+            args[at] = found;
+        }
         if unknown && !matches!(overload.returns, Returns::Is(_)) {
             let message = format!("Function '{}': the type of a generic parameter is not known", self.shown);
             return Err(Error::invalid(message).hint("CAST the NULL to the type that is meant"));
@@ -116,52 +149,16 @@ const LATER: &[&str] = &[
     "CONVERT_TZ",
     "CUBE_EXPLODE",
     "DATETOSTRING",
-    "ENCODE",
-    "ENTRIES",
     "EXPLODE",
-    "EXTRACTJSONFIELD",
-    "FILTER",
     "FORMAT_DATE",
     "FORMAT_TIME",
     "FORMAT_TIMESTAMP",
-    "FROM_BYTES",
-    "JSON_ARRAY_CONTAINS",
-    "JSON_ARRAY_LENGTH",
-    "JSON_CONCAT",
-    "JSON_ITEMS",
-    "JSON_KEYS",
-    "JSON_RECORDS",
-    "MASK",
-    "MASK_KEEP_LEFT",
-    "MASK_KEEP_RIGHT",
-    "MASK_LEFT",
-    "MASK_RIGHT",
-    "MD5",
     "PARSE_DATE",
     "PARSE_TIME",
     "PARSE_TIMESTAMP",
-    "RANDOM",
-    "REDUCE",
-    "REGEXP_EXTRACT",
-    "REGEXP_EXTRACT_ALL",
-    "REGEXP_REPLACE",
-    "REGEXP_SPLIT_TO_ARRAY",
     "STRINGTODATE",
     "STRINGTOTIMESTAMP",
     "TIMESTAMPTOSTRING",
-    "TO_BYTES",
-    "TO_JSON_STRING",
-    "TRANSFORM",
-    "URL_DECODE_PARAM",
-    "URL_ENCODE_PARAM",
-    "URL_EXTRACT_FRAGMENT",
-    "URL_EXTRACT_HOST",
-    "URL_EXTRACT_PARAMETER",
-    "URL_EXTRACT_PATH",
-    "URL_EXTRACT_PORT",
-    "URL_EXTRACT_PROTOCOL",
-    "URL_EXTRACT_QUERY",
-    "UUID",
 ];
 
 /// The refusal of a name that is no function.

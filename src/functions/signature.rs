@@ -28,6 +28,8 @@ pub enum T {
     Object,
     /// A bare unit of time.
     Unit,
+    /// A lambda: its parameters, and what it gives.
+    Lambda(&'static [T], &'static T),
 }
 
 /// How a parameter is given.
@@ -49,11 +51,13 @@ pub const fn variadic(name: &'static str, kind: T) -> Param {
     Param { name, kind, variadic: true }
 }
 
-/// What is known of an argument before the call: its type, `None` for an untyped NULL, or a bare unit of time.
+/// What is known of an argument before the call: its type, `None` for an untyped NULL, a bare unit of time, or how many
+/// parameters a lambda has.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ArgType {
     Value(Option<SqlType>),
     Unit,
+    Lambda(usize),
 }
 
 /// A signature that fits: which one, and the types to which the arguments are widened before the call.
@@ -82,6 +86,10 @@ pub fn choose(shown: &str, signatures: &[&[Param]], args: &[ArgType]) -> Result<
             }
         }
         fits.sort_by_key(|(index, _)| specificity(signatures[*index]));
+        if args.is_empty() {
+            // Nothing was given that could tell them apart: the first is meant.
+            fits.dedup_by_key(|(index, _)| specificity(signatures[*index]));
+        }
         match fits.as_slice() {
             [] => {}
             [.., (second, _), (first, _)] if specificity(signatures[*second]) == specificity(signatures[*first]) => {
@@ -122,7 +130,8 @@ fn fit(params: &[Param], args: &[ArgType], widening: bool) -> Option<Generics> {
 fn accepts(kind: T, arg: &ArgType, widening: bool, generics: &mut Generics) -> bool {
     match (kind, arg) {
         (T::Unit, ArgType::Unit) => true,
-        (T::Unit, _) | (_, ArgType::Unit) => false,
+        (T::Lambda(params, _), ArgType::Lambda(count)) => params.len() == *count,
+        (T::Unit | T::Lambda(..), _) | (_, ArgType::Unit | ArgType::Lambda(_)) => false,
         (_, ArgType::Value(None)) => true,
         (kind, ArgType::Value(Some(given))) => matches_type(kind, given, widening, generics),
     }
@@ -185,6 +194,11 @@ fn letters(kind: T) -> Vec<char> {
     }
 }
 
+/// The parameter that takes the argument at a place.
+pub fn parameter(params: &'static [Param], args: usize, at: usize) -> Option<T> {
+    spread(params, args).map(|all| all[at].kind)
+}
+
 fn argument_types(params: &[Param], args: &[ArgType], generics: &Generics) -> Vec<SqlType> {
     let params = spread(params, args.len()).unwrap_or_default();
     let given = |arg: &ArgType| match arg {
@@ -222,6 +236,7 @@ pub fn type_for(kind: T, given: Option<&SqlType>, generics: &Generics) -> SqlTyp
             SqlType::map(key, type_for(*value, given.map(|(_, v)| v.as_ref()), generics))
         }
         T::Any(letter) => generics.get(&letter).cloned().unwrap_or(SqlType::String),
+        T::Lambda(_, result) => type_for(*result, None, generics),
         T::Object => given.cloned().unwrap_or(SqlType::String),
     }
 }
@@ -235,6 +250,7 @@ fn ambiguous(shown: &str, signatures: &[&[Param]], args: &[ArgType]) -> Error {
 fn arg_names(args: &[ArgType]) -> String {
     let name = |arg: &ArgType| match arg {
         ArgType::Value(Some(sql_type)) => sql_type.to_string(),
+        ArgType::Lambda(_) => "LAMBDA".to_owned(),
         _ => "null".to_owned(),
     };
     args.iter().map(name).collect::<Vec<_>>().join(", ")
@@ -272,6 +288,10 @@ impl std::fmt::Display for T {
             T::Any(letter) => return write!(f, "{letter}"),
             T::Array(item) => return write!(f, "ARRAY<{item}>"),
             T::Map(key, value) => return write!(f, "MAP<{key}, {value}>"),
+            T::Lambda(params, result) => {
+                let params: Vec<String> = params.iter().map(T::to_string).collect();
+                return write!(f, "LAMBDA ({}) => {result}", params.join(", "));
+            }
         };
         f.write_str(name)
     }

@@ -82,6 +82,8 @@ pub enum Decision {
     Committed { offsets: Vec<Offset> },
     /// It comes too late, and is as if it had never been: the query has ended, the topic is gone.
     Ended,
+    /// The epoch before it was not committed: without that it means nothing.
+    Gap,
     /// The catalog has changed since the command was validated.
     Changed,
     /// There is no room for it on the disk, and nothing of it was written.
@@ -94,6 +96,7 @@ impl Decision {
         match self {
             Decision::Committed { .. } => None,
             Decision::Ended => Some(Error::missing("the query or the topic that it is for is gone")),
+            Decision::Gap => Some(Error::backend("what the query did before was not committed")),
             Decision::Changed => Some(Error::conflict("what it refers to has changed meanwhile; try again")),
             Decision::Full(message) => Some(
                 Error::backend(format!("the disk is full: {message}"))

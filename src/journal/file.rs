@@ -78,7 +78,12 @@ impl JournalFile {
         frames: &[u8],
     ) -> io::Result<JournalFile> {
         let Spare { path, file, size } = spares.take(size_for(frames.len()))?;
-        file.write_at(&[head(generation, replaces).as_slice(), frames].concat(), 0)?;
+        let mut bytes = [head(generation, replaces).as_slice(), frames].concat();
+        // The spare may be what an earlier recovery, that was cut off, has made for the same generation, with a frame more that
+        // nobody has found since: no head of a frame is left behind the frames.
+        let room = size.saturating_sub(bytes.len() as u64).min(frame::HEAD as u64) as usize;
+        bytes.resize(bytes.len() + room, 0);
+        file.write_at(&bytes, 0)?;
         file.sync(SyncSite::RecoveredTail)?;
         disk.rename(&path, &dir.join(name(generation)))?;
         disk.sync_dir(dir, SyncSite::RecoveredDirectory)?;

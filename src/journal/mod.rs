@@ -16,6 +16,8 @@ mod queue;
 pub mod recover;
 mod round;
 mod spare;
+#[cfg(test)]
+mod tests;
 
 pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead};
 pub use manifest::{BucketFile, Manifest, OperatorId, QueryState, write as write_manifest};

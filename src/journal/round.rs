@@ -134,6 +134,7 @@ impl Journal {
             {
                 Fate::Ended
             }
+            Entry::Epoch(epoch) if !self.follows(&epoch.head, round) => Fate::Gap,
             Entry::Epoch(epoch) => {
                 round.heads.push(epoch.head.clone());
                 Fate::Wrote(self.write_batches(&mut epoch.outputs, round)?)
@@ -150,6 +151,12 @@ impl Journal {
         };
         round.fates.push(fate);
         Ok(())
+    }
+
+    /// Whether an epoch is the one behind its query's last. One before it may have found the disk full and have been refused.
+    fn follows(&self, head: &EpochHead, round: &Round) -> bool {
+        let last = round.heads.iter().rfind(|last| last.query == head.query).or_else(|| self.heads.get(&head.query));
+        head.number == last.map_or(0, |last| last.number) + 1
     }
 
     fn is_ended(&self, query: u64, round: &Round) -> bool {
@@ -242,6 +249,10 @@ impl Journal {
 
     /// Goes on in a file with room for a frame of `size` bytes.
     fn next_file(&mut self, size: u64) -> std::io::Result<()> {
+        if self.file.is_empty() {
+            // Its name is durable, its head may not be: of several files only the newest may be without one.
+            self.file.sync(SyncSite::JournalFrame)?;
+        }
         let size = self.settings.file_bytes.max(size);
         let next = self.file.next(self.disk.as_ref(), &self.dir, &mut self.spares, size)?;
         let before = std::mem::replace(&mut self.file, next);
@@ -265,6 +276,8 @@ impl Journal {
     /// it can be dropped with the checkpoint.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.file.is_empty() {
+            // As in a round: one spare stays for the next start.
+            self.spares.have(2)?;
             self.next_file(0)?;
         }
         let generation = self.file.generation;
@@ -313,6 +326,7 @@ enum Fate {
     Wrote(Vec<Span>),
     Resolved(Vec<i64>),
     Ended,
+    Gap,
     Changed,
 }
 
@@ -324,6 +338,7 @@ impl Fate {
             }
             Fate::Resolved(offsets) => Decision::Committed { offsets },
             Fate::Ended => Decision::Ended,
+            Fate::Gap => Decision::Gap,
             Fate::Changed => Decision::Changed,
         }
     }

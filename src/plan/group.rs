@@ -6,7 +6,7 @@ use super::select::{self, KeyColumn};
 use super::{KeyInfo, Planner, Target, computed, is_aggregate, window};
 use crate::catalog::{Encoding, SourceKind, WindowType};
 use crate::error::{Error, Result, Span};
-use crate::expr::bind::{Scope, bind, bind_condition, evaluate_constant};
+use crate::expr::bind::{Scope, bind, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
 use crate::formats::{Part, json::Json};
 use crate::functions::signature::ArgType;
@@ -50,7 +50,8 @@ pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     let strictness = planner.target.strictness();
     check_stars(&planner, &groups)?;
     let scope = planner.scope("SELECT");
-    let selected = select::select(&query.items, &scope, &calls, strictness)?;
+    let selected = select::select(&query.items, &scope, &calls)?;
+    select::check_reserved(&query.items, &scope, strictness)?;
     let having = query.having.as_ref().map(|h| having(h, &calls)).transpose()?;
     let made = calls.made.into_inner();
     if made.calls.is_empty() {
@@ -293,11 +294,12 @@ impl Calls<'_> {
             );
         }
         let types: Vec<ArgType> = bound.iter().map(|b| ArgType::Value(b.sql_type.clone())).collect();
-        let constants: Vec<Option<Value>> = bound
-            .iter()
-            .map(|b| if b.as_constant().is_some() { evaluate_constant(b) } else { Ok(None) })
-            .collect::<Result<_>>()?;
-        let mut function = function.bind(&types, &constants).map_err(|e| e.at(written.span))?;
+        let literal = |(arg, bound): (&ast::Expr, &Expr)| match (&*arg.node, bound.as_constant()) {
+            (Ast::Literal(_), Some(value)) => Ok(value.clone()),
+            _ => Err(arg.parenthesized()),
+        };
+        let literals: Vec<Result<Value, String>> = args.iter().zip(&bound).map(literal).collect();
+        let mut function = function.bind(&types, &literals).map_err(|e| e.at(written.span))?;
         if let Some(limit) = function.function.limit {
             function.constants.push(Value::Bigint(self.properties.number(limit)));
         }
@@ -373,11 +375,15 @@ fn exchanged(planner: &Planner, input: Node, groups: &[Group], args: Vec<(Column
     if already_keyed(planner, groups) {
         return Ok(input);
     }
+    let mut computed = 0..;
+    let name = |group: &Group| match (&*group.written.node, &group.bound.kind) {
+        (Ast::Column { name, .. }, Kind::Column(_)) => name.name.clone(),
+        _ => format!("KSQL_COL_{}", computed.next().unwrap_or(0)),
+    };
+    let names: Vec<String> = groups.iter().map(name).collect();
     let columns: Vec<Column> =
-        groups.iter().map(|g| Column::key(g.written.to_string(), g.bound.result_type())).collect();
-    for column in &columns {
-        check_key_type(column)?;
-    }
+        groups.iter().zip(names).map(|(g, name)| Column::key(name, g.bound.result_type())).collect();
+    columns.iter().try_for_each(check_key_type)?;
     let inherited = planner.relations[0].source.key.format;
     let encoding = Encoding::new(Part::Key, inherited, &columns, None)
         .or_else(|_| Encoding::new(Part::Key, &Json, &columns, None))?;
@@ -414,6 +420,7 @@ fn key_columns(groups: &[Group], planner: &Planner) -> Vec<KeyColumn> {
         id: g.id,
         sql_type: planner.columns.expr(g.id).result_type(),
         shown: g.written.to_string(),
+        called: g.written.to_string(),
     };
     groups.iter().map(column).collect()
 }

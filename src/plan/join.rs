@@ -2,7 +2,7 @@
 
 use super::node::{Node, StreamJoinNode};
 use super::scope::{QueryScope, Relation, RelationColumn};
-use super::select::{KeyColumn, plain_or_qualified};
+use super::select::{KeyColumn, plain_or_qualified, qualified};
 use super::{KeyInfo, Planner};
 use crate::catalog::{Encoding, SourceKind};
 use crate::error::{Error, Result};
@@ -183,7 +183,11 @@ fn check_partitions(planner: &Planner, left: &Relation, right: &Relation) -> Res
 
 /// Both inputs with the column of their key, each row at the task of its key.
 fn sides(planner: &Planner, left: &Side, right: &Side, key_type: &SqlType) -> Result<(Node, ColumnId, Node, ColumnId)> {
-    let column = Column::key("join key", key_type.clone());
+    let name = match left.column {
+        Some(column) => qualified(left.relation, column),
+        None => left.written.to_string(),
+    };
+    let column = Column::key(name, key_type.clone());
     super::group::check_key_type(&column)?;
     let (left_keyed, right_keyed) = (is_keyed(left), is_keyed(right));
     let (left_source, right_source) = (&left.relation.source, &right.relation.source);
@@ -245,6 +249,8 @@ fn key_info(
         free
     });
     let shown = if synthetic.is_some() { added.clone() } else { shown.join(" or ") };
-    let columns = vec![KeyColumn { candidates, id: key, sql_type, shown }];
+    let called = [left, right].iter().find_map(|s| s.column.map(|c| qualified(s.relation, c)));
+    let called = called.unwrap_or_else(|| added.clone());
+    let columns = vec![KeyColumn { candidates, id: key, sql_type, shown, called }];
     (KeyInfo { columns, what: "join expression", added: Some(added) }, synthetic)
 }

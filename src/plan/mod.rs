@@ -33,8 +33,8 @@ use select::{KeyColumn, Selected, Strictness};
 /// What a query is planned for.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
-    /// A stream or table of this name.
-    Persistent { name: &'a str, kind: SourceKind },
+    /// A stream or table of this name; `timestamp` is the column of its records' time.
+    Persistent { name: &'a str, kind: SourceKind, timestamp: Option<&'a str> },
     /// Somebody who looks on.
     Push,
 }
@@ -116,7 +116,8 @@ impl<'a> Planner<'a> {
         // HAVING without GROUP BY means nothing in ksqlDB: only its names have been looked at.
         let join_key = join_key.as_ref().map(|(name, id): &(String, ColumnId)| (name.as_str(), *id));
         let scope = QueryScope { join_key, ..self.scope("SELECT") };
-        let selected = select::select(&self.query.items, &scope, &scope, self.target.strictness())?;
+        let selected = select::select(&self.query.items, &scope, &scope)?;
+        select::check_reserved(&self.query.items, &scope, self.target.strictness())?;
         let (node, selected) = computed(node, selected, self.columns);
         let output = self.output(&selected, &key)?;
         self.check_kind(SourceKind::Stream)?;
@@ -142,6 +143,9 @@ impl<'a> Planner<'a> {
             if relation.source.kind == SourceKind::Table {
                 return Err(Error::unsupported(format!("the table {called} as a source of a continuous query")));
             }
+        }
+        for (_, expr) in self.expressions() {
+            refuse_over(expr)?;
         }
         if self.query.emit == Some(Emit::Final) {
             if self.query.window.is_none() {
@@ -203,13 +207,17 @@ impl<'a> Planner<'a> {
             id: c.id,
             sql_type: self.columns.expr(c.id).result_type(),
             shown: c.name.clone(),
+            called: c.name.clone(),
         };
         KeyInfo { columns: relation.keys().map(key).collect(), what: "key column", added: None }
     }
 
     /// The columns of the result.
     fn output(&mut self, selected: &[Selected], key: &KeyInfo) -> Result<Vec<OutputColumn>> {
-        let Target::Persistent { name, .. } = self.target else { return Ok(shown(selected)) };
+        let Target::Persistent { name, timestamp, .. } = self.target else { return Ok(shown(selected)) };
+        if let Some(missing) = timestamp.filter(|t| selected.iter().all(|s| s.name != *t)) {
+            return Err(sink::no_timestamp_column(missing));
+        }
         let required = self.properties.flag(crate::config::JOIN_KEY_REQUIRED);
         let added = key.added.as_deref().filter(|_| !required);
         let output = select::output(selected, &key.columns, name, key.what, added)?;
@@ -283,6 +291,14 @@ fn refuse_aggregates(expr: &ast::Expr) -> Result<()> {
             .hint("aggregate functions stand in SELECT and HAVING")),
         None => Ok(()),
     }
+}
+
+/// Refuses functions over windows of rows wherever they stand.
+fn refuse_over(expr: &ast::Expr) -> Result<()> {
+    if matches!(*expr.node, ast::Node::Over { .. }) {
+        return Err(Error::unsupported("OVER").at(expr.span));
+    }
+    expr.children().into_iter().try_for_each(refuse_over)
 }
 
 /// Gives every item that is not a column already a column of its own.

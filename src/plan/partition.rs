@@ -2,7 +2,7 @@
 //!
 //! The sink cuts its topic by the new key, so that no row has to move before.
 
-use super::node::{Node, Plan, Rekey};
+use super::node::{Node, Plan, Rekey, SourceColumn};
 use super::scope::{QueryScope, Relation, RelationColumn};
 use super::select::{self, KeyColumn, qualified};
 use super::{KeyInfo, Planner, computed, refuse_aggregates};
@@ -37,13 +37,15 @@ pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Pla
     let rekey = Some(Rekey { from_values: keys.iter().map(from_values).collect() });
     let names = Rekeyed { scope: planner.scope("SELECT"), keys: &keys };
     let items = expanded(&planner, &keys);
-    let selected = select::select(&items, &planner.scope("SELECT"), &names, planner.target.strictness())?;
+    let selected = select::select(&items, &planner.scope("SELECT"), &names)?;
+    select::check_reserved(&planner.query.items, &planner.scope("SELECT"), planner.target.strictness())?;
     let (node, selected) = computed(node, selected, planner.columns);
     let column = |key: &NewKey| KeyColumn {
         candidates: vec![key.id],
         id: key.id,
         sql_type: planner.columns.expr(key.id).result_type(),
         shown: key.written.to_string(),
+        called: key.written.to_string(),
     };
     let key = KeyInfo { columns: keys.iter().map(column).collect(), what: "partitioning expression", added: None };
     let output = planner.output(&selected, &key)?;
@@ -56,6 +58,7 @@ fn is_column(expr: &Expr) -> bool {
     matches!(expr.kind, Kind::Column(_))
 }
 
+/// The parts of the new key: none for PARTITION BY NULL, behind which rows have no key.
 fn new_keys(planner: &Planner, written: &Grouping) -> Result<Vec<NewKey>> {
     if written.exprs.is_empty() {
         return Err(Error::invalid("PARTITION BY requires at least one expression").at(written.span));
@@ -66,7 +69,7 @@ fn new_keys(planner: &Planner, written: &Grouping) -> Result<Vec<NewKey>> {
             let message = "Cannot PARTITION BY multiple columns including NULL";
             return Err(Error::invalid(message).at(written.span));
         }
-        return Err(Error::unsupported("PARTITION BY NULL").at(written.span));
+        return Ok(Vec::new());
     }
     let scope = planner.scope("PARTITION BY");
     let mut keys: Vec<NewKey> = Vec::new();
@@ -85,7 +88,7 @@ fn new_keys(planner: &Planner, written: &Grouping) -> Result<Vec<NewKey>> {
     Ok(keys)
 }
 
-/// The items with `*` written out: the new key, then the other columns, those of the old key last.
+/// The items with `*` written out: the new key, then the other columns of each source, those of its old key last.
 fn expanded(planner: &Planner, keys: &[NewKey]) -> Vec<SelectItem> {
     let joined = planner.relations.len() > 1;
     let column = |relation: &Relation, column: &RelationColumn, span| {
@@ -100,21 +103,23 @@ fn expanded(planner: &Planner, keys: &[NewKey]) -> Vec<SelectItem> {
             continue;
         };
         for key in keys {
-            let owner = planner.relations.iter().find_map(|r| r.declared().find(|c| c.id == key.id).map(|c| (r, c)));
+            let owner = planner.relations.iter().find_map(|r| r.columns.iter().find(|c| c.id == key.id).map(|c| (r, c)));
             items.push(match owner {
                 Some((relation, found)) => column(relation, found, *span),
                 None => SelectItem::Expr { expr: key.written.clone(), alias: None },
             });
         }
-        let others = |relation: &'_ Relation, old_key: bool| -> Vec<RelationColumn> {
-            let old: Vec<ColumnId> = relation.keys().map(|c| c.id).collect();
-            let wanted = |c: &&RelationColumn| old.contains(&c.id) == old_key && keys.iter().all(|k| k.id != c.id);
-            relation.declared().filter(wanted).cloned().collect()
+        let kept = |c: &&RelationColumn| keys.iter().all(|k| k.id != c.id);
+        let old_key = |r: &Relation| -> Vec<RelationColumn> { r.keys().filter(kept).cloned().collect() };
+        let values = |r: &Relation| -> Vec<RelationColumn> {
+            let keys = r.keys().count();
+            // Behind a join ksqlDB's `*` has the pseudo columns too, since they are ordinary columns there.
+            let all = r.columns.iter().filter(|c| joined || matches!(c.origin, SourceColumn::Declared(_)));
+            all.skip(keys).filter(kept).cloned().collect()
         };
-        for old_key in [false, true] {
-            for relation in planner.relations {
-                items.extend(others(relation, old_key).iter().map(|c| column(relation, c, *span)));
-            }
+        for relation in planner.relations {
+            let columns = values(relation).into_iter().chain(old_key(relation));
+            items.extend(columns.map(|c| column(relation, &c, *span)));
         }
     }
     items

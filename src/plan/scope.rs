@@ -118,9 +118,16 @@ impl<'a> QueryScope<'a> {
         })
     }
 
+    fn is_aliased(&self, called: &Ident) -> bool {
+        let named = |r: &Relation| r.source.name == called.name;
+        self.relations.iter().any(named) && self.relations.iter().all(|r| r.called != called.name)
+    }
+
     /// The column that is meant, and the relation that offers it.
     pub fn find(&self, source: Option<&Ident>, name: &Ident) -> Result<(&'a Relation, &'a RelationColumn)> {
         let candidates: Vec<&Relation> = match source {
+            // A source that has an alias cannot be called by its own name, but that name is known.
+            Some(called) if self.is_aliased(called) => return Err(self.unresolved(source, name)),
             Some(called) => vec![self.relation(called)?],
             None => self.relations.iter().collect(),
         };

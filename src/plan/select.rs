@@ -48,7 +48,6 @@ pub fn select(
     items: &[SelectItem],
     scope: &QueryScope,
     names: &dyn Scope,
-    strictness: Strictness,
 ) -> Result<Vec<Selected>> {
     let offered = scope.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.clone()));
     let mut taken = Names { sources: offered.collect(), given: BTreeSet::new(), next: 0 };
@@ -71,9 +70,8 @@ pub fn select(
                 }
                 let name = match alias {
                     Some(alias) => alias.name.clone(),
-                    None => default_name(expr, scope, &mut taken)?,
+                    None => default_name(expr, scope, &mut taken),
                 };
-                check_reserved(&name, expr, alias.is_some(), strictness)?;
                 selected.push(Selected { name, expr: bound });
             }
         }
@@ -116,22 +114,16 @@ pub fn plain_or_qualified(relations: &[Relation], relation: &Relation, column: &
 }
 
 /// The name of an item without alias.
-fn default_name(expr: &ast::Expr, scope: &QueryScope, taken: &mut Names) -> Result<String> {
-    match &*expr.node {
-        Node::Column { source, name } => match scope.find(source.as_ref(), name) {
-            Ok((relation, column)) => Ok(plain_or_qualified(scope.relations, relation, column)),
-            // A name that only exists behind the sources: a window's bound, or the key of a join.
-            Err(_) => Ok(name.name.clone()),
-        },
-        Node::Field { field, .. } => {
-            let numbered = (1..).map(|n| format!("{}_{n}", field.name));
-            let free = |name: &String| !taken.sources.contains(name) && !taken.given.contains(name);
-            let name = std::iter::once(field.name.clone()).chain(numbered).find(free).unwrap_or_default();
-            taken.given.insert(name.clone());
-            Ok(name)
-        }
-        _ => Ok(generated(taken)),
+fn default_name(expr: &ast::Expr, scope: &QueryScope, taken: &mut Names) -> String {
+    if let Some(name) = column_name(expr, scope) {
+        return name;
     }
+    let Node::Field { field, .. } = &*expr.node else { return generated(taken) };
+    let numbered = (1..).map(|n| format!("{}_{n}", field.name));
+    let free = |name: &String| !taken.sources.contains(name) && !taken.given.contains(name);
+    let name = std::iter::once(field.name.clone()).chain(numbered).find(free).unwrap_or_default();
+    taken.given.insert(name.clone());
+    name
 }
 
 fn generated(taken: &mut Names) -> String {
@@ -144,25 +136,42 @@ fn generated(taken: &mut Names) -> String {
     }
 }
 
-fn check_reserved(name: &str, expr: &ast::Expr, aliased: bool, strictness: Strictness) -> Result<()> {
-    let own = match &*expr.node {
-        Node::Column { name, .. } => Some(name.name.as_str()),
-        _ => None,
-    };
+/// Refuses names that are kept for pseudo columns, in the items as they are written.
+pub fn check_reserved(items: &[SelectItem], scope: &QueryScope, strictness: Strictness) -> Result<()> {
     let is_pseudo = |n: &str| PSEUDO_COLUMNS.contains(&n);
-    if strictness == Strictness::Persistent && own.is_some_and(|own| is_pseudo(own) && own.eq_ignore_ascii_case(name)) {
-        let message = format!(
-            "Reserved column name in select: {}. Please remove or alias the column.",
-            quoted(own.unwrap_or(name))
-        );
-        return Err(Error::invalid(message).at(expr.span));
-    }
-    if aliased && is_pseudo(name) && own != Some(name) {
-        let message =
-            format!("{} is a reserved column name. You cannot use it as an alias for a column.", quoted(name));
-        return Err(Error::invalid(message).at(expr.span));
+    for item in items {
+        let SelectItem::Expr { expr, alias } = item else { continue };
+        let own = match &*expr.node {
+            Node::Column { name, .. } => Some(name.name.as_str()),
+            _ => None,
+        };
+        if let Some(alias) = alias.as_ref().filter(|a| is_pseudo(&a.name) && own != Some(a.name.as_str())) {
+            let name = quoted(&alias.name);
+            let message = format!("{name} is a reserved column name. You cannot use it as an alias for a column.");
+            return Err(Error::invalid(message).at(expr.span));
+        }
+        let Some(own) = own.filter(|own| is_pseudo(own) && strictness == Strictness::Persistent) else { continue };
+        let given = match alias {
+            Some(alias) => alias.name.clone(),
+            None => column_name(expr, scope).unwrap_or_default(),
+        };
+        if own.eq_ignore_ascii_case(&given) {
+            let message =
+                format!("Reserved column name in select: {}. Please remove or alias the column.", quoted(own));
+            return Err(Error::invalid(message).at(expr.span));
+        }
     }
     Ok(())
+}
+
+/// The name of a column as an item without alias.
+fn column_name(expr: &ast::Expr, scope: &QueryScope) -> Option<String> {
+    let Node::Column { source, name } = &*expr.node else { return None };
+    Some(match scope.find(source.as_ref(), name) {
+        Ok((relation, column)) => plain_or_qualified(scope.relations, relation, column),
+        // A name that only exists behind the sources: a window's bound, or the key of a join.
+        Err(_) => name.name.clone(),
+    })
 }
 
 /// A column that must be in the projection, since it is (part of) the key of the result.
@@ -172,8 +181,10 @@ pub struct KeyColumn {
     /// The column that holds the key.
     pub id: ColumnId,
     pub sql_type: SqlType,
-    /// As it is called in messages.
+    /// As it was written.
     pub shown: String,
+    /// The name of the column behind the sources.
+    pub called: String,
 }
 
 /// The columns of the result: the key's, in the order of `keys`, then the values in the order of the projection.
@@ -196,7 +207,7 @@ pub fn output(
         match found.as_slice() {
             [] => missing.push(key.shown.clone()),
             [_] => {}
-            several => return Err(twice(&key.shown, several.iter().map(|i| selected[*i].name.as_str()))),
+            several => return Err(twice(&key.called, several.iter().map(|i| selected[*i].name.as_str()))),
         }
         key_items.push(found.first().copied());
     }
@@ -258,7 +269,9 @@ fn check_names(columns: &[OutputColumn]) -> Result<()> {
         );
     }
     if let Some(value) = values.iter().find(|v| keys.iter().any(|k| k.name == v.name)) {
-        let message = format!("Value columns clash with key columns: {}", quoted(&value.name));
+        let schema: Vec<String> = columns.iter().map(|c| c.column.to_string()).collect();
+        let clash = quoted(&value.name);
+        let message = format!("Value columns clash with key columns: {clash}\nSchema: {}", schema.join(", "));
         return Err(Error::invalid(message).hint("give one of them an alias"));
     }
     if values.is_empty() {

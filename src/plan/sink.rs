@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::node::{Plan, Sink};
 use crate::catalog::{Catalog, Encoding, Source, TimestampColumn, WindowInfo};
 use crate::config::{self, Properties};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Span};
 use crate::formats::{self, Format, Part};
 use crate::types::{Schema, quoted};
 
@@ -15,12 +15,29 @@ use super::group::check_key_type;
 pub struct Settings {
     pub topic: Option<String>,
     pub partitions: Option<u32>,
-    pub key_format: Option<&'static dyn Format>,
-    pub value_format: Option<&'static dyn Format>,
+    pub key_format: Option<FormatName>,
+    pub value_format: Option<FormatName>,
+    pub key_delimiter: Option<char>,
+    pub value_delimiter: Option<char>,
     pub wrap: Option<bool>,
     pub timestamp: Option<TimestampColumn>,
     pub window: Option<WindowInfo>,
     pub config: BTreeMap<String, String>,
+}
+
+/// A format as a statement names it. It is looked up when the query has been understood, so that a name in the query that
+/// nobody knows is reported first.
+#[derive(Clone, Debug)]
+pub struct FormatName {
+    pub name: String,
+    pub span: Span,
+}
+
+impl FormatName {
+    /// The format of this name.
+    pub fn find(&self) -> Result<&'static dyn Format> {
+        formats::find(&self.name).map_err(|e| e.at(self.span))
+    }
 }
 
 /// The sink of a plan.
@@ -35,14 +52,19 @@ pub fn plan(
     let first = plan.root.sources()[0].clone();
     let schema = Schema::new(plan.output.iter().map(|c| c.column.clone()));
     schema.keys().iter().try_for_each(check_key_type)?;
-    let key = key_encoding(&schema, &settings, &first)?;
-    let value_format = settings.value_format.unwrap_or(first.value.format);
-    let value = Encoding::new(
-        Part::Value,
-        value_format,
-        schema.values(),
-        settings.wrap.or(default_wrap(properties, value_format, &schema)),
-    )?;
+    let unkeyed = plan.rekey.is_some() && schema.keys().is_empty();
+    let key_format = settings.key_format.as_ref().map(FormatName::find).transpose()?;
+    if unkeyed && key_format.is_some_and(|format| format.name() != NO_FORMAT) {
+        return Err(Error::invalid("Key format specified for stream without key columns."));
+    }
+    let key = match unkeyed {
+        true => Encoding::new(Part::Key, formats::find(NO_FORMAT)?, &[], None)?,
+        false => key_encoding(&schema, key_format, settings.key_delimiter, &first.key, properties)?,
+    };
+    let value_format = settings.value_format.as_ref().map_or(Ok(first.value.format), FormatName::find)?;
+    let wrap = settings.wrap.or(default_wrap(properties, value_format, &schema));
+    let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?
+        .with_delimiter(Part::Value, schema.values(), settings.value_delimiter.or(inherited_delimiter(&first.value, value_format)))?;
     let topic = settings.topic.unwrap_or_else(|| format!("{}{name}", properties.text(config::OUTPUT_TOPIC_PREFIX)));
     let existing = catalog.topic(&topic).map(|t| t.partitions);
     if let (Some(wanted), Some(existing)) = (settings.partitions, existing)
@@ -81,8 +103,32 @@ pub fn partitions_differ(topic: &str, wanted: u32, existing: u32) -> Error {
     ))
 }
 
-fn key_encoding(schema: &Schema, settings: &Settings, first: &Source) -> Result<Encoding> {
-    Encoding::new(Part::Key, settings.key_format.unwrap_or(first.key.format), schema.keys(), None)
+/// Keys are written as the statement says, else as those of the first source; what has no format gets the default one.
+fn key_encoding(
+    schema: &Schema,
+    format: Option<&'static dyn Format>,
+    delimiter: Option<char>,
+    first: &Encoding,
+    properties: &Properties,
+) -> Result<Encoding> {
+    let format = match format {
+        Some(format) => format,
+        None if first.format.name() == NO_FORMAT && !schema.keys().is_empty() => {
+            formats::find(properties.text(config::DEFAULT_KEY_FORMAT))?
+        }
+        None => first.format,
+    };
+    Encoding::new(Part::Key, format, schema.keys(), None)?
+        .with_delimiter(Part::Key, schema.keys(), delimiter.or(inherited_delimiter(first, format)))
+}
+
+/// The format of keys that are not there.
+const NO_FORMAT: &str = "NONE";
+
+/// A source's delimiter goes on to a sink of the same format.
+fn inherited_delimiter(first: &Encoding, format: &'static dyn Format) -> Option<char> {
+    let delimiter = first.layout.delimiter;
+    (format == first.format && format.check_delimiter(delimiter).is_ok()).then_some(delimiter)
 }
 
 /// What the property says of wrapping a single value; it means nothing to a format that has no choice.
@@ -92,13 +138,17 @@ pub fn default_wrap(properties: &Properties, format: &'static dyn Format, schema
     if single && !text.is_empty() { Some(text.eq_ignore_ascii_case("true")) } else { None }
 }
 
+/// The refusal of a column for a record's time that is not there.
+pub fn no_timestamp_column(name: &str) -> Error {
+    Error::missing(format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'"))
+}
+
 /// Refuses a column that cannot hold a record's time.
 pub fn check_timestamp(timestamp: &TimestampColumn, schema: &Schema) -> Result<()> {
     use crate::types::SqlType;
     let name = &timestamp.column;
     let Some((_, column)) = schema.find(name) else {
-        let message = format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'");
-        return Err(Error::missing(message));
+        return Err(no_timestamp_column(name));
     };
     match (&column.sql_type, &timestamp.format) {
         (SqlType::Bigint | SqlType::Timestamp, None) => Ok(()),

@@ -55,7 +55,8 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     let scope = QueryScope { relations: &relations, catalog, columns: &columns, join_key: None, clause: "SELECT" };
     let names = PullScope(scope.clause("SELECT"));
     let items = expand(&query.items, &relations[0]);
-    let selected = select::select(&items, &scope, &names, Strictness::Transient)?;
+    let selected = select::select(&items, &scope, &names)?;
+    select::check_reserved(&items, &scope, Strictness::Transient)?;
     let condition = match &query.filter {
         Some(filter) => Some(bind_condition(filter, &PullScope(scope.clause("WHERE")), "WHERE")?),
         None => None,

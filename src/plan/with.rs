@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::sink::Settings;
+use super::sink::{FormatName, Settings};
 use crate::catalog::{TimestampColumn, WindowInfo, WindowType};
 use crate::error::{Error, Result, nearest};
-use crate::formats::{self, Format};
 use crate::sql::ast::Literal;
 use crate::sql::properties::{Properties, Property};
 use crate::types::TimeUnit;
@@ -41,24 +40,20 @@ const KNOWN: &[(&str, bool)] = &[
 /// Reads a WITH clause; `declares` for a declared source rather than for the sink of a query.
 pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
     check_names(with, declares)?;
-    for delimiter in ["KEY_DELIMITER", "VALUE_DELIMITER"] {
-        if let Some(property) = with.get(delimiter) {
-            let format = "a format that has a delimiter";
-            return Err(Error::unsupported(format!("{delimiter}, which needs {format}")).at(property.span));
-        }
-    }
     for registry in ["KEY_SCHEMA_ID", "VALUE_SCHEMA_ID", "KEY_SCHEMA_FULL_NAME", "VALUE_SCHEMA_FULL_NAME"] {
         if let Some(property) = with.get(registry) {
             return Err(Error::unsupported(format!("{registry}, which needs a Schema Registry")).at(property.span));
         }
     }
     let (key_format, value_format) = formats(with)?;
-    refuse_settings_of_other_formats(with)?;
+    refuse_settings_of_other_formats(with, value_format.as_ref())?;
     Ok(Settings {
         topic: text(with, "KAFKA_TOPIC")?,
         partitions: partitions(with)?,
         key_format,
         value_format,
+        key_delimiter: delimiter(with, "KEY_DELIMITER")?,
+        value_delimiter: delimiter(with, "VALUE_DELIMITER")?,
         wrap: flag(with, "WRAP_SINGLE_VALUE")?,
         timestamp: timestamp(with)?,
         window: window(with)?,
@@ -66,8 +61,12 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
     })
 }
 
-/// Refuses what only formats with a schema can do.
-fn refuse_settings_of_other_formats(with: &Properties) -> Result<()> {
+/// Refuses what only formats with a schema can do; of a format that is not built yet it is said that it is not.
+fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&FormatName>) -> Result<()> {
+    let schemas = ["VALUE_AVRO_SCHEMA_FULL_NAME", "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", "KEY_PROTOBUF_NULLABLE_REPRESENTATION"];
+    if let Some(format) = value_format.filter(|_| schemas.iter().any(|name| with.get(name).is_some())) {
+        format.find()?;
+    }
     if let Some(property) = with.get("VALUE_AVRO_SCHEMA_FULL_NAME") {
         let format = text(with, "VALUE_FORMAT")?.unwrap_or_default();
         return Err(Error::invalid(format!("{format} does not support the following configs: [fullSchemaName]"))
@@ -146,6 +145,34 @@ fn integer(with: &Properties, name: &str) -> Result<Option<i64>> {
     }
 }
 
+/// The character between columns; those that nobody can see are called by name.
+fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
+    let Some(property) = with.get(name) else { return Ok(None) };
+    let written = match &property.value {
+        Literal::String(text) => text.clone(),
+        other => return Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other)))),
+    };
+    let wrong = |why: String| {
+        let message = format!("Configuration {name} is invalid: {why}\nExample valid value: ';'");
+        Error::invalid(message).at(property.span)
+    };
+    let mut units = written.chars();
+    match (written.as_str(), units.next(), units.next()) {
+        ("TAB", ..) => Ok(Some('\t')),
+        ("SPACE", ..) => Ok(Some(' ')),
+        (text, ..) if text.trim().is_empty() => {
+            let hint = "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
+            Err(wrong(format!("Delimiter cannot be empty, {hint}")))
+        }
+        // What Java holds in two units is two characters there.
+        (_, Some(c), None) if c.len_utf16() == 1 => Ok(Some(c)),
+        _ => {
+            let why = "Delimiter must be a single character or TAB,SPACE";
+            Err(wrong(format!("Invalid delimiter value: '{written}'. {why}")))
+        }
+    }
+}
+
 fn flag(with: &Properties, name: &str) -> Result<Option<bool>> {
     let Some(property) = with.get(name) else { return Ok(None) };
     match &property.value {
@@ -176,9 +203,7 @@ fn partitions(with: &Properties) -> Result<Option<u32>> {
 /// The most partitions that a topic may have.
 pub const MOST_PARTITIONS: u32 = 10_000;
 
-type Chosen = Option<&'static dyn Format>;
-
-fn formats(with: &Properties) -> Result<(Chosen, Chosen)> {
+fn formats(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)> {
     let both = with.get("FORMAT");
     for part in ["KEY_FORMAT", "VALUE_FORMAT"] {
         if let (Some(both), Some(_)) = (both, with.get(part)) {
@@ -189,13 +214,12 @@ fn formats(with: &Properties) -> Result<(Chosen, Chosen)> {
             return Err(Error::invalid(message).at(both.span));
         }
     }
-    let find = |name: &str| -> Result<Chosen> {
-        let name = if both.is_some() { "FORMAT" } else { name };
-        let Some(format) = text(with, name)? else { return Ok(None) };
-        let span = with.get(name).map_or(with.span, |p| p.span);
-        formats::find(&format).map(Some).map_err(|e| e.at(span))
+    let named = |property: &str| -> Result<Option<FormatName>> {
+        let property = if both.is_some() { "FORMAT" } else { property };
+        let span = with.get(property).map_or(with.span, |p| p.span);
+        Ok(text(with, property)?.map(|name| FormatName { name, span }))
     };
-    Ok((find("KEY_FORMAT")?, find("VALUE_FORMAT")?))
+    Ok((named("KEY_FORMAT")?, named("VALUE_FORMAT")?))
 }
 
 /// The column that holds a record's time: a name, in upper case unless it is quoted.
@@ -205,7 +229,12 @@ fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
     let lexed = crate::sql::lexer::lex(&written);
     let mut cursor = crate::sql::cursor::Cursor::new(&lexed);
-    let column = cursor.ident("the name of a column").ok().filter(|_| cursor.at_end());
+    let mut column = cursor.ident("the name of a column").ok();
+    if column.is_some() && cursor.take(".") {
+        // The source's name before the column's says nothing new.
+        column = cursor.ident("the name of a column").ok();
+    }
+    let column = column.filter(|_| cursor.at_end());
     let column = column
         .ok_or_else(|| Error::invalid(format!("Cannot parse text that is not column reference: {written}")).at(span))?;
     Ok(Some(TimestampColumn { column: column.name, format }))

@@ -20,7 +20,7 @@ impl Exchange {
     /// An exchange by the columns at these places, cut as a topic with keys in this encoding would be.
     pub fn new(key: &[(usize, SqlType)], encoding: &Encoding, targets: u32, single: bool) -> Self {
         let columns: Vec<Column> = key.iter().map(|(_, t)| Column::key("KEY", t.clone())).collect();
-        let encoder = encoding.format.encoder(&columns, encoding.wrapped);
+        let encoder = encoding.encoder(&columns);
         Exchange { key: key.to_vec(), encoder, targets, single, scratch: Vec::new() }
     }
 

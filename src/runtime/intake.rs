@@ -122,8 +122,8 @@ impl Decode {
             SourceColumn::RowOffset => Origin::Offset,
         };
         Decode {
-            key: spec.source.key.format.decoder(keys, key_needed, spec.source.key.wrapped),
-            value: spec.source.value.format.decoder(values, value_needed, spec.source.value.wrapped),
+            key: spec.source.key.decoder(keys, key_needed),
+            value: spec.source.value.decoder(values, value_needed),
             origins: spec.columns.iter().map(origin).collect(),
             time: time_column.map(declared),
             spec,

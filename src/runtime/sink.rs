@@ -68,8 +68,8 @@ impl SinkTask {
         let encoders = match &target {
             Target::Topic(topic) => {
                 let (schema, source) = (&topic.source.schema, &topic.source);
-                let key = source.key.format.encoder(schema.keys(), source.key.wrapped);
-                Some((key, source.value.format.encoder(schema.values(), source.value.wrapped)))
+                let key = source.key.encoder(schema.keys());
+                Some((key, source.value.encoder(schema.values())))
             }
             Target::Tap(_) => None,
         };
@@ -126,8 +126,8 @@ impl SinkTask {
             self.value.clear();
             let absent = batch.is_absent(row);
             let keyed = match &topic.rekey {
-                // A source's key of several columns of which all are NULL was no key.
-                None if keys.len() > 1 && keys.iter().all(|key| key.is_null(row)) => false,
+                // A source's key of which all columns are NULL was no key.
+                None if keys.iter().all(|key| key.is_null(row)) => false,
                 Some(_) if absent => key_encoder.encode(&without_values, row, &mut self.key),
                 _ => key_encoder.encode(keys, row, &mut self.key),
             };

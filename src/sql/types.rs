@@ -81,7 +81,7 @@ fn parameters(cursor: &mut Cursor, name: &Ident) -> Result<()> {
         if c.take("STRING") {
             return Ok(());
         }
-        let error = c.unexpected("a number");
+        let error = c.unexpected("a number or STRING");
         Err(match name.name.as_str() {
             "ARRAY" | "MAP" | "STRUCT" => {
                 error.hint(format!("what is in it stands in angle brackets: {}<…>", name.name))

@@ -55,8 +55,10 @@ impl Statement for CreateAs {
         let head = &self.head;
         let name = &head.name.name;
         let settings = with::settings(&self.with, false)?;
-        let target = Target::Persistent { name, kind: head.kind };
+        let timestamp = settings.timestamp.as_ref().map(|t| t.column.as_str());
+        let target = Target::Persistent { name, kind: head.kind, timestamp };
         let mut plan = plan::plan(&self.query, cx.catalog, cx.properties, target)?;
+        head.refuse_replacement(cx)?;
         let config = settings.config.clone();
         let sink = sink::plan(name, &plan, settings, cx.catalog, cx.properties, cx.text)?;
         if let Some(done) = head.existing(cx)? {

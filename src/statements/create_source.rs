@@ -59,12 +59,17 @@ impl CreateHead {
         Ok(Some(CreateHead { replace, source, kind, if_not_exists, name: cursor.source_name()? }))
     }
 
+    /// Refuses to replace a source that is there.
+    pub fn refuse_replacement(&self, cx: &Context) -> Result<()> {
+        match cx.catalog.source(&self.name.name).filter(|_| self.replace) {
+            Some(_) => Err(Error::unsupported("CREATE OR REPLACE of what exists").at(self.name.span)),
+            None => Ok(()),
+        }
+    }
+
     /// What to do about a source of this name that is there already: nothing more than to say so, or to refuse.
     pub fn existing(&self, cx: &Context) -> Result<Option<Action>> {
         let Some(existing) = cx.catalog.source(&self.name.name) else { return Ok(None) };
-        if self.replace {
-            return Err(Error::unsupported("CREATE OR REPLACE of what exists").at(self.name.span));
-        }
         let (kind, other) = (self.kind.lower(), existing.kind.lower());
         let article = |name: &str| format!("Cannot add {kind} {name}: A {other} with the same name already exists");
         if self.if_not_exists {
@@ -191,11 +196,11 @@ impl Statement for CreateSource {
             Error::invalid("Missing required property \"KAFKA_TOPIC\" which has no default value.").at(head.name.span)
         })?;
         let key_format = match settings.key_format {
-            Some(format) => format,
+            Some(format) => format.find()?,
             None => formats::find(cx.properties.text(config::DEFAULT_KEY_FORMAT))?,
         };
         let value_format = match (settings.value_format, cx.properties.text(config::DEFAULT_VALUE_FORMAT)) {
-            (Some(format), _) => format,
+            (Some(format), _) => format.find()?,
             (None, "") => {
                 let message = "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set \
                                a default via the 'ksql.persistence.default.format.value' config.";
@@ -208,11 +213,13 @@ impl Statement for CreateSource {
         }
         schema.keys().iter().try_for_each(crate::plan::check_key_type)?;
         let wrap = settings.wrap.or(default_wrap(cx.properties, value_format, &schema));
-        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?;
-        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?;
+        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?.with_delimiter(Part::Key, schema.keys(), settings.key_delimiter)?;
+        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?
+            .with_delimiter(Part::Value, schema.values(), settings.value_delimiter)?;
         if let Some(timestamp) = &settings.timestamp {
             check_timestamp(timestamp, &schema)?;
         }
+        head.refuse_replacement(cx)?;
         let topics = new_topic(cx, &topic, settings.partitions, settings.config)?;
         if let Some(done) = head.existing(cx)? {
             return Ok(done);

@@ -8,7 +8,7 @@ use super::{Action, Context, Insert, Kind, Statement};
 use crate::catalog::Source;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::expr::bind::{evaluate_strictly, Scope, bind, evaluate_constant};
+use crate::expr::bind::{evaluate_strictly, Scope, bind};
 use crate::expr::{Expr, cast, widens};
 use crate::sql::ast::{self, commas};
 use crate::sql::expr::parse_value;
@@ -164,11 +164,8 @@ impl InsertValues {
 }
 
 fn row_time(expr: &Expr, written: &ast::Expr) -> Result<i64> {
-    let value = evaluate_constant(expr)?;
-    let time = match value.map(|v| cast::cast(&v, &SqlType::Bigint)) {
-        Some(Ok(Value::Bigint(time))) => time,
-        _ => -1,
-    };
+    let column = Column::value("ROWTIME", SqlType::Bigint);
+    let time = if let Value::Bigint(time) = coerced(expr, &column, written)? { time } else { -1 };
     if time < 0 {
         let message = format!("Invalid timestamp: {written}. Timestamp should always be non-negative or null.");
         return Err(Error::invalid(message).at(written.span));
@@ -230,8 +227,8 @@ fn record(source: &Source, row: &Row, now_ms: i64) -> Made {
     let (keys, rest) = views.split_at(schema.keys().len());
     let values = &rest[..schema.values().len()];
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    let keyed = source.key.format.encoder(schema.keys(), source.key.wrapped).encode(keys, 0, &mut key);
-    let valued = source.value.format.encoder(schema.values(), source.value.wrapped).encode(values, 0, &mut value);
+    let keyed = source.key.encoder(schema.keys()).encode(keys, 0, &mut key);
+    let valued = source.value.encoder(schema.values()).encode(values, 0, &mut value);
     let mut writer = BatchWriter::new();
     let key = keyed.then_some(key);
     writer.push(row.time.unwrap_or(now_ms), key.as_deref(), valued.then_some(value.as_slice()), &[]);

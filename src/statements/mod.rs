@@ -273,10 +273,14 @@ fn unknown(cursor: &mut Cursor, start: Span) -> Error {
     let word = cursor.text();
     let error = Error::syntax(format!("Unknown statement '{word}'")).at(start);
     let slip = if word == ";" { Some("there is nothing before this semicolon") } else { foreign(word) };
+    let mut words: Vec<&str> = first_words().collect();
+    words.sort_unstable();
+    words.dedup();
+    let all = format!("a statement begins with {}", words.join(", "));
     match (slip, nearest(word, first_words())) {
-        (Some(hint), _) => error.hint(hint),
+        (Some(hint), _) => error.hint(format!("{hint}; {all}")),
         (None, Some(near)) => error.hint(format!("did you mean {near}?")),
-        (None, None) => error,
+        (None, None) => error.hint(all),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::formats::Part;
 use crate::topics::record::{BatchHead, BatchWriter, Header, RecordBatch, Records};
 use crate::topics::{Offset, PartitionId, Topics};
 use crate::types::parse::{base64_bytes, base64_text};
-use crate::types::{Column, SqlType};
+use crate::types::{Column, Decimal, SqlType};
 
 /// The first source over a topic.
 pub fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Source> {
@@ -25,7 +25,7 @@ pub fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<RecordBatc
     let part = |part: Part, value: &Option<Box<RawValue>>| -> Result<Option<Vec<u8>>> {
         match value.as_ref().map(|v| v.get()).filter(|text| *text != "null") {
             None => Ok(None),
-            Some(text) => encode_part(text, part, source).map(Some),
+            Some(text) => encode_part(text, part, source),
         }
     };
     let (key, value) = (part(Part::Key, &record.key)?, part(Part::Value, &record.value)?);
@@ -39,18 +39,55 @@ pub fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<RecordBatc
     writer.finish().ok_or_else(|| Error::bug("a batch without its record"))
 }
 
-fn encode_part(text: &str, part: Part, source: Option<&Source>) -> Result<Vec<u8>> {
-    let (format, columns): (&str, &[Column]) = match (source, part) {
+/// The name of the format of a part, and its columns; a topic without a source is taken for JSON.
+fn declared(part: Part, source: Option<&Source>) -> (&'static str, &[Column]) {
+    match (source, part) {
         (None, _) => ("JSON", &[]),
         (Some(source), Part::Key) => (source.key.format.name(), source.schema.keys()),
         (Some(source), Part::Value) => (source.value.format.name(), source.schema.values()),
-    };
-    if format != "KAFKA" {
-        return Ok(text.as_bytes().to_vec());
     }
+}
+
+fn encode_part(text: &str, part: Part, source: Option<&Source>) -> Result<Option<Vec<u8>>> {
+    let (format, columns) = declared(part, source);
+    match format {
+        "NONE" => Ok(None),
+        "JSON" => Ok(Some(plain_numbers(text).into_bytes())),
+        "DELIMITED" => {
+            let value: Value = serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?;
+            let line = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Ok(Some(line.into_bytes()))
+        }
+        _ => bare(text, columns.first().map(|c| &c.sql_type)).map(Some),
+    }
+}
+
+/// JSON whose numbers have no exponents, as the peer's runner writes it.
+fn plain_numbers(text: &str) -> String {
+    let plain = |value: &Value| {
+        let number = value.as_number()?.to_string();
+        let decimal = Decimal::parse(&number).filter(|_| number.contains(['e', 'E']))?;
+        serde_json::from_str(&decimal.plain()).ok()
+    };
+    fn walk(value: &mut Value, change: &dyn Fn(&Value) -> Option<Value>) -> bool {
+        match value {
+            Value::Array(items) => items.iter_mut().fold(false, |changed, item| walk(item, change) | changed),
+            Value::Object(fields) => fields.values_mut().fold(false, |changed, field| walk(field, change) | changed),
+            other => change(other).map(|new| *other = new).is_some(),
+        }
+    }
+    let mut value = match serde_json::from_str::<Value>(text) {
+        Ok(value) => value,
+        Err(_) => return text.to_owned(),
+    };
+    if walk(&mut value, &plain) { value.to_string() } else { text.to_owned() }
+}
+
+/// A value as Kafka's own serialisers write it.
+fn bare(text: &str, sql_type: Option<&SqlType>) -> Result<Vec<u8>> {
     let value: Value = serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?;
     let wrong = || Error::invalid(format!("{text} cannot be written in the KAFKA format"));
-    Ok(match (columns.first().map(|c| &c.sql_type), &value) {
+    Ok(match (sql_type, &value) {
         (Some(SqlType::Integer), Value::Number(n)) => {
             let number: i32 = n.to_string().parse().map_err(|_| wrong())?;
             number.to_be_bytes().to_vec()
@@ -133,14 +170,13 @@ fn decode(record: &crate::topics::record::Record, source: Option<&Source>) -> Re
 
 fn decode_part(bytes: Option<&[u8]>, part: Part, source: Option<&Source>) -> Result<Datum> {
     let Some(bytes) = bytes else { return Ok(Datum::Json(Value::Null)) };
-    let (format, columns): (&str, &[Column]) = match (source, part) {
-        (None, _) => ("JSON", &[]),
-        (Some(source), Part::Key) => (source.key.format.name(), source.schema.keys()),
-        (Some(source), Part::Value) => (source.value.format.name(), source.schema.values()),
-    };
-    if format != "KAFKA" {
+    let (format, columns) = declared(part, source);
+    if format == "JSON" {
         let parsed = serde_json::from_slice(bytes);
         return parsed.map(Datum::Json).map_err(|e| Error::invalid(format!("a record is no JSON: {e}")));
+    }
+    if format == "DELIMITED" {
+        return Ok(Datum::Json(Value::String(String::from_utf8_lossy(bytes).into_owned())));
     }
     let wrong = || Error::invalid("a record has another length than its type");
     Ok(Datum::Kafka(match columns.first().map(|c| &c.sql_type) {

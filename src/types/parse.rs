@@ -41,10 +41,15 @@ fn number(text: &str, digits: usize) -> Option<u32> {
     (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// `yyyy`, `yyyy-MM` or `yyyy-MM-dd`, in days since the epoch.
+/// `yyyy`, `yyyy-MM` or `yyyy-MM-dd`, in days since the epoch. A year of more than four digits has a plus sign.
 fn partial_date(text: &str, complete: bool) -> Option<i64> {
     let mut parts = text.split('-');
-    let year = number(parts.next()?, 4)?;
+    let year = parts.next()?;
+    let year = match year.strip_prefix('+') {
+        Some(digits) if (5..=9).contains(&digits.len()) => number(digits, digits.len())?,
+        Some(_) => return None,
+        None => number(year, 4)?,
+    };
     let month = parts.next();
     let day = parts.next();
     if parts.next().is_some() || year == 0 || (complete && day.is_none()) {
@@ -109,6 +114,10 @@ pub fn date(text: &str) -> Option<i32> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
+    if body.len() < text.len() && body.bytes().filter(|b| *b == b'-').count() != 2 {
+        // Only a date without a sign may break off.
+        return None;
+    }
     let mut parts = body.split('-');
     let year = parts.next().filter(|y| y.len() >= 4 && y.len() <= 9 && y.bytes().all(|b| b.is_ascii_digit()))?;
     let year: i32 = year.parse().ok()?;

@@ -55,7 +55,8 @@ pub fn parse_f64(text: &str) -> Option<f64> {
         _ => {}
     }
     let body = unsigned.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(unsigned);
-    if !body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) {
+    if body.starts_with(['+', '-']) || !body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+    {
         return None;
     }
     let value: f64 = body.parse().ok()?;
@@ -160,7 +161,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Follows the source of OpenJDK 17: 16 buckets, doubled when more than three quarters are in; a bucket keeps the order of
 /// insertion, and doubling keeps it too. Buckets of eight and more keys become trees there; their order is not followed.
 pub fn hash_map_order<'a>(keys: impl ExactSizeIterator<Item = &'a str>) -> Vec<usize> {
-    let mut capacity = 16usize;
+    let mut capacity = keys.len().max(1).next_power_of_two();
     while keys.len() * 4 > capacity * 3 {
         capacity *= 2;
     }

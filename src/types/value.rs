@@ -8,8 +8,8 @@ use arrow::datatypes as arrow_types;
 
 use super::{Decimal, SqlType, text};
 
-/// One value of any type.
-#[derive(Clone, Debug, PartialEq)]
+/// One value of any type. Maps are equal whatever the order of their entries is.
+#[derive(Clone, Debug)]
 pub enum Value {
     Null,
     Boolean(bool),
@@ -29,6 +29,29 @@ pub enum Value {
     Map(Vec<(Value, Value)>),
     /// The fields' values, in the order of the type.
     Struct(Vec<(String, Value)>),
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Null, Value::Null) => true,
+            (Value::Boolean(a), Value::Boolean(b)) => a == b,
+            (Value::Integer(a), Value::Integer(b)) => a == b,
+            (Value::Bigint(a), Value::Bigint(b)) => a == b,
+            (Value::Double(a), Value::Double(b)) => a == b,
+            (Value::Decimal(a), Value::Decimal(b)) => a == b,
+            (Value::String(a), Value::String(b)) => a == b,
+            (Value::Bytes(a), Value::Bytes(b)) => a == b,
+            (Value::Date(a), Value::Date(b)) | (Value::Time(a), Value::Time(b)) => a == b,
+            (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
+            (Value::Array(a), Value::Array(b)) => a == b,
+            (Value::Map(a), Value::Map(b)) => {
+                a.len() == b.len() && (a == b || a.iter().all(|entry| b.contains(entry)))
+            }
+            (Value::Struct(a), Value::Struct(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 impl Value {

@@ -4,6 +4,7 @@ mod batch_size;
 mod command_line;
 mod corpus;
 mod examples;
+mod failing_disk;
 mod grammar;
 mod kill;
 mod limits;

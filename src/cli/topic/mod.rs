@@ -59,5 +59,5 @@ fn declared_value(source: Option<&Source>) -> Option<Declared<'_>> {
 }
 
 fn declared<'a>(encoding: &Encoding, columns: &'a [Column]) -> Declared<'a> {
-    Declared { format: encoding.format, wrapped: encoding.wrapped, columns }
+    Declared { format: encoding.format, layout: encoding.layout, columns }
 }

@@ -49,6 +49,7 @@ impl ObjectDecoder {
             match meaning {
                 Some((place, exact)) if self.found.take(place, exact) => {
                     let sql_type = &self.columns[place].sql_type;
+                    let start = scan.at();
                     let read = match self.built[place] {
                         Some(built) => {
                             builders[built].truncate_to(row);
@@ -56,7 +57,12 @@ impl ObjectDecoder {
                         }
                         None => check(&mut scan, sql_type),
                     };
-                    read.map_err(|reason| format!("{reason}, path: $.{}", self.columns[place].name))?;
+                    if let Err(reason) = read {
+                        self.passed_over(&mut scan, start, (place, exact)).ok_or_else(|| {
+                            format!("{reason}, path: $.{}", self.columns[place].name)
+                        })?;
+                        self.built[place].into_iter().for_each(|built| builders[built].truncate(row));
+                    }
                 }
                 _ => scan.skip()?,
             }
@@ -65,6 +71,24 @@ impl ObjectDecoder {
             }
         }
         scan.expect(b'}')
+    }
+
+    /// Steps over a value that cannot be read, if a later field of the object takes its place.
+    #[cold]
+    fn passed_over(&self, scan: &mut Scan, start: usize, (place, exact): (usize, bool)) -> Option<()> {
+        let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
+        scan.back_to(start);
+        scan.skip().ok()?;
+        let behind = scan.at();
+        let mut replaced = false;
+        while scan.take(b',') {
+            let name = scan.string().ok()?.text();
+            scan.expect(b':').ok()?;
+            replaced |= find(&names, &name).is_some_and(|(p, e)| p == place && e >= exact);
+            scan.skip().ok()?;
+        }
+        scan.back_to(behind);
+        replaced.then_some(())
     }
 
     /// Steps over the next field's name and colon; what it means.
@@ -143,8 +167,8 @@ impl Decoder for BareDecoder {
         let mut failed = Vec::new();
         for (row, payload) in payloads.iter().enumerate() {
             let result = match payload {
-                // An empty payload is the empty string where a string is expected, and nothing else.
-                Some([]) if *sql_type == SqlType::String => {
+                // A payload without a value is the empty string where a string is expected, and nothing else.
+                Some(blank) if *sql_type == SqlType::String && blank.trim_ascii().is_empty() => {
                     builder.push(&crate::types::Value::String(String::new()));
                     continue;
                 }

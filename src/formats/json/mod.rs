@@ -6,7 +6,7 @@ mod read;
 pub mod scan;
 mod text;
 
-use super::{Decoder, Encoder, Format, Wrapping};
+use super::{Decoder, Encoder, Format, Layout, Wrapping};
 use crate::error::{Error, Result};
 use crate::types::{Column, SqlType, View};
 
@@ -26,14 +26,14 @@ impl Format for Json {
         columns.iter().try_for_each(|column| check_maps(&column.sql_type))
     }
 
-    fn decoder(&self, columns: &[Column], needed: &[bool], wrapped: bool) -> Box<dyn Decoder> {
-        if wrapped {
+    fn decoder(&self, columns: &[Column], needed: &[bool], layout: Layout) -> Box<dyn Decoder> {
+        if layout.wrapped {
             return Box::new(decode::ObjectDecoder::new(columns, needed));
         }
         Box::new(decode::BareDecoder::new(columns, needed))
     }
 
-    fn encoder(&self, columns: &[Column], wrapped: bool) -> Box<dyn Encoder> {
+    fn encoder(&self, columns: &[Column], layout: Layout) -> Box<dyn Encoder> {
         let labels = columns.iter().enumerate().map(|(i, column)| {
             let mut label = vec![if i == 0 { b'{' } else { b',' }];
             encode::put_string(column.name.as_bytes(), &mut label);
@@ -41,7 +41,7 @@ impl Format for Json {
             label
         });
         let types = columns.iter().map(|c| c.sql_type.clone()).collect();
-        Box::new(JsonEncoder { labels: labels.collect(), types, wrapped })
+        Box::new(JsonEncoder { labels: labels.collect(), types, wrapped: layout.wrapped })
     }
 }
 

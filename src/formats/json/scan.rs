@@ -59,6 +59,11 @@ impl<'a> Scan<'a> {
         self.at
     }
 
+    /// Goes back to a place where the scan stood before.
+    pub fn back_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// The text from a place up to where the scan stands.
     pub fn since(&self, start: usize) -> &'a [u8] {
         &self.bytes[start..self.at]

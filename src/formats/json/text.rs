@@ -8,13 +8,6 @@ use crate::types::Decimal;
 pub fn append_value(scan: &mut Scan, out: &mut Vec<u8>) -> Scanned<()> {
     match scan.start()? {
         Start::Array => array_text(scan, out),
-        Start::Number => {
-            // Alone a number prints without exponent, inside of something as Java prints it.
-            let text = std::str::from_utf8(scan.number()?).unwrap_or_default();
-            let plain = Decimal::parse(text).map_or_else(|| text.to_owned(), |number| number.plain());
-            out.extend_from_slice(plain.as_bytes());
-            Ok(())
-        }
         _ => json(scan, out),
     }
 }
@@ -69,20 +62,50 @@ fn json(scan: &mut Scan, out: &mut Vec<u8>) -> Scanned<()> {
 
 fn object(scan: &mut Scan, out: &mut Vec<u8>) -> Scanned<()> {
     scan.expect(b'{')?;
+    let start = out.len();
     out.push(b'{');
-    let mut first = true;
+    // Where the fields stand: the start of the name, and that of the value.
+    let mut fields: Vec<(usize, usize)> = Vec::new();
     while !scan.take(b'}') {
-        if !first {
+        if !fields.is_empty() {
             scan.expect(b',')?;
+            out.push(b',');
         }
-        comma(&mut first, out);
+        let name = out.len();
         quoted(scan.string()?, out);
         scan.expect(b':')?;
         out.push(b':');
+        fields.push((name, out.len()));
         json(scan, out)?;
     }
     out.push(b'}');
+    let is_same = |a: &(usize, usize), b: &(usize, usize)| out[a.0..a.1] == out[b.0..b.1];
+    if fields.iter().enumerate().any(|(at, field)| fields[..at].iter().any(|earlier| is_same(earlier, field))) {
+        without_duplicates(&fields, start, out);
+    }
     Ok(())
+}
+
+/// Writes the object from `start` on anew, a field that comes again replacing the value of the earlier one.
+#[cold]
+fn without_duplicates(fields: &[(usize, usize)], start: usize, out: &mut Vec<u8>) {
+    let text = out.split_off(start);
+    let mut kept: Vec<(&[u8], &[u8])> = Vec::new();
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let end = fields.get(at + 1).map_or(start + text.len(), |next| next.0) - 1;
+        let (name, value) = (&text[name - start..value - start], &text[value - start..end - start]);
+        match kept.iter_mut().find(|(earlier, _)| *earlier == name) {
+            Some(field) => field.1 = value,
+            None => kept.push((name, value)),
+        }
+    }
+    out.push(b'{');
+    for (at, (name, value)) in kept.into_iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b"," } else { b"" });
+        out.extend_from_slice(name);
+        out.extend_from_slice(value);
+    }
+    out.push(b'}');
 }
 
 fn comma(first: &mut bool, out: &mut Vec<u8>) {
@@ -98,5 +121,28 @@ fn literal(scan: &mut Scan, word: &'static str, out: &mut Vec<u8>) -> Scanned<()
 }
 
 fn quoted(string: RawString, out: &mut Vec<u8>) {
-    super::encode::put_string(string.text().as_bytes(), out);
+    let text = string.text();
+    match text.bytes().any(|b| b >= 0xF0) {
+        true => quoted_with_pairs(&text, out),
+        false => super::encode::put_string(text.as_bytes(), out),
+    }
+}
+
+/// A string with characters beyond U+FFFF, which are escaped in output but not in a text that was made of JSON.
+#[cold]
+fn quoted_with_pairs(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in text.chars() {
+        let mut buffer = [0; 4];
+        let bytes = c.encode_utf8(&mut buffer).as_bytes();
+        if c > '\u{FFFF}' {
+            out.extend_from_slice(bytes);
+        } else {
+            let start = out.len();
+            super::encode::put_string(bytes, out);
+            out.remove(start);
+            out.pop();
+        }
+    }
+    out.push(b'"');
 }

@@ -121,8 +121,8 @@ pub trait States: Send {
 impl Aggregate {
     /// Chooses the overload for changing arguments of these types, followed by `constants`.
     ///
-    /// `args` has all arguments' types, `constants` the values of those that are constant (by place).
-    pub fn bind(&'static self, args: &[ArgType], constants: &[Option<Value>]) -> Result<BoundAggregate> {
+    /// `args` has all arguments' types, `literals` the values of those that are literals (by place), of the others the text.
+    pub fn bind(&'static self, args: &[ArgType], literals: &[Result<Value, String>]) -> Result<BoundAggregate> {
         let all: Vec<Vec<Param>> =
             self.overloads.iter().map(|o| o.params.iter().chain(o.constants).copied().collect()).collect();
         let signatures: Vec<&[Param]> = all.iter().map(Vec::as_slice).collect();
@@ -137,11 +137,10 @@ impl Aggregate {
         }
         let changing = args.len() - overload.constants.len();
         let mut values = Vec::new();
-        for (at, constant) in constants.iter().enumerate().skip(changing) {
-            let value = constant.clone().ok_or_else(|| {
-                let message =
-                    format!("Parameter {} passed to function {} must be a literal constant", at + 1, self.name);
-                Error::invalid(message)
+        for (at, literal) in literals.iter().enumerate().skip(changing) {
+            let value = literal.clone().map_err(|text| {
+                let parameter = format!("Parameter {} passed to function {}", at + 1, self.name);
+                Error::invalid(format!("{parameter} must be a literal constant, but was expression: '{text}'"))
             })?;
             values.push(value);
         }

@@ -39,10 +39,10 @@ fn sorted(call: &mut Call) -> ArrayRef {
             },
             Some(_) => return Ok(None),
         };
-        if items.iter().any(Value::is_nested) {
+        let (nulls, mut items): (Vec<Value>, Vec<Value>) = items.iter().cloned().partition(Value::is_null);
+        if items.len() > 1 && items.iter().any(Value::is_nested) {
             return Err("its items have no order".into());
         }
-        let (nulls, mut items): (Vec<Value>, Vec<Value>) = items.iter().cloned().partition(Value::is_null);
         items.sort_by(|a, b| if falls { b.compare(a) } else { a.compare(b) });
         items.extend(nulls);
         Ok(Some(Value::Array(items)))

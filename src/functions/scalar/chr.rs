@@ -33,7 +33,7 @@ fn escaped(text: &str) -> Option<String> {
     let mut units: Vec<u16> = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        if let Some(escape) = rest.strip_prefix("\\u") {
+        if let Some(escape) = rest.strip_prefix("\\u").map(|escape| escape.trim_start_matches('u')) {
             units.push(u16::from_str_radix(escape.get(..4)?, 16).ok()?);
             rest = &escape[4..];
         } else {

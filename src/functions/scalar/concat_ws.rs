@@ -1,7 +1,7 @@
 //! `CONCAT_WS`: strings or bytes with a separator between them.
 
 use crate::functions::call::{Reader};
-use crate::functions::signature::{T, param, variadic};
+use crate::functions::signature::{T, variadic};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType};
 
@@ -13,26 +13,36 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("CONCAT_WS(', ', 'a', CAST(NULL AS STRING), 'b')", "a, b")],
     overloads: &[
         Overload {
-            params: &[param("separator", T::String), param("first", T::String), variadic("inputs", T::String)],
+            params: &[variadic("inputs", T::String)],
             returns: Returns::Is(SqlType::String),
             body: |call| {
                 let args: Vec<Reader> = call.readers();
                 call.rows(|row| {
-                    let Some(separator) = args[0].get::<&str>(row) else { return Ok(None) };
-                    Ok(Some(args[1..].iter().filter_map(|a| a.get::<&str>(row)).collect::<Vec<_>>().join(separator)))
+                    let [separator, inputs @ ..] = args.as_slice() else { return Err(TOO_FEW.into()) };
+                    let Some(separator) = separator.get::<&str>(row) else { return Ok(None) };
+                    if inputs.is_empty() {
+                        return Err(TOO_FEW.into());
+                    }
+                    Ok(Some(inputs.iter().filter_map(|a| a.get::<&str>(row)).collect::<Vec<_>>().join(separator)))
                 })
             },
         },
         Overload {
-            params: &[param("separator", T::Bytes), param("first", T::Bytes), variadic("inputs", T::Bytes)],
+            params: &[variadic("inputs", T::Bytes)],
             returns: Returns::Is(SqlType::Bytes),
             body: |call| {
                 let args: Vec<Reader> = call.readers();
                 call.rows(|row| {
-                    let Some(separator) = args[0].get::<&[u8]>(row) else { return Ok(None) };
-                    Ok(Some(args[1..].iter().filter_map(|a| a.get::<&[u8]>(row)).collect::<Vec<_>>().join(separator)))
+                    let [separator, inputs @ ..] = args.as_slice() else { return Err(TOO_FEW.into()) };
+                    let Some(separator) = separator.get::<&[u8]>(row) else { return Ok(None) };
+                    if inputs.is_empty() {
+                        return Err(TOO_FEW.into());
+                    }
+                    Ok(Some(inputs.iter().filter_map(|a| a.get::<&[u8]>(row)).collect::<Vec<_>>().join(separator)))
                 })
             },
         },
     ],
 };
+
+const TOO_FEW: &str = "CONCAT_WS expects at least two input arguments";

@@ -24,10 +24,10 @@ pub const FUNCTION: Scalar = Scalar {
 fn capitalized(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut starts = true;
-    for c in text.trim_start_matches(is_blank).chars() {
+    for c in text.trim_start_matches(is_blank).to_lowercase().chars() {
         match (is_blank(c), starts) {
             (false, true) => out.extend(c.to_uppercase()),
-            _ => out.extend(c.to_lowercase()),
+            _ => out.push(c),
         }
         starts = is_blank(c);
     }

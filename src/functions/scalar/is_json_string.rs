@@ -1,6 +1,7 @@
 //! `IS_JSON_STRING`: whether a text is JSON.
 
 use crate::functions::call::{rows1};
+use crate::functions::json;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType};
@@ -21,5 +22,5 @@ pub const FUNCTION: Scalar = Scalar {
 };
 
 fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    json::first(text).is_ok()
 }

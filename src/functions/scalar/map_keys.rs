@@ -13,7 +13,7 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("MAP_KEYS(MAP('a' := 1))", "[a]")],
     overloads: &[
         Overload {
-            params: &[param("map", T::Map(&T::String, &T::Any('T')))],
+            params: &[param("map", T::Map(&T::String, &T::Object))],
             returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
             body: |call| {
                 call.values(|args| {

@@ -43,9 +43,14 @@ shelf! {
     degrees
     double_from_bytes
     elt
+    encode
+    entries
     exp
+    extractjsonfield
     field
+    filter
     floor
+    from_bytes
     from_days
     from_unixtime
     generate_series
@@ -56,6 +61,12 @@ shelf! {
     instr
     int_from_bytes
     is_json_string
+    json_array_contains
+    json_array_length
+    json_concat
+    json_items
+    json_keys
+    json_records
     lcase
     least
     len
@@ -65,10 +76,22 @@ shelf! {
     map_keys
     map_union
     map_values
+    mask
+    mask_keep_left
+    mask_keep_right
+    mask_left
+    mask_right
+    md5
     nullif
     pi
     power
     radians
+    random
+    reduce
+    regexp_extract
+    regexp_extract_all
+    regexp_replace
+    regexp_split_to_array
     replace
     round
     rpad
@@ -86,9 +109,22 @@ shelf! {
     timestampadd
     timestampsub
     timesub
+    to_bytes
+    to_json_string
+    transform
     trim
     trunc
     ucase
     unix_date
     unix_timestamp
+    url_decode_param
+    url_encode_param
+    url_extract_fragment
+    url_extract_host
+    url_extract_parameter
+    url_extract_path
+    url_extract_port
+    url_extract_protocol
+    url_extract_query
+    uuid
 }

@@ -26,7 +26,7 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("val", T::Double)],
             returns: Returns::Is(SqlType::Bigint),
-            body: |call| rows1(call, |v: f64| Ok(Some((v + 0.5).floor() as i64))),
+            body: |call| rows1(call, |v: f64| Ok(Some(nearest(v)))),
         },
         Overload {
             params: &[param("val", T::Double), param("decimalPlaces", T::Int)],
@@ -48,6 +48,12 @@ pub const FUNCTION: Scalar = Scalar {
         },
     ],
 };
+
+/// A half goes up; adding it before cutting would round what is a little less than a half.
+fn nearest(v: f64) -> i64 {
+    let floor = v.floor();
+    (if v - floor >= 0.5 { floor + 1.0 } else { floor }) as i64
+}
 
 /// To the nearest with so many digits behind the point: a half goes up, that is for negative numbers towards zero.
 fn round(value: Decimal, places: i32) -> Option<Decimal> {

@@ -5,7 +5,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, TimeUnit};
 
-const DAY_MS: i64 = 86_400_000;
+const DAY_NS: i64 = 86_400_000_000_000;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "TIMESUB",
@@ -23,8 +23,10 @@ pub const FUNCTION: Scalar = Scalar {
                 let (Some(count), Some(v)) = (args[1].get::<i32>(row), args[2].get::<i32>(row)) else {
                     return Ok(None);
                 };
-                let shift = -i64::from(count) * unit.ms();
-                Ok(Some((i64::from(v) + shift).rem_euclid(DAY_MS) as i32))
+                // Java computes in nanoseconds, and stops at the largest number of them.
+                let shift = (i64::from(count) * unit.ms()).saturating_mul(1_000_000) % DAY_NS;
+                let nanos = i64::from(v) * 1_000_000 - shift;
+                Ok(Some((nanos.rem_euclid(DAY_NS) / 1_000_000) as i32))
             })
         },
     }],

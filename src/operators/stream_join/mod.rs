@@ -6,6 +6,8 @@
 
 mod parked;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use arrow::array::{Array, ArrayRef};
 
@@ -424,7 +426,7 @@ impl State for StreamJoin {
     fn version(&self, bucket: BucketId) -> u64 {
         match bucket {
             PARKED => self.parked.version(),
-            bucket => self.store.rows(bucket),
+            bucket => self.store.version(bucket),
         }
     }
 

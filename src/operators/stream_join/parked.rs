@@ -150,6 +150,8 @@ impl Parked {
         let mut value = Vec::new();
         for ordinal in std::mem::take(&mut self.fresh) {
             if let Some(row) = self.rows.get_mut(&ordinal) {
+                // From now on it is among the entries that are dumped.
+                self.version += 1;
                 row.saved = true;
                 encode(row, &mut value);
                 change(&ordinal.to_be_bytes(), Some(&value));
@@ -160,13 +162,18 @@ impl Parked {
         }
     }
 
-    /// The entries from a place on until `entry` wants no more: where to go on, `None` behind the last.
+    /// The entries from a place on until `entry` wants no more: where to go on, `None` behind the last. A row that was parked
+    /// since the last call of [`Parked::take_changes`] is none yet: if it waits no more at the next one, nobody is told.
     pub fn dump(&self, from: Place, entry: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Option<Place> {
         let mut value = Vec::new();
         // A place is a time and, with the side, an ordinal; as in the order of the rows, the right side comes first.
         let (side, ordinal) = if from.1 & LEFT == 0 { (Side::Right, from.1) } else { (Side::Left, from.1 & !LEFT) };
         for (time, Reverse(side), ordinal) in self.order.range((from.0, Reverse(side), ordinal)..) {
-            encode(&self.rows[ordinal], &mut value);
+            let row = &self.rows[ordinal];
+            if !row.saved {
+                continue;
+            }
+            encode(row, &mut value);
             if !entry(&ordinal.to_be_bytes(), &value) {
                 let side = if *side == Side::Left { LEFT } else { 0 };
                 return Some(Place(*time, (side | ordinal) + 1));

@@ -112,7 +112,8 @@ impl Store {
             keys: KeyTable::new(),
             newest: Vec::new(),
             sides: [Rows::new(), Rows::new()],
-            bucket_ms: crate::state::bucket_ms(retention_ms, 1),
+            // A multiple of two: so the number of no bucket is the largest there is, which stands for something else.
+            bucket_ms: crate::state::bucket_ms(retention_ms, 2),
             retention_ms,
         }
     }
@@ -206,7 +207,7 @@ impl Store {
             let least = now.saturating_sub(self.retention_ms);
             let rows = &mut self.sides[side as usize];
             while let Some(entry) = rows.buckets.first_entry()
-                && (*entry.key() + 1) * self.bucket_ms - 1 <= least
+                && (*entry.key() + 1).saturating_mul(self.bucket_ms) - 1 <= least
             {
                 let slot = entry.remove();
                 rows.count -= std::mem::take(&mut rows.slots[slot as usize]).rows.len();
@@ -255,10 +256,12 @@ impl Store {
         self.sides.iter().flat_map(|rows| rows.buckets.keys().copied())
     }
 
-    /// The number of rows in a bucket; rows are only ever added.
-    pub fn rows(&self, bucket: BucketId) -> u64 {
+    /// A number that is another one whenever a bucket has other rows: how many each side has. Of one side rows are only ever
+    /// added until all of them are dropped, for good; of both together there may be as many as before when one side's are.
+    pub fn version(&self, bucket: BucketId) -> u64 {
         let rows = |side: &Rows| side.buckets.get(&bucket).map_or(0, |slot| side.slots[*slot as usize].rows.len());
-        self.sides.iter().map(rows).sum::<usize>() as u64
+        let [left, right] = [0, 1].map(|side: usize| rows(&self.sides[side]) as u64);
+        left << 32 | right
     }
 
     /// The rows of a side in a bucket from one on, as [`Store::take_added`] gives them, in the order in which they came,

@@ -1,0 +1,280 @@
+//! DELIMITED: one line of text with a character between the columns, as Commons CSV reads and writes it.
+
+use super::{Decoded, Decoder, Encoder, Format, Layout, Wrapping};
+use crate::error::{Error, Result};
+use crate::types::build::Values;
+use crate::types::parse::{DAY_MS, base64_bytes, base64_text};
+use crate::types::view::ViewValues;
+use crate::types::{Builder, Column, Decimal, SqlType, View, text};
+
+/// What stands around a field in which there are other characters than its own.
+const QUOTE: char = '"';
+
+/// The format DELIMITED.
+pub struct Delimited;
+
+impl Format for Delimited {
+    fn name(&self) -> &'static str {
+        "DELIMITED"
+    }
+
+    fn wrapping(&self) -> Wrapping {
+        Wrapping::Never
+    }
+
+    fn check_delimiter(&self, delimiter: char) -> Result<()> {
+        if delimiter != QUOTE {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("The quoteChar character and the delimiter cannot be the same ('{delimiter}')")))
+    }
+
+    fn check(&self, columns: &[Column]) -> Result<()> {
+        match columns.iter().find(|c| c.sql_type.is_nested()) {
+            Some(column) => Err(Error::invalid(format!(
+                "The 'DELIMITED' format does not support type '{}', column: `{}`",
+                column.sql_type.base_name(),
+                column.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn decoder(&self, columns: &[Column], needed: &[bool], layout: Layout) -> Box<dyn Decoder> {
+        let columns = columns.iter().map(|c| c.sql_type.clone()).zip(needed.iter().copied()).collect();
+        Box::new(DelimitedDecoder { columns, delimiter: layout.delimiter, fields: Vec::new() })
+    }
+
+    fn encoder(&self, columns: &[Column], layout: Layout) -> Box<dyn Encoder> {
+        Box::new(DelimitedEncoder { columns: columns.len(), delimiter: layout.delimiter, field: String::new() })
+    }
+}
+
+struct DelimitedDecoder {
+    /// The types, and which columns are built.
+    columns: Vec<(SqlType, bool)>,
+    delimiter: char,
+    fields: Vec<String>,
+}
+
+impl Decoder for DelimitedDecoder {
+    fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded {
+        let mut builders: Vec<Builder> = self.columns.iter().map(|(t, _)| Builder::new(t, payloads.len())).collect();
+        let mut failed = Vec::new();
+        for (row, payload) in payloads.iter().enumerate() {
+            if let Some(payload) = payload
+                && let Err(reason) = self.row(payload, &mut builders)
+            {
+                failed.push((row as u32, reason));
+                builders.iter_mut().for_each(|b| b.truncate(row));
+            }
+            builders.iter_mut().filter(|b| b.len() == row).for_each(Builder::null);
+        }
+        let built = builders.into_iter().zip(&self.columns).filter(|(_, (_, needed))| *needed);
+        Decoded { columns: built.map(|(b, _)| b.finish()).collect(), failed }
+    }
+}
+
+impl DelimitedDecoder {
+    fn row(&mut self, payload: &[u8], builders: &mut [Builder]) -> Result<(), String> {
+        let line = String::from_utf8_lossy(payload);
+        self.fields.clear();
+        cut(&line, self.delimiter, &mut self.fields)?;
+        if self.columns.is_empty() {
+            return Ok(());
+        }
+        if self.fields.len() != self.columns.len() {
+            let (expected, got) = (self.columns.len(), self.fields.len());
+            return Err(format!("Column count mismatch on deserialization. expected: {expected}, got: {got}"));
+        }
+        for ((field, builder), (sql_type, _)) in self.fields.iter().zip(builders).zip(&self.columns) {
+            if field.is_empty() {
+                builder.null();
+            } else {
+                append(field, sql_type, builder)?;
+                builder.valid();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts the first record of a text into its fields.
+fn cut(text: &str, delimiter: char, fields: &mut Vec<String>) -> Result<(), String> {
+    let mut rest = text.trim_start_matches(['\r', '\n']);
+    if rest.is_empty() {
+        return Err("No fields in record".to_owned());
+    }
+    loop {
+        let (field, behind) = if let Some(quoted) = rest.strip_prefix('"') {
+            quoted_field(quoted)?
+        } else {
+            let end = rest.find([delimiter, '\r', '\n']).unwrap_or(rest.len());
+            (rest[..end].to_owned(), &rest[end..])
+        };
+        fields.push(field);
+        match behind.strip_prefix(delimiter) {
+            Some(next) => rest = next,
+            // A blank delimiter cannot stand between the quote and the end of a line.
+            None if behind.is_empty() || behind.starts_with(['\r', '\n']) => return Ok(()),
+            None => {
+                let behind = behind.trim_start_matches([' ', '\t']);
+                match behind.strip_prefix(delimiter) {
+                    Some(next) => rest = next,
+                    None if behind.is_empty() || behind.starts_with(['\r', '\n']) => return Ok(()),
+                    None => return Err("characters stand between a closing quote and the next delimiter".to_owned()),
+                }
+            }
+        }
+    }
+}
+
+/// The field whose opening quote was taken, without its doubled quotes, and what stands behind it.
+fn quoted_field(text: &str) -> Result<(String, &str), String> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let at = rest.find('"').ok_or("the text ends within quotes")?;
+        field.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        match rest.strip_prefix('"') {
+            Some(next) => {
+                field.push('"');
+                rest = next;
+            }
+            None => return Ok((field, rest)),
+        }
+    }
+}
+
+/// Appends a field that is not empty as a value of the column's type.
+fn append(field: &str, sql_type: &SqlType, builder: &mut Builder) -> Result<(), String> {
+    let wrong = || format!("'{field}' is no {sql_type}");
+    let long = || text::parse_i64(field).ok_or_else(wrong);
+    match builder.values() {
+        Values::Boolean(bits) => bits.append(field.eq_ignore_ascii_case("true")),
+        Values::Integer(to) | Values::Date(to) => to.push(text::parse_i32(field).ok_or_else(wrong)?),
+        Values::Bigint(to) | Values::Timestamp(to) => to.push(long()?),
+        Values::Time(to) => match long()? {
+            ms @ 0..=DAY_MS => to.push(ms as i32),
+            _ => return Err(wrong()),
+        },
+        Values::Double(to) => to.push(text::parse_f64(field).ok_or_else(wrong)?),
+        Values::Decimal128(to, precision, scale) => {
+            let value = Decimal::parse(field).and_then(|d| d.fit_exactly(*precision, *scale));
+            to.push(value.and_then(|d| d.unscaled.to_i128()).ok_or_else(wrong)?);
+        }
+        Values::Decimal256(to, precision, scale) => {
+            let value = Decimal::parse(field).and_then(|d| d.fit_exactly(*precision, *scale));
+            to.push(value.ok_or_else(wrong)?.unscaled);
+        }
+        Values::String(texts) => texts.push(field.as_bytes()),
+        Values::Bytes(texts) => texts.push(&base64_bytes(field).ok_or_else(wrong)?),
+        Values::Array { .. } | Values::Map { .. } | Values::Struct { .. } => return Err(wrong()),
+    }
+    Ok(())
+}
+
+struct DelimitedEncoder {
+    columns: usize,
+    delimiter: char,
+    field: String,
+}
+
+impl Encoder for DelimitedEncoder {
+    fn encode(&mut self, columns: &[View], row: usize, out: &mut Vec<u8>) -> bool {
+        for (place, column) in columns.iter().take(self.columns).enumerate() {
+            if place > 0 {
+                out.extend_from_slice(self.delimiter.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            if column.is_null(row) {
+                continue;
+            }
+            self.field.clear();
+            print(column, row, &mut self.field);
+            put(&self.field, place == 0, self.delimiter, out);
+        }
+        self.columns > 0
+    }
+}
+
+/// Appends the text of a value that is not NULL.
+fn print(column: &View, row: usize, out: &mut String) {
+    match &column.values {
+        ViewValues::Boolean(bits) => out.push_str(if bits.value(row) { "true" } else { "false" }),
+        ViewValues::Integer(v) | ViewValues::Date(v) | ViewValues::Time(v) => {
+            out.push_str(itoa::Buffer::new().format(v[row]));
+        }
+        ViewValues::Bigint(v) | ViewValues::Timestamp(v) => out.push_str(itoa::Buffer::new().format(v[row])),
+        ViewValues::Double(v) => text::write_double(out, v[row]),
+        ViewValues::Decimal128(v, scale) => {
+            let unscaled = arrow::datatypes::i256::from_i128(v[row]);
+            out.push_str(&Decimal::new(unscaled, i32::from(*scale)).plain());
+        }
+        ViewValues::Decimal256(v, scale) => out.push_str(&Decimal::new(v[row], i32::from(*scale)).plain()),
+        ViewValues::String(texts) => out.push_str(texts.text(row)),
+        ViewValues::Bytes(bytes) => out.push_str(&base64_text(bytes.get(row))),
+        ViewValues::Array { .. } | ViewValues::Map { .. } | ViewValues::Struct(_) => {
+            debug_assert!(false, "the format refuses columns of these types");
+        }
+    }
+}
+
+/// Appends a field, in quotes where Commons CSV puts them.
+fn put(field: &str, is_first: bool, delimiter: char, out: &mut Vec<u8>) {
+    let starts = match field.chars().next() {
+        None => is_first,
+        Some(c) if is_first => !c.is_ascii_alphanumeric(),
+        Some(c) => c <= '#',
+    };
+    let ends = field.ends_with(|c| c <= ' ');
+    if !starts && !ends && !field.contains([delimiter, '"', '\r', '\n']) {
+        return out.extend_from_slice(field.as_bytes());
+    }
+    out.push(b'"');
+    out.extend_from_slice(field.replace('"', "\"\"").as_bytes());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Value, array_of};
+
+    fn fields(text: &str) -> Result<Vec<String>, String> {
+        let mut fields = Vec::new();
+        cut(text, ',', &mut fields).map(|()| fields)
+    }
+
+    #[test]
+    fn lines_are_cut_as_commons_csv_cuts_them() {
+        for (line, cells) in [
+            ("1,a", vec!["1", "a"]),
+            ("\n\"a\"\"b\" ,,x \r\nnext", vec!["a\"b", "", "x "]),
+            ("\"1,2\n3\"", vec!["1,2\n3"]),
+            ("a\"b,", vec!["a\"b", ""]),
+        ] {
+            assert_eq!(fields(line).expect("a record"), cells, "{line}");
+        }
+        assert!(fields("").is_err());
+        assert!(fields("\"a\"b").is_err());
+        assert!(fields("\"a").is_err());
+    }
+
+    #[test]
+    fn fields_are_quoted_as_commons_csv_quotes_them() {
+        let print = |cells: &[Option<&str>]| {
+            let value = |c: &Option<&str>| c.map_or(Value::Null, |c| Value::String(c.to_owned()));
+            let arrays: Vec<_> = cells.iter().map(|c| array_of([&value(c)], &SqlType::String)).collect();
+            let views: Vec<View> = arrays.iter().map(|a| View::new(a.as_ref(), &SqlType::String)).collect();
+            let columns = vec![Column::value("C", SqlType::String); cells.len()];
+            let mut out = Vec::new();
+            let layout = Layout { wrapped: true, delimiter: ',' };
+            assert!(Delimited.encoder(&columns, layout).encode(&views, 0, &mut out));
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(print(&[Some("-1"), Some("-1"), None, Some("")]), "\"-1\",-1,,");
+        assert_eq!(print(&[Some(""), Some("a,b"), Some("say \"x\""), Some("y ")]), "\"\",\"a,b\",\"say \"\"x\"\"\",\"y \"");
+        assert_eq!(print(&[None]), "");
+    }
+}

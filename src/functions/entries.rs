@@ -1,0 +1,70 @@
+//! The entries of collections as columns, which lambdas are applied to.
+
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute;
+
+use super::call::{Call, Fault};
+use crate::types::{SqlType, Value};
+
+/// The entries of all collections in a column, one after the other.
+pub struct Entries {
+    /// The entries of each row, `None` where the collection is NULL.
+    pub ranges: Vec<Option<Range<usize>>>,
+    /// The row that each entry belongs to.
+    pub rows: Vec<u32>,
+    /// The entries: items, or keys and values.
+    pub columns: Vec<ArrayRef>,
+}
+
+impl Entries {
+    /// The entries of the first argument of a call.
+    pub fn of(call: &Call) -> Entries {
+        let arg = &call.args[0];
+        let lists = arg.array.as_list::<i32>();
+        let (mut ranges, mut rows, mut places) = (Vec::with_capacity(call.rows), Vec::new(), Vec::new());
+        for row in 0..call.rows {
+            let at = if arg.constant { 0 } else { row };
+            if lists.is_null(at) {
+                ranges.push(None);
+                continue;
+            }
+            let start = places.len();
+            let offsets = lists.value_offsets();
+            places.extend(offsets[at] as u32..offsets[at + 1] as u32);
+            rows.resize(places.len(), row as u32);
+            ranges.push(Some(start..places.len()));
+        }
+        let places = UInt32Array::from(places);
+        let column = |values: &ArrayRef| compute::take(values, &places, None).expect("places of the list's own values");
+        let columns = match &arg.sql_type {
+            SqlType::Map(..) => lists.values().as_struct().columns().iter().map(column).collect(),
+            _ => vec![column(lists.values())],
+        };
+        Entries { ranges, rows, columns }
+    }
+
+    /// What a lambda of the call makes of all entries.
+    pub fn apply(&self, call: &mut Call, lambda: usize) -> Applied {
+        let (values, failed) = call.lambdas[lambda].apply(&self.columns, &self.rows);
+        Applied { values, failed }
+    }
+}
+
+/// What a lambda made of entries.
+pub struct Applied {
+    values: ArrayRef,
+    failed: Option<BooleanBuffer>,
+}
+
+impl Applied {
+    /// The value at an entry.
+    pub fn get(&self, at: usize, sql_type: &SqlType) -> Result<Value, Fault> {
+        match &self.failed {
+            Some(failed) if failed.value(at) => Err("a lambda failed".into()),
+            _ => Ok(Value::at(self.values.as_ref(), at, sql_type)),
+        }
+    }
+}

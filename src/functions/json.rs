@@ -1,0 +1,105 @@
+//! What the JSON functions share: reading the first JSON value of a text, and writing values as Jackson does.
+
+use serde_json::Value;
+
+use super::call::Fault;
+use crate::types::Decimal;
+
+/// The first JSON value of a text; what stands behind it is not looked at.
+pub fn first(text: &str) -> Result<Value, Fault> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    match values.next() {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(format!("Invalid JSON format: {error}").into()),
+        None => Err("Invalid JSON format: the text is empty".into()),
+    }
+}
+
+/// Whether one of the items of an array is what is looked for. Items are read one after the other, so that what stands
+/// behind the one that is found is not looked at.
+pub fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> bool {
+    let Some(mut rest) = array.trim_start().strip_prefix('[') else { return false };
+    loop {
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        match values.next() {
+            Some(Ok(item)) if wanted(&item) => return true,
+            Some(Ok(_)) => {}
+            _ => return false,
+        }
+        match rest[values.byte_offset()..].trim_start().strip_prefix(',') {
+            Some(behind) => rest = behind,
+            None => return false,
+        }
+    }
+}
+
+/// How numbers are printed: exact decimals, with exponents as Java prints them, or without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    Java,
+    Plain,
+}
+
+/// The value as compact JSON.
+pub fn text(value: &Value, numbers: Numbers) -> String {
+    let mut out = String::new();
+    write(value, numbers, &mut out);
+    out
+}
+
+/// A string as its characters, everything else as JSON.
+pub fn bare(value: &Value, numbers: Numbers) -> String {
+    value.as_str().map_or_else(|| text(value, numbers), str::to_owned)
+}
+
+fn write(value: &Value, numbers: Numbers, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
+        Value::Number(number) => {
+            let number = number.to_string();
+            match Decimal::parse(&number) {
+                Some(decimal) if numbers == Numbers::Plain => out.push_str(&decimal.plain()),
+                Some(decimal) => out.push_str(&decimal.to_string()),
+                None => out.push_str(&number),
+            }
+        }
+        Value::String(text) => quote(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at > 0 { "," } else { "" });
+                write(item, numbers, out);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            out.push('{');
+            for (at, (name, field)) in fields.iter().enumerate() {
+                out.push_str(if at > 0 { "," } else { "" });
+                quote(name, out);
+                out.push(':');
+                write(field, numbers, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// Appends a string in quotes, escaped as Jackson escapes it.
+pub fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{C}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if control < ' ' => out.push_str(&format!("\\u{:04X}", control as u32)),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}

@@ -1,0 +1,146 @@
+//! Regular expressions in Java's dialect, compiled once.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use fancy_regex::{Captures, Regex};
+
+use super::call::Fault;
+
+thread_local! {
+    /// The expressions that were used last, the latest at the end. Queries use a few constant ones.
+    static CACHE: RefCell<Vec<(String, Rc<Regex>)>> = const { RefCell::new(Vec::new()) };
+}
+
+const MOST_KEPT: usize = 16;
+
+/// The expression of this text.
+pub fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
+    CACHE.with_borrow_mut(|cache| {
+        if let Some(at) = cache.iter().position(|(text, _)| text == pattern) {
+            let found = cache.remove(at);
+            cache.push(found.clone());
+            return Ok(found.1);
+        }
+        let regex = Regex::new(&translated(pattern)).map_err(|e| format!("Invalid regular expression pattern: {e}"))?;
+        let regex = Rc::new(regex);
+        if cache.len() == MOST_KEPT {
+            cache.remove(0);
+        }
+        cache.push((pattern.to_owned(), regex.clone()));
+        Ok(regex)
+    })
+}
+
+/// All matches, as Java finds them: the next search starts where the last match ended, one character on if it was empty.
+pub fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t, str>>, Fault> {
+    let mut all = Vec::new();
+    let mut from = 0;
+    while from <= text.len() {
+        let Some(found) = regex.captures_from_pos(text, from).map_err(|e| e.to_string())? else { break };
+        let Some(whole) = found.get(0) else { break };
+        from = match whole.start() == whole.end() {
+            true => whole.end() + text[whole.end()..].chars().next().map_or(1, char::len_utf8),
+            false => whole.end(),
+        };
+        all.push(found);
+    }
+    Ok(all)
+}
+
+/// Java's dialect in that of the engine: `\d`, `\w` and `\s` are ASCII, `.` stops at every line terminator, `\Q…\E` quotes.
+fn translated(pattern: &str) -> String {
+    let dot_matches_all = pattern.contains("(?s");
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars().peekable();
+    let mut depth = 0u32;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('d') => out.push_str("[0-9]"),
+                Some('D') => out.push_str("[^0-9]"),
+                Some('w') => out.push_str("[0-9A-Za-z_]"),
+                Some('W') => out.push_str("[^0-9A-Za-z_]"),
+                Some('s') => out.push_str("[ \\t\\n\\x0B\\f\\r]"),
+                Some('S') => out.push_str("[^ \\t\\n\\x0B\\f\\r]"),
+                Some('Q') => quoted(&mut chars, &mut out),
+                Some('u') => {
+                    let digits: String = std::iter::from_fn(|| chars.next_if(char::is_ascii_hexdigit)).take(4).collect();
+                    out.push_str(&format!("\\u{{{digits}}}"));
+                }
+                Some('p') if chars.peek() == Some(&'{') => property(false, &mut chars, &mut out),
+                Some('P') if chars.peek() == Some(&'{') => property(true, &mut chars, &mut out),
+                Some(other) => out.extend(['\\', other]),
+                None => out.push('\\'),
+            },
+            '[' => {
+                depth += 1;
+                out.push('[');
+            }
+            ']' => {
+                depth = depth.saturating_sub(1);
+                out.push(']');
+            }
+            '.' if depth == 0 && !dot_matches_all => out.push_str("[^\\n\\r\\u{85}\\u{2028}\\u{2029}]"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// What stands between `\Q` and `\E`, every character for itself.
+fn quoted(chars: &mut Chars, out: &mut String) {
+    while let Some(c) = chars.next() {
+        if c == '\\' && chars.peek() == Some(&'E') {
+            chars.next();
+            return;
+        }
+        if !c.is_alphanumeric() && c.is_ascii() {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+}
+
+/// A class in braces; Java's POSIX names are those of ASCII classes.
+fn property(negated: bool, chars: &mut Chars, out: &mut String) {
+    chars.next();
+    let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
+    let class = match name.as_str() {
+        "Lower" => "a-z",
+        "Upper" => "A-Z",
+        "Alpha" => "A-Za-z",
+        "Digit" => "0-9",
+        "Alnum" => "0-9A-Za-z",
+        "Punct" => "!-/:-@\\[-`{-~",
+        "Space" => " \\t\\n\\x0B\\f\\r",
+        "XDigit" => "0-9A-Fa-f",
+        "ASCII" => "\\x00-\\x7F",
+        name => {
+            let sign = if negated { 'P' } else { 'p' };
+            let name = name.strip_prefix("Is").unwrap_or(name);
+            return out.push_str(&format!("\\{sign}{{{name}}}"));
+        }
+    };
+    out.push_str(&format!("[{}{class}]", if negated { "^" } else { "" }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_s_classes_are_ascii() {
+        let matches = |pattern: &str, text: &str| compiled(pattern).ok().expect("a pattern").is_match(text).expect("an end");
+        assert!(!matches("^\\d$", "٣"));
+        assert!(matches("^[\\d_]+$", "1_2"));
+        assert!(!matches("^.$", "\r"));
+        assert!(matches("^\\Qa.b\\E$", "a.b"));
+        assert!(!matches("^\\Qa.b\\E$", "axb"));
+        assert!(matches("^\\p{Upper}$", "A"));
+        assert!(matches("(a)\\1", "aa"));
+        assert!(compiled("(").is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! `JSON_ITEMS`: the items of a JSON array as JSON texts.
+
+use crate::functions::call::rows1;
+use crate::functions::json::{self, Numbers};
+use crate::functions::signature::{T, param};
+use crate::functions::{Overload, Returns, Scalar};
+use crate::types::{SqlType, Value};
+
+pub const FUNCTION: Scalar = Scalar {
+    name: "JSON_ITEMS",
+    shown: "JSON_ITEMS",
+    category: "JSON",
+    summary: "The items of a JSON array, each as a JSON text.",
+    examples: &[("JSON_ITEMS('[1, [2], \"x\"]')", "[1, [2], \"x\"]")],
+    overloads: &[
+        Overload {
+            params: &[param("jsonItems", T::String)],
+            returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
+            body: |call| {
+                rows1(call, |text: &str| {
+                    let parsed = json::first(text)?;
+                    let items = parsed.as_array().ok_or("the text is no JSON array")?;
+                    Ok(Some(Value::Array(items.iter().map(|item| Value::String(json::text(item, Numbers::Plain))).collect())))
+                })
+            },
+        },
+    ],
+};
