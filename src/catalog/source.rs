@@ -84,7 +84,9 @@ impl Encoding {
 fn unsupported(part: Part, format: &'static dyn Format, columns: &[Column]) -> String {
     let (name, shown): (_, Vec<String>) = (format.name(), columns.iter().map(Column::to_string).collect());
     let shown = shown.join(", ");
-    format!("{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: ")
+    format!(
+        "{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: "
+    )
 }
 
 /// The column that holds a record's time.

@@ -63,7 +63,11 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
 
 /// Refuses what only formats with a schema can do; of a format that is not built yet it is said that it is not.
 fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&FormatName>) -> Result<()> {
-    let schemas = ["VALUE_AVRO_SCHEMA_FULL_NAME", "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", "KEY_PROTOBUF_NULLABLE_REPRESENTATION"];
+    let schemas = [
+        "VALUE_AVRO_SCHEMA_FULL_NAME",
+        "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
+        "KEY_PROTOBUF_NULLABLE_REPRESENTATION",
+    ];
     if let Some(format) = value_format.filter(|_| schemas.iter().any(|name| with.get(name).is_some())) {
         format.find()?;
     }
@@ -150,7 +154,9 @@ fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
     let Some(property) = with.get(name) else { return Ok(None) };
     let written = match &property.value {
         Literal::String(text) => text.clone(),
-        other => return Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other)))),
+        other => {
+            return Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other))));
+        }
     };
     let wrong = |why: String| {
         let message = format!("Configuration {name} is invalid: {why}\nExample valid value: ';'");
@@ -161,7 +167,8 @@ fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
         ("TAB", ..) => Ok(Some('\t')),
         ("SPACE", ..) => Ok(Some(' ')),
         (text, ..) if text.trim().is_empty() => {
-            let hint = "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
+            let hint =
+                "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
             Err(wrong(format!("Delimiter cannot be empty, {hint}")))
         }
         // What Java holds in two units is two characters there.

@@ -118,8 +118,8 @@ impl Run {
             return Err(Error::unsupported("the peer's unfinished second planner"));
         }
         let number = FOLDERS.fetch_add(1, Ordering::SeqCst);
-        let folder = (mode == Mode::Resume)
-            .then(|| scratch().join(format!("tidemill-case-{}-{number}", std::process::id())));
+        let folder =
+            (mode == Mode::Resume).then(|| scratch().join(format!("tidemill-case-{}-{number}", std::process::id())));
         let store = match &folder {
             Some(path) => Store::Folder { disk: Arc::new(RealDisk), path: path.clone() },
             None => Store::Memory,
