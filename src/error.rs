@@ -140,6 +140,16 @@ impl Error {
         self
     }
 
+    /// The same error with a message that is no longer than somebody reads; what it quotes may be megabytes.
+    pub fn shortened(mut self) -> Self {
+        const MOST: usize = 1_000;
+        if let Some((at, _)) = self.0.message.char_indices().nth(MOST) {
+            self.0.message.truncate(at);
+            self.0.message.push('…');
+        }
+        self
+    }
+
     /// What to do about it.
     pub fn kind(&self) -> Kind {
         self.0.kind
@@ -221,6 +231,11 @@ impl From<std::io::Error> for Error {
 
 /// The entry of `known` that is closest to `name`, if one is close enough to be a slip of the pen.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Names are not longer, and what is would be compared for a long time.
+    const LONGEST: usize = 64;
+    if name.len() > LONGEST {
+        return None;
+    }
     let wanted = name.to_uppercase();
     let limit = (wanted.chars().count() / 3).max(1);
     known

@@ -252,3 +252,20 @@ fn every_function_and_statement_is_documented() {
     found.extend(crate::statements::ALL.iter().filter(|k| k.summary.is_empty()).map(|k| k.name.to_owned()));
     complain("not documented", &found);
 }
+
+#[test]
+fn every_word_that_is_parsed_is_a_keyword() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|s| ["sql", "statements"].contains(&s.module())) {
+        let code: String = source.code().collect::<Vec<_>>().join("\n");
+        for call in ["take(\"", "expect(\"", "is(\"", "take_none(\""] {
+            for (at, _) in code.match_indices(call) {
+                let words = code[at + call.len()..].split('"').next().unwrap_or_default();
+                let unknown =
+                    |w: &&str| w.starts_with(|c: char| c.is_ascii_uppercase()) && !crate::sql::words::is_keyword(w);
+                found.extend(words.split(' ').filter(unknown).map(|word| format!("src/{}: {word}", source.name)));
+            }
+        }
+    }
+    complain("words that the lists in sql/words.rs lack", &found);
+}

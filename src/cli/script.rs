@@ -29,13 +29,7 @@ pub struct ScriptStatement {
 impl Script {
     /// Reads files, `-` being the standard input, and then the texts of `-e`. All errors of all texts are reported.
     pub fn read(files: &[PathBuf], texts: &[String]) -> Result<Script, Failure> {
-        let mut sources = Vec::new();
-        for path in files {
-            let name = path.display().to_string();
-            let read =
-                if name == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-            sources.push((name.clone(), read.map_err(|e| Failure::unreadable(&name, &e))?));
-        }
+        let mut sources = sources(files)?;
         for text in texts {
             sources.push((COMMAND_LINE.to_owned(), completed(text)));
         }
@@ -70,6 +64,16 @@ impl ScriptStatement {
     pub fn failure(&self, error: Error) -> Failure {
         Failure::in_file(&error.at(self.parsed.span).in_source(&self.source), &self.file)
     }
+}
+
+/// The names and texts of files, `-` being the standard input.
+pub fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let text = if name == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+        text.map(|text| (name.clone(), text)).map_err(|e| Failure::unreadable(&name, &e))
+    };
+    files.iter().map(read).collect()
 }
 
 /// The text with a semicolon at its end: on a command line it may be missing.

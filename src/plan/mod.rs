@@ -70,6 +70,7 @@ struct KeyInfo {
 
 /// Plans a continuous query.
 pub fn plan(query: &Query, catalog: &Catalog, properties: &Properties, target: Target) -> Result<Plan> {
+    refuse_extensions(query)?;
     let columns = Columns::default();
     let written = std::iter::once(&query.from.first).chain(query.from.joins.iter().map(|j| &j.right));
     let relations: Vec<Relation> = written.map(|r| Relation::new(r, catalog, &columns)).collect::<Result<_>>()?;
@@ -242,6 +243,23 @@ impl<'a> Planner<'a> {
         );
         Err(Error::invalid(message).at(self.query.span))
     }
+}
+
+/// Refuses by name what the language has beyond ksqlDB's and no plan knows yet.
+fn refuse_extensions(query: &Query) -> Result<()> {
+    let relations = || std::iter::once(&query.from.first).chain(query.from.joins.iter().map(|join| &join.right));
+    let extensions = [
+        (!query.named.is_empty(), "WITH … AS (SELECT …)"),
+        (query.distinct, "SELECT DISTINCT"),
+        (relations().any(|r| r.derived.is_some()), "a query in FROM"),
+        (relations().any(|r| !r.with.is_empty()), "WITH (START = …)"),
+        (!query.union_all.is_empty(), "UNION ALL"),
+        (!query.order_by.is_empty(), "ORDER BY"),
+        (query.every.is_some(), "EMIT … EVERY"),
+        (query.offset.is_some(), "OFFSET"),
+    ];
+    let first = extensions.iter().find(|(there, _)| *there);
+    first.map_or(Ok(()), |(_, name)| Err(Error::unsupported(*name).at(query.span)))
 }
 
 /// The columns of an expression that are not parameters of a lambda around them.

@@ -28,6 +28,7 @@ pub struct Pull {
 
 /// Plans a SELECT without EMIT.
 pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
+    super::refuse_extensions(query)?;
     refuse_clauses(query)?;
     let columns = Columns::default();
     let mut relation = Relation::new(&query.from.first, catalog, &columns)?;

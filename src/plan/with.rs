@@ -91,6 +91,9 @@ fn check_names(with: &Properties, declares: bool) -> Result<()> {
     if unknown.is_empty() {
         return Ok(());
     }
+    if let Some(start) = with.get("START") {
+        return Err(Error::unsupported("WITH (START = …)").at(start.span));
+    }
     unknown.sort_unstable();
     let span = with.get(unknown[0]).map_or(with.span, |p| p.span);
     let error =

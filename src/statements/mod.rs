@@ -198,7 +198,7 @@ fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
             }
             Err(error) => {
                 let line = error.span().map_or("", |span| lines.line(span.start));
-                errors.push(error.in_line(line));
+                errors.push(error.in_line(line).shortened());
                 skip_statement(&mut cursor, mark);
             }
         }

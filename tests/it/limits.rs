@@ -31,7 +31,7 @@ fn is_refused(what: &str, text: String) -> bool {
         }
     });
     let refused = thread.expect("a thread").join().expect("no crash");
-    println!("{what}: {length} bytes in {:?}", start.elapsed());
+    println!("{what:?}: {length} bytes in {:?}", start.elapsed());
     assert!(start.elapsed() < PATIENCE, "{what} takes {:?}", start.elapsed());
     refused
 }

@@ -176,12 +176,17 @@ fn statements_are_printed_in_their_canonical_form() {
     let folder = Folder::new();
     let ran = folder.run_with(&["fmt", "-"], "show  streams; -- all\nselect A,b from `s`\n where a=1 emit changes;");
     assert_eq!(ran.status, 0, "{ran:?}");
-    assert_has(&ran.out, &["SHOW STREAMS;\n", "SELECT A, B"]);
+    assert_has(&ran.out, &["SHOW STREAMS;", "SELECT A, B"]);
     let again = folder.run_with(&["fmt", "-"], &ran.out);
     assert_eq!(again.out, ran.out);
+    assert_has(&ran.out, &["SHOW STREAMS; -- all\n"]);
+    assert_eq!(folder.run_with(&["fmt", "--check", "-"], &ran.out).status, 0);
+    let other = folder.run_with(&["fmt", "--check", "-"], "show streams;");
+    assert_eq!((other.status, other.out.as_str()), (1, ""));
+    assert_has(&other.err, &["- is not in canonical form"]);
     let bad = folder.run_with(&["fmt", "-"], "SHOW STREAMS;\nSHOW;");
     assert_eq!((bad.status, bad.out.as_str()), (1, ""));
-    assert_has(&bad.err, &[" --> -:2:1"]);
+    assert_has(&bad.err, &[" --> -:2:5"]);
 }
 
 #[test]
