@@ -121,7 +121,7 @@ pub fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
     }
     let elements = cursor.list(|cursor| {
         let start = cursor.span();
-        if cursor.is("WATERMARK FOR") {
+        if cursor.is_at(0, "WATERMARK") && cursor.is_at(1, "FOR") {
             return Err(cursor.unexpected("the name of a column"));
         }
         let name = cursor.ident("the name of a column")?;
