@@ -6,6 +6,7 @@ mod decimal;
 pub mod grow;
 pub mod key;
 pub mod parse;
+pub mod pattern;
 pub mod row;
 mod schema;
 mod sql_type;

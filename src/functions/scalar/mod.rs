@@ -35,11 +35,13 @@ shelf! {
     coalesce
     concat
     concat_ws
+    convert_tz
     cos
     cosh
     cot
     dateadd
     datesub
+    datetostring
     degrees
     double_from_bytes
     elt
@@ -50,6 +52,9 @@ shelf! {
     field
     filter
     floor
+    format_date
+    format_time
+    format_timestamp
     from_bytes
     from_days
     from_unixtime
@@ -108,6 +113,7 @@ shelf! {
     timeadd
     timestampadd
     timestampsub
+    timestamptostring
     timesub
     to_bytes
     to_json_string

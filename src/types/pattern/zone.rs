@@ -1,0 +1,121 @@
+//! Time zones by the names that Java's `ZoneId` knows.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Offset, TimeZone};
+use chrono_tz::{OffsetName, Tz};
+
+/// A zone: a region with its rules, or a fixed offset from UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    /// The name as Java prints it.
+    pub id: String,
+    rules: Rules,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rules {
+    Region(Tz),
+    /// Seconds east of UTC.
+    Fixed(i32),
+}
+
+/// Names of the zone database that Java's does not have.
+const UNKNOWN_TO_JAVA: [&str; 4] = ["EST", "HST", "MST", "ROC"];
+
+/// The farthest that an offset goes.
+const MOST_SECONDS: i32 = 18 * 3600;
+
+impl Zone {
+    /// Universal time under this name.
+    pub fn utc(id: &str) -> Zone {
+        Zone { id: id.to_owned(), rules: Rules::Fixed(0) }
+    }
+
+    /// The zone of this name; `None` if Java knows none.
+    pub fn parse(name: &str) -> Option<Zone> {
+        if matches!(name, "Z" | "UTC" | "GMT" | "UT") {
+            return Some(Zone::utc(name));
+        }
+        if name.starts_with(['+', '-']) {
+            let seconds = offset_seconds(name)?;
+            return Some(Zone { id: offset_id(seconds), rules: Rules::Fixed(seconds) });
+        }
+        for prefix in ["UTC", "GMT", "UT"] {
+            if let Some(offset) = name.strip_prefix(prefix).filter(|rest| rest.starts_with(['+', '-'])) {
+                let seconds = offset_seconds(offset)?;
+                let id = if seconds == 0 { prefix.to_owned() } else { format!("{prefix}{}", offset_id(seconds)) };
+                return Some(Zone { id, rules: Rules::Fixed(seconds) });
+            }
+        }
+        let region = Tz::from_str(name).ok().filter(|_| !UNKNOWN_TO_JAVA.contains(&name))?;
+        Some(Zone { id: name.to_owned(), rules: Rules::Region(region) })
+    }
+
+    /// Seconds east of UTC at an instant.
+    pub fn offset_at(&self, ms: i64) -> i32 {
+        match &self.rules {
+            Rules::Fixed(seconds) => *seconds,
+            Rules::Region(region) => match DateTime::from_timestamp_millis(ms) {
+                Some(utc) => region.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc(),
+                None => 0,
+            },
+        }
+    }
+
+    /// The short name of the zone at an instant: `EST`, or the id of a fixed offset.
+    pub fn abbreviation(&self, ms: i64) -> String {
+        let Rules::Region(region) = &self.rules else { return self.id.clone() };
+        let utc = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+        let name = region.offset_from_utc_datetime(&utc.naive_utc()).abbreviation().map(str::to_owned);
+        name.unwrap_or_else(|| self.id.clone())
+    }
+}
+
+/// `+2`, `+02`, `+0230`, `+02:30`, `+02:30:15`, `+023015`: seconds east of UTC.
+pub fn offset_seconds(text: &str) -> Option<i32> {
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let body = text.get(1..).filter(|_| text.starts_with(['+', '-']))?;
+    let digits = body.replace(':', "");
+    let shape = match (body.len(), digits.len()) {
+        (1, 1) | (2, 2) | (4, 4) | (6, 6) => true,
+        (5, 4) => body.as_bytes()[2] == b':',
+        (8, 6) => body.as_bytes()[2] == b':' && body.as_bytes()[5] == b':',
+        _ => false,
+    };
+    if !shape || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let hours_end = digits.len().min(2);
+    let part = |range: std::ops::Range<usize>| digits.get(range).map_or(Some(0), |d| d.parse::<i32>().ok());
+    let (hours, minutes, seconds) = (part(0..hours_end)?, part(2..4)?, part(4..6)?);
+    let total = hours * 3600 + minutes * 60 + seconds;
+    (minutes < 60 && seconds < 60 && total <= MOST_SECONDS).then_some(sign * total)
+}
+
+/// An offset as Java names it: `Z`, `+02:00`, `+02:00:30`.
+fn offset_id(seconds: i32) -> String {
+    if seconds == 0 {
+        return "Z".to_owned();
+    }
+    let (sign, total) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
+    let text = format!("{sign}{:02}:{:02}", total / 3600, total / 60 % 60);
+    if total % 60 == 0 { text } else { format!("{text}:{:02}", total % 60) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_java() {
+        for name in ["Europe/London", "UTC", "+2", "+0530", "+02:00:30", "GMT+3", "UTC-5", "UT", "CET", "EST5EDT", "Z"] {
+            assert!(Zone::parse(name).is_some(), "{name}");
+        }
+        for name in ["", " ", "Nope/Zone", "+19:00", "EST", "PST", "america/new_york"] {
+            assert_eq!(Zone::parse(name), None, "{name}");
+        }
+        assert_eq!(Zone::parse("UTC-5").expect("a zone").id, "UTC-05:00");
+        assert_eq!(Zone::parse("Europe/London").expect("a zone").offset_at(1_593_561_600_000), 3600);
+    }
+}
