@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod build;
+pub mod calendar;
 mod decimal;
 pub mod grow;
 pub mod key;

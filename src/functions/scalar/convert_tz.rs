@@ -30,6 +30,6 @@ pub const FUNCTION: Scalar = Scalar {
 fn offset(name: &str, ms: i64) -> Result<i32, Fault> {
     let zone = Zone::parse(name).ok_or_else(|| Fault(format!("Invalid time zone: {name}")))?;
     let unknown = ["UTC", "UT"].iter().any(|p| name.strip_prefix(p).is_some_and(|rest| rest.starts_with(['+', '-'])));
-    let seconds = zone.offset_at(ms);
-    Ok(if unknown || seconds % 60 != 0 { 0 } else { seconds })
+    let unknown = unknown || name.starts_with(['+', '-']) && name.matches(':').count() > 1;
+    Ok(if unknown { 0 } else { zone.older_offset_at(ms) })
 }

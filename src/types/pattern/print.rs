@@ -1,16 +1,15 @@
 //! Moments by a pattern, as text: in English, with weeks that start on Sunday.
 
-use chrono::{Datelike, NaiveDate};
-
 use super::zone::Zone;
 use super::{Field, Item, OffsetForm, Part, Pattern, Sign, Style};
+use crate::types::calendar::Date;
 use crate::types::parse::DAY_MS;
-use crate::types::text::date_of;
+
 
 /// What a text is made of: a date, a time, both, and perhaps a zone.
 #[derive(Clone, Debug)]
 pub struct Moment {
-    date: Option<NaiveDate>,
+    date: Option<Date>,
     /// Nanoseconds of the day.
     time: Option<i64>,
     /// The zone, its offset in seconds, and the instant.
@@ -25,7 +24,7 @@ impl Moment {
         let offset = zone.offset_at(ms);
         let local = ms.saturating_add(i64::from(offset) * 1000);
         Moment {
-            date: date_of(local.div_euclid(DAY_MS)),
+            date: Some(Date::of(local.div_euclid(DAY_MS))),
             time: Some(local.rem_euclid(DAY_MS) * 1_000_000),
             zone: Some((zone, offset, ms)),
         }
@@ -33,7 +32,7 @@ impl Moment {
 
     /// A date without a time.
     pub fn date(days: i32) -> Moment {
-        Moment { date: date_of(i64::from(days)), time: None, zone: None }
+        Moment { date: Some(Date::of(i64::from(days))), time: None, zone: None }
     }
 
     /// A time without a date.
@@ -47,22 +46,21 @@ impl Moment {
 
     fn of_date(&self, field: Field) -> Option<i64> {
         let date = self.date?;
-        let year = date.year();
         Some(match field {
-            Field::Era => i64::from(year > 0),
-            Field::Year => i64::from(year),
-            Field::YearOfEra => i64::from(if year > 0 { year } else { 1 - year }),
-            Field::WeekBasedYear => i64::from(week_of_year(date).0),
-            Field::Quarter => i64::from(date.month0() / 3 + 1),
-            Field::Month => i64::from(date.month()),
+            Field::Era => i64::from(date.year > 0),
+            Field::Year => date.year,
+            Field::YearOfEra => if date.year > 0 { date.year } else { 1 - date.year },
+            Field::WeekBasedYear => week_of_year(date).0,
+            Field::Quarter => i64::from((date.month - 1) / 3 + 1),
+            Field::Month => i64::from(date.month),
             Field::WeekOfYear => i64::from(week_of_year(date).1),
-            Field::WeekOfMonth => i64::from(week(date, date.day())),
-            Field::DayOfMonth => i64::from(date.day()),
-            Field::DayOfYear => i64::from(date.ordinal()),
-            Field::AlignedDayOfWeek => i64::from(date.day0() % 7 + 1),
-            Field::DayOfWeek => i64::from(date.weekday().number_from_monday()),
-            Field::LocalDayOfWeek => i64::from(date.weekday().number_from_sunday()),
-            Field::JulianDay => i64::from(date.num_days_from_ce()) - 719_163 + 40_587,
+            Field::WeekOfMonth => i64::from(week(date, date.day)),
+            Field::DayOfMonth => i64::from(date.day),
+            Field::DayOfYear => i64::from(date.day_of_year()),
+            Field::AlignedDayOfWeek => i64::from((date.day - 1) % 7 + 1),
+            Field::DayOfWeek => i64::from(date.day_of_week()),
+            Field::LocalDayOfWeek => i64::from(from_sunday(date)) + 1,
+            Field::JulianDay => date.epoch_day + 40_587,
             _ => return None,
         })
     }
@@ -87,22 +85,24 @@ impl Moment {
     }
 }
 
+/// How many days a date's week has behind it, counted from Sunday.
+fn from_sunday(date: Date) -> u32 {
+    date.day_of_week() % 7
+}
+
 /// The week that a day lies in, of those that start on Sunday, the first being the one with day 1.
-fn week(date: NaiveDate, day: u32) -> u32 {
-    let start = (day as i32 - date.weekday().number_from_sunday() as i32).rem_euclid(7);
+fn week(date: Date, day: u32) -> u32 {
+    let start = (day as i32 - from_sunday(date) as i32 - 1).rem_euclid(7);
     let offset = if start > 0 { 7 - start } else { 0 };
     (7 + offset as u32 + day - 1) / 7
 }
 
 /// The year that a date's week belongs to, and the week's number in it.
-fn week_of_year(date: NaiveDate) -> (i32, u32) {
-    let next_year = NaiveDate::from_ymd_opt(date.year() + 1, 1, 1);
+fn week_of_year(date: Date) -> (i64, u32) {
     // The week of next January's first day belongs to the next year as a whole.
-    let belongs = next_year.is_some_and(|first| {
-        let distance = (first - date).num_days();
-        distance <= i64::from(first.weekday().num_days_from_sunday())
-    });
-    if belongs { (date.year() + 1, 1) } else { (date.year(), week(date, date.ordinal())) }
+    let next = Date::first_of(date.year + 1);
+    let belongs = next.epoch_day - date.epoch_day <= i64::from(from_sunday(next));
+    if belongs { (next.year, 1) } else { (date.year, week(date, date.day_of_year())) }
 }
 
 impl Pattern {
@@ -274,7 +274,10 @@ const ZONE_NAMES: &[(&str, &str)] = &[
 ];
 
 fn zone_name(zone: &Zone, ms: i64, style: Style) -> String {
-    let short = zone.abbreviation(ms);
+    let short = match zone.abbreviation(ms) {
+        numbers if numbers.starts_with(['+', '-']) => localized_offset(zone.offset_at(ms), Style::Full),
+        name => name,
+    };
     let full = ZONE_NAMES.iter().find(|(name, _)| *name == short).map(|(_, full)| (*full).to_owned());
     if style == Style::Full { full.unwrap_or(short) } else { short }
 }

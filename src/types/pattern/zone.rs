@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::{OffsetName, Tz};
+use chrono_tz::{OffsetComponents, OffsetName, Tz};
 
 /// A zone: a region with its rules, or a fixed offset from UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +63,36 @@ impl Zone {
         }
     }
 
-    /// The short name of the zone at an instant: `EST`, or the id of a fixed offset.
+    /// Seconds east of UTC as Java's older zones have them, which know no changes before 1900.
+    pub fn older_offset_at(&self, ms: i64) -> i32 {
+        match &self.rules {
+            Rules::Region(region) if ms < FIRST_OLDER_CHANGE_MS => usual(*region, false).fix().local_minus_utc(),
+            _ => self.offset_at(ms),
+        }
+    }
+
+    /// The short name of the zone at an instant: `EST`, or the id of a fixed offset. Names are those of today.
     pub fn abbreviation(&self, ms: i64) -> String {
         let Rules::Region(region) = &self.rules else { return self.id.clone() };
-        let utc = DateTime::from_timestamp_millis(ms).unwrap_or_default();
-        let name = region.offset_from_utc_datetime(&utc.naive_utc()).abbreviation().map(str::to_owned);
-        name.unwrap_or_else(|| self.id.clone())
+        let saves = !at(*region, ms).dst_offset().is_zero();
+        usual(*region, saves).abbreviation().map_or_else(|| self.id.clone(), str::to_owned)
     }
+}
+
+/// 1900-01-01.
+const FIRST_OLDER_CHANGE_MS: i64 = -2_208_988_800_000;
+
+fn at(region: Tz, ms: i64) -> <Tz as TimeZone>::Offset {
+    let utc = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    region.offset_from_utc_datetime(&utc.naive_utc())
+}
+
+/// The offset of winter, or of summer if that `saves` daylight, in 2020.
+fn usual(region: Tz, saves: bool) -> <Tz as TimeZone>::Offset {
+    const JANUARY_MS: i64 = 1_577_836_800_000;
+    const JULY_MS: i64 = 1_593_561_600_000;
+    let (january, july) = (at(region, JANUARY_MS), at(region, JULY_MS));
+    if january.dst_offset().is_zero() != saves { january } else { july }
 }
 
 /// `+2`, `+02`, `+0230`, `+02:30`, `+02:30:15`, `+023015`: seconds east of UTC.
