@@ -293,6 +293,12 @@ impl Properties {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
+    /// Those that can be set there.
+    pub fn only(&self, scope: Scope) -> Properties {
+        let here = |name: &str| PROPERTIES.iter().any(|property| property.name == name && property.scope == scope);
+        Properties(self.0.iter().filter(|(name, _)| here(name)).map(|(n, v)| (*n, v.clone())).collect())
+    }
+
     /// These properties with `others` over them.
     pub fn with(&self, others: &Properties) -> Properties {
         let mut all = self.clone();

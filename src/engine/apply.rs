@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, mpsc};
 use super::running::{Running, Status};
 use super::{Applied, Change, Engine, Record, Shared};
 use crate::catalog::{Catalog, SourceKind};
-use crate::config::{self, Properties};
+use crate::config::{self, Properties, Scope};
 use crate::error::{Error, Result};
 use crate::journal::{Command, Decision, Entry};
 use crate::plan::Plan;
@@ -51,9 +51,9 @@ impl Shared {
         applied: Applied,
         next: Catalog,
     ) -> Result<()> {
+        let properties = self.properties(own);
         let (program, resolve) = match &change.query {
             Some(query) => {
-                let properties = self.properties(own);
                 let program = runtime::compile(&query.plan, &next, &properties)?;
                 (Some(program), starts_latest(&query.plan, &next, &properties))
             }
@@ -62,7 +62,11 @@ impl Shared {
         let mut record = Record {
             version: next.version - 1,
             text: text.to_owned(),
-            properties: own.overrides().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            properties: properties
+                .only(Scope::Statement)
+                .overrides()
+                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                .collect(),
             ids: applied.ids(),
             fingerprint: program.as_ref().map_or(0, |p| p.fingerprint),
             ..Record::default()

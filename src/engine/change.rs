@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Query, Source};
-use crate::config::Properties;
+use crate::config::{Properties, Scope};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Sink};
 use crate::topics::{Offset, PartitionId, Topic, TopicId};
@@ -122,7 +122,7 @@ pub struct Record {
     /// The version of the catalog that it was understood at, which no other record has.
     pub version: u64,
     pub text: String,
-    /// The properties that were set for the statement.
+    /// The properties that the statement was executed with, but for those of the process.
     pub properties: Vec<(String, String)>,
     pub ids: Ids,
     /// Where its query started to read, where that was not the start of the partition.
@@ -136,9 +136,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// The properties as a set.
-    pub fn properties(&self) -> Result<Properties> {
-        let mut all = Properties::default();
+    /// The properties that the statement is executed with in a process of these: whatever else is set there now, it means the
+    /// same.
+    pub fn properties(&self, process: &Properties) -> Result<Properties> {
+        let mut all = process.only(Scope::Process);
         self.properties.iter().try_for_each(|(name, value)| all.set(name, value))?;
         Ok(all)
     }

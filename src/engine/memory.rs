@@ -69,13 +69,14 @@ impl Shared {
         if total <= budget {
             return Ok(false);
         }
+        // Noted before anybody is looked at: what is given back behind that wakes it.
+        if !query.waits_for_memory(true) {
+            self.memory.waiting.fetch_add(1, Ordering::SeqCst);
+        }
         let all = self.running();
         let largest = all.iter().max_by_key(|q| q.memory.bytes());
         let helps = !query.is_settled() || largest.is_some_and(|l| l.number != query.number && l.is_busy());
         if helps {
-            if !query.waits_for_memory(true) {
-                self.memory.waiting.fetch_add(1, Ordering::SeqCst);
-            }
             return Ok(true);
         }
         let own = query.memory.bytes();

@@ -14,6 +14,7 @@ mod memory;
 mod read;
 mod recover;
 mod running;
+mod wakes;
 
 pub use change::{Applied, Change, Ids, NewQuery, NewTopic, Record};
 pub use read::{PullRows, PushQuery};

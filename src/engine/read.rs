@@ -231,8 +231,12 @@ impl Shared {
             if let Some(error) = self.fatal.get() {
                 return Err(error.clone());
             }
-            if let Status::Failed(error) = query.status() {
-                return Err(error.context(format!("query {} has failed: ", query.id)));
+            match query.status() {
+                Status::Running if self.is_closing() => return Err(Error::backend("the engine is shutting down")),
+                Status::Running => {}
+                Status::Failed(error) => return Err(error.context(format!("query {} has failed: ", query.id))),
+                // What it did last will never be committed.
+                Status::Ended => return Err(Error::missing(format!("the query {} has ended", query.id))),
             }
             let dirty = {
                 let mut run = query.lock();

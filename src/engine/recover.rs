@@ -162,8 +162,7 @@ fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
 impl Rebuilt {
     fn replay(&mut self, settings: &Settings, record: Record) -> Result<()> {
         self.catalog.version = record.version;
-        let own = record.properties()?;
-        let properties: Properties = settings.properties.with(&own);
+        let properties = record.properties(&settings.properties)?;
         let understood = (settings.compile)(&record.text, &self.catalog, &properties);
         let again = |error: Error| {
             let message =
@@ -198,7 +197,7 @@ impl Shared {
     fn restart(self: &Arc<Self>, restart: Restart) -> Result<()> {
         let Restart { query, change, record, state } = restart;
         let Some(new) = &change.query else { return Err(Error::bug("a query without a plan")) };
-        let properties = self.properties(&record.properties()?);
+        let properties = record.properties(&self.settings.properties)?;
         let catalog = self.catalog();
         let program = runtime::compile(&new.plan, &catalog, &properties)?;
         if program.fingerprint != record.fingerprint {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Shared;
 use super::memory::Share;
+use super::wakes::Wakes;
 use crate::catalog::Query;
 use crate::config;
 use crate::error::{Error, Result};
@@ -52,9 +53,7 @@ pub struct Running {
     has_room: Option<HasRoom>,
     run: Mutex<QueryRun>,
     status: Mutex<Status>,
-    scheduled: AtomicBool,
-    /// Somebody woke it while it was scheduled.
-    again: AtomicBool,
+    wakes: Wakes,
     /// The journal waits for it to run dry.
     linger: AtomicBool,
     /// Epochs that are not decided yet.
@@ -98,8 +97,7 @@ impl Running {
             persistent: looker.is_none(),
             has_room: looker,
             status: Mutex::new(Status::Running),
-            scheduled: AtomicBool::new(false),
-            again: AtomicBool::new(false),
+            wakes: Wakes::default(),
             linger: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             decided: AtomicU64::new(run.epoch()),
@@ -182,7 +180,7 @@ impl Running {
 
     /// Whether it has something to do: rows to take, or an epoch to be decided.
     pub fn is_busy(&self) -> bool {
-        self.is_running() && (self.scheduled.load(Ordering::SeqCst) || !self.is_settled())
+        self.is_running() && (self.wakes.seen() > 0 || !self.is_settled())
     }
 
     fn may_submit(&self) -> bool {
@@ -198,25 +196,26 @@ impl Running {
 impl Shared {
     /// Has a query take its turns, on a worker.
     pub fn wake(self: &Arc<Self>, query: &Arc<Running>) {
-        let Some(pool) = &self.pool else { return };
-        if query.scheduled.swap(true, Ordering::SeqCst) {
-            query.again.store(true, Ordering::SeqCst);
-            return;
+        if self.pool.is_some() && query.wakes.add() {
+            self.send_worker(query);
         }
+    }
+
+    fn send_worker(self: &Arc<Self>, query: &Arc<Running>) {
+        let Some(pool) = &self.pool else { return };
         let (shared, query) = (self.clone(), query.clone());
         pool.spawn(move || shared.work(&query));
     }
 
     /// The turns of a query on a worker.
     fn work(self: &Arc<Self>, query: &Arc<Running>) {
-        query.again.store(false, Ordering::SeqCst);
+        let seen = query.wakes.seen();
         let more = self.step(query);
         if query.linger.swap(false, Ordering::SeqCst) {
             self.ran_dry();
         }
-        query.scheduled.store(false, Ordering::SeqCst);
-        if more || query.again.load(Ordering::SeqCst) {
-            self.wake(query);
+        if more || !query.wakes.done(seen) {
+            self.send_worker(query);
         }
     }
 
@@ -225,6 +224,7 @@ impl Shared {
         if let Status::Failed(_) = query.status() {
             query.lock().forget();
             query.memory.set(0);
+            self.wake_short();
             return false;
         }
         if !query.is_running() || self.is_closing() {
@@ -307,13 +307,14 @@ impl Shared {
         self.submit(
             Entry::Epoch(epoch),
             Box::new(move |decision| {
-                decided.in_flight.fetch_sub(1, Ordering::SeqCst);
                 match decision {
                     Ok(Decision::Committed { .. }) => decided.decided.store(number, Ordering::SeqCst),
                     Ok(Decision::Ended) => decided.set_status(Status::Ended),
                     Ok(refused) => refused.refusal().into_iter().for_each(|error| shared.fail_query(&decided, error)),
                     Err(error) => shared.fail_query(&decided, error),
                 }
+                // Behind its fate: whoever sees that nothing is in flight also sees whether it was committed.
+                decided.in_flight.fetch_sub(1, Ordering::SeqCst);
                 shared.wake(&decided);
             }),
         );

@@ -42,6 +42,8 @@ pub struct Queue {
 struct State {
     waiting: VecDeque<(Entry, Done)>,
     closed: bool,
+    /// Why there will be no more rounds, if one has failed.
+    failure: Option<Error>,
     /// Tasks that were woken by the last decision and have not run dry yet.
     awake: usize,
 }
@@ -66,8 +68,9 @@ impl Queue {
     pub fn submit(&self, entry: Entry, done: Done) {
         let mut state = self.lock();
         if state.closed {
+            let error = state.failure.clone().unwrap_or_else(|| Error::backend("the engine is shutting down"));
             drop(state);
-            return done(Err(Error::backend("the engine is shutting down")));
+            return done(Err(error));
         }
         state.waiting.push_back((entry, done));
         self.changed.notify_all();
@@ -141,9 +144,11 @@ impl Queue {
         Ok(true)
     }
 
-    /// Refuses what found no room, but for epochs that are to be tried again after a while.
+    /// Refuses what found no room, but for epochs that are to be tried again after a while; not at the end, which would never
+    /// come.
     fn put_back(&self, refused: Vec<(Entry, Done)>, message: &str, when_full: WhenFull) {
-        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && when_full == WhenFull::Retry;
+        let tries = when_full == WhenFull::Retry && !self.lock().closed;
+        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && tries;
         let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(again);
         refused.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.to_owned()))));
         if !again.is_empty() {
@@ -156,9 +161,19 @@ impl Queue {
     /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
     pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<()> {
         while self.wait() {
-            self.pump(journal, when_full, decided)?;
+            self.pump(journal, when_full, decided).inspect_err(|error| self.refuse_all(error))?;
         }
         Ok(())
+    }
+
+    /// Tells all who wait that there will be no more rounds, and all who come later.
+    fn refuse_all(&self, error: &Error) {
+        let waiting = {
+            let mut state = self.lock();
+            (state.closed, state.failure) = (true, Some(error.clone()));
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(|(_, done)| done(Err(error.clone())));
     }
 }
 

@@ -276,6 +276,8 @@ impl Journal {
     /// it can be dropped with the checkpoint.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.file.is_empty() {
+            // As in a round: one spare stays for the next start.
+            self.spares.have(2)?;
             self.next_file(0)?;
         }
         let generation = self.file.generation;

@@ -21,7 +21,8 @@ impl TimeWindow {
     pub fn starts(&self, time: i64) -> impl Iterator<Item = i64> + use<> {
         let first = (time - self.size_ms + self.advance_ms).max(0) / self.advance_ms * self.advance_ms;
         let advance = self.advance_ms;
-        (0..).map(move |i| first + i * advance).take_while(move |start| *start <= time)
+        std::iter::successors(Some(first), move |start| start.checked_add(advance))
+            .take_while(move |start| *start <= time)
     }
 
     /// The end of the window that starts there; the end is outside.
@@ -55,6 +56,8 @@ mod tests {
         assert_eq!(starts(window(10, 4), 9), [0, 4, 8]);
         assert_eq!(starts(window(10, 4), 10), [4, 8]);
         assert_eq!(starts(window(10, 5), 3), [0]);
+        assert_eq!(starts(window(10, 10), i64::MAX), [i64::MAX / 10 * 10]);
+        assert_eq!(starts(window(10, 5), i64::MAX).len(), 2);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod batch_size;
 mod command_line;
 mod conformance;
 mod examples;
+mod failing_disk;
 mod kill;
 mod oracle;
 mod power_cut;

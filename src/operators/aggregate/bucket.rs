@@ -34,7 +34,7 @@ impl Windows {
 
     /// The start of the last window in a bucket.
     pub fn last_start(&self, bucket: BucketId) -> i64 {
-        (bucket + 1) * self.bucket_ms - self.advance_ms
+        (bucket + 1).saturating_mul(self.bucket_ms) - self.advance_ms
     }
 
     /// Appends the window that starts there to its group's key.
@@ -151,7 +151,7 @@ mod tests {
             let windows = Windows::new(window.as_ref());
             assert_eq!(windows.bytes, bytes, "{window:?}");
             let Some(window) = window else { continue };
-            for time in [0, 1_234_567, 1_700_000_000_123] {
+            for time in [0, 1_234_567, 1_700_000_000_123, i64::MAX - window.size_ms.min(1_000_000)] {
                 for start in window.starts(time) {
                     let mut key = b"key".to_vec();
                     windows.put(start, &mut key);

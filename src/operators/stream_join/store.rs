@@ -112,7 +112,8 @@ impl Store {
             keys: KeyTable::new(),
             newest: Vec::new(),
             sides: [Rows::new(), Rows::new()],
-            bucket_ms: crate::state::bucket_ms(retention_ms, 1),
+            // A multiple of two: so the number of no bucket is the largest there is, which stands for something else.
+            bucket_ms: crate::state::bucket_ms(retention_ms, 2),
             retention_ms,
         }
     }
@@ -206,7 +207,7 @@ impl Store {
             let least = now.saturating_sub(self.retention_ms);
             let rows = &mut self.sides[side as usize];
             while let Some(entry) = rows.buckets.first_entry()
-                && (*entry.key() + 1) * self.bucket_ms - 1 <= least
+                && (*entry.key() + 1).saturating_mul(self.bucket_ms) - 1 <= least
             {
                 let slot = entry.remove();
                 rows.count -= std::mem::take(&mut rows.slots[slot as usize]).rows.len();

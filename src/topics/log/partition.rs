@@ -319,7 +319,7 @@ impl Partition {
             let state = self.lock();
             (state.segments.clone(), state.decided)
         };
-        for segment in segments {
+        for segment in segments.into_iter().filter(|segment| segment.base <= decided.segment) {
             let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
             let Some(byte) = segment.locate_time(time_ms, end)? else { continue };
             let head = BatchHead::parse(&segment.read(byte, HEADER)?)?.ok_or_else(|| gone(self.id, segment.base))?;
@@ -356,4 +356,31 @@ fn whole(bytes: &[u8]) -> Result<Whole> {
         kept = Whole { length: kept.length + head.length, next_offset: head.next_offset() };
     }
     Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::double::ForgetfulDisk;
+    use crate::topics::record::BatchWriter;
+
+    fn batch(times: &[i64]) -> RecordBatch {
+        let mut writer = BatchWriter::new();
+        times.iter().for_each(|time| writer.push(*time, None, Some(&[b'x'; 100]), &[]));
+        writer.finish().expect("some records")
+    }
+
+    #[test]
+    fn what_is_not_decided_has_no_time() {
+        let disk = ForgetfulDisk::new(0).boot();
+        let id = PartitionId { topic: 0, partition: 0 };
+        let partition = Partition::open(disk, PathBuf::from("/"), id, 200).expect("a partition");
+        partition.write(&mut batch(&[1])).expect("written");
+        partition.decide();
+        // Too much for the segment: it goes to the next one.
+        partition.write(&mut batch(&[2, 100])).expect("written");
+        assert_eq!(partition.offset_for_time(100).expect("readable"), 1, "the end of what is decided");
+        partition.decide();
+        assert_eq!(partition.offset_for_time(100).expect("readable"), 2);
+    }
 }

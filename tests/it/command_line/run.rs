@@ -183,3 +183,19 @@ fn statements_are_printed_in_their_canonical_form() {
     assert_eq!((bad.status, bad.out.as_str()), (1, ""));
     assert_has(&bad.err, &[" --> -:2:1"]);
 }
+
+#[test]
+fn a_statement_means_the_same_whatever_is_set_at_a_later_start() {
+    let folder = Folder::new();
+    let text = "CREATE STREAM s (a VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1);
+        CREATE STREAM t AS SELECT a FROM s;";
+    let json = ["--set", "ksql.persistence.default.format.value=JSON"];
+    let named = ["--set", "ksql.output.topic.name.prefix=first_"];
+    folder.ok(&[&json[..], &named[..], &["run", "-e", text]].concat());
+    folder.ok(&["run", "-e", "INSERT INTO s (a) VALUES ('x');"]);
+    let later = ["--set", "ksql.output.topic.name.prefix=second_"];
+    folder.ok(&[&later[..], &["run", "--until-drained"]].concat());
+    let records = folder.records("first_T");
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["value"], serde_json::json!({"A": "x"}));
+}

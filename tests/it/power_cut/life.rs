@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidemill::clock::ManualClock;
+use tidemill::clock::{ManualClock, SystemClock};
 use tidemill::config::{self, Properties};
 use tidemill::disk::SyncSite;
 use tidemill::disk::double::{End, ForgetfulDisk, Random};
@@ -58,6 +58,8 @@ pub struct Machine {
     pub model: Model,
     properties: Properties,
     every_row: bool,
+    /// Whether queries run by themselves, on threads of their own.
+    threads: bool,
     engine: Option<Engine>,
     /// The time of the next record.
     time: i64,
@@ -74,7 +76,7 @@ enum Asked<T> {
 }
 
 impl Machine {
-    pub fn new(seed: u64, ignored: Option<SyncSite>) -> Machine {
+    pub fn new(seed: u64, ignored: Option<SyncSite>, threads: bool) -> Machine {
         let mut random = Random::new(seed);
         let disk = ForgetfulDisk::new(seed.wrapping_add(1 << 32));
         if let Some(site) = ignored {
@@ -96,7 +98,18 @@ impl Machine {
         }
         let story = vec![format!("{properties:?}")];
         let (model, engine) = (Model::default(), None);
-        Machine { disk, random, model, properties, every_row, engine, time: 1_700_000_000_000, next_id: 0, story }
+        Machine {
+            disk,
+            random,
+            model,
+            properties,
+            every_row,
+            threads,
+            engine,
+            time: 1_700_000_000_000,
+            next_id: 0,
+            story,
+        }
     }
 
     /// Starts an engine, in as many processes as it takes, and compares it with what must be there.
@@ -104,8 +117,8 @@ impl Machine {
         for _ in 0..40 {
             let settings = Settings {
                 store: Store::Folder { disk: self.disk.boot(), path: "/machine/data".into() },
-                drive: Drive::Manual,
-                clock: Arc::new(ManualClock::new()),
+                drive: if self.threads { Drive::Threads { start: true } } else { Drive::Manual },
+                clock: if self.threads { Arc::new(SystemClock::new()) } else { Arc::new(ManualClock::new()) },
                 properties: self.properties.clone(),
                 compile: statements::compile_kept,
                 when_full: WhenFull::Refuse,
@@ -121,8 +134,12 @@ impl Machine {
                     if !self.disk.runs() {
                         continue;
                     }
-                    let failed = failed.map_or(Ok(()), |(id, error)| Err(format!("{id} does not go on: {error}")));
-                    return checked.and(failed);
+                    match failed {
+                        None => return checked,
+                        // It has run by itself already, on a disk that something was done to.
+                        Some((_, error)) if self.threads => checked.and(self.stop_at(&error))?,
+                        Some((id, error)) => return Err(format!("{id} does not go on: {error}")),
+                    }
                 }
                 Err(_) if !self.disk.runs() => {}
                 Err(error) => self.stop_at(&error)?,
@@ -230,7 +247,7 @@ impl Machine {
             0..8 => self.append(),
             8..10 => self.insert(),
             10..14 => self.turn(),
-            14 => self.ask("settle".to_owned(), Engine::settle).map(drop),
+            14 => self.settle(),
             15 => self.ask("checkpoint".to_owned(), Engine::checkpoint).map(drop),
             16..18 => self.look(),
             _ => self.create_or_drop(),
@@ -244,7 +261,8 @@ impl Machine {
             self.start()?;
             self.make_all()?;
             let engine = self.engine.take().expect("an engine that was started");
-            engine.settle().map_err(|e| format!("settle: {e}"))?;
+            let settled = if self.threads { engine.wait_drained(&|| false) } else { engine.settle() };
+            settled.map_err(|e| format!("settle: {e}"))?;
             if let Some((id, error)) = engine.failed().into_iter().next() {
                 return Err(format!("query {id} has failed: {error}"));
             }
@@ -302,16 +320,30 @@ impl Machine {
     }
 
     fn turn(&mut self) -> Checked {
+        if self.threads {
+            std::thread::sleep(std::time::Duration::from_millis(self.random.below(4)));
+            return Ok(());
+        }
         let engine = self.engine.as_ref().expect("an engine runs between two lives");
         let ids: Vec<String> = engine.catalog().queries().iter().map(|q| q.id.clone()).collect();
         let Some(id) = ids.get(self.random.below(ids.len() as u64) as usize).cloned() else { return Ok(()) };
         self.ask(format!("turn of {id}"), |engine| engine.turn(&id)).map(drop)
     }
 
+    fn settle(&mut self) -> Checked {
+        let (threads, disk) = (self.threads, self.disk.clone());
+        let settle = |engine: &Engine| if threads { engine.wait_drained(&|| !disk.runs()) } else { engine.settle() };
+        self.ask("settle".to_owned(), settle).map(drop)
+    }
+
     fn look(&mut self) -> Checked {
         self.story.push("look".to_owned());
         let engine = self.engine.as_ref().expect("an engine runs between two lives");
-        self.model.look(engine)
+        match self.model.look(engine) {
+            // It has ended while somebody looked.
+            Err(_) if !self.disk.runs() => Ok(()),
+            looked => looked,
+        }
     }
 
     /// Makes a source with a query, or drops the one that there is; always by the same text.

@@ -1,0 +1,40 @@
+//! Who is to take turns: no wish gets lost between the end of a turn and the next one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The wishes that a query take turns, counted since it last had none.
+#[derive(Default)]
+pub struct Wakes(AtomicU64);
+
+impl Wakes {
+    /// Adds a wish; whether it is the first, so that somebody must be sent.
+    pub fn add(&self) -> bool {
+        self.0.fetch_add(1, Ordering::SeqCst) == 0
+    }
+
+    /// The wishes so far: whoever was sent looks before it takes turns.
+    pub fn seen(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Whoever was sent has done what `seen` wishes are about; `false` if others have come since, and it must go again.
+    pub fn done(&self, seen: u64) -> bool {
+        self.0.compare_exchange(seen, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_that_comes_behind_the_turn_is_not_lost() {
+        let wakes = Wakes::default();
+        assert!(wakes.add() && !wakes.add());
+        let seen = wakes.seen();
+        assert!(!wakes.add(), "somebody is at work");
+        assert!(!wakes.done(seen), "and has to go again");
+        assert!(wakes.done(wakes.seen()));
+        assert!(wakes.add(), "somebody must be sent again");
+    }
+}

@@ -1,0 +1,144 @@
+//! An engine with its threads over a disk that fails or is full: everybody gets an answer, and the next start works.
+
+use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
+use std::time::Duration;
+
+use tidemill::clock::SystemClock;
+use tidemill::config::{self, Properties};
+use tidemill::disk::double::{End, ForgetfulDisk};
+use tidemill::engine::{Drive, Engine, Settings, Store};
+use tidemill::error::Result;
+use tidemill::journal::WhenFull;
+use tidemill::statements::{self, Session};
+
+const STATEMENTS: &str = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+    CREATE STREAM t AS SELECT v + v + v + v + v + v + v + v + v + v AS long FROM s;";
+
+/// A row whose result is ten times as long.
+const ROW: &str =
+    "INSERT INTO s (v) VALUES ('0123456789012345678901234567890123456789012345678901234567890123456789');";
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+type Report = Arc<dyn Fn(&str) + Send + Sync>;
+
+fn settings(machine: &ForgetfulDisk, when_full: WhenFull, report: Report) -> Settings {
+    let mut properties = Properties::default();
+    for (name, value) in [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, "200000")] {
+        properties.set(name, value).expect("a property");
+    }
+    Settings {
+        store: Store::Folder { disk: machine.boot(), path: "/data".into() },
+        drive: Drive::Threads { start: true },
+        clock: Arc::new(SystemClock::new()),
+        properties,
+        compile: statements::compile_kept,
+        when_full,
+        ranks: None,
+        report,
+    }
+}
+
+fn open(machine: &ForgetfulDisk, when_full: WhenFull) -> Arc<Engine> {
+    Arc::new(Engine::open(settings(machine, when_full, Arc::new(|_| {}))).expect("an engine"))
+}
+
+fn execute(engine: &Engine, text: &str) -> Result<()> {
+    let parsed = statements::parse(text).expect("statements");
+    let mut session = Session::new(engine, Properties::default());
+    parsed.iter().try_for_each(|statement| session.run(statement).map(drop))
+}
+
+/// What comes of something that another thread does; `None` if nothing does.
+fn in_time<T: Send + 'static>(wait: Duration, make: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(make()));
+    receive.recv_timeout(wait).ok()
+}
+
+/// Waits until something holds.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("in vain waited for: {what}");
+}
+
+#[test]
+fn whoever_comes_behind_a_failed_sync_gets_an_error() {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(&machine, WhenFull::Retry);
+    execute(&engine, STATEMENTS).expect("made");
+    machine.fail_sync_after(Some(0));
+    until("the failure", || execute(&engine, ROW).is_err() && engine.failure().is_some());
+    let other = engine.clone();
+    let asked = in_time(LONG, move || execute(&other, ROW));
+    assert!(matches!(asked, Some(Err(_))), "no answer, or the wrong one: {asked:?}");
+}
+
+#[test]
+fn an_engine_over_a_full_disk_can_be_closed() {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(&machine, WhenFull::Retry);
+    execute(&engine, STATEMENTS).expect("made");
+    execute(&engine, ROW).expect("there is room");
+    engine.wait_drained(&|| false).expect("drained");
+    machine.set_room(Some(600));
+    execute(&engine, ROW).expect("there is still room for the row");
+    until("an epoch", || engine.stats("CSAS_T_0").is_some_and(|(_, stats)| stats.epoch == 2));
+    let closed = engine.clone();
+    assert!(in_time(LONG, move || closed.close()).is_some(), "the engine does not end");
+    machine.end(End::Kill);
+    machine.set_room(None);
+    let engine = open(&machine, WhenFull::Refuse);
+    engine.wait_drained(&|| false).expect("drained");
+    let topic = engine.catalog().topic("T").expect("the sink").id;
+    let partition = tidemill::topics::PartitionId { topic, partition: 0 };
+    assert_eq!(engine.topics().end(partition).expect("there"), 2, "what was not committed was done again");
+}
+
+#[test]
+fn an_epoch_that_was_refused_is_not_taken_for_committed() {
+    let machine = ForgetfulDisk::new(0);
+    let engine: Arc<OnceLock<Weak<Engine>>> = Arc::default();
+    let drained: Arc<Mutex<Option<mpsc::Receiver<Result<()>>>>> = Arc::default();
+    let (own, looked) = (engine.clone(), drained.clone());
+    // On the thread that has refused the epoch, before the query's failure is known: somebody asks whether all is done.
+    let report = move |message: &str| {
+        let Some(engine) = own.get().and_then(Weak::upgrade).filter(|_| message.contains("has failed")) else { return };
+        let (send, receive) = mpsc::channel();
+        std::thread::spawn(move || send.send(engine.wait_drained(&|| false)));
+        *looked.lock().expect("no panic") = Some(receive);
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    let opened = Arc::new(Engine::open(settings(&machine, WhenFull::Refuse, Arc::new(report))).expect("an engine"));
+    engine.set(Arc::downgrade(&opened)).expect("the first");
+    execute(&opened, STATEMENTS).expect("made");
+    execute(&opened, ROW).expect("there is room");
+    opened.wait_drained(&|| false).expect("drained");
+    machine.set_room(Some(600));
+    execute(&opened, ROW).expect("there is still room for the row");
+    until("the refusal", || drained.lock().expect("no panic").is_some());
+    let asked = drained.lock().expect("no panic").take().expect("somebody has asked").recv_timeout(LONG);
+    assert!(matches!(asked, Ok(Err(_))), "its results are not there: {asked:?}");
+}
+
+#[test]
+fn a_checkpoint_that_finds_the_disk_full_leaves_room_for_the_next_start() {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(&machine, WhenFull::Retry);
+    execute(&engine, STATEMENTS).expect("made");
+    execute(&engine, ROW).expect("there is room");
+    engine.wait_drained(&|| false).expect("drained");
+    machine.set_room(Some(0));
+    engine.checkpoint().expect_err("there is no room");
+    machine.end(End::Kill);
+    drop(engine);
+    let settings = settings(&machine, WhenFull::Retry, Arc::new(|_| {}));
+    let engine = Engine::open(settings).unwrap_or_else(|error| panic!("it does not start: {error}"));
+    execute(&engine, "DROP STREAM t DELETE TOPIC;").expect("what makes room finds room");
+}
