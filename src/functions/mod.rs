@@ -150,10 +150,6 @@ const LATER: &[&str] = &[
     "CUBE_EXPLODE",
     "EXPLODE",
     "PARSE_DATE",
-    "PARSE_TIME",
-    "PARSE_TIMESTAMP",
-    "STRINGTODATE",
-    "STRINGTOTIMESTAMP",
 ];
 
 /// The refusal of a name that is no function.

@@ -88,6 +88,8 @@ shelf! {
     mask_right
     md5
     nullif
+    parse_time
+    parse_timestamp
     pi
     power
     radians
@@ -107,6 +109,8 @@ shelf! {
     split
     split_to_map
     sqrt
+    stringtodate
+    stringtotimestamp
     substring
     tan
     tanh

@@ -1,9 +1,13 @@
 //! Patterns of dates and times in the letters of Java's `DateTimeFormatter`: `yyyy-MM-dd HH:mm`.
 
 mod print;
+mod read;
+mod resolve;
 pub mod zone;
 
 pub use print::Moment;
+pub use read::Names;
+pub use resolve::Resolved;
 
 /// A pattern, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -174,11 +174,11 @@ fn number(value: i64, min: usize, max: usize, sign: Sign) -> Result<String, Stri
     Ok(format!("{sign}{digits:0>min$}"))
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 ];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 fn text(field: Field, value: i64, style: Style) -> String {
     let named = |names: &[&str]| {
@@ -274,10 +274,7 @@ const ZONE_NAMES: &[(&str, &str)] = &[
 ];
 
 fn zone_name(zone: &Zone, ms: i64, style: Style) -> String {
-    let short = match zone.abbreviation(ms) {
-        numbers if numbers.starts_with(['+', '-']) => localized_offset(zone.offset_at(ms), Style::Full),
-        name => name,
-    };
+    let short = zone.abbreviation(ms).unwrap_or_else(|| localized_offset(zone.offset_at(ms), Style::Full));
     let full = ZONE_NAMES.iter().find(|(name, _)| *name == short).map(|(_, full)| (*full).to_owned());
     if style == Style::Full { full.unwrap_or(short) } else { short }
 }

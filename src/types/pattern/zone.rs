@@ -71,11 +71,27 @@ impl Zone {
         }
     }
 
-    /// The short name of the zone at an instant: `EST`, or the id of a fixed offset. Names are those of today.
-    pub fn abbreviation(&self, ms: i64) -> String {
-        let Rules::Region(region) = &self.rules else { return self.id.clone() };
+    /// The short name of the zone at an instant, as it is today: `EST`, or the id of a fixed offset; `None` if a region has
+    /// none.
+    pub fn abbreviation(&self, ms: i64) -> Option<String> {
+        let Rules::Region(region) = &self.rules else { return Some(self.id.clone()) };
         let saves = !at(*region, ms).dst_offset().is_zero();
-        usual(*region, saves).abbreviation().map_or_else(|| self.id.clone(), str::to_owned)
+        usual(*region, saves).abbreviation().filter(|name| !name.starts_with(['+', '-'])).map(str::to_owned)
+    }
+
+    /// The instant at which the clocks of the zone show `local` milliseconds: the earlier one if there are two; where clocks
+    /// are put forward, as if they had not been.
+    pub fn instant(&self, local: i64) -> i64 {
+        // The offset of a day before is the one that a change may end.
+        let before = self.offset_at(local - 86_400_000);
+        let instant = local - i64::from(before) * 1000;
+        let after = self.offset_at(instant);
+        if after == before {
+            return instant;
+        }
+        let changed = local - i64::from(after) * 1000;
+        // Shown only before the change, or in its gap, unless the new offset shows it too.
+        if self.offset_at(changed) == after { changed } else { instant }
     }
 }
 
