@@ -146,11 +146,7 @@ pub fn find_aggregate(name: &str) -> Option<&'static aggregate::Aggregate> {
 }
 
 /// ksqlDB's functions that are known by name and not built yet.
-const LATER: &[&str] = &[
-    "CUBE_EXPLODE",
-    "EXPLODE",
-    "PARSE_DATE",
-];
+const LATER: &[&str] = &["CUBE_EXPLODE", "EXPLODE", "PARSE_DATE"];
 
 /// The refusal of a name that is no function.
 pub fn unknown(name: &str) -> Error {

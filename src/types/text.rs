@@ -58,7 +58,8 @@ pub fn parse_f64(text: &str) -> Option<f64> {
         _ => {}
     }
     let body = unsigned.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(unsigned);
-    if body.starts_with(['+', '-']) || !body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+    if body.starts_with(['+', '-'])
+        || !body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
     {
         return None;
     }

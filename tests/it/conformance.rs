@@ -37,7 +37,8 @@ fn print(mode: Mode, report: &Report) {
     let Report { passed, failed, skipped, listed, .. } = report;
     println!("{mode:?}: {passed} passed, {failed} failed, {skipped} skipped, {listed} listed");
     for case in report.cases.iter().filter(|c| c.status == Verdict::Failed) {
-        println!("  {} - {}: {}", case.file, case.name, case.message.lines().next().unwrap_or_default());
+        let message: String = case.message.lines().next().unwrap_or_default().chars().take(200).collect();
+        println!("  {} - {}: {message}", case.file, case.name);
     }
 }
 

@@ -19,7 +19,12 @@ pub struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
     Literal(String),
-    Number { field: Field, min: usize, max: usize, sign: Sign },
+    Number {
+        field: Field,
+        min: usize,
+        max: usize,
+        sign: Sign,
+    },
     /// The last two digits of a year.
     TwoDigits(Field),
     /// So many digits of the second's fraction.
@@ -27,7 +32,10 @@ enum Item {
     Text(Field, Style),
     ZoneId,
     ZoneName(Style),
-    Offset { form: OffsetForm, zero: &'static str },
+    Offset {
+        form: OffsetForm,
+        zero: &'static str,
+    },
     /// `GMT+8`, or `GMT+08:00` in full.
     LocalizedOffset(Style),
     Padded(usize, Box<Item>),

@@ -5,7 +5,6 @@ use super::{Field, Item, OffsetForm, Part, Pattern, Sign, Style};
 use crate::types::calendar::Date;
 use crate::types::parse::DAY_MS;
 
-
 /// What a text is made of: a date, a time, both, and perhaps a zone.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -49,7 +48,13 @@ impl Moment {
         Some(match field {
             Field::Era => i64::from(date.year > 0),
             Field::Year => date.year,
-            Field::YearOfEra => if date.year > 0 { date.year } else { 1 - date.year },
+            Field::YearOfEra => {
+                if date.year > 0 {
+                    date.year
+                } else {
+                    1 - date.year
+                }
+            }
             Field::WeekBasedYear => week_of_year(date).0,
             Field::Quarter => i64::from((date.month - 1) / 3 + 1),
             Field::Month => i64::from(date.month),
@@ -175,7 +180,17 @@ fn number(value: i64, min: usize, max: usize, sign: Sign) -> Result<String, Stri
 }
 
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];

@@ -155,20 +155,26 @@ fn time(fields: &Fields) -> Result<(i64, bool, bool), String> {
     if hour == Some(24) && (m, s, n) == (0, 0, 0) {
         return Ok((0, true, true));
     }
-    let h = ranged("hour", hour.unwrap_or(0), 0, 23)?;
+    let of_half = hour_of_half(fields)?;
+    let h = ranged("hour", hour.or(of_half).unwrap_or(0), 0, 23)?;
     // A part is only missing if all smaller ones are.
     let whole = hour.is_some() && (minute.is_some() || second.is_none()) && (second.is_some() || nano.is_none());
     Ok((((h * 60 + m) * 60 + s) * SECOND_NS + n, whole, false))
 }
 
+/// The hour of a half of the day, which is the first one if nothing says which.
+fn hour_of_half(fields: &Fields) -> Result<Option<i64>, String> {
+    let get = |field: Field| fields.values.get(&field).copied();
+    match (get(Field::HourOfHalf), get(Field::ClockHourOfHalf)) {
+        (Some(hour), _) => ranged("hour of a half day", hour, 0, 11).map(Some),
+        (None, Some(hour)) => Ok(Some(ranged("hour of a half day", hour, 1, 12)? % 12)),
+        (None, None) => Ok(None),
+    }
+}
+
 fn hour(fields: &Fields) -> Result<Option<i64>, String> {
     let get = |field: Field| fields.values.get(&field).copied();
-    let half = get(Field::HalfOfDay);
-    let of_half = match (get(Field::HourOfHalf), get(Field::ClockHourOfHalf)) {
-        (Some(hour), _) => Some(ranged("hour of a half day", hour, 0, 11)?),
-        (None, Some(hour)) => Some(ranged("hour of a half day", hour, 1, 12)? % 12),
-        (None, None) => None,
-    };
+    let (half, of_half) = (get(Field::HalfOfDay), hour_of_half(fields)?);
     let hour = match get(Field::ClockHour) {
         Some(hour) => Some(ranged("hour", hour, 1, 24)? % 24),
         None => get(Field::Hour),

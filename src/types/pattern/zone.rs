@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn names_are_those_of_java() {
-        for name in ["Europe/London", "UTC", "+2", "+0530", "+02:00:30", "GMT+3", "UTC-5", "UT", "CET", "EST5EDT", "Z"] {
+        for name in ["Europe/London", "UTC", "+2", "+0530", "+02:00:30", "GMT+3", "UTC-5", "UT", "CET", "EST5EDT", "Z"]
+        {
             assert!(Zone::parse(name).is_some(), "{name}");
         }
         for name in ["", " ", "Nope/Zone", "+19:00", "EST", "PST", "america/new_york"] {
