@@ -127,9 +127,7 @@ impl Binder<'_> {
             Node::Negate(value) => self.negate(value),
             Node::Arithmetic { op, left, right } => self.arithmetic(*op, left, right),
             Node::Concat { left, right } => self.call("CONCAT", &[left.clone(), right.clone()]),
-            Node::Compare { op, left, right } => {
-                self.compare(*op, left, right, expr)
-            }
+            Node::Compare { op, left, right } => self.compare(*op, left, right, expr),
             Node::And(items) => boolean(Kind::And(self.conditions(items)?)),
             Node::Or(items) => boolean(Kind::Or(self.conditions(items)?)),
             Node::Not(value) => boolean(Kind::Not(Box::new(self.condition(value)?))),
@@ -360,7 +358,9 @@ impl Binder<'_> {
         }
         let body = bind(body, &LambdaScope { outer: self.scope, named })?;
         let Some(sql_type) = body.sql_type.clone() else {
-            return Err(Error::invalid("what the lambda gives is NULL and has no type").at(written.span).hint(CAST_NULL));
+            return Err(Error::invalid("what the lambda gives is NULL and has no type")
+                .at(written.span)
+                .hint(CAST_NULL));
         };
         Ok(Expr { kind: Kind::Lambda(Box::new(body)), sql_type: Some(sql_type) })
     }
@@ -652,7 +652,9 @@ fn coerced(value: &Value, own: &SqlType, to: &SqlType) -> Result<Value> {
             };
             to.iter().map(field).collect::<Result<_>>().map(Value::Struct)
         }
-        (Value::String(text), _, SqlType::Boolean) => boolean_word(text).map(Value::Boolean).ok_or_else(|| no_input(text, to)),
+        (Value::String(text), _, SqlType::Boolean) => {
+            boolean_word(text).map(Value::Boolean).ok_or_else(|| no_input(text, to))
+        }
         (Value::String(text), _, to) => cast::cast(value, to).map_err(|_| no_input(text, to)),
         (value, _, to) => cast::cast(value, to).map_err(|why| Error::invalid(why.to_string())),
     }

@@ -52,7 +52,8 @@ fn aggregate_functions_do_what_their_examples_say() {
             let found: Vec<(Value, Option<SqlType>)> = parse(text).iter().map(constant).collect();
             let types = found.iter().filter_map(|(_, t)| t.clone());
             let sql_type = types.reduce(|a, b| common_type(&a, &b).expect("values of one kind")).expect("a value");
-            let bound = function.bind(&[ArgType::Value(Some(sql_type.clone()))], &[Err(String::new())]).expect("a signature");
+            let bound =
+                function.bind(&[ArgType::Value(Some(sql_type.clone()))], &[Err(String::new())]).expect("a signature");
             let cast = |v: &Value| super::cast::cast(v, &sql_type).expect("the same value");
             let column = array_of(&found.iter().map(|(v, _)| cast(v)).collect::<Vec<_>>(), &sql_type);
             let args = [View::new(column.as_ref(), &sql_type)];

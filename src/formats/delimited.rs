@@ -274,7 +274,10 @@ mod tests {
             String::from_utf8(out).expect("text")
         };
         assert_eq!(print(&[Some("-1"), Some("-1"), None, Some("")]), "\"-1\",-1,,");
-        assert_eq!(print(&[Some(""), Some("a,b"), Some("say \"x\""), Some("y ")]), "\"\",\"a,b\",\"say \"\"x\"\"\",\"y \"");
+        assert_eq!(
+            print(&[Some(""), Some("a,b"), Some("say \"x\""), Some("y ")]),
+            "\"\",\"a,b\",\"say \"\"x\"\"\",\"y \""
+        );
         assert_eq!(print(&[None]), "");
     }
 }

@@ -21,10 +21,8 @@ impl Format for Nothing {
             return Ok(());
         }
         let shown: Vec<String> = columns.iter().map(Column::to_string).collect();
-        let message = format!(
-            "The 'NONE' format can only be used when no columns are defined. Got: [{}]",
-            shown.join(", ")
-        );
+        let message =
+            format!("The 'NONE' format can only be used when no columns are defined. Got: [{}]", shown.join(", "));
         Err(Error::invalid(message))
     }
 

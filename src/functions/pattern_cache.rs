@@ -65,7 +65,8 @@ fn translated(pattern: &str) -> String {
                 Some('S') => out.push_str("[^ \\t\\n\\x0B\\f\\r]"),
                 Some('Q') => quoted(&mut chars, &mut out),
                 Some('u') => {
-                    let digits: String = std::iter::from_fn(|| chars.next_if(char::is_ascii_hexdigit)).take(4).collect();
+                    let digits: String =
+                        std::iter::from_fn(|| chars.next_if(char::is_ascii_hexdigit)).take(4).collect();
                     out.push_str(&format!("\\u{{{digits}}}"));
                 }
                 Some('p') if chars.peek() == Some(&'{') => property(false, &mut chars, &mut out),
@@ -133,7 +134,8 @@ mod tests {
 
     #[test]
     fn java_s_classes_are_ascii() {
-        let matches = |pattern: &str, text: &str| compiled(pattern).ok().expect("a pattern").is_match(text).expect("an end");
+        let matches =
+            |pattern: &str, text: &str| compiled(pattern).ok().expect("a pattern").is_match(text).expect("an end");
         assert!(!matches("^\\d$", "٣"));
         assert!(matches("^[\\d_]+$", "1_2"));
         assert!(!matches("^.$", "\r"));

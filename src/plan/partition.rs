@@ -103,7 +103,8 @@ fn expanded(planner: &Planner, keys: &[NewKey]) -> Vec<SelectItem> {
             continue;
         };
         for key in keys {
-            let owner = planner.relations.iter().find_map(|r| r.columns.iter().find(|c| c.id == key.id).map(|c| (r, c)));
+            let owner =
+                planner.relations.iter().find_map(|r| r.columns.iter().find(|c| c.id == key.id).map(|c| (r, c)));
             items.push(match owner {
                 Some((relation, found)) => column(relation, found, *span),
                 None => SelectItem::Expr { expr: key.written.clone(), alias: None },

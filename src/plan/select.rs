@@ -44,11 +44,7 @@ struct Names {
 }
 
 /// Binds and names all items; `names` looks up what an item's own columns mean.
-pub fn select(
-    items: &[SelectItem],
-    scope: &QueryScope,
-    names: &dyn Scope,
-) -> Result<Vec<Selected>> {
+pub fn select(items: &[SelectItem], scope: &QueryScope, names: &dyn Scope) -> Result<Vec<Selected>> {
     let offered = scope.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.clone()));
     let mut taken = Names { sources: offered.collect(), given: BTreeSet::new(), next: 0 };
     let mut selected = Vec::new();

@@ -63,8 +63,11 @@ pub fn plan(
     };
     let value_format = settings.value_format.as_ref().map_or(Ok(first.value.format), FormatName::find)?;
     let wrap = settings.wrap.or(default_wrap(properties, value_format, &schema));
-    let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?
-        .with_delimiter(Part::Value, schema.values(), settings.value_delimiter.or(inherited_delimiter(&first.value, value_format)))?;
+    let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?.with_delimiter(
+        Part::Value,
+        schema.values(),
+        settings.value_delimiter.or(inherited_delimiter(&first.value, value_format)),
+    )?;
     let topic = settings.topic.unwrap_or_else(|| format!("{}{name}", properties.text(config::OUTPUT_TOPIC_PREFIX)));
     let existing = catalog.topic(&topic).map(|t| t.partitions);
     if let (Some(wanted), Some(existing)) = (settings.partitions, existing)
@@ -118,8 +121,11 @@ fn key_encoding(
         }
         None => first.format,
     };
-    Encoding::new(Part::Key, format, schema.keys(), None)?
-        .with_delimiter(Part::Key, schema.keys(), delimiter.or(inherited_delimiter(first, format)))
+    Encoding::new(Part::Key, format, schema.keys(), None)?.with_delimiter(
+        Part::Key,
+        schema.keys(),
+        delimiter.or(inherited_delimiter(first, format)),
+    )
 }
 
 /// The format of keys that are not there.
@@ -151,8 +157,7 @@ pub fn check_timestamp(timestamp: &TimestampColumn, schema: &Schema) -> Result<(
         return Err(no_timestamp_column(name));
     };
     match (&column.sql_type, &timestamp.format) {
-        (SqlType::Bigint | SqlType::Timestamp, None) => Ok(()),
-        (SqlType::String, Some(_)) => Err(Error::unsupported("TIMESTAMP_FORMAT")),
+        (SqlType::Bigint | SqlType::Timestamp, None) | (SqlType::String, Some(_)) => Ok(()),
         (SqlType::String, None) => Err(Error::invalid(
             "A String timestamp field has been specified without also specifying the timestamp_format",
         )),

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, nearest};
 use crate::sql::ast::Literal;
 use crate::sql::properties::{Properties, Property};
 use crate::types::TimeUnit;
+use crate::types::pattern::Pattern;
 
 /// Every property that a WITH clause can have, and whether it only belongs to a declaration.
 const KNOWN: &[(&str, bool)] = &[
@@ -63,7 +64,11 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
 
 /// Refuses what only formats with a schema can do; of a format that is not built yet it is said that it is not.
 fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&FormatName>) -> Result<()> {
-    let schemas = ["VALUE_AVRO_SCHEMA_FULL_NAME", "VALUE_PROTOBUF_NULLABLE_REPRESENTATION", "KEY_PROTOBUF_NULLABLE_REPRESENTATION"];
+    let schemas = [
+        "VALUE_AVRO_SCHEMA_FULL_NAME",
+        "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
+        "KEY_PROTOBUF_NULLABLE_REPRESENTATION",
+    ];
     if let Some(format) = value_format.filter(|_| schemas.iter().any(|name| with.get(name).is_some())) {
         format.find()?;
     }
@@ -150,7 +155,9 @@ fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
     let Some(property) = with.get(name) else { return Ok(None) };
     let written = match &property.value {
         Literal::String(text) => text.clone(),
-        other => return Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other)))),
+        other => {
+            return Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other))));
+        }
     };
     let wrong = |why: String| {
         let message = format!("Configuration {name} is invalid: {why}\nExample valid value: ';'");
@@ -161,7 +168,8 @@ fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
         ("TAB", ..) => Ok(Some('\t')),
         ("SPACE", ..) => Ok(Some(' ')),
         (text, ..) if text.trim().is_empty() => {
-            let hint = "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
+            let hint =
+                "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
             Err(wrong(format!("Delimiter cannot be empty, {hint}")))
         }
         // What Java holds in two units is two characters there.
@@ -224,7 +232,13 @@ fn formats(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)
 
 /// The column that holds a record's time: a name, in upper case unless it is quoted.
 fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
-    let format = text(with, "TIMESTAMP_FORMAT")?;
+    let format = text(with, "TIMESTAMP_FORMAT")?.map(|format| {
+        let span = with.get("TIMESTAMP_FORMAT").map_or(with.span, |p| p.span);
+        Pattern::parse(&format).map_err(|why| {
+            Error::invalid(format!("Invalid datetime format for config:TIMESTAMP_FORMAT, reason:{why}")).at(span)
+        })
+    });
+    let format = format.transpose()?;
     let Some(written) = text(with, "TIMESTAMP")? else { return Ok(None) };
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
     let lexed = crate::sql::lexer::lex(&written);

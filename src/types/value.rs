@@ -45,9 +45,7 @@ impl PartialEq for Value {
             (Value::Date(a), Value::Date(b)) | (Value::Time(a), Value::Time(b)) => a == b,
             (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
             (Value::Array(a), Value::Array(b)) => a == b,
-            (Value::Map(a), Value::Map(b)) => {
-                a.len() == b.len() && (a == b || a.iter().all(|entry| b.contains(entry)))
-            }
+            (Value::Map(a), Value::Map(b)) => a.len() == b.len() && (a == b || a.iter().all(|entry| b.contains(entry))),
             (Value::Struct(a), Value::Struct(b)) => a == b,
             _ => false,
         }

@@ -58,9 +58,8 @@ impl ObjectDecoder {
                         None => check(&mut scan, sql_type),
                     };
                     if let Err(reason) = read {
-                        self.passed_over(&mut scan, start, (place, exact)).ok_or_else(|| {
-                            format!("{reason}, path: $.{}", self.columns[place].name)
-                        })?;
+                        self.passed_over(&mut scan, start, (place, exact))
+                            .ok_or_else(|| format!("{reason}, path: $.{}", self.columns[place].name))?;
                         self.built[place].into_iter().for_each(|built| builders[built].truncate(row));
                     }
                 }
