@@ -7,7 +7,9 @@
 pub mod ast;
 pub mod cursor;
 pub mod expr;
+mod layout;
 pub mod lexer;
+pub mod over;
 pub mod print;
 pub mod properties;
 pub mod query;
