@@ -194,7 +194,7 @@ mod tests {
     use crate::formats::find;
 
     fn declared<'a>(format: &str, columns: &'a [Column]) -> Option<Declared<'a>> {
-        Some(Declared { format: find(format).expect("a format"), wrapped: false, columns })
+        Some(Declared { format: find(format).expect("a format"), layout: Layout::new(false), columns })
     }
 
     fn there_and_back(declared: Option<Declared>, text: &str) -> String {
