@@ -56,6 +56,7 @@ pub const WRAP_SINGLE_VALUES: &str = "ksql.persistence.wrap.single.values";
 pub const COLLECT_LIST_LIMIT: &str = "ksql.functions.collect_list.limit";
 pub const COLLECT_SET_LIMIT: &str = "ksql.functions.collect_set.limit";
 pub const INSERT_VALUES_ENABLED: &str = "ksql.insert.into.values.enabled";
+pub const VARIABLE_SUBSTITUTION: &str = "ksql.variable.substitution.enable";
 
 const ANY: i64 = i64::MAX;
 
@@ -130,6 +131,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Text,
         scope: Scope::Statement,
         summary: "Whether a single value column is written inside of an object where the format leaves the choice.",
+    },
+    Property {
+        name: VARIABLE_SUBSTITUTION,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether ${name} in statements stands for the value of a variable.",
     },
     Property {
         name: MAX_MESSAGE_BYTES,

@@ -1,6 +1,7 @@
 //! A place in a sequence of tokens, with what every parser needs: look, take, expect, refuse.
 
 use super::lexer::{Lexed, Lexeme, Token, unquoted};
+use super::slips::{foreign, slip};
 use super::words::{Duration, Ident, is_keyword, is_plain_name, is_reserved, is_variable};
 use crate::error::{Error, Position, Result, Span, nearest};
 use crate::types::TimeUnit;
@@ -20,6 +21,7 @@ pub struct Cursor<'a> {
 }
 
 /// The words that were looked for in vain at the furthest token, and those at the token before it: what could stand there.
+/// Keywords are in upper case; what is in lower case describes what was expected.
 #[derive(Default)]
 struct Tried {
     at: usize,
@@ -123,11 +125,16 @@ impl<'a> Cursor<'a> {
 
     /// Steps over these keywords or symbols if they come next. If not, they are among what was expected there.
     pub fn take(&mut self, words: &'static str) -> bool {
-        let found = self.is(words);
+        let (mut rest, mut ahead) = (words, 0);
+        while let Some((word, behind)) = rest.split_once(' ').filter(|(word, _)| self.is_at(ahead, word)) {
+            debug_assert!(!word.is_empty(), "one blank between words");
+            (rest, ahead) = (behind, ahead + 1);
+        }
+        let found = !rest.contains(' ') && self.is_at(ahead, rest);
         if found {
-            self.next += words.split(' ').count();
+            self.next += ahead + 1;
         } else {
-            self.tried.note(self.next, words);
+            self.tried.note(self.next + ahead, rest);
         }
         found
     }
@@ -153,8 +160,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// A name: a quoted one, a variable, or a word that is not reserved.
-    pub fn ident(&mut self, what: &str) -> Result<Ident> {
+    pub fn ident(&mut self, what: &'static str) -> Result<Ident> {
         let (span, text) = (self.span(), self.text());
+        self.tried.note(self.next, what);
         let name = match self.token() {
             Some(Token::Quoted) => match unquoted(text) {
                 name if name.is_empty() => return Err(Error::syntax("a quoted name is empty").at(span)),
@@ -178,11 +186,28 @@ impl<'a> Cursor<'a> {
 
     /// The refusal of a reserved word where a name should stand.
     fn reserved(&self, what: &str) -> Error {
+        if let Some(error) = self.misspelt(self.next) {
+            return error;
+        }
         let word = self.text();
         let message = format!(
             "expected {what}, found \"{word}\", which is a reserved keyword and can't be used as an identifier"
         );
-        Error::syntax(message).at(self.span()).hint(format!("to use it as a name, write it as `{word}` in back-ticks"))
+        let error = Error::syntax(message).at(self.span());
+        let before = self.next.checked_sub(1).and_then(|i| self.lexemes.get(i));
+        let after_comma = before.is_some_and(|comma| comma.text == ",");
+        match word.to_ascii_uppercase().as_str() {
+            "SELECT" | "EXISTS" => error.hint("a query cannot stand here; JOIN what it reads"),
+            "FROM" | "WHERE" | "WITH" | "VALUES" | "AS" if after_comma => {
+                error.hint("there is a comma too many before it")
+            }
+            "FROM" | "WHERE" | "WHEN" | "THEN" | "ELSE" | "END" | "AND" | "OR" | "IS" | "IN" | "LIKE" | "BETWEEN"
+                if what == "an expression" =>
+            {
+                error
+            }
+            _ => error.hint(format!("to use it as a name, write it as `{word}` in back-ticks")),
+        }
     }
 
     /// Whether a name comes next.
@@ -213,7 +238,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The name of a topic or subject: a string literal, or a name whose case is kept.
-    pub fn resource(&mut self, what: &str) -> Result<String> {
+    pub fn resource(&mut self, what: &'static str) -> Result<String> {
         if let Some(text) = self.take_string() {
             return Ok(text);
         }
@@ -244,7 +269,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string literal.
-    pub fn string(&mut self, what: &str) -> Result<String> {
+    pub fn string(&mut self, what: &'static str) -> Result<String> {
+        self.tried.note(self.next, what);
         self.take_string().ok_or_else(|| self.unexpected(what))
     }
 
@@ -332,94 +358,109 @@ impl<'a> Cursor<'a> {
         if self.tried.at == self.next { &self.tried.here } else { &[] }
     }
 
-    /// The refusal of the next token where one of the words that were looked for could stand.
+    /// The number of the furthest token at which something was looked for in vain.
+    pub fn furthest(&self) -> usize {
+        self.tried.at
+    }
+
+    /// What was looked for there.
+    pub fn furthest_tried(&self) -> &[&'static str] {
+        &self.tried.here
+    }
+
+    /// The refusal of the token at which one of the words that were looked for could stand: the next one, or one behind it
+    /// if the beginning of something longer was there.
     pub fn expected(&self) -> Error {
-        // What can go on with an expression or a type goes without saying.
-        const GOES_ON: [&str; 8] = ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "AT TIME ZONE", "["];
-        let mut words: Vec<&str> = Vec::new();
-        for word in self.tried() {
-            if !words.contains(word) && !GOES_ON.contains(word) {
-                words.push(word);
-            }
-        }
-        match words.as_slice() {
-            [] => self.unexpected("something else"),
-            [only] => self.unexpected(only),
-            [first @ .., last] => self.unexpected(&format!("{} or {last}", first.join(", "))),
-        }
+        let at = self.next.max(self.tried.at);
+        let tried: &[&str] = if at == self.tried.at { &self.tried.here } else { &[] };
+        let shown = shown(tried);
+        let words = if shown.is_empty() { tried.to_vec() } else { shown };
+        let expected = match words.as_slice() {
+            [] => "something else".to_owned(),
+            [only] => (*only).to_owned(),
+            [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        };
+        self.unexpected_at(at, &expected)
     }
 
     /// The refusal of the next token: `expected … , found …`.
     pub fn unexpected(&self, expected: &str) -> Error {
-        if let Some(error) = self.misspelt() {
+        self.unexpected_at(self.next, expected)
+    }
+
+    fn unexpected_at(&self, at: usize, expected: &str) -> Error {
+        if let Some(error) = self.misspelt(at) {
             return error;
         }
-        let found = match self.lexeme(0) {
-            Some(l) if l.token == Token::Text => l.text.to_string(),
-            Some(l) => format!("'{}'", l.text),
-            None => "the end of the text".to_owned(),
+        let Some(found) = self.lexemes.get(at) else {
+            let span = Span { start: self.end, end: self.end };
+            return Error::syntax(format!("expected {expected}, found the end of the text")).at(span);
         };
-        let error = Error::syntax(format!("expected {expected}, found {found}")).at(self.span());
-        let near = match self.token() {
-            Some(Token::Word) => nearest(self.text(), self.tried().iter().copied().filter(|w| is_word(w))),
+        let text = &found.text;
+        let quoted = if found.token == Token::Text { text.to_string() } else { format!("'{text}'") };
+        let error = Error::syntax(format!("expected {expected}, found {quoted}")).at(found.span);
+        let tried: &[&str] = if at == self.tried.at { &self.tried.here } else { &[] };
+        let near = match found.token {
+            Token::Word if !is_keyword(text) && foreign(text).is_none() => {
+                nearest(text, tried.iter().copied().filter(|word| is_word(word)))
+            }
             _ => None,
         };
-        let near = near.filter(|near| !near.eq_ignore_ascii_case(self.text()));
-        match (near, self.slip()) {
-            (Some(near), _) => error.hint(format!("did you mean {near}?")),
-            (None, Some(hint)) => error.hint(hint),
-            (None, None) => error,
+        match near {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => match slip(at.checked_sub(1).and_then(|i| self.lexemes.get(i)), found, expected) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            },
         }
     }
 
-    /// The refusal of the token before, if it was taken for a name and is a keyword but for a slip of the pen.
-    fn misspelt(&self) -> Option<Error> {
-        let before = self.lexemes.get(self.next.checked_sub(1)?)?;
-        let known = if self.tried.at == self.next { &self.tried.before } else { &self.tried.here };
-        let is_known = self.tried.at == self.next || self.tried.at + 1 == self.next;
-        if !is_known || before.token != Token::Word || is_keyword(&before.text) {
+    /// The refusal of the token before `at`, if it was taken for a name and is a keyword but for a slip of the pen.
+    fn misspelt(&self, at: usize) -> Option<Error> {
+        let before = self.lexemes.get(at.checked_sub(1)?)?;
+        let known = match self.tried.at {
+            here if here == at => &self.tried.before,
+            here if here + 1 == at => &self.tried.here,
+            _ => return None,
+        };
+        // Two letters are as near to AS, ON or IS as to any other name.
+        if before.token != Token::Word || before.text.len() < 3 || is_keyword(&before.text) {
             return None;
         }
         let first_words = known.iter().filter(|w| is_word(w)).filter_map(|w| w.split(' ').next());
         let near = nearest(&before.text, first_words)?;
+        let near = known.iter().find(|words| words.starts_with(near))?;
         let error = Error::syntax(format!("expected {near}, found '{}'", before.text)).at(before.span);
-        Some(error.hint(format!("did you mean {near}?")))
+        Some(error.hint(foreign(&before.text).map_or_else(|| format!("did you mean {near}?"), str::to_owned)))
     }
+}
 
-    /// What helps with a usual slip at the next token.
-    fn slip(&self) -> Option<String> {
-        let text = self.text();
-        Some(match (self.token()?, text) {
-            (Token::Unclosed, "/*") => "this comment has no */ at its end".to_owned(),
-            (Token::Unclosed, _) => {
-                format!("there is no {text} that closes this one; inside of it, {text} is written twice")
-            }
-            (Token::Quoted, _) if text.starts_with('"') => {
-                "double quotes quote names; text stands in single quotes".to_owned()
-            }
-            (Token::Symbol, "=") if self.last_is("=") => "equality is written with one =".to_owned(),
-            (Token::Symbol, "<" | ">") if self.last_is("=") => format!("write {text}= instead of ={text}"),
-            (Token::Symbol, "*") if self.last_is("*") => "POWER(a, b) raises to a power".to_owned(),
-            (Token::Unknown, "&") => "conditions are joined with AND".to_owned(),
-            (Token::Unknown, "|") => "texts are joined with || or CONCAT(a, b)".to_owned(),
-            (Token::Unknown, "!") => "write NOT, or <> for not equal".to_owned(),
-            (Token::Unknown, "^") => "POWER(a, b) raises to a power".to_owned(),
-            (Token::Unknown, ":") => "a type is changed with CAST(value AS type)".to_owned(),
-            (Token::Unknown, "#") => "a comment begins with --".to_owned(),
-            (Token::Unknown, "?" | "$") => "a variable is written ${name}".to_owned(),
-            (Token::Unknown, _) if text.chars().all(char::is_alphabetic) => {
-                "a name with such letters stands in back-ticks".to_owned()
-            }
-            _ => return None,
-        })
+/// What was looked for, as it is told.
+fn shown(tried: &[&'static str]) -> Vec<&'static str> {
+    /// What can go on with an expression or a type goes without saying.
+    const GOES_ON: [&str; 9] = ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "AT TIME ZONE", "[", "ARRAY"];
+    const CLAUSES: [&str; 9] =
+        ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "UNION ALL", "ORDER BY", "EMIT", "OFFSET"];
+    const ANY_CLAUSE: &str = "another clause";
+    let clauses = tried.iter().filter(|word| CLAUSES.contains(word)).count();
+    let mut words: Vec<&str> = Vec::new();
+    for word in tried {
+        let told = match *word {
+            "," => "a comma",
+            ";" => "a semicolon",
+            word if clauses > 4 && (CLAUSES.contains(&word) || word == "LIMIT") => ANY_CLAUSE,
+            word if word.ends_with("JOIN") && word.contains(' ') => "JOIN",
+            word => word,
+        };
+        let describes = told.starts_with(|c: char| c.is_ascii_lowercase()) && told == *word;
+        if !words.contains(&told) && !GOES_ON.contains(&told) && !describes {
+            words.push(told);
+        }
     }
-
-    fn last_is(&self, symbol: &str) -> bool {
-        self.next.checked_sub(1).and_then(|i| self.lexemes.get(i)).is_some_and(|l| l.text == symbol)
-    }
+    words
 }
 
 /// Whether what was looked for is a keyword and not a symbol.
 fn is_word(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_alphabetic())
+    word.starts_with(|c: char| c.is_ascii_uppercase())
 }

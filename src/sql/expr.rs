@@ -236,7 +236,10 @@ fn primary(cursor: &mut Cursor) -> Result<Expr> {
             cursor.expect(")")?;
             return Ok(inner);
         }
-        _ => return Err(cursor.unexpected("an expression")),
+        _ => {
+            cursor.take_none("an expression");
+            return Err(cursor.unexpected("an expression"));
+        }
     };
     node(cursor, made, start)
 }
@@ -351,7 +354,7 @@ fn case(cursor: &mut Cursor) -> Result<Node> {
 /// `left := value`.
 fn entry<L>(cursor: &mut Cursor, left: impl Fn(&mut Cursor) -> Result<L>) -> Result<(L, Expr)> {
     let left = left(cursor)?;
-    cursor.expect(":=")?;
+    cursor.expect(":=").map_err(|e| e.hint("a name and its value are put together with :="))?;
     Ok((left, parse_expr(cursor)?))
 }
 

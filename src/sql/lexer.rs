@@ -34,6 +34,8 @@ pub struct Lexeme<'a> {
     pub token: Token,
     /// As it was written, quotes included.
     pub text: Cow<'a, str>,
+    /// The byte of the text at which it begins.
+    pub at: usize,
     pub span: Span,
 }
 
@@ -42,6 +44,8 @@ pub struct Lexeme<'a> {
 pub struct Comment<'a> {
     /// With the marks that make it a comment.
     pub text: &'a str,
+    /// The byte of the text at which it begins.
+    pub at: usize,
     pub span: Span,
     /// How many tokens stand before it.
     pub before: usize,
@@ -94,13 +98,13 @@ pub fn lex_at(text: &str, start: Position) -> Lexed<'_> {
             scanner.pass(length, true);
             let text = text[from..scanner.at].trim_end();
             let span = Span { start, end: scanner.position };
-            lexed.comments.push(Comment { text, span, before: lexed.lexemes.len() });
+            lexed.comments.push(Comment { text, at: from, span, before: lexed.lexemes.len() });
             continue;
         }
         let (token, length) = scanner.token(first);
         scanner.pass(length, matches!(token, Token::Text | Token::Quoted | Token::Unknown));
         let text = Cow::Borrowed(&text[from..scanner.at]);
-        lexed.lexemes.push(Lexeme { token, text, span: Span { start, end: scanner.position } });
+        lexed.lexemes.push(Lexeme { token, text, at: from, span: Span { start, end: scanner.position } });
     }
     lexed.end = scanner.position;
     lexed

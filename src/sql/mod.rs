@@ -11,5 +11,8 @@ pub mod lexer;
 pub mod print;
 pub mod properties;
 pub mod query;
+pub mod slips;
 pub mod types;
+pub mod variables;
+pub mod weave;
 pub mod words;

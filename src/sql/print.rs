@@ -159,6 +159,11 @@ impl Printer {
         self.fit(|p| p.node(expr), |p| p.node(expr));
     }
 
+    /// The expression of a clause: it is spread if that is asked for, although it may fit.
+    pub fn clause_expr(&mut self, expr: &Expr) {
+        if self.spread && !self.flat { self.node(expr) } else { self.expr(expr, 0) }
+    }
+
     /// An expression where only a value may stand: comparisons and logic get parentheses.
     pub fn value(&mut self, expr: &Expr) {
         self.expr(expr, 5);

@@ -229,7 +229,8 @@ fn clause<T>(
 
 /// Refuses a clause that came too late with the order of the clauses.
 fn misplaced(cursor: &Cursor) -> Result<()> {
-    const ORDER: &str = "the order is FROM, WINDOW, WHERE, GROUP BY, PARTITION BY, HAVING, EMIT, LIMIT";
+    const ORDER: &str =
+        "the order is FROM, WINDOW, WHERE, GROUP BY, PARTITION BY, HAVING, ORDER BY, EMIT, LIMIT, OFFSET";
     let hint = |error: Error, keyword: &str| match keyword {
         "WITHIN" => error.hint("WITHIN stands before ON: JOIN … WITHIN … ON …"),
         _ => error.hint(ORDER),
@@ -259,7 +260,10 @@ fn select_item(cursor: &mut Cursor) -> Result<SelectItem> {
         cursor.expect("-> *")?;
         return Ok(SelectItem::Fields(expr));
     }
-    let alias = if cursor.take("AS") || cursor.is_ident() { Some(cursor.ident("a name")?) } else { None };
+    let named = cursor.take("AS");
+    // What is taken for a name now may be FROM, misspelt.
+    cursor.take_none("FROM");
+    let alias = if named || cursor.is_ident() { Some(cursor.ident("a name")?) } else { None };
     Ok(SelectItem::Expr { expr, alias })
 }
 
@@ -275,28 +279,26 @@ const JOINS: &[(&str, JoinKind)] = &[
 ];
 
 fn parse_from(cursor: &mut Cursor) -> Result<From> {
-    let first = relation(cursor)?;
+    let first = relation(cursor, false)?;
     let mut joins = Vec::new();
     loop {
         let Some(kind) = cursor.take_one(JOINS) else {
-            if ["INNER", "LEFT", "RIGHT", "FULL", "OUTER"].iter().any(|word| cursor.is(word)) {
+            if ["INNER", "LEFT", "RIGHT", "FULL"].iter().any(|word| cursor.is(word)) {
+                cursor.advance();
                 return Err(cursor.expected());
             }
             return Ok(From { first, joins });
         };
         let start = cursor.last_span();
-        let right = relation(cursor)?;
+        let right = relation(cursor, true)?;
         let within = clause(cursor, "WITHIN", parse_within)?;
-        cursor.expect("ON").map_err(|e| match kind {
-            JoinKind::Inner if cursor.is("USING") => e.hint("name the columns: ON a.x = b.x"),
-            _ => e,
-        })?;
+        cursor.expect("ON")?;
         let on = parse_expr(cursor)?;
         joins.push(Join { kind, right, within, on, span: cursor.since(start) });
     }
 }
 
-fn relation(cursor: &mut Cursor) -> Result<Relation> {
+fn relation(cursor: &mut Cursor, joined: bool) -> Result<Relation> {
     if cursor.is("(") {
         let query = query_in_brackets(cursor)?;
         cursor.take("AS");
@@ -304,7 +306,7 @@ fn relation(cursor: &mut Cursor) -> Result<Relation> {
         return Ok(Relation { name, alias: None, derived: Some(Box::new(query)), with: Properties::default() });
     }
     let name = cursor.source_name()?;
-    let aliased = cursor.take("AS") || (!starts_clause(cursor) && cursor.is_ident());
+    let aliased = cursor.take("AS") || (!starts_clause(cursor, joined) && cursor.is_ident());
     let alias = if aliased { Some(cursor.source_name()?) } else { None };
     let with = parse_with(cursor)?;
     if let Some(unknown) = with.items.iter().find(|item| item.name != "START") {
@@ -315,7 +317,7 @@ fn relation(cursor: &mut Cursor) -> Result<Relation> {
 }
 
 /// Some words are names too: they are taken for a clause unless they end the query.
-fn starts_clause(cursor: &mut Cursor) -> bool {
+fn starts_clause(cursor: &mut Cursor, joined: bool) -> bool {
     let ends = |ahead: usize| matches!(cursor.text_at(ahead).0, "" | ";" | ")");
     if cursor.is("EMIT") && !ends(1) || cursor.is("OFFSET") && !ends(1) {
         return true;
@@ -323,12 +325,13 @@ fn starts_clause(cursor: &mut Cursor) -> bool {
     if ["PARTITION BY", "ORDER BY", "UNION ALL"].iter().any(|words| cursor.is(words)) {
         return true;
     }
-    // A name that was meant to be one of these was misspelt.
-    for word in ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "ORDER BY", "UNION ALL", "EMIT", "LIMIT"] {
-        cursor.take_none(word);
+    // What is taken for a name now may be one of these, misspelt.
+    const FIRST: [&str; 8] = ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "ORDER BY", "UNION ALL", "EMIT"];
+    let meant: &[&str] = if joined { &["WITHIN", "ON"] } else { &FIRST };
+    meant.iter().for_each(|words| cursor.take_none(words));
+    if !joined {
+        JOINS.iter().for_each(|(words, _)| cursor.take_none(words));
     }
-    JOINS.iter().for_each(|(words, _)| cursor.take_none(words));
-    ["WITHIN", "ON"].into_iter().for_each(|word| cursor.take_none(word));
     false
 }
 
@@ -580,7 +583,7 @@ fn condition(p: &mut Printer, keyword: &str, condition: Option<&Expr>) {
     if let Some(condition) = condition {
         p.line();
         p.put(keyword);
-        p.expr(condition, 0);
+        p.clause_expr(condition);
     }
 }
 

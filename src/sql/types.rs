@@ -86,6 +86,7 @@ fn parameters(cursor: &mut Cursor, name: &Ident) -> Result<()> {
             "ARRAY" | "MAP" | "STRUCT" => {
                 error.hint(format!("what is in it stands in angle brackets: {}<…>", name.name))
             }
+            "KEY" => error.hint("KEY stands behind the type of its column: id INT PRIMARY KEY"),
             _ => error,
         })
     })?;

@@ -11,7 +11,7 @@ use crate::sql::words::Ident;
 pub const KIND: Kind = Kind {
     name: "CREATE CONNECTOR",
     summary: "Makes a connector of Kafka Connect that fills a topic or empties one.",
-    example: "CREATE SINK CONNECTOR IF NOT EXISTS search WITH ('connector.class'='Elastic', topics='orders');",
+    example: "CREATE SINK CONNECTOR IF NOT EXISTS search WITH ('connector.class'='Elastic', 'topics'='orders');",
     begins: &["CREATE"],
     parse: |cursor| {
         let kinds = [("CREATE SOURCE CONNECTOR", "SOURCE"), ("CREATE SINK CONNECTOR", "SINK")];

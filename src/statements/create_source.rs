@@ -121,6 +121,9 @@ pub fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
     }
     let elements = cursor.list(|cursor| {
         let start = cursor.span();
+        if cursor.is("WATERMARK FOR") {
+            return Err(cursor.unexpected("the name of a column"));
+        }
         let name = cursor.ident("the name of a column")?;
         let type_name = parse_type(cursor)?;
         let role = if cursor.take("PRIMARY KEY") {

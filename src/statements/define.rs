@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
-use crate::error::{Result, Span};
+use super::{Action, Context, Kind, Statement};
+use crate::error::Result;
 use crate::sql::words::string_literal;
 
 pub const KIND: Kind = Kind {
@@ -12,7 +12,6 @@ pub const KIND: Kind = Kind {
     example: "DEFINE format = 'JSON';",
     begins: &["DEFINE", "UNDEFINE"],
     parse: |cursor| {
-        let span = cursor.span();
         let defines = cursor.take_one(&[("DEFINE", true), ("UNDEFINE", false)]).ok_or_else(|| cursor.expected())?;
         let name = cursor.plain_word("the name of a variable")?;
         let value = match defines {
@@ -22,7 +21,7 @@ pub const KIND: Kind = Kind {
             }
             false => None,
         };
-        Ok(Some(Box::new(Define { name, value, span })))
+        Ok(Some(Box::new(Define { name, value })))
     },
 };
 
@@ -32,7 +31,6 @@ struct Define {
     name: String,
     /// None takes the variable back.
     value: Option<String>,
-    span: Span,
 }
 
 impl fmt::Display for Define {
@@ -46,6 +44,9 @@ impl fmt::Display for Define {
 
 impl Statement for Define {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet(if self.value.is_some() { "DEFINE" } else { "UNDEFINE" }, self.span))
+        Ok(match &self.value {
+            Some(value) => Action::Define(self.name.clone(), value.clone()),
+            None => Action::Undefine(self.name.clone()),
+        })
     }
 }

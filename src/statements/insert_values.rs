@@ -28,6 +28,9 @@ pub const KIND: Kind = Kind {
         let columns = if cursor.is("(") { cursor.list_in("(", ")", |c| c.ident("the name of a column"))? } else { Vec::new() };
         cursor.expect("VALUES")?;
         let values = cursor.list_in("(", ")", parse_value)?;
+        if values.is_empty() {
+            return Err(Error::syntax("Expected some values for INSERT INTO statement.").at(target.span));
+        }
         if !columns.is_empty() && columns.len() != values.len() {
             let message =
                 format!("Expected number columns and values to match: {}, {}", columns.len(), values.len());
@@ -49,9 +52,9 @@ impl fmt::Display for InsertValues {
         f.write_str(&layout(f.alternate(), |p| {
             p.put(format_args!("INSERT INTO {}", self.target));
             if !self.columns.is_empty() {
-                p.list(" (", &self.columns, ")", |p, name| p.put(name));
+                p.clause_list(" (", &self.columns, ")", |p, name| p.put(name));
             }
-            p.list(" VALUES (", &self.values, ")", |p, value| p.value(value));
+            p.clause_list(" VALUES (", &self.values, ")", |p, value| p.value(value));
         }))
     }
 }

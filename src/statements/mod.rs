@@ -3,8 +3,12 @@
 //! A statement is a [`Statement`] with its syntax tree, its canonical text and its meaning. To add one, write its file and
 //! its word in the list here.
 
+mod complete;
+mod format;
 mod session;
 
+pub use complete::{Next, next};
+pub use format::format;
 pub use session::{DryRun, Nature, Outcome, Session};
 
 use std::any::Any;
@@ -17,7 +21,9 @@ use crate::error::{Error, Position, Result, Span, nearest};
 use crate::plan::Plan;
 use crate::plan::table::Pull;
 use crate::sql::cursor::Cursor;
-use crate::sql::lexer::{Lexed, lex};
+use crate::sql::lexer::{Lexed, lex, lex_at};
+use crate::sql::slips::foreign;
+use crate::sql::variables::Variables;
 use crate::topics::Topic;
 use crate::topics::record::RecordBatch;
 
@@ -114,6 +120,7 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The properties of the process, with those of the session over them.
     pub properties: &'a Properties,
+    pub variables: &'a Variables,
     /// The engine, for statements that show what it does; none where a kept statement is read again.
     pub engine: Option<&'a Engine>,
     /// The time, in milliseconds since the epoch, for records that do not say theirs.
@@ -130,6 +137,10 @@ pub enum Action {
     Reply(Reply),
     Set(String, String),
     Unset(String),
+    /// It gives a variable a value.
+    Define(String, String),
+    /// It takes a variable back.
+    Undefine(String),
     Pull(Box<Pull>),
     Push(Box<Plan>, Option<usize>),
 }
@@ -159,7 +170,7 @@ pub struct Parsed {
     pub tokens: usize,
 }
 
-/// How many bad statements of a text are reported one by one.
+/// How many bad statements of a text are reported; one with more is no script.
 const MOST_ERRORS: usize = 1_000;
 
 /// Parses a script. Every bad statement is reported, not only the first.
@@ -172,8 +183,12 @@ fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
     let mut cursor = Cursor::new(lexed);
     let lines = Lines::new(text);
     let (mut parsed, mut errors) = (Vec::new(), Vec::new());
-    let mut refused = 0;
     while !cursor.at_end() {
+        if errors.len() == MOST_ERRORS {
+            let message = format!("more than {MOST_ERRORS} statements are refused; the rest of the text is not read");
+            errors.push(Error::syntax(message).at(cursor.span()));
+            break;
+        }
         let (start, mark) = (cursor.span(), cursor.mark());
         match statement(&mut cursor, true) {
             Ok(statement) => {
@@ -182,19 +197,24 @@ fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
                 parsed.push(Parsed { statement, text: lines.slice(span).to_owned(), span, tokens });
             }
             Err(error) => {
-                refused += 1;
-                if errors.len() < MOST_ERRORS {
-                    let line = error.span().map_or("", |span| lines.line(span.start));
-                    errors.push(error.in_line(line));
-                }
+                let line = error.span().map_or("", |span| lines.line(span.start));
+                errors.push(error.in_line(line));
                 skip_statement(&mut cursor, mark);
             }
         }
     }
-    if refused > errors.len() {
-        errors.push(Error::syntax(format!("{} more statements are refused", refused - errors.len())));
-    }
     if errors.is_empty() { Ok(parsed) } else { Err(errors) }
+}
+
+/// The statement with the values of variables in their places, if there are any; its text is then the canonical one.
+fn with_variables(parsed: &Parsed, variables: &Variables) -> Result<Option<Parsed>> {
+    if !parsed.text.contains("${") {
+        return Ok(None);
+    }
+    let lexed = variables.put_into(lex_at(&parsed.text, parsed.span.start))?;
+    let statement = statement(&mut Cursor::new(&lexed), true)?;
+    let text = format!("{statement};");
+    Ok(Some(Parsed { statement, text, span: parsed.span, tokens: parsed.tokens }))
 }
 
 /// Steps behind the semicolon of a bad statement that begins at `start`; not that far if another begins before, because the
@@ -252,15 +272,7 @@ fn unknown(cursor: &mut Cursor, start: Span) -> Error {
     }
     let word = cursor.text();
     let error = Error::syntax(format!("Unknown statement '{word}'")).at(start);
-    let slip = match word.to_ascii_uppercase().as_str() {
-        ";" => Some("there is nothing before this semicolon"),
-        "UPDATE" | "UPSERT" | "MERGE" => Some("INSERT INTO a table with the same key replaces the row"),
-        "DELETE" => Some("a row of a table is deleted by a record with its key and no value"),
-        "USE" | "BEGIN" | "COMMIT" | "START" => {
-            Some("there are neither databases nor transactions: every statement commits by itself")
-        }
-        _ => None,
-    };
+    let slip = if word == ";" { Some("there is nothing before this semicolon") } else { foreign(word) };
     let mut words: Vec<&str> = first_words().collect();
     words.sort_unstable();
     words.dedup();
@@ -278,7 +290,8 @@ pub fn compile_kept(text: &str, catalog: &Catalog, properties: &Properties) -> R
     let Some(only) = parsed.pop().filter(|_| parsed.is_empty()) else {
         return Err(Error::bug("a kept statement is one statement"));
     };
-    let cx = Context { text: &only.text, catalog, properties, engine: None, now_ms: 0 };
+    let variables = Variables::default();
+    let cx = Context { text: &only.text, catalog, properties, variables: &variables, engine: None, now_ms: 0 };
     match only.statement.compile(&cx)? {
         Action::Change(change) => Ok(*change),
         _ => Err(Error::bug("a kept statement changes what exists")),

@@ -1,11 +1,12 @@
 //! A session: the properties of one user, and the statements that run under them.
 
-use super::{Action, Context, Parsed, Reply};
+use super::{Action, Context, Parsed, Reply, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
 use crate::engine::{Engine, PullRows, PushQuery};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::sql::variables::Variables;
 
 /// What has come of a statement.
 pub enum Outcome {
@@ -43,13 +44,15 @@ pub struct DryRun<'s> {
     session: &'s Session<'s>,
     catalog: Catalog,
     own: Properties,
+    variables: Variables,
 }
 
 impl DryRun<'_> {
     /// Checks the next statement.
     pub fn check(&mut self, parsed: &Parsed) -> Result<Nature> {
         let engine = self.session.engine;
-        match self.session.compile(parsed, &self.catalog, &self.own)? {
+        let bound = self.session.bound(parsed, &self.own, &self.variables)?;
+        match self.session.compile(bound.as_ref().unwrap_or(parsed), &self.catalog, &self.own, &self.variables)? {
             Action::Change(change) => {
                 change.apply(&mut self.catalog, None)?;
                 if let Some(query) = &change.query {
@@ -59,6 +62,14 @@ impl DryRun<'_> {
             }
             Action::Set(name, value) => self.own.set_for_statements(&name, &value).map(|()| Nature::Other),
             Action::Unset(name) => self.own.unset(&name).map(|()| Nature::Other),
+            Action::Define(name, value) => {
+                self.variables.define(&name, &value);
+                Ok(Nature::Other)
+            }
+            Action::Undefine(name) => {
+                self.variables.undefine(&name);
+                Ok(Nature::Other)
+            }
             Action::Insert(_) | Action::Reply(_) => Ok(Nature::Other),
             Action::Pull(_) => Ok(Nature::Pull),
             Action::Push(plan, _) => engine.check(&plan, &self.catalog, &self.own).map(|()| Nature::Push),
@@ -70,29 +81,33 @@ impl DryRun<'_> {
 pub struct Session<'e> {
     engine: &'e Engine,
     own: Properties,
+    variables: Variables,
 }
 
 impl<'e> Session<'e> {
     /// A session with these properties set.
     pub fn new(engine: &'e Engine, own: Properties) -> Self {
-        Session { engine, own }
+        Session { engine, own, variables: Variables::default() }
     }
 
     /// Checks that statements can be executed one after the other, without doing any of it.
     pub fn dry_run(&self) -> DryRun<'_> {
-        DryRun { session: self, catalog: Catalog::clone(&self.engine.catalog()), own: self.own.clone() }
+        let catalog = Catalog::clone(&self.engine.catalog());
+        DryRun { session: self, catalog, own: self.own.clone(), variables: self.variables.clone() }
     }
 
     /// Executes a statement.
     pub fn run(&mut self, parsed: &Parsed) -> Result<Outcome> {
         let done = |message: String| Outcome::Done { message, warnings: Vec::new(), hint: None };
         let catalog = self.engine.catalog();
-        Ok(match self.compile(parsed, &catalog, &self.own)? {
+        let bound = self.bound(parsed, &self.own, &self.variables)?;
+        let parsed = bound.as_ref().unwrap_or(parsed);
+        Ok(match self.compile(parsed, &catalog, &self.own, &self.variables)? {
             Action::Change(change) => {
                 let plan = change.query.as_ref().map(|query| &query.plan);
                 let hint = plan.map_or(Ok(None), |plan| self.skipped(plan, &self.own))?;
                 // The catalog may change before the statement's turn comes: then it is compiled again.
-                let make = |catalog: &Catalog| match self.compile(parsed, catalog, &self.own)? {
+                let make = |catalog: &Catalog| match self.compile(parsed, catalog, &self.own, &self.variables)? {
                     Action::Change(change) => Ok(*change),
                     _ => Err(Error::conflict("what the statement refers to has changed meanwhile; try again")),
                 };
@@ -112,6 +127,16 @@ impl<'e> Session<'e> {
                 self.own.unset(&name)?;
                 done(format!("Successfully unset local property '{name}'."))
             }
+            Action::Define(name, value) => {
+                self.variables.define(&name, &value);
+                done(String::new())
+            }
+            Action::Undefine(name) => {
+                let known = self.variables.undefine(&name);
+                let warning = format!("Cannot undefine variable '{name}' which was never defined");
+                let warnings = if known { Vec::new() } else { vec![warning] };
+                Outcome::Done { message: String::new(), warnings, hint: None }
+            }
             Action::Pull(pull) => Outcome::Rows(self.engine.pull(&pull)?),
             Action::Push(plan, limit) => {
                 let hint = self.skipped(&plan, &self.own)?;
@@ -130,10 +155,16 @@ impl<'e> Session<'e> {
         Ok((count > 0).then_some(hint))
     }
 
-    fn compile(&self, parsed: &Parsed, catalog: &Catalog, own: &Properties) -> Result<Action> {
-        let properties = self.engine.properties().with(own);
+    /// The statement with the values of variables in their places, if there are any.
+    fn bound(&self, parsed: &Parsed, own: &Properties, variables: &Variables) -> Result<Option<Parsed>> {
+        let substitutes = self.engine.properties().with(own).flag(config::VARIABLE_SUBSTITUTION);
+        if substitutes { with_variables(parsed, variables) } else { Ok(None) }
+    }
+
+    fn compile(&self, parsed: &Parsed, catalog: &Catalog, own: &Properties, variables: &Variables) -> Result<Action> {
+        let properties = &self.engine.properties().with(own);
         let now_ms = self.engine.clock().wall_ms();
-        let cx = Context { text: &parsed.text, catalog, properties: &properties, engine: Some(self.engine), now_ms };
+        let cx = Context { text: &parsed.text, catalog, properties, variables, engine: Some(self.engine), now_ms };
         parsed.statement.compile(&cx)
     }
 }

@@ -33,6 +33,7 @@ enum What {
     Queries,
     Functions,
     Properties,
+    Variables,
     /// What there is nothing of in this version.
     NotYet,
 }
@@ -47,7 +48,7 @@ const WHAT: &[(&str, What)] = &[
     ("FUNCTIONS", What::Functions),
     ("PROPERTIES", What::Properties),
     ("TYPES", What::NotYet),
-    ("VARIABLES", What::NotYet),
+    ("VARIABLES", What::Variables),
     ("CONNECTORS", What::NotYet),
     ("SOURCE CONNECTORS", What::NotYet),
     ("SINK CONNECTORS", What::NotYet),
@@ -77,6 +78,7 @@ impl Statement for Show {
             What::Queries => queries(cx),
             What::Functions => function_names(),
             What::Properties => properties(cx),
+            What::Variables => variables(cx),
             What::NotYet => return Err(not_yet(format!("SHOW {}", self.words), self.span)),
         };
         Ok(Action::Reply(Reply::Table { columns, rows }))
@@ -123,6 +125,11 @@ fn function_names() -> Listed {
     all.sort_unstable();
     let rows = all.into_iter().map(|(n, t, c)| vec![n.to_owned(), t.to_owned(), c.to_owned()]).collect();
     (vec!["Function Name", "Type", "Category"], rows)
+}
+
+fn variables(cx: &Context) -> Listed {
+    let rows = cx.variables.iter().map(|(name, value)| vec![name.to_owned(), value.to_owned()]).collect();
+    (vec!["Variable Name", "Value"], rows)
 }
 
 fn properties(cx: &Context) -> Listed {

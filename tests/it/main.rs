@@ -3,9 +3,12 @@
 mod batch_size;
 mod command_line;
 mod conformance;
+mod corpus;
 mod examples;
 mod failing_disk;
+mod grammar;
 mod kill;
+mod limits;
 mod oracle;
 mod power_cut;
 mod real_data;

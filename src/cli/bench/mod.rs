@@ -4,6 +4,7 @@ mod bed;
 mod input;
 mod latency;
 mod limit;
+mod parse;
 mod pipeline;
 mod startup;
 mod usage;
@@ -160,7 +161,8 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
 }
 
 fn run_in(folder: &Path, properties: &Properties, arguments: &Arguments) -> Result<u8> {
-    let known: Vec<&str> = PIPELINES.iter().map(|p| p.name).chain([latency::NAME, startup::NAME]).collect();
+    let known: Vec<&str> =
+        PIPELINES.iter().map(|p| p.name).chain([latency::NAME, startup::NAME, parse::NAME]).collect();
     for name in &arguments.names {
         if !known.contains(&name.as_str()) {
             let error = Error::invalid(format!("there is no benchmark {name}"));
@@ -184,6 +186,10 @@ fn run_in(folder: &Path, properties: &Properties, arguments: &Arguments) -> Resu
     }
     if wanted(startup::NAME) {
         results.push(startup::run(folder)?);
+        show(results.last());
+    }
+    if wanted(parse::NAME) {
+        results.push(parse::run()?);
         show(results.last());
     }
     if let Some(path) = &arguments.report {

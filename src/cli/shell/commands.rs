@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use rustyline::DefaultEditor;
 use rustyline::history::{History, SearchDirection};
 
 use super::Shell;
+use super::editor::Editor;
 use crate::cli::failure::Failure;
 use crate::cli::output::Format;
 use crate::statements;
@@ -66,7 +66,7 @@ pub fn is_command(line: &str) -> bool {
 
 impl Shell<'_> {
     /// Executes a line that is a command.
-    pub fn command(&mut self, line: &str, editor: &mut DefaultEditor) -> Result<After, Failure> {
+    pub fn command(&mut self, line: &str, editor: &mut Editor) -> Result<After, Failure> {
         let Some(command) = command_of(line) else { return Ok(After::NoCommand) };
         let words = words(line);
         let most = match command.as_str() {
@@ -102,7 +102,7 @@ impl Shell<'_> {
         self.output.listing(&["Statement, with ; at its end", "Meaning"], &statements)
     }
 
-    fn history(&mut self, editor: &DefaultEditor) -> Result<(), Failure> {
+    fn history(&mut self, editor: &Editor) -> Result<(), Failure> {
         let history = editor.history();
         for place in 0..history.len() {
             if let Ok(Some(found)) = history.get(place, SearchDirection::Forward) {

@@ -1,6 +1,7 @@
 //! `tidemill shell`: statements as they are typed, with ksqlDB's habits.
 
 mod commands;
+mod editor;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use crate::sql::lexer::{Token, lex};
 use crate::statements::{Outcome, Session};
 use clap::Args;
 use commands::After;
-use rustyline::DefaultEditor;
+use editor::{Assistant, Editor};
 use rustyline::error::ReadlineError;
 
 #[derive(Args)]
@@ -52,7 +53,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
     let given = Script::read(&arguments.file, &arguments.execute)?;
     let engine = common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?;
     let talks = arguments.file.is_empty() && arguments.execute.is_empty();
-    let editor = if talks { Some(DefaultEditor::new().map_err(unusable)?) } else { None };
+    let editor = if talks { Some(editor(&engine)?) } else { None };
     // Behind the editor, which handles Ctrl-C in its own way and is needed only while nothing is at work.
     let stop = Stop::on_interrupt()?;
     let mut shell = Shell {
@@ -72,6 +73,12 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
         Some(error) => Err(error.clone().into()),
         None => Ok(if failed { FAILED } else { 0 }),
     }
+}
+
+fn editor(engine: &Engine) -> Result<Editor<'_>, Failure> {
+    let mut editor = Editor::new().map_err(unusable)?;
+    editor.set_helper(Some(Assistant { engine, types: io::stdin().is_terminal() }));
+    Ok(editor)
 }
 
 fn unusable(error: ReadlineError) -> Error {
@@ -96,7 +103,7 @@ fn history_file() -> Option<PathBuf> {
 
 impl Shell<'_> {
     /// Reads and executes until there is nothing more to read, or somebody leaves.
-    fn talk(&mut self, mut editor: DefaultEditor) -> Result<(), Failure> {
+    fn talk(&mut self, mut editor: Editor) -> Result<(), Failure> {
         let history = history_file().filter(|_| io::stdin().is_terminal());
         if let Some(file) = &history {
             // The first shell has no history yet.
@@ -130,7 +137,7 @@ impl Shell<'_> {
     }
 
     /// Executes a command of the shell's own, if the line is one.
-    fn is_done_with(&mut self, line: &str, editor: &mut DefaultEditor) -> Result<After, Failure> {
+    fn is_done_with(&mut self, line: &str, editor: &mut Editor) -> Result<After, Failure> {
         let after = self.command(line, editor)?;
         if after != After::NoCommand {
             let _ = editor.add_history_entry(line);
@@ -139,7 +146,7 @@ impl Shell<'_> {
     }
 
     /// Adds a line to what was typed, and executes it if that makes it complete.
-    fn add_line(&mut self, line: &str, typed: &mut String, editor: &mut DefaultEditor) -> Result<(), Failure> {
+    fn add_line(&mut self, line: &str, typed: &mut String, editor: &mut Editor) -> Result<(), Failure> {
         if typed.is_empty() && (line.trim().is_empty() || commands::is_command(line)) {
             return Ok(());
         }
