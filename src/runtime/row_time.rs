@@ -20,7 +20,7 @@ pub fn row_times(column: &ArrayRef, timestamp: &TimestampColumn) -> Vec<i64> {
 }
 
 /// What stands for a time that there is not.
-const NO_TIME: i64 = -1;
+const NO_TIME: i64 = i64::MIN;
 
 fn parsed(column: &ArrayRef, format: &Pattern) -> Vec<i64> {
     let (texts, utc) = (column.as_string::<i32>(), Zone::utc("UTC"));

@@ -147,7 +147,9 @@ impl SinkTask {
             let valued = !absent && value_encoder.encode(values, row, &mut self.value);
             let time = match &times {
                 Some(_) if absent => self.stream_time,
-                Some(times) => times[row],
+                // Kafka takes -1 for no time of its own: that of the row stays.
+                Some(times) if times[row] != -1 => times[row],
+                Some(_) => batch.time[row],
                 None => batch.time[row],
             };
             let has_time = times.is_none() || absent || time >= 0;

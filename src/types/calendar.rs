@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(show(0), "1970-1-1 1 4");
         assert_eq!(show(18_321), "2020-2-29 60 6");
         assert_eq!(show(-719_528), "0-1-1 1 6");
-        assert_eq!(show(i64::from(i32::MAX)), "5881580-7-11 193 4");
+        assert_eq!(show(i64::from(i32::MAX)), "5881580-7-11 193 5");
         assert_eq!(Date::first_of(2021).epoch_day, 18_628);
         assert_eq!(Date::first_of(-1).epoch_day, -719_893);
     }

@@ -282,7 +282,6 @@ fn names_of(field: Field, style: Style, names: Names) -> Vec<(String, i64)> {
         (Field::Month, _) => numbered(&cut(&super::print::MONTHS)),
         (Field::DayOfWeek, _) => numbered(&cut(&super::print::DAYS)),
         (Field::HalfOfDay, _) => vec![("AM".to_owned(), 0), ("PM".to_owned(), 1)],
-        (Field::Era, _) if names == Names::Root => vec![("BCE".to_owned(), 0), ("CE".to_owned(), 1)],
         (Field::Era, _) => vec![("BC".to_owned(), 0), ("AD".to_owned(), 1)],
         (Field::Quarter, Style::Short) => (1..=4).map(|q| (format!("Q{q}"), q)).collect(),
         _ => Vec::new(),
