@@ -1,5 +1,6 @@
-//! Time as a parameter: the only place that asks the system what time it is.
+//! Time and chance as parameters: the only place that asks the system what time it is, and for a number nobody can foresee.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +11,11 @@ pub trait Clock: Send + Sync {
 
     /// Nanoseconds since some fixed instant of this process; never goes back.
     fn monotonic_ns(&self) -> u64;
+
+    /// A number that nobody can foresee; another one each time.
+    fn random(&self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
 }
 
 /// The time of the machine.

@@ -10,7 +10,6 @@ pub use once::SyncOnce;
 
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -232,18 +231,23 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        // SAFETY: the descriptor is open for as long as `file` lives, which is longer than the call.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            return Ok(Some(Box::new(FileLock { _file: file })));
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(FileLock(file)))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
         }
-        let error = io::Error::last_os_error();
-        if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
     }
 }
 
 /// A lock that the kernel gives back when the process ends, however it ends.
-struct FileLock {
-    _file: fs::File,
+struct FileLock(fs::File);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing the file would not do: a child that was forked and has not come to its program yet has it open too. If it
+        // fails, the end of that child and of this process still give the lock back.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Lock for FileLock {}

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::formats::{Decoder, Encoder, Format, Layout, Part, Wrapping};
+use crate::types::pattern::Pattern;
 use crate::types::{Column, Schema, TimeUnit};
 
 /// Whether records are events, or the latest state of a key.
@@ -94,7 +95,7 @@ fn unsupported(part: Part, format: &'static dyn Format, columns: &[Column]) -> S
 pub struct TimestampColumn {
     pub column: String,
     /// How the time is written, if the column is a STRING.
-    pub format: Option<String>,
+    pub format: Option<Pattern>,
 }
 
 /// The kind of windows in a key.

@@ -41,7 +41,8 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         Batch::One => Mode::One,
         Batch::Resume => Mode::Resume,
     };
-    let report = testing::run(&arguments.paths, arguments.filter.as_deref(), mode)?;
+    let filter = arguments.filter.as_deref().unwrap_or_default();
+    let report = testing::run(&arguments.paths, |case| format!("{} {}", case.file, case.name).contains(filter), mode)?;
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for case in &report.cases {
         match case.status {

@@ -89,6 +89,7 @@ fn open_folder(
     let journal_settings = journal::Settings {
         file_bytes: settings.properties.size(config::JOURNAL_BYTES) as u64,
         inline_bytes: settings.properties.size(config::INLINE_BYTES),
+        seed: settings.clock.random(),
     };
     let segment_bytes = settings.properties.size(config::SEGMENT_BYTES) as u64;
     let recovered = journal::recover(&disk, path, journal_settings)?;

@@ -10,6 +10,7 @@ pub mod bind;
 mod bits;
 pub mod cast;
 mod coerce;
+mod common;
 mod compare;
 mod eval;
 #[cfg(test)]

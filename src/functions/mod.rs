@@ -11,6 +11,7 @@ mod entries;
 mod json;
 mod mask;
 mod pattern_cache;
+mod patterns;
 mod random;
 pub mod scalar;
 pub mod signature;
@@ -145,21 +146,7 @@ pub fn find_aggregate(name: &str) -> Option<&'static aggregate::Aggregate> {
 }
 
 /// ksqlDB's functions that are known by name and not built yet.
-const LATER: &[&str] = &[
-    "CONVERT_TZ",
-    "CUBE_EXPLODE",
-    "DATETOSTRING",
-    "EXPLODE",
-    "FORMAT_DATE",
-    "FORMAT_TIME",
-    "FORMAT_TIMESTAMP",
-    "PARSE_DATE",
-    "PARSE_TIME",
-    "PARSE_TIMESTAMP",
-    "STRINGTODATE",
-    "STRINGTOTIMESTAMP",
-    "TIMESTAMPTOSTRING",
-];
+const LATER: &[&str] = &["CUBE_EXPLODE", "EXPLODE", "PARSE_DATE"];
 
 /// The refusal of a name that is no function.
 pub fn unknown(name: &str) -> Error {

@@ -10,7 +10,7 @@ use crate::types::row::{Input, put_bytes, put_varint};
 
 /// Starts a frame; no frame's body can be mistaken for one, since the checksum covers the head too.
 const MAGIC: [u8; 4] = *b"TMFR";
-/// Magic, generation of the file, round, length of the body, checksum.
+/// Magic, mark of the file, round, length of the body, checksum.
 pub const HEAD: usize = 4 + 8 + 8 + 4 + 4;
 
 /// A round as it was read from the journal.
@@ -111,11 +111,11 @@ impl FrameWriter {
         self.bytes.len()
     }
 
-    /// The bytes of the frame, for the file of this generation.
-    pub fn seal(&mut self, generation: u64) -> &[u8] {
+    /// The bytes of the frame, for the file with this mark.
+    pub fn seal(&mut self, mark: u64) -> &[u8] {
         let out = &mut self.bytes;
         out[COUNT..COUNT + 4].copy_from_slice(&self.entries.to_le_bytes());
-        out[4..12].copy_from_slice(&generation.to_le_bytes());
+        out[4..12].copy_from_slice(&mark.to_le_bytes());
         let length = (out.len() - HEAD) as u32;
         out[20..24].copy_from_slice(&length.to_le_bytes());
         let crc = crc32c::crc32c_append(crc32c::crc32c(&out[..24]), &out[HEAD..]);
@@ -162,16 +162,16 @@ fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
 pub enum Found {
     /// A whole frame, and the number of its bytes.
     Frame(Frame, usize),
-    /// No whole frame of this generation.
+    /// No whole frame of this file.
     Nothing,
 }
 
-/// Reads the frame at the front of `bytes`, if there is a whole one of this generation.
-pub fn decode(bytes: &[u8], generation: u64) -> Result<Found> {
+/// Reads the frame at the front of `bytes`, if there is a whole one with the file's mark.
+pub fn decode(bytes: &[u8], mark: u64) -> Result<Found> {
     let Some((head, rest)) = bytes.split_at_checked(HEAD) else { return Ok(Found::Nothing) };
     let number = |at: usize| head[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
     let short = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if head[..4] != MAGIC || number(4) != generation {
+    if head[..4] != MAGIC || number(4) != mark {
         return Ok(Found::Nothing);
     }
     let Some(body) = rest.get(..short(20) as usize) else { return Ok(Found::Nothing) };
@@ -184,12 +184,12 @@ pub fn decode(bytes: &[u8], generation: u64) -> Result<Found> {
     Ok(Found::Frame(Frame { round: number(12), entries }, HEAD + body.len()))
 }
 
-/// Whether a head of this generation stands anywhere behind the first byte with a whole frame: what must not be, if the
-/// first byte does not start one.
-pub fn any_later(bytes: &[u8], generation: u64) -> bool {
+/// Whether a whole frame with the file's mark stands anywhere behind the first byte: what must not be, if the first byte
+/// does not start one.
+pub fn any_later(bytes: &[u8], mark: u64) -> bool {
     memchr::memmem::find_iter(bytes, &MAGIC)
         .filter(|at| *at > 0)
-        .any(|at| matches!(decode(&bytes[at..], generation), Ok(Found::Frame(..))))
+        .any(|at| matches!(decode(&bytes[at..], mark), Ok(Found::Frame(..))))
 }
 
 fn decode_entry(input: &mut Input) -> Result<FrameEntry> {

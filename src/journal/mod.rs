@@ -35,6 +35,8 @@ pub struct Settings {
     pub file_bytes: u64,
     /// Up to how many bytes of a partition are repeated in the frame instead of syncing the segment.
     pub inline_bytes: usize,
+    /// A number that nobody can foresee, drawn by each process: no record can hold what looks like a frame of a file of its.
+    pub seed: u64,
 }
 
 /// The folder of the journal in a data folder.

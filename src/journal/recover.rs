@@ -7,11 +7,12 @@
 //! same.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::entry::{Command, EpochHead};
-use super::file::{self, JournalFile, OldFile};
+use super::file::{self, Head, JournalFile, OldFile};
 use super::frame::{Frame, FrameEntry, FrameWriter, Span};
 use super::manifest::{self, BucketFile, Manifest, QueryState};
 use super::round::{Journal, Start};
@@ -59,8 +60,10 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     let mut spares = Spares::open(disk.clone(), &dir, settings.file_bytes)?;
     let generation = all.last().map_or(0, |file| file.generation).max(manifest.generation) + 1;
     let replaces = tail.replaces.unwrap_or(generation);
-    let newest = encode(&tail.frames[tail.newest..], generation);
-    let file = JournalFile::replace(disk.as_ref(), &dir, &mut spares, generation, replaces, &newest)?;
+    let (before, newest) = tail.frames.split_at(tail.newest);
+    let behind = before.last().map_or(manifest.round, |frame| frame.round);
+    let head = Head::new(generation, replaces, behind, settings.seed);
+    let file = JournalFile::replace(disk.as_ref(), &dir, &mut spares, head, &encode(newest, head.mark))?;
     for old in all.iter().filter(|old| old.generation < manifest.generation || old.generation >= replaces) {
         spares.recycle(&old.path)?;
     }
@@ -90,15 +93,19 @@ fn read_tail(disk: &dyn Disk, all: &[OldFile], checkpoint: &Manifest, end: u64) 
     let mut files: Vec<OldFile> = all.iter().filter(|file| range.contains(&file.generation)).cloned().collect();
     // A file in the place of others counts alone, even if these are still there.
     for file in files.clone() {
-        if let Some(replaces) = file::replaces(disk, &file)? {
-            files.retain(|other| !(replaces..file.generation).contains(&other.generation));
+        if let Some(head) = file::head(disk, &file)? {
+            files.retain(|other| !(head.replaces..file.generation).contains(&other.generation));
         }
     }
     let mut tail = Tail::default();
     for (index, file) in files.iter().enumerate() {
         let contents = file::read(disk, file, index + 1 == files.len())?;
         tail.newest = tail.frames.len();
-        tail.replaces = Some(contents.replaces);
+        tail.replaces = Some(contents.head.map_or(file.generation, |head| head.replaces));
+        let last = tail.frames.last().map_or(0, |frame| frame.round).max(checkpoint.round);
+        if contents.head.is_some_and(|head| head.behind > last) {
+            return Err(missing(last + 1, file.path.display()));
+        }
         tail.bytes += contents.bytes;
         tail.frames.extend(contents.frames);
     }
@@ -124,16 +131,19 @@ fn check_order(frames: &[Frame], checkpoint: u64) -> Result<()> {
     for (index, frame) in frames.iter().enumerate() {
         let expected = checkpoint + 1 + index as u64;
         if frame.round != expected {
-            let message =
-                format!("the journal is corrupt: round {expected} is missing, round {} is there", frame.round);
-            return Err(Error::backend(message).hint("restore the folder from a backup"));
+            return Err(missing(expected, format_args!("round {}", frame.round)));
         }
     }
     Ok(())
 }
 
-/// The frames as bytes of a file of this generation.
-fn encode(frames: &[Frame], generation: u64) -> Vec<u8> {
+fn missing(round: u64, there: impl fmt::Display) -> Error {
+    let message = format!("the journal is corrupt: round {round} is missing, {there} is there");
+    Error::backend(message).hint("restore the folder from a backup")
+}
+
+/// The frames as bytes of a file with this mark.
+fn encode(frames: &[Frame], mark: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for frame in frames {
         let mut writer = FrameWriter::new(frame.round, Vec::new());
@@ -144,7 +154,7 @@ fn encode(frames: &[Frame], generation: u64) -> Vec<u8> {
                 FrameEntry::Command { command, resolved } => writer.command(command, resolved),
             }
         }
-        bytes.extend_from_slice(writer.seal(generation));
+        bytes.extend_from_slice(writer.seal(mark));
     }
     bytes
 }

@@ -225,7 +225,7 @@ impl Journal {
             if !has_room {
                 self.next_file(file::size_for(length)).map_err(WriteFailure::Undo)?;
             }
-            self.file.append(frame.seal(self.file.generation)).map_err(WriteFailure::Undo)?;
+            self.file.append(frame.seal(self.file.head.mark)).map_err(WriteFailure::Undo)?;
             self.file.sync(SyncSite::JournalFrame).map_err(WriteFailure::Fatal)?;
             self.bytes += length as u64;
             round.wrote_frame = true;
@@ -254,10 +254,11 @@ impl Journal {
             self.file.sync(SyncSite::JournalFrame)?;
         }
         let size = self.settings.file_bytes.max(size);
-        let next = self.file.next(self.disk.as_ref(), &self.dir, &mut self.spares, size)?;
-        let before = std::mem::replace(&mut self.file, next);
-        if self.file.replaces <= before.generation {
-            self.spares.recycle(&file::path(&self.dir, before.generation))?;
+        let seed = self.settings.seed;
+        let next = self.file.next(self.disk.as_ref(), &self.dir, &mut self.spares, size, self.round, seed)?;
+        let before = std::mem::replace(&mut self.file, next).head.generation;
+        if self.file.head.replaces <= before {
+            self.spares.recycle(&file::path(&self.dir, before))?;
         }
         Ok(())
     }
@@ -280,7 +281,7 @@ impl Journal {
             self.spares.have(2)?;
             self.next_file(0)?;
         }
-        let generation = self.file.generation;
+        let generation = self.file.head.generation;
         // It may have grown with a large round, and is made again when there is another.
         self.scratch = Vec::new();
         Ok(Snapshot {

@@ -1,6 +1,6 @@
 //! Spare files: room for the journal that is kept ready, so that neither a full disk nor the making of a file is in its way.
 //!
-//! A spare may have any bytes: frames name the generation of their file, so that what an earlier file has left means nothing.
+//! A spare may have any bytes: frames bear the mark of their file, so that what an earlier file has left means nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -157,8 +157,7 @@ pub fn check_timestamp(timestamp: &TimestampColumn, schema: &Schema) -> Result<(
         return Err(no_timestamp_column(name));
     };
     match (&column.sql_type, &timestamp.format) {
-        (SqlType::Bigint | SqlType::Timestamp, None) => Ok(()),
-        (SqlType::String, Some(_)) => Err(Error::unsupported("TIMESTAMP_FORMAT")),
+        (SqlType::Bigint | SqlType::Timestamp, None) | (SqlType::String, Some(_)) => Ok(()),
         (SqlType::String, None) => Err(Error::invalid(
             "A String timestamp field has been specified without also specifying the timestamp_format",
         )),

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, nearest};
 use crate::sql::ast::Literal;
 use crate::sql::properties::{Properties, Property};
 use crate::types::TimeUnit;
+use crate::types::pattern::Pattern;
 
 /// Every property that a WITH clause can have, and whether it only belongs to a declaration.
 const KNOWN: &[(&str, bool)] = &[
@@ -234,7 +235,13 @@ fn formats(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)
 
 /// The column that holds a record's time: a name, in upper case unless it is quoted.
 fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
-    let format = text(with, "TIMESTAMP_FORMAT")?;
+    let format = text(with, "TIMESTAMP_FORMAT")?.map(|format| {
+        let span = with.get("TIMESTAMP_FORMAT").map_or(with.span, |p| p.span);
+        Pattern::parse(&format).map_err(|why| {
+            Error::invalid(format!("Invalid datetime format for config:TIMESTAMP_FORMAT, reason:{why}")).at(span)
+        })
+    });
+    let format = format.transpose()?;
     let Some(written) = text(with, "TIMESTAMP")? else { return Ok(None) };
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
     let lexed = crate::sql::lexer::lex(&written);

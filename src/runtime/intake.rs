@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array};
+use arrow::array::{ArrayRef, Int32Array, Int64Array};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{Int64Type, TimestampMillisecondType};
 
 use super::piece::{Codes, Piece, Point, Points};
 use super::program::SourceSpec;
+use super::row_time::row_times;
 use crate::catalog::SourceKind;
 use crate::error::Result;
 use crate::formats::Decoder;
@@ -270,18 +270,12 @@ impl Intake {
             Some(Origin::Value(place)) => Some(&values[*place]),
             Some(_) => None,
         };
-        let mut times = raw.times.clone();
-        if let Some(column) = column {
-            let numbers = match column.as_primitive_opt::<Int64Type>() {
-                Some(numbers) => numbers.values().clone(),
-                None => column.as_primitive::<TimestampMillisecondType>().values().clone(),
-            };
-            for (row, time) in times.iter_mut().enumerate() {
-                *time = if column.is_null(row) { -1 } else { numbers[row] };
-            }
-        }
-        for (row, time) in times.iter().enumerate().filter(|(_, time)| **time < 0) {
-            bad.push((row as u32, Reason::NoTime, format!("the record has no valid time: {time}")));
+        let times = match (column, &self.decode.spec.source.timestamp) {
+            (Some(column), Some(timestamp)) => row_times(column, timestamp),
+            _ => raw.times.clone(),
+        };
+        for (row, _) in times.iter().enumerate().filter(|(_, time)| **time < 0) {
+            bad.push((row as u32, Reason::NoTime, "the record has no valid time".to_owned()));
         }
         times
     }

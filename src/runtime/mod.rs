@@ -6,6 +6,7 @@ mod merge;
 pub mod piece;
 pub mod program;
 pub mod query;
+mod row_time;
 pub mod sink;
 mod task;
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{Int64Type, TimestampMillisecondType};
+use arrow::datatypes::Int64Type;
 
+use super::row_time::row_times;
 use crate::catalog::Source;
 use crate::error::Result;
 use crate::formats::Encoder;
@@ -119,7 +120,10 @@ impl SinkTask {
         let without_values: Vec<View> =
             arrays.iter().zip(schema.keys()).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
         let starts = self.window_start.map(|place| batch.columns[place].as_primitive::<Int64Type>().values());
-        let time_column = topic.source.timestamp.as_ref().and_then(|t| schema.find(&t.column)).map(|(place, _)| place);
+        let times = topic.source.timestamp.as_ref().and_then(|timestamp| {
+            let (place, _) = schema.find(&timestamp.column)?;
+            Some(row_times(&batch.columns[self.output[place]], timestamp))
+        });
         for row in 0..batch.rows() {
             self.stream_time = self.stream_time.max(batch.time[row]);
             self.key.clear();
@@ -141,15 +145,18 @@ impl SinkTask {
                 self.key.extend_from_slice(&starts[row].to_be_bytes());
             }
             let valued = !absent && value_encoder.encode(values, row, &mut self.value);
-            let time = match time_column {
-                Some(_) if absent => Some(self.stream_time),
-                Some(place) => row_time(batch, self.output[place], row),
-                None => Some(batch.time[row]),
+            let time = match &times {
+                Some(_) if absent => self.stream_time,
+                // Kafka takes -1 for no time of its own: that of the row stays.
+                Some(times) if times[row] != -1 => times[row],
+                Some(_) => batch.time[row],
+                None => batch.time[row],
             };
-            let Some(time) = time else {
+            let has_time = times.is_none() || absent || time >= 0;
+            if !has_time {
                 log.add(Reason::NoTime, 1, || "Error writing row with extracted timestamp: it has none".to_owned());
                 continue;
-            };
+            }
             if self.key.len() + self.value.len() > topic.most_bytes {
                 let size = self.key.len() + self.value.len();
                 log.add(Reason::TooLarge, 1, || format!("a result of {size} bytes is larger than max.message.bytes"));
@@ -201,19 +208,6 @@ fn keys_without_values(topic: &TopicTarget, output: &[usize], batch: &Batch) -> 
 
 fn finish(topic: &TopicTarget, partition: u32, writer: BatchWriter, to: &mut Vec<(PartitionId, RecordBatch)>) {
     to.extend(writer.finish().map(|batch| (PartitionId { topic: topic.topic, partition }, batch)));
-}
-
-/// The time that a column says, if it says a valid one.
-fn row_time(batch: &Batch, place: usize, row: usize) -> Option<i64> {
-    let column = &batch.columns[place];
-    if column.is_null(row) {
-        return None;
-    }
-    let time = match column.as_primitive_opt::<Int64Type>() {
-        Some(numbers) => numbers.value(row),
-        None => column.as_primitive_opt::<TimestampMillisecondType>()?.value(row),
-    };
-    (time >= 0).then_some(time)
 }
 
 fn headers_of(batch: &Batch, row: usize) -> Vec<Header> {

@@ -272,6 +272,14 @@ impl Expr {
             Node::And(items) => format!("({})", all(items, " AND ")),
             Node::Or(items) => format!("({})", all(items, " OR ")),
             Node::Like { .. } | Node::Between { .. } | Node::In { .. } | Node::IsNull { .. } => format!("({self})"),
+            Node::StructOf(fields) => {
+                let field = |(name, value): &(Ident, Expr)| format!("{name}:={}", value.parenthesized());
+                format!("STRUCT({})", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+            }
+            Node::MapOf(entries) => {
+                let entry = |(key, value): &(Expr, Expr)| format!("{}:={}", key.parenthesized(), value.parenthesized());
+                format!("MAP({})", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+            }
             Node::Literal(Literal::Null) => "null".to_owned(),
             _ => self.to_string(),
         }

@@ -81,15 +81,15 @@ fn entry(line: &str) -> Option<(&str, &str, &str)> {
     Some((case.trim(), kind.trim(), reason.trim()))
 }
 
-/// Runs the cases of files and folders whose names contain `filter`.
-pub fn run(paths: &[PathBuf], filter: Option<&str>, mode: Mode) -> Result<Report> {
+/// Runs the cases of files and folders that are wanted.
+pub fn run(paths: &[PathBuf], wanted: impl Fn(&Case) -> bool, mode: Mode) -> Result<Report> {
     let mut cases = Vec::new();
     for path in paths {
         for file in files(path)? {
             cases.extend(case::load(&file)?);
         }
     }
-    cases.retain(|case| filter.is_none_or(|f| format!("{} {}", case.file, case.name).contains(f)));
+    cases.retain(wanted);
     let results: Vec<Mutex<Option<CaseResult>>> = cases.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);

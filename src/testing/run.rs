@@ -64,6 +64,9 @@ const WITHOUT_EFFECT: [&str; 4] = [
     "ksql.streams.__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
 ];
 
+/// The peer's switch for its old positions in SUBSTRING.
+const LEGACY_SUBSTRING: &str = "ksql.functions.substring.legacy.args";
+
 /// The place of the records of a case in the order in which they are taken, by topic.
 #[derive(Default)]
 struct Order(std::sync::RwLock<BTreeMap<TopicId, Vec<i64>>>);
@@ -109,7 +112,11 @@ impl Run {
         if mode != Mode::Whole {
             set(config::BATCH_ROWS, "1")?;
         }
-        for (name, value) in case.properties.iter().filter(|(name, _)| !WITHOUT_EFFECT.contains(&name.as_str())) {
+        let matters = |name: &str, value: &serde_json::Value| {
+            // Switched off it says what is so anyway.
+            !WITHOUT_EFFECT.contains(&name) && (name != LEGACY_SUBSTRING || value.to_string().contains("true"))
+        };
+        for (name, value) in case.properties.iter().filter(|(name, value)| matters(name, value)) {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             config::find(name).map_err(|_| Error::unsupported(format!("the property {name}")))?;
             set(name, &text)?;

@@ -2,10 +2,12 @@
 
 pub mod batch;
 pub mod build;
+pub mod calendar;
 mod decimal;
 pub mod grow;
 pub mod key;
 pub mod parse;
+pub mod pattern;
 pub mod row;
 mod schema;
 mod sql_type;

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Timelike, Utc};
+use chrono::{NaiveTime, Timelike};
+
+use super::calendar::Date;
+use super::parse::DAY_MS;
 
 /// The decimal value of a digit of any script, as Java's `Character.digit` gives it.
 pub fn digit(c: char) -> Option<u8> {
@@ -101,20 +104,13 @@ pub fn write_double(out: &mut String, value: f64) {
     let _ = write!(out, "{sign}{mantissa}{point}E{exponent}");
 }
 
-/// The day that `days` after 1970-01-01 is, if the calendar reaches that far.
-pub fn date_of(days: i64) -> Option<NaiveDate> {
-    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1)?;
-    let distance = Days::new(days.unsigned_abs());
-    if days >= 0 { epoch.checked_add_days(distance) } else { epoch.checked_sub_days(distance) }
-}
-
 /// ISO date: `2020-01-31`, `-0001-12-31`, `+10000-01-01`.
 pub fn date(days: i32) -> String {
-    date_of(i64::from(days))
-        .map_or_else(|| days.to_string(), |d| format!("{}-{:02}-{:02}", iso_year(d.year()), d.month(), d.day()))
+    let date = Date::of(i64::from(days));
+    format!("{}-{:02}-{:02}", iso_year(date.year), date.month, date.day)
 }
 
-fn iso_year(year: i32) -> String {
+fn iso_year(year: i64) -> String {
     match year {
         0..=9999 => format!("{year:04}"),
         10_000.. => format!("+{year}"),
@@ -136,17 +132,13 @@ pub fn time(ms: i32) -> String {
     }
 }
 
-/// The instant `ms` after the epoch, if the calendar reaches that far.
-pub fn instant(ms: i64) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(ms)
-}
-
 /// `2020-01-31T10:20:30.123`, in UTC, with the year of the era as CAST prints it: year 0 is `0001`.
 pub fn timestamp(ms: i64) -> String {
-    let Some(t) = instant(ms) else { return ms.to_string() };
-    let year = if t.year() > 0 { t.year() } else { 1 - t.year() };
-    let clock = format!("{:02}:{:02}:{:02}.{:03}", t.hour(), t.minute(), t.second(), t.timestamp_subsec_millis());
-    format!("{}-{:02}-{:02}T{clock}", iso_year(year), t.month(), t.day())
+    let (date, clock) = (Date::of(ms.div_euclid(DAY_MS)), ms.rem_euclid(DAY_MS));
+    let year = if date.year > 0 { date.year } else { 1 - date.year };
+    let (second, millis) = (clock / 1000, clock % 1000);
+    let clock = format!("{:02}:{:02}:{:02}.{millis:03}", second / 3600, second / 60 % 60, second % 60);
+    format!("{}-{:02}-{:02}T{clock}", iso_year(year), date.month, date.day)
 }
 
 /// Lower-case hexadecimal.

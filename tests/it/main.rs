@@ -2,6 +2,7 @@
 
 mod batch_size;
 mod command_line;
+mod conformance;
 mod corpus;
 mod examples;
 mod failing_disk;

@@ -10,7 +10,7 @@ pub const FUNCTION: Scalar = Scalar {
     shown: "mask_left",
     category: "STRING",
     summary: "A string with its first characters masked, as MASK masks them.",
-    examples: &[("MASK_LEFT('My Secret 7', 4)", "Xx-Secret 7")],
+    examples: &[("MASK_LEFT('My Secret 7', 4)", "Xx-Xecret 7")],
     overloads: &[
         Overload {
             params: &[param("input", T::String), param("numChars", T::Int)],

@@ -35,11 +35,13 @@ shelf! {
     coalesce
     concat
     concat_ws
+    convert_tz
     cos
     cosh
     cot
     dateadd
     datesub
+    datetostring
     degrees
     double_from_bytes
     elt
@@ -50,6 +52,9 @@ shelf! {
     field
     filter
     floor
+    format_date
+    format_time
+    format_timestamp
     from_bytes
     from_days
     from_unixtime
@@ -83,6 +88,8 @@ shelf! {
     mask_right
     md5
     nullif
+    parse_time
+    parse_timestamp
     pi
     power
     radians
@@ -102,12 +109,15 @@ shelf! {
     split
     split_to_map
     sqrt
+    stringtodate
+    stringtotimestamp
     substring
     tan
     tanh
     timeadd
     timestampadd
     timestampsub
+    timestamptostring
     timesub
     to_bytes
     to_json_string
