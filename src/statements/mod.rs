@@ -248,7 +248,7 @@ fn first_words() -> impl Iterator<Item = &'static str> {
 fn statement(cursor: &mut Cursor, in_script: bool) -> Result<Box<dyn Statement>> {
     let start = cursor.span();
     for kind in ALL {
-        if !kind.begins.iter().any(|word| cursor.is(word)) {
+        if !kind.begins.iter().any(|word| cursor.is_at(0, word)) {
             continue;
         }
         let Some(statement) = (kind.parse)(cursor)? else { continue };

@@ -172,6 +172,21 @@ fn the_environment_in_the_way_has_a_status_of_its_own() {
 }
 
 #[test]
+fn variables_stand_for_names_and_constants() {
+    let folder = Folder::new();
+    let script = "DEFINE name = 'orders'; DEFINE n = '3'; DEFINE other = '${name}_too';
+        CREATE STREAM ${name} (a INT, b STRING) WITH (kafka_topic='${other}', value_format='JSON', partitions=${n});
+        INSERT INTO ${name} VALUES (${n}, '$${name} is ${name}');
+        UNDEFINE n; SHOW VARIABLES; DESCRIBE ${name};";
+    let out = folder.ok(&["run", "-e", script]);
+    assert_has(&out, &["orders_too", "A", "B"]);
+    let consumed = folder.ok(&["topic", "consume", "orders_too", "--limit", "1"]);
+    assert_has(&consumed, &["${name} is orders"]);
+    let err = folder.refused(1, &["run", "-e", "DEFINE a = 'x';\nSHOW STREAMS;\nDROP STREAM ${b};"]);
+    assert_has(&err, &["The variable ${b} is not defined.", "--> -e:3:13"]);
+}
+
+#[test]
 fn statements_are_printed_in_their_canonical_form() {
     let folder = Folder::new();
     let ran = folder.run_with(&["fmt", "-"], "show  streams; -- all\nselect A,b from `s`\n where a=1 emit changes;");
