@@ -313,4 +313,34 @@ mod tests {
         assert_eq!(print("HH:mm XXX VV z", "America/New_York"), "22:04 -05:00 America/New_York EST");
         assert_eq!(print("HH:mm X OOOO", "+05:30"), "08:34 +0530 GMT+05:30");
     }
+
+    #[test]
+    fn texts_are_read_as_in_java() {
+        for (pattern, text, printed) in [
+            ("yyyy-MM-dd HH:mm", "2020-01-02 03:04", "2020-01-02 03:04"),
+            ("MM-dd", "02-28", "1970-02-28 00:00"),
+            ("yyyy-MM-dd", "2021-02-31", "2021-02-28 00:00"),
+            ("YYYY-'W'ww-e", "2020-W01-1", "2019-12-29 00:00"),
+            ("YYYY-'W'ww-EEE", "2020-W53-Sat", "2020-12-26 00:00"),
+            ("yyyy-MM W e", "2020-01 2 1", "2020-01-05 00:00"),
+            ("yyyy-D", "2020-366", "2020-12-31 00:00"),
+            ("yyyy-MM-dd EEE", "2020-01-02 Thu", "2020-01-02 00:00"),
+            ("yyyy-MM-dd EEE", "2020-01-02 Fri", "! refused"),
+            ("yyyy-MM-dd", "2020-1-2", "! refused"),
+            ("yyyy-MM-dd HH", "2020-01-02 24", "2020-01-03 00:00"),
+            ("hh:mm a", "03:04 PM", "1970-01-01 15:04"),
+        ] {
+            let read = |pattern: &str| Pattern::parse(pattern)?.read(text, Names::English)?.instant(&utc());
+            let shown = read(pattern).map(|ms| print_at(ms, "yyyy-MM-dd HH:mm"));
+            assert_eq!(shown.unwrap_or_else(|_| "! refused".to_owned()), printed, "{pattern} of {text}");
+        }
+    }
+
+    fn utc() -> Zone {
+        Zone::parse("UTC").expect("a zone")
+    }
+
+    fn print_at(ms: i64, pattern: &str) -> String {
+        Pattern::parse(pattern).and_then(|p| p.print(&Moment::instant(ms, utc()))).expect("a text")
+    }
 }

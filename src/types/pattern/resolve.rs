@@ -26,8 +26,12 @@ const DAY_NS: i64 = 86_400 * SECOND_NS;
 impl Resolved {
     pub(super) fn of(mut fields: Fields) -> Result<Resolved, String> {
         resolve_year(&mut fields)?;
+        resolve_day_of_week(&mut fields)?;
         let (time, has_time, next_day) = time(&fields)?;
-        let date = date(&fields)?;
+        let date = match date(&fields)? {
+            None => date_of_week(&fields)?,
+            found => found,
+        };
         if let (Some(date), Some(day)) = (date, fields.values.get(&Field::DayOfWeek))
             && i64::from(date.day_of_week()) != *day
         {
@@ -124,6 +128,35 @@ fn resolve_year(fields: &mut Fields) -> Result<(), String> {
         Some(other) if other != year => Err(format!("the years {other} and {year} contradict each other")),
         _ => Ok(()),
     }
+}
+
+/// The day of a week that begins on a Sunday becomes one of a week that begins on a Monday.
+fn resolve_day_of_week(fields: &mut Fields) -> Result<(), String> {
+    if let Some(day) = fields.values.remove(&Field::LocalDayOfWeek) {
+        let day = (ranged("day of the week", day, 1, 7)? + 5) % 7 + 1;
+        fields.values.insert(Field::DayOfWeek, day);
+    }
+    Ok(())
+}
+
+/// The date by a week and a day of it, weeks beginning on Sundays and the first one being that of the first day.
+fn date_of_week(fields: &Fields) -> Result<Option<Date>, String> {
+    let get = |field: Field| fields.values.get(&field).copied();
+    let Some(day) = get(Field::DayOfWeek) else { return Ok(None) };
+    let from_sunday = ranged("day of the week", day, 1, 7)? % 7;
+    let sunday = |date: Date| date.epoch_day - i64::from(date.day_of_week() % 7);
+    let (first_week, week) = if let (Some(year), Some(week)) = (get(Field::WeekBasedYear), get(Field::WeekOfYear)) {
+        let year = ranged("year", year, -999_999_999, 999_999_999)?;
+        let (first, next) = (sunday(Date::first_of(year)), sunday(Date::first_of(year + 1)));
+        (first, ranged("week of the year", week, 1, 53)?.min((next - first) / 7))
+    } else if let (Some(year), Some(month), Some(week)) = (get(Field::Year), get(Field::Month), get(Field::WeekOfMonth))
+    {
+        let first = in_month(year, ranged("month", month, 1, 12)? as u32, 1)?;
+        (sunday(first), ranged("week of the month", week, 0, 6)?)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Date::of(first_week + (week - 1) * 7 + from_sunday)))
 }
 
 /// The date, if all of it was read.
