@@ -4,6 +4,9 @@ use arrow::array::ArrayRef;
 
 use super::call::{Call, Fault, Reader};
 use super::pattern_cache::compiled;
+use super::signature::{T, param};
+use super::{Overload, Returns};
+use crate::types::SqlType;
 
 /// The part of a string that is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,4 +94,29 @@ fn kind(unit: u16) -> usize {
     let text = c.to_string();
     let is_in = |class: &str| compiled(class).is_ok_and(|regex| regex.is_match(&text).unwrap_or(false));
     ["\\p{Lu}", "\\p{Ll}", "\\p{Nd}"].iter().position(|class| is_in(class)).unwrap_or(3)
+}
+
+/// A string and a number of characters, and then the characters that stand for those that are masked.
+pub const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
+    [
+        Overload {
+            params: const { &[param("input", T::String), param("numChars", T::Int)] },
+            returns: Returns::Is(SqlType::String),
+            body,
+        },
+        Overload {
+            params: const {
+                &[
+                    param("input", T::String),
+                    param("numChars", T::Int),
+                    param("upper", T::String),
+                    param("lower", T::String),
+                    param("digit", T::String),
+                    param("other", T::String),
+                ]
+            },
+            returns: Returns::Is(SqlType::String),
+            body,
+        },
+    ]
 }

@@ -213,9 +213,16 @@ impl Statement for CreateSource {
         }
         schema.keys().iter().try_for_each(crate::plan::check_key_type)?;
         let wrap = settings.wrap.or(default_wrap(cx.properties, value_format, &schema));
-        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?.with_delimiter(Part::Key, schema.keys(), settings.key_delimiter)?;
-        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?
-            .with_delimiter(Part::Value, schema.values(), settings.value_delimiter)?;
+        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?.with_delimiter(
+            Part::Key,
+            schema.keys(),
+            settings.key_delimiter,
+        )?;
+        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?.with_delimiter(
+            Part::Value,
+            schema.values(),
+            settings.value_delimiter,
+        )?;
         if let Some(timestamp) = &settings.timestamp {
             check_timestamp(timestamp, &schema)?;
         }
@@ -242,7 +249,12 @@ impl Statement for CreateSource {
             SourceKind::Stream => "Stream created",
             SourceKind::Table => "Table created",
         };
-        Ok(Action::Change(Box::new(Change { topics, source: Some(source), message: message.to_owned(), ..Change::default() })))
+        Ok(Action::Change(Box::new(Change {
+            topics,
+            source: Some(source),
+            message: message.to_owned(),
+            ..Change::default()
+        })))
     }
 }
 

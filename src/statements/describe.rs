@@ -65,7 +65,13 @@ impl Statement for Describe {
         }
         let rows = source.schema.columns().iter().map(|c| {
             let role = match &c.role {
-                Role::Key => if source.kind == SourceKind::Table { "PRIMARY KEY" } else { "KEY" },
+                Role::Key => {
+                    if source.kind == SourceKind::Table {
+                        "PRIMARY KEY"
+                    } else {
+                        "KEY"
+                    }
+                }
                 Role::Value => "",
                 Role::Headers(_) => "HEADERS",
             };

@@ -65,7 +65,9 @@ impl Statement for Drop {
                 let message = format!("Cannot delete topic for read-only source: {name}");
                 return Err(Error::invalid(message).at(self.name.span));
             }
-            let others: Vec<&str> = cx.catalog.sources()
+            let others: Vec<&str> = cx
+                .catalog
+                .sources()
                 .filter(|s| s.topic == source.topic && s.name != *name)
                 .map(|s| s.name.as_str())
                 .collect();
@@ -95,8 +97,7 @@ impl Drop {
         if readers.is_empty() {
             return Ok(());
         }
-        let sinks: Vec<&str> =
-            readers.iter().filter_map(|id| cx.catalog.query(id)).map(|q| q.sink.as_str()).collect();
+        let sinks: Vec<&str> = readers.iter().filter_map(|id| cx.catalog.query(id)).map(|q| q.sink.as_str()).collect();
         let message = format!(
             "Cannot drop {name}.\nThe following streams and/or tables read from this source: [{}].\n\
              You need to drop them before dropping {name}.",

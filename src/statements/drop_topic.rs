@@ -38,8 +38,7 @@ impl Statement for DropTopic {
         if cx.catalog.topic(&self.name).is_none() {
             return Err(cx.catalog.no_topic(&self.name).at(self.span));
         }
-        let users: Vec<&str> =
-            cx.catalog.sources().filter(|s| s.topic == self.name).map(|s| s.name.as_str()).collect();
+        let users: Vec<&str> = cx.catalog.sources().filter(|s| s.topic == self.name).map(|s| s.name.as_str()).collect();
         if !users.is_empty() {
             let message = format!("Topic '{}' is used by {}.", self.name, users.join(", "));
             return Err(Error::conflict(message).at(self.span).hint("DROP these first"));

@@ -8,7 +8,7 @@ use super::{Action, Context, Insert, Kind, Statement};
 use crate::catalog::Source;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::expr::bind::{evaluate_strictly, Scope, bind};
+use crate::expr::bind::{Scope, bind, evaluate_strictly};
 use crate::expr::{Expr, cast, widens};
 use crate::sql::ast::{self, commas};
 use crate::sql::expr::parse_value;
@@ -25,15 +25,15 @@ pub const KIND: Kind = Kind {
     parse: |cursor| {
         cursor.expect("INSERT INTO")?;
         let target = cursor.source_name()?;
-        let columns = if cursor.is("(") { cursor.list_in("(", ")", |c| c.ident("the name of a column"))? } else { Vec::new() };
+        let columns =
+            if cursor.is("(") { cursor.list_in("(", ")", |c| c.ident("the name of a column"))? } else { Vec::new() };
         cursor.expect("VALUES")?;
         let values = cursor.list_in("(", ")", parse_value)?;
         if values.is_empty() {
             return Err(Error::syntax("Expected some values for INSERT INTO statement.").at(target.span));
         }
         if !columns.is_empty() && columns.len() != values.len() {
-            let message =
-                format!("Expected number columns and values to match: {}, {}", columns.len(), values.len());
+            let message = format!("Expected number columns and values to match: {}, {}", columns.len(), values.len());
             return Err(Error::syntax(message).at(target.span));
         }
         Ok(Some(Box::new(InsertValues { target, columns, values })))

@@ -13,7 +13,10 @@ macro_rules! overload {
             constants: &[],
             returns: |_, _| Ok(SqlType::Double),
             create: |args, _| {
-                Folds::boxed(Moments { change: spread, merge: merge_spreads, result: |sums| variance(sums).sqrt() }, args)
+                Folds::boxed(
+                    Moments { change: spread, merge: merge_spreads, result: |sums| variance(sums).sqrt() },
+                    args,
+                )
             },
         }
     };

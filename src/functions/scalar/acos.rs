@@ -1,9 +1,9 @@
 //! `ACOS`: the inverse of the cosine.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "ACOS",
@@ -11,11 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "MATHEMATICAL",
     summary: "The angle in radians whose cosine is the value.",
     examples: &[("ACOS(1)", "0.0")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::Double)],
-            returns: Returns::Is(SqlType::Double),
-            body: |call| rows1(call, |v: f64| Ok(Some(libm::acos(v)))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::Double)],
+        returns: Returns::Is(SqlType::Double),
+        body: |call| rows1(call, |v: f64| Ok(Some(libm::acos(v)))),
+    }],
 };

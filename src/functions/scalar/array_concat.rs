@@ -2,7 +2,7 @@
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{Value};
+use crate::types::Value;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_CONCAT",
@@ -10,19 +10,17 @@ pub const FUNCTION: Scalar = Scalar {
     category: "ARRAY",
     summary: "The items of both arrays; a NULL array counts as an empty one.",
     examples: &[("ARRAY_CONCAT(ARRAY[1], ARRAY[2, 1])", "[1, 2, 1]")],
-    overloads: &[
-        Overload {
-            params: &[param("left", T::Array(&T::Any('T'))), param("right", T::Array(&T::Any('T')))],
-            returns: Returns::By(|args, _| Ok(args[0].clone())),
-            body: |call| {
-                call.values(|args| {
-                    if args.iter().all(Value::is_null) {
-                        return Ok(None);
-                    }
-                    let items = |v: &Value| if let Value::Array(items) = v { items.clone() } else { Vec::new() };
-                    Ok(Some(Value::Array([items(&args[0]), items(&args[1])].concat())))
-                })
-            },
+    overloads: &[Overload {
+        params: &[param("left", T::Array(&T::Any('T'))), param("right", T::Array(&T::Any('T')))],
+        returns: Returns::By(|args, _| Ok(args[0].clone())),
+        body: |call| {
+            call.values(|args| {
+                if args.iter().all(Value::is_null) {
+                    return Ok(None);
+                }
+                let items = |v: &Value| if let Value::Array(items) = v { items.clone() } else { Vec::new() };
+                Ok(Some(Value::Array([items(&args[0]), items(&args[1])].concat())))
+            })
         },
-    ],
+    }],
 };

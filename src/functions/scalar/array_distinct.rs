@@ -2,7 +2,7 @@
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{Value};
+use crate::types::Value;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_DISTINCT",
@@ -10,15 +10,15 @@ pub const FUNCTION: Scalar = Scalar {
     category: "ARRAY",
     summary: "Every item once, in the order in which they first stand.",
     examples: &[("ARRAY_DISTINCT(ARRAY[2, 1, 2])", "[2, 1]")],
-    overloads: &[
-        Overload {
-            params: &[param("array", T::Array(&T::Any('T')))],
-            returns: Returns::By(|args, _| Ok(args[0].clone())),
-            body: |call| {
-                call.values(|args| Ok(if let Value::Array(items) = &args[0] { Some(distinct(items.iter().cloned())) } else { None }))
-            },
+    overloads: &[Overload {
+        params: &[param("array", T::Array(&T::Any('T')))],
+        returns: Returns::By(|args, _| Ok(args[0].clone())),
+        body: |call| {
+            call.values(|args| {
+                Ok(if let Value::Array(items) = &args[0] { Some(distinct(items.iter().cloned())) } else { None })
+            })
         },
-    ],
+    }],
 };
 
 fn distinct(items: impl Iterator<Item = Value>) -> Value {

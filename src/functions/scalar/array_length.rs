@@ -10,13 +10,13 @@ pub const FUNCTION: Scalar = Scalar {
     category: "ARRAY",
     summary: "The number of items.",
     examples: &[("ARRAY_LENGTH(ARRAY[1, 2])", "2")],
-    overloads: &[
-        Overload {
-            params: &[param("array", T::Array(&T::Any('T')))],
-            returns: Returns::Is(SqlType::Integer),
-            body: |call| {
-                call.values(|args| Ok(if let Value::Array(items) = &args[0] { Some(Value::Integer(items.len() as i32)) } else { None }))
-            },
+    overloads: &[Overload {
+        params: &[param("array", T::Array(&T::Any('T')))],
+        returns: Returns::Is(SqlType::Integer),
+        body: |call| {
+            call.values(|args| {
+                Ok(if let Value::Array(items) = &args[0] { Some(Value::Integer(items.len() as i32)) } else { None })
+            })
         },
-    ],
+    }],
 };

@@ -2,10 +2,10 @@
 
 use arrow::array::ArrayRef;
 
-use crate::functions::call::{Call};
+use crate::functions::call::Call;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{Value};
+use crate::types::Value;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_SORT",

@@ -1,9 +1,9 @@
 //! `ASIN`: the inverse of the sine.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "ASIN",
@@ -11,11 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "MATHEMATICAL",
     summary: "The angle in radians whose sine is the value.",
     examples: &[("ASIN(0)", "0.0")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::Double)],
-            returns: Returns::Is(SqlType::Double),
-            body: |call| rows1(call, |v: f64| Ok(Some(libm::asin(v)))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::Double)],
+        returns: Returns::Is(SqlType::Double),
+        body: |call| rows1(call, |v: f64| Ok(Some(libm::asin(v)))),
+    }],
 };

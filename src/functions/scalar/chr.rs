@@ -1,9 +1,9 @@
 //! `CHR`: a character by its number.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "CHR",
@@ -15,7 +15,9 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("decimalCode", T::Int)],
             returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |code: i32| Ok(u32::try_from(code).ok().and_then(char::from_u32).map(String::from))),
+            body: |call| {
+                rows1(call, |code: i32| Ok(u32::try_from(code).ok().and_then(char::from_u32).map(String::from)))
+            },
         },
         Overload {
             params: &[param("utf8Code", T::String)],

@@ -25,7 +25,9 @@ pub const FUNCTION: Scalar = Scalar {
             returns: Returns::Is(SqlType::Bytes),
             body: |call| {
                 let pieces: Vec<Reader> = call.readers();
-                call.rows(|row| Ok(Some(pieces.iter().filter_map(|p| p.get::<&[u8]>(row)).flatten().copied().collect::<Vec<u8>>())))
+                call.rows(|row| {
+                    Ok(Some(pieces.iter().filter_map(|p| p.get::<&[u8]>(row)).flatten().copied().collect::<Vec<u8>>()))
+                })
             },
         },
     ],

@@ -1,9 +1,9 @@
 //! `CONCAT_WS`: strings or bytes with a separator between them.
 
-use crate::functions::call::{Reader};
+use crate::functions::call::Reader;
 use crate::functions::signature::{T, variadic};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "CONCAT_WS",

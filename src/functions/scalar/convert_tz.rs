@@ -11,18 +11,16 @@ pub const FUNCTION: Scalar = Scalar {
     category: "DATE / TIME",
     summary: "The instant at which the clocks of a zone show what those of another show at this one.",
     examples: &[("CONVERT_TZ(FROM_UNIXTIME(0), 'UTC', 'Asia/Tokyo')", "1970-01-01T09:00:00.000")],
-    overloads: &[
-        Overload {
-            params: &[param("timestamp", T::Timestamp), param("fromTimeZone", T::String), param("toTimeZone", T::String)],
-            returns: Returns::Is(SqlType::Timestamp),
-            body: |call| {
-                rows3(call, |ms: i64, from: &str, to: &str| {
-                    let shift = offset(to, ms)? - offset(from, ms)?;
-                    Ok(Some(ms.saturating_add(i64::from(shift) * 1000)))
-                })
-            },
+    overloads: &[Overload {
+        params: &[param("timestamp", T::Timestamp), param("fromTimeZone", T::String), param("toTimeZone", T::String)],
+        returns: Returns::Is(SqlType::Timestamp),
+        body: |call| {
+            rows3(call, |ms: i64, from: &str, to: &str| {
+                let shift = offset(to, ms)? - offset(from, ms)?;
+                Ok(Some(ms.saturating_add(i64::from(shift) * 1000)))
+            })
         },
-    ],
+    }],
 };
 
 /// Seconds east of UTC. Java's older zones, which are meant here, know offsets as `GMT+1` and `+0100`, and take what they do

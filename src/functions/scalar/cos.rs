@@ -1,9 +1,9 @@
 //! `COS`: the cosine.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "COS",
@@ -11,11 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "MATHEMATICAL",
     summary: "The cosine of an angle in radians.",
     examples: &[("COS(0)", "1.0")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::Double)],
-            returns: Returns::Is(SqlType::Double),
-            body: |call| rows1(call, |v: f64| Ok(Some(v.cos()))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::Double)],
+        returns: Returns::Is(SqlType::Double),
+        body: |call| rows1(call, |v: f64| Ok(Some(v.cos()))),
+    }],
 };

@@ -13,11 +13,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "DATE / TIME",
     summary: "Days since the epoch as the text of a date, by a pattern in the letters of Java.",
     examples: &[("DATETOSTRING(18262, 'yyyy-MM-dd')", "2020-01-01")],
-    overloads: &[
-        Overload {
-            params: &[param("epochDays", T::Int), param("formatPattern", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows2(call, |days: i32, pattern: &str| patterns::print(pattern, &Moment::date(days))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("epochDays", T::Int), param("formatPattern", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows2(call, |days: i32, pattern: &str| patterns::print(pattern, &Moment::date(days))),
+    }],
 };

@@ -1,9 +1,9 @@
 //! `DEGREES`: an angle in degrees.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "DEGREES",
@@ -11,11 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "MATHEMATICAL",
     summary: "An angle in degrees, from radians.",
     examples: &[("DEGREES(0)", "0.0")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::Double)],
-            returns: Returns::Is(SqlType::Double),
-            body: |call| rows1(call, |v: f64| Ok(Some(v.to_degrees()))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::Double)],
+        returns: Returns::Is(SqlType::Double),
+        body: |call| rows1(call, |v: f64| Ok(Some(v.to_degrees()))),
+    }],
 };

@@ -12,27 +12,25 @@ pub const FUNCTION: Scalar = Scalar {
     category: "JSON",
     summary: "The part of a JSON text at a path like $.a[0].b: a string as it is, everything else as JSON.",
     examples: &[("EXTRACTJSONFIELD('{\"a\": [{\"b\": \"x\"}]}', '$.a[0].b')", "x")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String), param("path", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| {
-                rows2(call, |text: &str, path: &str| {
-                    let path = steps(path).ok_or_else(|| Fault(format!("Invalid JSON path: '{path}'")))?;
-                    if text.trim().is_empty() {
-                        // Jackson reads nothing at all as a node that is missing, which prints as nothing.
-                        return Ok(path.is_empty().then(String::new));
-                    }
-                    let parsed = json::first(text)?;
-                    let found = path.iter().try_fold(&parsed, |value, step| match value.as_array() {
-                        Some(items) => items.get(step.parse::<usize>().ok()?),
-                        None => value.get(step),
-                    });
-                    Ok(found.map(|value| json::bare(value, Numbers::Java)))
-                })
-            },
+    overloads: &[Overload {
+        params: &[param("input", T::String), param("path", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| {
+            rows2(call, |text: &str, path: &str| {
+                let path = steps(path).ok_or_else(|| Fault(format!("Invalid JSON path: '{path}'")))?;
+                if text.trim().is_empty() {
+                    // Jackson reads nothing at all as a node that is missing, which prints as nothing.
+                    return Ok(path.is_empty().then(String::new));
+                }
+                let parsed = json::first(text)?;
+                let found = path.iter().try_fold(&parsed, |value, step| match value.as_array() {
+                    Some(items) => items.get(step.parse::<usize>().ok()?),
+                    None => value.get(step),
+                });
+                Ok(found.map(|value| json::bare(value, Numbers::Java)))
+            })
         },
-    ],
+    }],
 };
 
 /// The names and places on a path: `$`, then `.name`, `[0]`, `[name]` or `["name"]`, any number of times.

@@ -19,10 +19,7 @@ pub const FUNCTION: Scalar = Scalar {
     ],
     overloads: &[
         Overload {
-            params: &[
-                param("array", T::Array(&T::Any('T'))),
-                param("lambda", T::Lambda(&[T::Any('T')], &T::Boolean)),
-            ],
+            params: &[param("array", T::Array(&T::Any('T'))), param("lambda", T::Lambda(&[T::Any('T')], &T::Boolean))],
             returns: Returns::By(|args, _| Ok(args[0].clone())),
             body: filtered,
         },

@@ -1,6 +1,6 @@
-//! `FLOOR`: the next whole number.
+//! `FLOOR`: the whole number below.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{Decimal, Rounding, SqlType};
@@ -30,15 +30,11 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("value", T::Decimal)],
             returns: Returns::By(|args, _| Ok(args[0].clone())),
-            body: |call| rows1(call, |v: Decimal| Ok(whole(v))),
+            body: |call| {
+                rows1(call, |v: Decimal| {
+                    Ok(v.rescale(0, Rounding::Floor).and_then(|whole| whole.rescale(v.scale, Rounding::Exact)))
+                })
+            },
         },
     ],
 };
-
-fn whole(value: Decimal) -> Option<Decimal> {
-    let cut = value.rescale(0, Rounding::Down)?;
-    let missing = cut.rescale(value.scale, Rounding::Exact)?.compare(&value);
-    let one = arrow::datatypes::i256::ONE;
-    let unscaled = if missing.is_gt() { cut.unscaled.wrapping_sub(one) } else { cut.unscaled };
-    Decimal { unscaled, ..cut }.rescale(value.scale, Rounding::Exact)
-}

@@ -13,11 +13,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "DATE / TIME",
     summary: "A date as text, by a pattern in the letters of Java.",
     examples: &[("FORMAT_DATE(FROM_DAYS(18262), 'd MMM yyyy')", "1 Jan 2020")],
-    overloads: &[
-        Overload {
-            params: &[param("date", T::Date), param("formatPattern", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows2(call, |days: i32, pattern: &str| patterns::print(pattern, &Moment::date(days))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("date", T::Date), param("formatPattern", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows2(call, |days: i32, pattern: &str| patterns::print(pattern, &Moment::date(days))),
+    }],
 };

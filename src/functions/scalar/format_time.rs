@@ -13,11 +13,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "DATE / TIME",
     summary: "A time of day as text, by a pattern in the letters of Java.",
     examples: &[("FORMAT_TIME(CAST('10:20' AS TIME), 'HH.mm')", "10.20")],
-    overloads: &[
-        Overload {
-            params: &[param("time", T::Time), param("formatPattern", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows2(call, |ms: i32, pattern: &str| patterns::print(pattern, &Moment::time(ms))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("time", T::Time), param("formatPattern", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows2(call, |ms: i32, pattern: &str| patterns::print(pattern, &Moment::time(ms))),
+    }],
 };

@@ -19,7 +19,11 @@ pub const FUNCTION: Scalar = Scalar {
             body: |call| rows2(call, |ms: i64, pattern: &str| patterns::print_instant(pattern, ms, "GMT")),
         },
         Overload {
-            params: &[param("timestamp", T::Timestamp), param("formatPattern", T::String), param("timeZone", T::String)],
+            params: &[
+                param("timestamp", T::Timestamp),
+                param("formatPattern", T::String),
+                param("timeZone", T::String),
+            ],
             returns: Returns::Is(SqlType::String),
             body: |call| rows3(call, |ms: i64, pattern: &str, zone: &str| patterns::print_instant(pattern, ms, zone)),
         },

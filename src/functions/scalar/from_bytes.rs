@@ -12,11 +12,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "BYTES",
     summary: "Bytes as a text in an encoding: hex, utf8, ascii or base64.",
     examples: &[("FROM_BYTES(TO_BYTES('a', 'utf8'), 'hex')", "61")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::Bytes), param("encoding", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows2(call, |bytes: &[u8], encoding: &str| Ok(Some(Encoding::find(encoding)?.print(bytes)))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::Bytes), param("encoding", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows2(call, |bytes: &[u8], encoding: &str| Ok(Some(Encoding::find(encoding)?.print(bytes)))),
+    }],
 };

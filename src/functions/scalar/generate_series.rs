@@ -2,7 +2,7 @@
 
 use arrow::array::ArrayRef;
 
-use crate::functions::call::{Call};
+use crate::functions::call::Call;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};

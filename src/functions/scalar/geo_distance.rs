@@ -2,10 +2,10 @@
 
 use arrow::array::ArrayRef;
 
-use crate::functions::call::{Reader, Call};
+use crate::functions::call::{Call, Reader};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "GEO_DISTANCE",
@@ -15,12 +15,23 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("GEO_DISTANCE(0, 0, 0, 0)", "0.0")],
     overloads: &[
         Overload {
-            params: &[param("lat1", T::Double), param("lon1", T::Double), param("lat2", T::Double), param("lon2", T::Double)],
+            params: &[
+                param("lat1", T::Double),
+                param("lon1", T::Double),
+                param("lat2", T::Double),
+                param("lon2", T::Double),
+            ],
             returns: Returns::Is(SqlType::Double),
             body: |call| distance(call, false),
         },
         Overload {
-            params: &[param("lat1", T::Double), param("lon1", T::Double), param("lat2", T::Double), param("lon2", T::Double), param("units", T::String)],
+            params: &[
+                param("lat1", T::Double),
+                param("lon1", T::Double),
+                param("lat2", T::Double),
+                param("lon2", T::Double),
+                param("units", T::String),
+            ],
             returns: Returns::Is(SqlType::Double),
             body: |call| distance(call, true),
         },

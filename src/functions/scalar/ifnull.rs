@@ -9,11 +9,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "CONDITIONAL",
     summary: "The first argument, or the second if the first is NULL.",
     examples: &[("IFNULL(CAST(NULL AS INT), 2)", "2")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::Any('T')), param("alternative", T::Any('T'))],
-            returns: Returns::Any('T'),
-            body: |call| call.values(|args| Ok(args.iter().find(|v| !v.is_null()).cloned())),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::Any('T')), param("alternative", T::Any('T'))],
+        returns: Returns::Any('T'),
+        body: |call| call.values(|args| Ok(args.iter().find(|v| !v.is_null()).cloned())),
+    }],
 };

@@ -1,9 +1,9 @@
 //! `INITCAP`: a string with capitals.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "INITCAP",
@@ -11,13 +11,11 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "The string with every word in lower case behind an initial capital.",
     examples: &[("INITCAP('the QUICK fox')", "The Quick Fox")],
-    overloads: &[
-        Overload {
-            params: &[param("str", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |text: &str| Ok(Some(capitalized(text)))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("str", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows1(call, |text: &str| Ok(Some(capitalized(text)))),
+    }],
 };
 
 /// Blanks before the first word are dropped, as ksqlDB does.

@@ -2,10 +2,10 @@
 
 use arrow::array::ArrayRef;
 
-use crate::functions::call::{Reader, Call};
+use crate::functions::call::{Call, Reader};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "INSTR",
@@ -25,7 +25,12 @@ pub const FUNCTION: Scalar = Scalar {
             body: instr,
         },
         Overload {
-            params: &[param("str", T::String), param("substring", T::String), param("position", T::Int), param("occurrence", T::Int)],
+            params: &[
+                param("str", T::String),
+                param("substring", T::String),
+                param("position", T::Int),
+                param("occurrence", T::Int),
+            ],
             returns: Returns::Is(SqlType::Integer),
             body: instr,
         },

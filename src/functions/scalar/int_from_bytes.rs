@@ -1,9 +1,9 @@
 //! `INT_FROM_BYTES`: a number in bytes.
 
-use crate::functions::call::{rows1, rows2, Outcome};
+use crate::functions::call::{Outcome, rows1, rows2};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "INT_FROM_BYTES",
@@ -27,9 +27,14 @@ pub const FUNCTION: Scalar = Scalar {
 
 fn number(bytes: &[u8], order: Option<&str>) -> Outcome<i32> {
     let Some(order) = order.map(str::to_uppercase).filter(|o| o == "BIG_ENDIAN" || o == "LITTLE_ENDIAN") else {
-        return Err(format!("Byte order must be BIG_ENDIAN or LITTLE_ENDIAN. Unknown byte order '{}'.", order.unwrap_or("null")).into());
+        return Err(format!(
+            "Byte order must be BIG_ENDIAN or LITTLE_ENDIAN. Unknown byte order '{}'.",
+            order.unwrap_or("null")
+        )
+        .into());
     };
     let size = bytes.len();
-    let bytes: [u8; 4] = bytes.try_into().map_err(|_| format!("Number of bytes must be equal to 4, but found {size}"))?;
+    let bytes: [u8; 4] =
+        bytes.try_into().map_err(|_| format!("Number of bytes must be equal to 4, but found {size}"))?;
     Ok(Some(if order == "BIG_ENDIAN" { i32::from_be_bytes(bytes) } else { i32::from_le_bytes(bytes) }))
 }

@@ -1,10 +1,10 @@
 //! `IS_JSON_STRING`: whether a text is JSON.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::json;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "IS_JSON_STRING",
@@ -12,13 +12,11 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "Whether the string is a JSON text; false for NULL.",
     examples: &[("IS_JSON_STRING('[1]')", "true")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::Boolean),
-            body: |call| rows1(call, |text: Option<&str>| Ok(Some(text.is_some_and(is_json)))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("input", T::String)],
+        returns: Returns::Is(SqlType::Boolean),
+        body: |call| rows1(call, |text: Option<&str>| Ok(Some(text.is_some_and(is_json)))),
+    }],
 };
 
 fn is_json(text: &str) -> bool {

@@ -13,18 +13,16 @@ pub const FUNCTION: Scalar = Scalar {
     category: "JSON",
     summary: "Whether a JSON array has an item of the same type and value.",
     examples: &[("JSON_ARRAY_CONTAINS('[1, 2]', 2)", "true"), ("JSON_ARRAY_CONTAINS('[1, 2]', '2')", "false")],
-    overloads: &[
-        Overload {
-            params: &[param("jsonArray", T::String), param("val", T::Any('T'))],
-            returns: Returns::Is(SqlType::Boolean),
-            body: |call| {
-                call.values(|args| {
-                    let Value::String(text) = &args[0] else { return Ok(None) };
-                    Ok(Some(Value::Boolean(json::any_item(text, |item| is_same(item, &args[1])))))
-                })
-            },
+    overloads: &[Overload {
+        params: &[param("jsonArray", T::String), param("val", T::Any('T'))],
+        returns: Returns::Is(SqlType::Boolean),
+        body: |call| {
+            call.values(|args| {
+                let Value::String(text) = &args[0] else { return Ok(None) };
+                Ok(Some(Value::Boolean(json::any_item(text, |item| is_same(item, &args[1])))))
+            })
         },
-    ],
+    }],
 };
 
 fn is_same(item: &Json, wanted: &Value) -> bool {

@@ -12,11 +12,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "JSON",
     summary: "The number of items of a JSON array; NULL if the text is something else.",
     examples: &[("JSON_ARRAY_LENGTH('[1, 2]')", "2")],
-    overloads: &[
-        Overload {
-            params: &[param("jsonArray", T::String)],
-            returns: Returns::Is(SqlType::Integer),
-            body: |call| rows1(call, |text: &str| Ok(json::first(text)?.as_array().map(|items| items.len() as i32))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("jsonArray", T::String)],
+        returns: Returns::Is(SqlType::Integer),
+        body: |call| rows1(call, |text: &str| Ok(json::first(text)?.as_array().map(|items| items.len() as i32))),
+    }],
 };

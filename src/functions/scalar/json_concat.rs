@@ -14,21 +14,19 @@ pub const FUNCTION: Scalar = Scalar {
     category: "JSON",
     summary: "Objects merged into one, of which later fields win; else one array of all items, what is no array being an item itself.",
     examples: &[("JSON_CONCAT('{\"a\": 1}', '{\"b\": 2}')", "{\"a\":1,\"b\":2}"), ("JSON_CONCAT('[1]', '2')", "[1,2]")],
-    overloads: &[
-        Overload {
-            params: &[variadic("jsonStrings", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| {
-                let args: Vec<Reader> = call.readers();
-                call.rows(|row| {
-                    let texts: Option<Vec<&str>> = args.iter().map(|arg| arg.get::<&str>(row)).collect();
-                    let Some(texts) = texts.filter(|t| !t.is_empty()) else { return Ok(None) };
-                    let parsed: Vec<Value> = texts.into_iter().map(json::first).collect::<Result<_, _>>()?;
-                    Ok(Some(json::text(&joined(parsed), Numbers::Plain)))
-                })
-            },
+    overloads: &[Overload {
+        params: &[variadic("jsonStrings", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| {
+            let args: Vec<Reader> = call.readers();
+            call.rows(|row| {
+                let texts: Option<Vec<&str>> = args.iter().map(|arg| arg.get::<&str>(row)).collect();
+                let Some(texts) = texts.filter(|t| !t.is_empty()) else { return Ok(None) };
+                let parsed: Vec<Value> = texts.into_iter().map(json::first).collect::<Result<_, _>>()?;
+                Ok(Some(json::text(&joined(parsed), Numbers::Plain)))
+            })
         },
-    ],
+    }],
 };
 
 fn joined(values: Vec<Value>) -> Value {

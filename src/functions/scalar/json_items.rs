@@ -12,17 +12,17 @@ pub const FUNCTION: Scalar = Scalar {
     category: "JSON",
     summary: "The items of a JSON array, each as a JSON text.",
     examples: &[("JSON_ITEMS('[1, [2], \"x\"]')", "[1, [2], \"x\"]")],
-    overloads: &[
-        Overload {
-            params: &[param("jsonItems", T::String)],
-            returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
-            body: |call| {
-                rows1(call, |text: &str| {
-                    let parsed = json::first(text)?;
-                    let items = parsed.as_array().ok_or("the text is no JSON array")?;
-                    Ok(Some(Value::Array(items.iter().map(|item| Value::String(json::text(item, Numbers::Plain))).collect())))
-                })
-            },
+    overloads: &[Overload {
+        params: &[param("jsonItems", T::String)],
+        returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
+        body: |call| {
+            rows1(call, |text: &str| {
+                let parsed = json::first(text)?;
+                let items = parsed.as_array().ok_or("the text is no JSON array")?;
+                Ok(Some(Value::Array(
+                    items.iter().map(|item| Value::String(json::text(item, Numbers::Plain))).collect(),
+                )))
+            })
         },
-    ],
+    }],
 };

@@ -12,19 +12,17 @@ pub const FUNCTION: Scalar = Scalar {
     category: "JSON",
     summary: "The fields of a JSON object: strings as they are, everything else as JSON; NULL if the text is something else.",
     examples: &[("JSON_RECORDS('{\"a\": \"x\", \"b\": [1]}')", "{a=x, b=[1]}")],
-    overloads: &[
-        Overload {
-            params: &[param("jsonObj", T::String)],
-            returns: Returns::By(|_, _| Ok(SqlType::map(SqlType::String, SqlType::String))),
-            body: |call| {
-                rows1(call, |text: &str| {
-                    let parsed = json::first(text)?;
-                    let entry = |(name, value): (&String, &serde_json::Value)| {
-                        (Value::String(name.clone()), Value::String(json::bare(value, Numbers::Plain)))
-                    };
-                    Ok(parsed.as_object().map(|fields| Value::Map(fields.iter().map(entry).collect())))
-                })
-            },
+    overloads: &[Overload {
+        params: &[param("jsonObj", T::String)],
+        returns: Returns::By(|_, _| Ok(SqlType::map(SqlType::String, SqlType::String))),
+        body: |call| {
+            rows1(call, |text: &str| {
+                let parsed = json::first(text)?;
+                let entry = |(name, value): (&String, &serde_json::Value)| {
+                    (Value::String(name.clone()), Value::String(json::bare(value, Numbers::Plain)))
+                };
+                Ok(parsed.as_object().map(|fields| Value::Map(fields.iter().map(entry).collect())))
+            })
         },
-    ],
+    }],
 };

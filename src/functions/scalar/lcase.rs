@@ -1,9 +1,9 @@
 //! `LCASE`: a string in lower case.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "LCASE",
@@ -11,11 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "The string in lower case.",
     examples: &[("LCASE('ABC')", "abc")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |text: &str| Ok(Some(text.to_lowercase()))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("input", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows1(call, |text: &str| Ok(Some(text.to_lowercase()))),
+    }],
 };

@@ -11,16 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "A string with X for upper-case letters, x for lower-case ones, n for digits and - for all else, or with other \
               characters in their place; NULL keeps a kind as it is.",
-    examples: &[
-        ("MASK('My Secret 7')", "Xx-Xxxxxx-n"),
-        ("MASK('My Secret 7', '*', NULL, NULL, '1')", "*y1*ecret17"),
-    ],
+    examples: &[("MASK('My Secret 7')", "Xx-Xxxxxx-n"), ("MASK('My Secret 7', '*', NULL, NULL, '1')", "*y1*ecret17")],
     overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: mask::whole,
-        },
+        Overload { params: &[param("input", T::String)], returns: Returns::Is(SqlType::String), body: mask::whole },
         Overload {
             params: &[
                 param("input", T::String),

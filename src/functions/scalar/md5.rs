@@ -13,11 +13,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "The MD5 hash of the UTF-8 bytes of a string, in hexadecimal digits.",
     examples: &[("MD5('a')", "0cc175b9c0f1b6a831c399e269772661")],
-    overloads: &[
-        Overload {
-            params: &[param("s", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |s: &str| Ok(Some(text::hex(&md5::Md5::digest(s.as_bytes()))))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("s", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows1(call, |s: &str| Ok(Some(text::hex(&md5::Md5::digest(s.as_bytes()))))),
+    }],
 };

@@ -9,11 +9,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "CONDITIONAL",
     summary: "NULL if both arguments are equal, else the first.",
     examples: &[("NULLIF(2, 3)", "2"), ("NULLIF(2, 2)", "null")],
-    overloads: &[
-        Overload {
-            params: &[param("left", T::Any('T')), param("right", T::Any('T'))],
-            returns: Returns::Any('T'),
-            body: |call| call.values(|args| Ok((args[0] != args[1]).then(|| args[0].clone()))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("left", T::Any('T')), param("right", T::Any('T'))],
+        returns: Returns::Any('T'),
+        body: |call| call.values(|args| Ok((args[0] != args[1]).then(|| args[0].clone()))),
+    }],
 };

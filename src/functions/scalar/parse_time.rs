@@ -13,11 +13,11 @@ pub const FUNCTION: Scalar = Scalar {
     category: "DATE / TIME",
     summary: "The time of day that a text says by a pattern in the letters of Java.",
     examples: &[("PARSE_TIME('10.20', 'HH.mm')", "10:20")],
-    overloads: &[
-        Overload {
-            params: &[param("formattedTime", T::String), param("formatPattern", T::String)],
-            returns: Returns::Is(SqlType::Time),
-            body: |call| rows2(call, |text: &str, pattern: &str| Ok(Some(patterns::read(pattern, text, Names::English)?.time()?))),
+    overloads: &[Overload {
+        params: &[param("formattedTime", T::String), param("formatPattern", T::String)],
+        returns: Returns::Is(SqlType::Time),
+        body: |call| {
+            rows2(call, |text: &str, pattern: &str| Ok(Some(patterns::read(pattern, text, Names::English)?.time()?)))
         },
-    ],
+    }],
 };

@@ -1,7 +1,7 @@
 //! `PI`: the ratio of a circle.
 
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "PI",
@@ -9,11 +9,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "MATHEMATICAL",
     summary: "The ratio of a circle's circumference to its diameter.",
     examples: &[("PI()", "3.141592653589793")],
-    overloads: &[
-        Overload {
-            params: &[],
-            returns: Returns::Is(SqlType::Double),
-            body: |call| call.rows(|_| Ok(Some(std::f64::consts::PI))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[],
+        returns: Returns::Is(SqlType::Double),
+        body: |call| call.rows(|_| Ok(Some(std::f64::consts::PI))),
+    }],
 };

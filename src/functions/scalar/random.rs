@@ -10,11 +10,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "MATHEMATICAL",
     summary: "A random number of at least 0 and less than 1.",
     examples: &[],
-    overloads: &[
-        Overload {
-            params: &[],
-            returns: Returns::Is(SqlType::Double),
-            body: |call| call.rows(|_| Ok(Some((random::bits() >> 11) as f64 / (1u64 << 53) as f64))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[],
+        returns: Returns::Is(SqlType::Double),
+        body: |call| call.rows(|_| Ok(Some((random::bits() >> 11) as f64 / (1u64 << 53) as f64))),
+    }],
 };

@@ -55,7 +55,9 @@ fn reduced(call: &mut Call) -> ArrayRef {
         let mut rows: Vec<u32> = Vec::new();
         let mut places: Vec<u32> = Vec::new();
         for (row, range) in entries.ranges.iter().enumerate() {
-            let Some(range) = range.as_ref().filter(|r| step < r.len() && alive[row] && states[row].is_ok()) else { continue };
+            let Some(range) = range.as_ref().filter(|r| step < r.len() && alive[row] && states[row].is_ok()) else {
+                continue;
+            };
             rows.push(row as u32);
             places.push(order[row].get(step).map_or(range.start + step, |at| range.start + at) as u32);
         }

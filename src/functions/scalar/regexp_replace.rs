@@ -14,27 +14,25 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "The string with every match of a regular expression replaced; $1 stands for the first group.",
     examples: &[("REGEXP_REPLACE('a1b2', '([a-z])([0-9])', '$2$1')", "1a2b")],
-    overloads: &[
-        Overload {
-            params: &[param("str", T::String), param("regexp", T::String), param("newStr", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| {
-                rows3(call, |text: &str, pattern: &str, new: &str| {
-                    let regex = compiled(pattern)?;
-                    let mut out = String::with_capacity(text.len());
-                    let mut done = 0;
-                    for found in matches(&regex, text)? {
-                        let Some(whole) = found.get(0) else { continue };
-                        out.push_str(&text[done..whole.start()]);
-                        expand(new, &regex, &found, &mut out)?;
-                        done = whole.end();
-                    }
-                    out.push_str(&text[done..]);
-                    Ok(Some(out))
-                })
-            },
+    overloads: &[Overload {
+        params: &[param("str", T::String), param("regexp", T::String), param("newStr", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| {
+            rows3(call, |text: &str, pattern: &str, new: &str| {
+                let regex = compiled(pattern)?;
+                let mut out = String::with_capacity(text.len());
+                let mut done = 0;
+                for found in matches(&regex, text)? {
+                    let Some(whole) = found.get(0) else { continue };
+                    out.push_str(&text[done..whole.start()]);
+                    expand(new, &regex, &found, &mut out)?;
+                    done = whole.end();
+                }
+                out.push_str(&text[done..]);
+                Ok(Some(out))
+            })
         },
-    ],
+    }],
 };
 
 /// Appends a replacement as Java writes it: `$1` and `${name}` stand for groups, a backslash quotes the next character.

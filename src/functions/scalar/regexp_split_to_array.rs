@@ -14,13 +14,11 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "The pieces of a string between the matches of a regular expression.",
     examples: &[("REGEXP_SPLIT_TO_ARRAY('a1b22c', '[0-9]+')", "[a, b, c]")],
-    overloads: &[
-        Overload {
-            params: &[param("str", T::String), param("regexp", T::String)],
-            returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
-            body: |call| rows2(call, |text: &str, pattern: &str| pieces(text, pattern).map(|p| Some(Value::Array(p)))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("str", T::String), param("regexp", T::String)],
+        returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
+        body: |call| rows2(call, |text: &str, pattern: &str| pieces(text, pattern).map(|p| Some(Value::Array(p)))),
+    }],
 };
 
 fn pieces(text: &str, pattern: &str) -> Result<Vec<Value>, Fault> {

@@ -36,7 +36,9 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("val", T::Decimal)],
             returns: Returns::By(|args, _| match args[0] {
-                SqlType::Decimal { precision, scale } if precision > scale => Ok(SqlType::decimal(precision - scale, 0)),
+                SqlType::Decimal { precision, scale } if precision > scale => {
+                    Ok(SqlType::decimal(precision - scale, 0))
+                }
                 _ => Err(Error::invalid("ROUND leaves no digit of a number below 1")),
             }),
             body: |call| rows1(call, |v: Decimal| Ok(round(v, 0))),
@@ -44,7 +46,11 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("val", T::Decimal), param("decimalPlaces", T::Int)],
             returns: Returns::By(|args, _| Ok(args[0].clone())),
-            body: |call| rows2(call, |v: Decimal, places: i32| Ok(round(v, places).and_then(|r| r.rescale(v.scale, Rounding::Exact)))),
+            body: |call| {
+                rows2(call, |v: Decimal, places: i32| {
+                    Ok(round(v, places).and_then(|r| r.rescale(v.scale, Rounding::Exact)))
+                })
+            },
         },
     ],
 };

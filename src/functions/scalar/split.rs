@@ -1,6 +1,6 @@
 //! `SPLIT`: the pieces between delimiters.
 
-use crate::functions::call::{rows2};
+use crate::functions::call::rows2;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -20,7 +20,9 @@ pub const FUNCTION: Scalar = Scalar {
                     let piece = |piece: &str| Value::String(piece.to_owned());
                     Ok(Some(Value::Array(match delimiter {
                         "" if text.is_empty() => vec![piece("")],
-                        "" => text.encode_utf16().map(|unit| Value::String(String::from_utf16_lossy(&[unit]))).collect(),
+                        "" => {
+                            text.encode_utf16().map(|unit| Value::String(String::from_utf16_lossy(&[unit]))).collect()
+                        }
                         _ => text.split(delimiter).map(piece).collect(),
                     })))
                 })

@@ -1,6 +1,6 @@
 //! `SPLIT_TO_MAP`: entries of a map in a text.
 
-use crate::functions::call::{rows3};
+use crate::functions::call::rows3;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -11,28 +11,26 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "A map of the entries in a string, cut by two delimiters; later keys replace earlier ones.",
     examples: &[("SPLIT_TO_MAP('a:1,b:2', ',', ':')", "{a=1, b=2}")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String), param("entryDelimiter", T::String), param("kvDelimiter", T::String)],
-            returns: Returns::By(|_, _| Ok(SqlType::map(SqlType::String, SqlType::String))),
-            body: |call| {
-                rows3(call, |text: &str, entries: &str, pairs: &str| {
-                    if entries.is_empty() || pairs.is_empty() || entries == pairs {
-                        return Ok(None);
+    overloads: &[Overload {
+        params: &[param("input", T::String), param("entryDelimiter", T::String), param("kvDelimiter", T::String)],
+        returns: Returns::By(|_, _| Ok(SqlType::map(SqlType::String, SqlType::String))),
+        body: |call| {
+            rows3(call, |text: &str, entries: &str, pairs: &str| {
+                if entries.is_empty() || pairs.is_empty() || entries == pairs {
+                    return Ok(None);
+                }
+                let mut map: Vec<(Value, Value)> = Vec::new();
+                for entry in text.split(entries).filter(|e| !e.is_empty()) {
+                    let mut parts = entry.split(pairs);
+                    let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
+                    let (key, value) = (Value::String(key.to_owned()), Value::String(value.to_owned()));
+                    match map.iter_mut().find(|(k, _)| *k == key) {
+                        Some(found) => found.1 = value,
+                        None => map.push((key, value)),
                     }
-                    let mut map: Vec<(Value, Value)> = Vec::new();
-                    for entry in text.split(entries).filter(|e| !e.is_empty()) {
-                        let mut parts = entry.split(pairs);
-                        let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
-                        let (key, value) = (Value::String(key.to_owned()), Value::String(value.to_owned()));
-                        match map.iter_mut().find(|(k, _)| *k == key) {
-                            Some(found) => found.1 = value,
-                            None => map.push((key, value)),
-                        }
-                    }
-                    Ok(Some(Value::Map(map)))
-                })
-            },
+                }
+                Ok(Some(Value::Map(map)))
+            })
         },
-    ],
+    }],
 };

@@ -1,9 +1,9 @@
 //! `SQRT`: the square root.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "SQRT",
@@ -11,11 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "MATHEMATICAL",
     summary: "The square root; of a negative number NaN.",
     examples: &[("SQRT(9)", "3.0")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::Double)],
-            returns: Returns::Is(SqlType::Double),
-            body: |call| rows1(call, |v: f64| Ok(Some(v.sqrt()))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::Double)],
+        returns: Returns::Is(SqlType::Double),
+        body: |call| rows1(call, |v: f64| Ok(Some(v.sqrt()))),
+    }],
 };

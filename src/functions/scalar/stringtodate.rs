@@ -13,11 +13,11 @@ pub const FUNCTION: Scalar = Scalar {
     category: "DATE / TIME",
     summary: "The days since the epoch of a date that a text says by a pattern in the letters of Java.",
     examples: &[("STRINGTODATE('1 Jan 2020', 'd MMM yyyy')", "18262")],
-    overloads: &[
-        Overload {
-            params: &[param("formattedDate", T::String), param("formatPattern", T::String)],
-            returns: Returns::Is(SqlType::Integer),
-            body: |call| rows2(call, |text: &str, pattern: &str| Ok(Some(patterns::read(pattern, text, Names::English)?.date()?))),
+    overloads: &[Overload {
+        params: &[param("formattedDate", T::String), param("formatPattern", T::String)],
+        returns: Returns::Is(SqlType::Integer),
+        body: |call| {
+            rows2(call, |text: &str, pattern: &str| Ok(Some(patterns::read(pattern, text, Names::English)?.date()?)))
         },
-    ],
+    }],
 };

@@ -19,9 +19,15 @@ pub const FUNCTION: Scalar = Scalar {
             body: |call| rows2(call, |text: &str, pattern: &str| patterns::read_instant(pattern, text, "UTC")),
         },
         Overload {
-            params: &[param("formattedTimestamp", T::String), param("formatPattern", T::String), param("timeZone", T::String)],
+            params: &[
+                param("formattedTimestamp", T::String),
+                param("formatPattern", T::String),
+                param("timeZone", T::String),
+            ],
             returns: Returns::Is(SqlType::Bigint),
-            body: |call| rows3(call, |text: &str, pattern: &str, zone: &str| patterns::read_instant(pattern, text, zone)),
+            body: |call| {
+                rows3(call, |text: &str, pattern: &str, zone: &str| patterns::read_instant(pattern, text, zone))
+            },
         },
     ],
 };

@@ -50,7 +50,13 @@ fn text_part(text: &str, pos: i32, len: Option<i32>) -> String {
 
 fn part<U>(all: &[U], pos: i32, len: Option<i32>) -> &[U] {
     let size = all.len() as i32;
-    let start = if pos > 0 { (pos - 1).min(size) } else if pos < 0 { size.saturating_add(pos).max(0) } else { 0 };
+    let start = if pos > 0 {
+        (pos - 1).min(size)
+    } else if pos < 0 {
+        size.saturating_add(pos).max(0)
+    } else {
+        0
+    };
     // The end is computed in 32 bits, as ksqlDB does: a length that overflows it gives nothing.
     let end = len.map_or(size, |len| start.wrapping_add(len).clamp(start, size.max(start)));
     &all[start as usize..end as usize]

@@ -1,6 +1,6 @@
 //! `TIMESTAMPADD`: an instant later.
 
-use crate::functions::call::{Reader, Fault};
+use crate::functions::call::{Fault, Reader};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, TimeUnit};

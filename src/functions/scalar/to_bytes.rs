@@ -12,11 +12,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "BYTES",
     summary: "The bytes that a text in an encoding stands for: hex, utf8, ascii or base64.",
     examples: &[("FROM_BYTES(TO_BYTES('61', 'hex'), 'utf8')", "a")],
-    overloads: &[
-        Overload {
-            params: &[param("value", T::String), param("encoding", T::String)],
-            returns: Returns::Is(SqlType::Bytes),
-            body: |call| rows2(call, |text: &str, encoding: &str| Encoding::find(encoding)?.read(text).map(Some)),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("value", T::String), param("encoding", T::String)],
+        returns: Returns::Is(SqlType::Bytes),
+        body: |call| rows2(call, |text: &str, encoding: &str| Encoding::find(encoding)?.read(text).map(Some)),
+    }],
 };

@@ -10,14 +10,15 @@ pub const FUNCTION: Scalar = Scalar {
     shown: "TO_JSON_STRING",
     category: "JSON",
     summary: "Any value as a JSON text, the fields of structs and maps in the order of their names.",
-    examples: &[("TO_JSON_STRING(STRUCT(b := 1.50, a := 'x'))", "{\"A\":\"x\",\"B\":1.50}"), ("TO_JSON_STRING(NULL)", "null")],
-    overloads: &[
-        Overload {
-            params: &[param("val", T::Any('T'))],
-            returns: Returns::Is(SqlType::String),
-            body: |call| call.values(|args| Ok(Some(Value::String(written(&args[0]))))),
-        },
+    examples: &[
+        ("TO_JSON_STRING(STRUCT(b := 1.50, a := 'x'))", "{\"A\":\"x\",\"B\":1.50}"),
+        ("TO_JSON_STRING(NULL)", "null"),
     ],
+    overloads: &[Overload {
+        params: &[param("val", T::Any('T'))],
+        returns: Returns::Is(SqlType::String),
+        body: |call| call.values(|args| Ok(Some(Value::String(written(&args[0]))))),
+    }],
 };
 
 fn written(value: &Value) -> String {
@@ -29,7 +30,12 @@ fn written(value: &Value) -> String {
 fn write(value: &Value, out: &mut String) {
     match value {
         Value::Double(v) if !v.is_finite() => json::quote(&text::double(*v), out),
-        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Bigint(_) | Value::Double(_) | Value::Decimal(_) => {
+        Value::Null
+        | Value::Boolean(_)
+        | Value::Integer(_)
+        | Value::Bigint(_)
+        | Value::Double(_)
+        | Value::Decimal(_) => {
             out.push_str(&value.to_text());
         }
         Value::String(text) => json::quote(text, out),

@@ -1,9 +1,9 @@
 //! `TRIM`: a string without blanks around it.
 
-use crate::functions::call::{rows1};
+use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "TRIM",
@@ -11,11 +11,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "STRING",
     summary: "The string without the characters up to U+0020 at both ends.",
     examples: &[("TRIM('  a b ')", "a b")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |text: &str| Ok(Some(text.trim_matches(|c| c <= ' ')))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("input", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows1(call, |text: &str| Ok(Some(text.trim_matches(|c| c <= ' ')))),
+    }],
 };

@@ -31,12 +31,18 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("value", T::Double), param("places", T::Int)],
             returns: Returns::Is(SqlType::Double),
-            body: |call| rows2(call, |v: f64, places: i32| Ok(cut(Decimal::from_f64(v).ok_or("Infinite or NaN")?, places).map(|d| d.to_f64()))),
+            body: |call| {
+                rows2(call, |v: f64, places: i32| {
+                    Ok(cut(Decimal::from_f64(v).ok_or("Infinite or NaN")?, places).map(|d| d.to_f64()))
+                })
+            },
         },
         Overload {
             params: &[param("value", T::Decimal)],
             returns: Returns::By(|args, _| match args[0] {
-                SqlType::Decimal { precision, scale } if precision > scale => Ok(SqlType::decimal(precision - scale, 0)),
+                SqlType::Decimal { precision, scale } if precision > scale => {
+                    Ok(SqlType::decimal(precision - scale, 0))
+                }
                 _ => Err(Error::invalid("TRUNC leaves no digit of a number below 1")),
             }),
             body: |call| rows1(call, |v: Decimal| Ok(v.rescale(0, Rounding::Down))),
@@ -44,7 +50,11 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[param("value", T::Decimal), param("places", T::Int)],
             returns: Returns::By(|args, _| Ok(args[0].clone())),
-            body: |call| rows2(call, |v: Decimal, places: i32| Ok(cut(v, places).and_then(|d| d.rescale(v.scale, Rounding::Exact)))),
+            body: |call| {
+                rows2(call, |v: Decimal, places: i32| {
+                    Ok(cut(v, places).and_then(|d| d.rescale(v.scale, Rounding::Exact)))
+                })
+            },
         },
     ],
 };

@@ -11,13 +11,11 @@ pub const FUNCTION: Scalar = Scalar {
     category: "URL",
     summary: "The text that a parameter of a URL stands for.",
     examples: &[("URL_DECODE_PARAM('a+b%26c')", "a b&c")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |text: &str| decoded(text).map(Some)),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("input", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows1(call, |text: &str| decoded(text).map(Some)),
+    }],
 };
 
 fn decoded(text: &str) -> Result<String, Fault> {

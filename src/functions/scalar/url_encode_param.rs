@@ -11,13 +11,11 @@ pub const FUNCTION: Scalar = Scalar {
     category: "URL",
     summary: "A text in the form that parameters of URLs have.",
     examples: &[("URL_ENCODE_PARAM('a b&c')", "a+b%26c")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |text: &str| Ok(Some(encoded(text)))),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("input", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows1(call, |text: &str| Ok(Some(encoded(text)))),
+    }],
 };
 
 fn encoded(text: &str) -> String {

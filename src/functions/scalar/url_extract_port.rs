@@ -1,8 +1,8 @@
 //! `URL_EXTRACT_PORT`: the port of a URL.
 
 use crate::functions::call::rows1;
-use crate::functions::uri::Uri;
 use crate::functions::signature::{T, param};
+use crate::functions::uri::Uri;
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
@@ -12,11 +12,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "URL",
     summary: "The port of a URL, NULL if it says none.",
     examples: &[("URL_EXTRACT_PORT('https://user@ksql.io:8080/a%20b?x=1&y=#frag')", "8080")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::Integer),
-            body: |call| rows1(call, |url: &str| Ok(Uri::parse(url)?.port)),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("input", T::String)],
+        returns: Returns::Is(SqlType::Integer),
+        body: |call| rows1(call, |url: &str| Ok(Uri::parse(url)?.port)),
+    }],
 };

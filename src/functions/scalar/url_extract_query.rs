@@ -1,8 +1,8 @@
 //! `URL_EXTRACT_QUERY`: the query of a URL.
 
 use crate::functions::call::rows1;
-use crate::functions::uri::Uri;
 use crate::functions::signature::{T, param};
+use crate::functions::uri::Uri;
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
@@ -12,11 +12,9 @@ pub const FUNCTION: Scalar = Scalar {
     category: "URL",
     summary: "What stands between the ? and the # of a URL.",
     examples: &[("URL_EXTRACT_QUERY('https://user@ksql.io:8080/a%20b?x=1&y=#frag')", "x=1&y=")],
-    overloads: &[
-        Overload {
-            params: &[param("input", T::String)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |url: &str| Ok(Uri::parse(url)?.query)),
-        },
-    ],
+    overloads: &[Overload {
+        params: &[param("input", T::String)],
+        returns: Returns::Is(SqlType::String),
+        body: |call| rows1(call, |url: &str| Ok(Uri::parse(url)?.query)),
+    }],
 };

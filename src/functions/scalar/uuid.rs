@@ -13,15 +13,13 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "A random UUID, or the one that 16 bytes are.",
     examples: &[],
     overloads: &[
-        Overload {
-            params: &[],
-            returns: Returns::Is(SqlType::String),
-            body: |call| call.rows(|_| Ok(Some(made()))),
-        },
+        Overload { params: &[], returns: Returns::Is(SqlType::String), body: |call| call.rows(|_| Ok(Some(made()))) },
         Overload {
             params: &[param("bytes", T::Bytes)],
             returns: Returns::Is(SqlType::String),
-            body: |call| rows1(call, |bytes: &[u8]| Ok(<[u8; 16]>::try_from(bytes).ok().map(|b| shown(u128::from_be_bytes(b))))),
+            body: |call| {
+                rows1(call, |bytes: &[u8]| Ok(<[u8; 16]>::try_from(bytes).ok().map(|b| shown(u128::from_be_bytes(b)))))
+            },
         },
     ],
 };

@@ -1,0 +1,99 @@
+//! The largest and the smallest of several values: what the functions that pick one have in common.
+
+use std::cmp::Ordering;
+
+use arrow::array::ArrayRef;
+
+use super::call::Call;
+use super::signature::{T, param, variadic};
+use super::{Overload, Returns};
+use crate::types::{SqlType, Value};
+
+/// The first of the values that no other is `beyond`; NULLs do not count.
+pub fn of<'a>(values: impl IntoIterator<Item = &'a Value>, beyond: Ordering) -> Option<&'a Value> {
+    let mut best: Option<&Value> = None;
+    for value in values.into_iter().filter(|v| !v.is_null()) {
+        if best.is_none_or(|best| value.compare(best) == beyond) {
+            best = Some(value);
+        }
+    }
+    best
+}
+
+/// That of each row's arguments.
+pub fn of_arguments(call: &mut Call, beyond: Ordering) -> ArrayRef {
+    call.values(|args| Ok(of(args, beyond).cloned()))
+}
+
+/// That of the items of each row's array.
+pub fn of_items(call: &mut Call, beyond: Ordering) -> ArrayRef {
+    call.values(|args| {
+        let Value::Array(items) = &args[0] else { return Ok(None) };
+        if items.iter().any(Value::is_nested) {
+            return Err("its items have no order".into());
+        }
+        Ok(of(items, beyond).cloned())
+    })
+}
+
+/// One or more arguments of any type that has an order.
+pub const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 9] {
+    [
+        Overload {
+            params: const { &[param("first", T::Int), variadic("others", T::Int)] },
+            returns: Returns::Is(SqlType::Integer),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::Bigint), variadic("others", T::Bigint)] },
+            returns: Returns::Is(SqlType::Bigint),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::Double), variadic("others", T::Double)] },
+            returns: Returns::Is(SqlType::Double),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::Decimal), variadic("others", T::Decimal)] },
+            returns: Returns::By(|args, _| Ok(widest(args))),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::String), variadic("others", T::String)] },
+            returns: Returns::Is(SqlType::String),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::Bytes), variadic("others", T::Bytes)] },
+            returns: Returns::Is(SqlType::Bytes),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::Date), variadic("others", T::Date)] },
+            returns: Returns::Is(SqlType::Date),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::Time), variadic("others", T::Time)] },
+            returns: Returns::Is(SqlType::Time),
+            body,
+        },
+        Overload {
+            params: const { &[param("first", T::Timestamp), variadic("others", T::Timestamp)] },
+            returns: Returns::Is(SqlType::Timestamp),
+            body,
+        },
+    ]
+}
+
+/// A DECIMAL that holds all arguments.
+fn widest(args: &[SqlType]) -> SqlType {
+    let (mut whole, mut behind) = (0, 0);
+    for arg in args {
+        if let SqlType::Decimal { precision, scale } = arg {
+            (whole, behind) = (whole.max(precision - scale), behind.max(*scale));
+        }
+    }
+    SqlType::decimal(whole + behind, behind)
+}
