@@ -1,8 +1,8 @@
-//! A failed sync is never tried again: the door behind which no sync succeeds once one has failed.
+//! A failed sync is never tried again: the door behind which nothing is changed any more once a sync has failed.
 //!
 //! When a sync fails, the kernel may drop what it could not write and report the next sync as done. So whoever tried again
-//! would take for durable what is lost. Behind this door nothing can become durable any more, and nothing is acknowledged:
-//! the process ends and recovers.
+//! would take for durable what is lost; and whoever wrote on would leave things that only mean something behind what is lost.
+//! Behind this door nothing is acknowledged after a failure and the disk stays as it is: the process ends and recovers.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Disk, DiskFile, Lock, Open, SyncSite};
 
-/// A disk whose syncs all fail once one has failed.
+/// A disk on which nothing can be changed or synced once a sync has failed.
 pub struct SyncOnce {
     disk: Arc<dyn Disk>,
     failure: Failure,
@@ -36,11 +36,19 @@ impl SyncOnce {
     }
 }
 
+/// An error if a sync has failed.
+fn check(failure: &Failure) -> io::Result<()> {
+    match failure.get() {
+        Some(earlier) => {
+            Err(io::Error::other(format!("an earlier sync failed ({earlier}): the process must end and recover")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Makes a sync unless an earlier one has failed.
 fn sync(failure: &Failure, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    if let Some(earlier) = failure.get() {
-        return Err(io::Error::other(format!("an earlier sync failed ({earlier}): the process must end and recover")));
-    }
+    check(failure)?;
     sync().inspect_err(|error| {
         // Of two at once either may be the first.
         let _ = failure.set(error.to_string());
@@ -53,6 +61,7 @@ impl DiskFile for OnceFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        check(&self.failure)?;
         self.file.write_at(bytes, offset)
     }
 
@@ -61,10 +70,12 @@ impl DiskFile for OnceFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        check(&self.failure)?;
         self.file.set_len(len)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
+        check(&self.failure)?;
         self.file.allocate(len)
     }
 
@@ -75,10 +86,14 @@ impl DiskFile for OnceFile {
 
 impl Disk for SyncOnce {
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        if how != Open::Existing {
+            check(&self.failure)?;
+        }
         Ok(Arc::new(OnceFile { file: self.disk.open(path, how)?, failure: self.failure.clone() }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        check(&self.failure)?;
         self.disk.create_dir(path)
     }
 
@@ -87,14 +102,17 @@ impl Disk for SyncOnce {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        check(&self.failure)?;
         self.disk.rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        check(&self.failure)?;
         self.disk.remove_file(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        check(&self.failure)?;
         self.disk.remove_dir(path)
     }
 
