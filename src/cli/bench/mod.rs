@@ -9,6 +9,7 @@ mod pipeline;
 mod startup;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -160,18 +161,25 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
     Ok(measured?)
 }
 
+/// One of `known`, or an error that names what is near.
+fn check_known(what: &str, name: &str, known: &[&str]) -> Result<()> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let error = Error::invalid(format!("there is no {what} {name}"));
+    Err(match nearest(name, known.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint(format!("there are {}", known.join(", "))),
+    })
+}
+
 fn run_in(folder: &Path, properties: &Properties, arguments: &Arguments) -> Result<u8> {
     let known: Vec<&str> =
         PIPELINES.iter().map(|p| p.name).chain([latency::NAME, startup::NAME, parse::NAME]).collect();
-    for name in &arguments.names {
-        if !known.contains(&name.as_str()) {
-            let error = Error::invalid(format!("there is no benchmark {name}"));
-            return Err(match nearest(name, known.iter().copied()) {
-                Some(near) => error.hint(format!("did you mean {near}?")),
-                None => error.hint(format!("the benchmarks are {}", known.join(", "))),
-            });
-        }
-    }
+    arguments.names.iter().try_for_each(|name| check_known("benchmark", name, &known))?;
+    let topics: BTreeSet<&str> = PIPELINES.iter().flat_map(|p| p.inputs).map(|input| input.topic()).collect();
+    let topics = Vec::from_iter(topics);
+    arguments.input.iter().try_for_each(|(topic, _)| check_known("input of a benchmark", topic, &topics))?;
     let wanted = |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|n| n == name);
     let options = pipeline::Options { folder, properties, rows: arguments.rows, files: &arguments.input };
     let mut results = Vec::new();
