@@ -15,7 +15,9 @@ mod pad;
 mod pattern_cache;
 mod patterns;
 mod random;
+mod recent;
 pub mod scalar;
+mod sets;
 pub mod signature;
 mod uri;
 

@@ -1,35 +1,22 @@
 //! Regular expressions in Java's dialect, compiled once.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use fancy_regex::{Captures, Regex};
 
 use super::call::Fault;
+use super::recent::Recent;
 
 thread_local! {
-    /// The expressions that were used last, the latest at the end. Queries use a few constant ones.
-    static CACHE: RefCell<Vec<(String, Rc<Regex>)>> = const { RefCell::new(Vec::new()) };
+    static RECENT: Recent<Regex> = const { Recent::new() };
 }
-
-const MOST_KEPT: usize = 16;
 
 /// The expression of this text.
 pub fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
-    CACHE.with_borrow_mut(|cache| {
-        if let Some(at) = cache.iter().position(|(text, _)| text == pattern) {
-            let found = cache.remove(at);
-            cache.push(found.clone());
-            return Ok(found.1);
-        }
-        let regex = Regex::new(&translated(pattern)).map_err(|e| format!("Invalid regular expression pattern: {e}"))?;
-        let regex = Rc::new(regex);
-        if cache.len() == MOST_KEPT {
-            cache.remove(0);
-        }
-        cache.push((pattern.to_owned(), regex.clone()));
-        Ok(regex)
-    })
+    let compile = |pattern: &str| {
+        Regex::new(&translated(pattern)).map_err(|e| Fault(format!("Invalid regular expression pattern: {e}")))
+    };
+    RECENT.with(|recent| recent.get(pattern, compile))
 }
 
 /// All matches, as Java finds them: the next search starts where the last match ended, one character on if it was empty.

@@ -1,33 +1,18 @@
 //! Patterns of dates and times, read once.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::call::{Fault, Outcome};
+use super::recent::Recent;
 use crate::types::pattern::zone::Zone;
 use crate::types::pattern::{Moment, Names, Pattern, Resolved};
 
 thread_local! {
-    /// The patterns that were used last, the latest at the end. Queries use a few constant ones.
-    static CACHE: RefCell<Vec<(String, Rc<Pattern>)>> = const { RefCell::new(Vec::new()) };
+    static RECENT: Recent<Pattern> = const { Recent::new() };
 }
 
-const MOST_KEPT: usize = 16;
-
 fn pattern(text: &str) -> Result<Rc<Pattern>, Fault> {
-    CACHE.with_borrow_mut(|cache| {
-        if let Some(at) = cache.iter().position(|(known, _)| known == text) {
-            let found = cache.remove(at);
-            cache.push(found.clone());
-            return Ok(found.1);
-        }
-        let pattern = Rc::new(Pattern::parse(text)?);
-        if cache.len() == MOST_KEPT {
-            cache.remove(0);
-        }
-        cache.push((text.to_owned(), pattern.clone()));
-        Ok(pattern)
-    })
+    RECENT.with(|recent| Ok(recent.get(text, Pattern::parse)?))
 }
 
 /// The text of a moment.

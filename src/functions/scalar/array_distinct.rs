@@ -1,7 +1,7 @@
 //! `ARRAY_DISTINCT`: the different items of an array.
 
 use crate::functions::signature::{T, param};
-use crate::functions::{Overload, Returns, Scalar};
+use crate::functions::{Overload, Returns, Scalar, sets};
 use crate::types::Value;
 
 pub const FUNCTION: Scalar = Scalar {
@@ -15,18 +15,8 @@ pub const FUNCTION: Scalar = Scalar {
         returns: Returns::By(|args, _| Ok(args[0].clone())),
         body: |call| {
             call.values(|args| {
-                Ok(if let Value::Array(items) = &args[0] { Some(distinct(items.iter().cloned())) } else { None })
+                Ok(if let Value::Array(items) = &args[0] { Some(sets::distinct(items.iter().cloned())) } else { None })
             })
         },
     }],
 };
-
-fn distinct(items: impl Iterator<Item = Value>) -> Value {
-    let mut kept: Vec<Value> = Vec::new();
-    for item in items {
-        if !kept.contains(&item) {
-            kept.push(item);
-        }
-    }
-    Value::Array(kept)
-}

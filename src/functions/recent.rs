@@ -1,0 +1,55 @@
+//! What was made of texts that functions get again and again: patterns and expressions, which are constants in most queries.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+const MOST_KEPT: usize = 16;
+
+/// What was made of the texts that were used last, the latest at the end.
+pub struct Recent<T>(RefCell<Vec<(String, Rc<T>)>>);
+
+impl<T> Recent<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Recent(RefCell::new(Vec::new()))
+    }
+
+    /// What `make` makes of the text, or made of it earlier.
+    pub fn get<E>(&self, text: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<Rc<T>, E> {
+        let mut kept = self.0.borrow_mut();
+        match kept.iter().position(|(known, _)| known == text) {
+            Some(at) => kept[at..].rotate_left(1),
+            None => {
+                let made = Rc::new(make(text)?);
+                if kept.len() == MOST_KEPT {
+                    kept.remove(0);
+                }
+                kept.push((text.to_owned(), made));
+            }
+        }
+        Ok(kept[kept.len() - 1].1.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_longest_is_made_again() {
+        let recent = Recent::new();
+        let made = |text: &str| {
+            let mut made = false;
+            let length = recent.get(text, |text| {
+                made = true;
+                Ok::<_, ()>(text.len())
+            });
+            assert_eq!(length.as_deref(), Ok(&text.len()));
+            made
+        };
+        let texts: Vec<String> = (0..MOST_KEPT).map(|n| "x".repeat(n)).collect();
+        assert!(texts.iter().all(|text| made(text)));
+        assert!(!made(&texts[0]) && made("another"));
+        assert!(!made(&texts[0]) && made(&texts[1]));
+    }
+}
