@@ -1,5 +1,9 @@
 //! JSON values as text for STRING columns: numbers as Java prints them, objects compact, arrays with blanks.
 
+use std::collections::hash_map::Entry;
+
+use foldhash::{HashMap, HashSet};
+
 use super::read::each_item;
 use super::scan::{RawString, Scan, Scanned, Start};
 use crate::types::Decimal;
@@ -79,8 +83,8 @@ fn object(scan: &mut Scan, out: &mut Vec<u8>) -> Scanned<()> {
         json(scan, out)?;
     }
     out.push(b'}');
-    let is_same = |a: &(usize, usize), b: &(usize, usize)| out[a.0..a.1] == out[b.0..b.1];
-    if fields.iter().enumerate().any(|(at, field)| fields[..at].iter().any(|earlier| is_same(earlier, field))) {
+    let mut names = HashSet::default();
+    if !fields.iter().all(|(name, value)| names.insert(&out[*name..*value])) {
         without_duplicates(&fields, start, out);
     }
     Ok(())
@@ -91,12 +95,16 @@ fn object(scan: &mut Scan, out: &mut Vec<u8>) -> Scanned<()> {
 fn without_duplicates(fields: &[(usize, usize)], start: usize, out: &mut Vec<u8>) {
     let text = out.split_off(start);
     let mut kept: Vec<(&[u8], &[u8])> = Vec::new();
+    let mut places: HashMap<&[u8], usize> = HashMap::default();
     for (at, (name, value)) in fields.iter().enumerate() {
         let end = fields.get(at + 1).map_or(start + text.len(), |next| next.0) - 1;
         let (name, value) = (&text[name - start..value - start], &text[value - start..end - start]);
-        match kept.iter_mut().find(|(earlier, _)| *earlier == name) {
-            Some(field) => field.1 = value,
-            None => kept.push((name, value)),
+        match places.entry(name) {
+            Entry::Occupied(place) => kept[*place.get()].1 = value,
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push((name, value));
+            }
         }
     }
     out.push(b'{');
