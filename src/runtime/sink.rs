@@ -149,8 +149,7 @@ impl SinkTask {
                 Some(_) if absent => self.stream_time,
                 // Kafka takes -1 for no time of its own: that of the row stays.
                 Some(times) if times[row] != -1 => times[row],
-                Some(_) => batch.time[row],
-                None => batch.time[row],
+                _ => batch.time[row],
             };
             let has_time = times.is_none() || absent || time >= 0;
             if !has_time {
