@@ -3,9 +3,10 @@
 //! The cases lie beside the project and are no part of it; without them there is nothing to run.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use tidemill::testing::{self, Case, CaseResult, Mode, Report, Verdict};
+
+use crate::shared;
 
 /// At least so many cases with output run.
 const CASES_WITH_OUTPUT: usize = 900;
@@ -26,12 +27,6 @@ const MOSTLY_RUN: [&str; 5] = [
 /// command line resumes them all.
 const RECORDS: usize = 4;
 const ONE_IN: usize = 25;
-
-fn folders() -> Option<Vec<PathBuf>> {
-    let cases = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/conformance"));
-    let folders = ["query", "probes"].map(|name| cases.join(name)).to_vec();
-    folders.iter().all(|folder| folder.is_dir()).then_some(folders)
-}
 
 fn print(mode: Mode, report: &Report) {
     let Report { passed, failed, skipped, listed, .. } = report;
@@ -64,10 +59,8 @@ fn is_resumed(case: &Case) -> bool {
 
 #[test]
 fn cases_come_out_as_expected() {
-    let Some(folders) = folders() else {
-        println!("../shared/conformance is not there: no cases are run");
-        return;
-    };
+    let (Some(query), Some(probes)) = (shared("conformance/query"), shared("conformance/probes")) else { return };
+    let folders = [query, probes];
     let whole = testing::run(&folders, |_| true, Mode::Whole).expect("cases");
     print(Mode::Whole, &whole);
     check(&whole);

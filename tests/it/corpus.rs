@@ -1,7 +1,5 @@
 //! The language over ksqlDB's own test cases, if they are at hand: what is valid there parses and prints as a fixed point,
 //! and what is refused for its syntax is refused here, at the same place or at a better one.
-//!
-//! The cases are looked for in `$TIDEMILL_CONFORMANCE`, else in `../shared/conformance`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,22 +10,13 @@ use tidemill::error::Error;
 use tidemill::sql::lexer::lex;
 use tidemill::statements::{Parsed, format, parse};
 
+use crate::shared;
+
 /// Statements that only ksqlDB's shell or its test tool has, and that therefore are refused in its other cases.
 const OF_TOOLS: [&str; 2] = ["ASSERT VALUES", "RUN SCRIPT"];
 
 /// Where a refusal stands here if that is a better place than ksqlDB's: file, case, place, reason.
 const BETTER_PLACES: &str = include_str!("better_places.txt");
-
-fn folder(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TIDEMILL_CONFORMANCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance"), PathBuf::from);
-    let folder = root.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: there are no cases in {}", folder.display());
-    None
-}
 
 struct Case {
     file: String,
@@ -105,7 +94,7 @@ fn is_about_syntax(message: &str) -> bool {
 
 #[test]
 fn query_cases_parse_and_print_as_a_fixed_point() {
-    let Some(folder) = folder("query") else { return };
+    let Some(folder) = shared("conformance/query") else { return };
     let (mut valid, mut refused, mut wrong) = (0, 0, Vec::new());
     for case in cases(&folder) {
         let (last, earlier) = case.statements.split_last().expect("a statement");
@@ -132,7 +121,7 @@ fn query_cases_parse_and_print_as_a_fixed_point() {
 
 #[test]
 fn test_scripts_parse_and_print_as_a_fixed_point() {
-    let Some(folder) = folder("script") else { return };
+    let Some(folder) = shared("conformance/script") else { return };
     let (mut statements, mut tests) = (0, 0);
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let text = fs::read_to_string(entry.path()).expect("a file");
@@ -148,7 +137,7 @@ fn test_scripts_parse_and_print_as_a_fixed_point() {
 
 #[test]
 fn refusals_stand_where_ksqldb_has_them_or_at_a_better_place() {
-    let Some(folder) = folder("probes") else { return };
+    let Some(folder) = shared("conformance/probes") else { return };
     let listed: BTreeMap<(&str, &str), &str> = BETTER_PLACES
         .lines()
         .filter(|l| !l.starts_with('#') && !l.is_empty())

@@ -13,3 +13,13 @@ mod oracle;
 mod power_cut;
 mod real_data;
 mod sync_order;
+
+/// A folder of what is kept beside the project, if it is there.
+fn shared(name: &str) -> Option<std::path::PathBuf> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
+    if !folder.is_dir() {
+        println!("skipped: there is no folder {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::command_line::Folder;
 use crate::examples::{Record, consumed, last, lines, run, sorted};
-use crate::oracle;
+use crate::{oracle, shared};
 
 fn statements(partitions: u32) -> String {
     format!(
@@ -64,26 +64,16 @@ fn results_do_not_depend_on_partitions_and_workers() {
     }
 }
 
-/// The folder with the whole year, if it is there.
-fn shared() -> Option<PathBuf> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    if !data.is_dir() {
-        println!("skipped: there is no folder {}", data.display());
-        return None;
-    }
-    Some(data)
-}
-
 #[test]
 fn all_flights_of_a_year() {
-    if let Some(data) = shared() {
+    if let Some(data) = shared("data") {
         check(&data, 4, "2");
     }
 }
 
 #[test]
 fn error_counts_of_a_cluster() {
-    let Some(data) = shared() else { return };
+    let Some(data) = shared("data") else { return };
     let folder = Folder::new();
     let logs = data.join("application_logs.jsonl");
     let source = "CREATE STREAM application_logs (ts BIGINT, service_name VARCHAR, log_level VARCHAR) \
