@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use arrow::array::ArrayRef;
 use fancy_regex::{Captures, Regex};
 
-use super::call::Fault;
+use super::call::{Call, Fault, Outcome, Put};
 use super::recent::Recent;
 
 thread_local! {
@@ -17,6 +18,29 @@ pub fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
         Regex::new(&translated(pattern)).map_err(|e| Fault(format!("Invalid regular expression pattern: {e}")))
     };
     RECENT.with(|recent| recent.get(pattern, compile))
+}
+
+/// A column of what `extract` makes of the expression and the text of each row, and of the number of a group: 0, which is the
+/// whole match, unless a third argument says another. NULL where the expression has no such group.
+pub fn extraction<'a, R: Put>(
+    call: &mut Call<'a>,
+    mut extract: impl FnMut(&Regex, &'a str, i32) -> Outcome<R>,
+) -> ArrayRef {
+    let args = call.readers();
+    call.rows(|row| {
+        let (Some(pattern), Some(text)) = (args[0].get::<&str>(row), args[1].get::<&'a str>(row)) else {
+            return Ok(None);
+        };
+        let Some(group) = args.get(2).map_or(Some(0), |a| a.get::<i32>(row)) else { return Ok(None) };
+        let regex = compiled(pattern)?;
+        if group >= regex.captures_len() as i32 { Ok(None) } else { extract(&regex, text, group) }
+    })
+}
+
+/// The group of this number of a match, if it took part in it.
+pub fn group_of<'t>(found: &Captures<'t, str>, group: i32) -> Result<Option<&'t str>, Fault> {
+    let group = usize::try_from(group).map_err(|_| "a group has a number from 0 on")?;
+    Ok(found.get(group).map(|part| part.as_str()))
 }
 
 /// All matches, as Java finds them: the next search starts where the last match ended, one character on if it was empty.

@@ -2,8 +2,8 @@
 
 use arrow::array::ArrayRef;
 
-use crate::functions::call::{Call, Reader};
-use crate::functions::pattern_cache::{compiled, matches};
+use crate::functions::call::{Call, Fault};
+use crate::functions::pattern_cache::{extraction, group_of, matches};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -29,19 +29,10 @@ pub const FUNCTION: Scalar = Scalar {
 };
 
 fn extract(call: &mut Call) -> ArrayRef {
-    let args: Vec<Reader> = call.readers();
-    call.rows(|row| {
-        let (Some(pattern), Some(text)) = (args[0].get::<&str>(row), args[1].get::<&str>(row)) else { return Ok(None) };
-        let Some(group) = args.get(2).map_or(Some(0), |a| a.get::<i32>(row)) else { return Ok(None) };
-        let regex = compiled(pattern)?;
-        if group >= regex.captures_len() as i32 {
-            return Ok(None);
-        }
-        let mut parts = Vec::new();
-        for found in matches(&regex, text)? {
-            let group = usize::try_from(group).map_err(|_| "a group has a number from 0 on")?;
-            parts.push(found.get(group).map_or(Value::Null, |part| Value::String(part.as_str().to_owned())));
-        }
+    extraction(call, |regex, text, group| {
+        let part = |part: Option<&str>| part.map_or(Value::Null, |part| Value::String(part.to_owned()));
+        let found = matches(regex, text)?;
+        let parts = found.iter().map(|found| Ok(part(group_of(found, group)?))).collect::<Result<_, Fault>>()?;
         Ok(Some(Value::Array(parts)))
     })
 }
