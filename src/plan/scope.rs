@@ -8,6 +8,7 @@ use crate::error::{Error, Result, nearest};
 use crate::expr::bind::Scope;
 use crate::expr::{ColumnId, Expr};
 use crate::sql::query;
+use crate::sql::slips::DOUBLE_QUOTES;
 use crate::sql::words::Ident;
 use crate::types::SqlType;
 
@@ -158,6 +159,9 @@ impl<'a> QueryScope<'a> {
         }
         let known = self.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.as_str()));
         let error = Error::missing(message).at(span);
+        if name.quotes.double {
+            return error.hint(DOUBLE_QUOTES);
+        }
         nearest(&name.name, known).map_or(error.clone(), |n| error.hint(format!("did you mean {n}?")))
     }
 }

@@ -1,8 +1,8 @@
 //! A place in a sequence of tokens, with what every parser needs: look, take, expect, refuse.
 
 use super::lexer::{Lexed, Lexeme, Token, unquoted};
-use super::slips::{foreign, slip};
-use super::words::{Duration, Ident, is_keyword, is_plain_name, is_reserved, is_variable};
+use super::slips::{WINDOWS, foreign, slip};
+use super::words::{Duration, Ident, Quotes, is_keyword, is_plain_name, is_reserved, is_variable};
 use crate::error::{Error, Position, Result, Span, nearest};
 use crate::types::TimeUnit;
 
@@ -181,7 +181,7 @@ impl<'a> Cursor<'a> {
             _ => return Err(self.unexpected(what)),
         };
         self.advance();
-        Ok(Ident { name, span })
+        Ok(Ident { name, span, quotes: Quotes { double: text.starts_with('"') } })
     }
 
     /// The refusal of a reserved word where a name should stand.
@@ -197,6 +197,7 @@ impl<'a> Cursor<'a> {
         let before = self.next.checked_sub(1).and_then(|i| self.lexemes.get(i));
         let after_comma = before.is_some_and(|comma| comma.text == ",");
         match word.to_ascii_uppercase().as_str() {
+            "TABLE" if before.is_some_and(|from| from.text.eq_ignore_ascii_case("FROM")) => error.hint(WINDOWS),
             "SELECT" | "EXISTS" => error.hint("a query cannot stand here; JOIN what it reads"),
             "FROM" | "WHERE" | "WITH" | "VALUES" | "AS" if after_comma => {
                 error.hint("there is a comma too many before it")

@@ -55,6 +55,10 @@ const FOREIGN: &[(&str, &str)] = &[
         "the property TIMESTAMP names the column of the time; a window's GRACE PERIOD says how late rows may be",
     ),
 ];
+/// What helps where a name in double quotes means nothing.
+pub const DOUBLE_QUOTES: &str = "double quotes quote names; text stands in single quotes";
+/// What helps where a function makes windows.
+pub const WINDOWS: &str = "windows stand behind what is read: FROM s WINDOW TUMBLING (SIZE 5 MINUTES)";
 const JOINS: &str = "joins are [INNER], LEFT, RIGHT and FULL JOIN, each with ON";
 const LIKE: &str = "there are LIKE, with UCASE if case does not matter, and REGEXP_EXTRACT";
 const NO_CONSTRAINTS: &str =
@@ -74,7 +78,7 @@ pub fn slip(before: Option<&Lexeme>, found: &Lexeme, expected: &str) -> Option<S
         (Token::Unclosed, quote) => {
             return Some(format!("there is no {quote} that closes this one; within, {quote} is written twice"));
         }
-        (Token::Quoted, name) if name.starts_with('"') => "double quotes quote names; text stands in single quotes",
+        (Token::Quoted, name) if name.starts_with('"') => DOUBLE_QUOTES,
         (Token::Text, _) if expected.contains("name") => "a name stands without quotes, or in back-ticks",
         (Token::Symbol, "=") if last == "=" => "equality is written with one =",
         (Token::Symbol, sign @ ("<" | ">")) if last == "=" => return Some(format!("write {sign}= instead of ={sign}")),

@@ -6,7 +6,8 @@ use super::cursor::{Cursor, MAX_DEPTH};
 use super::lexer::Token;
 use super::print::{Printer, one_line};
 use super::words::Ident;
-use crate::error::{Error, Result, Span};
+use crate::error::{Error, Result, Span, nearest};
+use crate::types::{MAX_PRECISION, SqlType, StructField};
 
 /// A type as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -149,36 +150,37 @@ impl fmt::Display for TypeName {
     }
 }
 
+/// The base types and their names.
+const BASE_TYPES: &[(&str, SqlType)] = &[
+    ("BOOLEAN", SqlType::Boolean),
+    ("INT", SqlType::Integer),
+    ("INTEGER", SqlType::Integer),
+    ("BIGINT", SqlType::Bigint),
+    ("DOUBLE", SqlType::Double),
+    ("STRING", SqlType::String),
+    ("VARCHAR", SqlType::String),
+    ("BYTES", SqlType::Bytes),
+    ("DATE", SqlType::Date),
+    ("TIME", SqlType::Time),
+    ("TIMESTAMP", SqlType::Timestamp),
+];
+
 /// The base type that `name` (in upper case) means, if it is one.
-pub fn base_type(name: &str) -> Option<crate::types::SqlType> {
-    use crate::types::SqlType;
-    Some(match name {
-        "BOOLEAN" => SqlType::Boolean,
-        "INT" | "INTEGER" => SqlType::Integer,
-        "BIGINT" => SqlType::Bigint,
-        "DOUBLE" => SqlType::Double,
-        "STRING" | "VARCHAR" => SqlType::String,
-        "BYTES" => SqlType::Bytes,
-        "DATE" => SqlType::Date,
-        "TIME" => SqlType::Time,
-        "TIMESTAMP" => SqlType::Timestamp,
-        _ => return None,
-    })
+pub fn base_type(name: &str) -> Option<SqlType> {
+    BASE_TYPES.iter().find(|(known, _)| *known == name).map(|(_, found)| found.clone())
 }
 
 /// The SQL type that `written` means; `custom` looks up the types that users made.
-pub fn resolve(
-    written: &TypeName,
-    custom: &dyn Fn(&str) -> Option<crate::types::SqlType>,
-) -> Result<crate::types::SqlType> {
-    use crate::types::{MAX_PRECISION, SqlType, StructField};
+pub fn resolve(written: &TypeName, custom: &dyn Fn(&str) -> Option<SqlType>) -> Result<SqlType> {
     Ok(match written {
         TypeName::Named(ident) => {
             let upper = ident.name.to_uppercase();
             match base_type(&upper).or_else(|| custom(&upper)) {
                 Some(found) => found,
                 None => {
-                    return Err(Error::missing(format!("Cannot resolve unknown type: {}", ident.name)).at(ident.span));
+                    let error = Error::missing(format!("Cannot resolve unknown type: {}", ident.name)).at(ident.span);
+                    let near = nearest(&upper, BASE_TYPES.iter().map(|(known, _)| *known));
+                    return Err(near.map_or(error.clone(), |near| error.hint(format!("did you mean {near}?"))));
                 }
             }
         }

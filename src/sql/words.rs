@@ -200,12 +200,32 @@ fn is_in(sorted: &[&str], word: &str) -> bool {
 pub struct Ident {
     pub name: String,
     pub span: Span,
+    pub quotes: Quotes,
+}
+
+/// Whether a name was written in double quotes, which other languages use for text. Like a [`Span`] it says nothing of what
+/// the name is, so that all are equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quotes {
+    pub double: bool,
+}
+
+impl PartialEq for Quotes {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Quotes {}
+
+impl std::hash::Hash for Quotes {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
 impl Ident {
     /// A name that was not read from a text.
     pub fn new(name: impl Into<String>) -> Self {
-        Ident { name: name.into(), span: Span::default() }
+        Ident { name: name.into(), span: Span::default(), quotes: Quotes::default() }
     }
 
     /// Whether a variable stands for the name.

@@ -13,6 +13,7 @@ use crate::expr::{Expr, cast, widens};
 use crate::sql::ast::{self, commas};
 use crate::sql::expr::parse_value;
 use crate::sql::print::layout;
+use crate::sql::slips::DOUBLE_QUOTES;
 use crate::sql::words::Ident;
 use crate::topics::record::BatchWriter;
 use crate::types::{Column, Role, SqlType, StructField, Value, View, array_of, quoted};
@@ -69,7 +70,7 @@ impl Scope for NoColumns {
             return Err(Error::missing(message).at(source.span));
         }
         let message = format!("Unsupported column reference in insert value: {name}");
-        Err(Error::invalid(message).at(name.span).hint("text stands in single quotes"))
+        Err(Error::invalid(message).at(name.span).hint(DOUBLE_QUOTES))
     }
 }
 

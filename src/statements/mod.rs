@@ -254,7 +254,10 @@ fn statement(cursor: &mut Cursor, in_script: bool) -> Result<Box<dyn Statement>>
         let Some(statement) = (kind.parse)(cursor)? else { continue };
         if in_script && !cursor.take(";") {
             let error = cursor.expected();
-            return Err(match begins_line(cursor) && starts_statement(cursor) || cursor.at_end() {
+            // These two begin parts of a statement too, which more often have come too late.
+            let is_part = ["SELECT", "WITH"].iter().any(|word| cursor.is(word));
+            let another = starts_statement(cursor) && (begins_line(cursor) || !is_part);
+            return Err(match another || cursor.at_end() {
                 true => error.hint("a statement ends with a semicolon"),
                 false => error,
             });

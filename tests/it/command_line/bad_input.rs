@@ -188,3 +188,30 @@ fn statements_that_name_what_is_not_there_get_the_nearest_name() {
     }
     assert_eq!(folder.ok(&["run", "-e", "SHOW STREAMS; SHOW TABLES", "--output", "json"]).lines().count(), 2);
 }
+
+#[test]
+fn usual_slips_are_told_with_what_to_write_instead() {
+    let folder = Folder::new();
+    let logs = "CREATE STREAM application_logs (log_level VARCHAR, ts BIGINT) \
+                WITH (KAFKA_TOPIC='logs', VALUE_FORMAT='JSON', PARTITIONS=1);";
+    folder.ok(&["run", "-e", logs]);
+    folder.ok(&["run", "-e", &logs.replace("application_logs", "others")]);
+    for (statement, help) in [
+        ("SELECT * FROM application_logs WHERE log_level = \"ERROR\" EMIT CHANGES;", "text stands in single quotes"),
+        ("SHOW STREAMS SHOW TABLES;", "a statement ends with a semicolon"),
+        ("CREATE STREAM j AS SELECT * FROM application_logs a JOIN others b ON a.ts = b.ts;", "WITHIN"),
+        ("CREATE TABLE c AS SELECT log_level, COUNT(*) FROM application_logs;", "add a GROUP BY clause"),
+        (
+            "CREATE TABLE c AS SELECT COUNT(*) FROM application_logs GROUP BY log_level WINDOW TUMBLING (SIZE 1 HOUR);",
+            "the order is FROM, WINDOW, WHERE",
+        ),
+        ("CREATE STREAM r (from VARCHAR) WITH (KAFKA_TOPIC='r', VALUE_FORMAT='JSON');", "`from` in back-ticks"),
+        ("CREATE STREAM r (a BIGINTT) WITH (KAFKA_TOPIC='r', VALUE_FORMAT='JSON');", "did you mean BIGINT?"),
+        ("SELECT IFNUL(log_level, '') FROM application_logs EMIT CHANGES;", "did you mean IFNULL?"),
+        ("SELECT log_levl FROM application_logs EMIT CHANGES;", "did you mean LOG_LEVEL?"),
+        ("SELECT * FROM TABLE(TUMBLE(TABLE logs, DESCRIPTOR(ts), INTERVAL '5' MINUTES));", "WINDOW TUMBLING"),
+        ("CREATE TABLE t (id INT AUTO_INCREMENT);", "a column has a name, a type"),
+    ] {
+        assert_has(&folder.refused(1, &["run", "-e", statement]), &["error: ", "help: ", help]);
+    }
+}
