@@ -10,6 +10,7 @@ pub use once::SyncOnce;
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -101,9 +102,10 @@ pub trait DiskFile: Send + Sync {
     /// Cuts the file, or grows it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Gives a new file its final length, so that later writes into it need no room that may be lacking and their syncs no
-    /// change of the file's length. Nothing is promised of what a power cut leaves of it: that takes a sync.
-    fn allocate(&self, len: u64) -> io::Result<()>;
+    /// Gives a new file the next `part` of its final length, so that later writes into it need no room that may
+    /// be lacking and their syncs no change of the file's length. Nothing is promised of what a power cut leaves of it: that
+    /// takes a sync.
+    fn allocate(&self, part: Range<u64>) -> io::Result<()>;
 
     /// Makes everything written so far durable. After a failure nothing may be assumed of what was written: the
     /// process must end and recover.
@@ -169,12 +171,12 @@ impl DiskFile for fs::File {
         fs::File::set_len(self, len)
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
+    fn allocate(&self, part: Range<u64>) -> io::Result<()> {
         // Written, not reserved: the first write to a reserved block is a change of metadata, which every sync would wait for.
-        let zeros = vec![0; ALLOCATED_AT_ONCE.min(len as usize)];
-        let mut at = 0;
-        while at < len {
-            let count = (len - at).min(ALLOCATED_AT_ONCE as u64);
+        let zeros = vec![0; ALLOCATED_AT_ONCE.min((part.end - part.start) as usize)];
+        let mut at = part.start;
+        while at < part.end {
+            let count = (part.end - at).min(ALLOCATED_AT_ONCE as u64);
             self.write_all_at(&zeros[..count as usize], at)?;
             at += count;
         }

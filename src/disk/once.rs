@@ -5,6 +5,7 @@
 //! Behind this door nothing is acknowledged after a failure and the disk stays as it is: the process ends and recovers.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -74,9 +75,9 @@ impl DiskFile for OnceFile {
         self.file.set_len(len)
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
+    fn allocate(&self, part: Range<u64>) -> io::Result<()> {
         check(&self.failure)?;
-        self.file.allocate(len)
+        self.file.allocate(part)
     }
 
     fn sync(&self, site: SyncSite) -> io::Result<()> {

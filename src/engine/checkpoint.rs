@@ -6,6 +6,7 @@
 //! the state whole. If the lights go out before, the checkpoint before it still counts.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -27,6 +28,9 @@ const SMALL_BYTES: u64 = 1 << 20;
 
 /// How long to wait before a checkpoint that failed is tried again, the first time and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// While there is time, the making of a spare pauses this many times as long as it uses the disk.
+const SPARE_PAUSES: u32 = 8;
 
 /// The files of the last checkpoint, each with the version of the bucket that is in it.
 pub type Files = HashMap<(u64, OperatorId, BucketId), (u64, u64)>;
@@ -83,8 +87,21 @@ impl Shared {
         let Some(journal) = self.commit.journal() else { return true };
         let lock = || journal.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(order) = lock().spare_order() else { return true };
-        // Made without the lock, so that no commit waits for it.
-        order.make().is_ok_and(|spare| lock().add_spare(spare).is_ok())
+        let clock = &self.settings.clock;
+        let mut last_ns = clock.monotonic_ns();
+        // Made without the lock, so that no commit waits for it; and mostly the disk is left to the commits.
+        let made = order.make_slowly(|| {
+            let took = Duration::from_nanos(clock.monotonic_ns() - last_ns);
+            if self.is_closing() {
+                return Err(io::Error::other("the engine is shutting down"));
+            }
+            if !lock().needs_spare_soon() {
+                std::thread::sleep(took * SPARE_PAUSES);
+            }
+            last_ns = clock.monotonic_ns();
+            Ok(())
+        });
+        made.is_ok_and(|spare| lock().add_spare(spare).is_ok())
     }
 
     /// Makes a checkpoint when the engine ends, unless there is little to read at the next start.

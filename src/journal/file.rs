@@ -118,6 +118,11 @@ impl JournalFile {
         self.end == HEAD as u64
     }
 
+    /// Whether more than half of it is used.
+    pub fn is_half_full(&self) -> bool {
+        self.end > self.size / 2
+    }
+
     /// Whether a frame of this length fits, and leaves what is kept for commands if it has other entries: so that there is
     /// room for a DROP even if the disk has none for another file.
     pub fn has_room(&self, length: usize, only_commands: bool) -> bool {

@@ -263,6 +263,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Whether the next file is wanted soon.
+    pub fn needs_spare_soon(&self) -> bool {
+        self.file.is_half_full()
+    }
+
     /// A spare file that is to be made, if one is wanted.
     pub fn spare_order(&mut self) -> Option<Order> {
         self.spares.order()

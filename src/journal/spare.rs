@@ -35,10 +35,27 @@ pub struct Order {
 }
 
 impl Order {
-    /// Makes the spare.
-    pub fn make(self) -> io::Result<Spare> {
+    /// Makes the spare at once.
+    fn make(self) -> io::Result<Spare> {
+        let whole = self.size;
+        self.make_in_pieces(whole, || Ok(()))
+    }
+
+    /// Makes the spare in small pieces, so that the syncs of others never wait long for one; `between` two of them whoever
+    /// makes it waits, or gives up.
+    pub fn make_slowly(self, between: impl FnMut() -> io::Result<()>) -> io::Result<Spare> {
+        let piece = self.size.div_ceil(PIECES).max(LEAST_PIECE);
+        self.make_in_pieces(piece, between)
+    }
+
+    fn make_in_pieces(self, piece: u64, mut between: impl FnMut() -> io::Result<()>) -> io::Result<Spare> {
         let file = self.disk.open(&self.path, Open::New)?;
-        match file.allocate(self.size) {
+        let mut pieces = (0..self.size).step_by(piece as usize);
+        let made = pieces.try_for_each(|at| {
+            file.allocate(at..self.size.min(at + piece))?;
+            between()
+        });
+        match made {
             Ok(()) => Ok(Spare { path: self.path, file, size: self.size }),
             Err(error) => {
                 // Half a file would only take room; if it cannot be removed either, the next start does it.
@@ -50,6 +67,9 @@ impl Order {
 }
 
 const ENDING: &str = ".spare";
+/// In how many pieces a spare is made when there is time, and the least bytes of one.
+const PIECES: u64 = 128;
+const LEAST_PIECE: u64 = 1 << 10;
 
 impl Spares {
     /// The spares that a folder has; files that are too short for one are removed.

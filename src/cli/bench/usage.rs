@@ -1,6 +1,7 @@
 //! What a benchmark uses: processor time, memory, and the disk through a door that counts.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,9 +77,9 @@ impl DiskFile for MeteredFile {
         self.0.set_len(len)
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        self.1.written.fetch_add(len, Ordering::Relaxed);
-        self.0.allocate(len)
+    fn allocate(&self, part: Range<u64>) -> io::Result<()> {
+        self.1.written.fetch_add(part.end - part.start, Ordering::Relaxed);
+        self.0.allocate(part)
     }
 
     fn sync(&self, site: SyncSite) -> io::Result<()> {

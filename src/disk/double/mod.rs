@@ -15,6 +15,7 @@ pub use node::Random;
 
 use std::collections::HashSet;
 use std::io;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -324,10 +325,10 @@ impl DiskFile for Handle {
         })
     }
 
-    fn allocate(&self, len: u64) -> io::Result<()> {
+    fn allocate(&self, part: Range<u64>) -> io::Result<()> {
         self.door.change(|world| {
-            world.take_room(len as usize)?;
-            world.file(self.node).change(Change::Length(len as usize));
+            world.take_room((part.end - part.start) as usize)?;
+            world.file(self.node).change(Change::Length(part.end as usize));
             Ok(())
         })
     }
