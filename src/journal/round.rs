@@ -265,7 +265,7 @@ impl Journal {
 
     /// Whether the next file is wanted soon.
     pub fn needs_spare_soon(&self) -> bool {
-        self.file.is_half_full()
+        self.file.is_half_full() || self.spares.are_out()
     }
 
     /// A spare file that is to be made, if one is wanted.

@@ -115,6 +115,11 @@ impl Spares {
         wants.then(|| Order { disk: self.disk.clone(), path: self.next_path(), size: self.size })
     }
 
+    /// Whether none is ready.
+    pub fn are_out(&self) -> bool {
+        self.ready.is_empty()
+    }
+
     /// Adds a spare that was made.
     pub fn add(&mut self, spare: Spare) -> io::Result<()> {
         self.keep_or_remove(spare)

@@ -1,11 +1,13 @@
 //! An engine with its threads over a disk that fails or is full: everybody gets an answer, and the next start works.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
 use std::time::Duration;
 
 use tidemill::clock::SystemClock;
 use tidemill::config::{self, Properties};
 use tidemill::disk::double::{End, ForgetfulDisk};
+use tidemill::disk::{Disk, Open};
 use tidemill::engine::{Drive, Engine, Settings, Store};
 use tidemill::error::Result;
 use tidemill::journal::WhenFull;
@@ -18,18 +20,21 @@ const STATEMENTS: &str = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PAR
 const ROW: &str =
     "INSERT INTO s (v) VALUES ('0123456789012345678901234567890123456789012345678901234567890123456789');";
 
+/// The size of a journal file.
+const JOURNAL_BYTES: &str = "200000";
+
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
 type Report = Arc<dyn Fn(&str) + Send + Sync>;
 
-fn settings(machine: &ForgetfulDisk, when_full: WhenFull, report: Report) -> Settings {
+fn settings(disk: &Arc<dyn Disk>, when_full: WhenFull, report: Report) -> Settings {
     let mut properties = Properties::default();
-    for (name, value) in [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, "200000")] {
+    for (name, value) in [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, JOURNAL_BYTES)] {
         properties.set(name, value).expect("a property");
     }
     Settings {
-        store: Store::Folder { disk: machine.boot(), path: "/data".into() },
+        store: Store::Folder { disk: disk.clone(), path: "/data".into() },
         drive: Drive::Threads { start: true },
         clock: Arc::new(SystemClock::new()),
         properties,
@@ -40,14 +45,28 @@ fn settings(machine: &ForgetfulDisk, when_full: WhenFull, report: Report) -> Set
     }
 }
 
-fn open(machine: &ForgetfulDisk, when_full: WhenFull) -> Arc<Engine> {
-    Arc::new(Engine::open(settings(machine, when_full, Arc::new(|_| {}))).expect("an engine"))
+fn open(disk: &Arc<dyn Disk>, when_full: WhenFull) -> Arc<Engine> {
+    Arc::new(Engine::open(settings(disk, when_full, Arc::new(|_| {}))).expect("an engine"))
 }
 
 fn execute(engine: &Engine, text: &str) -> Result<()> {
     let parsed = statements::parse(text).expect("statements");
     let mut session = Session::new(engine, Properties::default());
     parsed.iter().try_for_each(|statement| session.run(statement).map(drop))
+}
+
+/// Leaves room for so many bytes more, once there is one whole spare of the journal: to make one takes room, and to remove
+/// one gives it back.
+fn leave_room(machine: &ForgetfulDisk, disk: &dyn Disk, bytes: u64) {
+    let dir = Path::new("/data/journal");
+    let length = |name: &String| disk.open(&dir.join(name), Open::Existing).and_then(|file| file.len());
+    until("the spare", || {
+        let spares: Vec<String> =
+            disk.names(dir).expect("a folder").into_iter().filter(|n| n.ends_with(".spare")).collect();
+        // Of two that were made at the same time one goes.
+        matches!(&spares[..], [one] if length(one).is_ok_and(|length| length.to_string() == JOURNAL_BYTES))
+    });
+    machine.set_room(Some(bytes));
 }
 
 /// What comes of something that another thread does; `None` if nothing does.
@@ -71,7 +90,8 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 #[test]
 fn whoever_comes_behind_a_failed_sync_gets_an_error() {
     let machine = ForgetfulDisk::new(0);
-    let engine = open(&machine, WhenFull::Retry);
+    let disk = machine.boot();
+    let engine = open(&disk, WhenFull::Retry);
     execute(&engine, STATEMENTS).expect("made");
     machine.fail_sync_after(Some(0));
     until("the failure", || execute(&engine, ROW).is_err() && engine.failure().is_some());
@@ -83,18 +103,19 @@ fn whoever_comes_behind_a_failed_sync_gets_an_error() {
 #[test]
 fn an_engine_over_a_full_disk_can_be_closed() {
     let machine = ForgetfulDisk::new(0);
-    let engine = open(&machine, WhenFull::Retry);
+    let disk = machine.boot();
+    let engine = open(&disk, WhenFull::Retry);
     execute(&engine, STATEMENTS).expect("made");
     execute(&engine, ROW).expect("there is room");
     engine.wait_drained(&|| false).expect("drained");
-    machine.set_room(Some(600));
+    leave_room(&machine, disk.as_ref(), 600);
     execute(&engine, ROW).expect("there is still room for the row");
     until("an epoch", || engine.stats("CSAS_T_0").is_some_and(|(_, stats)| stats.epoch == 2));
     let closed = engine.clone();
     assert!(in_time(LONG, move || closed.close()).is_some(), "the engine does not end");
     machine.end(End::Kill);
     machine.set_room(None);
-    let engine = open(&machine, WhenFull::Refuse);
+    let engine = open(&machine.boot(), WhenFull::Refuse);
     engine.wait_drained(&|| false).expect("drained");
     let topic = engine.catalog().topic("T").expect("the sink").id;
     let partition = tidemill::topics::PartitionId { topic, partition: 0 };
@@ -115,12 +136,13 @@ fn an_epoch_that_was_refused_is_not_taken_for_committed() {
         *looked.lock().expect("no panic") = Some(receive);
         std::thread::sleep(Duration::from_millis(200));
     };
-    let opened = Arc::new(Engine::open(settings(&machine, WhenFull::Refuse, Arc::new(report))).expect("an engine"));
+    let disk = machine.boot();
+    let opened = Arc::new(Engine::open(settings(&disk, WhenFull::Refuse, Arc::new(report))).expect("an engine"));
     engine.set(Arc::downgrade(&opened)).expect("the first");
     execute(&opened, STATEMENTS).expect("made");
     execute(&opened, ROW).expect("there is room");
     opened.wait_drained(&|| false).expect("drained");
-    machine.set_room(Some(600));
+    leave_room(&machine, disk.as_ref(), 600);
     execute(&opened, ROW).expect("there is still room for the row");
     until("the refusal", || drained.lock().expect("no panic").is_some());
     let asked = drained.lock().expect("no panic").take().expect("somebody has asked").recv_timeout(LONG);
@@ -130,15 +152,16 @@ fn an_epoch_that_was_refused_is_not_taken_for_committed() {
 #[test]
 fn a_checkpoint_that_finds_the_disk_full_leaves_room_for_the_next_start() {
     let machine = ForgetfulDisk::new(0);
-    let engine = open(&machine, WhenFull::Retry);
+    let disk = machine.boot();
+    let engine = open(&disk, WhenFull::Retry);
     execute(&engine, STATEMENTS).expect("made");
     execute(&engine, ROW).expect("there is room");
     engine.wait_drained(&|| false).expect("drained");
-    machine.set_room(Some(0));
+    leave_room(&machine, disk.as_ref(), 0);
     engine.checkpoint().expect_err("there is no room");
     machine.end(End::Kill);
     drop(engine);
-    let settings = settings(&machine, WhenFull::Retry, Arc::new(|_| {}));
+    let settings = settings(&machine.boot(), WhenFull::Retry, Arc::new(|_| {}));
     let engine = Engine::open(settings).unwrap_or_else(|error| panic!("it does not start: {error}"));
     execute(&engine, "DROP STREAM t DELETE TOPIC;").expect("what makes room finds room");
 }
