@@ -125,7 +125,11 @@ impl Binder<'_> {
         match &*expr.node {
             Node::Literal(literal) => constant(literal),
             Node::Column { source, name } => self.scope.column(source.as_ref(), name),
-            Node::Negate(value) => self.negate(value),
+            Node::Negate(value) => {
+                let (bound, sql_type) = self.signed(value)?;
+                Ok(Expr { kind: Kind::Negate(Box::new(bound)), sql_type: Some(sql_type) })
+            }
+            Node::Plus(value) => Ok(self.signed(value)?.0),
             Node::Arithmetic { op, left, right } => self.arithmetic(*op, left, right),
             Node::Concat { left, right } => self.call("CONCAT", &[left.clone(), right.clone()]),
             Node::Compare { op, left, right } => self.compare(*op, left, right, expr),
@@ -172,12 +176,16 @@ impl Binder<'_> {
         }
     }
 
-    fn negate(&self, value: &ast::Expr) -> Result<Expr> {
+    /// What has a sign before it, and its type.
+    fn signed(&self, value: &ast::Expr) -> Result<(Expr, SqlType)> {
         let bound = self.bind(value)?;
-        let Some(sql_type) = bound.sql_type.clone().filter(SqlType::is_numeric) else {
-            return Err(Error::invalid(format!("{value} is {}, no number to negate", shown(&bound))));
-        };
-        Ok(Expr { kind: Kind::Negate(Box::new(bound)), sql_type: Some(sql_type) })
+        match bound.sql_type.clone().filter(SqlType::is_numeric) {
+            Some(sql_type) => Ok((bound, sql_type)),
+            None => {
+                let message = format!("{value} is {}, no number to have a sign", shown(&bound));
+                Err(Error::invalid(message).at(value.span))
+            }
+        }
     }
 
     fn arithmetic(&self, op: ArithmeticOp, left: &ast::Expr, right: &ast::Expr) -> Result<Expr> {

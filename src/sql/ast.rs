@@ -26,6 +26,8 @@ pub enum Node {
         name: Ident,
     },
     Negate(Expr),
+    /// `+value`: the value, if it is a number.
+    Plus(Expr),
     Arithmetic {
         op: ArithmeticOp,
         left: Expr,
@@ -291,6 +293,7 @@ fn each_child<'a>(node: &'a Node, visit: &mut dyn FnMut(&'a Expr)) {
     match node {
         Node::Literal(_) | Node::Column { .. } | Node::CallStar { .. } | Node::Unit(_) => {}
         Node::Negate(e)
+        | Node::Plus(e)
         | Node::Not(e)
         | Node::IsNull { value: e, .. }
         | Node::Cast { value: e, .. }

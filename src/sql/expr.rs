@@ -178,7 +178,10 @@ fn unary(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     if cursor.is("+") {
         cursor.advance();
-        return cursor.nested(unary);
+        let inner = cursor.nested(unary)?;
+        // `+5` is a constant as `-5` is.
+        let constant = matches!(&*inner.node, Node::Literal(literal) if literal.is_number());
+        return if constant { Ok(inner) } else { node(cursor, Node::Plus(inner), start) };
     }
     if !cursor.is("-") {
         return at_time_zone(cursor);

@@ -182,6 +182,10 @@ impl Printer {
                 let constant = matches!(&*e.node, Node::Literal(literal) if literal.is_number());
                 self.expr(e, if constant { u8::MAX } else { 9 });
             }
+            Node::Plus(e) => {
+                self.put("+");
+                self.expr(e, 9);
+            }
             Node::Not(e) => {
                 self.put("NOT ");
                 self.expr(e, 3);
@@ -403,7 +407,7 @@ impl Expr {
             Node::Concat { .. } => 5,
             Node::Arithmetic { op: ArithmeticOp::Add | ArithmeticOp::Subtract, .. } => 6,
             Node::Arithmetic { .. } => 7,
-            Node::Negate(_) => 8,
+            Node::Negate(_) | Node::Plus(_) => 8,
             Node::Literal(literal) if literal.is_negative() => 8,
             Node::AtTimeZone { .. } => 9,
             _ => 10,
