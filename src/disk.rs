@@ -11,6 +11,8 @@ pub use once::SyncOnce;
 use std::fs;
 use std::io;
 use std::ops::Range;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -102,10 +104,14 @@ pub trait DiskFile: Send + Sync {
     /// Cuts the file, or grows it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Gives a new file the next `part` of its final length, so that later writes into it need no room that may
-    /// be lacking and their syncs no change of the file's length. Nothing is promised of what a power cut leaves of it: that
-    /// takes a sync.
+    /// Gives a new file the next `part` of its final length, so that later writes into it need no room that may be lacking and
+    /// their syncs no change of what the file system knows of the file. Nothing is promised of what a power cut leaves of it:
+    /// that takes a sync.
     fn allocate(&self, part: Range<u64>) -> io::Result<()>;
+
+    /// Gives a file its final length at once, with the room for it. That takes no writing, but the sync behind the first write
+    /// to a place has more to do than in an allocated one.
+    fn reserve(&self, len: u64) -> io::Result<()>;
 
     /// Makes everything written so far durable. After a failure nothing may be assumed of what was written: the
     /// process must end and recover.
@@ -172,7 +178,7 @@ impl DiskFile for fs::File {
     }
 
     fn allocate(&self, part: Range<u64>) -> io::Result<()> {
-        // Written, not reserved: the first write to a reserved block is a change of metadata, which every sync would wait for.
+        // The first write to a block that is only reserved is a change of metadata, which every sync would wait for.
         let zeros = vec![0; ALLOCATED_AT_ONCE.min((part.end - part.start) as usize)];
         let mut at = part.start;
         while at < part.end {
@@ -181,6 +187,21 @@ impl DiskFile for fs::File {
             at += count;
         }
         self.sync_data()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        let length = libc::off_t::try_from(len).map_err(io::Error::other)?;
+        // SAFETY: the descriptor is open as long as the file is.
+        match unsafe { libc::posix_fallocate(self.as_raw_fd(), 0, length) } {
+            0 => self.sync_data(),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.allocate(DiskFile::len(self)?..len)
     }
 
     fn sync(&self, _: SyncSite) -> io::Result<()> {

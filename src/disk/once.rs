@@ -80,6 +80,11 @@ impl DiskFile for OnceFile {
         self.file.allocate(part)
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        check(&self.failure)?;
+        self.file.reserve(len)
+    }
+
     fn sync(&self, site: SyncSite) -> io::Result<()> {
         sync(&self.failure, || self.file.sync(site))
     }

@@ -18,7 +18,7 @@ use super::{Engine, Shared, State, Store};
 use crate::config;
 use crate::disk::{Disk, SyncSite};
 use crate::error::{Error, Result};
-use crate::journal::{self, BucketFile, EpochHead, Manifest, OperatorId, QueryState, Snapshot, write_manifest};
+use crate::journal::{self, BucketFile, EpochHead, Haste, Manifest, OperatorId, QueryState, Snapshot, write_manifest};
 use crate::operators;
 use crate::state::buckets::{self, BucketWriter};
 use crate::state::{BucketId, Place};
@@ -95,11 +95,12 @@ impl Shared {
             if self.is_closing() {
                 return Err(io::Error::other("the engine is shutting down"));
             }
-            if !lock().needs_spare_soon() {
+            let haste = lock().needs_spare();
+            if haste == Haste::No {
                 std::thread::sleep(took * SPARE_PAUSES);
             }
             last_ns = clock.monotonic_ns();
-            Ok(())
+            Ok(haste)
         });
         made.is_ok_and(|spare| lock().add_spare(spare).is_ok())
     }

@@ -86,8 +86,10 @@ fn open_folder(
     let disk: Arc<dyn Disk> = once.clone();
     settings.store = Store::Folder { disk: disk.clone(), path: path.to_owned() };
     let lock = folder::open(disk.as_ref(), path)?;
+    let file_bytes = settings.properties.size(config::JOURNAL_BYTES);
     let journal_settings = journal::Settings {
-        file_bytes: settings.properties.size(config::JOURNAL_BYTES) as u64,
+        file_bytes: file_bytes as u64,
+        kept_files: settings.properties.size(config::CHECKPOINT_BYTES) / file_bytes,
         inline_bytes: settings.properties.size(config::INLINE_BYTES),
         seed: settings.clock.random(),
     };

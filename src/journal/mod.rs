@@ -24,7 +24,7 @@ pub use manifest::{BucketFile, Manifest, OperatorId, QueryState, write as write_
 pub use queue::{Done, Queue, WhenFull};
 pub use recover::{Recovered, RecoveredQuery, changes, recover};
 pub use round::{Journal, RoundError, Snapshot};
-pub use spare::{Order, Spare};
+pub use spare::{Haste, Order, Spare};
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,8 @@ use std::path::{Path, PathBuf};
 pub struct Settings {
     /// The size of a journal file.
     pub file_bytes: u64,
+    /// How many files are kept at most that a checkpoint has made superfluous: later ones need not be made then.
+    pub kept_files: usize,
     /// Up to how many bytes of a partition are repeated in the frame instead of syncing the segment.
     pub inline_bytes: usize,
     /// A number that nobody can foresee, drawn by each process: no record can hold what looks like a frame of a file of its.

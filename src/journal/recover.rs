@@ -57,7 +57,7 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     let manifest = manifest.unwrap_or_default();
     let all = file::list(disk.as_ref(), &dir)?;
     let tail = read_tail(disk.as_ref(), &all, &manifest, u64::MAX)?;
-    let mut spares = Spares::open(disk.clone(), &dir, settings.file_bytes)?;
+    let mut spares = Spares::open(disk.clone(), &dir, settings.file_bytes, settings.kept_files)?;
     let generation = all.last().map_or(0, |file| file.generation).max(manifest.generation) + 1;
     let replaces = tail.replaces.unwrap_or(generation);
     let (before, newest) = tail.frames.split_at(tail.newest);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::entry::{Append, Decision, Entry, Epoch, EpochHead};
 use super::file::{self, JournalFile};
 use super::frame::{FrameWriter, Span};
-use super::spare::{Order, Spare, Spares};
+use super::spare::{Haste, Order, Spare, Spares};
 use super::{Settings, folder};
 use crate::disk::{Disk, SyncSite, is_full};
 use crate::error::{Error, Result};
@@ -263,9 +263,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether the next file is wanted soon.
-    pub fn needs_spare_soon(&self) -> bool {
-        self.file.is_half_full() || self.spares.are_out()
+    /// Whether a spare is needed now.
+    pub fn needs_spare(&self) -> Haste {
+        if self.file.is_half_full() { Haste::Now } else { Haste::No }
     }
 
     /// A spare file that is to be made, if one is wanted.

@@ -17,6 +17,8 @@ pub struct Spares {
     ready: Vec<Spare>,
     /// How many are to be ready.
     wanted: usize,
+    /// How many are kept at most.
+    most: usize,
     next: u64,
 }
 
@@ -37,25 +39,27 @@ pub struct Order {
 impl Order {
     /// Makes the spare at once.
     fn make(self) -> io::Result<Spare> {
-        let whole = self.size;
-        self.make_in_pieces(whole, || Ok(()))
+        self.make_slowly(|| Ok(Haste::Now))
     }
 
-    /// Makes the spare in small pieces, so that the syncs of others never wait long for one; `between` two of them whoever
-    /// makes it waits, or gives up.
-    pub fn make_slowly(self, between: impl FnMut() -> io::Result<()>) -> io::Result<Spare> {
-        let piece = self.size.div_ceil(PIECES).max(LEAST_PIECE);
-        self.make_in_pieces(piece, between)
-    }
-
-    fn make_in_pieces(self, piece: u64, mut between: impl FnMut() -> io::Result<()>) -> io::Result<Spare> {
+    /// Makes the spare in small pieces, so that the syncs of others never wait long for one. Before each, `wait` waits or gives
+    /// up; or it says that the spare is needed now, and what is missing is only reserved.
+    pub fn make_slowly(self, mut wait: impl FnMut() -> io::Result<Haste>) -> io::Result<Spare> {
         let file = self.disk.open(&self.path, Open::New)?;
-        let mut pieces = (0..self.size).step_by(piece as usize);
-        let made = pieces.try_for_each(|at| {
-            file.allocate(at..self.size.min(at + piece))?;
-            between()
-        });
-        match made {
+        let piece = self.size.div_ceil(PIECES).max(LEAST_PIECE);
+        let mut make = || {
+            let mut at = 0;
+            while at < self.size {
+                let end = match wait()? {
+                    Haste::No => self.size.min(at + piece),
+                    Haste::Now => return file.reserve(self.size),
+                };
+                file.allocate(at..end)?;
+                at = end;
+            }
+            Ok(())
+        };
+        match make() {
             Ok(()) => Ok(Spare { path: self.path, file, size: self.size }),
             Err(error) => {
                 // Half a file would only take room; if it cannot be removed either, the next start does it.
@@ -66,15 +70,22 @@ impl Order {
     }
 }
 
+/// Whether a spare is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    No,
+    Now,
+}
+
 const ENDING: &str = ".spare";
 /// In how many pieces a spare is made when there is time, and the least bytes of one.
 const PIECES: u64 = 128;
 const LEAST_PIECE: u64 = 1 << 10;
 
 impl Spares {
-    /// The spares that a folder has; files that are too short for one are removed.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path, size: u64) -> io::Result<Spares> {
-        let mut spares = Spares { disk, dir: dir.to_owned(), size, ready: Vec::new(), wanted: 1, next: 0 };
+    /// The spares that a folder has; files that are too short for one are removed, and those that are too many.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, size: u64, most: usize) -> io::Result<Spares> {
+        let mut spares = Spares { disk, dir: dir.to_owned(), size, ready: Vec::new(), wanted: 1, most, next: 0 };
         for name in spares.disk.names(dir)? {
             let Some(number) = name.strip_suffix(ENDING) else { continue };
             spares.next = spares.next.max(number.parse::<u64>().map_or(0, |number| number + 1));
@@ -86,8 +97,13 @@ impl Spares {
         Ok(spares)
     }
 
+    /// Whether a file of this size is to be kept.
+    fn has_use_for(&self, size: u64) -> bool {
+        size >= self.size && self.ready.len() < self.most.max(self.wanted)
+    }
+
     fn keep_or_remove(&mut self, spare: Spare) -> io::Result<()> {
-        if spare.size >= self.size && self.ready.len() < self.wanted {
+        if self.has_use_for(spare.size) {
             self.ready.push(spare);
             return Ok(());
         }
@@ -115,11 +131,6 @@ impl Spares {
         wants.then(|| Order { disk: self.disk.clone(), path: self.next_path(), size: self.size })
     }
 
-    /// Whether none is ready.
-    pub fn are_out(&self) -> bool {
-        self.ready.is_empty()
-    }
-
     /// Adds a spare that was made.
     pub fn add(&mut self, spare: Spare) -> io::Result<()> {
         self.keep_or_remove(spare)
@@ -137,7 +148,7 @@ impl Spares {
     pub fn recycle(&mut self, path: &Path) -> io::Result<()> {
         let file = self.disk.open(path, Open::Existing)?;
         let size = file.len()?;
-        let path = if size >= self.size && self.ready.len() < self.wanted {
+        let path = if self.has_use_for(size) {
             let spare = self.next_path();
             self.disk.rename(path, &spare)?;
             spare

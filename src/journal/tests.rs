@@ -16,7 +16,7 @@ const PARTITION: PartitionId = PartitionId { topic: 0, partition: 0 };
 
 /// What a process is started with, each with a seed of its own.
 fn settings() -> Settings {
-    Settings { file_bytes: 4096, inline_bytes: 100_000, seed: ManualClock::new().random() }
+    Settings { file_bytes: 4096, kept_files: 2, inline_bytes: 100_000, seed: ManualClock::new().random() }
 }
 
 /// A process with a journal and a topic of one partition.

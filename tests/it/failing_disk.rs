@@ -55,16 +55,17 @@ fn execute(engine: &Engine, text: &str) -> Result<()> {
     parsed.iter().try_for_each(|statement| session.run(statement).map(drop))
 }
 
-/// Leaves room for so many bytes more, once there is one whole spare of the journal: to make one takes room, and to remove
-/// one gives it back.
+/// Leaves room for so many bytes more, once no spare of the journal is in the making: that takes room, too.
 fn leave_room(machine: &ForgetfulDisk, disk: &dyn Disk, bytes: u64) {
     let dir = Path::new("/data/journal");
-    let length = |name: &String| disk.open(&dir.join(name), Open::Existing).and_then(|file| file.len());
-    until("the spare", || {
-        let spares: Vec<String> =
-            disk.names(dir).expect("a folder").into_iter().filter(|n| n.ends_with(".spare")).collect();
-        // Of two that were made at the same time one goes.
-        matches!(&spares[..], [one] if length(one).is_ok_and(|length| length.to_string() == JOURNAL_BYTES))
+    let is_whole = |name: &String| {
+        let file = disk.open(&dir.join(name), Open::Existing).expect("a spare");
+        file.len().expect("its length").to_string() == JOURNAL_BYTES
+    };
+    until("the spares", || {
+        let names = disk.names(dir).expect("a folder").into_iter();
+        let spares: Vec<String> = names.filter(|name| name.ends_with(".spare")).collect();
+        !spares.is_empty() && spares.iter().all(is_whole)
     });
     machine.set_room(Some(bytes));
 }

@@ -82,6 +82,10 @@ impl DiskFile for MeteredFile {
         self.0.allocate(part)
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.0.reserve(len)
+    }
+
     fn sync(&self, site: SyncSite) -> io::Result<()> {
         let start = Instant::now();
         let result = self.0.sync(site);

@@ -326,9 +326,14 @@ impl DiskFile for Handle {
     }
 
     fn allocate(&self, part: Range<u64>) -> io::Result<()> {
+        self.reserve(part.end)
+    }
+
+    fn reserve(&self, len: u64) -> io::Result<()> {
         self.door.change(|world| {
-            world.take_room((part.end - part.start) as usize)?;
-            world.file(self.node).change(Change::Length(part.end as usize));
+            let grows = (len as usize).saturating_sub(world.file(self.node).now.len());
+            world.take_room(grows)?;
+            world.file(self.node).change(Change::Length(len as usize));
             Ok(())
         })
     }
