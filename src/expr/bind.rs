@@ -75,6 +75,11 @@ pub fn bind(expr: &ast::Expr, scope: &dyn Scope) -> Result<Expr> {
     Binder { scope }.bind(expr)
 }
 
+/// Makes a call of a function with these arguments.
+pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope: &dyn Scope) -> Result<Expr> {
+    Binder { scope }.call_of(function, args)
+}
+
 /// Makes a condition: an expression that is BOOLEAN; `clause` names it in the refusal.
 pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Expr> {
     let bound = bind(expr, scope)?;
@@ -311,7 +316,10 @@ impl Binder<'_> {
     }
 
     fn call(&self, name: &str, args: &[ast::Expr]) -> Result<Expr> {
-        let function = functions::find_scalar(name).ok_or_else(|| functions::unknown(name))?;
+        self.call_of(functions::find_scalar(name).ok_or_else(|| functions::unknown(name))?, args)
+    }
+
+    fn call_of(&self, function: &'static functions::Scalar, args: &[ast::Expr]) -> Result<Expr> {
         let mut types = Vec::new();
         let mut bound = Vec::new();
         for arg in args {

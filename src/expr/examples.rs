@@ -1,11 +1,11 @@
 //! The examples that functions are documented with, computed.
 
-use super::bind::{Scope, bind, evaluate_constant};
+use super::bind::{Scope, bind, bind_call, evaluate_constant};
 use super::coerce::common_type;
 use super::{ColumnId, Expr};
 use crate::error::{Error, Result};
 use crate::functions::signature::ArgType;
-use crate::functions::{aggregate, scalar};
+use crate::functions::{aggregate, scalar, table};
 use crate::sql::ast;
 use crate::sql::cursor::Cursor;
 use crate::sql::expr::parse_expr;
@@ -40,6 +40,19 @@ fn scalar_functions_do_what_their_examples_say() {
     for function in scalar::ALL {
         for (text, expected) in function.examples {
             let (value, _) = constant(&parse(text)[0]);
+            assert_eq!(value.to_text(), *expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn table_functions_do_what_their_examples_say() {
+    for function in table::ALL {
+        for (text, expected) in function.examples {
+            let written = &parse(text)[0];
+            let ast::Node::Call { args, .. } = &*written.node else { panic!("{text} is no call") };
+            let bound = bind_call(function, args, &NoColumns).unwrap_or_else(|e| panic!("{text}: {e}"));
+            let value = evaluate_constant(&bound).expect("no bug").expect("a value");
             assert_eq!(value.to_text(), *expected, "{text}");
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A scalar function is a [`Scalar`]: its names, its [`Overload`]s with their bodies over Arrow arrays, its documentation
 //! and an example that is run as a test. To add one, write its file under `scalar` and its word in the list there. An
-//! aggregate function is an [`aggregate::Aggregate`] with a file under `aggregate`.
+//! aggregate function is an [`aggregate::Aggregate`] with a file under `aggregate`, a table function a [`Scalar`] that returns an
+//! array, under `table`.
 
 pub mod aggregate;
 pub mod call;
@@ -19,6 +20,7 @@ mod recent;
 pub mod scalar;
 mod sets;
 pub mod signature;
+pub mod table;
 mod uri;
 
 use arrow::array::ArrayRef;
@@ -149,17 +151,30 @@ pub fn find_aggregate(name: &str) -> Option<&'static aggregate::Aggregate> {
     aggregate::ALL.iter().copied().find(|f| f.name.eq_ignore_ascii_case(name))
 }
 
+/// The table function of this name, in any case.
+pub fn find_table(name: &str) -> Option<&'static Scalar> {
+    table::ALL.iter().copied().find(|f| f.name.eq_ignore_ascii_case(name))
+}
+
+/// The names of all functions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let scalar = scalar::ALL.iter().chain(table::ALL).map(|f| f.name);
+    scalar.chain(aggregate::ALL.iter().map(|f| f.name))
+}
+
 /// ksqlDB's functions that are known by name and not built yet.
-const LATER: &[&str] = &["CUBE_EXPLODE", "EXPLODE", "PARSE_DATE"];
+const LATER: &[&str] = &["PARSE_DATE"];
 
 /// The refusal of a name that is no function.
 pub fn unknown(name: &str) -> Error {
     if let Some(later) = LATER.iter().find(|later| later.eq_ignore_ascii_case(name)) {
         return Error::unsupported(format!("the function {later}"));
     }
-    let known = scalar::ALL.iter().map(|f| f.name).chain(aggregate::ALL.iter().map(|f| f.name));
     let error = Error::missing(format!("Can't find any functions with the name '{name}'"));
-    match nearest(name, known) {
+    if find_table(name).is_some() {
+        return error.hint("table functions stand in SELECT, where rows are made of rows");
+    }
+    match nearest(name, names()) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("SHOW FUNCTIONS lists them all"),
     }

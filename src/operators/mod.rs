@@ -9,6 +9,7 @@ pub mod filter;
 mod log;
 pub mod stream_join;
 mod time;
+pub mod unnest;
 
 pub use log::{Log, Reason};
 pub use time::OperatorTime;

@@ -32,6 +32,7 @@ fn reads(node: &Node, into: &mut Vec<ColumnId>) {
         Node::Source(_) => {}
         Node::Filter { condition, .. } => condition.columns(into),
         Node::Compute { columns, .. } => columns.iter().for_each(|(_, e)| e.columns(into)),
+        Node::Unnest { columns, .. } => into.extend(columns.iter().map(|(_, array)| array)),
         Node::Exchange { key, .. } => into.extend(key),
         Node::Aggregate(node) => {
             into.extend(&node.keys);
@@ -61,6 +62,10 @@ impl Printer<'_> {
             Node::Compute { columns, .. } => {
                 let ids: Vec<ColumnId> = columns.iter().map(|(id, _)| *id).collect();
                 format!("Compute [{}]", self.names(&ids))
+            }
+            Node::Unnest { columns, .. } => {
+                let ids: Vec<ColumnId> = columns.iter().map(|(id, _)| *id).collect();
+                format!("Unnest [{}]", self.names(&ids))
             }
             Node::Exchange { key, encoding, .. } => {
                 format!("Exchange by [{}] as {} keys", self.names(key), encoding.format.name())

@@ -1,7 +1,7 @@
 //! Queries to plans: a pure function of the syntax tree, a snapshot of the catalog and the properties.
 //!
 //! The order of a query's parts is fixed: sources and joins, WHERE, GROUP BY with its window and HAVING or PARTITION BY,
-//! the projection.
+//! table functions, the projection.
 
 pub mod explain;
 mod group;
@@ -12,6 +12,7 @@ mod scope;
 mod select;
 pub mod sink;
 pub mod table;
+mod unnest;
 mod window;
 pub mod with;
 
@@ -87,6 +88,7 @@ impl<'a> Planner<'a> {
     }
 
     fn run(mut self) -> Result<Plan> {
+        unnest::check(&self)?;
         self.refuse_unsupported()?;
         self.check_names()?;
         let aggregates = self.has_aggregates();
@@ -117,9 +119,10 @@ impl<'a> Planner<'a> {
         // HAVING without GROUP BY means nothing in ksqlDB: only its names have been looked at.
         let join_key = join_key.as_ref().map(|(name, id): &(String, ColumnId)| (name.as_str(), *id));
         let scope = QueryScope { join_key, ..self.scope("SELECT") };
-        let selected = select::select(&self.query.items, &scope, &scope)?;
+        let calls = unnest::Calls::new(&scope, self.columns);
+        let selected = select::select(&self.query.items, &scope, &calls)?;
         select::check_reserved(&self.query.items, &scope, self.target.strictness())?;
-        let (node, selected) = computed(node, selected, self.columns);
+        let (node, selected) = computed(calls.unnested(node), selected, self.columns);
         let output = self.output(&selected, &key)?;
         self.check_kind(SourceKind::Stream)?;
         let warnings = std::mem::take(&mut self.warnings);

@@ -23,6 +23,8 @@ pub enum Node {
     Filter { input: Box<Node>, condition: Expr },
     /// Further columns, computed from those of the row.
     Compute { input: Box<Node>, columns: Vec<(ColumnId, Expr)> },
+    /// For each row a row for every item of its arrays, side by side: each column of items with its column of arrays.
+    Unnest { input: Box<Node>, columns: Vec<(ColumnId, ColumnId)> },
     /// The rows, each handed to the task that its key belongs to: what a repartition topic does in ksqlDB.
     Exchange { input: Box<Node>, key: Vec<ColumnId>, encoding: Encoding },
     /// For each key (and window) what the aggregates make of its rows; the result is a table.
@@ -149,7 +151,10 @@ impl Node {
     pub fn inputs(&self) -> Vec<&Node> {
         match self {
             Node::Source(_) => Vec::new(),
-            Node::Filter { input, .. } | Node::Compute { input, .. } | Node::Exchange { input, .. } => vec![input],
+            Node::Filter { input, .. }
+            | Node::Compute { input, .. }
+            | Node::Unnest { input, .. }
+            | Node::Exchange { input, .. } => vec![input],
             Node::Aggregate(node) => vec![&node.input],
             Node::StreamJoin(node) => vec![&node.left, &node.right],
         }

@@ -5,7 +5,7 @@
 use super::node::{Node, Plan, Rekey, SourceColumn};
 use super::scope::{QueryScope, Relation, RelationColumn};
 use super::select::{self, KeyColumn, qualified};
-use super::{KeyInfo, Planner, computed, refuse_aggregates};
+use super::{KeyInfo, Planner, computed, refuse_aggregates, unnest};
 use crate::catalog::SourceKind;
 use crate::error::{Error, Result};
 use crate::expr::bind::{Scope, bind};
@@ -37,9 +37,10 @@ pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Pla
     let rekey = Some(Rekey { from_values: keys.iter().map(from_values).collect() });
     let names = Rekeyed { scope: planner.scope("SELECT"), keys: &keys };
     let items = expanded(&planner, &keys);
-    let selected = select::select(&items, &planner.scope("SELECT"), &names)?;
+    let calls = unnest::Calls::new(&names, planner.columns);
+    let selected = select::select(&items, &planner.scope("SELECT"), &calls)?;
     select::check_reserved(&planner.query.items, &planner.scope("SELECT"), planner.target.strictness())?;
-    let (node, selected) = computed(node, selected, planner.columns);
+    let (node, selected) = computed(calls.unnested(node), selected, planner.columns);
     let column = |key: &NewKey| KeyColumn {
         candidates: vec![key.id],
         id: key.id,

@@ -13,6 +13,7 @@ use crate::operators::aggregate::{self, Aggregate};
 use crate::operators::compute::{Compute, Output};
 use crate::operators::filter::Filter;
 use crate::operators::stream_join::{self, StreamJoin};
+use crate::operators::unnest::Unnest;
 use crate::plan::node::{
     AggregateNode, Node, Plan, Rekey, SourceColumn, SourceNode, StreamJoinNode, implicit_grace_ms,
 };
@@ -162,6 +163,7 @@ impl Compiler<'_> {
             Node::Source(node) => self.source(node, needed),
             Node::Filter { input, condition } => self.filter(input, condition, needed),
             Node::Compute { input, columns } => self.compute(input, columns, needed, old),
+            Node::Unnest { input, columns } => self.unnest(input, columns, needed),
             Node::Exchange { input, key, encoding } => {
                 let below = distinct([needed, key].concat());
                 let chain = self.node(input, &below, false)?;
@@ -223,6 +225,20 @@ impl Compiler<'_> {
             Box::new(Compute::new(keep.chain(make).collect()))
         }));
         chain.layout = layout;
+        Ok(chain)
+    }
+
+    /// All arrays are read, whoever needs their items: the longest says how many rows there are.
+    fn unnest(&mut self, input: &Node, columns: &[(ColumnId, ColumnId)], needed: &[ColumnId]) -> Result<Chain> {
+        let made = |id: &ColumnId| columns.iter().any(|(item, _)| item == id);
+        let kept: Vec<ColumnId> = needed.iter().copied().filter(|id| !made(id)).collect();
+        let arrays: Vec<ColumnId> = columns.iter().map(|(_, array)| *array).collect();
+        let mut chain = self.node(input, &distinct([kept.as_slice(), &arrays].concat()), false)?;
+        let places = |ids: &[ColumnId]| ids.iter().map(|id| place_of(&chain.layout, *id)).collect::<Result<Vec<_>>>();
+        let (keep, arrays) = (places(&kept)?, places(&arrays)?);
+        chain.operators.push(Box::new(move || Box::new(Unnest::new(keep.clone(), arrays.clone()))));
+        chain.layout = kept;
+        chain.layout.extend(columns.iter().map(|(item, _)| *item));
         Ok(chain)
     }
 
@@ -350,6 +366,7 @@ fn made_by(node: &Node) -> BTreeSet<ColumnId> {
     let own: Vec<ColumnId> = match node {
         Node::Source(node) => node.columns.iter().map(|(id, _)| *id).collect(),
         Node::Compute { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
+        Node::Unnest { columns, .. } => columns.iter().map(|(id, _)| *id).collect(),
         Node::Aggregate(node) => {
             node.calls.iter().map(|c| c.id).chain(node.window.iter().flat_map(|w| [w.start, w.end])).collect()
         }

@@ -121,7 +121,8 @@ fn queries(cx: &Context) -> Listed {
 fn function_names() -> Listed {
     let scalar = functions::scalar::ALL.iter().map(|f| (f.name, "SCALAR", f.category));
     let aggregate = functions::aggregate::ALL.iter().map(|f| (f.name, "AGGREGATE", "AGGREGATE"));
-    let mut all: Vec<_> = scalar.chain(aggregate).collect();
+    let table = functions::table::ALL.iter().map(|f| (f.name, "TABLE", f.category));
+    let mut all: Vec<_> = scalar.chain(aggregate).chain(table).collect();
     all.sort_unstable();
     let rows = all.into_iter().map(|(n, t, c)| vec![n.to_owned(), t.to_owned(), c.to_owned()]).collect();
     (vec!["Function Name", "Type", "Category"], rows)

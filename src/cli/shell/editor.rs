@@ -98,9 +98,7 @@ fn candidates(engine: &Engine, text: &str, quoted: bool) -> Vec<String> {
         words.extend(catalog.sources().flat_map(|s| s.schema.columns()).map(|c| quote_if_needed(&c.name)));
     }
     if next.functions {
-        let scalar = functions::scalar::ALL.iter().map(|f| f.name);
-        let aggregate = functions::aggregate::ALL.iter().map(|f| f.name);
-        words.extend(scalar.chain(aggregate).map(|name| format!("{name}(")));
+        words.extend(functions::names().map(|name| format!("{name}(")));
     }
     if next.queries {
         words.extend(catalog.queries().into_iter().map(|q| quote_if_needed(&q.id)));

@@ -190,6 +190,26 @@ fn statements_that_name_what_is_not_there_get_the_nearest_name() {
 }
 
 #[test]
+fn table_functions_stand_in_select_and_nowhere_else() {
+    let folder = Folder::new();
+    let stream = "CREATE STREAM s (k INT, a ARRAY<INT>) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);
+        CREATE TABLE t (k INT PRIMARY KEY, a ARRAY<INT>) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON', PARTITIONS=1);";
+    folder.ok(&["run", "-e", stream]);
+    for (query, parts) in [
+        ("SELECT EXPLODE(CUBE_EXPLODE(a)) FROM s", ["cannot be nested: EXPLODE(CUBE_EXPLODE())", "1:16"]),
+        ("SELECT CASE WHEN EXPLODE(a) > 1 THEN 1 ELSE 2 END FROM s", ["cannot be used in CASE", "1:18"]),
+        ("SELECT k, COUNT(*), EXPLODE(a) FROM s GROUP BY k", ["cannot be used with aggregations", "1:21"]),
+        ("SELECT k, COUNT(*) FROM s GROUP BY k, EXPLODE(a)", ["cannot be used with aggregations", "1:39"]),
+        ("SELECT EXPLODE(a) FROM t", ["Table source is not supported with table functions", "1:8"]),
+        ("SELECT k FROM s WHERE EXPLODE(a) > 1", ["'EXPLODE'", "table functions stand in SELECT"]),
+        ("SELECT k FROM s PARTITION BY EXPLODE(a)", ["'EXPLODE'", "table functions stand in SELECT"]),
+        ("SELECT TRANSFORM(a, x => EXPLODE(a)) FROM s", ["'EXPLODE'", "table functions stand in SELECT"]),
+    ] {
+        assert_has(&folder.refused(1, &["run", "-e", &format!("{query} EMIT CHANGES;")]), &parts);
+    }
+}
+
+#[test]
 fn usual_slips_are_told_with_what_to_write_instead() {
     let folder = Folder::new();
     let logs = "CREATE STREAM application_logs (log_level VARCHAR, ts BIGINT) \

@@ -172,6 +172,29 @@ fn the_environment_in_the_way_has_a_status_of_its_own() {
 }
 
 #[test]
+fn a_row_is_made_of_every_item_of_an_array() {
+    let folder = Folder::new();
+    let script = "CREATE STREAM orders (id INT KEY, items ARRAY<STRING>, prices ARRAY<INT>)
+          WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON', PARTITIONS=1);
+        CREATE STREAM lines AS SELECT id, UCASE(EXPLODE(items)) AS item, EXPLODE(prices) * 2 AS price FROM orders
+          WHERE id < 4;
+        INSERT INTO orders VALUES (1, ARRAY['a', 'b', NULL], ARRAY[5]);
+        INSERT INTO orders VALUES (2, ARRAY['c'], NULL);
+        INSERT INTO orders (id) VALUES (3);
+        INSERT INTO orders VALUES (4, ARRAY['d'], ARRAY[1]);";
+    folder.ok(&["run", "-e", script, "--until-drained", "--set", "auto.offset.reset=earliest"]);
+    let rows: Vec<_> = folder.records("LINES").iter().map(|r| (r["key"].clone(), r["value"].clone())).collect();
+    let line = |id: i32, item, price| (json!(id), json!({"ITEM": item, "PRICE": price}));
+    let expected = [
+        line(1, json!("A"), json!(10)),
+        line(1, json!("B"), json!(null)),
+        line(1, json!(null), json!(null)),
+        line(2, json!("C"), json!(null)),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn variables_stand_for_names_and_constants() {
     let folder = Folder::new();
     let script = "DEFINE name = 'orders'; DEFINE n = '3'; DEFINE other = '${name}_too';
