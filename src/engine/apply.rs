@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, mpsc};
 
 use super::running::{Running, Status};
 use super::{Applied, Change, Engine, Record, Shared};
-use crate::catalog::{Catalog, SourceKind};
+use crate::catalog::{Catalog, Source, SourceKind};
 use crate::config::{self, Properties, Scope};
 use crate::error::{Error, Result};
 use crate::journal::{Command, Decision, Entry};
@@ -146,10 +146,9 @@ impl Shared {
         }
         applied.ended.iter().for_each(|number| self.end_query(*number));
         applied.dropped.iter().for_each(|topic| self.remove_topic(topic));
-        if let (Some(query), Some(program)) = (applied.query, program) {
-            let sink = change.query.as_ref().map(|q| q.sink.source.name.clone()).unwrap_or_default();
+        if let (Some(query), Some(new), Some(program)) = (applied.query, change.query, program) {
             let properties = self.properties(&own);
-            let run = self.new_run(&catalog, query.number, program, &sink, &properties, &starts)?;
+            let run = self.new_run(&catalog, query.number, program, &new.sink.source, &properties, &starts)?;
             self.start(Running::new(&query, None, run, &properties, self.memory.share()));
         }
         Ok(())
@@ -161,14 +160,13 @@ impl Shared {
         catalog: &Catalog,
         number: u64,
         program: Program,
-        sink: &str,
+        sink: &Source,
         properties: &Properties,
         starts: &[(PartitionId, Offset)],
     ) -> Result<QueryRun> {
-        let source = catalog.expect_source(sink)?;
-        let topic = catalog.topic(&source.topic).ok_or_else(|| catalog.no_topic(&source.topic))?;
+        let topic = catalog.topic(&sink.topic).ok_or_else(|| catalog.no_topic(&sink.topic))?;
         let target = Target::Topic(Arc::new(TopicTarget {
-            source: crate::catalog::Source::clone(source),
+            source: sink.clone(),
             topic: topic.id,
             partitions: topic.partitions,
             most_bytes: self.settings.properties.size(config::MAX_MESSAGE_BYTES),

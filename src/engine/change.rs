@@ -39,11 +39,31 @@ pub struct NewTopic {
 /// A query to be started.
 #[derive(Clone, Debug)]
 pub struct NewQuery {
-    /// What stands before the number in its id: `CTAS_NAME`.
-    pub prefix: String,
+    pub id: NewId,
     pub plan: Plan,
     pub sink: Sink,
+    /// Whether the sink is made with it, or is there already.
+    pub makes_sink: bool,
     pub statement: String,
+}
+
+/// The id that a query is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewId {
+    /// This and the query's number: `CTAS_NAME_7`.
+    Numbered(String),
+    /// The one that the user gave.
+    Given(String),
+}
+
+impl NewId {
+    /// The id of the query of this number.
+    pub fn of(&self, number: u64) -> String {
+        match self {
+            NewId::Numbered(prefix) => format!("{prefix}_{number}"),
+            NewId::Given(id) => id.clone(),
+        }
+    }
 }
 
 /// What a change has come to in a catalog.
@@ -91,13 +111,15 @@ impl Change {
         if let Some(new) = &self.query {
             let number = ids.and_then(|i| i.query).unwrap_or_else(|| catalog.next_query());
             let query = Query {
-                id: format!("{}_{number}", new.prefix),
+                id: new.id.of(number),
                 number,
                 statement: new.statement.clone(),
                 sink: new.sink.source.name.clone(),
                 reads: new.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
             };
-            source = Some(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });
+            if new.makes_sink {
+                source = Some(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });
+            }
             catalog.add_query(query.clone());
             applied.query = Some(query);
         }

@@ -28,6 +28,7 @@ impl History {
             needs.extend(before.topic(&source.topic).and_then(|topic| self.maker_of_topic(topic.id)));
         }
         if let Some(query) = &change.query {
+            needs.extend((!query.makes_sink).then_some(query.sink.source.made_at));
             needs.extend(query.plan.root.sources().iter().map(|source| source.made_at));
         }
         undoes.extend(change.drop_source.iter().filter_map(|name| before.source(name)).map(|source| source.made_at));

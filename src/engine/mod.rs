@@ -16,7 +16,7 @@ mod recover;
 mod running;
 mod wakes;
 
-pub use change::{Applied, Change, Ids, NewQuery, NewTopic, Record};
+pub use change::{Applied, Change, Ids, NewId, NewQuery, NewTopic, Record};
 pub use read::{PullRows, PushQuery};
 pub use running::{QueryStats, Status};
 

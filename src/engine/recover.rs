@@ -207,7 +207,7 @@ impl Shared {
             let message = "its kept state does not fit the plan that this version makes of the statement";
             return Err(Error::conflict(message).hint("DROP and CREATE it again to rebuild the state from its sources"));
         }
-        let mut run = self.new_run(&catalog, query.number, program, &query.sink, &properties, &record.starts)?;
+        let mut run = self.new_run(&catalog, query.number, program, &new.sink.source, &properties, &record.starts)?;
         if let Store::Folder { disk, path } = &self.settings.store {
             for file in &state.buckets {
                 buckets::read(disk.as_ref(), path, file.file, &mut |key, value| {

@@ -3,7 +3,7 @@
 use super::node::{AggregateCall, AggregateNode, Node, Plan, WindowNode};
 use super::scope::QueryScope;
 use super::select::{self, KeyColumn};
-use super::{KeyInfo, Planner, Target, computed, is_aggregate, window};
+use super::{KeyInfo, Planner, computed, is_aggregate, window};
 use crate::catalog::{Encoding, SourceKind, WindowType};
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind, bind_condition};
@@ -143,12 +143,10 @@ fn check_without_grouping(planner: &Planner) -> Result<()> {
         let message = format!("Non-aggregate SELECT expression(s) not part of GROUP BY: {item}");
         return Err(Error::invalid(message).hint("add a GROUP BY clause"));
     }
-    let Target::Persistent { kind, .. } = planner.target else { return Ok(()) };
+    let Some(statement) = planner.target.statement() else { return Ok(()) };
     let name = planner.expressions().into_iter().find_map(|(_, e)| first_aggregate(e)).map_or("", |(name, _)| name);
-    let message = format!(
-        "CREATE {} AS SELECT statement does not support aggregate function [{name}] without a GROUP BY clause.",
-        kind.name()
-    );
+    let message =
+        format!("{statement} statement does not support aggregate function [{name}] without a GROUP BY clause.");
     Err(Error::invalid(message).at(planner.query.span))
 }
 

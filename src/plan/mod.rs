@@ -5,6 +5,7 @@
 
 pub mod explain;
 mod group;
+pub mod insert;
 mod join;
 pub mod node;
 mod partition;
@@ -36,6 +37,8 @@ use select::{KeyColumn, Selected, Strictness};
 pub enum Target<'a> {
     /// A stream or table of this name; `timestamp` is the column of its records' time.
     Persistent { name: &'a str, kind: SourceKind, timestamp: Option<&'a str> },
+    /// A stream of this name that is there already.
+    Existing { name: &'a str },
     /// Somebody who looks on.
     Push,
 }
@@ -43,8 +46,17 @@ pub enum Target<'a> {
 impl Target<'_> {
     fn strictness(&self) -> Strictness {
         match self {
-            Target::Persistent { .. } => Strictness::Persistent,
+            Target::Persistent { .. } | Target::Existing { .. } => Strictness::Persistent,
             Target::Push => Strictness::Transient,
+        }
+    }
+
+    /// What a message calls the statement of a query that is kept.
+    fn statement(&self) -> Option<String> {
+        match self {
+            Target::Persistent { kind, .. } => Some(format!("CREATE {} AS SELECT", kind.name())),
+            Target::Existing { .. } => Some("INSERT INTO … SELECT".to_owned()),
+            Target::Push => None,
         }
     }
 }
@@ -157,8 +169,8 @@ impl<'a> Planner<'a> {
             }
             return Err(Error::unsupported("EMIT FINAL"));
         }
-        if let (Some(_), Target::Persistent { kind, .. }) = (self.query.limit, self.target) {
-            let message = format!("CREATE {} AS SELECT statements don't support LIMIT clause.", kind.name());
+        if let (Some(_), Some(statement)) = (self.query.limit, self.target.statement()) {
+            let message = format!("{statement} statements don't support LIMIT clause.");
             return Err(Error::invalid(message).at(self.query.span));
         }
         Ok(())
@@ -218,7 +230,11 @@ impl<'a> Planner<'a> {
 
     /// The columns of the result.
     fn output(&mut self, selected: &[Selected], key: &KeyInfo) -> Result<Vec<OutputColumn>> {
-        let Target::Persistent { name, timestamp, .. } = self.target else { return Ok(shown(selected)) };
+        let (name, timestamp) = match self.target {
+            Target::Persistent { name, timestamp, .. } => (name, timestamp),
+            Target::Existing { name } => (name, None),
+            Target::Push => return Ok(shown(selected)),
+        };
         if let Some(missing) = timestamp.filter(|t| selected.iter().all(|s| s.name != *t)) {
             return Err(sink::no_timestamp_column(missing));
         }
@@ -236,14 +252,20 @@ impl<'a> Planner<'a> {
 
     /// Refuses a result that is no stream, or no table, where the statement says it is.
     fn check_kind(&self, result: SourceKind) -> Result<()> {
-        let Target::Persistent { kind, .. } = self.target else { return Ok(()) };
-        if kind == result {
-            return Ok(());
-        }
-        let result = result.name();
-        let message = format!(
-            "Invalid result type. Your SELECT query produces a {result}. Please use CREATE {result} AS SELECT statement instead."
-        );
+        let message = match self.target {
+            Target::Persistent { kind, .. } if kind != result => {
+                let result = result.name();
+                format!(
+                    "Invalid result type. Your SELECT query produces a {result}. Please use CREATE {result} AS SELECT \
+                     statement instead."
+                )
+            }
+            Target::Existing { name } if result == SourceKind::Table => format!(
+                "Incompatible data sink and query result. Data sink ({name}) type is KSTREAM but select query result is \
+                 KTABLE."
+            ),
+            _ => return Ok(()),
+        };
         Err(Error::invalid(message).at(self.query.span))
     }
 }

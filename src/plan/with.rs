@@ -40,7 +40,7 @@ const KNOWN: &[(&str, bool)] = &[
 
 /// Reads a WITH clause; `declares` for a declared source rather than for the sink of a query.
 pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
-    check_names(with, declares)?;
+    check_names(with, |name| KNOWN.iter().any(|(known, only)| *known == name && (declares || !only)))?;
     for registry in ["KEY_SCHEMA_ID", "VALUE_SCHEMA_ID", "KEY_SCHEMA_FULL_NAME", "VALUE_SCHEMA_FULL_NAME"] {
         if let Some(property) = with.get(registry) {
             return Err(Error::unsupported(format!("{registry}, which needs a Schema Registry")).at(property.span));
@@ -86,8 +86,26 @@ fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&For
     Ok(())
 }
 
-fn check_names(with: &Properties, declares: bool) -> Result<()> {
-    let known = |name: &str| KNOWN.iter().any(|(k, only)| *k == name && (declares || !only));
+/// What an id must not start with: the ids that are given to queries do.
+const RESERVED_IDS: [&str; 4] = ["INSERTQUERY_", "CTAS_", "CSAS_", "CST_"];
+
+/// Reads the WITH clause of an `INSERT INTO … SELECT`: the id that the query is to have.
+pub fn query_id(with: &Properties) -> Result<Option<String>> {
+    check_names(with, |name| name == "QUERY_ID")?;
+    let Some(id) = text(with, "QUERY_ID")?.map(|id| id.to_uppercase()) else { return Ok(None) };
+    let refused = |message: String| Err(Error::invalid(message).at(with.span));
+    if !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return refused(format!("Query IDs may contain only alphanumeric characters and '_'. Got: '{id}'"));
+    }
+    if RESERVED_IDS.iter().any(|prefix| id.starts_with(prefix)) {
+        let reserved = RESERVED_IDS.join(", ");
+        let message = format!("Query IDs must not start with a reserved query ID prefix ({reserved}). Got '{id}'.");
+        return refused(message);
+    }
+    Ok(Some(id))
+}
+
+fn check_names(with: &Properties, known: impl Fn(&str) -> bool) -> Result<()> {
     let mut unknown: Vec<&str> = with.items.iter().map(|p| p.name.as_str()).filter(|name| !known(name)).collect();
     if unknown.is_empty() {
         return Ok(());

@@ -5,7 +5,7 @@ use std::fmt;
 use super::create_source::CreateHead;
 use super::{Action, Context, Kind, Statement};
 use crate::catalog::SourceKind;
-use crate::engine::{Change, NewQuery, NewTopic};
+use crate::engine::{Change, NewId, NewQuery, NewTopic};
 use crate::error::Result;
 use crate::plan::{self, Target, sink, with};
 use crate::sql::print::layout;
@@ -70,8 +70,9 @@ impl Statement for CreateAs {
             SourceKind::Table => format!("CTAS_{name}"),
         };
         let warnings = std::mem::take(&mut plan.warnings);
-        let message = format!("Created query with ID {prefix}_{}", cx.catalog.next_query());
-        let query = NewQuery { prefix, plan, sink, statement: cx.text.to_owned() };
+        let id = NewId::Numbered(prefix);
+        let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
+        let query = NewQuery { id, plan, sink, makes_sink: true, statement: cx.text.to_owned() };
         let change = Change { topics: vec![topic], query: Some(query), message, warnings, ..Change::default() };
         Ok(Action::Change(Box::new(change)))
     }

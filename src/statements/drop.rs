@@ -92,8 +92,18 @@ impl Drop {
     /// Refuses to drop what others read or write.
     fn check_readers(&self, cx: &Context) -> Result<()> {
         let name = &self.name.name;
-        let (readers, _) = cx.catalog.queries_of(name);
-        let readers: Vec<&str> = readers;
+        let (readers, writers) = cx.catalog.queries_of(name);
+        let own = cx.catalog.source(name).and_then(|source| source.query.as_deref());
+        let writers: Vec<&str> = writers.into_iter().filter(|id| Some(*id) != own).collect();
+        if !writers.is_empty() {
+            let message = format!(
+                "Cannot drop {name}.\nThe following queries read from this source: [{}].\n\
+                 The following queries write into this source: [{}].\nYou need to terminate them before dropping {name}.",
+                readers.join(", "),
+                writers.join(", ")
+            );
+            return Err(Error::conflict(message).at(self.name.span));
+        }
         if readers.is_empty() {
             return Ok(());
         }

@@ -65,9 +65,12 @@ fn explain_query(id: &Ident, cx: &Context) -> Result<Action> {
             format!("Query with id:{} does not exist, use SHOW QUERIES to view the full set of queries.", id.name);
         Error::missing(message).at(id.span)
     })?;
-    // The statement is planned as it was when its sink did not exist.
+    // The statement is planned as it was when its sink did not exist, if it has made it, nor the query itself.
     let mut before = cx.catalog.clone();
-    before.remove_source(&query.sink);
+    before.remove_query(&query.id);
+    if cx.catalog.source(&query.sink).is_some_and(|sink| sink.query.as_ref() == Some(&query.id)) {
+        before.remove_source(&query.sink);
+    }
     let change = super::compile_kept(&query.statement, &before, cx.properties)?;
     let plan = change.query.map(|q| explain(&q.plan)).unwrap_or_default();
     Ok(Action::Reply(Reply::Message(format!("{}\n\n{plan}", query.statement))))

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
-use crate::error::Result;
+use super::{Action, Context, Kind, Statement};
+use crate::engine::{Change, NewId, NewQuery};
+use crate::error::{Error, Result};
+use crate::plan::{self, Target, insert, with};
 use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::query::{Query, is_query, parse_query};
@@ -50,7 +52,19 @@ impl fmt::Display for InsertSelect {
 }
 
 impl Statement for InsertSelect {
-    fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("INSERT INTO … SELECT", self.target.span))
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let (name, span) = (&self.target.name, self.target.span);
+        let target = insert::target(name, span, cx.catalog)?;
+        let id = with::query_id(&self.with)?;
+        if let Some(id) = id.as_ref().filter(|id| cx.catalog.query(id).is_some()) {
+            return Err(Error::conflict(format!("Query ID '{id}' already exists.")).at(self.with.span));
+        }
+        let plan = plan::plan(&self.query, cx.catalog, cx.properties, Target::Existing { name })?;
+        let (mut plan, sink) = insert::fit(plan, target, span, cx.catalog)?;
+        let id = id.map_or(NewId::Numbered("INSERTQUERY".to_owned()), NewId::Given);
+        let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
+        let warnings = std::mem::take(&mut plan.warnings);
+        let query = NewQuery { id, plan, sink, makes_sink: false, statement: cx.text.to_owned() };
+        Ok(Action::Change(Box::new(Change { query: Some(query), message, warnings, ..Change::default() })))
     }
 }

@@ -210,6 +210,32 @@ fn table_functions_stand_in_select_and_nowhere_else() {
 }
 
 #[test]
+fn a_query_inserts_only_into_a_stream_that_its_rows_fit() {
+    let folder = Folder::new();
+    let sources = "CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1);
+        CREATE STREAM w (k INT KEY, a BIGINT) WITH (KAFKA_TOPIC='w', VALUE_FORMAT='JSON', PARTITIONS=1);
+        CREATE STREAM h (k INT KEY, x BYTES HEADER('x')) WITH (KAFKA_TOPIC='h', VALUE_FORMAT='JSON', PARTITIONS=1);
+        CREATE TABLE t (k INT PRIMARY KEY, a INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON', PARTITIONS=1);
+        INSERT INTO s WITH (query_id='mine') SELECT * FROM s WHERE a > 9;";
+    folder.ok(&["run", "-e", sources]);
+    for (insert, parts) in [
+        ("INTO ss SELECT * FROM s", ["SS does not exist", "did you mean S?"]),
+        ("INTO t SELECT * FROM s", ["T is a table", "1:13"]),
+        ("INTO h SELECT * FROM s", ["H because it has header columns", "1:13"]),
+        ("INTO w SELECT * FROM s", ["Sink schema is `K` INTEGER KEY, `A` BIGINT", "CAST gives them types"]),
+        ("INTO s SELECT k, a AS b FROM s", ["Result schema is `K` INTEGER KEY, `B` INTEGER", "1:13"]),
+        ("INTO s SELECT k, COUNT(*) AS a FROM s GROUP BY k", ["(S) type is KSTREAM", "KTABLE"]),
+        ("INTO s SELECT * FROM s LIMIT 3", ["INSERT INTO … SELECT statements don't support LIMIT", "1:15"]),
+        ("INTO s WITH (query_id='a b') SELECT * FROM s", ["only alphanumeric characters", "'A B'"]),
+        ("INTO s WITH (query_id='csas_s') SELECT * FROM s", ["reserved query ID prefix", "'CSAS_S'"]),
+        ("INTO s WITH (query_id='Mine') SELECT * FROM s", ["Query ID 'MINE' already exists.", "1:15"]),
+        ("INTO s WITH (partitions=2) SELECT * FROM s", ["Invalid config variable(s)", "PARTITIONS"]),
+    ] {
+        assert_has(&folder.refused(1, &["run", "-e", &format!("INSERT {insert};")]), &parts);
+    }
+}
+
+#[test]
 fn usual_slips_are_told_with_what_to_write_instead() {
     let folder = Folder::new();
     let logs = "CREATE STREAM application_logs (log_level VARCHAR, ts BIGINT) \

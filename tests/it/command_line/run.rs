@@ -195,6 +195,43 @@ fn a_row_is_made_of_every_item_of_an_array() {
 }
 
 #[test]
+fn several_queries_insert_into_one_stream_and_go_on_at_a_later_start() {
+    let folder = Folder::new();
+    // So that every start finds a checkpoint, and only what that has kept of the statements.
+    let run = |sql: &str| {
+        let set = ["--set", "auto.offset.reset=earliest", "--set", "tidemill.checkpoint.bytes=1"];
+        folder.ok(&[&["run", "-e", sql, "--until-drained", "--output", "json"], &set[..]].concat())
+    };
+    run("CREATE STREAM web (id INT KEY, price DECIMAL(6, 2)) WITH (KAFKA_TOPIC='web', VALUE_FORMAT='JSON', PARTITIONS=2);
+         CREATE STREAM shop (price DECIMAL(8, 3), id INT) WITH (KAFKA_TOPIC='shop', VALUE_FORMAT='DELIMITED', PARTITIONS=3);
+         CREATE STREAM gone (id INT) WITH (KAFKA_TOPIC='gone', VALUE_FORMAT='JSON', PARTITIONS=1);
+         CREATE STREAM orders (id INT KEY, price DECIMAL(8, 3)) WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON', PARTITIONS=4);
+         INSERT INTO orders SELECT * FROM web;
+         INSERT INTO orders WITH (query_id='shops') SELECT id, price FROM shop PARTITION BY id;
+         DROP STREAM gone;
+         INSERT INTO web VALUES (1, 10.25);
+         INSERT INTO shop VALUES (7.125, 2);");
+    run("INSERT INTO web VALUES (3, 5.5); INSERT INTO orders VALUES (4, 1);");
+    let rows = || {
+        let records = folder.records("orders");
+        let mut rows: Vec<_> =
+            records.iter().map(|r| (r["key"].to_string(), r["value"]["PRICE"].to_string())).collect();
+        rows.sort();
+        rows
+    };
+    let row = |id: &str, price: &str| (id.to_owned(), price.to_owned());
+    assert_eq!(rows(), [row("1", "10.250"), row("2", "7.125"), row("3", "5.500"), row("4", "1.000")]);
+    let queries = run("SHOW QUERIES;");
+    assert_has(&queries, &["INSERTQUERY_0", "SHOPS"]);
+    let err = folder.refused(1, &["run", "-e", "DROP STREAM orders;"]);
+    assert_has(&err, &["queries write into this source: [INSERTQUERY_0, SHOPS]", "terminate them"]);
+    assert_has(&run("EXPLAIN shops;"), &["STREAM", "SHOP topic 'shop'"]);
+    run("TERMINATE shops; INSERT INTO shop VALUES (9, 9);");
+    assert_eq!(rows().len(), 4, "the other one has ended");
+    run("TERMINATE insertquery_0; DROP STREAM orders; DROP STREAM web;");
+}
+
+#[test]
 fn variables_stand_for_names_and_constants() {
     let folder = Folder::new();
     let script = "DEFINE name = 'orders'; DEFINE n = '3'; DEFINE other = '${name}_too';
