@@ -29,6 +29,14 @@ pub struct Query {
     pub reads: Vec<String>,
 }
 
+/// A type that a user gave a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomType {
+    pub sql_type: SqlType,
+    /// The version of the catalog that it was made at.
+    pub made_at: u64,
+}
+
 /// A snapshot of what exists.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -37,7 +45,7 @@ pub struct Catalog {
     sources: BTreeMap<String, Arc<Source>>,
     topics: BTreeMap<String, Arc<Topic>>,
     queries: BTreeMap<String, Arc<Query>>,
-    types: BTreeMap<String, SqlType>,
+    types: BTreeMap<String, CustomType>,
     next_topic: u64,
     next_query: u64,
 }
@@ -75,9 +83,33 @@ impl Catalog {
         all
     }
 
-    /// The type that a user gave this name.
+    /// The type that a user gave this name, in upper case.
     pub fn custom_type(&self, name: &str) -> Option<&SqlType> {
-        self.types.get(name)
+        self.types.get(name).map(|custom| &custom.sql_type)
+    }
+
+    /// All types that users gave names, by name.
+    pub fn custom_types(&self) -> impl Iterator<Item = (&str, &CustomType)> {
+        self.types.iter().map(|(name, custom)| (name.as_str(), custom))
+    }
+
+    /// Gives a type a name, in upper case.
+    pub fn add_type(&mut self, name: &str, sql_type: SqlType) {
+        self.types.insert(name.to_owned(), CustomType { sql_type, made_at: self.version });
+    }
+
+    /// Removes the name of a type.
+    pub fn remove_type(&mut self, name: &str) -> Option<CustomType> {
+        self.types.remove(name)
+    }
+
+    /// The refusal of a name that is no type.
+    pub fn no_type(&self, name: &str) -> Error {
+        let error = Error::missing(format!("Type {name} does not exist."));
+        match nearest(name, self.types.keys().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("SHOW TYPES lists what there is"),
+        }
     }
 
     /// The queries that read or write a source.

@@ -7,6 +7,7 @@ use crate::config::{Properties, Scope};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Sink};
 use crate::topics::{Offset, PartitionId, Topic, TopicId};
+use crate::types::SqlType;
 use crate::types::row::{Input, put_bytes, put_varint};
 
 /// A change of what exists, as a statement means it; it has no effect until it is applied.
@@ -15,9 +16,13 @@ pub struct Change {
     /// Topics to be made, unless they are there.
     pub topics: Vec<NewTopic>,
     pub source: Option<Source>,
+    /// A type that gets a name.
+    pub new_type: Option<(String, SqlType)>,
     pub query: Option<NewQuery>,
     /// The source that goes.
     pub drop_source: Option<String>,
+    /// The name of a type that goes.
+    pub drop_type: Option<String>,
     /// The queries that end.
     pub end_queries: Vec<String>,
     /// The topics that go with all their records.
@@ -95,6 +100,12 @@ impl Change {
         }
         if let Some(name) = &self.drop_source {
             catalog.remove_source(name).ok_or_else(|| catalog.no_source(name))?;
+        }
+        if let Some(name) = &self.drop_type {
+            catalog.remove_type(name).ok_or_else(|| catalog.no_type(name))?;
+        }
+        if let Some((name, sql_type)) = &self.new_type {
+            catalog.add_type(name, sql_type.clone());
         }
         for name in &self.drop_topics {
             let topic = catalog.remove_topic(name).ok_or_else(|| catalog.no_topic(name))?;

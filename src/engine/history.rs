@@ -31,6 +31,12 @@ impl History {
             needs.extend((!query.makes_sink).then_some(query.sink.source.made_at));
             needs.extend(query.plan.root.sources().iter().map(|source| source.made_at));
         }
+        // A text that does not say the name of a type cannot depend on it.
+        let text = record.text.to_uppercase();
+        let said = |name: &str| name.contains('`') || text.contains(name);
+        needs.extend(before.custom_types().filter(|(name, _)| said(name)).map(|(_, custom)| custom.made_at));
+        let dropped = |(name, _): &(&str, _)| change.drop_type.as_deref() == Some(*name);
+        undoes.extend(before.custom_types().find(dropped).map(|(_, custom)| custom.made_at));
         undoes.extend(change.drop_source.iter().filter_map(|name| before.source(name)).map(|source| source.made_at));
         undoes.extend(applied.dropped.iter().filter_map(|topic| self.maker_of_topic(topic.id)));
         undoes.extend(applied.ended.iter().filter_map(|number| self.maker_of_query(*number)));
@@ -52,8 +58,10 @@ impl History {
         let topics: HashSet<u64> = catalog.topics().map(|t| t.id).collect();
         let queries: HashSet<u64> = catalog.queries().iter().map(|q| q.number).collect();
         let sources: HashSet<u64> = catalog.sources().map(|s| s.made_at).collect();
+        let types: HashSet<u64> = catalog.custom_types().map(|(_, custom)| custom.made_at).collect();
         let exists = |r: &Record| {
             sources.contains(&r.version)
+                || types.contains(&r.version)
                 || r.ids.topics.iter().any(|id| topics.contains(id))
                 || r.ids.query.is_some_and(|number| queries.contains(&number))
         };

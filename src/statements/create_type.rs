@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
-use crate::error::Result;
+use super::{Action, Context, Kind, Reply, Statement};
+use crate::engine::Change;
+use crate::error::{Error, Result};
 use crate::sql::print::layout;
-use crate::sql::types::{TypeName, parse_type};
+use crate::sql::types::{TypeName, parse_type, resolve};
 use crate::sql::words::Ident;
 
 pub const KIND: Kind = Kind {
@@ -42,7 +43,21 @@ impl fmt::Display for CreateType {
 }
 
 impl Statement for CreateType {
-    fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("CREATE TYPE", self.name.span))
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        // The names of types ignore case, in back-ticks too.
+        let name = self.name.name.to_uppercase();
+        let sql_type = resolve(&self.meaning, &|name| cx.catalog.custom_type(name).cloned())?;
+        if let Some(there) = cx.catalog.custom_type(&name) {
+            if self.if_not_exists {
+                let message = format!("{name} is already registered with type {there}");
+                return Ok(Action::Reply(Reply::Message(message)));
+            }
+            let message =
+                format!("Cannot register custom type '{name}' since it is already registered with type: {there}");
+            return Err(Error::conflict(message).at(self.name.span).hint("DROP TYPE it first, or use IF NOT EXISTS"));
+        }
+        let message = format!("Registered custom type with name '{name}' and SQL type {sql_type}");
+        let change = Change { new_type: Some((name, sql_type)), message, ..Change::default() };
+        Ok(Action::Change(Box::new(change)))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Reply, Statement};
+use crate::engine::Change;
 use crate::error::Result;
 use crate::sql::words::Ident;
 
@@ -34,7 +35,16 @@ impl fmt::Display for DropType {
 }
 
 impl Statement for DropType {
-    fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("DROP TYPE", self.name.span))
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let name = self.name.name.to_uppercase();
+        if cx.catalog.custom_type(&name).is_none() {
+            if self.if_exists {
+                return Ok(Action::Reply(Reply::Message(format!("Type '{name}' does not exist"))));
+            }
+            return Err(cx.catalog.no_type(&name).at(self.name.span));
+        }
+        // What was declared with it keeps the type that it stood for.
+        let message = format!("Dropped type '{name}'");
+        Ok(Action::Change(Box::new(Change { drop_type: Some(name), message, ..Change::default() })))
     }
 }

@@ -33,6 +33,7 @@ enum What {
     Queries,
     Functions,
     Properties,
+    Types,
     Variables,
     /// What there is nothing of in this version.
     NotYet,
@@ -47,7 +48,7 @@ const WHAT: &[(&str, What)] = &[
     ("QUERIES", What::Queries),
     ("FUNCTIONS", What::Functions),
     ("PROPERTIES", What::Properties),
-    ("TYPES", What::NotYet),
+    ("TYPES", What::Types),
     ("VARIABLES", What::Variables),
     ("CONNECTORS", What::NotYet),
     ("SOURCE CONNECTORS", What::NotYet),
@@ -78,6 +79,7 @@ impl Statement for Show {
             What::Queries => queries(cx),
             What::Functions => function_names(),
             What::Properties => properties(cx),
+            What::Types => types(cx),
             What::Variables => variables(cx),
             What::NotYet => return Err(not_yet(format!("SHOW {}", self.words), self.span)),
         };
@@ -126,6 +128,11 @@ fn function_names() -> Listed {
     all.sort_unstable();
     let rows = all.into_iter().map(|(n, t, c)| vec![n.to_owned(), t.to_owned(), c.to_owned()]).collect();
     (vec!["Function Name", "Type", "Category"], rows)
+}
+
+fn types(cx: &Context) -> Listed {
+    let rows = cx.catalog.custom_types().map(|(name, custom)| vec![name.to_owned(), custom.sql_type.to_string()]);
+    (vec!["Type Name", "Schema"], rows.collect())
 }
 
 fn variables(cx: &Context) -> Listed {

@@ -232,6 +232,32 @@ fn several_queries_insert_into_one_stream_and_go_on_at_a_later_start() {
 }
 
 #[test]
+fn a_type_has_a_name_until_it_is_dropped_and_sources_keep_what_it_stood_for() {
+    let folder = Folder::new();
+    let run = |sql: &str| {
+        let set = ["--set", "auto.offset.reset=earliest", "--set", "tidemill.checkpoint.bytes=1"];
+        folder.ok(&[&["run", "-e", sql, "--until-drained", "--output", "json"], &set[..]].concat())
+    };
+    run(
+        "CREATE TYPE money AS DECIMAL(10, 2); CREATE TYPE `Line` AS STRUCT<item STRING, price money>;
+         CREATE STREAM orders (id INT KEY, line1 line) WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON', PARTITIONS=1);",
+    );
+    run(
+        "DROP TYPE line; CREATE TYPE line AS INT; DROP TYPE IF EXISTS nothing; CREATE TYPE IF NOT EXISTS money AS INT;",
+    );
+    let types = lines(&run("SHOW TYPES;"));
+    let expected = [("LINE", "INTEGER"), ("MONEY", "DECIMAL(10, 2)")];
+    assert_eq!(types, expected.map(|(name, shown)| json!({"Type Name": name, "Schema": shown})));
+    run("CREATE STREAM prices AS SELECT id, line1->price * 2 AS twice, CAST(id AS money) AS m FROM orders;
+         INSERT INTO orders VALUES (3, STRUCT(item := 'a', price := 1.25));");
+    assert_eq!(folder.records("PRICES")[0]["value"].to_string(), r#"{"TWICE":2.50,"M":3.00}"#);
+    let refused = |sql: &str| folder.refused(1, &["run", "-e", sql]);
+    assert_has(&refused("CREATE TYPE money AS INT;"), &["already registered with type: DECIMAL(10, 2)", "1:13"]);
+    assert_has(&refused("DROP TYPE moneyy;"), &["Type MONEYY does not exist.", "did you mean MONEY?", "1:11"]);
+    assert_has(&refused("CREATE TYPE a AS ARRAY<b>;"), &["Cannot resolve unknown type: B", "1:24"]);
+}
+
+#[test]
 fn variables_stand_for_names_and_constants() {
     let folder = Folder::new();
     let script = "DEFINE name = 'orders'; DEFINE n = '3'; DEFINE other = '${name}_too';
