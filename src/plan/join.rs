@@ -17,7 +17,7 @@ use crate::types::{Column, SqlType};
 pub struct Joined {
     pub node: Node,
     pub key: KeyInfo,
-    /// The name and column of a key of which neither side is a column.
+    /// The name and column of a key that is a column of neither side.
     pub synthetic: Option<(String, ColumnId)>,
 }
 
@@ -48,13 +48,9 @@ pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
         let message = "Stream-Stream joins must have a WITHIN clause specified. None was provided.";
         return Err(Error::invalid(message).at(join.span).hint("e.g. WITHIN 1 HOUR, before ON"));
     };
-    match join.kind {
-        JoinKind::Inner | JoinKind::Left => {}
-        other => return Err(Error::unsupported(format!("{} of two streams", other.name())).at(join.span)),
-    }
     let key_type = left_type;
     let key = planner.columns.add("join key", key_type.clone());
-    let (left_node, left_key, right_node, right_key) = sides(planner, &left, &right, &key_type)?;
+    let (encoding, (left_node, left_key), (right_node, right_key)) = sides(planner, &left, &right, &key_type)?;
     let node = Node::StreamJoin(StreamJoinNode {
         left: Box::new(left_node),
         right: Box::new(right_node),
@@ -65,8 +61,9 @@ pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
         left_key,
         right_key,
         key,
+        encoding,
     });
-    let (key, synthetic) = key_info(planner, &left, &right, key, key_type);
+    let (key, synthetic) = key_info(planner, join.kind, [&left, &right], key, key_type);
     Ok(Joined { node, key, synthetic })
 }
 
@@ -181,8 +178,13 @@ fn check_partitions(planner: &Planner, left: &Relation, right: &Relation) -> Res
     Err(Error::invalid(message))
 }
 
-/// Both inputs with the column of their key, each row at the task of its key.
-fn sides(planner: &Planner, left: &Side, right: &Side, key_type: &SqlType) -> Result<(Node, ColumnId, Node, ColumnId)> {
+/// How the key stands in records, and both inputs with the column of their key, each row at the task of its key.
+fn sides(
+    planner: &Planner,
+    left: &Side,
+    right: &Side,
+    key_type: &SqlType,
+) -> Result<(Encoding, (Node, ColumnId), (Node, ColumnId))> {
     let name = match left.column {
         Some(column) => qualified(left.relation, column),
         None => left.written.to_string(),
@@ -216,9 +218,8 @@ fn sides(planner: &Planner, left: &Side, right: &Side, key_type: &SqlType) -> Re
         }
         (node, id)
     };
-    let (left_node, left_key) = side(left, left_stays);
-    let (right_node, right_key) = side(right, right_stays);
-    Ok((left_node, left_key, right_node, right_key))
+    let (left, right) = (side(left, left_stays), side(right, right_stays));
+    Ok((encoding, left, right))
 }
 
 /// Whether the rows of the side's topic are cut by the side's expression: it is the source's single key column.
@@ -230,16 +231,21 @@ fn is_keyed(side: &Side) -> bool {
 
 fn key_info(
     planner: &Planner,
-    left: &Side,
-    right: &Side,
+    kind: JoinKind,
+    sides: [&Side; 2],
     key: ColumnId,
     sql_type: SqlType,
 ) -> (KeyInfo, Option<(String, ColumnId)>) {
-    let name = |side: &Side| side.column.map(|column| plain_or_qualified(planner.relations, side.relation, column));
-    let mut candidates: Vec<ColumnId> = [left, right].iter().filter_map(|s| s.column.map(|c| c.id)).collect();
-    let shown: Vec<String> = [left, right].iter().map(|s| s.written.to_string()).collect();
+    // Behind a FULL JOIN either side's column may be NULL where the other's is not: neither is the key.
+    let of_key: Vec<(&Relation, &RelationColumn)> = match kind {
+        JoinKind::Full => Vec::new(),
+        _ => sides.iter().filter_map(|side| side.column.map(|column| (side.relation, column))).collect(),
+    };
+    let mut candidates: Vec<ColumnId> = of_key.iter().map(|(_, column)| column.id).collect();
+    let shown: Vec<String> = sides.iter().map(|s| s.written.to_string()).collect();
     let mut synthetic = None;
-    let added = name(left).or_else(|| name(right)).unwrap_or_else(|| {
+    let plain = of_key.first().map(|(relation, column)| plain_or_qualified(planner.relations, relation, column));
+    let added = plain.unwrap_or_else(|| {
         let taken = |n: &str| planner.relations.iter().any(|r| r.column(n).is_some());
         let numbered = (1..).map(|n| format!("ROWKEY_{n}"));
         let free = std::iter::once("ROWKEY".to_owned()).chain(numbered).find(|n| !taken(n));
@@ -249,8 +255,7 @@ fn key_info(
         free
     });
     let shown = if synthetic.is_some() { added.clone() } else { shown.join(" or ") };
-    let called = [left, right].iter().find_map(|s| s.column.map(|c| qualified(s.relation, c)));
-    let called = called.unwrap_or_else(|| added.clone());
+    let called = of_key.first().map_or_else(|| added.clone(), |(relation, column)| qualified(relation, column));
     let columns = vec![KeyColumn { candidates, id: key, sql_type, shown, called }];
     (KeyInfo { columns, what: "join expression", added: Some(added) }, synthetic)
 }

@@ -98,6 +98,8 @@ pub struct StreamJoinNode {
     pub right_key: ColumnId,
     /// The column of the key of the result, which both sides have in common.
     pub key: ColumnId,
+    /// How the key stands in records.
+    pub encoding: Encoding,
 }
 
 /// How long rows of a join are kept beyond the bounds of WITHIN where no GRACE PERIOD is given.

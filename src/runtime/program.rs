@@ -12,14 +12,15 @@ use crate::operators::Operator;
 use crate::operators::aggregate::{self, Aggregate};
 use crate::operators::compute::{Compute, Output};
 use crate::operators::filter::Filter;
-use crate::operators::stream_join::{self, StreamJoin};
+use crate::operators::stream_join::{self, KeyBytes, StreamJoin};
 use crate::operators::unnest::Unnest;
 use crate::plan::node::{
     AggregateNode, Node, Plan, Rekey, SourceColumn, SourceNode, StreamJoinNode, implicit_grace_ms,
 };
 use crate::sql::query::JoinKind;
 use crate::topics::TopicId;
-use crate::types::SqlType;
+use crate::types::row::Input;
+use crate::types::{Builder, Column, SqlType, View, key};
 
 /// A plan, ready to be run.
 #[derive(Default)]
@@ -124,6 +125,16 @@ struct Chain {
     ports: Vec<Port>,
     operators: Vec<OperatorSpec>,
     layout: Vec<ColumnId>,
+}
+
+/// A side of a join.
+struct JoinSide {
+    port: Port,
+    /// The place of the key in its rows.
+    key: usize,
+    /// The columns that it contributes to the result, and their places and types in its rows.
+    ids: Vec<ColumnId>,
+    columns: Vec<(usize, SqlType)>,
 }
 
 fn distinct(mut ids: Vec<ColumnId>) -> Vec<ColumnId> {
@@ -273,62 +284,58 @@ impl Compiler<'_> {
     }
 
     fn join(&mut self, node: &StreamJoinNode, needed: &[ColumnId]) -> Result<Chain> {
-        let mut layout = vec![node.key];
-        let (left_port, left) = self.join_side(&node.left, node.left_key, needed, &mut layout)?;
-        let (right_port, right) = self.join_side(&node.right, node.right_key, needed, &mut layout)?;
+        let left = self.join_side(&node.left, node.left_key, needed)?;
+        let right = self.join_side(&node.right, node.right_key, needed)?;
         let key_type = self.type_of(node.key);
-        let preserved = match node.kind {
-            JoinKind::Inner => [false, false],
-            JoinKind::Left => [true, false],
-            other => return Err(Error::unsupported(format!("{} of two streams", other.name()))),
+        // As in ksqlDB a RIGHT JOIN is a LEFT JOIN of the right stream with the left one, within the same bounds.
+        let (first, second, preserved) = match node.kind {
+            JoinKind::Inner => (left, right, [false, false]),
+            JoinKind::Left => (left, right, [true, false]),
+            JoinKind::Right => (right, left, [true, false]),
+            JoinKind::Full => (left, right, [true, true]),
         };
+        let layout = [&[node.key], first.ids.as_slice(), second.ids.as_slice()].concat();
+        let ports = vec![first.port, second.port];
         let (before_ms, after_ms, grace_ms) = (node.before_ms, node.after_ms, node.grace_ms);
-        let types = |columns: &[(usize, SqlType)]| columns.iter().map(|(_, t)| t.to_string()).collect::<Vec<_>>();
+        let types = |side: &JoinSide| side.columns.iter().map(|(_, t)| t.to_string()).collect::<Vec<_>>();
         self.signature.push_str(&format!(
             "{:?} join by {key_type} of {:?} and {:?} within {before_ms} {after_ms} {grace_ms:?};",
             node.kind,
-            types(&left.1),
-            types(&right.1)
+            types(&first),
+            types(&second)
         ));
+        let key_bytes = key_bytes(&key_type, &node.encoding);
         let join: OperatorSpec = Box::new(move || {
-            let side = |(key, columns): &(usize, Vec<(usize, SqlType)>), preserved| stream_join::SideSpec {
-                key: *key,
-                columns: columns.clone(),
+            let side = |side: &JoinSide, preserved| stream_join::SideSpec {
+                key: side.key,
+                columns: side.columns.clone(),
                 preserved,
             };
             Box::new(StreamJoin::new(stream_join::Spec {
-                sides: [side(&left, preserved[0]), side(&right, preserved[1])],
+                sides: [side(&first, preserved[0]), side(&second, preserved[1])],
                 key_type: key_type.clone(),
                 before_ms,
                 after_ms,
                 grace_ms,
                 implicit_grace_ms: implicit_grace_ms(before_ms),
+                key_bytes: key_bytes.clone(),
             }))
         });
-        Ok(Chain { ports: vec![left_port, right_port], operators: vec![join], layout })
+        Ok(Chain { ports, operators: vec![join], layout })
     }
 
-    /// The port of a side of a join, the place of its key, and the columns that it contributes to `layout`.
-    #[allow(clippy::type_complexity)]
-    fn join_side(
-        &mut self,
-        input: &Node,
-        key: ColumnId,
-        needed: &[ColumnId],
-        layout: &mut Vec<ColumnId>,
-    ) -> Result<(Port, (usize, Vec<(usize, SqlType)>))> {
+    fn join_side(&mut self, input: &Node, key: ColumnId, needed: &[ColumnId]) -> Result<JoinSide> {
         let own = made_by(input);
-        let wanted: Vec<ColumnId> = needed.iter().copied().filter(|id| own.contains(id)).collect();
-        let chain = self.node(input, &distinct([wanted.as_slice(), &[key]].concat()), false)?;
-        let key_place = place_of(&chain.layout, key)?;
+        let ids: Vec<ColumnId> = needed.iter().copied().filter(|id| own.contains(id)).collect();
+        let chain = self.node(input, &distinct([ids.as_slice(), &[key]].concat()), false)?;
+        let key = place_of(&chain.layout, key)?;
         let columns =
-            wanted.iter().map(|id| Ok((place_of(&chain.layout, *id)?, self.type_of(*id)))).collect::<Result<_>>()?;
-        layout.extend(wanted);
+            ids.iter().map(|id| Ok((place_of(&chain.layout, *id)?, self.type_of(*id)))).collect::<Result<_>>()?;
         let port = match chain.ports.as_slice() {
             [port] if chain.operators.is_empty() => *port,
             _ => Port::Stage(self.close(chain, StageOutput::Direct)?),
         };
-        Ok((port, (key_place, columns)))
+        Ok(JoinSide { port, key, ids, columns })
     }
 
     /// Ends a stage; its number.
@@ -359,6 +366,20 @@ impl Compiler<'_> {
         self.stages.push(StageSpec { ports: chain.ports, operators: chain.operators, output, tasks, feeds, exchanged });
         Ok(self.stages.len() - 1)
     }
+}
+
+/// A key of this type as its encoding writes it.
+fn key_bytes(key_type: &SqlType, encoding: &Encoding) -> KeyBytes {
+    let (column, encoding) = (Column::key("", key_type.clone()), encoding.clone());
+    Arc::new(move |key| {
+        let mut builder = [Builder::new(&column.sql_type, 1)];
+        key::decode(&mut Input(key), &mut builder)?;
+        let [array] = builder.map(Builder::finish);
+        let mut bytes = Vec::new();
+        let view = View::new(array.as_ref(), &column.sql_type);
+        encoding.encoder(std::slice::from_ref(&column)).encode(&[view], 0, &mut bytes);
+        Ok(bytes)
+    })
 }
 
 /// The columns that a node or one below it makes.

@@ -1,13 +1,15 @@
 //! The join of two streams: rows with equal keys whose times are close, as Kafka Streams pairs them.
 //!
 //! Every row is kept for its side and looks for partners on the other; what a row finds comes in the order of the partners'
-//! times. A LEFT join also hands on rows without partner: without grace at once (a partner that comes later is handed on
-//! too), with grace when stream time has passed everything that could still match.
+//! times. Rows of a preserved side are also handed on without partner: without grace at once (a partner that comes later is
+//! handed on too), with grace when stream time has passed everything that could still match.
 
 mod parked;
 mod store;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 
@@ -55,7 +57,12 @@ pub struct Spec {
     pub grace_ms: Option<i64>,
     /// How long a row is kept beyond the bounds where there is no grace.
     pub implicit_grace_ms: i64,
+    pub key_bytes: KeyBytes,
 }
+
+/// The bytes of a key as it stands in records, by which rows of one time are ordered that have waited in vain; it is given
+/// the key as [`key::encode`] makes it.
+pub type KeyBytes = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
 impl Spec {
     fn grace(&self) -> i64 {
@@ -258,7 +265,7 @@ impl StreamJoin {
         let spec = &self.spec;
         let look = spec.ahead(current.side);
         let ahead = |side: Side| spec.ahead(side);
-        self.parked.flush(now, look, grace, ahead, &mut |side, time, key, bytes| {
+        self.parked.flush(now, look, grace, ahead, &spec.key_bytes, &mut |side, time, key, bytes| {
             pairs.push(Some(key), current, side, bytes, None, time)
         })
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
 
-use super::Side;
+use super::{KeyBytes, Side};
 use crate::error::Result;
 use crate::state::Place;
 use crate::types::row::{Input, put_varint};
@@ -114,6 +114,7 @@ impl Parked {
         look: i64,
         grace: i64,
         ahead: impl Fn(Side) -> i64,
+        key_bytes: &KeyBytes,
         emit: &mut dyn FnMut(Side, i64, &[u8], &[u8]) -> Result<()>,
     ) -> Result<()> {
         if self.least_time >= now.saturating_sub(look).saturating_sub(grace) {
@@ -134,9 +135,13 @@ impl Parked {
             }
             gone.push(*place);
         }
-        // Of one time and side, by key.
-        let rows = &self.rows;
-        gone.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| rows[&a.2].key().cmp(rows[&b.2].key())));
+        // They are in the order of their times and sides; of one time and side, by key.
+        for same in gone.chunk_by_mut(|a, b| (a.0, a.1) == (b.0, b.1)).filter(|same| same.len() > 1) {
+            let mut keyed: Vec<(Vec<u8>, (i64, Reverse<Side>, u64))> =
+                same.iter().map(|place| Ok((key_bytes(self.rows[&place.2].key())?, *place))).collect::<Result<_>>()?;
+            keyed.sort();
+            same.iter_mut().zip(keyed).for_each(|(place, (_, sorted))| *place = sorted);
+        }
         for (time, Reverse(side), ordinal) in &gone {
             let row = &self.rows[ordinal];
             emit(*side, *time, row.key(), row.columns())?;

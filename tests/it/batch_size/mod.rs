@@ -19,7 +19,7 @@ use tidemill::statements::{self, Session};
 use tidemill::topics::record::{BatchHead, BatchWriter, Records};
 use tidemill::topics::{PartitionId, partition_of};
 
-use oracle::{Counting, Joining, Record, Topic, Value};
+use oracle::{Counting, Joining, Kind, Record, Topic, Value};
 
 /// How rows are taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -235,7 +235,7 @@ fn joins_do_not_depend_on_the_size_of_batches() {
         let partitions = [1, 3][(seed % 2) as usize];
         let (left, right) = (topic(&mut random, partitions, 90), topic(&mut random, partitions, 90));
         let joining = Joining {
-            left: !random.one_in(3),
+            kind: [Kind::Inner, Kind::Left, Kind::Right, Kind::Full][random.below(4) as usize],
             before_ms: [5_000, 20_000][random.below(2) as usize],
             after_ms: [0, 5_000, 15_000][random.below(3) as usize],
             grace_ms: [None, Some(0), Some(10_000)][random.below(3) as usize],
@@ -244,7 +244,7 @@ fn joins_do_not_depend_on_the_size_of_batches() {
         let query = format!(
             "CREATE STREAM result AS SELECT a.n AS l, b.n AS r FROM a {} JOIN b \
              WITHIN ({} MILLISECONDS, {} MILLISECONDS) {grace} ON a.k = b.k;",
-            if joining.left { "LEFT" } else { "INNER" },
+            format!("{:?}", joining.kind).to_uppercase(),
             joining.before_ms,
             joining.after_ms
         );

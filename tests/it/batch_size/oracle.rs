@@ -107,10 +107,19 @@ pub fn count(topic: &Topic, counting: Counting, task_of: &dyn Fn(&str) -> usize)
     results
 }
 
+/// The kinds of joins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Inner,
+    Left,
+    Right,
+    Full,
+}
+
 /// How rows are joined.
 #[derive(Clone, Copy, Debug)]
 pub struct Joining {
-    pub left: bool,
+    pub kind: Kind,
     pub before_ms: i64,
     pub after_ms: i64,
     pub grace_ms: Option<i64>,
@@ -162,8 +171,9 @@ pub fn join(topics: [&Topic; 2], joining: Joining, task_of: &dyn Fn(&str) -> usi
                 let kept = Kept { side: row.input, key: key.clone(), time: row.record.time, number: value.number };
                 task.take(kept, row.limits[row.input]);
             }
-            None if joining.left && row.input == 0 => {
-                task.results.push((None, Some(value.number), None, row.record.time));
+            None if joining.preserves(row.input) => {
+                let number = |input| (row.input == input).then_some(value.number);
+                task.results.push((None, number(0), number(1), row.record.time));
             }
             None => {}
         }
@@ -171,11 +181,25 @@ pub fn join(topics: [&Topic; 2], joining: Joining, task_of: &dyn Fn(&str) -> usi
     tasks.into_iter().map(|task| task.results).collect()
 }
 
+impl Joining {
+    /// Whether rows of a side are results although they have no partner.
+    fn preserves(&self, side: usize) -> bool {
+        match self.kind {
+            Kind::Inner => false,
+            Kind::Left => side == 0,
+            Kind::Right => side == 1,
+            Kind::Full => true,
+        }
+    }
+}
+
 impl JoinTask {
-    /// How far behind and ahead of a row of a side its partners may be.
+    /// How far behind and ahead of a row of a side its partners may be. The bounds are those of the left rows, but of a RIGHT
+    /// JOIN those of the right rows.
     fn reach(&self, side: usize) -> (i64, i64) {
-        let Joining { before_ms, after_ms, .. } = self.joining;
-        if side == 0 { (before_ms, after_ms) } else { (after_ms, before_ms) }
+        let Joining { before_ms, after_ms, kind, .. } = self.joining;
+        let first = if kind == Kind::Right { 1 } else { 0 };
+        if side == first { (before_ms, after_ms) } else { (after_ms, before_ms) }
     }
 
     fn grace(&self) -> i64 {
@@ -219,7 +243,7 @@ impl JoinTask {
             self.push(&row, Some(partner));
             self.parked.retain(|p| p.side != other || p.key != partner.key || p.time != partner.time);
         }
-        if found.is_empty() && self.joining.left && row.side == 0 {
+        if found.is_empty() && self.joining.preserves(row.side) {
             if self.joining.grace_ms.is_none() || row.time + ahead < now {
                 self.push(&row, None);
             } else {
@@ -237,11 +261,19 @@ impl JoinTask {
         }
         let mut all = std::mem::take(&mut self.parked);
         all.sort_by(|a, b| (a.time, 1 - a.side, &a.key).cmp(&(b.time, 1 - b.side, &b.key)));
-        self.least_parked = all.last().map_or(i64::MAX, |last| last.time);
+        self.least_parked = i64::MAX;
+        let (mut open, mut stopped) = ([false, false], false);
         for row in all {
-            if row.time + self.reach(row.side).1 + grace < now {
+            if !stopped {
+                self.least_parked = row.time;
+            }
+            // Nobody looks behind open rows of both sides.
+            stopped |= open == [true, true];
+            let looks = !stopped;
+            if looks && row.time + self.reach(row.side).1 + grace < now {
                 self.push(&row, None);
             } else {
+                open[row.side] |= looks;
                 self.parked.push(row);
             }
         }
