@@ -41,6 +41,7 @@ pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
 pub const COMMIT_INTERVAL_MS: &str = "commit.interval.ms";
 pub const MEMORY_BYTES: &str = "tidemill.memory.bytes";
 pub const IDLE_MS: &str = "tidemill.idle.ms";
+pub const SUPPRESS_ENABLED: &str = "ksql.suppress.enabled";
 pub const JOIN_KEY_REQUIRED: &str = "tidemill.join.key.required";
 pub const WORKERS: &str = "tidemill.workers";
 pub const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
@@ -131,6 +132,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Text,
         scope: Scope::Statement,
         summary: "Whether a single value column is written inside of an object where the format leaves the choice.",
+    },
+    Property {
+        name: SUPPRESS_ENABLED,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether queries may hand on only the last result of a window (EMIT FINAL).",
     },
     Property {
         name: VARIABLE_SUBSTITUTION,

@@ -14,10 +14,16 @@ pub mod unnest;
 pub use log::{Log, Reason};
 pub use time::OperatorTime;
 
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::state::{BucketId, Place};
 use crate::types::row::Input;
 use crate::types::{Batch, Value};
+
+/// The bytes of a key as it stands in records, which decide the order of rows that come at the same time; it is given the key
+/// as [`crate::types::key::encode`] makes it.
+pub type KeyBytes = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
 /// A step of a task.
 pub trait Operator: Send {

@@ -102,6 +102,9 @@ impl Printer<'_> {
                 w.size_ms, w.advance_ms, w.grace_ms, w.retention_ms
             );
         }
+        if node.last_only.is_some() {
+            line.push_str(", the last result of each when it is closed");
+        }
         let states = node.calls.len() * 8;
         let _ = write!(line, "; state per group: the key and about {} bytes", 40 + states);
         line

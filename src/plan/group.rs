@@ -12,7 +12,7 @@ use crate::formats::{Part, json::Json};
 use crate::functions::signature::ArgType;
 use crate::functions::{self, aggregate::BoundAggregate};
 use crate::sql::ast::{self, Node as Ast};
-use crate::sql::query::{SelectItem, WindowKind};
+use crate::sql::query::{Emit, SelectItem, WindowKind};
 use crate::sql::words::Ident;
 use crate::types::{Column, SqlType, Value};
 
@@ -58,9 +58,11 @@ pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
         let message = "GROUP BY requires aggregate functions in either the SELECT or HAVING clause.";
         return Err(Error::invalid(message).at(query.group_by.as_ref().map_or(query.span, |g| g.span)));
     }
-    let input = exchanged(&planner, input, &groups, made.args)?;
+    let (input, encoding) = exchanged(&planner, input, &groups, made.args)?;
+    let last_only = (query.emit == Some(Emit::Final)).then_some(encoding);
     let keys: Vec<ColumnId> = groups.iter().map(|g| g.id).collect();
-    let mut node = Node::Aggregate(AggregateNode { input: Box::new(input), keys, calls: made.calls, window });
+    let mut node =
+        Node::Aggregate(AggregateNode { input: Box::new(input), keys, calls: made.calls, window, last_only });
     if let Some(condition) = having {
         node = Node::Filter { input: Box::new(node), condition };
     }
@@ -361,7 +363,14 @@ fn widened(expr: Expr, to: &SqlType) -> Expr {
 }
 
 /// The rows with their grouping columns and arguments, each at the task of its group.
-fn exchanged(planner: &Planner, input: Node, groups: &[Group], args: Vec<(ColumnId, Expr)>) -> Result<Node> {
+///
+/// Also how the key of a group stands in records.
+fn exchanged(
+    planner: &Planner,
+    input: Node,
+    groups: &[Group],
+    args: Vec<(ColumnId, Expr)>,
+) -> Result<(Node, Encoding)> {
     let mut computed: Vec<(ColumnId, Expr)> = Vec::new();
     for group in groups {
         if !matches!(group.bound.kind, Kind::Column(_)) {
@@ -371,7 +380,7 @@ fn exchanged(planner: &Planner, input: Node, groups: &[Group], args: Vec<(Column
     computed.extend(args);
     let input = if computed.is_empty() { input } else { Node::Compute { input: Box::new(input), columns: computed } };
     if already_keyed(planner, groups) {
-        return Ok(input);
+        return Ok((input, planner.relations[0].source.key.clone()));
     }
     let mut computed = 0..;
     let name = |group: &Group| match (&*group.written.node, &group.bound.kind) {
@@ -385,7 +394,8 @@ fn exchanged(planner: &Planner, input: Node, groups: &[Group], args: Vec<(Column
     let inherited = planner.relations[0].source.key.format;
     let encoding = Encoding::new(Part::Key, inherited, &columns, None)
         .or_else(|_| Encoding::new(Part::Key, &Json, &columns, None))?;
-    Ok(Node::Exchange { input: Box::new(input), key: groups.iter().map(|g| g.id).collect(), encoding })
+    let key = groups.iter().map(|g| g.id).collect();
+    Ok((Node::Exchange { input: Box::new(input), key, encoding: encoding.clone() }, encoding))
 }
 
 /// Refuses a key in which a MAP occurs: its bytes would depend on the order of the entries.

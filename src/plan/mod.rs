@@ -167,7 +167,11 @@ impl<'a> Planner<'a> {
             if self.query.window.is_none() {
                 return Err(Error::invalid("EMIT FINAL is only supported for windowed aggregations."));
             }
-            return Err(Error::unsupported("EMIT FINAL"));
+            if !self.properties.flag(crate::config::SUPPRESS_ENABLED) {
+                let message =
+                    "Suppression is currently disabled. You can enable it by setting ksql.suppress.enabled to true";
+                return Err(Error::invalid(message));
+            }
         }
         if let (Some(_), Some(statement)) = (self.query.limit, self.target.statement()) {
             let message = format!("{statement} statements don't support LIMIT clause.");

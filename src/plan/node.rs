@@ -59,6 +59,9 @@ pub struct AggregateNode {
     pub keys: Vec<ColumnId>,
     pub calls: Vec<AggregateCall>,
     pub window: Option<WindowNode>,
+    /// That only the last result of each window is handed on, when it is closed: how its key stands in records, which decides
+    /// the order.
+    pub last_only: Option<Encoding>,
 }
 
 /// A call of an aggregate function.

@@ -4,16 +4,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
+
 use crate::catalog::{Catalog, Encoding, Source, SourceKind};
 use crate::config::{self, Properties};
 use crate::error::{Error, Result};
 use crate::expr::{ColumnId, Expr};
-use crate::operators::Operator;
 use crate::operators::aggregate::{self, Aggregate};
 use crate::operators::compute::{Compute, Output};
 use crate::operators::filter::Filter;
-use crate::operators::stream_join::{self, KeyBytes, StreamJoin};
+use crate::operators::stream_join::{self, StreamJoin};
 use crate::operators::unnest::Unnest;
+use crate::operators::{KeyBytes, Operator};
 use crate::plan::node::{
     AggregateNode, Node, Plan, Rekey, SourceColumn, SourceNode, StreamJoinNode, implicit_grace_ms,
 };
@@ -268,14 +270,22 @@ impl Compiler<'_> {
         let types: Vec<&SqlType> = keys.iter().map(|(_, t)| t).collect();
         let functions: Vec<String> = calls.iter().map(|(f, _)| format!("{f:?}")).collect();
         self.signature.push_str(&format!("aggregate by {types:?} of {functions:?} in {window:?};"));
-        let every_row = self.every_row;
+        if node.last_only.is_some() {
+            self.signature.push_str("only the last;");
+        }
+        let key_types: Vec<SqlType> = keys.iter().map(|(_, t)| t.clone()).collect();
+        let last_only = node.last_only.as_ref().map(|encoding| key_bytes(&key_types, encoding));
+        let every_row = self.every_row && last_only.is_none();
+        // Before the last result of a window there was none.
+        let old = old && last_only.is_none();
         chain.operators.push(Box::new(move || {
             let call = |(function, args): &(_, Vec<usize>)| aggregate::Call {
                 function: Clone::clone(function),
                 args: args.clone(),
             };
             let calls = calls.iter().map(call).collect();
-            Box::new(Aggregate::new(aggregate::Spec { keys: keys.clone(), calls, window, every_row, old }))
+            let (keys, last_only) = (keys.clone(), last_only.clone());
+            Box::new(Aggregate::new(aggregate::Spec { keys, calls, window, every_row, last_only, old }))
         }));
         chain.layout = node.keys.clone();
         chain.layout.extend(node.window.iter().flat_map(|w| [w.start, w.end]));
@@ -304,7 +314,7 @@ impl Compiler<'_> {
             types(&first),
             types(&second)
         ));
-        let key_bytes = key_bytes(&key_type, &node.encoding);
+        let key_bytes = key_bytes(std::slice::from_ref(&key_type), &node.encoding);
         let join: OperatorSpec = Box::new(move || {
             let side = |side: &JoinSide, preserved| stream_join::SideSpec {
                 key: side.key,
@@ -368,16 +378,17 @@ impl Compiler<'_> {
     }
 }
 
-/// A key of this type as its encoding writes it.
-fn key_bytes(key_type: &SqlType, encoding: &Encoding) -> KeyBytes {
-    let (column, encoding) = (Column::key("", key_type.clone()), encoding.clone());
+/// A key of columns of these types as its encoding writes it.
+fn key_bytes(types: &[SqlType], encoding: &Encoding) -> KeyBytes {
+    let columns: Vec<Column> = types.iter().map(|sql_type| Column::key("", sql_type.clone())).collect();
+    let encoding = encoding.clone();
     Arc::new(move |key| {
-        let mut builder = [Builder::new(&column.sql_type, 1)];
-        key::decode(&mut Input(key), &mut builder)?;
-        let [array] = builder.map(Builder::finish);
+        let mut builders: Vec<Builder> = columns.iter().map(|c| Builder::new(&c.sql_type, 1)).collect();
+        key::decode(&mut Input(key), &mut builders)?;
+        let arrays: Vec<ArrayRef> = builders.into_iter().map(Builder::finish).collect();
+        let views: Vec<View> = arrays.iter().zip(&columns).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
         let mut bytes = Vec::new();
-        let view = View::new(array.as_ref(), &column.sql_type);
-        encoding.encoder(std::slice::from_ref(&column)).encode(&[view], 0, &mut bytes);
+        encoding.encoder(&columns).encode(&views, 0, &mut bytes);
         Ok(bytes)
     })
 }

@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 
-use super::{Context, Operator, OperatorTime, Reason, State};
+use super::{Context, KeyBytes, Operator, OperatorTime, Reason, State};
 use crate::error::Result;
 use crate::functions::aggregate::BoundAggregate;
 use crate::state::{BucketId, Place};
@@ -32,6 +32,8 @@ pub struct Spec {
     pub window: Option<TimeWindow>,
     /// Whether every row gives a result, or those of an epoch are merged.
     pub every_row: bool,
+    /// That only the last result of each window is handed on, when it is closed: what orders the groups of a window.
+    pub last_only: Option<KeyBytes>,
     /// Whether something behind asks for the result before each change.
     pub old: bool,
 }
@@ -68,6 +70,8 @@ struct Scratch {
 struct Touches {
     rows: Vec<u32>,
     starts: Vec<i64>,
+    /// The rows that made the stream time pass, and what it was then, if somebody wants to know.
+    advances: Vec<(u32, i64)>,
 }
 
 impl Aggregate {
@@ -103,7 +107,11 @@ impl Aggregate {
                 continue;
             }
             let row_time = batch.time[row];
+            let before = self.time.now();
             let now = self.time.advance(row_time, limit);
+            if now > before && self.spec.last_only.is_some() {
+                touches.advances.push((row as u32, now));
+            }
             let Some(window) = &self.spec.window else {
                 touches.rows.push(row as u32);
                 touches.starts.push(0);
@@ -289,6 +297,41 @@ impl Aggregate {
         Ok(Batch::new(columns, times.into(), Seq::From(0)))
     }
 
+    /// The groups of the windows that have been closed since the stream time was `before`, each as of the row of the batch
+    /// that closed its window: by window, and in a window by key.
+    fn closed(&self, before: i64, batch: &Batch, advances: &[(u32, i64)]) -> Result<Option<Batch>> {
+        let (Some(window), Some(key_bytes)) = (self.spec.window, &self.spec.last_only) else { return Ok(None) };
+        let (now, span) = (self.time.now(), window.size_ms.saturating_add(window.grace_ms));
+        // The starts of the windows that are closed now, and of those that were not before.
+        let (last, first) = (now.saturating_sub(span), before.saturating_sub(span).max(-1) + 1);
+        if last < first || last / window.advance_ms * window.advance_ms < first {
+            return Ok(None);
+        }
+        let mut closed = Vec::new();
+        for (id, bucket) in self.buckets.range(self.windows.bucket(first)..=self.windows.bucket(last)) {
+            for group in 0..bucket.table.len() as u32 {
+                let (key, start) = self.windows.split(*id, bucket.table.key(group));
+                if (first..=last).contains(&start) {
+                    let by = advances.partition_point(|(_, now)| !window.is_closed(start, *now));
+                    let row = advances.get(by).map_or(0, |(row, _)| *row);
+                    closed.push((row, start, key_bytes(key)?, (*id, group)));
+                }
+            }
+        }
+        if closed.is_empty() {
+            return Ok(None);
+        }
+        closed.sort();
+        let groups: Vec<(BucketId, u32)> = closed.iter().map(|(_, _, _, group)| *group).collect();
+        let rows: Vec<u32> = closed.iter().map(|(row, ..)| *row).collect();
+        let mut results = self.batch_of(&groups)?;
+        results.seq = Seq::Each(rows.iter().map(|row| batch.seq.at(*row as usize)).collect::<Vec<_>>().into());
+        let rows = UInt32Array::from(rows);
+        let headers = batch.headers.as_ref().map(|headers| compute::take(headers, &rows, None));
+        results.headers = headers.transpose().map_err(arrow_error)?;
+        Ok(Some(results))
+    }
+
     /// Drops the buckets of which no window can be read or take rows any more.
     fn expire(&mut self) {
         let Some(window) = self.spec.window else { return };
@@ -367,26 +410,29 @@ fn result_builders(spec: &Spec, rows: usize) -> Vec<Builder> {
 
 impl Operator for Aggregate {
     fn process(&mut self, ports: Vec<Batch>, cx: &mut Context, out: &mut Vec<Batch>) -> Result<()> {
+        let mut closed_at = self.time.now();
         self.time.start_turn(cx.time_limits[0]);
         if self.before.is_none() {
             self.before = self.new_before();
         }
         for batch in ports {
             let touches = self.touches(&batch, cx);
-            if touches.rows.is_empty() {
-                continue;
+            if !touches.rows.is_empty() {
+                let results = self.update(&batch, &touches)?;
+                if self.spec.every_row {
+                    out.push(self.every_row(&batch, touches, results)?);
+                    continue;
+                }
             }
-            let results = self.update(&batch, &touches)?;
-            if self.spec.every_row {
-                out.push(self.every_row(&batch, touches, results)?);
-            }
+            out.extend(self.closed(closed_at, &batch, &touches.advances)?);
+            closed_at = self.time.now();
         }
         Ok(())
     }
 
     fn flush(&mut self, _: &mut Context, out: &mut Vec<Batch>) -> Result<()> {
         let dirty = std::mem::take(&mut self.dirty);
-        if !self.spec.every_row && !dirty.is_empty() {
+        if !self.spec.every_row && self.spec.last_only.is_none() && !dirty.is_empty() {
             let mut batch = self.batch_of(&dirty)?;
             if let Some((columns, absent)) = self.before.take() {
                 let shared = batch.columns[..batch.columns.len() - columns.len()].to_vec();

@@ -9,11 +9,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef};
 
-use super::{Context, Operator, OperatorTime, Reason, State};
+use super::{Context, KeyBytes, Operator, OperatorTime, Reason, State};
 use crate::error::{Error, Result};
 use crate::state::{BucketId, Place};
 use crate::types::row::Input;
@@ -57,12 +55,9 @@ pub struct Spec {
     pub grace_ms: Option<i64>,
     /// How long a row is kept beyond the bounds where there is no grace.
     pub implicit_grace_ms: i64,
+    /// Orders the rows of one time that have waited in vain.
     pub key_bytes: KeyBytes,
 }
-
-/// The bytes of a key as it stands in records, by which rows of one time are ordered that have waited in vain; it is given
-/// the key as [`key::encode`] makes it.
-pub type KeyBytes = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
 impl Spec {
     fn grace(&self) -> i64 {

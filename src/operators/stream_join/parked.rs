@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
 
-use super::{KeyBytes, Side};
+use super::Side;
 use crate::error::Result;
+use crate::operators::KeyBytes;
 use crate::state::Place;
 use crate::types::row::{Input, put_varint};
 

@@ -189,7 +189,7 @@ fn check(what: &str, inputs: &[(&str, &Topic)], query: &str, wanted: &[Vec<Shown
     }
 }
 
-fn counting(random: &mut Random) -> (Counting, String) {
+fn counting(random: &mut Random, last_only: bool) -> (Counting, String) {
     let size_ms = 10_000;
     let advance_ms = [10_000, 4_000][random.below(2) as usize];
     let grace_ms = [0, 3_000, 20_000][random.below(3) as usize];
@@ -199,9 +199,10 @@ fn counting(random: &mut Random) -> (Counting, String) {
     };
     let query = format!(
         "CREATE TABLE result AS SELECT k, COUNT(*) AS c, SUM(n) AS s, MAX(n) AS m FROM a WINDOW {window} \
-         WHERE passes GROUP BY k;"
+         WHERE passes GROUP BY k EMIT {};",
+        if last_only { "FINAL" } else { "CHANGES" }
     );
-    (Counting { size_ms, advance_ms, grace_ms }, query)
+    (Counting { size_ms, advance_ms, grace_ms, last_only }, query)
 }
 
 /// The task and partition of a key.
@@ -215,7 +216,8 @@ fn counts_do_not_depend_on_the_size_of_batches() {
         let mut random = Random::new(seed);
         let partitions = [1, 3][(seed % 2) as usize];
         let input = topic(&mut random, partitions, 120);
-        let (counting, query) = counting(&mut random);
+        let last_only = random.one_in(3);
+        let (counting, query) = counting(&mut random, last_only);
         let shown = |(key, start, count, sum, most, time): &oracle::Counted| -> Shown {
             let key = [key.as_bytes(), &start.to_be_bytes()].concat();
             (*time, Some(key), json!({"C": count, "S": sum, "M": most}))
@@ -266,7 +268,7 @@ fn the_cache_keeps_the_last_result_of_a_group_and_commit() {
         let mut random = Random::new(seed + 2000);
         let mode = [Mode::Whole, Mode::One, Mode::Resume][(seed % 3) as usize];
         let input = topic(&mut random, 3, 120);
-        let (_, query) = counting(&mut random);
+        let (_, query) = counting(&mut random, false);
         let inputs = [("a", &input)];
         let (mut cached, mut every) = (Bed::new(mode, true, &inputs, &query), Bed::new(mode, false, &inputs, &query));
         let mut seen = [(0, 0); 3];

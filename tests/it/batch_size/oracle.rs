@@ -78,12 +78,14 @@ pub struct Counting {
     pub size_ms: i64,
     pub advance_ms: i64,
     pub grace_ms: i64,
+    /// Whether a window has one result, when it is closed, rather than one for every row.
+    pub last_only: bool,
 }
 
 /// A result of counting: key, start of the window, count, sum, largest number, time.
 pub type Counted = (String, i64, i64, i64, i64, i64);
 
-/// The results for every row, task by task.
+/// The results, task by task.
 pub fn count(topic: &Topic, counting: Counting, task_of: &dyn Fn(&str) -> usize) -> Vec<Vec<Counted>> {
     let mut results = vec![Vec::new(); topic.len()];
     let mut times = vec![Time::START; topic.len()];
@@ -92,6 +94,7 @@ pub fn count(topic: &Topic, counting: Counting, task_of: &dyn Fn(&str) -> usize)
         let Some(value) = row.record.value.as_ref().filter(|value| value.passes) else { continue };
         let Some(key) = &value.key else { continue };
         let (task, time) = (task_of(key), row.record.time);
+        let before = times[task].now;
         times[task].advance(time, row.limits[0]);
         for window in 0..=time / counting.advance_ms {
             let start = window * counting.advance_ms;
@@ -101,7 +104,18 @@ pub fn count(topic: &Topic, counting: Counting, task_of: &dyn Fn(&str) -> usize)
             }
             let group = groups.entry((key.clone(), start)).or_insert((0, 0, i64::MIN, i64::MIN));
             *group = (group.0 + 1, group.1 + value.number, group.2.max(value.number), group.3.max(time));
-            results[task].push((key.clone(), start, group.0, group.1, group.2, group.3));
+            if !counting.last_only {
+                results[task].push((key.clone(), start, group.0, group.1, group.2, group.3));
+            }
+        }
+        if counting.last_only {
+            let closed = |start: i64, now| start + counting.size_ms + counting.grace_ms <= now;
+            let now = times[task].now;
+            let fresh =
+                |(key, start): &(String, i64)| task_of(key) == task && closed(*start, now) && !closed(*start, before);
+            let mut last: Vec<_> = groups.iter().filter(|(group, _)| fresh(group)).collect();
+            last.sort_by_key(|((key, start), _)| (*start, key.clone()));
+            results[task].extend(last.into_iter().map(|((key, start), g)| (key.clone(), *start, g.0, g.1, g.2, g.3)));
         }
     }
     results
