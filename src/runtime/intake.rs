@@ -270,12 +270,19 @@ impl Intake {
             Some(Origin::Value(place)) => Some(&values[*place]),
             Some(_) => None,
         };
-        let times = match (column, &self.decode.spec.source.timestamp) {
-            (Some(column), Some(timestamp)) => row_times(column, timestamp),
-            _ => raw.times.clone(),
-        };
-        for (row, _) in times.iter().enumerate().filter(|(_, time)| **time < 0) {
-            bad.push((row as u32, Reason::NoTime, "the record has no valid time".to_owned()));
+        let source = &self.decode.spec.source;
+        let said = column.zip(source.timestamp.as_ref());
+        let times = said.map_or_else(|| raw.times.clone(), |(column, timestamp)| row_times(column, timestamp));
+        for (row, time) in times.iter().enumerate().filter(|(_, time)| **time < 0) {
+            let declared = said.and_then(|(column, at)| Some((column, source.schema.find(&at.column)?.1)));
+            let message = match declared {
+                Some((column, declared)) => {
+                    let value = Value::at(column.as_ref(), row, &declared.sql_type).to_text();
+                    format!("column {} says no valid time: {value}", declared.name)
+                }
+                None => format!("the record has the time {time}"),
+            };
+            bad.push((row as u32, Reason::NoTime, message));
         }
         times
     }

@@ -108,6 +108,7 @@ fn records_that_cannot_be_used_are_counted_by_reason_and_the_others_go_on() {
     rows.sort_by_key(|r| r["SERVICE_NAME"].to_string());
     assert_eq!(rows, [json!({"SERVICE_NAME":"a","N":2}), json!({"SERVICE_NAME":"c","N":1})]);
     assert_has(&ran.err, &["query CTAS_COUNTS_0: undecodable: topic logs partition ", "value: "]);
+    assert_has(&ran.err, &["without-time: topic logs partition ", "column TS says no valid time: null"]);
     let described = folder.ok(&["run", "-e", "DESCRIBE counts EXTENDED"]);
     assert_has(&described, &["left out      : undecodable 4", "without-time 2", "without-group 1"]);
     assert_eq!(folder.records("logs").len(), 11, "what cannot be used stays in its topic");
