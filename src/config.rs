@@ -166,7 +166,7 @@ pub const PROPERTIES: &[Property] = &[
         default: "134217728",
         takes: Takes::Number(1, ANY),
         scope: Scope::Process,
-        summary: "How many bytes of journal there may be before the state is written to a checkpoint and they are dropped.",
+        summary: "How many bytes of journal there may be before the state is written to a checkpoint and their files are used again.",
     },
     Property {
         name: IDLE_MS,

@@ -109,8 +109,8 @@ pub trait DiskFile: Send + Sync {
     /// that takes a sync.
     fn allocate(&self, part: Range<u64>) -> io::Result<()>;
 
-    /// Gives a file its final length at once, with the room for it. That takes no writing, but the sync behind the first write
-    /// to a place has more to do than in an allocated one.
+    /// Gives a file its final length at once, with the room for it. That takes no writing where the file system can do without,
+    /// but the sync behind the first write to a place has more to do than in an allocated one.
     fn reserve(&self, len: u64) -> io::Result<()>;
 
     /// Makes everything written so far durable. After a failure nothing may be assumed of what was written: the
@@ -195,6 +195,7 @@ impl DiskFile for fs::File {
         // SAFETY: the descriptor is open as long as the file is.
         match unsafe { libc::posix_fallocate(self.as_raw_fd(), 0, length) } {
             0 => self.sync_data(),
+            libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL => self.allocate(DiskFile::len(self)?..len),
             error => Err(io::Error::from_raw_os_error(error)),
         }
     }

@@ -31,6 +31,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 /// While there is time, the making of a spare pauses this many times as long as it uses the disk.
 const SPARE_PAUSES: u32 = 8;
+/// The longest such pause: the end of the engine waits for it.
+const MOST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The files of the last checkpoint, each with the version of the bucket that is in it.
 pub type Files = HashMap<(u64, OperatorId, BucketId), (u64, u64)>;
@@ -97,7 +99,7 @@ impl Shared {
             }
             let haste = lock().needs_spare();
             if haste == Haste::No {
-                std::thread::sleep(took * SPARE_PAUSES);
+                std::thread::sleep((took * SPARE_PAUSES).min(MOST_PAUSE));
             }
             last_ns = clock.monotonic_ns();
             Ok(haste)

@@ -97,9 +97,10 @@ impl Spares {
         Ok(spares)
     }
 
-    /// Whether a file of this size is to be kept.
+    /// Whether a file of this size is to be kept. Of those that a large frame has needed no more are than must be ready.
     fn has_use_for(&self, size: u64) -> bool {
-        size >= self.size && self.ready.len() < self.most.max(self.wanted)
+        let most = if size <= 2 * self.size { self.most.max(self.wanted) } else { self.wanted };
+        size >= self.size && self.ready.len() < most
     }
 
     fn keep_or_remove(&mut self, spare: Spare) -> io::Result<()> {
