@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 
 /// What a property takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub const SEGMENT_BYTES: &str = "tidemill.segment.bytes";
 pub const JOURNAL_BYTES: &str = "tidemill.journal.bytes";
 pub const CHECKPOINT_BYTES: &str = "tidemill.checkpoint.bytes";
 pub const INLINE_BYTES: &str = "tidemill.inline.bytes";
+pub const TURN_BYTES: &str = "tidemill.turn.bytes";
 pub const BATCH_ROWS: &str = "tidemill.batch.rows";
 pub const OUTPUT_TOPIC_PREFIX: &str = "ksql.output.topic.name.prefix";
 pub const DEFAULT_KEY_FORMAT: &str = "ksql.persistence.default.format.key";
@@ -211,6 +212,13 @@ pub const PROPERTIES: &[Property] = &[
         summary: "The size after which a topic's partition starts a new segment.",
     },
     Property {
+        name: TURN_BYTES,
+        default: "16777216",
+        takes: Takes::Number(1, 1 << 30),
+        scope: Scope::Process,
+        summary: "About how many bytes of results a query makes before it commits them, even in the middle of its work.",
+    },
+    Property {
         name: WORKERS,
         default: "0",
         takes: Takes::Number(0, 1024),
@@ -230,10 +238,8 @@ pub fn find(name: &str) -> Result<&'static Property> {
         return Ok(property);
     }
     let error = Error::invalid(format!("Unknown property: '{name}'"));
-    Err(match nearest(bare, PROPERTIES.iter().map(|p| p.name)) {
-        Some(near) => error.hint(format!("did you mean '{near}'?")),
-        None => error.hint("SHOW PROPERTIES lists them all"),
-    })
+    let error = error.suggest(bare, PROPERTIES.iter().map(|p| p.name), |known| format!("'{known}'"));
+    Err(error.hint("SHOW PROPERTIES lists them all"))
 }
 
 impl Property {

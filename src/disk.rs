@@ -28,11 +28,13 @@ pub enum SyncSite {
     FolderDirectory,
     /// The journal's directory, behind a new journal file.
     JournalDirectory,
+    /// The head of a journal file that is left without a frame, before another one follows it.
+    EmptyJournalFile,
     /// The frame that commits a round.
     JournalFrame,
-    /// The valid tail, copied at recovery before anything of it is shown.
-    RecoveredTail,
-    /// The journal's directory, behind the new name of that copy.
+    /// The last frame, written once more at recovery before anything of it is shown.
+    RecoveredFrame,
+    /// The journal's directory, whose newest name may not have been synced before.
     RecoveredDirectory,
     /// A segment that got much in a round, before the frame that refers to it.
     RoundSegment,
@@ -42,10 +44,14 @@ pub enum SyncSite {
     SegmentDirectory,
     /// The directories of a new topic.
     TopicDirectory,
-    /// A file of state buckets of a checkpoint.
-    BucketFile,
-    /// The directory of the bucket files.
-    BucketDirectory,
+    /// A run of state.
+    RunFile,
+    /// The directory of the runs, after a checkpoint made names in it.
+    RunDirectory,
+    /// A run of state that was made of older runs.
+    MergedRunFile,
+    /// The directory of the runs, after a merge made a name in it.
+    MergedRunDirectory,
     /// A segment that a checkpoint relies on.
     CheckpointSegment,
     /// The manifest, before it is renamed into place.
@@ -55,21 +61,25 @@ pub enum SyncSite {
 }
 
 impl SyncSite {
-    /// All places, for tests that go through them.
+    /// All places at which the engine syncs, for tests that go through them. It writes no runs of state yet, so their
+    /// places are not among these.
     pub const ALL: &[SyncSite] = &[
         SyncSite::FolderParent,
         SyncSite::Format,
         SyncSite::FolderDirectory,
         SyncSite::JournalDirectory,
+        SyncSite::EmptyJournalFile,
         SyncSite::JournalFrame,
-        SyncSite::RecoveredTail,
+        SyncSite::RecoveredFrame,
         SyncSite::RecoveredDirectory,
         SyncSite::RoundSegment,
         SyncSite::SealedSegment,
         SyncSite::SegmentDirectory,
         SyncSite::TopicDirectory,
-        SyncSite::BucketFile,
-        SyncSite::BucketDirectory,
+        SyncSite::RunFile,
+        SyncSite::RunDirectory,
+        SyncSite::MergedRunFile,
+        SyncSite::MergedRunDirectory,
         SyncSite::CheckpointSegment,
         SyncSite::Manifest,
         SyncSite::ManifestDirectory,

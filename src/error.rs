@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The text is no statement of the language: correct the text.
+    /// The text is not a statement of the language: correct the text.
     Syntax,
     /// The statement is understood and breaks a rule: change the statement.
     Invalid,
@@ -33,7 +33,7 @@ pub struct Position {
     pub column: u32,
 }
 
-/// A stretch of a text, from its first character to one behind its last.
+/// A stretch of a text, from its first character to the one after its last.
 ///
 /// Spans say where a node was written, not what it is: two spans are always equal, so that syntax trees compare by meaning.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,6 +72,7 @@ struct Inner {
     span: Option<Span>,
     hint: Option<String>,
     excerpt: Option<Excerpt>,
+    disk_is_full: bool,
 }
 
 /// The part of a line that an error shows.
@@ -82,7 +83,7 @@ struct Excerpt {
     before: usize,
 }
 
-/// How many characters of a line are shown before the place of an error, and behind it.
+/// How many characters of a line are shown before the place of an error, and after it.
 const SHOWN: (usize, usize) = (100, 60);
 
 macro_rules! constructors {
@@ -99,12 +100,18 @@ macro_rules! constructors {
 impl Error {
     /// An error of `kind`; the message is a sentence for the person who has to act on it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), span: None, hint: None, excerpt: None }))
+        let message = message.into();
+        Error(Box::new(Inner { kind, message, span: None, hint: None, excerpt: None, disk_is_full: false }))
     }
 
     constructors! {
         syntax => Syntax, invalid => Invalid, missing => Missing, conflict => Conflict, bad_record => BadRecord,
-        unsupported => Unsupported, backend => Backend, bug => Bug,
+        backend => Backend, bug => Bug,
+    }
+
+    /// An error of kind [`Kind::Unsupported`], for something that this version lacks. A hint says what to use meanwhile.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        Error::new(Kind::Unsupported, format!("not supported by this version: {what}"))
     }
 
     /// The same error, at a place of the statement's text; a place that is known already stays.
@@ -117,6 +124,29 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert_with(|| hint.into());
         self
+    }
+
+    /// The same error with the known name that was probably meant by `name`, if there is one: the same in other letters of
+    /// upper and lower case, or a misspelt one. `shown` writes a name as statements do.
+    pub fn suggest<'a>(
+        self,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+        shown: impl Fn(&str) -> String,
+    ) -> Self {
+        if let Some(other) = known.clone().into_iter().find(|k| k.to_uppercase() == name.to_uppercase()) {
+            return self.hint(format!("it is {}: upper and lower case matter", shown(other)));
+        }
+        match nearest(name, known) {
+            Some(near) => self.hint(format!("did you mean {}?", shown(near))),
+            None => self,
+        }
+    }
+
+    /// The same error, marked as caused by a full disk: what was tried can be tried again when there is room.
+    pub fn by_full_disk(mut self) -> Self {
+        self.0.disk_is_full = true;
+        self.hint("make room on the disk")
     }
 
     /// The same error with `context` before its message.
@@ -140,7 +170,7 @@ impl Error {
         self
     }
 
-    /// The same error with a message that is no longer than somebody reads; what it quotes may be megabytes.
+    /// The same error with its message cut to 1,000 characters; what it quotes may be megabytes.
     pub fn shortened(mut self) -> Self {
         const MOST: usize = 1_000;
         if let Some((at, _)) = self.0.message.char_indices().nth(MOST) {
@@ -153,6 +183,11 @@ impl Error {
     /// What to do about it.
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// Whether a full disk is the cause: what was tried can be tried again when there is room.
+    pub fn is_by_full_disk(&self) -> bool {
+        self.0.disk_is_full
     }
 
     /// The message alone, without place and advice.
@@ -229,7 +264,8 @@ impl From<std::io::Error> for Error {
     }
 }
 
-/// The entry of `known` that is closest to `name`, if one is close enough to be a slip of the pen.
+/// The entry of `known` that is closest to `name`, if one is close enough to be a slip of the pen. One that differs in upper
+/// and lower case alone is no slip.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Names are not longer, and what is would be compared for a long time.
     const LONGEST: usize = 64;
@@ -241,7 +277,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|candidate| (distance(&wanted, &candidate.to_uppercase()), candidate))
-        .filter(|(d, _)| *d <= limit)
+        .filter(|(d, _)| (1..=limit).contains(d))
         .min_by_key(|(d, _)| *d)
         .map(|(_, candidate)| candidate)
 }
@@ -287,5 +323,17 @@ mod tests {
         assert_eq!(nearest("COUTN", ["SUM", "COUNT"]), Some("COUNT"));
         assert_eq!(nearest("substing", ["SUBSTRING", "TRIM"]), Some("SUBSTRING"));
         assert_eq!(nearest("FOO", ["COUNT", "SUM"]), None);
+    }
+
+    #[test]
+    fn nothing_is_suggested_that_was_written() {
+        assert_eq!(nearest("select", ["SELECT", "SET"]), None);
+        let advice = |name: &str| {
+            let known = ["orders", "ORDER_LINES"];
+            Error::missing("").suggest(name, known, |known| format!("`{known}`")).advice().map(str::to_owned)
+        };
+        assert_eq!(advice("ORDERS").as_deref(), Some("it is `orders`: upper and lower case matter"));
+        assert_eq!(advice("ORDER_LINE").as_deref(), Some("did you mean `ORDER_LINES`?"));
+        assert_eq!(advice("X"), None);
     }
 }

@@ -62,6 +62,7 @@ pub mod expr;
 pub mod formats;
 pub mod functions;
 pub mod journal;
+pub mod locks;
 pub mod operators;
 pub mod plan;
 pub mod runtime;

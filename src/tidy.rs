@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each module may use besides `error`; a module that is not listed may use everything below the last line.
+/// What each module may use besides `error` and `locks`; a module that is not listed may use everything below the last line.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("clock", &[]),
+    ("locks", &[]),
     ("config", &[]),
     ("disk", &[]),
     ("types", &[]),
@@ -18,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("journal", &["disk", "types", "topics", "state"]),
     ("catalog", &["types", "sql", "formats", "topics", "config"]),
     ("expr", &["types", "sql", "functions"]),
-    ("plan", &["types", "sql", "functions", "formats", "expr", "catalog", "config", "topics"]),
+    ("plan", &["types", "sql", "functions", "formats", "expr", "catalog", "config", "topics", "state"]),
     ("operators", &["types", "functions", "expr", "state"]),
     (
         "runtime",
@@ -68,7 +69,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Files of more than 500 lines, and why. Tables and tests do not count.
 const LONG_FILES: &[(&str, &str)] = &[
-    ("expr/bind.rs", "one match over all kinds of expressions; cut in two, each half would need the other"),
     ("operators/aggregate/mod.rs", "the hot path of grouping stands together with the state that it keeps"),
     ("runtime/intake.rs", "from bytes to rows in one place, with the order in which rows are taken"),
 ];
@@ -142,7 +142,7 @@ fn modules_use_only_what_stands_above_them() {
         for (number, line) in source.code().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")) {
             for name in used(line) {
                 let is_module = MAY_USE.iter().any(|(m, _)| *m == name) || name == "cli";
-                if is_module && name != *module && name != "error" && !allowed.contains(&name) {
+                if is_module && name != *module && !["error", "locks"].contains(&name) && !allowed.contains(&name) {
                     found.push(format!("src/{}:{}: {module} uses {name}", source.name, number + 1));
                 }
             }
@@ -178,7 +178,7 @@ fn functions_fit_a_screen() {
         for (number, line) in source.code().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let starts = line.trim_start().starts_with("fn ") || line.contains("pub fn ") || line.contains(") fn ");
-            if starts && open.is_none() {
+            if starts && open.is_none() && !line.trim_end().ends_with(';') {
                 open = Some((number, indent, line.trim().to_owned()));
             } else if let Some((start, level, text)) = &open
                 && indent == *level

@@ -10,7 +10,8 @@ pub use source::{Encoding, PSEUDO_COLUMNS, Source, SourceKind, TimestampColumn, 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, Span, nearest};
+use crate::sql::words::{Ident, string_literal};
 use crate::topics::{Topic, TopicId};
 use crate::types::SqlType;
 
@@ -27,6 +28,8 @@ pub struct Query {
     pub sink: String,
     /// The sources that it reads.
     pub reads: Vec<String>,
+    /// The version of the catalog at which it was paused, if it rests.
+    pub paused_at: Option<u64>,
 }
 
 /// A type that a user gave a name.
@@ -83,6 +86,20 @@ impl Catalog {
         all
     }
 
+    /// The ids of all queries, or of the one that a statement names at a place of its text.
+    pub fn query_ids(&self, named: Option<(&str, Span)>) -> Result<Vec<String>> {
+        match named {
+            None => Ok(self.queries().into_iter().map(|query| query.id.clone()).collect()),
+            Some((id, _)) if self.queries.contains_key(id) => Ok(vec![id.to_owned()]),
+            Some((id, span)) => {
+                let error = Error::missing(format!("Unknown queryId: {id}")).at(span);
+                let known = self.queries.keys().map(String::as_str);
+                let error = error.suggest(id, known, |known| Ident::new(known).to_string());
+                Err(error.hint("SHOW QUERIES lists them all"))
+            }
+        }
+    }
+
     /// The type that a user gave this name, in upper case.
     pub fn custom_type(&self, name: &str) -> Option<&SqlType> {
         self.types.get(name).map(|custom| &custom.sql_type)
@@ -103,7 +120,7 @@ impl Catalog {
         self.types.remove(name)
     }
 
-    /// The refusal of a name that is no type.
+    /// The refusal of a name that is not a type.
     pub fn no_type(&self, name: &str) -> Error {
         let error = Error::missing(format!("Type {name} does not exist."));
         match nearest(name, self.types.keys().map(String::as_str)) {
@@ -120,17 +137,17 @@ impl Catalog {
         (ids(&|q| q.reads.iter().any(|r| r == source)), ids(&|q| q.sink == source))
     }
 
-    /// The refusal of a name that is no source.
+    /// The refusal of a name that is not a source.
     pub fn no_source(&self, name: &str) -> Error {
+        self.no_source_that(name, |_| true)
+    }
+
+    /// The same where only sources that `fit` can be named.
+    pub fn no_source_that(&self, name: &str, fits: impl Fn(&Source) -> bool) -> Error {
         let error = Error::missing(format!("{name} does not exist."));
-        let other_case = self.sources.keys().find(|s| s.eq_ignore_ascii_case(name));
-        match other_case.map(String::as_str).or_else(|| nearest(name, self.sources.keys().map(String::as_str))) {
-            Some(near) if near.eq_ignore_ascii_case(name) => {
-                error.hint(format!("did you mean `{near}`? In back-ticks a name keeps its case"))
-            }
-            Some(near) => error.hint(format!("did you mean {near}?")),
-            None => error.hint("SHOW STREAMS and SHOW TABLES list what there is"),
-        }
+        let known: Vec<&str> = self.sources().filter(|s| fits(s)).map(|s| s.name.as_str()).collect();
+        let error = error.suggest(name, known, |known| Ident::new(known).to_string());
+        error.hint("SHOW STREAMS and SHOW TABLES list what there is")
     }
 
     /// The source of this name, or the refusal.
@@ -138,13 +155,11 @@ impl Catalog {
         self.source(name).ok_or_else(|| self.no_source(name))
     }
 
-    /// The refusal of a name that is no topic.
+    /// The refusal of a name that is not a topic.
     pub fn no_topic(&self, name: &str) -> Error {
         let error = Error::missing(format!("Topic '{name}' does not exist."));
-        match nearest(name, self.topics.keys().map(String::as_str)) {
-            Some(near) => error.hint(format!("did you mean '{near}'? Names of topics keep their case")),
-            None => error.hint(format!("tidemill topic create {name} makes it")),
-        }
+        let error = error.suggest(name, self.topics.keys().map(String::as_str), string_literal);
+        error.hint(format!("tidemill topic create {name} makes it"))
     }
 
     /// Adds a topic under a new id, or one that it had before.
@@ -193,8 +208,8 @@ impl Catalog {
         self.next_query = self.next_query.max(query);
     }
 
-    /// Adds a query; its number is used up.
-    pub fn add_query(&mut self, query: Query) {
+    /// Adds a query, or replaces the one of its id; its number is used up.
+    pub fn put_query(&mut self, query: Query) {
         self.next_query = self.next_query.max(query.number + 1);
         self.queries.insert(query.id.clone(), Arc::new(query));
     }

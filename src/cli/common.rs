@@ -99,7 +99,7 @@ impl Common {
     /// Opens the engine over the data folder. `reset` is where queries start to read if nobody has said it.
     pub fn open(&self, drive: Drive, when_full: WhenFull, reset: &str) -> Result<Engine, Failure> {
         if self.bootstrap_servers.is_some() {
-            return Err(Error::unsupported("topics in Kafka are not supported by this version").into());
+            return Err(Error::unsupported("topics in Kafka").into());
         }
         let mut properties = self.properties()?;
         if !properties.overrides().any(|(name, _)| name == config::OFFSET_RESET) {
@@ -118,7 +118,7 @@ impl Common {
             properties,
             compile: compile_kept,
             when_full,
-            ranks: None,
+            placement: crate::runtime::placement::usual(),
             report: Arc::new(report),
         })?)
     }

@@ -94,7 +94,10 @@ fn show(outcome: Outcome, output: &mut Output) -> Result<Option<Viewer>, Failure
         }
         Outcome::Reply(reply) => output.reply(&reply)?,
         Outcome::Rows(rows) => output.pulled(rows)?,
-        Outcome::Push { query, limit, .. } => return Ok(Some(Viewer::new(query, limit))),
+        Outcome::Push { query, limit, warnings, .. } => {
+            warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+            return Ok(Some(Viewer::new(query, limit)));
+        }
     }
     Ok(None)
 }

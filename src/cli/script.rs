@@ -51,11 +51,16 @@ impl Script {
         Ok(Script { statements: statements::parse(text)?.into_iter().map(statement).collect() })
     }
 
-    /// Checks all statements without doing any of them; what each is.
+    /// Checks all statements without doing any of them; what each is. All refusals are reported.
     pub fn check(&self, session: &Session) -> Result<Vec<Nature>, Failure> {
-        let mut dry_run = session.dry_run();
-        let check = |s: &ScriptStatement| dry_run.check(&s.parsed).map_err(|e| s.failure(e));
-        self.statements.iter().map(check).collect()
+        let checked = session.dry_run().check_all(self.statements.iter().map(|s| &s.parsed));
+        checked.map_err(|errors| {
+            let failures: Vec<Failure> =
+                errors.into_iter().map(|(place, error)| self.statements[place].failure(error)).collect();
+            let status = failures.iter().map(|failure| failure.status).max().unwrap_or(FAILED);
+            let texts: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
+            Failure { status, text: texts.join("\n\n") }
+        })
     }
 }
 

@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let mut missing: Vec<(&str, usize)> = missing.into_iter().collect();
     missing.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     for (what, count) in missing {
-        println!("skipped {count} for want of {what}");
+        println!("skipped {count}: {what}");
     }
     println!(
         "{} passed, {} failed, {} skipped, {} listed",

@@ -1,28 +1,27 @@
 //! Changes: validated against a snapshot, committed, applied when they are decided.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 
-use super::running::{Running, Status};
+use super::running::{HasRoom, Running};
 use super::{Applied, Change, Engine, Record, Shared};
-use crate::catalog::{Catalog, Source, SourceKind};
+use crate::catalog::{Catalog, Query, Source, SourceKind};
 use crate::config::{self, Properties, Scope};
 use crate::error::{Error, Result};
 use crate::journal::{Command, Decision, Entry};
 use crate::plan::Plan;
 use crate::runtime::{self, Program, QueryRun, Target, TopicTarget};
 use crate::topics::record::RecordBatch;
-use crate::topics::{Offset, PartitionId, Topic, partition_of};
+use crate::topics::{Offset, PartitionId, Topic};
 
 impl Engine {
     /// Appends the records of a batch that have one key, or none, to a topic: to the partition of the key, else to each in
     /// turn.
     pub fn insert(&self, topic: &Topic, key: Option<&[u8]>, batch: RecordBatch) -> Result<Offset> {
-        let partition = match key {
-            _ if self.shared.settings.ranks.is_some() => 0,
-            Some(key) => partition_of(key, topic.partitions),
-            None => self.shared.next_partition.fetch_add(1, Ordering::Relaxed) % topic.partitions,
-        };
+        // Records without a key go to each partition in turn.
+        let next = if key.is_none() { self.shared.next_partition.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let partition = self.shared.settings.placement.partition(key, next, topic.partitions);
+
         let offsets = self.shared.topics.append(vec![(PartitionId { topic: topic.id, partition }, batch)])?;
         offsets.first().copied().ok_or_else(|| Error::bug("an append without an offset"))
     }
@@ -30,29 +29,42 @@ impl Engine {
     /// Makes the change that a statement means, which `make` finds out against the catalog as it is then. Returns the change
     /// when it has taken effect.
     pub fn change(&self, text: &str, own: &Properties, make: &dyn Fn(&Catalog) -> Result<Change>) -> Result<Change> {
-        // One at a time: so the catalog is still the same when the command is decided, and ids are given out once.
-        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let catalog = self.shared.catalog();
+        let _changing = self.shared.world.change();
+        let catalog = self.shared.world.catalog();
         let change = make(&catalog)?;
         let mut next = Catalog::clone(&catalog);
         let applied = change.apply(&mut next, None)?;
-        self.shared.commit_change(text, own, &change, applied, next)?;
+        self.shared.commit_change(Statement { text, own, change: &change }, applied, next)?;
         Ok(change)
     }
+
+    /// Refuses a plan that the engine cannot run.
+    pub fn check(&self, plan: &Plan, catalog: &Catalog, own: &Properties) -> Result<()> {
+        runtime::compile(plan, catalog, &self.shared.properties(own)).map(|_| ())
+    }
+
+    /// How many records a query of this plan would not see, since it would start after them.
+    pub fn skipped(&self, plan: &Plan, own: &Properties) -> Result<u64> {
+        let (shared, topics) = (&self.shared, self.topics());
+        let latest = starts_latest(plan, &shared.world.catalog(), &shared.properties(own));
+        latest.into_iter().try_fold(0, |sum, id| Ok(sum + (topics.end(id)? - topics.start(id)?) as u64))
+    }
+}
+
+/// A statement that changes what exists.
+struct Statement<'a> {
+    text: &'a str,
+    /// The properties that were set for it.
+    own: &'a Properties,
+    change: &'a Change,
 }
 
 impl Shared {
     /// Commits a change and waits until it has taken effect.
-    fn commit_change(
-        self: &Arc<Self>,
-        text: &str,
-        own: &Properties,
-        change: &Change,
-        applied: Applied,
-        next: Catalog,
-    ) -> Result<()> {
+    fn commit_change(self: &Arc<Self>, statement: Statement, applied: Applied, next: Catalog) -> Result<()> {
+        let Statement { text, own, change } = statement;
         let properties = self.properties(own);
-        let (program, resolve) = match &change.query {
+        let (program, resolve) = match change.query() {
             Some(query) => {
                 let program = runtime::compile(&query.plan, &next, &properties)?;
                 (Some(program), starts_latest(&query.plan, &next, &properties))
@@ -68,13 +80,10 @@ impl Shared {
                 .map(|(n, v)| (n.to_owned(), v.to_owned()))
                 .collect(),
             ids: applied.ids(),
-            fingerprint: program.as_ref().map_or(0, |p| p.fingerprint),
+            operators: program.as_ref().map_or_else(Vec::new, |p| p.operators.clone()),
             ..Record::default()
         };
-        {
-            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            state.history.relate(&mut record, change, &applied, &state.catalog);
-        }
+        self.world.relate(&mut record, change);
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         let command = Command {
@@ -134,22 +143,23 @@ impl Shared {
         }
     }
 
-    /// A change is decided: the catalog is replaced, queries start and stop, topics go.
+    /// A change is decided: the catalog is replaced, queries start, rest and stop, topics go.
     fn take_effect(self: &Arc<Self>, effect: Effect, next: Catalog) -> Result<()> {
         let Effect { change, applied, record, program, own } = effect;
-        let catalog = Arc::new(next);
         let starts = record.starts.clone();
-        {
-            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            state.catalog = catalog.clone();
-            state.history.push(record);
-        }
+        self.world.replace(Arc::new(next), record);
         applied.ended.iter().for_each(|number| self.end_query(*number));
+        for (id, paused) in &applied.paused {
+            if let Some(query) = self.queries.get(id) {
+                query.pause(*paused);
+                self.wake(&query);
+            }
+        }
         applied.dropped.iter().for_each(|topic| self.remove_topic(topic));
-        if let (Some(query), Some(new), Some(program)) = (applied.query, change.query, program) {
+        if let (Some(query), Some(new), Some(program)) = (applied.query, change.query(), program) {
             let properties = self.properties(&own);
-            let run = self.new_run(&catalog, query.number, program, &new.sink.source, &properties, &starts)?;
-            self.start(Running::new(&query, None, run, &properties, self.memory.share()));
+            let run = self.new_run(query.number, program, &new.sink.source, &properties, &starts)?;
+            self.start(self.query_of(&query, None, &properties), run);
         }
         Ok(())
     }
@@ -157,48 +167,56 @@ impl Shared {
     /// A query that writes a sink, as yet without any state.
     pub fn new_run(
         &self,
-        catalog: &Catalog,
         number: u64,
         program: Program,
         sink: &Source,
         properties: &Properties,
         starts: &[(PartitionId, Offset)],
     ) -> Result<QueryRun> {
+        let catalog = self.world.catalog();
         let topic = catalog.topic(&sink.topic).ok_or_else(|| catalog.no_topic(&sink.topic))?;
         let target = Target::Topic(Arc::new(TopicTarget {
             source: sink.clone(),
             topic: topic.id,
             partitions: topic.partitions,
             most_bytes: self.settings.properties.size(config::MAX_MESSAGE_BYTES),
-            single: self.settings.ranks.is_some(),
             rekey: program.rekey.clone(),
+            placement: self.settings.placement.clone(),
         }));
         let start = |id: PartitionId| match starts.iter().find(|(own, _)| *own == id) {
             Some((_, offset)) => Ok(*offset),
             None => self.topics.start(id),
         };
         let options = self.run_options(properties);
-        QueryRun::new(number, Arc::new(program), &target, self.topics.as_ref(), &start, options)
+        QueryRun::new(number, Arc::new(program), &target, (&self.feeds, &start), options)
+    }
+
+    /// A query that will run. One that is not kept says whether its reader has room for more rows.
+    pub fn query_of(&self, query: &Query, has_room: Option<HasRoom>, properties: &Properties) -> Running {
+        let catalog = self.world.catalog();
+        let topic = |name: &String| catalog.source(name).and_then(|source| catalog.topic(&source.topic));
+        let mut reads: Vec<_> = query.reads.iter().filter_map(topic).map(|topic| topic.id).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        Running::new(query, reads, has_room, properties, self.memory.share())
     }
 
     /// Has a query run.
-    pub fn start(self: &Arc<Self>, running: Running) {
-        let running = Arc::new(running);
-        let mut queries = self.queries.write().unwrap_or_else(PoisonError::into_inner);
-        queries.insert(running.id.clone(), running.clone());
-        drop(queries);
-        self.wake(&running);
+    pub fn start(self: &Arc<Self>, query: Running, run: QueryRun) -> Arc<Running> {
+        let query = Arc::new(query);
+        query.begin(run);
+        self.queries.add(&query);
+        self.wake(&query);
+        query
     }
 
     /// Stops a query for good.
     pub fn end_query(&self, number: u64) {
-        let mut queries = self.queries.write().unwrap_or_else(PoisonError::into_inner);
-        for query in queries.values().filter(|q| q.number == number && q.persistent) {
-            query.set_status(Status::Ended);
+        for query in self.queries.all().into_iter().filter(|q| q.number == number && q.persistent) {
+            query.end();
+            self.queries.remove(&query);
         }
-        queries.retain(|_, q| q.number != number || !q.persistent);
-        drop(queries);
-        self.announce();
+        self.progress.announce();
     }
 }
 

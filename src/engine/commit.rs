@@ -1,39 +1,96 @@
 //! The way of entries to their decision: through the journal, or at once where topics are in memory.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use super::Shared;
 use crate::error::{Error, Result};
-use crate::journal::{Append, Decision, Done, Entry, Journal, Queue};
+use crate::journal::{Append, Decision, Done, Entry, Journal, Meter, Queue};
+use crate::locks::lock;
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, TopicId, Topics};
 
 /// What decides.
 pub enum Commit {
-    Journal {
-        /// Boxed, since it is much larger than the other way.
-        journal: Box<Mutex<Journal>>,
-        queue: Queue,
-    },
+    Journal(Box<Journaled>),
     /// Everything is decided as it comes; only the number of commands is kept.
-    Memory { version: Mutex<u64>, topics: Arc<dyn Topics> },
+    Memory {
+        version: Mutex<u64>,
+        topics: Arc<dyn Topics>,
+    },
+}
+
+/// Decisions by a journal.
+pub struct Journaled {
+    pub journal: Mutex<Journal>,
+    pub queue: Queue,
+    /// What is known of the journal without waiting for its rounds.
+    pub meter: Arc<Meter>,
+    /// Whether the journal is so long that epochs must wait for the next checkpoint.
+    pressed: AtomicBool,
 }
 
 impl Commit {
+    /// Decisions by this journal.
+    pub fn by(journal: Journal) -> Commit {
+        let (meter, journal) = (journal.meter().clone(), Mutex::new(journal));
+        Commit::Journal(Box::new(Journaled { journal, queue: Queue::new(), meter, pressed: AtomicBool::new(false) }))
+    }
+
     /// Takes no more entries.
     pub fn close(&self) {
-        if let Commit::Journal { queue, .. } = self {
-            queue.close();
+        if let Commit::Journal(journaled) = self {
+            journaled.queue.close();
         }
     }
 
     /// The journal, if there is one.
     pub fn journal(&self) -> Option<&Mutex<Journal>> {
         match self {
-            Commit::Journal { journal, .. } => Some(journal),
+            Commit::Journal(journaled) => Some(&journaled.journal),
             Commit::Memory { .. } => None,
         }
+    }
+
+    /// A decision has woken a query: the next round waits a moment for what it does.
+    pub fn woke(&self) {
+        if let Commit::Journal(journaled) = self {
+            journaled.queue.woke();
+        }
+    }
+
+    /// A query that a decision has woken has run dry.
+    pub fn ran_dry(&self) {
+        if let Commit::Journal(journaled) = self {
+            journaled.queue.ran_dry();
+        }
+    }
+
+    /// What the disk said, if what queries have done found no room.
+    pub fn full(&self) -> Option<String> {
+        match self {
+            Commit::Journal(journaled) => journaled.queue.full(),
+            Commit::Memory { .. } => None,
+        }
+    }
+
+    /// Whether epochs must wait, since the journal is long and the checkpoint that makes it shorter is not done.
+    pub fn is_pressed(&self) -> bool {
+        matches!(self, Commit::Journal(journaled) if journaled.pressed.load(Ordering::Relaxed))
+    }
+
+    /// The bytes of journal since the last checkpoint.
+    pub fn journal_bytes(&self) -> u64 {
+        match self {
+            Commit::Journal(journaled) => journaled.meter.bytes(),
+            Commit::Memory { .. } => 0,
+        }
+    }
+
+    /// Sets whether epochs must wait; whether they had to before.
+    pub fn press(&self, pressed: bool) -> bool {
+        matches!(self, Commit::Journal(journaled) if journaled.pressed.swap(pressed, Ordering::Relaxed))
     }
 
     fn decide_in_memory(version: &Mutex<u64>, topics: &dyn Topics, entry: Entry) -> Result<Decision> {
@@ -41,7 +98,7 @@ impl Commit {
             Entry::Epoch(epoch) => Ok(Decision::Committed { offsets: topics.append(epoch.outputs)? }),
             Entry::Append(append) => Ok(Decision::Committed { offsets: topics.append(append.batches)? }),
             Entry::Command(command) => {
-                let mut version = version.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut version = lock(version);
                 if command.version != *version {
                     return Ok(Decision::Changed);
                 }
@@ -57,7 +114,7 @@ impl Shared {
     /// Has an entry committed; `done` is called when it is decided.
     pub fn submit(self: &Arc<Self>, entry: Entry, done: Done) {
         match &self.commit {
-            Commit::Journal { queue, .. } => queue.submit(entry, done),
+            Commit::Journal(journaled) => journaled.queue.submit(entry, done),
             Commit::Memory { version, topics } => {
                 let touched = entry.topics().collect();
                 done(Commit::decide_in_memory(version, topics.as_ref(), entry));
@@ -82,48 +139,42 @@ impl Shared {
         receive.recv().map_err(|_| Error::backend("the engine has ended before this was decided"))?
     }
 
-    /// Makes rounds on this thread until nothing is in line; whether there was anything.
+    /// Makes rounds on this thread until nothing is in line, or the disk is full; whether there was anything.
     pub fn pump(self: &Arc<Self>) -> Result<bool> {
-        let Commit::Journal { journal, queue } = &self.commit else { return Ok(false) };
+        let Commit::Journal(journaled) = &self.commit else { return Ok(false) };
         let mut any = false;
-        while queue.pump(journal, self.settings.when_full, &|touched| self.after_decision(touched))? {
+        let decided = |touched: &BTreeSet<TopicId>| self.after_decision(touched);
+        while journaled.queue.pump_again(&journaled.journal, self.settings.when_full, &decided)? {
             any = true;
         }
-        self.make_checkpoint_if_due();
+        self.checkpoint_if_due();
         Ok(any)
     }
 
     /// The work of the journal's thread.
     pub fn journal_loop(self: &Arc<Self>) {
-        let Commit::Journal { journal, queue } = &self.commit else { return };
-        if let Err(error) = queue.run(journal, self.settings.when_full, &|touched| self.after_decision(touched)) {
+        let Commit::Journal(journaled) = &self.commit else { return };
+        let decided = |touched: &BTreeSet<TopicId>| self.after_decision(touched);
+        if let Err(error) = journaled.queue.run(&journaled.journal, self.settings.when_full, &decided) {
             self.fail(error);
         }
     }
 
-    /// Wakes the queries that read what was decided, and whoever waits for a decision.
+    /// Wakes the queries that read what was decided, and all who wait for a decision.
     fn after_decision(self: &Arc<Self>, touched: &BTreeSet<TopicId>) {
-        self.announce();
+        self.progress.announce();
         self.wake_short();
-        if self.is_manual() || touched.is_empty() {
-            return;
-        }
-        for query in self.running() {
-            if query.reads.iter().any(|topic| touched.contains(topic)) {
-                if let Commit::Journal { queue, .. } = &self.commit {
-                    queue.woke();
-                    query.lingered();
-                }
-                self.wake(&query);
+        if let Commit::Journal(journaled) = &self.commit {
+            let (bytes, limit) = (journaled.meter.bytes(), self.checkpoint_bytes());
+            if bytes > limit || journaled.meter.wants_spare() {
+                self.upkeep.poke();
+            }
+            // Twice the wanted length: then a checkpoint is late, and what is committed must not outrun it for ever.
+            if bytes > 2 * limit {
+                self.commit.press(true);
             }
         }
-    }
-
-    /// A query that a decision has woken has run dry.
-    pub fn ran_dry(&self) {
-        if let Commit::Journal { queue, .. } = &self.commit {
-            queue.ran_dry();
-        }
+        touched.iter().for_each(|topic| self.wake_readers(*topic));
     }
 
     /// Connects the log's appends with the journal.

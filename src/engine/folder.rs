@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::disk::{self, Disk, Lock, Open, SyncSite};
 use crate::error::{Error, Result};
 use crate::journal;
-use crate::state::buckets;
+use crate::state::runs;
 use crate::topics::log;
 
 /// What the format file says.
-const FORMAT: &str = "tidemill data folder, format 1\n";
+const FORMAT: &str = "tidemill data folder, format 2\n";
 
 /// Takes the folder for this process, and makes it if it is not there.
 pub fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
@@ -27,7 +27,7 @@ pub fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
         Error::backend(format!("the data folder {shown} is in use by another tidemill"))
             .hint("end that one first, or choose another folder with --data-dir")
     })?;
-    for folder in [log::folder(path), buckets::folder(path), journal::folder(path)] {
+    for folder in [log::folder(path), runs::folder(path), journal::folder(path)] {
         disk.create_dir(&folder).map_err(denied)?;
     }
     check_format(disk, path)?;

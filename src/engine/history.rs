@@ -1,8 +1,9 @@
 //! The statements that made what exists, in their order, and which of them must be kept to make it again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
-use super::{Applied, Change, Record};
+use super::effect::{Change, Related};
+use super::record::Record;
 use crate::catalog::Catalog;
 use crate::types::row::put_varint;
 
@@ -21,34 +22,25 @@ impl History {
 
     /// Notes in a record what a change needs of earlier ones, and what it undoes of them. `before` is the catalog that the
     /// change was made against.
-    pub fn relate(&self, record: &mut Record, change: &Change, applied: &Applied, before: &Catalog) {
-        let (mut needs, mut undoes) = (BTreeSet::new(), BTreeSet::new());
-        let sink = change.query.as_ref().map(|query| &query.sink.source);
-        for source in change.source.iter().chain(sink) {
-            needs.extend(before.topic(&source.topic).and_then(|topic| self.maker_of_topic(topic.id)));
-        }
-        if let Some(query) = &change.query {
-            needs.extend((!query.makes_sink).then_some(query.sink.source.made_at));
-            needs.extend(query.plan.root.sources().iter().map(|source| source.made_at));
-        }
+    pub fn relate(&self, record: &mut Record, change: &Change, before: &Catalog) {
+        let mut related = Related::default();
+        change.effects.iter().for_each(|effect| effect.relate(before, self, &mut related));
         // A text that does not say the name of a type cannot depend on it.
         let text = record.text.to_uppercase();
         let said = |name: &str| name.contains('`') || text.contains(name);
-        needs.extend(before.custom_types().filter(|(name, _)| said(name)).map(|(_, custom)| custom.made_at));
-        let dropped = |(name, _): &(&str, _)| change.drop_type.as_deref() == Some(*name);
-        undoes.extend(before.custom_types().find(dropped).map(|(_, custom)| custom.made_at));
-        undoes.extend(change.drop_source.iter().filter_map(|name| before.source(name)).map(|source| source.made_at));
-        undoes.extend(applied.dropped.iter().filter_map(|topic| self.maker_of_topic(topic.id)));
-        undoes.extend(applied.ended.iter().filter_map(|number| self.maker_of_query(*number)));
-        record.needs = needs.into_iter().collect();
-        record.undoes = undoes.into_iter().collect();
+        let types = before.custom_types().filter(|(name, _)| said(name));
+        related.needs.extend(types.map(|(_, custom)| custom.made_at));
+        record.needs = related.needs.into_iter().collect();
+        record.undoes = related.undoes.into_iter().collect();
     }
 
-    fn maker_of_topic(&self, id: u64) -> Option<u64> {
+    /// The version of the record that made a topic.
+    pub fn maker_of_topic(&self, id: u64) -> Option<u64> {
         self.records.iter().find(|r| r.ids.topics.contains(&id)).map(|r| r.version)
     }
 
-    fn maker_of_query(&self, number: u64) -> Option<u64> {
+    /// The version of the record that started a query.
+    pub fn maker_of_query(&self, number: u64) -> Option<u64> {
         self.records.iter().find(|r| r.ids.query == Some(number)).map(|r| r.version)
     }
 
@@ -59,8 +51,10 @@ impl History {
         let queries: HashSet<u64> = catalog.queries().iter().map(|q| q.number).collect();
         let sources: HashSet<u64> = catalog.sources().map(|s| s.made_at).collect();
         let types: HashSet<u64> = catalog.custom_types().map(|(_, custom)| custom.made_at).collect();
+        let pauses: HashSet<u64> = catalog.queries().iter().filter_map(|q| q.paused_at).collect();
         let exists = |r: &Record| {
-            sources.contains(&r.version)
+            pauses.contains(&r.version)
+                || sources.contains(&r.version)
                 || types.contains(&r.version)
                 || r.ids.topics.iter().any(|id| topics.contains(id))
                 || r.ids.query.is_some_and(|number| queries.contains(&number))

@@ -73,7 +73,7 @@ impl Shared {
         if !query.waits_for_memory(true) {
             self.memory.waiting.fetch_add(1, Ordering::SeqCst);
         }
-        let all = self.running();
+        let all = self.queries.all();
         let largest = all.iter().max_by_key(|q| q.memory.bytes());
         let helps = !query.is_settled() || largest.is_some_and(|l| l.number != query.number && l.is_busy());
         if helps {
@@ -91,7 +91,7 @@ impl Shared {
     /// Something was decided, and with it something may have expired: those who wait for memory look again.
     pub fn wake_short(self: &Arc<Self>) {
         if self.memory.waiting.swap(0, Ordering::SeqCst) > 0 {
-            for query in self.running().iter().filter(|q| q.waits_for_memory(false)) {
+            for query in self.queries.all().iter().filter(|q| q.waits_for_memory(false)) {
                 self.wake(query);
             }
         }

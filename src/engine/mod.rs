@@ -5,40 +5,59 @@
 //! so, on the owner's thread, which is how tests decide what happens when.
 
 mod apply;
-mod change;
 mod checkpoint;
 mod commit;
+mod drain;
+mod effect;
 mod folder;
 mod history;
+mod life;
 mod memory;
-mod read;
-mod recover;
+mod open;
+mod progress;
+mod pull;
+mod push;
+mod queries;
+mod record;
+mod restore;
 mod running;
+mod timers;
+mod turns;
+mod upkeep;
 mod wakes;
+mod world;
 
-pub use change::{Applied, Change, Ids, NewId, NewQuery, NewTopic, Record};
-pub use read::{PullRows, PushQuery};
-pub use running::{QueryStats, Status};
+pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
+pub(crate) use history::History;
+pub use life::Life;
+pub use pull::PullRows;
+pub use push::PushQuery;
+pub use record::Record;
+pub use running::QueryStats;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Properties};
 use crate::disk::{Disk, Lock, SyncOnce};
 use crate::error::{Error, Result};
-use crate::journal::{Manifest, WhenFull};
-use crate::runtime::{Options, Ranks};
+use crate::journal::WhenFull;
+use crate::locks::lock;
+use crate::runtime::{Feeds, Now, Options, Placement};
 use crate::topics::Topics;
 use crate::topics::log::Log;
+use checkpoint::Checkpoints;
 use commit::Commit;
-use history::History;
 use memory::Memory;
-use running::Running;
+use progress::Progress;
+use queries::Queries;
+use timers::Timers;
+use upkeep::Upkeep;
+use world::World;
 
 /// Makes the change that a statement's text means, against a catalog and the properties that were set for it.
 pub type Compile = fn(&str, &Catalog, &Properties) -> Result<Change>;
@@ -70,9 +89,9 @@ pub struct Settings {
     pub properties: Properties,
     pub compile: Compile,
     pub when_full: WhenFull,
-    /// For tests that know one order only: see [`Options::ranks`].
-    pub ranks: Option<Ranks>,
-    /// Called with messages that somebody should see: rows that came to nothing, queries that failed.
+    /// Where rows go, and in which order those of several partitions are taken.
+    pub placement: Arc<dyn Placement>,
+    /// Called with messages that somebody should see: rows that were left out, queries that failed.
     pub report: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -82,107 +101,69 @@ pub struct Engine {
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
-/// What the threads of an engine share.
+/// The parts of an engine, which its threads share.
 pub(crate) struct Shared {
-    pub settings: Settings,
-    pub topics: Arc<dyn Topics>,
-    pub log: Option<Arc<Log>>,
-    pub commit: Commit,
-    pub state: RwLock<State>,
-    pub queries: RwLock<BTreeMap<String, Arc<Running>>>,
-    pub pool: Option<rayon::ThreadPool>,
-    /// Counts decisions, for those who wait for one.
-    decisions: Mutex<u64>,
-    decided: Condvar,
-    /// Why the engine cannot go on.
-    fatal: OnceLock<Error>,
-    closing: AtomicBool,
-    checkpointing: AtomicBool,
-    /// The door to the disk, if there is one.
-    syncs: Option<Arc<SyncOnce>>,
+    settings: Settings,
+    topics: Arc<dyn Topics>,
+    feeds: Feeds,
+    commit: Commit,
+    world: World,
+    queries: Queries,
     memory: Memory,
-    /// Held by whoever changes what exists, from its validation to its effect.
-    changing: Mutex<()>,
-    /// The number of the next bucket file.
-    next_file: AtomicU64,
-    /// Where the next record without a key goes.
-    next_partition: AtomicU32,
-    /// The bucket files that still hold what is in memory.
-    files: Mutex<checkpoint::Files>,
-    /// The last checkpoint.
-    checkpointed: Mutex<Manifest>,
+    progress: Progress,
+    pool: Option<rayon::ThreadPool>,
+    timers: Timers,
+    upkeep: Upkeep,
+    /// What there is only with a data folder.
+    log: Option<Arc<Log>>,
+    checkpoints: Option<Checkpoints>,
+    /// The door to the disk.
+    syncs: Option<Arc<SyncOnce>>,
     /// Who owns the folder.
     _lock: Option<Box<dyn Lock>>,
-}
-
-/// What exists.
-#[derive(Default)]
-pub(crate) struct State {
-    pub catalog: Arc<Catalog>,
-    /// The statements that made it.
-    pub history: History,
+    /// How many queries have state that is still to be read.
+    restoring: AtomicUsize,
+    /// Where the next record without a key goes.
+    next_partition: AtomicU32,
 }
 
 impl Shared {
-    pub fn catalog(&self) -> Arc<Catalog> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).catalog.clone()
-    }
-
-    pub fn running(&self) -> Vec<Arc<Running>> {
-        let queries = self.queries.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = queries.values().cloned().collect();
-        all.sort_by_key(|q| q.number);
-        all
-    }
-
-    pub fn query(&self, id: &str) -> Option<Arc<Running>> {
-        self.queries.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    fn decisions(&self) -> MutexGuard<'_, u64> {
-        self.decisions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells those who wait that something was decided, or that the engine cannot go on.
-    pub fn announce(&self) {
-        *self.decisions() += 1;
-        self.decided.notify_all();
-    }
-
-    /// Waits for a decision behind the `seen`th, or a moment; the number of decisions then.
-    pub fn wait_decision(&self, seen: u64) -> u64 {
-        let count = self.decisions();
-        let waited = self.decided.wait_timeout_while(count, Duration::from_millis(20), |c| *c <= seen);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
     /// The engine cannot go on.
-    pub fn fail(&self, error: Error) {
+    fn fail(&self, error: Error) {
         (self.settings.report)(&format!("the engine cannot go on: {error}"));
-        let _ = self.fatal.set(error);
-        self.announce();
+        self.progress.fail(error);
     }
 
-    pub fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst) || self.fatal.get().is_some()
-    }
-
-    pub fn is_manual(&self) -> bool {
+    fn is_manual(&self) -> bool {
         self.settings.drive == Drive::Manual
     }
 
     /// The properties of the process with those of a statement over them.
-    pub fn properties(&self, own: &Properties) -> Properties {
+    fn properties(&self, own: &Properties) -> Properties {
         self.settings.properties.with(own)
     }
 
+    /// The time as a turn sees it.
+    fn now(&self) -> Now {
+        let clock = &self.settings.clock;
+        Now { monotonic_ns: clock.monotonic_ns(), wall_ms: clock.wall_ms() }
+    }
+
+    /// The disk and the data folder.
+    fn home(&self) -> Result<(&dyn Disk, &Path)> {
+        match &self.settings.store {
+            Store::Folder { disk, path } => Ok((disk.as_ref(), path)),
+            Store::Memory => Err(Error::bug("an engine without a folder has nothing kept")),
+        }
+    }
+
     /// How queries with these properties run.
-    pub fn run_options(&self, properties: &Properties) -> Options {
+    fn run_options(&self, properties: &Properties) -> Options {
         Options {
             batch_rows: properties.size(config::BATCH_ROWS),
             idle_ns: properties.number(config::IDLE_MS) as u64 * 1_000_000,
             parallel: self.pool.as_ref().is_some_and(|p| p.current_num_threads() > 1),
-            ranks: self.settings.ranks.clone(),
+            turn_bytes: properties.size(config::TURN_BYTES),
         }
     }
 }
@@ -202,35 +183,42 @@ impl Engine {
                 Some(pool.map_err(|e| Error::backend(format!("no worker threads: {e}")))?)
             }
         };
-        let (shared, recovered) = recover::open(settings, pool)?;
+        let (shared, restoring) = open::open(settings, pool)?;
         let engine = Engine { shared: Arc::new(shared), threads: Mutex::default() };
         engine.shared.connect_append(&engine.shared);
-        let starts = !matches!(engine.shared.settings.drive, Drive::Threads { start: false });
-        if starts {
-            engine.shared.restart_queries(recovered);
-        }
         if !engine.shared.is_manual() {
             engine.spawn_threads()?;
-            engine.shared.running().iter().for_each(|q| engine.shared.wake(q));
+        }
+        if !matches!(engine.shared.settings.drive, Drive::Threads { start: false }) {
+            engine.shared.restart_queries(restoring);
         }
         Ok(engine)
     }
 
     fn spawn_threads(&self) -> Result<()> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, body) in
-            [("journal", Shared::journal_loop as fn(&Arc<Shared>)), ("checkpoint", Shared::checkpoint_loop)]
-        {
+        let loops: [(&str, fn(&Arc<Shared>)); 4] = [
+            ("journal", Shared::journal_loop),
+            ("checkpoint", Shared::checkpoint_loop),
+            ("merge", Shared::merge_loop),
+            ("timer", |shared| shared.timers.run(shared.settings.clock.as_ref())),
+        ];
+        for (name, body) in loops {
             let shared = self.shared.clone();
-            let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || body(&shared));
-            threads.push(spawned.map_err(|e| Error::backend(format!("no thread for the {name}: {e}")))?);
+            let contained = move || {
+                if catch_unwind(AssertUnwindSafe(|| body(&shared))).is_err() {
+                    // What it left half done nobody knows: the engine must end and recover.
+                    shared.fail(Error::bug(format!("the {name} thread panicked")));
+                }
+            };
+            let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(contained);
+            lock(&self.threads).push(spawned.map_err(|e| Error::backend(format!("no thread for the {name}: {e}")))?);
         }
         Ok(())
     }
 
     /// What exists now.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.shared.catalog()
+        self.shared.world.catalog()
     }
 
     /// The topics, to read and to append to.
@@ -250,21 +238,45 @@ impl Engine {
 
     /// Why the engine cannot go on, if it cannot.
     pub fn failure(&self) -> Option<&Error> {
-        self.shared.fatal.get()
+        self.shared.progress.failure()
+    }
+
+    /// The bytes of journal since the last checkpoint.
+    pub fn journal_bytes(&self) -> u64 {
+        self.shared.commit.journal_bytes()
+    }
+
+    /// Where a query is in its life, if it is there.
+    pub fn life(&self, id: &str) -> Option<Life> {
+        self.shared.queries.get(id).map(|query| query.life())
+    }
+
+    /// What is known of a query.
+    pub fn stats(&self, id: &str) -> Option<QueryStats> {
+        let query = self.shared.queries.get(id)?;
+        // Until its state is read, what was committed tells the rest.
+        let restoring = query.restoring().and_then(|restoring| self.shared.stats(&restoring).ok());
+        Some(restoring.unwrap_or_else(|| query.stats()))
     }
 
     /// Ends all work in order: what is in line is still committed.
     pub fn close(&self) {
-        self.shared.stop_queries();
-        self.shared.commit.close();
-        self.shared.closing.store(true, Ordering::SeqCst);
-        self.shared.announce();
-        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let shared = &self.shared;
+        shared.stop_queries();
+        shared.commit.close();
+        shared.progress.close();
+        shared.timers.close();
+        shared.upkeep.close();
+        for thread in lock(&self.threads).drain(..) {
             // A thread that panicked has said so; there is nothing to add.
             let _ = thread.join();
         }
+        let mut seen = 0;
+        while shared.restoring.load(Ordering::SeqCst) > 0 && !shared.is_manual() {
+            seen = shared.progress.wait(seen);
+        }
         if self.failure().is_none() {
-            self.shared.checkpoint_at_end();
+            shared.checkpoint_at_end();
         }
     }
 }

@@ -1,4 +1,7 @@
 //! Sets of rows as bitmaps that are mostly absent: `None` is the empty set.
+//!
+//! Most batches have no NULLs and no errors, so that most sets cost nothing. A set has a bit for every row of its batch; all
+//! sets of one evaluation are equally long.
 
 use arrow::array::Array;
 use arrow::buffer::BooleanBuffer;
@@ -29,7 +32,17 @@ pub fn without(mask: &BooleanBuffer, set: &RowSet) -> BooleanBuffer {
     set.as_ref().map_or_else(|| mask.clone(), |set| mask & &!set)
 }
 
+/// The rows of the first set that are not in the second.
+pub fn except(set: RowSet, other: &RowSet) -> RowSet {
+    set.map(|set| without(&set, other))
+}
+
 /// The set over `rows` rows, from one over a constant's single row.
 pub fn spread(set: RowSet, rows: usize) -> RowSet {
     set.filter(|bits| bits.value(0)).map(|_| BooleanBuffer::new_set(rows))
+}
+
+/// The rows that are marked.
+pub fn marked(rows: Vec<bool>) -> RowSet {
+    rows.contains(&true).then(|| BooleanBuffer::from(rows))
 }

@@ -1,4 +1,10 @@
 //! Rules of types: what widens to what, what can be cast, and the type that a list of expressions has in common.
+//!
+//! Numbers widen without a CAST in one direction: INTEGER, BIGINT, DECIMAL, DOUBLE. An INTEGER counts as DECIMAL(10, 0), a
+//! BIGINT as DECIMAL(19, 0), and a DECIMAL widens to another one that has room for all its digits. A text widens to a time and
+//! to BYTES.
+//!
+//! All functions here look at types alone, never at values: what is allowed does not depend on data.
 
 use crate::types::{MAX_PRECISION, SqlType, StructField};
 
@@ -16,6 +22,7 @@ pub fn widens(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
+/// Whether a DECIMAL has room for numbers of this precision and scale.
 fn holds(to: &SqlType, precision: u8, scale: u8) -> bool {
     matches!(to, SqlType::Decimal { precision: p, scale: s } if *s >= scale && p - s >= precision - scale)
 }
@@ -41,7 +48,18 @@ pub fn can_cast(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
-/// The type of `left op right` for numbers; `None` if either is none.
+/// The type of `left op right` for numbers, or for two texts that are put together; `None` if there is none.
+///
+/// A DOUBLE makes the result one, two integers an integer of the wider type. Else, with precision `p` and scale `s`:
+///
+/// | operator | precision | scale |
+/// |---|---|---|
+/// | `+`, `-` | `max(s1, s2) + max(p1 - s1, p2 - s2) + 1` | `max(s1, s2)` |
+/// | `*` | `p1 + p2 + 1` | `s1 + s2` |
+/// | `/` | `p1 - s1 + s2 + scale` | `max(6, s1 + p2 + 1)` |
+/// | `%` | `min(p1 - s1, p2 - s2) + scale` | `max(s1, s2)` |
+///
+/// What goes beyond the precision that a DECIMAL can have is taken from the scale.
 pub fn arithmetic_type(op: crate::sql::ast::ArithmeticOp, left: &SqlType, right: &SqlType) -> Option<SqlType> {
     use crate::sql::ast::ArithmeticOp as Op;
     match (left, right) {
@@ -62,7 +80,7 @@ pub fn arithmetic_type(op: crate::sql::ast::ArithmeticOp, left: &SqlType, right:
         }
         Op::Modulo => ((p1 - s1).min(p2 - s2) + s1.max(s2), s1.max(s2)),
     };
-    // Beyond what 256 bits hold, digits behind the point go first.
+    // Of what 256 bits cannot hold, digits after the point are dropped first.
     let excess = precision.saturating_sub(u32::from(MAX_PRECISION));
     Some(SqlType::decimal((precision - excess) as u8, scale.saturating_sub(excess) as u8))
 }

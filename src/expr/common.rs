@@ -1,4 +1,8 @@
 //! Lists of expressions brought to one type: IN, ARRAY and MAP.
+//!
+//! The first item that has a type begins; each further one widens the type found so far. Constants are taken more freely than
+//! other expressions: `1 IN ('1', 2)` compares numbers, `ARRAY['a', 1]` is an array of texts. A constant that cannot be of the
+//! common type is refused when the expression is bound.
 
 use super::bind::cast_to;
 use super::coerce::common_type;
@@ -74,6 +78,7 @@ fn lax(earlier: &SqlType, own: &SqlType, value: &Value) -> Option<SqlType> {
     }
 }
 
+/// An expression as one of the common type: a constant at once, everything else by a CAST.
 fn coerce(expr: Expr, to: &SqlType) -> Result<Expr> {
     match (expr.as_constant(), &expr.sql_type) {
         (Some(value), Some(own)) if own != to => Ok(Expr::constant(coerced(value, own, to)?, to.clone())),
@@ -81,7 +86,10 @@ fn coerce(expr: Expr, to: &SqlType) -> Result<Expr> {
     }
 }
 
-/// A constant as one of the common type.
+/// A constant as one of the common type, items of collections included.
+///
+/// # Errors
+/// If a text cannot be such a value, with the type and the text.
 fn coerced(value: &Value, own: &SqlType, to: &SqlType) -> Result<Value> {
     match (value, own, to) {
         (Value::Null, ..) => Ok(Value::Null),
@@ -109,6 +117,7 @@ fn coerced(value: &Value, own: &SqlType, to: &SqlType) -> Result<Value> {
     }
 }
 
+/// The refusal of a text that cannot be a value of the common type.
 fn no_input(text: &str, to: &SqlType) -> Error {
     Error::invalid(format!("invalid input syntax for type {to}: \"{text}\"."))
 }

@@ -1,6 +1,21 @@
-//! Comparisons and IN: two-valued, that is false where an operand is NULL.
+//! Comparisons and IN. They are two-valued: false where an operand is NULL.
+//!
+//! | operands | compared as |
+//! |---|---|
+//! | INTEGER, BIGINT | 64-bit integers |
+//! | one a DOUBLE | doubles; NaN is less than, equal to and greater than nothing, not even itself |
+//! | a DOUBLE and a DECIMAL | decimals, the double being the shortest one that prints as it does |
+//! | other numbers | exact decimals, whatever their scales are |
+//! | texts | by UTF-16 code unit, as Java does |
+//! | a text and a time | times; a text that is not a time has no result and is an error |
+//! | DATE and TIMESTAMP | instants, a DATE being its midnight in UTC |
+//! | BYTES | by signed byte, as Java does |
+//! | ARRAY, MAP, STRUCT | only whether they are equal, as Java's `equals` has it |
+//!
+//! IN takes values as `equals` does: NaN equals NaN, and `-0.0` is not `0.0`.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use arrow::array::{Array, AsArray, Scalar};
 use arrow::buffer::BooleanBuffer;
@@ -9,36 +24,66 @@ use arrow::compute::kernels::cmp;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
 use super::bits::{self, RowSet};
-use super::{Datum, Expr, Out, Rows, logic, number};
+use super::compiled::{Compiled, Step};
+use super::datum::{Datum, Out};
+use super::rows::{Evaluated, Rows};
+use super::{logic, number};
 use crate::error::Result;
+use crate::functions::fault::shown;
 use crate::sql::ast::CompareOp;
 use crate::types::{Decimal, SqlType, Value, arrow_error, compare_doubles, compare_utf16, parse};
 
 /// `left op right`.
-pub fn compare(op: CompareOp, left: &Expr, right: &Expr, rows: &mut Rows) -> Result<Out> {
-    let (l, r) = (left.eval(rows)?, right.eval(rows)?);
-    let failed = bits::union(l.failed, r.failed);
-    let null = |datum: &Datum| datum.nulls(rows.count).unwrap_or_else(|| BooleanBuffer::new_unset(rows.count));
-    let (left_null, right_null) = (null(&l.values), null(&r.values));
-    let either_null = &left_null | &right_null;
-    let pair = Pair { left: &l.values, right: &r.values, rows: rows.count, skip: &either_null };
-    let (values, broken) = pair.evaluate(op, &left.result_type(), &right.result_type())?;
-    let mut values = &values & &!&either_null;
-    match op {
-        CompareOp::Distinct => values = &values | &(&left_null ^ &right_null),
-        CompareOp::NotDistinct => values = &values | &(&left_null & &right_null),
-        _ => {}
-    }
-    Ok(logic::boolean(values, bits::union(failed, broken)))
+pub struct Compare {
+    pub op: CompareOp,
+    pub left: Compiled,
+    pub right: Compiled,
 }
 
-/// Two operands; what the comparison gives where one is NULL means nothing.
+impl Step for Compare {
+    fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {
+        let (l, r) = (self.left.out(rows)?, self.right.out(rows)?);
+        let ended = bits::union(l.ended, r.ended);
+        let (left_null, right_null) = (l.values.nulls(rows.count), r.values.nulls(rows.count));
+        let either_null = bits::union(left_null.clone(), right_null.clone());
+        let (left_type, right_type) = (self.left.result_type(), self.right.result_type());
+        let pair = Pair { left: &l.values, right: &r.values, rows: rows.count, skip: &either_null };
+        let (values, failed) = pair.evaluate(self.op, &left_type, &right_type)?;
+        let values = with_nulls(self.op, bits::without(&values, &either_null), left_null, right_null);
+        let failed = bits::except(failed, &ended);
+        rows.fault(&failed, |row| {
+            let one = |d: &Datum, own: &SqlType, other: &SqlType| no_instant(&d.value(row, own), other);
+            let left = one(&l.values, &left_type, &right_type);
+            left.or_else(|| one(&r.values, &right_type, &left_type)).unwrap_or_default()
+        });
+        Ok(logic::boolean(values, bits::union(ended, failed)))
+    }
+}
+
+/// What `IS [NOT] DISTINCT FROM` says of NULLs, added to a result that is false where an operand is NULL.
+fn with_nulls(op: CompareOp, values: BooleanBuffer, left_null: RowSet, right_null: RowSet) -> BooleanBuffer {
+    if !matches!(op, CompareOp::Distinct | CompareOp::NotDistinct) || left_null.is_none() && right_null.is_none() {
+        return values;
+    }
+    let all = |set: RowSet| set.unwrap_or_else(|| BooleanBuffer::new_unset(values.len()));
+    let (left, right) = (all(left_null), all(right_null));
+    &values | &(if op == CompareOp::Distinct { &left ^ &right } else { &left & &right })
+}
+
+/// Why a value cannot be compared with one of type `other`, if it cannot.
+pub fn no_instant(value: &Value, other: &SqlType) -> Option<String> {
+    let message = || format!("{} is not a {other}, with which it is compared", shown(value));
+    (!value.is_null() && to_instant(value.clone(), other).is_none()).then(message)
+}
+
+/// Two operands. The result means nothing where one is NULL.
 struct Pair<'a> {
     left: &'a Datum,
     right: &'a Datum,
+    /// The number of rows.
     rows: usize,
     /// The rows where an operand is NULL.
-    skip: &'a BooleanBuffer,
+    skip: &'a RowSet,
 }
 
 /// Whether an order of the operands satisfies the operator.
@@ -65,6 +110,7 @@ fn satisfies_double(op: CompareOp, left: f64, right: f64) -> bool {
 }
 
 impl Pair<'_> {
+    /// The rows where the comparison is true, and those where it has no result.
     fn evaluate(&self, op: CompareOp, left: &SqlType, right: &SqlType) -> Result<(BooleanBuffer, RowSet)> {
         use SqlType::{Bigint, Decimal, Double, Integer, String};
         Ok(match (left, right) {
@@ -82,10 +128,17 @@ impl Pair<'_> {
         })
     }
 
-    fn collect(&self, test: impl Fn(usize) -> bool) -> BooleanBuffer {
-        BooleanBuffer::collect_bool(self.rows, |row| !self.skip.value(row) && test(row))
+    /// Whether an operand is NULL.
+    fn skips(&self, row: usize) -> bool {
+        self.skip.as_ref().is_some_and(|skip| skip.value(row))
     }
 
+    /// The rows without NULL for which the test is true.
+    fn collect(&self, test: impl Fn(usize) -> bool) -> BooleanBuffer {
+        BooleanBuffer::collect_bool(self.rows, |row| !self.skips(row) && test(row))
+    }
+
+    /// Integers of 32 or 64 bits.
     fn integers(&self, op: CompareOp) -> Result<BooleanBuffer> {
         let wide = |d: &Datum| compute::cast(d.array(), &DataType::Int64).map_err(arrow_error);
         let (left, right) = (wide(self.left)?, wide(self.right)?);
@@ -94,6 +147,7 @@ impl Pair<'_> {
         Ok(BooleanBuffer::collect_bool(self.rows, test))
     }
 
+    /// Doubles, and integers compared with them.
     fn doubles(&self, op: CompareOp) -> Result<BooleanBuffer> {
         let wide = |d: &Datum| compute::cast(d.array(), &DataType::Float64).map_err(arrow_error);
         let (left, right) = (wide(self.left)?, wide(self.right)?);
@@ -121,6 +175,7 @@ impl Pair<'_> {
         })
     }
 
+    /// Texts that need not be ordered, by Arrow's kernel.
     fn texts_equal(&self, op: CompareOp) -> Result<BooleanBuffer> {
         let (left, right) = (self.left.array(), self.right.array());
         let equal = match (self.left.is_constant(), self.right.is_constant()) {
@@ -133,6 +188,7 @@ impl Pair<'_> {
         Ok(if op == CompareOp::Equal { equal } else { !&equal })
     }
 
+    /// Texts in their order.
     fn texts(&self, op: CompareOp) -> BooleanBuffer {
         let (left, right) = (self.left.array().as_string::<i32>(), self.right.array().as_string::<i32>());
         self.collect(|row| {
@@ -140,27 +196,24 @@ impl Pair<'_> {
         })
     }
 
-    /// All other pairs, value by value; a text that is no time where one is compared with is an error.
+    /// All other pairs, value by value. A text that is compared with times and is not one has no result.
     fn values(&self, op: CompareOp, left: &SqlType, right: &SqlType) -> (BooleanBuffer, RowSet) {
-        let mut broken = vec![false; self.rows];
-        let value = |d: &Datum, row, own: &SqlType, other: &SqlType| {
-            to_instant(Value::at(d.array().as_ref(), d.place(row), own), other)
-        };
+        let mut failed = vec![false; self.rows];
+        let value = |d: &Datum, row, own: &SqlType, other: &SqlType| to_instant(d.value(row, own), other);
         let values = BooleanBuffer::collect_bool(self.rows, |row| {
-            if self.skip.value(row) {
+            if self.skips(row) {
                 return false;
             }
             match (value(self.left, row, left, right), value(self.right, row, right, left)) {
                 (Some(l), Some(r)) if left.is_nested() => (l == r) == satisfies(op, Ordering::Equal),
                 (Some(l), Some(r)) => satisfies(op, l.compare(&r)),
                 _ => {
-                    broken[row] = true;
+                    failed[row] = true;
                     false
                 }
             }
         });
-        let broken = broken.contains(&true).then(|| BooleanBuffer::from(broken));
-        (values, broken)
+        (values, bits::marked(failed))
     }
 }
 
@@ -179,29 +232,63 @@ fn to_instant(value: Value, other: &SqlType) -> Option<Value> {
     }
 }
 
-/// Whether the value equals one of the list, as Java's `equals` has it; NULL equals nothing.
-pub fn is_in(value: &Expr, list: &[Expr], rows: &mut Rows) -> Result<Out> {
-    let out = value.eval(rows)?;
-    let sql_type = value.result_type();
-    let mut failed = out.failed;
-    let mut hits = BooleanBuffer::new_unset(rows.count);
-    for item in list {
-        let candidate = item.eval(rows)?;
-        failed = bits::union(failed, candidate.failed);
-        let equal = |row: usize| {
-            let at = |d: &Datum| Value::at(d.array().as_ref(), d.place(row), &sql_type);
-            let (a, b) = (at(&out.values), at(&candidate.values));
-            !a.is_null() && (a == b || a.compare(&b) == Ordering::Equal && !sql_type.is_nested() && !b.is_null())
-        };
-        let texts = sql_type == SqlType::String && candidate.values.is_constant() && !out.values.is_constant();
-        if texts && candidate.values.array().null_count() == 0 {
-            let column = out.values.array();
-            let equal = cmp::eq(column, &Scalar::new(candidate.values.array())).map_err(arrow_error)?;
-            let nulls = bits::nulls(column.as_ref());
-            hits = &hits | &bits::without(equal.values(), &nulls);
-        } else {
+/// Whether the value equals one of a list, as Java's `equals` has it. NULL equals nothing.
+pub struct In {
+    /// What is looked for.
+    value: Compiled,
+    /// The items that depend on the row.
+    items: Vec<Compiled>,
+    /// The other items, without NULL.
+    constants: HashSet<Value>,
+    /// The constants that are texts.
+    texts: HashSet<String>,
+}
+
+impl In {
+    /// The items, each with its value if it is a constant.
+    pub fn new(value: Compiled, list: Vec<(Compiled, Option<Value>)>) -> Self {
+        let (mut items, mut constants) = (Vec::new(), HashSet::new());
+        for (item, constant) in list {
+            match constant {
+                Some(Value::Null) => {}
+                Some(constant) => drop(constants.insert(constant)),
+                None => items.push(item),
+            }
+        }
+        let text = |value: &Value| if let Value::String(text) = value { Some(text.clone()) } else { None };
+        let texts = constants.iter().filter_map(text).collect();
+        In { value, items, constants, texts }
+    }
+
+    /// The rows whose value is among the constants.
+    fn among_constants(&self, values: &Datum, count: usize) -> BooleanBuffer {
+        if self.constants.is_empty() {
+            return BooleanBuffer::new_unset(count);
+        }
+        let sql_type = self.value.result_type();
+        if let (SqlType::String, Some(column)) = (&sql_type, values.array().as_string_opt::<i32>()) {
+            let test = |at: usize| column.is_valid(at) && self.texts.contains(column.value(at));
+            return BooleanBuffer::collect_bool(count, |row| test(values.place(row)));
+        }
+        BooleanBuffer::collect_bool(count, |row| self.constants.contains(&values.value(row, &sql_type)))
+    }
+}
+
+impl Step for In {
+    fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {
+        let out = self.value.out(rows)?;
+        let sql_type = self.value.result_type();
+        let mut hits = self.among_constants(&out.values, rows.count);
+        let mut ended = out.ended;
+        for item in &self.items {
+            let candidate = item.out(rows)?;
+            ended = bits::union(ended, candidate.ended);
+            let equal = |row: usize| {
+                let (a, b) = (out.values.value(row, &sql_type), candidate.values.value(row, &sql_type));
+                !a.is_null() && a == b
+            };
             hits = &hits | &BooleanBuffer::collect_bool(rows.count, equal);
         }
+        Ok(logic::boolean(hits, ended))
     }
-    Ok(logic::boolean(hits, failed))
 }

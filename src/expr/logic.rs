@@ -1,4 +1,15 @@
-//! AND, OR, NOT, CASE and IS NULL: judged from left to right as Java does, a NULL that is reached being an error.
+//! AND, OR, NOT, CASE and IS NULL, judged from left to right. A NULL that is reached ends the row.
+//!
+//! Every condition is evaluated only for the rows that those before it leave open, and every branch of a CASE only for the rows
+//! that take it. Within these rows a step still works on whole columns.
+//!
+//! | `a AND b` | b true | b false | b NULL or failed |
+//! |---|---|---|---|
+//! | a true | true | false | no value |
+//! | a false | false | false | false |
+//! | a NULL or failed | no value | no value | no value |
+//!
+//! OR is the same with true and false exchanged. A row without a value counts as failed only if there was an error.
 
 use std::sync::Arc;
 
@@ -7,119 +18,189 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 
 use super::bits::{self, RowSet};
-use super::{Expr, Out, Rows};
-use crate::error::Result;
+use super::compiled::{Compiled, Step};
+use super::datum::Out;
+use super::rows::{Evaluated, Rows};
+use super::size;
 use crate::types::{SqlType, Value, arrow_error};
 
-/// A condition: the rows where it is true, and those where it is NULL or failed.
+/// A condition: the rows where it is true, and those where it is NULL or has no result.
 struct Condition {
+    /// The rows where it is true.
     holds: BooleanBuffer,
-    broken: RowSet,
+    /// The rows where it is NULL or has no value; none of them is in `holds`.
+    ended: RowSet,
 }
 
-fn condition(expr: &Expr, rows: &mut Rows) -> Result<Condition> {
-    let out = expr.eval(rows)?;
-    let broken = bits::union(out.failed, out.values.nulls(rows.count));
-    let column = out.values.into_column(rows.count)?;
+/// Evaluates a condition for the rows that are reached.
+fn condition(judged: &Compiled, rows: &mut Rows) -> Evaluated<Condition> {
+    let out = judged.out(rows)?;
+    let ended = bits::union(out.ended, out.values.nulls(rows.count));
+    let column = out.values.into_column(rows)?;
     let values = match column.as_boolean_opt() {
         Some(values) => values.values().clone(),
-        // An untyped NULL: broken in every row.
+        // An untyped NULL: it ends every row.
         None => BooleanBuffer::new_unset(rows.count),
     };
-    Ok(Condition { holds: bits::without(&values, &broken), broken })
-}
-
-/// What a constant behind the first condition decides for all rows, as TRUE does in `f OR TRUE`: what stands before it only
-/// must not fail, and a lone operand before it may even be NULL (Janino compiles such a constant away).
-fn decided(
-    items: &[Expr],
-    deciding: bool,
-    rows: &mut Rows,
-    judge: fn(&[Expr], &mut Rows) -> Result<Out>,
-) -> Result<Option<Out>> {
-    let decides = |item: &Expr| item.as_constant() == Some(&Value::Boolean(deciding));
-    let Some(at) = items.iter().skip(1).position(decides) else { return Ok(None) };
-    let before = if at == 0 { items[0].eval(rows)? } else { judge(&items[..=at], rows)? };
-    let all = if deciding { BooleanBuffer::new_set(rows.count) } else { BooleanBuffer::new_unset(rows.count) };
-    Ok(Some(boolean(bits::without(&all, &before.failed), before.failed)))
-}
-
-/// True where all conditions hold; the first that does not decides the row.
-pub fn and(items: &[Expr], rows: &mut Rows) -> Result<Out> {
-    if let Some(out) = decided(items, false, rows, and)? {
-        return Ok(out);
-    }
-    let mut alive = BooleanBuffer::new_set(rows.count);
-    let mut failed = None;
-    for item in items {
-        let Condition { holds, broken } = condition(item, rows)?;
-        failed = bits::union(failed, bits::within(broken, &alive));
-        alive = &alive & &holds;
-    }
-    Ok(boolean(alive, failed))
-}
-
-/// True where one condition holds; the first that does decides the row.
-pub fn or(items: &[Expr], rows: &mut Rows) -> Result<Out> {
-    if let Some(out) = decided(items, true, rows, or)? {
-        return Ok(out);
-    }
-    let mut alive = BooleanBuffer::new_set(rows.count);
-    let mut hits = BooleanBuffer::new_unset(rows.count);
-    let mut failed = None;
-    for item in items {
-        let Condition { holds, broken } = condition(item, rows)?;
-        hits = &hits | &(&alive & &holds);
-        failed = bits::union(failed, bits::within(broken.clone(), &alive));
-        alive = bits::without(&(&alive & &!&holds), &broken);
-    }
-    Ok(boolean(hits, failed))
-}
-
-/// The opposite; of NULL an error.
-pub fn not(value: &Expr, rows: &mut Rows) -> Result<Out> {
-    let Condition { holds, broken } = condition(value, rows)?;
-    Ok(boolean(bits::without(&!&holds, &broken), broken))
-}
-
-/// Whether the value is NULL, or is not.
-pub fn is_null(value: &Expr, negated: bool, rows: &mut Rows) -> Result<Out> {
-    let out = value.eval(rows)?;
-    let nulls = out.values.nulls(rows.count).unwrap_or_else(|| BooleanBuffer::new_unset(rows.count));
-    Ok(boolean(if negated { !&nulls } else { nulls }, out.failed))
-}
-
-/// The value of the first branch whose condition holds; a condition that is NULL or failed breaks the row.
-pub fn case(branches: &[(Expr, Expr)], otherwise: Option<&Expr>, sql_type: &SqlType, rows: &mut Rows) -> Result<Out> {
-    let mut alive = BooleanBuffer::new_set(rows.count);
-    let mut failed: RowSet = None;
-    let mut chosen = vec![(0usize, 0usize); rows.count];
-    let mut arrays: Vec<ArrayRef> = vec![new_null_array(&sql_type.arrow(), 1)];
-    let mut take = |mask: &BooleanBuffer, value: &Expr, rows: &mut Rows| -> Result<RowSet> {
-        let out = value.eval(rows)?;
-        if value.sql_type.is_some() {
-            for row in mask.set_indices() {
-                chosen[row] = (arrays.len(), out.values.place(row));
-            }
-            arrays.push(out.values.array().clone());
-        }
-        Ok(bits::within(out.failed, mask))
-    };
-    for (when, then) in branches {
-        let Condition { holds, broken } = condition(when, rows)?;
-        failed = bits::union(failed, bits::within(broken.clone(), &alive));
-        failed = bits::union(failed, take(&(&alive & &holds), then, rows)?);
-        alive = bits::without(&(&alive & &!&holds), &broken);
-    }
-    if let Some(otherwise) = otherwise {
-        failed = bits::union(failed, take(&alive, otherwise, rows)?);
-    }
-    let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
-    let array = compute::interleave(&arrays, &chosen).map_err(arrow_error)?;
-    Ok(Out::column(array, failed))
+    Ok(Condition { holds: bits::without(&values, &ended), ended })
 }
 
 /// A boolean column.
-pub fn boolean(values: BooleanBuffer, failed: RowSet) -> Out {
-    Out::column(Arc::new(BooleanArray::new(values, None)), failed)
+pub fn boolean(values: BooleanBuffer, ended: RowSet) -> Out {
+    Out::column(Arc::new(BooleanArray::new(values, None)), ended)
+}
+
+/// The rows that are reached.
+fn reached(rows: &Rows) -> BooleanBuffer {
+    rows.reach().cloned().unwrap_or_else(|| BooleanBuffer::new_set(rows.count))
+}
+
+/// AND or OR of conditions: `decides` is the outcome of a condition that decides the row, false for AND and true for OR.
+pub struct Junction {
+    /// The conditions, from left to right.
+    items: Vec<Compiled>,
+    /// The outcome that decides a row.
+    decides: bool,
+    /// A constant after the items decides all rows that do not end before it.
+    decided: bool,
+}
+
+impl Junction {
+    /// Items after a constant that decides are never looked at. As in ksqlDB, a condition before it must have a result, and
+    /// a lone one may even be NULL.
+    pub fn new(mut items: Vec<Compiled>, constants: &[Option<Value>], decides: bool) -> Self {
+        let deciding = constants.iter().skip(1).position(|c| *c == Some(Value::Boolean(decides)));
+        items.truncate(deciding.map_or(items.len(), |at| at + 1));
+        Junction { items, decides, decided: deciding.is_some() }
+    }
+
+    /// The rows that no item has decided, and those that have no result.
+    fn judge(&self, rows: &mut Rows) -> Evaluated<(BooleanBuffer, RowSet)> {
+        let mut alive = reached(rows);
+        let mut ended = None;
+        for (at, item) in self.items.iter().enumerate() {
+            let judged = match at {
+                0 => condition(item, rows)?,
+                _ if alive.count_set_bits() == 0 => break,
+                _ => rows.within(&alive, |rows| condition(item, rows))?,
+            };
+            ended = bits::union(ended, bits::within(judged.ended.clone(), &alive));
+            let goes_on = if self.decides { bits::without(&!&judged.holds, &judged.ended) } else { judged.holds };
+            alive = &alive & &goes_on;
+        }
+        Ok((alive, ended))
+    }
+}
+
+impl Step for Junction {
+    fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {
+        let constant = |value| match value {
+            true => BooleanBuffer::new_set(rows.count),
+            false => BooleanBuffer::new_unset(rows.count),
+        };
+        if self.decided {
+            let all = constant(self.decides);
+            let ended = match self.items.as_slice() {
+                [only] => only.out(rows)?.ended,
+                _ => self.judge(rows)?.1,
+            };
+            return Ok(boolean(all, ended));
+        }
+        let (alive, ended) = self.judge(rows)?;
+        Ok(boolean(if self.decides { !&alive } else { alive }, ended))
+    }
+}
+
+/// The opposite of a condition. Where the condition is NULL or has no value, the opposite has none.
+pub struct Not(pub Compiled);
+
+impl Step for Not {
+    fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {
+        let Condition { holds, ended } = condition(&self.0, rows)?;
+        Ok(boolean(!&holds, ended))
+    }
+}
+
+/// Whether the value is NULL, or is not.
+pub struct IsNull {
+    pub value: Compiled,
+    pub negated: bool,
+}
+
+impl Step for IsNull {
+    fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {
+        let out = self.value.out(rows)?;
+        let nulls = out.values.nulls(rows.count).unwrap_or_else(|| BooleanBuffer::new_unset(rows.count));
+        Ok(boolean(if self.negated { !&nulls } else { nulls }, out.ended))
+    }
+}
+
+/// The value of the first branch whose condition is true. A condition that is NULL ends the row.
+pub struct Case {
+    /// Conditions with the values of the rows for which they are the first that is true.
+    pub branches: Vec<(Compiled, Compiled)>,
+    /// The value of the other rows; without it they are NULL.
+    pub otherwise: Option<Compiled>,
+    /// The type of all values.
+    pub sql_type: SqlType,
+}
+
+/// The columns that a CASE takes values from: for each row the column and the place in it.
+struct Choice {
+    /// A single NULL, then the values of each branch that a row took.
+    arrays: Vec<ArrayRef>,
+    /// The array and the place in it, by row.
+    chosen: Vec<(usize, usize)>,
+    /// The rows that have no value.
+    ended: RowSet,
+}
+
+impl Choice {
+    /// Takes the value for the rows of the mask.
+    fn take(&mut self, value: &Compiled, mask: &BooleanBuffer, rows: &mut Rows) -> Evaluated<()> {
+        if mask.count_set_bits() == 0 {
+            return Ok(());
+        }
+        let out = rows.within(mask, |rows| value.out(rows))?;
+        if value.sql_type().is_some() {
+            for row in mask.set_indices() {
+                self.chosen[row] = (self.arrays.len(), out.values.place(row));
+            }
+            self.arrays.push(out.values.array().clone());
+        }
+        self.end(bits::within(out.ended, mask));
+        Ok(())
+    }
+
+    /// Notes rows that have no value.
+    fn end(&mut self, ended: RowSet) {
+        self.ended = bits::union(self.ended.take(), ended);
+    }
+}
+
+impl Step for Case {
+    fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {
+        let mut alive = reached(rows);
+        let nothing: ArrayRef = new_null_array(&self.sql_type.arrow(), 1);
+        let mut choice = Choice { arrays: vec![nothing], chosen: vec![(0, 0); rows.count], ended: None };
+        for (at, (when, then)) in self.branches.iter().enumerate() {
+            let judged = match at {
+                0 => condition(when, rows)?,
+                _ => rows.within(&alive, |rows| condition(when, rows))?,
+            };
+            choice.end(bits::within(judged.ended.clone(), &alive));
+            choice.take(then, &(&alive & &judged.holds), rows)?;
+            alive = bits::without(&(&alive & &!&judged.holds), &judged.ended);
+        }
+        if let Some(otherwise) = &self.otherwise {
+            choice.take(otherwise, &alive, rows)?;
+        }
+        let arrays: Vec<&dyn Array> = choice.arrays.iter().map(AsRef::as_ref).collect();
+        if size::varies(&self.sql_type.arrow()) {
+            let bytes = choice.chosen.iter().map(|(array, place)| size::of(arrays[*array], *place, 1)).sum();
+            size::check(rows, bytes)?;
+        }
+        let array = compute::interleave(&arrays, &choice.chosen).map_err(arrow_error)?;
+        Ok(Out::column(array, choice.ended))
+    }
 }

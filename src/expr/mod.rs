@@ -1,117 +1,135 @@
 //! Typed expressions: ksqlDB's rules of types, NULLs and errors, evaluated over columns.
 //!
-//! [`bind`] makes a typed [`Expr`] of a syntax tree; [`Expr::eval`] makes a column of it. Data never makes an evaluation
-//! fail: rows that cannot be computed are marked in a bitmap, and the rest goes on. Both sides of AND, OR and CASE are
-//! evaluated for all rows, and what a row would not have reached is masked out, so that the result of a row does not depend
-//! on the batch it is in. A *catch point* (every CAST, a call or field as an argument, each item of a constructor) turns
-//! failed rows into NULL and counts them.
+//! [`bind`] makes a typed [`Expr`] of a syntax tree: its columns are ids, unique in a plan. [`Expr::compile`] makes a
+//! [`Compiled`] of it for rows with a fixed layout: its columns are places. [`Compiled::eval`] makes a column, for many rows at once.
+//!
+//! # Life of an expression
+//!
+//! | step | where | from | to |
+//! |---|---|---|---|
+//! | bind | [`bind`](mod@bind) | a syntax tree and the names around it | [`Expr`], typed, or an error with a place |
+//! | fold | [`bind`](mod@bind) | an operation on constants | its value, unless it fails |
+//! | compile | [`Expr::compile`] | an [`Expr`] and a layout | [`Compiled`]: steps, one file each |
+//! | evaluate | [`Compiled::eval`] | [`Input`]: columns of a batch | [`Evaluation`]: a column and the failed rows |
+//! | explain | [`Compiled::reason`] | the same, and one failed row | a sentence for the processing log |
+//!
+//! # Errors and NULLs
+//!
+//! Data never makes an evaluation fail: a row that cannot be computed is NULL and marked in a bitmap, and the other rows go
+//! on. Conditions and branches are evaluated only for the rows that reach them, so that the result of a row does not depend
+//! on the batch it is in. Two things can end the computation of a row: an *error*, which is counted once and has a reason
+//! ([`Compiled::reason`]), and a NULL operand, which is not counted. At a *catch point* (every CAST, a call or field as an
+//! argument, each item of a constructor) the computation goes on with NULL.
+//!
+//! An example: with `I` NULL and `S` = `'x'`,
+//!
+//! * `I + 1` is NULL and no error;
+//! * `CAST(S AS INT)` is NULL, and the row is counted as failed;
+//! * `COALESCE(ABS(CAST(S AS INT)), 7)` is 7, and the row is counted as failed, once;
+//! * `I IS NOT NULL AND CAST(S AS INT) > 0` is false and no error, since the row does not reach the CAST.
+//!
+//! # Size
+//!
+//! A column never gets more than [`MOST_COLUMN_BYTES`](crate::functions::fault::MOST_COLUMN_BYTES) unless a single row needs
+//! it. An evaluation that would make more says [`Halt::TooMuch`], and [`in_parts`] tries again with half of the rows.
 
 pub mod bind;
 mod bits;
+mod call;
 pub mod cast;
 mod coerce;
 mod common;
 mod compare;
-mod eval;
+mod compiled;
+mod datum;
 #[cfg(test)]
 mod examples;
 mod like;
 mod logic;
 mod nested;
 mod number;
+mod rows;
+mod size;
+#[cfg(test)]
+mod tests;
 
 pub use coerce::{can_cast, common_type, widens};
-pub use eval::{Caught, Datum, Out, Rows};
+pub use compiled::{Compiled, Evaluation, Input};
+pub use rows::Halt;
+pub use size::in_parts;
 
 use arrow::array::ArrayRef;
 
 use crate::functions::BoundScalar;
 use crate::sql::ast::{ArithmeticOp, CompareOp};
 use crate::types::{SqlType, Value, array_of};
-use like::Pattern;
 
-/// A column: while planning an id that is unique in the query, when compiled the place in the input.
+/// A column of a plan: an id that is unique in the query.
 pub type ColumnId = u32;
 
-/// The ids from here on are parameters of lambdas, numbered through those around: the row has them behind its own columns
-/// while a lambda is evaluated.
+/// Ids from here on are parameters of lambdas, numbered from the outermost lambda on. While a lambda is evaluated, the row
+/// has its parameters after its own columns.
 const FIRST_PARAMETER: ColumnId = 1 << 31;
 
-/// A typed expression.
+/// A typed expression over columns with ids. It cannot be evaluated: see [`Compiled`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
     pub kind: Kind,
-    /// `None` for a NULL that nothing gives a type.
+    /// `None` for a NULL whose type is not known.
     pub sql_type: Option<SqlType>,
 }
 
 /// What an expression does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
+    /// The column of this id, or a parameter of a lambda.
     Column(ColumnId),
+    /// The same value for every row.
     Constant(Constant),
+    /// The number with the other sign.
     Negate(Box<Expr>),
     /// The operands have any numeric types, or both are strings.
-    Arithmetic {
-        op: ArithmeticOp,
-        left: Box<Expr>,
-        right: Box<Expr>,
-    },
+    Arithmetic { op: ArithmeticOp, left: Box<Expr>, right: Box<Expr> },
     /// The operands have comparable types.
-    Compare {
-        op: CompareOp,
-        left: Box<Expr>,
-        right: Box<Expr>,
-    },
+    Compare { op: CompareOp, left: Box<Expr>, right: Box<Expr> },
+    /// True where all conditions are; the first that is false decides the row.
     And(Vec<Expr>),
+    /// True where one condition is; the first that is true decides the row.
     Or(Vec<Expr>),
+    /// The opposite of a condition.
     Not(Box<Expr>),
-    IsNull {
-        value: Box<Expr>,
-        negated: bool,
-    },
-    /// The items have the value's type; NULLs are not among them.
-    In {
-        value: Box<Expr>,
-        list: Vec<Expr>,
-    },
+    /// IS NULL, or IS NOT NULL if negated.
+    IsNull { value: Box<Expr>, negated: bool },
+    /// The items have the value's type; untyped NULLs are left out.
+    In { value: Box<Expr>, list: Vec<Expr> },
+    /// Both operands are strings.
     Like {
         value: Box<Expr>,
         pattern: Box<Expr>,
+        /// The character that takes its meaning from the one after it.
         escape: Option<char>,
-        fixed: Option<Pattern>,
     },
-    Case {
-        branches: Vec<(Expr, Expr)>,
-        otherwise: Option<Box<Expr>>,
-    },
+    /// Conditions with their values; all values have one type.
+    Case { branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
     /// A catch point.
-    Cast {
-        value: Box<Expr>,
-        to: SqlType,
-    },
-    /// A catch point without effect on values.
+    Cast { value: Box<Expr>, to: SqlType },
+    /// A catch point that leaves values as they are.
     Catch(Box<Expr>),
-    Call {
-        function: BoundScalar,
-        args: Vec<Expr>,
-    },
-    /// An argument that the function calls itself, with columns in the places behind those of the row.
+    /// A call of the overload that was chosen for these arguments, which have its types.
+    Call { function: BoundScalar, args: Vec<Expr> },
+    /// The body of a lambda: an argument that the function calls itself.
     Lambda(Box<Expr>),
-    Index {
-        base: Box<Expr>,
-        index: Box<Expr>,
-    },
-    Lookup {
-        base: Box<Expr>,
-        key: Box<Expr>,
-    },
-    Field {
-        base: Box<Expr>,
-        index: usize,
-    },
+    /// `array[index]`.
+    Index { base: Box<Expr>, index: Box<Expr> },
+    /// `map[key]`.
+    Lookup { base: Box<Expr>, key: Box<Expr> },
+    /// `struct->field`, by the field's place in the type.
+    Field { base: Box<Expr>, index: usize },
+    /// `ARRAY[…]`; each item is a catch point.
     Array(Vec<Expr>),
+    /// `MAP(…)`; each key and each value is a catch point.
     Map(Vec<(Expr, Expr)>),
+    /// `STRUCT(…)`, in the order of the type's fields; each is a catch point.
     Struct(Vec<Expr>),
 }
 
@@ -119,6 +137,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Constant {
     pub value: Value,
+    /// An array of one row.
     array: ArrayRef,
 }
 
@@ -146,7 +165,7 @@ impl Expr {
         Expr { kind: Kind::Constant(Constant { value: Value::Null, array }), sql_type: None }
     }
 
-    /// The type, STRING for a NULL that has none: its column is all NULL anyway.
+    /// The type. STRING for a NULL that has none, whose column is all NULL anyway.
     pub fn result_type(&self) -> SqlType {
         self.sql_type.clone().unwrap_or(SqlType::String)
     }
@@ -182,32 +201,6 @@ impl Expr {
         }
     }
 
-    /// The expressions directly below, to change them.
-    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
-        match &mut self.kind {
-            Kind::Column(_) | Kind::Constant(_) => Vec::new(),
-            Kind::Negate(e)
-            | Kind::Not(e)
-            | Kind::IsNull { value: e, .. }
-            | Kind::Cast { value: e, .. }
-            | Kind::Catch(e)
-            | Kind::Lambda(e)
-            | Kind::Field { base: e, .. } => vec![e],
-            Kind::Arithmetic { left, right, .. }
-            | Kind::Compare { left, right, .. }
-            | Kind::Like { value: left, pattern: right, .. }
-            | Kind::Index { base: left, index: right }
-            | Kind::Lookup { base: left, key: right } => vec![left, right],
-            Kind::And(items) | Kind::Or(items) | Kind::Array(items) | Kind::Struct(items) => items.iter_mut().collect(),
-            Kind::Call { args, .. } => args.iter_mut().collect(),
-            Kind::In { value, list } => std::iter::once(value.as_mut()).chain(list).collect(),
-            Kind::Case { branches, otherwise } => {
-                branches.iter_mut().flat_map(|(when, then)| [when, then]).chain(otherwise.as_deref_mut()).collect()
-            }
-            Kind::Map(pairs) => pairs.iter_mut().flat_map(|(k, v)| [k, v]).collect(),
-        }
-    }
-
     /// Adds the columns that the expression reads to `into`.
     pub fn columns(&self, into: &mut Vec<ColumnId>) {
         if let Kind::Column(id) = self.kind
@@ -218,24 +211,9 @@ impl Expr {
         self.children().into_iter().for_each(|child| child.columns(into));
     }
 
-    /// The same expression over a row whose columns are `layout`, in that order: ids become places.
-    ///
-    /// # Panics
-    /// If a column is not in the layout: the planner puts every column there that something reads.
-    pub fn compile(&self, layout: &[ColumnId]) -> Expr {
-        let mut compiled = self.clone();
-        compiled.place(layout);
-        compiled
-    }
-
-    fn place(&mut self, layout: &[ColumnId]) {
-        if let Kind::Column(id) = &mut self.kind {
-            if *id >= FIRST_PARAMETER {
-                *id = layout.len() as ColumnId + (*id - FIRST_PARAMETER);
-                return;
-            }
-            *id = layout.iter().position(|l| l == id).expect("a layout has the columns that are read") as ColumnId;
-        }
-        self.children_mut().into_iter().for_each(|child| child.place(layout));
+    /// Whether the expression gives another value each time that it is evaluated over the same row.
+    pub fn is_fresh(&self) -> bool {
+        let own = matches!(&self.kind, Kind::Call { function, .. } if function.is_fresh());
+        own || self.children().into_iter().any(Expr::is_fresh)
     }
 }

@@ -121,8 +121,7 @@ pub fn find(name: &str) -> Result<&'static dyn Format> {
         return Err(Error::unsupported(format!("the format {known}")));
     }
     let error = Error::invalid(format!("Unknown format: {name}"));
-    let known = ALL.iter().map(|f| f.name()).chain(KNOWN.iter().copied());
-    Err(match nearest(name, known) {
+    Err(match nearest(name, ALL.iter().map(|f| f.name())) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("the formats are JSON, KAFKA, DELIMITED and NONE"),
     })

@@ -1,8 +1,11 @@
 //! A call of a scalar function over a batch: arguments in, a column out, and which rows failed.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::buffer::BooleanBuffer;
 
+use super::BoundScalar;
+pub use super::fault::Fault;
+use super::fault::{MOST_COLUMN_BYTES, check_items, check_size, shown};
 use crate::types::build::Values;
 use crate::types::view::ViewValues;
 use crate::types::{Builder, Decimal, SqlType, Value, View};
@@ -23,49 +26,61 @@ pub struct Call<'a> {
     pub returns: &'a SqlType,
     /// The lambdas among the arguments, in their order.
     pub lambdas: Vec<&'a mut dyn Lambda>,
-    failures: Failures,
+    /// The rows that are not computed: nothing asks for them, or an argument has no value.
+    skipped: Option<BooleanBuffer>,
+    failed: Vec<u32>,
+    ended: Vec<u32>,
+    first: Option<Fault>,
+    /// Whether the rows together would make too large a column.
+    too_much: bool,
+}
+
+impl Argument {
+    /// The value for a row.
+    pub fn value(&self, row: usize) -> Value {
+        Value::at(self.array.as_ref(), if self.constant { 0 } else { row }, &self.sql_type)
+    }
 }
 
 /// A lambda as a function gets it.
 pub trait Lambda {
-    /// What the lambda makes of each entry of its parameters, and the entries that failed. `rows` has the row of the batch
-    /// that each entry belongs to.
+    /// The result of the lambda for each entry of its parameters, and the entries that have none. `rows` has the row of the
+    /// batch that each entry belongs to.
     fn apply(&mut self, params: &[ArrayRef], rows: &[u32]) -> (ArrayRef, Option<BooleanBuffer>);
 }
 
-/// Rows that failed, and what the first one said.
-#[derive(Default)]
-pub struct Failures {
-    rows: Vec<u32>,
-    first: Option<String>,
+/// How a call has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The rows in which an error occurred.
+    pub failed: Option<BooleanBuffer>,
+    /// The rows that have no value because a lambda had none.
+    pub ended: Option<BooleanBuffer>,
+    /// Whether the rows together would have made too large a column: then the column is not whole.
+    pub is_too_much: bool,
+    first: Option<Fault>,
 }
 
-impl Failures {
-    /// Notes that a row failed.
-    pub fn add(&mut self, row: usize, why: impl Into<String>) {
-        self.first.get_or_insert_with(|| why.into());
-        self.rows.push(row as u32);
-    }
-
-    /// The failed rows among `rows` as a bitmap, `None` if none failed, and what the first failure said.
-    pub fn finish(self, rows: usize) -> Option<(BooleanBuffer, String)> {
-        let first = self.first?;
-        let mut failed = self.rows.iter().copied().peekable();
-        let bits = BooleanBuffer::collect_bool(rows, |row| failed.next_if(|f| *f as usize == row).is_some());
-        Some((bits, first))
-    }
-}
-
-/// Why a row fails: a sentence for the processing log.
-pub struct Fault(pub String);
-
-impl<T: Into<String>> From<T> for Fault {
-    fn from(text: T) -> Self {
-        Fault(text.into())
+impl Ended {
+    /// Why the first of the failed rows failed, as a sentence with the function and the value that was at fault. `row` is
+    /// that row.
+    pub fn reason(&self, row: usize, function: &BoundScalar, args: &[Argument]) -> String {
+        let name = function.function.name;
+        match &self.first {
+            Some(Fault::Shown(text)) => format!("{name}: {text}"),
+            Some(fault) => {
+                // A lambda has no value that could be shown.
+                let value =
+                    |arg: &Argument| if arg.array.is_empty() { "…".to_owned() } else { shown(&arg.value(row)) };
+                let args: Vec<String> = args.iter().map(value).collect();
+                format!("{name}: {}: {name}({})", fault.text(), args.join(", "))
+            }
+            None => format!("{name} failed"),
+        }
     }
 }
 
-/// What a function makes of a row: a value, NULL or a failure.
+/// The result of a function for a row: a value, NULL or the reason why there is none.
 pub type Outcome<R> = Result<Option<R>, Fault>;
 
 /// A Rust type that an argument is read as. `Option` of one is given NULLs too; else a NULL argument makes the result NULL.
@@ -106,15 +121,29 @@ impl<'a, T: Get<'a>> Get<'a> for Option<T> {
     }
 }
 
-/// A Rust type that a result is made of.
+/// A Rust type of results.
 pub trait Put {
+    /// About how many bytes of texts and items the value has.
+    fn size(&self) -> usize;
+
+    /// How many items the value has, if it is a collection.
+    fn items(&self) -> usize {
+        0
+    }
+
     /// Appends the value to a column of the right type.
     fn put(self, out: &mut Builder);
 }
 
 macro_rules! put {
-    ($($rust:ty, $value:ident: $($pattern:pat => $push:expr),+;)*) => {
+    ($($rust:ty, $value:ident, $size:expr, $($pattern:pat => $push:expr),+;)*) => {
         $(impl Put for $rust {
+            #[inline]
+            fn size(&self) -> usize {
+                let $value = self;
+                $size
+            }
+
             fn put(self, out: &mut Builder) {
                 let $value = self;
                 match out.values() {
@@ -128,23 +157,39 @@ macro_rules! put {
 }
 
 put! {
-    bool, v: Values::Boolean(bits) => bits.append(v);
-    i32, v: Values::Integer(to) | Values::Date(to) | Values::Time(to) => to.push(v);
-    i64, v: Values::Bigint(to) | Values::Timestamp(to) => to.push(v);
-    f64, v: Values::Double(to) => to.push(v);
-    &str, v: Values::String(texts) => texts.push(v.as_bytes());
-    String, v: Values::String(texts) => texts.push(v.as_bytes());
-    &[u8], v: Values::Bytes(texts) => texts.push(v);
-    Vec<u8>, v: Values::Bytes(texts) => texts.push(&v);
+    bool, v, size_of_val(v), Values::Boolean(bits) => bits.append(v);
+    i32, v, size_of_val(v), Values::Integer(to) | Values::Date(to) | Values::Time(to) => to.push(v);
+    i64, v, size_of_val(v), Values::Bigint(to) | Values::Timestamp(to) => to.push(v);
+    f64, v, size_of_val(v), Values::Double(to) => to.push(v);
+    &str, v, v.len(), Values::String(texts) => texts.push(v.as_bytes());
+    String, v, v.len(), Values::String(texts) => texts.push(v.as_bytes());
+    &[u8], v, v.len(), Values::Bytes(texts) => texts.push(v);
+    Vec<u8>, v, v.len(), Values::Bytes(texts) => texts.push(&v);
 }
 
 impl Put for Value {
+    fn size(&self) -> usize {
+        Value::size(self)
+    }
+
+    fn items(&self) -> usize {
+        match self {
+            Value::Array(items) => items.len(),
+            Value::Map(entries) => entries.len(),
+            _ => 0,
+        }
+    }
+
     fn put(self, out: &mut Builder) {
         out.push(&self);
     }
 }
 
 impl Put for Decimal {
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+
     fn put(self, out: &mut Builder) {
         out.push(&Value::Decimal(self));
     }
@@ -153,12 +198,31 @@ impl Put for Decimal {
 impl<'a> Call<'a> {
     /// A call with these arguments.
     pub fn new(args: &'a [Argument], rows: usize, returns: &'a SqlType) -> Self {
-        Call { args, rows, returns, lambdas: Vec::new(), failures: Failures::default() }
+        let (skipped, failed, ended) = (None, Vec::new(), Vec::new());
+        Call { args, rows, returns, lambdas: Vec::new(), skipped, failed, ended, first: None, too_much: false }
     }
 
-    /// Ends the call: which rows failed.
-    pub fn into_failures(self) -> Failures {
-        self.failures
+    /// The same call without computing some of the rows.
+    pub fn skipping(mut self, skipped: Option<BooleanBuffer>) -> Self {
+        self.skipped = skipped;
+        self
+    }
+
+    /// Whether a row is not computed.
+    pub fn skips(&self, row: usize) -> bool {
+        self.skipped.as_ref().is_some_and(|skipped| skipped.value(row))
+    }
+
+    /// Ends the call: which rows have no value, and why.
+    pub fn finish(self) -> Ended {
+        let bits = |marked: Vec<u32>| {
+            let mut marked = marked.into_iter().peekable();
+            marked.peek()?;
+            let next = |row| marked.next_if(|m| *m as usize == row).is_some();
+            Some(BooleanBuffer::collect_bool(self.rows, next))
+        };
+        let (failed, ended) = (bits(self.failed), bits(self.ended));
+        Ended { failed, ended, is_too_much: self.too_much, first: self.first }
     }
 
     /// The same call with lambdas.
@@ -178,29 +242,67 @@ impl<'a> Call<'a> {
         (0..self.args.len()).map(|index| self.read(index)).collect()
     }
 
-    /// A column with what `row` makes of each row; a failed row is NULL and noted.
+    /// A column with the result of `row` for each row. A row without a value is NULL and noted.
     pub fn rows<R: Put>(&mut self, mut row: impl FnMut(usize) -> Outcome<R>) -> ArrayRef {
         let mut out = Builder::new(self.returns, self.rows);
+        let mut bytes = 0usize;
         for i in 0..self.rows {
+            if self.skips(i) || self.too_much {
+                out.null();
+                continue;
+            }
             match row(i) {
-                Ok(Some(value)) => value.put(&mut out),
-                Ok(None) => out.null(),
-                Err(Fault(why)) => {
-                    self.failures.add(i, why);
-                    out.null();
+                Ok(Some(value)) => {
+                    let size = value.size();
+                    bytes += size;
+                    if self.is_too_much(bytes) {
+                        return new_null_array(&self.returns.arrow(), self.rows);
+                    }
+                    match check_size(size).and_then(|()| check_items(value.items())) {
+                        Ok(()) => value.put(&mut out),
+                        Err(fault) => self.fail(i, fault, &mut out),
+                    }
                 }
+                Ok(None) => out.null(),
+                Err(fault) => self.fail(i, fault, &mut out),
             }
         }
         out.finish()
     }
 
-    /// A column of what `f` makes of all arguments as [`Value`]s: slower, for values of any type.
+    /// Notes a column of so many bytes. If it is too large for several rows together, nothing needs to be computed any more: the
+    /// call is made again with fewer rows.
+    ///
+    /// Whether it is too large.
+    pub fn is_too_much(&mut self, bytes: usize) -> bool {
+        self.too_much |= bytes > MOST_COLUMN_BYTES && self.rows > 1;
+        self.too_much
+    }
+
+    fn fail(&mut self, row: usize, fault: Fault, out: &mut Builder) {
+        out.null();
+        if fault == Fault::Lambda {
+            return self.ended.push(row as u32);
+        }
+        self.failed.push(row as u32);
+        self.first.get_or_insert(fault);
+    }
+
+    /// A column with the result of `f` for all arguments as [`Value`]s: slower, for values of any type.
     pub fn values(&mut self, mut f: impl FnMut(&[Value]) -> Outcome<Value>) -> ArrayRef {
         let args = self.args;
-        let at = |arg: &Argument, row: usize| {
-            Value::at(arg.array.as_ref(), if arg.constant { 0 } else { row }, &arg.sql_type)
+        let is_varying = |arg: &Argument| !arg.constant;
+        let constant = |arg: &Argument| if is_varying(arg) { Value::Null } else { arg.value(0) };
+        let mut values: Vec<Value> = match self.rows {
+            0 => Vec::new(),
+            _ => args.iter().map(constant).collect(),
         };
-        self.rows(|row| f(&args.iter().map(|arg| at(arg, row)).collect::<Vec<_>>()))
+        self.rows(|row| {
+            for (value, arg) in values.iter_mut().zip(args).filter(|(_, arg)| is_varying(arg)) {
+                *value = arg.value(row);
+            }
+            f(&values)
+        })
     }
 }
 
@@ -218,13 +320,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A column of what `f` makes of one argument.
+/// A column with the result of `f` for one argument, NULL where that is NULL.
 pub fn rows1<'a, A: Get<'a>, R: Put>(call: &mut Call<'a>, mut f: impl FnMut(A) -> Outcome<R>) -> ArrayRef {
     let a = call.read(0);
     call.rows(|row| a.get(row).map_or(Ok(None), &mut f))
 }
 
-/// A column of what `f` makes of two arguments.
+/// A column with the result of `f` for two arguments, NULL where one is NULL.
 pub fn rows2<'a, A: Get<'a>, B: Get<'a>, R: Put>(
     call: &mut Call<'a>,
     mut f: impl FnMut(A, B) -> Outcome<R>,
@@ -236,7 +338,7 @@ pub fn rows2<'a, A: Get<'a>, B: Get<'a>, R: Put>(
     })
 }
 
-/// A column of what `f` makes of three arguments.
+/// A column with the result of `f` for three arguments, NULL where one is NULL.
 pub fn rows3<'a, A: Get<'a>, B: Get<'a>, C: Get<'a>, R: Put>(
     call: &mut Call<'a>,
     mut f: impl FnMut(A, B, C) -> Outcome<R>,

@@ -7,11 +7,11 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 
 use super::call::{Call, Fault};
-use crate::types::{SqlType, Value};
+use crate::types::{SqlType, Value, size_of_entries};
 
 /// The entries of all collections in a column, one after the other.
 pub struct Entries {
-    /// The entries of each row, `None` where the collection is NULL.
+    /// The entries of each row, `None` where the collection is NULL or the row is not computed.
     pub ranges: Vec<Option<Range<usize>>>,
     /// The row that each entry belongs to.
     pub rows: Vec<u32>,
@@ -21,13 +21,19 @@ pub struct Entries {
 
 impl Entries {
     /// The entries of the first argument of a call.
-    pub fn of(call: &Call) -> Entries {
+    pub fn of(call: &mut Call) -> Entries {
         let arg = &call.args[0];
         let lists = arg.array.as_list::<i32>();
+        // The entries of a constant are repeated for each row.
+        let repeated = if arg.constant { call.rows } else { 1 };
+        let bytes = size_of_entries(lists, 0, lists.len()).saturating_mul(repeated);
+        if call.is_too_much(bytes) {
+            return Entries { ranges: vec![None; call.rows], rows: Vec::new(), columns: Vec::new() };
+        }
         let (mut ranges, mut rows, mut places) = (Vec::with_capacity(call.rows), Vec::new(), Vec::new());
         for row in 0..call.rows {
             let at = if arg.constant { 0 } else { row };
-            if lists.is_null(at) {
+            if call.skips(row) || lists.is_null(at) {
                 ranges.push(None);
                 continue;
             }
@@ -46,14 +52,14 @@ impl Entries {
         Entries { ranges, rows, columns }
     }
 
-    /// What a lambda of the call makes of all entries.
+    /// What a lambda of the call gives for all entries.
     pub fn apply(&self, call: &mut Call, lambda: usize) -> Applied {
         let (values, failed) = call.lambdas[lambda].apply(&self.columns, &self.rows);
         Applied { values, failed }
     }
 }
 
-/// What a lambda made of entries.
+/// The values of a lambda for entries.
 pub struct Applied {
     values: ArrayRef,
     failed: Option<BooleanBuffer>,
@@ -63,7 +69,7 @@ impl Applied {
     /// The value at an entry.
     pub fn get(&self, at: usize, sql_type: &SqlType) -> Result<Value, Fault> {
         match &self.failed {
-            Some(failed) if failed.value(at) => Err("a lambda failed".into()),
+            Some(failed) if failed.value(at) => Err(Fault::Lambda),
             _ => Ok(Value::at(self.values.as_ref(), at, sql_type)),
         }
     }

@@ -1,4 +1,4 @@
-//! The largest and the smallest of several values: what the functions that pick one have in common.
+//! The largest and the smallest of several values: what the functions that pick one share.
 
 use std::cmp::Ordering;
 
@@ -20,17 +20,17 @@ pub fn of<'a>(values: impl IntoIterator<Item = &'a Value>, beyond: Ordering) -> 
     best
 }
 
-/// That of each row's arguments.
+/// The extreme of each row's arguments.
 pub fn of_arguments(call: &mut Call, beyond: Ordering) -> ArrayRef {
     call.values(|args| Ok(of(args, beyond).cloned()))
 }
 
-/// That of the items of each row's array.
+/// The extreme of the items of each row's array.
 pub fn of_items(call: &mut Call, beyond: Ordering) -> ArrayRef {
     call.values(|args| {
         let Value::Array(items) = &args[0] else { return Ok(None) };
         if items.iter().any(Value::is_nested) {
-            return Err("its items have no order".into());
+            return Err("arrays, maps and structs have no order".into());
         }
         Ok(of(items, beyond).cloned())
     })

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::call::Fault;
 use crate::types::Decimal;
 
-/// The first JSON value of a text; what stands behind it is not looked at.
+/// The first JSON value of a text; what comes after it is not read.
 pub fn first(text: &str) -> Result<Value, Fault> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     match values.next() {
@@ -15,8 +15,8 @@ pub fn first(text: &str) -> Result<Value, Fault> {
     }
 }
 
-/// Whether one of the items of an array is what is looked for. Items are read one after the other, so that what stands
-/// behind the one that is found is not looked at.
+/// Whether one of the items of an array is the wanted one. Items are read one after the other, and nothing is read after the
+/// one that is found.
 pub fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> bool {
     let Some(mut rest) = array.trim_start().strip_prefix('[') else { return false };
     loop {
@@ -47,9 +47,13 @@ pub fn text(value: &Value, numbers: Numbers) -> String {
     out
 }
 
-/// A string as its characters, everything else as JSON.
-pub fn bare(value: &Value, numbers: Numbers) -> String {
-    value.as_str().map_or_else(|| text(value, numbers), str::to_owned)
+/// A part of a JSON text as a SQL text: a string as its characters, everything else as JSON; `None` for null, which is NULL.
+pub fn bare(value: &Value, numbers: Numbers) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(text(other, numbers)),
+    }
 }
 
 fn write(value: &Value, numbers: Numbers, out: &mut String) {

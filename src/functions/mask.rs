@@ -3,6 +3,8 @@
 use arrow::array::ArrayRef;
 
 use super::call::{Call, Fault, Reader};
+use super::fault::shortened;
+use super::meaning::Meaning;
 use super::pattern_cache::compiled;
 use super::signature::{T, param};
 use super::{Overload, Returns};
@@ -58,16 +60,22 @@ fn masks(args: &[Reader], row: usize) -> Result<Masks, Fault> {
     for (arg, mask) in args.iter().zip(&mut masks) {
         *mask = match arg.get::<&str>(row) {
             None => None,
-            Some(text) => {
-                let mut units = text.encode_utf16();
-                match (units.next(), units.next()) {
-                    (Some(unit), None) => Some(unit),
-                    _ => return Err(format!("Invalid mask character: '{text}' is not one character").into()),
-                }
-            }
+            Some(text) => Some(character(text)?),
         };
     }
     Ok(masks)
+}
+
+/// The character that a text is.
+///
+/// # Errors
+/// If it is not one UTF-16 unit.
+pub fn character(text: &str) -> Result<u16, Fault> {
+    let mut units = text.encode_utf16();
+    match (units.next(), units.next()) {
+        (Some(unit), None) => Ok(unit),
+        _ => Err(Fault::shown(format!("Invalid mask character: '{}' is not one character", shortened(text)))),
+    }
 }
 
 /// The string with the characters masked for which `within` says so, given their place and the length in UTF-16 units.
@@ -100,7 +108,7 @@ fn kind(unit: u16) -> usize {
 pub const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
     [
         Overload {
-            params: const { &[param("input", T::String), param("numChars", T::Int)] },
+            params: const { &[param("input", T::String), param("numChars", T::Int).meaning(Meaning::Count)] },
             returns: Returns::Is(SqlType::String),
             body,
         },
@@ -108,11 +116,11 @@ pub const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
             params: const {
                 &[
                     param("input", T::String),
-                    param("numChars", T::Int),
-                    param("upper", T::String),
-                    param("lower", T::String),
-                    param("digit", T::String),
-                    param("other", T::String),
+                    param("numChars", T::Int).meaning(Meaning::Count),
+                    param("upper", T::String).meaning(Meaning::Mask),
+                    param("lower", T::String).meaning(Meaning::Mask),
+                    param("digit", T::String).meaning(Meaning::Mask),
+                    param("other", T::String).meaning(Meaning::Mask),
                 ]
             },
             returns: Returns::Is(SqlType::String),

@@ -7,20 +7,25 @@
 
 pub mod aggregate;
 pub mod call;
+mod distance;
 mod encoding;
 mod entries;
 mod extreme;
+pub mod fault;
 mod json;
+mod json_path;
 mod mask;
+pub mod meaning;
 mod pad;
 mod pattern_cache;
 mod patterns;
 mod random;
 mod recent;
 pub mod scalar;
-mod sets;
+pub(crate) mod sets;
 pub mod signature;
 pub mod table;
+mod units;
 mod uri;
 
 use arrow::array::ArrayRef;
@@ -56,6 +61,8 @@ pub struct Overload {
 /// The type of a result.
 pub enum Returns {
     Is(SqlType),
+    /// This type, with another value each time, whatever the arguments are.
+    Fresh(SqlType),
     /// What the generic letter stands for.
     Any(char),
     /// What depends on the arguments' types after widening.
@@ -72,6 +79,13 @@ pub struct BoundScalar {
     pub returns: SqlType,
 }
 
+impl BoundScalar {
+    /// Whether it gives another value each time that it is called with the same arguments.
+    pub fn is_fresh(&self) -> bool {
+        matches!(self.overload.returns, Returns::Fresh(_))
+    }
+}
+
 impl Scalar {
     /// Chooses the overload for arguments of these types. `lambda` is asked what the lambda at a place gives for parameters
     /// of these types.
@@ -84,7 +98,8 @@ impl Scalar {
         let Chosen { index, mut args, mut generics, unknown } = signature::choose(self.shown, &signatures, given)?;
         let overload = &self.overloads[index];
         for (at, arg) in given.iter().enumerate().filter(|(_, arg)| matches!(arg, ArgType::Lambda(_))) {
-            let Some(T::Lambda(params, result)) = signature::parameter(overload.params, given.len(), at) else {
+            let kind = signature::parameter(overload.params, given.len(), at).map(|param| param.kind);
+            let Some(T::Lambda(params, result)) = kind else {
                 return Err(Error::bug(format!("{}: {arg:?} is given for something else", self.name)));
             };
             let types: Vec<SqlType> = params.iter().map(|p| signature::type_for(*p, None, &generics)).collect();
@@ -100,16 +115,16 @@ impl Scalar {
                     self.shown,
                     shown.join(", ")
                 );
-                return Err(Error::invalid(message).hint("CAST what the lambda gives"));
+                return Err(Error::invalid(message).hint("CAST the result of the lambda"));
             }
             args[at] = found;
         }
-        if unknown && !matches!(overload.returns, Returns::Is(_)) {
+        if unknown && !matches!(overload.returns, Returns::Is(_) | Returns::Fresh(_)) {
             let message = format!("Function '{}': the type of a generic parameter is not known", self.shown);
             return Err(Error::invalid(message).hint("CAST the NULL to the type that is meant"));
         }
         let returns = match &overload.returns {
-            Returns::Is(sql_type) => sql_type.clone(),
+            Returns::Is(sql_type) | Returns::Fresh(sql_type) => sql_type.clone(),
             Returns::Any(letter) => {
                 let found = generics.get(letter).cloned();
                 found.ok_or_else(|| Error::bug(format!("{}: no argument tells the type of {letter}", self.name)))?
@@ -162,19 +177,19 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     scalar.chain(aggregate::ALL.iter().map(|f| f.name))
 }
 
-/// ksqlDB's functions that are known by name and not built yet.
-const LATER: &[&str] = &["PARSE_DATE"];
+/// ksqlDB's functions that this version lacks, and what to use meanwhile.
+const LATER: &[(&str, &str)] = &[("PARSE_DATE", "CAST(PARSE_TIMESTAMP(text, pattern) AS DATE)")];
 
-/// The refusal of a name that is no function.
-pub fn unknown(name: &str) -> Error {
-    if let Some(later) = LATER.iter().find(|later| later.eq_ignore_ascii_case(name)) {
-        return Error::unsupported(format!("the function {later}"));
+/// The refusal of a name that is not a function. Of the known names only those that `fit` are suggested.
+pub fn unknown(name: &str, fits: impl Fn(&str) -> bool) -> Error {
+    if let Some((later, meanwhile)) = LATER.iter().find(|(later, _)| later.eq_ignore_ascii_case(name)) {
+        return Error::unsupported(format!("the function {later}")).hint(format!("use {meanwhile}"));
     }
     let error = Error::missing(format!("Can't find any functions with the name '{name}'"));
     if find_table(name).is_some() {
-        return error.hint("table functions stand in SELECT, where rows are made of rows");
+        return error.hint("table functions are allowed in SELECT only, where they make rows of a row");
     }
-    match nearest(name, names()) {
+    match nearest(name, names().filter(|known| fits(known))) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("SHOW FUNCTIONS lists them all"),
     }

@@ -1,13 +1,15 @@
-//! Strings and bytes made longer or shorter: what the functions that pad have in common.
+//! Strings and bytes brought to a length: what the functions that pad share.
 
 use arrow::array::ArrayRef;
 
-use super::call::{Call, rows3};
+use super::call::{Call, Outcome, rows3};
+use super::fault::made_length;
+use super::meaning::Meaning;
 use super::signature::{T, param};
 use super::{Overload, Returns};
 use crate::types::SqlType;
 
-/// Where what is missing is filled in.
+/// The end at which padding is added.
 #[derive(Clone, Copy, PartialEq)]
 pub enum End {
     Left,
@@ -18,12 +20,24 @@ pub enum End {
 pub const fn overloads(string: fn(&mut Call) -> ArrayRef, bytes: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
     [
         Overload {
-            params: const { &[param("input", T::String), param("targetLen", T::Int), param("padding", T::String)] },
+            params: const {
+                &[
+                    param("input", T::String),
+                    param("targetLen", T::Int).meaning(Meaning::Length),
+                    param("padding", T::String),
+                ]
+            },
             returns: Returns::Is(SqlType::String),
             body: string,
         },
         Overload {
-            params: const { &[param("input", T::Bytes), param("targetLen", T::Int), param("padding", T::Bytes)] },
+            params: const {
+                &[
+                    param("input", T::Bytes),
+                    param("targetLen", T::Int).meaning(Meaning::Length),
+                    param("padding", T::Bytes),
+                ]
+            },
             returns: Returns::Is(SqlType::Bytes),
             body: bytes,
         },
@@ -33,19 +47,27 @@ pub const fn overloads(string: fn(&mut Call) -> ArrayRef, bytes: fn(&mut Call) -
 /// Pads strings, whose length is counted in UTF-16 units.
 pub fn strings(call: &mut Call, end: End) -> ArrayRef {
     rows3(call, |text: &str, length: i32, padding: &str| {
+        if text.is_ascii() && padding.is_ascii() {
+            let bytes = padded(text.as_bytes(), length, padding.as_bytes(), end)?;
+            return Ok(bytes.map(|b| String::from_utf8_lossy(&b).into_owned()));
+        }
         let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
-        Ok(padded(&units(text), length, &units(padding), end).map(|u| String::from_utf16_lossy(&u)))
+        Ok(padded(&units(text), length, &units(padding), end)?.map(|u| String::from_utf16_lossy(&u)))
     })
 }
 
 /// Pads bytes.
 pub fn bytes(call: &mut Call, end: End) -> ArrayRef {
-    rows3(call, |bytes: &[u8], length: i32, padding: &[u8]| Ok(padded(bytes, length, padding, end)))
+    rows3(call, |bytes: &[u8], length: i32, padding: &[u8]| padded(bytes, length, padding, end))
 }
 
-fn padded<U: Copy>(given: &[U], length: i32, padding: &[U], end: End) -> Option<Vec<U>> {
-    let length = usize::try_from(length).ok().filter(|_| !padding.is_empty())?;
-    let given = &given[..given.len().min(length)];
-    let fill: Vec<U> = padding.iter().copied().cycle().take(length - given.len()).collect();
-    Some(if end == End::Left { [&fill, given].concat() } else { [given, &fill].concat() })
+fn padded<U: Copy>(given: &[U], length: i32, padding: &[U], end: End) -> Outcome<Vec<U>> {
+    let Some(length) = usize::try_from(length).ok().filter(|_| !padding.is_empty()) else { return Ok(None) };
+    if length <= given.len() {
+        return Ok(Some(given[..length].to_vec()));
+    }
+    let missing = made_length(length)? - given.len();
+    let mut fill = padding.repeat(missing.div_ceil(padding.len()));
+    fill.truncate(missing);
+    Ok(Some(if end == End::Left { [&fill, given].concat() } else { [given, &fill].concat() }))
 }

@@ -6,6 +6,7 @@ use arrow::array::ArrayRef;
 use fancy_regex::{Captures, Regex};
 
 use super::call::{Call, Fault, Outcome, Put};
+use super::fault::shortened;
 use super::recent::Recent;
 
 thread_local! {
@@ -15,13 +16,14 @@ thread_local! {
 /// The expression of this text.
 pub fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
     let compile = |pattern: &str| {
-        Regex::new(&translated(pattern)).map_err(|e| Fault(format!("Invalid regular expression pattern: {e}")))
+        Regex::new(&translated(pattern))
+            .map_err(|e| Fault::shown(format!("Invalid regular expression pattern '{}': {e}", shortened(pattern))))
     };
     RECENT.with(|recent| recent.get(pattern, compile))
 }
 
-/// A column of what `extract` makes of the expression and the text of each row, and of the number of a group: 0, which is the
-/// whole match, unless a third argument says another. NULL where the expression has no such group.
+/// A column with the result of `extract` for the expression and the text of each row and the number of a group: 0, which is the
+/// whole match, unless a third argument gives another. NULL where the expression has no such group.
 pub fn extraction<'a, R: Put>(
     call: &mut Call<'a>,
     mut extract: impl FnMut(&Regex, &'a str, i32) -> Outcome<R>,
@@ -39,7 +41,7 @@ pub fn extraction<'a, R: Put>(
 
 /// The group of this number of a match, if it took part in it.
 pub fn group_of<'t>(found: &Captures<'t, str>, group: i32) -> Result<Option<&'t str>, Fault> {
-    let group = usize::try_from(group).map_err(|_| "a group has a number from 0 on")?;
+    let group = usize::try_from(group).map_err(|_| "the number of a group is negative")?;
     Ok(found.get(group).map(|part| part.as_str()))
 }
 
@@ -102,7 +104,7 @@ fn translated(pattern: &str) -> String {
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
-/// What stands between `\Q` and `\E`, every character for itself.
+/// The characters between `\Q` and `\E`, each for itself.
 fn quoted(chars: &mut Chars, out: &mut String) {
     while let Some(c) = chars.next() {
         if c == '\\' && chars.peek() == Some(&'E') {
@@ -145,8 +147,7 @@ mod tests {
 
     #[test]
     fn java_s_classes_are_ascii() {
-        let matches =
-            |pattern: &str, text: &str| compiled(pattern).ok().expect("a pattern").is_match(text).expect("an end");
+        let matches = |pattern: &str, text: &str| compiled(pattern).expect("a pattern").is_match(text).expect("an end");
         assert!(!matches("^\\d$", "٣"));
         assert!(matches("^[\\d_]+$", "1_2"));
         assert!(!matches("^.$", "\r"));

@@ -1,8 +1,9 @@
-//! Patterns of dates and times, read once.
+//! Patterns of dates and times, each parsed once.
 
 use std::rc::Rc;
 
 use super::call::{Fault, Outcome};
+use super::fault::shortened;
 use super::recent::Recent;
 use crate::types::pattern::zone::Zone;
 use crate::types::pattern::{Moment, Names, Pattern, Resolved};
@@ -12,7 +13,13 @@ thread_local! {
 }
 
 fn pattern(text: &str) -> Result<Rc<Pattern>, Fault> {
-    RECENT.with(|recent| Ok(recent.get(text, Pattern::parse)?))
+    let parse = |text: &str| Pattern::parse(text).map_err(|why| Fault::Shown(no_pattern(text, &why)));
+    RECENT.with(|recent| recent.get(text, parse))
+}
+
+/// Why a text is not a pattern, in a sentence.
+pub fn no_pattern(text: &str, why: &str) -> String {
+    format!("'{}' is not a date-time pattern: {why}", shortened(text))
 }
 
 /// The text of a moment.
@@ -22,17 +29,17 @@ pub fn print(format: &str, moment: &Moment) -> Outcome<String> {
 
 /// The text of an instant in the zone of this name.
 pub fn print_instant(format: &str, ms: i64, zone: &str) -> Outcome<String> {
-    let zone = Zone::parse(zone).ok_or_else(|| Fault(format!("Unknown time-zone ID: {zone}")))?;
+    let zone = Zone::parse(zone).ok_or_else(|| Fault::shown(format!("Unknown time-zone ID: {}", shortened(zone))))?;
     print(format, &Moment::instant(ms, zone))
 }
 
 /// What a text says.
 pub fn read(format: &str, text: &str, names: Names) -> Result<Resolved, Fault> {
-    Ok(pattern(format)?.read(text, names)?)
+    pattern(format)?.read(text, names).map_err(Fault::Shown)
 }
 
 /// The instant that a text says, in the zone of this name if the text has none.
 pub fn read_instant(format: &str, text: &str, zone: &str) -> Outcome<i64> {
-    let zone = Zone::parse(zone).ok_or_else(|| Fault(format!("Unknown time-zone ID: {zone}")))?;
+    let zone = Zone::parse(zone).ok_or_else(|| Fault::shown(format!("Unknown time-zone ID: {}", shortened(zone))))?;
     Ok(Some(read(format, text, Names::Root)?.instant(&zone)?))
 }

@@ -1,11 +1,11 @@
-//! What was made of texts that functions get again and again: patterns and expressions, which are constants in most queries.
+//! A cache of patterns and expressions by their texts, which are constants in most queries.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 const MOST_KEPT: usize = 16;
 
-/// What was made of the texts that were used last, the latest at the end.
+/// The things made of the texts that were used last, the latest at the end.
 pub struct Recent<T>(RefCell<Vec<(String, Rc<T>)>>);
 
 impl<T> Recent<T> {
@@ -14,7 +14,7 @@ impl<T> Recent<T> {
         Recent(RefCell::new(Vec::new()))
     }
 
-    /// What `make` makes of the text, or made of it earlier.
+    /// The thing that `make` makes of the text, or made earlier.
     pub fn get<E>(&self, text: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<Rc<T>, E> {
         let mut kept = self.0.borrow_mut();
         match kept.iter().position(|(known, _)| known == text) {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::meaning::Meaning;
 use crate::error::{Error, Result};
 use crate::types::SqlType;
 
@@ -39,16 +40,25 @@ pub struct Param {
     pub kind: T,
     /// Takes any number of arguments, none included; at most one parameter of a signature is variadic.
     pub variadic: bool,
+    /// What the argument stands for, by which constants are checked.
+    pub meaning: Meaning,
+}
+
+impl Param {
+    /// The same parameter for arguments that stand for something.
+    pub const fn meaning(self, meaning: Meaning) -> Param {
+        Param { meaning, ..self }
+    }
 }
 
 /// A parameter that takes one argument.
 pub const fn param(name: &'static str, kind: T) -> Param {
-    Param { name, kind, variadic: false }
+    Param { name, kind, variadic: false, meaning: Meaning::Any }
 }
 
 /// A parameter that takes any number of arguments.
 pub const fn variadic(name: &'static str, kind: T) -> Param {
-    Param { name, kind, variadic: true }
+    Param { name, kind, variadic: true, meaning: Meaning::Any }
 }
 
 /// What is known of an argument before the call: its type, `None` for an untyped NULL, a bare unit of time, or how many
@@ -194,9 +204,9 @@ fn letters(kind: T) -> Vec<char> {
     }
 }
 
-/// The parameter that takes the argument at a place.
-pub fn parameter(params: &'static [Param], args: usize, at: usize) -> Option<T> {
-    spread(params, args).map(|all| all[at].kind)
+/// The parameter that takes the argument at a place, one of `args`.
+pub fn parameter(params: &'static [Param], args: usize, at: usize) -> Option<&'static Param> {
+    spread(params, args).map(|all| all[at])
 }
 
 fn argument_types(params: &[Param], args: &[ArgType], generics: &Generics) -> Vec<SqlType> {

@@ -5,17 +5,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::frame::{self, Found, Frame};
 use super::spare::{Spare, Spares};
 use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
 
-/// The length of the head: magic, version of the format, the four numbers of [`Head`], checksum.
-const HEAD: usize = 8 + 4 + 4 * 8 + 4;
+/// The length of a file's head: magic, version of the format, the three numbers of [`Head`], checksum.
+pub const HEAD: usize = 8 + 4 + 3 * 8 + 4;
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The most bytes of a file that only commands may use.
 const MOST_KEPT: u64 = 64 << 10;
+/// A frame is written again in pieces of this size.
+const PIECE: usize = 1 << 20;
 
 /// A journal file that frames are appended to.
 pub struct JournalFile {
@@ -31,10 +32,8 @@ pub struct JournalFile {
 pub struct Head {
     /// The number of the file, as its name says.
     pub generation: u64,
-    /// The first generation that the file replaces; its own if it replaces none.
-    pub replaces: u64,
-    /// The round behind which its frames come.
-    pub behind: u64,
+    /// The round that its first frame follows.
+    pub after: u64,
     /// What its frames begin with, and nothing else that was ever written: whatever an earlier use of the file has left, and
     /// whatever is in the records of a frame, is no frame of this file.
     pub mark: u64,
@@ -57,16 +56,16 @@ fn generation_of(name: &str) -> Option<u64> {
 
 impl Head {
     /// The head of a file of a process with this seed.
-    pub fn new(generation: u64, replaces: u64, behind: u64, seed: u64) -> Self {
+    pub fn new(generation: u64, after: u64, seed: u64) -> Self {
         let mark = foldhash::quality::FixedState::with_seed(seed).hash_one(generation);
-        Head { generation, replaces, behind, mark }
+        Head { generation, after, mark }
     }
 
     fn encode(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(HEAD);
         head.extend_from_slice(&MAGIC);
         head.extend_from_slice(&VERSION.to_le_bytes());
-        for number in [self.generation, self.replaces, self.behind, self.mark] {
+        for number in [self.generation, self.after, self.mark] {
             head.extend_from_slice(&number.to_le_bytes());
         }
         head.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
@@ -75,42 +74,33 @@ impl Head {
 }
 
 impl JournalFile {
-    /// Starts the file behind this one, with room for `size` bytes; it takes the place of this one if that has no frames.
-    /// Its name is durable; its head is with its first frame. `behind` is the last decided round.
-    pub fn next(
-        &self,
-        disk: &dyn Disk,
-        dir: &Path,
-        spares: &mut Spares,
-        size: u64,
-        behind: u64,
-        seed: u64,
-    ) -> io::Result<JournalFile> {
-        let generation = self.head.generation + 1;
-        let replaces = if self.is_empty() { self.head.replaces } else { generation };
-        let head = Head::new(generation, replaces, behind, seed);
-        let Spare { path, file, size } = spares.take(size)?;
+    /// Starts a file with room for `size` bytes. Its name is durable; its head is with its first frame.
+    pub fn create(disk: &dyn Disk, dir: &Path, spares: &mut Spares, head: Head, size: u64) -> io::Result<JournalFile> {
+        let Spare { path: spare, file, size } = spares.take(size)?;
         file.write_at(&head.encode(), 0)?;
-        disk.rename(&path, &dir.join(name(generation)))?;
+        disk.rename(&spare, &path(dir, head.generation))?;
         disk.sync_dir(dir, SyncSite::JournalDirectory)?;
         Ok(JournalFile { file, head, end: HEAD as u64, size })
     }
 
-    /// Starts a file in the place of those that `head` names, with `frames` that were in them. It gets its name when it is
-    /// whole and durable.
-    pub fn replace(
-        disk: &dyn Disk,
-        dir: &Path,
-        spares: &mut Spares,
-        head: Head,
-        frames: &[u8],
-    ) -> io::Result<JournalFile> {
-        let Spare { path, file, size } = spares.take(size_for(frames.len()))?;
-        file.write_at(&[head.encode().as_slice(), frames].concat(), 0)?;
-        file.sync(SyncSite::RecoveredTail)?;
-        disk.rename(&path, &dir.join(name(head.generation)))?;
+    /// Goes on in the newest file that a process has left, after the frames up to `end`.
+    ///
+    /// The last frame, which begins at `last`, may have been written and never synced, or its sync may have failed: then it
+    /// can be read and is nowhere but in memory, where no later sync would find it. So it is written once more over itself, and
+    /// synced. All frames before it were durable before it was begun. This takes no room on the disk.
+    pub fn go_on(disk: &dyn Disk, dir: &Path, head: Head, last: Option<u64>, end: u64) -> io::Result<JournalFile> {
+        let file = disk.open(&path(dir, head.generation), Open::Existing)?;
+        file.write_at(&head.encode(), 0)?;
+        let mut at = last.unwrap_or(end);
+        while at < end {
+            let piece = disk::read(file.as_ref(), at, PIECE.min((end - at) as usize))?;
+            file.write_at(&piece, at)?;
+            at += piece.len() as u64;
+        }
+        file.sync(SyncSite::RecoveredFrame)?;
         disk.sync_dir(dir, SyncSite::RecoveredDirectory)?;
-        Ok(JournalFile { file, head, end: (HEAD + frames.len()) as u64, size })
+        let size = file.len()?;
+        Ok(JournalFile { file, head, end, size })
     }
 
     /// Whether there is no frame in it yet.
@@ -130,7 +120,7 @@ impl JournalFile {
         self.end + length as u64 + kept <= self.size
     }
 
-    /// Writes a frame behind the others; it counts only after [`JournalFile::sync`].
+    /// Writes a frame after the others; it counts only after [`JournalFile::sync`].
     pub fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         self.file.write_at(frame, self.end)?;
         self.end += frame.len() as u64;
@@ -143,14 +133,14 @@ impl JournalFile {
     }
 }
 
-/// The size that a file needs for frames of this many bytes, and what is kept for commands behind them.
+/// The size that a file needs for frames of this many bytes, and what is kept for commands after them.
 pub fn size_for(bytes: usize) -> u64 {
     let needed = (HEAD + bytes) as u64;
     needed + needed.div_ceil(7).min(MOST_KEPT)
 }
 
 /// A journal file as it was found.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct OldFile {
     pub generation: u64,
     pub path: PathBuf,
@@ -167,68 +157,42 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<OldFile>> {
     Ok(files)
 }
 
-/// What a file holds.
-pub struct Contents {
-    /// None if the file was only being started.
-    pub head: Option<Head>,
-    pub frames: Vec<Frame>,
-    /// The length of the frames.
-    pub bytes: u64,
-}
+impl OldFile {
+    /// Opens the file, and reads what it says of itself: no head if it has no whole one of its own.
+    pub fn open(&self, disk: &dyn Disk) -> Result<(Arc<dyn DiskFile>, Option<Head>)> {
+        let opened = disk.open(&self.path, Open::Existing)?;
+        let head = self.check_head(&disk::read(opened.as_ref(), 0, HEAD)?)?;
+        Ok((opened, head))
+    }
 
-/// Reads a file. A frame that breaks off is a torn tail if nothing whole follows it and the file is the `newest`; anywhere
-/// else it is corruption, which is reported and never skipped.
-pub fn read(disk: &dyn Disk, file: &OldFile, newest: bool) -> Result<Contents> {
-    let path = &file.path;
-    let opened = disk.open(path, Open::Existing)?;
-    let length = usize::try_from(opened.len()?).map_err(|_| Error::backend("a journal file is too large"))?;
-    let bytes = disk::read(opened.as_ref(), 0, length)?;
-    let Some(head) = check_head(&bytes, file)? else {
-        // The file was being started when the lights went out: no frame was ever in it.
-        let nothing = Contents { head: None, frames: Vec::new(), bytes: 0 };
-        return if newest { Ok(nothing) } else { Err(corrupt(path, 0)) };
-    };
-    let body = &bytes[HEAD..];
-    let mut at = 0;
-    let mut frames = Vec::new();
-    while let Found::Frame(frame, used) = frame::decode(&body[at..], head.mark)? {
-        frames.push(frame);
-        at += used;
+    fn check_head(&self, bytes: &[u8]) -> Result<Option<Head>> {
+        let Some(found) = bytes.get(..HEAD) else { return Ok(None) };
+        let short = |at: usize| u32::from_le_bytes([found[at], found[at + 1], found[at + 2], found[at + 3]]);
+        let number = |at: usize| found[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        if found[..8] != MAGIC {
+            return Ok(None);
+        }
+        // Before the checksum, which may be elsewhere in another version.
+        if short(8) != VERSION {
+            let message =
+                format!("{} has the unknown version {} of the journal's format", self.path.display(), short(8));
+            return Err(Error::backend(message).hint("it was written by another version of Tidemill; use that one"));
+        }
+        let body = HEAD - 4;
+        if crc32c::crc32c(&found[..body]) != short(body) {
+            return Ok(None);
+        }
+        let head = Head { generation: number(12), after: number(20), mark: number(28) };
+        // A spare keeps the head of the file that it was, until it gets its own.
+        Ok((head.generation == self.generation).then_some(head))
     }
-    if frame::any_later(&body[at..], head.mark) {
-        return Err(corrupt(path, HEAD + at));
-    }
-    Ok(Contents { head: Some(head), frames, bytes: at as u64 })
-}
 
-/// What a file says of itself; `None` if it has no whole head of its own.
-pub fn head(disk: &dyn Disk, file: &OldFile) -> Result<Option<Head>> {
-    let opened = disk.open(&file.path, Open::Existing)?;
-    check_head(&disk::read(opened.as_ref(), 0, HEAD)?, file)
-}
-
-fn check_head(bytes: &[u8], file: &OldFile) -> Result<Option<Head>> {
-    let Some(found) = bytes.get(..HEAD) else { return Ok(None) };
-    let short = |at: usize| u32::from_le_bytes([found[at], found[at + 1], found[at + 2], found[at + 3]]);
-    let number = |at: usize| found[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
-    if found[..8] != MAGIC {
-        return Ok(None);
+    /// The error of a file that is damaged at a byte.
+    pub fn corrupt(&self, at: u64) -> Error {
+        let message =
+            format!("{} is corrupt at byte {at}: a frame is damaged and later ones are whole", self.path.display());
+        Error::backend(message).hint(
+            "restore the folder from a backup; nothing after the damage is used, since it may build on what is lost",
+        )
     }
-    // Before the checksum, which may be elsewhere in another version.
-    if short(8) != VERSION {
-        let message = format!("{} has the unknown version {} of the journal's format", file.path.display(), short(8));
-        return Err(Error::backend(message).hint("it was written by another Tidemill; use that one"));
-    }
-    let body = HEAD - 4;
-    if crc32c::crc32c(&found[..body]) != short(body) {
-        return Ok(None);
-    }
-    let head = Head { generation: number(12), replaces: number(20), behind: number(28), mark: number(36) };
-    // A spare keeps the head of the file that it was, until it gets its own.
-    Ok((head.generation == file.generation).then_some(head))
-}
-
-fn corrupt(path: &Path, at: usize) -> Error {
-    Error::backend(format!("{} is corrupt at byte {at}: a frame is damaged and later ones are whole", path.display()))
-        .hint("restore the folder from a backup; nothing behind the damage is used, since it may build on what is lost")
 }

@@ -1,48 +1,100 @@
 //! The frame of a round as bytes: its entries, and every byte that they wrote to partitions.
 
-use std::sync::Arc;
-
 use super::entry::{Command, EpochHead};
 use crate::error::{Error, Result};
 use crate::topics::PartitionId;
 use crate::topics::log::{Place, Written};
 use crate::types::row::{Input, put_bytes, put_varint};
 
-/// Starts a frame; no frame's body can be mistaken for one, since the checksum covers the head too.
-const MAGIC: [u8; 4] = *b"TMFR";
+/// Starts a frame; no frame's body can be mistaken for one, since the mark is unforeseeable and the checksum covers the head.
+pub const MAGIC: [u8; 4] = *b"TMFR";
 /// Magic, mark of the file, round, length of the body, checksum.
-pub const HEAD: usize = 4 + 8 + 8 + 4 + 4;
+pub const HEAD: usize = 4 + 8 + 8 + 8 + 4;
 
-/// A round as it was read from the journal.
-#[derive(Debug, Default, PartialEq)]
-pub struct Frame {
+/// Where the mark stands in a frame, the round, the length, the checksum.
+const MARK: usize = 4;
+const ROUND: usize = 12;
+const LENGTH: usize = 20;
+const CRC: usize = 28;
+
+/// What a frame says of itself before its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHead {
     pub round: u64,
-    pub entries: Vec<FrameEntry>,
+    /// The bytes of the body.
+    pub length: u64,
+    crc: u32,
+    /// The checksum of the head's own bytes, which that of the body continues.
+    own: u32,
 }
 
-/// An entry of a round.
-#[derive(Debug, PartialEq)]
-pub enum FrameEntry {
-    Epoch { head: EpochHead, delta: Vec<u8>, written: Vec<Span> },
-    Append { written: Vec<Span> },
+impl FrameHead {
+    /// Reads a head; `None` if the bytes are no head of a frame in the file with this mark.
+    pub fn read(bytes: &[u8; HEAD], mark: u64) -> Option<FrameHead> {
+        let number = |at: usize| bytes[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        if bytes[..4] != MAGIC || number(MARK) != mark {
+            return None;
+        }
+        let crc = u32::from_le_bytes([bytes[CRC], bytes[CRC + 1], bytes[CRC + 2], bytes[CRC + 3]]);
+        Some(FrameHead { round: number(ROUND), length: number(LENGTH), crc, own: crc32c::crc32c(&bytes[..CRC]) })
+    }
+
+    /// Whether these bytes are the body.
+    pub fn fits(&self, body: &[u8]) -> bool {
+        body.len() as u64 == self.length && crc32c::crc32c_append(self.own, body) == self.crc
+    }
+}
+
+/// An entry of a round, as it lies in the body of a frame.
+#[derive(Debug)]
+pub enum EntryView<'a> {
+    Epoch(EpochView<'a>),
+    Append { spans: Vec<SpanView<'a>> },
     Command { command: Command, resolved: Vec<i64> },
 }
 
-/// Bytes that an entry wrote.
+/// An epoch in the body of a frame.
+#[derive(Debug)]
+pub struct EpochView<'a> {
+    pub query: u64,
+    /// Counts the epochs of the query.
+    pub number: u64,
+    /// What [`EpochHead::bytes`] was.
+    pub head: &'a [u8],
+    pub delta: &'a [u8],
+    /// Where the delta begins in the body.
+    pub delta_at: usize,
+    pub spans: Vec<SpanView<'a>>,
+}
+
+impl EpochView<'_> {
+    /// The head of the epoch.
+    pub fn to_head(&self) -> EpochHead {
+        EpochHead { query: self.query, number: self.number, bytes: self.head.to_vec() }
+    }
+}
+
+/// Bytes that an entry wrote to a partition, in the body of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanView<'a> {
+    pub partition: PartitionId,
+    /// The base offset of the segment.
+    pub segment: i64,
+    pub byte: u64,
+    /// The offset of the first record.
+    pub offset: i64,
+    /// The place after the bytes.
+    pub end: Place,
+    /// The bytes, if the frame repeats them; else their segment was synced before the frame.
+    pub bytes: Option<&'a [u8]>,
+}
+
+/// A span while a round is made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
     pub written: Written,
-    /// Whether the bytes are repeated in the frame; else their segment was synced before.
+    /// Whether the frame repeats the bytes.
     pub inline: bool,
-    pub crc: u32,
-}
-
-impl Span {
-    /// What was written, to be repeated in the frame or not.
-    pub fn new(written: Written, inline: bool) -> Self {
-        let crc = crc32c::crc32c(&written.bytes);
-        Span { written, inline, crc }
-    }
 }
 
 /// A frame while it is written.
@@ -50,9 +102,6 @@ pub struct FrameWriter {
     bytes: Vec<u8>,
     entries: u32,
 }
-
-/// Where the number of entries stands in a frame.
-const COUNT: usize = HEAD;
 
 impl FrameWriter {
     /// The frame of a round, in memory that is used again.
@@ -62,13 +111,13 @@ impl FrameWriter {
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(&round.to_le_bytes());
         // Length, checksum and the number of entries follow when the frame is sealed.
-        bytes.extend_from_slice(&[0; 12]);
+        bytes.extend_from_slice(&[0; 16]);
         FrameWriter { bytes, entries: 0 }
     }
 
     /// Adds an epoch.
     pub fn epoch(&mut self, head: &EpochHead, delta: &[u8], written: &[Span]) {
-        let out = self.entry(0);
+        let out = self.entry(EPOCH);
         put_varint(out, head.query);
         put_varint(out, head.number);
         put_bytes(out, &head.bytes);
@@ -78,12 +127,12 @@ impl FrameWriter {
 
     /// Adds an append.
     pub fn append(&mut self, written: &[Span]) {
-        encode_spans(written, self.entry(1));
+        encode_spans(written, self.entry(APPEND));
     }
 
     /// Adds a command with the ends that were resolved for it.
     pub fn command(&mut self, command: &Command, resolved: &[i64]) {
-        let out = self.entry(2);
+        let out = self.entry(COMMAND);
         put_varint(out, command.version);
         put_bytes(out, &command.bytes);
         put_varint(out, command.resolve.len() as u64);
@@ -114,12 +163,12 @@ impl FrameWriter {
     /// The bytes of the frame, for the file with this mark.
     pub fn seal(&mut self, mark: u64) -> &[u8] {
         let out = &mut self.bytes;
-        out[COUNT..COUNT + 4].copy_from_slice(&self.entries.to_le_bytes());
-        out[4..12].copy_from_slice(&mark.to_le_bytes());
-        let length = (out.len() - HEAD) as u32;
-        out[20..24].copy_from_slice(&length.to_le_bytes());
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&out[..24]), &out[HEAD..]);
-        out[24..HEAD].copy_from_slice(&crc.to_le_bytes());
+        out[HEAD..HEAD + 4].copy_from_slice(&self.entries.to_le_bytes());
+        out[MARK..ROUND].copy_from_slice(&mark.to_le_bytes());
+        let length = (out.len() - HEAD) as u64;
+        out[LENGTH..CRC].copy_from_slice(&length.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&out[..CRC]), &out[HEAD..]);
+        out[CRC..HEAD].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
@@ -128,6 +177,11 @@ impl FrameWriter {
         self.bytes
     }
 }
+
+/// The kinds of entries.
+const EPOCH: u8 = 0;
+const APPEND: u8 = 1;
+const COMMAND: u8 = 2;
 
 fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
     put_varint(out, numbers.len() as u64);
@@ -141,67 +195,40 @@ fn put_partition(out: &mut Vec<u8>, partition: PartitionId) {
 
 fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
     put_varint(out, spans.len() as u64);
-    for span in spans {
-        let written = &span.written;
+    for Span { written, inline } in spans {
         put_partition(out, written.partition);
         put_varint(out, written.segment as u64);
         put_varint(out, written.byte);
         put_varint(out, written.offset as u64);
-        // Not the length of the bytes: those of a span that is not repeated are not in a frame that was read.
         put_varint(out, written.end.byte - written.byte);
         put_varint(out, written.end.offset as u64);
-        out.extend_from_slice(&span.crc.to_le_bytes());
-        out.push(u8::from(span.inline));
-        if span.inline {
+        out.push(u8::from(*inline));
+        if *inline {
             out.extend_from_slice(&written.bytes);
         }
     }
 }
 
-/// What stands at a place of a journal file.
-pub enum Found {
-    /// A whole frame, and the number of its bytes.
-    Frame(Frame, usize),
-    /// No whole frame of this file.
-    Nothing,
-}
-
-/// Reads the frame at the front of `bytes`, if there is a whole one with the file's mark.
-pub fn decode(bytes: &[u8], mark: u64) -> Result<Found> {
-    let Some((head, rest)) = bytes.split_at_checked(HEAD) else { return Ok(Found::Nothing) };
-    let number = |at: usize| head[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
-    let short = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if head[..4] != MAGIC || number(4) != mark {
-        return Ok(Found::Nothing);
-    }
-    let Some(body) = rest.get(..short(20) as usize) else { return Ok(Found::Nothing) };
-    if crc32c::crc32c_append(crc32c::crc32c(&head[..24]), body) != short(24) {
-        return Ok(Found::Nothing);
-    }
+/// Calls `each` for every entry in the body of a frame.
+pub fn entries<'a>(body: &'a [u8], each: &mut dyn FnMut(EntryView<'a>) -> Result<()>) -> Result<()> {
     let mut input = Input(body);
-    let count = u32::from_le_bytes(input.array()?);
-    let entries = (0..count).map(|_| decode_entry(&mut input)).collect::<Result<_>>()?;
-    Ok(Found::Frame(Frame { round: number(12), entries }, HEAD + body.len()))
+    for _ in 0..u32::from_le_bytes(input.array()?) {
+        each(read_entry(body, &mut input)?)?;
+    }
+    Ok(())
 }
 
-/// Whether a whole frame with the file's mark stands anywhere behind the first byte: what must not be, if the first byte
-/// does not start one.
-pub fn any_later(bytes: &[u8], mark: u64) -> bool {
-    memchr::memmem::find_iter(bytes, &MAGIC)
-        .filter(|at| *at > 0)
-        .any(|at| matches!(decode(&bytes[at..], mark), Ok(Found::Frame(..))))
-}
-
-fn decode_entry(input: &mut Input) -> Result<FrameEntry> {
+fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>> {
     Ok(match input.byte()? {
-        0 => {
+        EPOCH => {
             let (query, number) = (input.varint()?, input.varint()?);
-            let head = EpochHead { query, number, bytes: input.bytes()?.to_vec() };
-            let delta = input.bytes()?.to_vec();
-            FrameEntry::Epoch { head, delta, written: decode_spans(input)? }
+            let head = input.bytes()?;
+            let delta = input.bytes()?;
+            let delta_at = body.len() - input.0.len() - delta.len();
+            EntryView::Epoch(EpochView { query, number, head, delta, delta_at, spans: read_spans(input)? })
         }
-        1 => FrameEntry::Append { written: decode_spans(input)? },
-        2 => {
+        APPEND => EntryView::Append { spans: read_spans(input)? },
+        COMMAND => {
             let version = input.varint()?;
             let bytes = input.bytes()?.to_vec();
             let mut command = Command { version, bytes, ..Command::default() };
@@ -212,7 +239,7 @@ fn decode_entry(input: &mut Input) -> Result<FrameEntry> {
             }
             command.ends = take_numbers(input)?;
             command.drops = take_numbers(input)?;
-            FrameEntry::Command { command, resolved }
+            EntryView::Command { command, resolved }
         }
         other => return Err(Error::backend(format!("the journal has an entry of the unknown kind {other}"))),
     })
@@ -226,27 +253,26 @@ fn take_partition(input: &mut Input) -> Result<PartitionId> {
     Ok(PartitionId { topic: input.varint()?, partition: input.varint()? as u32 })
 }
 
-fn decode_spans(input: &mut Input) -> Result<Vec<Span>> {
-    (0..input.varint()?)
-        .map(|_| {
-            let partition = take_partition(input)?;
-            let (segment, byte, offset) = (input.varint()? as i64, input.varint()?, input.varint()? as i64);
-            let (length, next) = (input.varint()?, input.varint()? as i64);
-            let crc = u32::from_le_bytes(input.array()?);
-            let inline = input.byte()? != 0;
-            let bytes = if inline { input.take(length as usize)?.to_vec() } else { Vec::new() };
-            let end = Place { segment, byte: byte + length, offset: next };
-            let written = Written { partition, segment, byte, offset, bytes: Arc::new(bytes), end };
-            Ok(Span { written, inline, crc })
-        })
-        .collect()
+fn read_spans<'a>(input: &mut Input<'a>) -> Result<Vec<SpanView<'a>>> {
+    let count = input.varint()?;
+    let mut span = || {
+        let partition = take_partition(input)?;
+        let (segment, byte, offset) = (input.varint()? as i64, input.varint()?, input.varint()? as i64);
+        let (length, next) = (input.varint()?, input.varint()? as i64);
+        let bytes = if input.byte()? != 0 { Some(input.take(length as usize)?) } else { None };
+        let end = Place { segment, byte: byte + length, offset: next };
+        Ok(SpanView { partition, segment, byte, offset, end, bytes })
+    };
+    (0..count).map(|_| span()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
-    fn frame() -> Frame {
+    fn span(inline: bool) -> Span {
         let written = Written {
             partition: PartitionId { topic: 3, partition: 1 },
             segment: 100,
@@ -255,62 +281,69 @@ mod tests {
             bytes: Arc::new(b"records".to_vec()),
             end: Place { segment: 100, byte: 14, offset: 102 },
         };
-        let head = EpochHead { query: 1, number: 9, bytes: b"head".to_vec() };
-        let command = Command {
+        Span { written, inline }
+    }
+
+    fn command() -> Command {
+        Command {
             version: 4,
             bytes: b"DROP".to_vec(),
             resolve: vec![PartitionId { topic: 1, partition: 0 }],
             ends: vec![1],
             drops: vec![3],
-        };
-        Frame {
-            round: 77,
-            entries: vec![
-                FrameEntry::Epoch { head, delta: b"delta".to_vec(), written: vec![Span::new(written, true)] },
-                FrameEntry::Command { command, resolved: vec![55] },
-            ],
         }
     }
 
-    #[test]
-    fn a_span_that_is_not_repeated_keeps_its_end_when_its_frame_is_written_again() {
-        let mut frame = frame();
-        let FrameEntry::Epoch { written, .. } = &mut frame.entries[0] else { panic!("an epoch") };
-        written[0].inline = false;
-        let (end, mut spans) = (written[0].written.end, written.clone());
-        for _ in 0..2 {
-            let mut bytes = Vec::new();
-            encode_spans(&spans, &mut bytes);
-            spans = decode_spans(&mut Input(&bytes)).expect("spans");
-            assert_eq!(spans[0].written.end, end);
-        }
-    }
-
-    #[test]
-    fn frames_survive_the_way_through_bytes() {
-        let mut bytes = Vec::new();
+    fn frame() -> Vec<u8> {
         let mut writer = FrameWriter::new(77, Vec::new());
-        for entry in frame().entries {
+        let head = EpochHead { query: 1, number: 9, bytes: b"head".to_vec() };
+        writer.epoch(&head, b"delta", &[span(true), span(false)]);
+        writer.command(&command(), &[55]);
+        writer.seal(5).to_vec()
+    }
+
+    fn read(bytes: &[u8], mark: u64) -> Option<(u64, &[u8])> {
+        let (head, body) = bytes.split_first_chunk::<HEAD>()?;
+        let head = FrameHead::read(head, mark)?;
+        head.fits(body).then_some((head.round, body))
+    }
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written() {
+        let bytes = frame();
+        let (round, body) = read(&bytes, 5).expect("a whole frame");
+        assert_eq!(round, 77);
+        let mut seen = 0;
+        let mut each = |entry: EntryView| {
+            seen += 1;
             match entry {
-                FrameEntry::Epoch { head, delta, written } => writer.epoch(&head, &delta, &written),
-                FrameEntry::Append { written } => writer.append(&written),
-                FrameEntry::Command { command, resolved } => writer.command(&command, &resolved),
+                EntryView::Epoch(epoch) => {
+                    assert_eq!(
+                        (epoch.query, epoch.number, epoch.head, epoch.delta),
+                        (1, 9, &b"head"[..], &b"delta"[..])
+                    );
+                    assert_eq!(&body[epoch.delta_at..][..5], b"delta");
+                    assert_eq!(epoch.spans[0].bytes, Some(&b"records"[..]));
+                    assert_eq!((epoch.spans[1].bytes, epoch.spans[1].end), (None, span(false).written.end));
+                }
+                EntryView::Command { command: found, resolved } => assert_eq!((found, resolved), (command(), vec![55])),
+                EntryView::Append { .. } => panic!("there is no append"),
             }
-        }
-        bytes.extend_from_slice(writer.seal(5));
-        let length = bytes.len();
-        bytes.extend_from_slice(b"more");
-        let Found::Frame(read, used) = decode(&bytes, 5).expect("intact") else { panic!("a frame") };
-        assert_eq!((read, used), (frame(), length));
-        assert!(matches!(decode(&bytes, 6), Ok(Found::Nothing)));
-        for cut in 0..length {
-            assert!(matches!(decode(&bytes[..cut], 5), Ok(Found::Nothing)), "cut at {cut}");
+            Ok(())
+        };
+        entries(body, &mut each).expect("intact");
+        assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn a_frame_with_another_mark_or_a_wrong_bit_is_none() {
+        let bytes = frame();
+        assert!(read(&bytes, 6).is_none());
+        for at in 0..bytes.len() {
+            assert!(read(&bytes[..at], 5).is_none(), "cut at {at}");
             let mut flipped = bytes.clone();
-            flipped[cut] ^= 0x10;
-            assert!(matches!(decode(&flipped, 5), Ok(Found::Nothing)), "flipped at {cut}");
+            flipped[at] ^= 0x10;
+            assert!(read(&flipped, 5).is_none(), "flipped at {at}");
         }
-        let mut later = vec![0; 40];
-        later.extend_from_slice(&bytes);
-        assert!(any_later(&later, 5) && !any_later(&bytes, 5));
     }
 }

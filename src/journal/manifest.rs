@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::entry::EpochHead;
 use crate::disk::{self, Disk, Open, SyncSite};
 use crate::error::{Error, Result};
-use crate::state::BucketId;
+use crate::state::{BucketId, OperatorId, OperatorTask};
 use crate::topics::PartitionId;
 use crate::topics::log::Place;
 use crate::types::row::{Input, put_bytes, put_varint};
@@ -25,43 +25,20 @@ pub struct Manifest {
     /// What exists, as the engine writes it.
     pub image: Vec<u8>,
     pub queries: Vec<QueryState>,
+    /// The numbers of the runs of state, the oldest first.
+    pub runs: Vec<u64>,
 }
 
-/// Where a query stood, and the files of its state.
+/// Where a query stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueryState {
     pub head: EpochHead,
-    pub buckets: Vec<BucketFile>,
-    /// The files with changes behind those: of a query that had failed at the checkpoint, whose buckets are older than it.
-    pub changes: Vec<u64>,
-}
-
-impl QueryState {
-    /// The numbers of all its files.
-    pub fn files(&self) -> impl Iterator<Item = u64> {
-        self.buckets.iter().map(|b| b.file).chain(self.changes.iter().copied())
-    }
-}
-
-/// An operator of a query: its stage, the task of the stage, and its place in the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperatorId {
-    pub stage: u32,
-    pub task: u32,
-    pub place: u32,
-}
-
-/// The file of a bucket of an operator's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BucketFile {
-    pub operator: OperatorId,
-    pub bucket: BucketId,
-    /// The number of the file.
-    pub file: u64,
+    /// For each operator task: no entry of an earlier bucket exists any more.
+    pub horizons: BTreeMap<OperatorTask, BucketId>,
 }
 
 const MAGIC: [u8; 8] = *b"TIDEMANI";
-const VERSION: u32 = 1;
+const VERSION: u32 = 3;
 
 /// The path of the manifest in a data folder.
 pub fn path(data: &Path) -> PathBuf {
@@ -114,17 +91,15 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
         put_varint(&mut out, query.head.query);
         put_varint(&mut out, query.head.number);
         put_bytes(&mut out, &query.head.bytes);
-        put_varint(&mut out, query.buckets.len() as u64);
-        for file in &query.buckets {
-            for number in [file.operator.stage, file.operator.task, file.operator.place] {
-                put_varint(&mut out, u64::from(number));
-            }
-            out.extend_from_slice(&file.bucket.to_le_bytes());
-            put_varint(&mut out, file.file);
+        put_varint(&mut out, query.horizons.len() as u64);
+        for (place, horizon) in &query.horizons {
+            put_varint(&mut out, u64::from(place.operator.encode()));
+            put_varint(&mut out, u64::from(place.task));
+            out.extend_from_slice(&horizon.to_le_bytes());
         }
-        put_varint(&mut out, query.changes.len() as u64);
-        query.changes.iter().for_each(|file| put_varint(&mut out, *file));
     }
+    put_varint(&mut out, manifest.runs.len() as u64);
+    manifest.runs.iter().for_each(|run| put_varint(&mut out, *run));
     let crc = crc32c::crc32c(&out);
     out.extend_from_slice(&crc.to_le_bytes());
     out
@@ -160,15 +135,15 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
     for _ in 0..input.varint()? {
         let (query, number) = (input.varint()?, input.varint()?);
         let head = EpochHead { query, number, bytes: input.bytes()?.to_vec() };
-        let mut buckets = Vec::new();
+        let mut horizons = BTreeMap::new();
         for _ in 0..input.varint()? {
-            let mut short = || input.varint().map(|n| n as u32);
-            let operator = OperatorId { stage: short()?, task: short()?, place: short()? };
-            buckets.push(BucketFile { operator, bucket: input.i64()?, file: input.varint()? });
+            let operator = OperatorId::decode(input.varint()? as u32).ok_or_else(damaged)?;
+            let place = OperatorTask { operator, task: input.varint()? as u32 };
+            horizons.insert(place, input.i64()?);
         }
-        let changes = (0..input.varint()?).map(|_| input.varint()).collect::<Result<_>>()?;
-        manifest.queries.push(QueryState { head, buckets, changes });
+        manifest.queries.push(QueryState { head, horizons });
     }
+    manifest.runs = (0..input.varint()?).map(|_| input.varint()).collect::<Result<_>>()?;
     Ok(manifest)
 }
 
@@ -178,7 +153,8 @@ mod tests {
 
     #[test]
     fn manifests_survive_the_way_through_bytes() {
-        let operator = OperatorId { stage: 1, task: 2, place: 3 };
+        let operator = OperatorId { kind: crate::state::OperatorKind::Join, number: 3 };
+        let operator = OperatorTask { operator, task: 2 };
         let head = EpochHead { query: 7, number: 8, bytes: b"head".to_vec() };
         let manifest = Manifest {
             round: 5,
@@ -186,11 +162,8 @@ mod tests {
             generation: 4,
             ends: [(PartitionId { topic: 1, partition: 2 }, Place { segment: 3, byte: 4, offset: 5 })].into(),
             image: b"image".to_vec(),
-            queries: vec![QueryState {
-                head,
-                buckets: vec![BucketFile { operator, bucket: -9, file: 10 }],
-                changes: vec![11],
-            }],
+            queries: vec![QueryState { head, horizons: [(operator, -9)].into() }],
+            runs: vec![10, 4],
         };
         let mut bytes = encode(&manifest);
         assert_eq!(decode(&bytes).expect("intact"), manifest);

@@ -16,15 +16,18 @@ mod queue;
 pub mod recover;
 mod round;
 mod spare;
+mod tail;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead};
-pub use manifest::{BucketFile, Manifest, OperatorId, QueryState, write as write_manifest};
+pub use frame::EntryView;
+pub use manifest::{Manifest, QueryState, write as write_manifest};
 pub use queue::{Done, Queue, WhenFull};
-pub use recover::{Recovered, RecoveredQuery, changes, recover};
-pub use round::{Journal, RoundError, Snapshot};
+pub use recover::{Delta, Finished, Home, Recovered, RecoveredQuery, recover};
+pub use round::{Journal, Meter, RoundError, Snapshot};
 pub use spare::{Haste, Order, Spare};
+pub use tail::Tail;
 
 use std::path::{Path, PathBuf};
 

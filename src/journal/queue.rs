@@ -1,12 +1,13 @@
 //! What waits for the next round, and the thread that makes the rounds.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::entry::{Decision, Entry};
 use super::round::{Journal, RoundError};
 use crate::error::{Error, Result};
+use crate::locks::{lock, wait, wait_for, wait_while};
 use crate::topics::TopicId;
 
 /// Called with what has become of an entry, on the thread that made the round. With an error nobody knows what has become of
@@ -40,12 +41,29 @@ pub struct Queue {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<(Entry, Done)>,
+    waiting: VecDeque<Waiting>,
+    /// Epochs that found no room and are tried again, before all that wait: those of a query must stay in their order.
+    refused: VecDeque<Waiting>,
+    /// Whether it is time to try the refused epochs again.
+    is_due: bool,
+    /// What the disk said when it was full; none since there was room.
+    full: Option<String>,
     closed: bool,
     /// Why there will be no more rounds, if one has failed.
     failure: Option<Error>,
     /// Tasks that were woken by the last decision and have not run dry yet.
     awake: usize,
+}
+
+/// An entry, and who wants to know what has become of it.
+type Waiting = (Entry, Done);
+
+fn is_epoch((entry, _): &Waiting) -> bool {
+    matches!(entry, Entry::Epoch(_))
+}
+
+fn is_command((entry, _): &Waiting) -> bool {
+    matches!(entry, Entry::Command(_))
 }
 
 impl Default for Queue {
@@ -61,7 +79,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Puts an entry in line; `done` is called when it is decided, or with why it never will be.
@@ -90,6 +108,11 @@ impl Queue {
         }
     }
 
+    /// What the disk said when epochs found no room; they are tried again until there is some.
+    pub fn full(&self) -> Option<String> {
+        self.lock().full.clone()
+    }
+
     /// Takes no more entries; those in line are still committed.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -97,14 +120,21 @@ impl Queue {
     }
 
     /// What makes the next round, without waiting.
-    fn take(&self) -> Vec<(Entry, Done)> {
+    fn take(&self) -> Vec<Waiting> {
         let mut state = self.lock();
-        let mut bytes = 0;
         let mut taken = Vec::new();
+        if std::mem::take(&mut state.is_due) || state.closed {
+            taken.extend(state.refused.drain(..));
+        }
+        let mut bytes: usize = taken.iter().map(|(entry, _)| entry.size()).sum();
         while bytes < ROUND_BYTES {
-            let Some((entry, done)) = state.waiting.pop_front() else { break };
-            bytes += entry.size();
-            taken.push((entry, done));
+            let Some(next) = state.waiting.pop_front() else { break };
+            if is_epoch(&next) && !state.refused.is_empty() {
+                state.refused.push_back(next);
+                continue;
+            }
+            bytes += next.0.size();
+            taken.push(next);
         }
         taken
     }
@@ -112,50 +142,76 @@ impl Queue {
     /// Waits until a round is worth making; `false` when there will be no more.
     fn wait(&self) -> bool {
         let mut state = self.lock();
-        while state.waiting.is_empty() && !state.closed {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while state.waiting.is_empty() && !state.closed && !state.is_due {
+            state = if state.refused.is_empty() {
+                wait(&self.changed, state)
+            } else {
+                let (mut state, is_over) = wait_for(&self.changed, state, FULL_PAUSE);
+                state.is_due = is_over;
+                state
+            };
         }
         let busy = |state: &mut State| state.awake > 0 && !state.closed;
-        let waited = self.changed.wait_timeout_while(state, LINGER, busy);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut state = wait_while(&self.changed, state, LINGER, busy);
         state.awake = 0;
-        !state.waiting.is_empty()
+        !state.waiting.is_empty() || !state.refused.is_empty()
     }
 
-    /// Makes one round of what is in line, on this thread; whether there was anything. `decided` is called behind those who
-    /// submitted the entries, with the topics that were written to.
+    /// Makes one round of what is in line, on this thread; whether anything was committed or refused. `decided` is called after
+    /// those who submitted the entries, with the topics that were written to.
     pub fn pump(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<bool> {
         let taken = self.take();
         if taken.is_empty() {
             return Ok(false);
         }
-        if let Some((message, refused)) = commit(journal, taken, decided)? {
-            // There may still be room for commands, above all for those that make room.
-            let is_command = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Command(_));
-            let (commands, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_command);
-            let commands = match others.is_empty() {
-                true => Some((message.clone(), commands)),
-                false => commit(journal, commands, decided)?,
-            };
-            self.put_back(others, &message, when_full);
-            let commands = commands.into_iter().flat_map(|(_, refused)| refused);
-            commands.for_each(|(_, done)| done(Ok(Decision::Full(message.clone()))));
+        let Some((message, refused)) = commit(journal, taken, decided)? else {
+            self.has_room();
+            return Ok(true);
+        };
+        // There may still be room for commands, above all for those that make room.
+        let (commands, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_command);
+        let mut progress = !commands.is_empty();
+        let commands = match others.is_empty() || commands.is_empty() {
+            true => commands,
+            false => {
+                let left = commit(journal, commands, decided)?;
+                self.lock().is_due |= left.is_none();
+                left.map(|(_, commands)| commands).unwrap_or_default()
+            }
+        };
+        commands.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.clone()))));
+        progress |= self.put_back(others, &message, when_full);
+        Ok(progress)
+    }
+
+    /// Makes one round on this thread, in which epochs that found no room are tried again.
+    pub fn pump_again(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<bool> {
+        self.lock().is_due = true;
+        self.pump(journal, when_full, decided)
+    }
+
+    /// A round was committed: unless refused epochs still wait, there is room.
+    fn has_room(&self) {
+        let mut state = self.lock();
+        if state.refused.is_empty() {
+            state.full = None;
         }
-        Ok(true)
     }
 
     /// Refuses what found no room, but for epochs that are to be tried again after a while; not at the end, which would never
-    /// come.
-    fn put_back(&self, refused: Vec<(Entry, Done)>, message: &str, when_full: WhenFull) {
-        let tries = when_full == WhenFull::Retry && !self.lock().closed;
-        let again = |(entry, _): &(Entry, Done)| matches!(entry, Entry::Epoch(_)) && tries;
-        let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(again);
-        refused.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.to_owned()))));
+    /// come. Whether anything was refused.
+    fn put_back(&self, refused: Vec<Waiting>, message: &str, when_full: WhenFull) -> bool {
+        let mut state = self.lock();
+        let tries = when_full == WhenFull::Retry && !state.closed;
+        let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|waiting| tries && is_epoch(waiting));
         if !again.is_empty() {
-            std::thread::sleep(FULL_PAUSE);
-            let mut state = self.lock();
-            again.into_iter().rev().for_each(|entry| state.waiting.push_front(entry));
+            state.full = Some(message.to_owned());
         }
+        again.into_iter().rev().for_each(|waiting| state.refused.push_front(waiting));
+        drop(state);
+        let any = !refused.is_empty();
+        refused.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.to_owned()))));
+        any
     }
 
     /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
@@ -168,23 +224,24 @@ impl Queue {
 
     /// Tells all who wait that there will be no more rounds, and all who come later.
     fn refuse_all(&self, error: &Error) {
-        let waiting = {
+        let waiting: Vec<Waiting> = {
             let mut state = self.lock();
             (state.closed, state.failure) = (true, Some(error.clone()));
-            std::mem::take(&mut state.waiting)
+            let refused = std::mem::take(&mut state.refused);
+            refused.into_iter().chain(std::mem::take(&mut state.waiting)).collect()
         };
         waiting.into_iter().for_each(|(_, done)| done(Err(error.clone())));
     }
 }
 
 /// What found no room, with what the disk said.
-type Refused = (String, Vec<(Entry, Done)>);
+type Refused = (String, Vec<Waiting>);
 
 /// Commits entries in one round and tells those who submitted them; gives them back if the disk is full.
-fn commit(journal: &Mutex<Journal>, taken: Vec<(Entry, Done)>, decided: &OnDecided) -> Result<Option<Refused>> {
+fn commit(journal: &Mutex<Journal>, taken: Vec<Waiting>, decided: &OnDecided) -> Result<Option<Refused>> {
     let (mut entries, dones): (Vec<Entry>, Vec<Done>) = taken.into_iter().unzip();
     // Held until everybody has been told: whoever takes the journal next finds all effects of what was decided.
-    let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut journal = lock(journal);
     match journal.commit(&mut entries) {
         Ok(decisions) => {
             let touched = entries.iter().flat_map(Entry::topics).collect();

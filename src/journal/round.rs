@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::entry::{Append, Decision, Entry, Epoch, EpochHead};
-use super::file::{self, JournalFile};
+use super::file::{self, Head, JournalFile};
 use super::frame::{FrameWriter, Span};
+use super::recover::Home;
 use super::spare::{Haste, Order, Spare, Spares};
 use super::{Settings, folder};
 use crate::disk::{Disk, SyncSite, is_full};
@@ -31,9 +33,27 @@ pub struct Journal {
     heads: BTreeMap<u64, EpochHead>,
     ended: HashSet<u64>,
     dropped: HashSet<TopicId>,
-    /// The bytes of journal since the last checkpoint.
-    bytes: u64,
+    meter: Arc<Meter>,
     scratch: Vec<u8>,
+}
+
+/// What can be known of a journal without waiting for its rounds.
+#[derive(Debug, Default)]
+pub struct Meter {
+    bytes: AtomicU64,
+    wants_spare: AtomicBool,
+}
+
+impl Meter {
+    /// The bytes of journal since the last checkpoint.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether a spare file is to be made.
+    pub fn wants_spare(&self) -> bool {
+        self.wants_spare.load(Ordering::Relaxed)
+    }
 }
 
 /// Why a round was not decided.
@@ -68,19 +88,12 @@ pub struct Start {
 }
 
 impl Journal {
-    /// A journal that goes on behind what was recovered, in `file`.
-    pub fn new(
-        disk: Arc<dyn Disk>,
-        data: &std::path::Path,
-        settings: Settings,
-        log: Arc<Log>,
-        (file, spares): (JournalFile, Spares),
-        start: Start,
-    ) -> Self {
+    /// A journal that goes on after what was recovered, in `file`.
+    pub fn new(home: Home, log: Arc<Log>, (file, spares): (JournalFile, Spares), start: Start) -> Self {
         Journal {
-            disk,
-            dir: folder(data),
-            settings,
+            dir: folder(&home.data),
+            disk: home.disk,
+            settings: home.settings,
             log,
             file,
             spares,
@@ -89,7 +102,7 @@ impl Journal {
             heads: start.heads,
             ended: HashSet::new(),
             dropped: HashSet::new(),
-            bytes: start.bytes,
+            meter: Arc::new(Meter { bytes: AtomicU64::new(start.bytes), wants_spare: AtomicBool::new(true) }),
             scratch: Vec::new(),
         }
     }
@@ -99,9 +112,9 @@ impl Journal {
         self.version
     }
 
-    /// The bytes of journal since the last checkpoint.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+    /// What can be known of the journal without waiting for its rounds.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// Commits entries: all of them, but those that come too late. Gives what has become of each, in their order. After
@@ -182,7 +195,7 @@ impl Journal {
             let touched = round.touched.entry(*id).or_insert_with(|| (partition.clone(), 0));
             let written = partition.write(batch)?;
             touched.1 += written.bytes.len();
-            spans.push(Span::new(written, true));
+            spans.push(Span { written, inline: true });
         }
         Ok(spans)
     }
@@ -219,7 +232,7 @@ impl Journal {
             let only_commands = entries.iter().all(|entry| matches!(entry, Entry::Command(_)));
             let has_room = self.file.has_room(length, only_commands);
             if !only_commands {
-                // One spare stays: the next start needs it, even if the disk is full.
+                // One spare stays: a checkpoint needs it, even if the disk is full.
                 self.spares.have(if has_room { 1 } else { 2 }).map_err(WriteFailure::Undo)?;
             }
             if !has_room {
@@ -227,7 +240,7 @@ impl Journal {
             }
             self.file.append(frame.seal(self.file.head.mark)).map_err(WriteFailure::Undo)?;
             self.file.sync(SyncSite::JournalFrame).map_err(WriteFailure::Fatal)?;
-            self.bytes += length as u64;
+            self.meter.bytes.fetch_add(length as u64, Ordering::Relaxed);
             round.wrote_frame = true;
         }
         self.scratch = frame.into_bytes();
@@ -251,15 +264,12 @@ impl Journal {
     fn next_file(&mut self, size: u64) -> std::io::Result<()> {
         if self.file.is_empty() {
             // Its name is durable, its head may not be: of several files only the newest may be without one.
-            self.file.sync(SyncSite::JournalFrame)?;
+            self.file.sync(SyncSite::EmptyJournalFile)?;
         }
+        let head = Head::new(self.file.head.generation + 1, self.round, self.settings.seed);
         let size = self.settings.file_bytes.max(size);
-        let seed = self.settings.seed;
-        let next = self.file.next(self.disk.as_ref(), &self.dir, &mut self.spares, size, self.round, seed)?;
-        let before = std::mem::replace(&mut self.file, next).head.generation;
-        if self.file.head.replaces <= before {
-            self.spares.recycle(&file::path(&self.dir, before))?;
-        }
+        self.file = JournalFile::create(self.disk.as_ref(), &self.dir, &mut self.spares, head, size)?;
+        self.meter.wants_spare.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -270,7 +280,9 @@ impl Journal {
 
     /// A spare file that is to be made, if one is wanted.
     pub fn spare_order(&mut self) -> Option<Order> {
-        self.spares.order()
+        let order = self.spares.order();
+        self.meter.wants_spare.store(order.is_some(), Ordering::Relaxed);
+        order
     }
 
     /// Takes a spare that was made.
@@ -282,7 +294,7 @@ impl Journal {
     /// it can be dropped with the checkpoint.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.file.is_empty() {
-            // As in a round: one spare stays for the next start.
+            // As in a round: one spare stays, for the next one.
             self.spares.have(2)?;
             self.next_file(0)?;
         }
@@ -290,7 +302,7 @@ impl Journal {
         // It may have grown with a large round, and is made again when there is another.
         self.scratch = Vec::new();
         Ok(Snapshot {
-            bytes: self.bytes,
+            bytes: self.meter.bytes(),
             round: self.round,
             version: self.version,
             heads: self.heads.clone(),
@@ -301,7 +313,7 @@ impl Journal {
 
     /// Drops the files before a generation, of `bytes` together: a checkpoint has what is in them.
     pub fn drop_before(&mut self, generation: u64, bytes: u64) -> Result<()> {
-        self.bytes -= bytes.min(self.bytes);
+        self.meter.bytes.fetch_sub(bytes.min(self.meter.bytes()), Ordering::Relaxed);
         drop_files(self.disk.as_ref(), &self.dir, &mut self.spares, generation)
     }
 }

@@ -37,7 +37,8 @@ impl Process {
         let recovered = recover(&disk, data, settings)?;
         let log = Arc::new(Log::new(disk.clone(), log::folder(data), 100_000));
         log.create(&Topic { name: "t".to_owned(), id: 0, partitions: 1, config: Default::default() })?;
-        let (journal, _) = recovered.finish(disk.clone(), data, settings, log.clone(), &|_| true)?;
+        let home = Home { disk: disk.clone(), data: data.to_owned(), settings };
+        let journal = recovered.finish(home, log.clone(), &|_| true)?.journal;
         Ok(Process { disk, journal, log })
     }
 

@@ -1,78 +1,92 @@
 //! Compute: further columns, made of those of the row.
 
 use arrow::array::ArrayRef;
-use arrow::buffer::BooleanBuffer;
 
-use super::{Context, Operator, Reason};
+use super::parts::Parts;
+use super::side::Side;
+use super::{Context, Flow, Operator, Output};
 use crate::error::Result;
-use crate::expr::{Caught, Expr, Rows};
+use crate::expr::{Compiled, Evaluation, Halt};
 use crate::types::{Batch, OldSide};
 
-/// What a handed-on column is.
-pub enum Output {
+/// What a column of the output is.
+pub enum Column {
     /// The column of the input at this place.
     Keep(usize),
-    /// What an expression makes of the row, with its text for messages.
-    Make(Expr, String),
+    /// The result of an expression, with the name of the column for messages.
+    Make(Compiled, String),
 }
 
 /// Hands on columns of the input and computed ones.
 pub struct Compute {
-    outputs: Vec<Output>,
+    columns: Vec<Prepared>,
+    parts: Parts,
 }
+
+enum Prepared {
+    Keep(usize),
+    /// An expression, and what messages call it.
+    Make(Compiled, String),
+}
+
+/// An expression that failed in some rows: its place among the columns, and what it gave.
+type Failed = (usize, Evaluation);
 
 impl Compute {
     /// Hands on these columns, in this order.
-    pub fn new(outputs: Vec<Output>) -> Self {
-        Compute { outputs }
-    }
-
-    /// The handed-on columns of one side; what fails in a row that is absent is no failure.
-    fn columns(
-        &self,
-        columns: &[ArrayRef],
-        count: usize,
-        absent: Option<&BooleanBuffer>,
-        cx: &mut Context,
-    ) -> Result<Vec<ArrayRef>> {
-        let mut made = Vec::with_capacity(self.outputs.len());
-        for (index, output) in self.outputs.iter().enumerate() {
-            let (expr, name) = match output {
-                Output::Keep(place) => {
-                    made.push(columns[*place].clone());
-                    continue;
-                }
-                Output::Make(expr, name) => (expr, name),
-            };
-            let mut caught = Caught::default();
-            let (column, failed) = expr.eval_column(&mut Rows { columns, count, caught: &mut caught })?;
-            let present = |f: BooleanBuffer| absent.map_or_else(|| f.clone(), |absent| &f & &!absent);
-            let failures = failed.map_or(0, |f| present(f).count_set_bits()) as u64;
-            cx.log.add(Reason::Expression, failures, || {
-                format!("Error computing expression for column {name} with index {index}")
-            });
-            cx.log.add(Reason::Expression, caught.count, || {
-                format!("Error processing column {name}: {}", caught.first.as_deref().unwrap_or_default())
-            });
-            made.push(column);
-        }
-        Ok(made)
+    pub fn new(columns: Vec<Column>) -> Self {
+        let prepared = |(index, column)| match column {
+            Column::Keep(place) => Prepared::Keep(place),
+            Column::Make(expr, name) => {
+                Prepared::Make(expr, format!("Error computing expression for column {name} with index {index}"))
+            }
+        };
+        Compute { columns: columns.into_iter().enumerate().map(prepared).collect(), parts: Parts::default() }
     }
 }
 
-impl Operator for Compute {
-    fn process(&mut self, ports: Vec<Batch>, cx: &mut Context, out: &mut Vec<Batch>) -> Result<()> {
-        for batch in ports {
-            let columns = self.columns(&batch.columns, batch.rows(), batch.absent.as_ref(), cx)?;
-            let old = match &batch.old {
-                Some(old) => Some(Box::new(OldSide {
-                    columns: self.columns(&old.columns, batch.rows(), old.absent.as_ref(), cx)?,
-                    absent: old.absent.clone(),
-                })),
-                None => None,
-            };
-            out.push(Batch { columns, old, ..batch });
+/// The output's columns for one side of the rows, and which of them failed.
+fn columns(prepared: &[Prepared], side: &Side) -> Result<(Vec<ArrayRef>, Vec<Failed>), Halt> {
+    let (mut columns, mut failed) = (Vec::with_capacity(prepared.len()), Vec::new());
+    for (index, column) in prepared.iter().enumerate() {
+        match column {
+            Prepared::Keep(place) => columns.push(side.columns[*place].clone()),
+            Prepared::Make(expr, _) => {
+                let evaluated = expr.eval(&side.input())?;
+                columns.push(evaluated.values.clone());
+                if evaluated.failed.is_some() {
+                    failed.push((index, evaluated));
+                }
+            }
         }
-        Ok(())
+    }
+    Ok((columns, failed))
+}
+
+/// The batch with the output's columns. Nothing is counted before all of it is made: what is too much is done again in parts.
+fn computed(prepared: &[Prepared], batch: &Batch, cx: &mut Context) -> Result<Batch, Halt> {
+    let side = Side::new(batch);
+    let (made, failed) = columns(prepared, &side)?;
+    let old = match Side::old(batch) {
+        Some(old) => Some(Box::new(OldSide { columns: columns(prepared, &old)?.0, absent: old.absent.cloned() })),
+        None => None,
+    };
+    for (index, evaluated) in failed {
+        if let Prepared::Make(expr, called) = &prepared[index] {
+            side.report(called, expr, evaluated, cx);
+        }
+    }
+    Ok(Batch { columns: made, old, ..batch.clone() })
+}
+
+impl Operator for Compute {
+    fn process(&mut self, _: usize, batch: Batch, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        self.parts.start(batch);
+        self.resume(cx, out)
+    }
+
+    fn resume(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let Compute { columns, parts } = self;
+        parts.take(out, &mut |batch| computed(columns, batch, cx))
     }
 }

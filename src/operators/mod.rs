@@ -1,39 +1,73 @@
 //! The operators: what happens to rows. One file each; no topic, no format, no clock, no thread in sight.
 //!
-//! An operator gets the rows of a turn in their order and hands on what it makes of them. One that remembers something
-//! keeps its entries typed, and gives and takes them as bytes through [`State`].
+//! A task calls its operators turn by turn. In a turn an operator gets the batches of its ports by [`Operator::process`], in the
+//! order of their rows, and then one call of [`Operator::advance`], rows or not. At the end of an epoch it gets
+//! [`Operator::flush`]. It hands what it makes to an [`Output`], which can say that it has enough: the operator then returns
+//! [`Flow::Left`] and goes on when it is called by [`Operator::resume`]. An operator that remembers something keeps it typed
+//! and gives and takes it as bytes through [`State`].
 
 pub mod aggregate;
 pub mod compute;
 pub mod filter;
 mod log;
+mod output;
+mod parts;
+mod side;
 pub mod stream_join;
 mod time;
 pub mod unnest;
 
 pub use log::{Log, Reason};
+pub use output::{Flow, Limit, Output};
 pub use time::OperatorTime;
 
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::state::{BucketId, Place};
+use crate::error::{Error, Result};
+use crate::state::{BucketId, EntryBatch};
 use crate::types::row::Input;
 use crate::types::{Batch, Value};
 
-/// The bytes of a key as it stands in records, which decide the order of rows that come at the same time; it is given the key
-/// as [`crate::types::key::encode`] makes it.
+/// The bytes of a key as records have them, which decide the order of rows of the same time. It is given the key as
+/// [`crate::types::key::encode`] makes it.
 pub type KeyBytes = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
 /// A step of a task.
 pub trait Operator: Send {
-    /// Takes the rows of a turn, a batch for each port, and appends what it makes of them to `out`.
-    fn process(&mut self, ports: Vec<Batch>, cx: &mut Context, out: &mut Vec<Batch>) -> Result<()>;
+    /// Takes a batch of one port. Within a turn, the batches of a port come in the order of their ordinals; those of different
+    /// ports do not, so an operator with several ports keeps them until [`Operator::advance`].
+    fn process(&mut self, port: usize, batch: Batch, cx: &mut Context, out: &mut Output) -> Result<Flow>;
 
-    /// Ends an epoch: hands on what was held back.
-    fn flush(&mut self, cx: &mut Context, out: &mut Vec<Batch>) -> Result<()> {
+    /// All batches of the turn have come: works off what was kept of them, and does what only the passing of time demands
+    /// (windows that close, rows without partner that are padded). Called once per turn in which rows came or time passed.
+    /// What no row caused gets the ordinal [`Context::end`].
+    fn advance(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
         let _ = (cx, out);
-        Ok(())
+        Ok(Flow::Done)
+    }
+
+    /// Ends an epoch: hands on what was held back for it, with the ordinal [`Context::end`].
+    fn flush(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let _ = (cx, out);
+        Ok(Flow::Done)
+    }
+
+    /// Goes on after [`Flow::Left`]. No other call comes in between.
+    fn resume(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let _ = (cx, out);
+        Err(Error::bug("an operator that left nothing was asked to go on"))
+    }
+
+    /// The time of the wall clock, in milliseconds since the epoch, at which the operator wants to be called although no row
+    /// comes. `None` if it waits for no clock.
+    fn next_wake_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// Calls `touch` with every entry of its state that a batch will read or change, before the batch is processed, so that
+    /// entries that are not in memory can be fetched for the whole batch at once. May name entries that do not exist.
+    fn touches(&self, port: usize, batch: &Batch, touch: &mut dyn FnMut(BucketId, &[u8])) {
+        let _ = (port, batch, touch);
     }
 
     /// About how many bytes wait for the end of the epoch.
@@ -51,34 +85,50 @@ pub trait Operator: Send {
 pub struct Context<'a> {
     /// For each port, how far its stream time may go in this turn: a source partition that stands at its end and may still
     /// bring earlier rows holds it back.
-    pub time_limits: &'a [i64],
+    pub limits: &'a [i64],
+    /// The time of the wall clock in milliseconds since the epoch, as of the turn's start.
+    pub now_ms: i64,
+    /// The ordinal of what no row caused: after all rows of the turn.
+    pub end: u64,
+    /// Names the source record that a row of this ordinal comes from: topic, partition and offset.
+    pub place: &'a dyn Fn(u64) -> String,
     pub log: &'a mut Log,
 }
 
+impl Context<'_> {
+    /// Counts rows that failed in some way; `seq` is the ordinal of the first one. The message is made only for the first
+    /// failure of a reason in an epoch.
+    pub fn report(&mut self, reason: Reason, count: u64, seq: u64, message: impl FnOnce() -> String) {
+        let place = self.place;
+        self.log.add(reason, count, || format!("{}: {}", place(seq), message()));
+    }
+}
+
 /// What an operator remembers, as entries of bytes.
-pub trait State {
+pub trait State: Send {
     /// Hands over the entries that changed since the last call: a value, or its deletion. Entries are absolute, so that
-    /// taking one twice does no harm.
+    /// applying one twice does no harm.
     fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>));
+
+    /// No entry of an earlier bucket exists any more, nor will one. Never goes back.
+    fn horizon(&self) -> BucketId;
 
     /// Appends the operator's times and whatever else is one value for all of it.
     fn save_times(&self, out: &mut Vec<u8>);
 
-    /// Sets an entry from what [`State::take_changes`] or [`State::dump`] gave.
-    fn load(&mut self, bucket: BucketId, key: &[u8], value: Option<&[u8]>) -> Result<()>;
+    /// Sets or deletes entries of a bucket, as [`State::take_changes`] gave them. The entries of a bucket come in the order of
+    /// their keys, and then those that were changed later.
+    fn load(&mut self, bucket: BucketId, entries: &EntryBatch) -> Result<()>;
 
-    /// Sets the times from what [`State::save_times`] wrote, and forgets what has expired by them.
+    /// Sets the times from what [`State::save_times`] wrote, and forgets what has expired by them. All entries are loaded.
     fn load_times(&mut self, input: &mut Input) -> Result<()>;
 
-    /// The buckets that there are.
-    fn buckets(&self) -> Vec<BucketId>;
-
-    /// A number that changes whenever an entry of the bucket does.
-    fn version(&self, bucket: BucketId) -> u64;
-
-    /// Hands over the entries of a bucket from a place on until `entry` wants no more for now: where to go on, `None` behind
-    /// the last. What is there from the first of several calls to the last of them is handed over.
-    fn dump(&self, bucket: BucketId, from: Place, entry: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Option<Place>;
+    /// What the keys of all entries begin with that belong to a row of the table that the operator keeps; entries of other
+    /// rows may begin with it too. `None` if it keeps no table.
+    fn prefix(&self, key: &[Value]) -> Option<Vec<u8>> {
+        let _ = key;
+        None
+    }
 
     /// The rows of the table that the operator keeps, for all keys or the given ones; `None` if it keeps no table.
     fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {

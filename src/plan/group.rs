@@ -14,6 +14,7 @@ use crate::functions::{self, aggregate::BoundAggregate};
 use crate::sql::ast::{self, Node as Ast};
 use crate::sql::query::{Emit, SelectItem, WindowKind};
 use crate::sql::words::Ident;
+use crate::state::OperatorKind;
 use crate::types::{Column, SqlType, Value};
 
 /// Whether an aggregate function is called anywhere in the expression.
@@ -29,7 +30,7 @@ pub fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
     }
 }
 
-/// Plans the part behind the sources of a query that groups.
+/// Plans the part after the sources of a query that groups.
 pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     let query = planner.query;
     let (window, groups, names) = analyse(&planner)?;
@@ -61,10 +62,11 @@ pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     let (input, encoding) = exchanged(&planner, input, &groups, made.args)?;
     let last_only = (query.emit == Some(Emit::Final)).then_some(encoding);
     let keys: Vec<ColumnId> = groups.iter().map(|g| g.id).collect();
+    let id = planner.columns.operator(OperatorKind::Aggregate);
     let mut node =
-        Node::Aggregate(AggregateNode { input: Box::new(input), keys, calls: made.calls, window, last_only });
+        Node::Aggregate(AggregateNode { id, input: Box::new(input), keys, calls: made.calls, window, last_only });
     if let Some(condition) = having {
-        node = Node::Filter { input: Box::new(node), condition };
+        node = node.filter(condition);
     }
     let key = KeyInfo { columns: key_columns(&groups, &planner), what: "grouping expression", added: None };
     let (node, selected) = computed(node, selected, planner.columns);
@@ -135,7 +137,7 @@ fn analyse<'a>(planner: &Planner<'a>) -> Result<Analysed<'a>> {
 pub const COPY_AS_JSON: &str = "copy the stream first: CREATE STREAM <new-stream-name> WITH(VALUE_FORMAT='Avro') AS \
                                 SELECT * FROM <existing-kafka-formatted-stream-name>;";
 
-/// Aggregates without GROUP BY are for those who look on.
+/// Refuses aggregates without GROUP BY in a persistent query: its result would have no key.
 fn check_without_grouping(planner: &Planner) -> Result<()> {
     let lone = planner.query.items.iter().find_map(|item| match item {
         select_item @ SelectItem::Expr { expr, .. } if !contains_aggregate(expr) => Some(select_item),
@@ -196,6 +198,10 @@ struct Made {
     args: Vec<(ColumnId, Expr)>,
 }
 
+/// What the user of STDDEV_SAMP should know.
+const NOT_THE_DEVIATION: &str =
+    "STDDEV_SAMP gives the sample variance, as in ksqlDB; STDDEV_SAMPLE gives the standard deviation";
+
 /// The same names in HAVING, where a window has no bounds.
 struct Having<'a>(&'a Calls<'a>);
 
@@ -215,6 +221,10 @@ impl Scope for Having<'_> {
 
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         self.0.custom_type(name)
+    }
+
+    fn warn(&self, warning: String) {
+        self.0.warn(warning);
     }
 }
 
@@ -261,7 +271,7 @@ impl Scope for Calls<'_> {
         if contains_aggregate(expr) {
             return Ok(None);
         }
-        // Whatever cannot be bound before grouping is no grouping expression either.
+        // What cannot be bound before grouping is not a grouping expression.
         let Ok(bound) = bind(expr, &self.names) else { return Ok(None) };
         Ok(self.groups.iter().find(|g| g.bound == bound).map(|g| self.scope.columns.expr(g.id)))
     }
@@ -269,12 +279,19 @@ impl Scope for Calls<'_> {
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         self.scope.catalog.custom_type(name).cloned()
     }
+
+    fn warn(&self, warning: String) {
+        self.scope.columns.warn(warning);
+    }
 }
 
 impl Calls<'_> {
     /// The column of a call's result; a call that was made before is not made again.
     fn aggregate(&self, name: &str, args: &[ast::Expr], written: &ast::Expr) -> Result<Expr> {
-        let function = functions::find_aggregate(name).ok_or_else(|| functions::unknown(name))?;
+        let function = functions::find_aggregate(name).ok_or_else(|| functions::unknown(name, |_| true))?;
+        if function.name == "STDDEV_SAMP" {
+            self.warn(NOT_THE_DEVIATION.to_owned());
+        }
         let mut bound = Vec::new();
         for arg in args {
             if let Some((inner, span)) = first_aggregate(arg) {
@@ -352,6 +369,10 @@ impl Scope for Arguments<'_> {
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         self.0.custom_type(name)
     }
+
+    fn warn(&self, warning: String) {
+        self.0.warn(warning);
+    }
 }
 
 fn widened(expr: Expr, to: &SqlType) -> Expr {
@@ -378,7 +399,7 @@ fn exchanged(
         }
     }
     computed.extend(args);
-    let input = if computed.is_empty() { input } else { Node::Compute { input: Box::new(input), columns: computed } };
+    let input = input.compute(computed);
     if already_keyed(planner, groups) {
         return Ok((input, planner.relations[0].source.key.clone()));
     }
@@ -395,7 +416,7 @@ fn exchanged(
     let encoding = Encoding::new(Part::Key, inherited, &columns, None)
         .or_else(|_| Encoding::new(Part::Key, &Json, &columns, None))?;
     let key = groups.iter().map(|g| g.id).collect();
-    Ok((Node::Exchange { input: Box::new(input), key, encoding: encoding.clone() }, encoding))
+    Ok((input.exchange(key, encoding.clone()), encoding))
 }
 
 /// Refuses a key in which a MAP occurs: its bytes would depend on the order of the entries.

@@ -1,6 +1,6 @@
 //! `INSERT INTO … SELECT`: a plan whose result fits a stream that is there already.
 
-use super::node::{Node, Plan, Sink};
+use super::node::{Plan, Sink};
 use crate::catalog::{Catalog, Source, SourceKind};
 use crate::error::{Error, Result, Span};
 use crate::expr::{ColumnId, Expr, Kind};
@@ -8,18 +8,23 @@ use crate::types::{Column, Role, Schema, SqlType};
 
 /// The stream that can be inserted into by this name, written at `span`.
 pub fn target<'a>(name: &str, span: Span, catalog: &'a Catalog) -> Result<&'a Source> {
-    let source = catalog.source(name).ok_or_else(|| catalog.no_source(name).at(span))?;
+    let fits = |s: &Source| s.kind == SourceKind::Stream && !has_headers(s) && !s.read_only;
+    let source = catalog.source(name).ok_or_else(|| catalog.no_source_that(name, fits).at(span))?;
     let refused = |message: String| Err(Error::invalid(message).at(span));
     if source.kind == SourceKind::Table {
         return refused(format!("INSERT INTO can only be used to insert into a stream. {name} is a table."));
     }
-    if source.schema.columns().iter().any(|c| matches!(c.role, Role::Headers(_))) {
+    if has_headers(source) {
         return refused(format!("Cannot insert into {name} because it has header columns"));
     }
     if source.read_only {
         return refused(format!("Cannot insert into read-only stream: {name}"));
     }
     Ok(source)
+}
+
+fn has_headers(source: &Source) -> bool {
+    source.schema.columns().iter().any(|c| matches!(c.role, Role::Headers(_)))
 }
 
 /// A plan that writes into `source`, and its sink. Columns that fit without loss are made to be of the stream's types.
@@ -69,8 +74,5 @@ fn widened(mut plan: Plan, schema: &Schema) -> Plan {
         }
         output.column = column.clone();
     }
-    match casts.is_empty() {
-        true => plan,
-        false => Plan { root: Node::Compute { input: Box::new(plan.root), columns: casts }, ..plan },
-    }
+    Plan { root: plan.root.compute(casts), ..plan }
 }

@@ -11,6 +11,7 @@ use crate::expr::{ColumnId, Expr, Kind};
 use crate::formats::{Part, json::Json};
 use crate::sql::ast::{self, CompareOp, Node as Ast};
 use crate::sql::query::{Join, JoinKind};
+use crate::state::OperatorKind;
 use crate::types::{Column, SqlType};
 
 /// The node of a join, and what is known of its key.
@@ -52,6 +53,7 @@ pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
     let key = planner.columns.add("join key", key_type.clone());
     let (encoding, (left_node, left_key), (right_node, right_key)) = sides(planner, &left, &right, &key_type)?;
     let node = Node::StreamJoin(StreamJoinNode {
+        id: planner.columns.operator(OperatorKind::Join),
         left: Box::new(left_node),
         right: Box::new(right_node),
         kind: join.kind,
@@ -87,7 +89,9 @@ fn check_kinds(left: &Relation, right: &Relation, join: &Join) -> Result<()> {
         return Err(Error::invalid(message).at(join.span));
     }
     if r.kind == SourceKind::Table {
-        return Err(Error::unsupported("joins with tables").at(join.span));
+        return Err(Error::unsupported("joins with tables")
+            .at(join.span)
+            .hint("a stream that is declared over the topic of the table can be joined"));
     }
     for source in [l, r] {
         if !source.value.format.joins() {
@@ -209,12 +213,12 @@ fn sides(
             Kind::Column(id) => id,
             _ => {
                 let id = planner.columns.add(side.written.to_string(), key_type.clone());
-                node = Node::Compute { input: Box::new(node), columns: vec![(id, side.bound.clone())] };
+                node = node.compute(vec![(id, side.bound.clone())]);
                 id
             }
         };
         if !stays {
-            node = Node::Exchange { input: Box::new(node), key: vec![id], encoding: encoding.clone() };
+            node = node.exchange(vec![id], encoding.clone());
         }
         (node, id)
     };

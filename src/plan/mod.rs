@@ -8,6 +8,7 @@ mod group;
 pub mod insert;
 mod join;
 pub mod node;
+pub mod nodes;
 mod partition;
 mod scope;
 mod select;
@@ -39,7 +40,7 @@ pub enum Target<'a> {
     Persistent { name: &'a str, kind: SourceKind, timestamp: Option<&'a str> },
     /// A stream of this name that is there already.
     Existing { name: &'a str },
-    /// Somebody who looks on.
+    /// A push query: rows for a client.
     Push,
 }
 
@@ -72,7 +73,7 @@ struct Planner<'a> {
     warnings: Vec<String>,
 }
 
-/// The key that the rows have behind the sources and joins.
+/// The key that the rows have after the sources and joins.
 struct KeyInfo {
     columns: Vec<KeyColumn>,
     /// What a message calls the columns: `key column`, `join expression`.
@@ -90,7 +91,9 @@ pub fn plan(query: &Query, catalog: &Catalog, properties: &Properties, target: T
     let planner =
         Planner { query, catalog, properties, target, columns: &columns, relations: &relations, warnings: Vec::new() };
     let mut plan = planner.run()?;
-    plan.columns = columns.into_inner();
+    let (all, warnings) = columns.into_inner();
+    plan.columns = all;
+    plan.warnings.extend(warnings);
     Ok(plan)
 }
 
@@ -110,7 +113,10 @@ impl<'a> Planner<'a> {
                 let joined = join::plan(&self, join)?;
                 (joined.node, joined.key, joined.synthetic)
             }
-            [_, second, ..] => return Err(Error::unsupported("joins of more than two sources").at(second.span)),
+            [_, second, ..] => {
+                let hint = "join two of them with CREATE STREAM … AS SELECT, and that stream with the third";
+                return Err(Error::unsupported("joins of more than two sources").at(second.span).hint(hint));
+            }
         };
         if let Some(filter) = &self.query.filter {
             node = filtered(node, filter, &self.scope("WHERE"), "WHERE")?;
@@ -128,7 +134,10 @@ impl<'a> Planner<'a> {
         if let Some(partition_by) = &self.query.partition_by {
             return partition::plan(self, node, partition_by);
         }
-        // HAVING without GROUP BY means nothing in ksqlDB: only its names have been looked at.
+        if let Some(having) = &self.query.having {
+            let message = "HAVING needs a GROUP BY or an aggregate";
+            return Err(Error::invalid(message).at(having.span).hint("use WHERE"));
+        }
         let join_key = join_key.as_ref().map(|(name, id): &(String, ColumnId)| (name.as_str(), *id));
         let scope = QueryScope { join_key, ..self.scope("SELECT") };
         let calls = unnest::Calls::new(&scope, self.columns);
@@ -154,10 +163,13 @@ impl<'a> Planner<'a> {
         for relation in self.relations {
             let called = &relation.source.name;
             if relation.source.window.is_some() {
-                return Err(Error::unsupported(format!("the windowed source {called} in a continuous query")));
+                let error = Error::unsupported(format!("the windowed source {called} in a continuous query"));
+                return Err(error.hint("aggregate the stream itself in a query of its own"));
             }
             if relation.source.kind == SourceKind::Table {
-                return Err(Error::unsupported(format!("the table {called} as a source of a continuous query")));
+                let error = Error::unsupported(format!("the table {called} as a source of a continuous query"));
+                let hint = "a stream that is declared over the topic of the table reads its changes as rows";
+                return Err(error.hint(hint));
             }
         }
         for (_, expr) in self.expressions() {
@@ -254,7 +266,7 @@ impl<'a> Planner<'a> {
         Ok(output)
     }
 
-    /// Refuses a result that is no stream, or no table, where the statement says it is.
+    /// Refuses a result that is a table where the statement makes a stream, or the other way round.
     fn check_kind(&self, result: SourceKind) -> Result<()> {
         let message = match self.target {
             Target::Persistent { kind, .. } if kind != result => {
@@ -277,18 +289,23 @@ impl<'a> Planner<'a> {
 /// Refuses by name what the language has beyond ksqlDB's and no plan knows yet.
 fn refuse_extensions(query: &Query) -> Result<()> {
     let relations = || std::iter::once(&query.from.first).chain(query.from.joins.iter().map(|join| &join.right));
+    const OWN_STREAM: &str = "make a stream of it with CREATE STREAM … AS SELECT, and select from that";
     let extensions = [
-        (!query.named.is_empty(), "WITH … AS (SELECT …)"),
-        (query.distinct, "SELECT DISTINCT"),
-        (relations().any(|r| r.derived.is_some()), "a query in FROM"),
-        (relations().any(|r| !r.with.is_empty()), "WITH (START = …)"),
-        (!query.union_all.is_empty(), "UNION ALL"),
-        (!query.order_by.is_empty(), "ORDER BY"),
-        (query.every.is_some(), "EMIT … EVERY"),
-        (query.offset.is_some(), "OFFSET"),
+        (!query.named.is_empty(), "WITH … AS (SELECT …)", OWN_STREAM),
+        (query.distinct, "SELECT DISTINCT", "GROUP BY the columns, with COUNT(*)"),
+        (relations().any(|r| r.derived.is_some()), "a query in FROM", OWN_STREAM),
+        (relations().any(|r| !r.with.is_empty()), "WITH (START = …)", "SET 'auto.offset.reset' to earliest or latest"),
+        (
+            !query.union_all.is_empty(),
+            "UNION ALL",
+            "CREATE STREAM … AS SELECT one, and INSERT INTO it SELECT the other",
+        ),
+        (!query.order_by.is_empty(), "ORDER BY", "sort the rows where they are shown"),
+        (query.every.is_some(), "EMIT … EVERY", "the property commit.interval.ms says how often results come"),
+        (query.offset.is_some(), "OFFSET", "use LIMIT, and leave out the first rows where they are shown"),
     ];
-    let first = extensions.iter().find(|(there, _)| *there);
-    first.map_or(Ok(()), |(_, name)| Err(Error::unsupported(*name).at(query.span)))
+    let first = extensions.iter().find(|(there, ..)| *there);
+    first.map_or(Ok(()), |(_, name, meanwhile)| Err(Error::unsupported(name).at(query.span).hint(*meanwhile)))
 }
 
 /// The columns of an expression that are not parameters of a lambda around them.
@@ -327,7 +344,7 @@ fn shown(selected: &[Selected]) -> Vec<OutputColumn> {
 fn filtered(node: Node, written: &ast::Expr, names: &dyn crate::expr::bind::Scope, clause: &str) -> Result<Node> {
     refuse_aggregates(written)?;
     let condition = bind_condition(written, names, clause)?;
-    Ok(Node::Filter { input: Box::new(node), condition })
+    Ok(node.filter(condition))
 }
 
 /// Refuses aggregate functions where there is nothing to aggregate: they are no functions there.
@@ -340,10 +357,13 @@ fn refuse_aggregates(expr: &ast::Expr) -> Result<()> {
     }
 }
 
+/// What to use instead of a function over a window of rows.
+const GROUP_INSTEAD: &str = "aggregate with GROUP BY, in a WINDOW where time matters";
+
 /// Refuses functions over windows of rows wherever they stand.
 fn refuse_over(expr: &ast::Expr) -> Result<()> {
     if matches!(*expr.node, ast::Node::Over { .. }) {
-        return Err(Error::unsupported("OVER").at(expr.span));
+        return Err(Error::unsupported("OVER").at(expr.span).hint(GROUP_INSTEAD));
     }
     expr.children().into_iter().try_for_each(refuse_over)
 }
@@ -362,8 +382,7 @@ fn computed(node: Node, selected: Vec<Selected>, columns: &Columns) -> (Node, Ve
             }
         })
         .collect();
-    let node = if made.is_empty() { node } else { Node::Compute { input: Box::new(node), columns: made } };
-    (node, selected)
+    (node.compute(made), selected)
 }
 
 /// Whether a name is one of an aggregate function.

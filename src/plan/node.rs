@@ -4,110 +4,131 @@
 //! node says what it reads and makes without knowing where a column stands in a row; the runtime decides that, and carries
 //! only what something above reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::catalog::{Encoding, Source, SourceKind, TimestampColumn, WindowType};
+use crate::catalog::{Encoding, Source, SourceKind, TimestampColumn};
 use crate::expr::{ColumnId, Expr};
-use crate::functions::aggregate::BoundAggregate;
-use crate::sql::query::JoinKind;
-use crate::types::window::{DEFAULT_SPAN_MS, TimeWindow};
 use crate::types::{Column, SqlType};
 
-/// A node of a plan.
+pub use super::nodes::{
+    AggregateCall, AggregateNode, ComputeNode, ExchangeNode, FilterNode, SourceColumn, SourceNode, StreamJoinNode,
+    UnnestNode, WindowNode, implicit_grace_ms,
+};
+
+/// A node of a plan. What each reads, makes and prints is in its own file in [`super::nodes`].
 #[derive(Clone, Debug)]
 pub enum Node {
     /// The records of a source, decoded; the row's time is read from them.
     Source(SourceNode),
     /// The rows for which the condition is true. Of a table's changes, one after which the condition no longer holds
     /// becomes a deletion.
-    Filter { input: Box<Node>, condition: Expr },
+    Filter(FilterNode),
     /// Further columns, computed from those of the row.
-    Compute { input: Box<Node>, columns: Vec<(ColumnId, Expr)> },
-    /// For each row a row for every item of its arrays, side by side: each column of items with its column of arrays.
-    Unnest { input: Box<Node>, columns: Vec<(ColumnId, ColumnId)> },
+    Compute(ComputeNode),
+    /// For each row a row for every item of its arrays, side by side.
+    Unnest(UnnestNode),
     /// The rows, each handed to the task that its key belongs to: what a repartition topic does in ksqlDB.
-    Exchange { input: Box<Node>, key: Vec<ColumnId>, encoding: Encoding },
+    Exchange(ExchangeNode),
     /// For each key (and window) what the aggregates make of its rows; the result is a table.
     Aggregate(AggregateNode),
     /// The pairs of rows of two streams whose keys are equal and whose times are close.
     StreamJoin(StreamJoinNode),
 }
 
-/// The leaf: a source.
-#[derive(Clone, Debug)]
-pub struct SourceNode {
-    pub source: Arc<Source>,
-    /// The columns that can be read, each with where it comes from; only those that are read are built.
-    pub columns: Vec<(ColumnId, SourceColumn)>,
+/// Does the same for whichever node it is: the only place that lists them all.
+macro_rules! with_node {
+    ($node:expr, $bound:ident => $body:expr) => {
+        match $node {
+            $crate::plan::node::Node::Source($bound) => $body,
+            $crate::plan::node::Node::Filter($bound) => $body,
+            $crate::plan::node::Node::Compute($bound) => $body,
+            $crate::plan::node::Node::Unnest($bound) => $body,
+            $crate::plan::node::Node::Exchange($bound) => $body,
+            $crate::plan::node::Node::Aggregate($bound) => $body,
+            $crate::plan::node::Node::StreamJoin($bound) => $body,
+        }
+    };
 }
 
-/// Where a column of a source comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceColumn {
-    /// The column at this place of the schema.
-    Declared(usize),
-    RowTime,
-    RowPartition,
-    RowOffset,
+pub(crate) use with_node;
+
+/// What every node can say of itself.
+pub trait PlanNode {
+    /// The nodes below, from left to right.
+    fn inputs(&self) -> Vec<&Node>;
+
+    /// Adds the columns that the node itself reads.
+    fn reads(&self, into: &mut Vec<ColumnId>);
+
+    /// Adds the columns that the node itself makes.
+    fn makes(&self, into: &mut Vec<ColumnId>);
+
+    /// The node as a line of EXPLAIN.
+    fn explain(&self, cx: &Explain) -> String;
 }
 
-/// An aggregation.
-#[derive(Clone, Debug)]
-pub struct AggregateNode {
-    pub input: Box<Node>,
-    /// The grouping columns; a row in which one is NULL is left out.
-    pub keys: Vec<ColumnId>,
-    pub calls: Vec<AggregateCall>,
-    pub window: Option<WindowNode>,
-    /// That only the last result of each window is handed on, when it is closed: how its key stands in records, which decides
-    /// the order.
-    pub last_only: Option<Encoding>,
+/// What EXPLAIN knows of a plan.
+pub struct Explain<'a> {
+    pub plan: &'a Plan,
+    /// The columns that anything in the plan reads.
+    pub needed: &'a BTreeSet<ColumnId>,
 }
 
-/// A call of an aggregate function.
-#[derive(Clone, Debug)]
-pub struct AggregateCall {
-    /// The column of the result.
-    pub id: ColumnId,
-    pub function: BoundAggregate,
-    /// The columns of the arguments.
-    pub args: Vec<ColumnId>,
+impl Explain<'_> {
+    /// The names of columns, separated by commas.
+    pub fn names(&self, ids: &[ColumnId]) -> String {
+        let name = |id: &ColumnId| self.plan.columns[*id as usize].0.clone();
+        ids.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
 }
 
-/// The window of an aggregation.
-#[derive(Clone, Copy, Debug)]
-pub struct WindowNode {
-    pub window: TimeWindow,
-    /// What it was called: a hopping window may advance by its whole size.
-    pub kind: WindowType,
-    /// The columns of the window's bounds.
-    pub start: ColumnId,
-    pub end: ColumnId,
-}
+impl Node {
+    /// The rows of this node for which a condition is true.
+    pub fn filter(self, condition: Expr) -> Node {
+        Node::Filter(FilterNode { input: Box::new(self), condition })
+    }
 
-/// A join of two streams.
-#[derive(Clone, Debug)]
-pub struct StreamJoinNode {
-    pub left: Box<Node>,
-    pub right: Box<Node>,
-    pub kind: JoinKind,
-    /// A pair matches if the right row's time is at most this much before the left row's …
-    pub before_ms: i64,
-    /// … and at most this much after it.
-    pub after_ms: i64,
-    /// How late a row may be; without it, a row without partner is padded at once.
-    pub grace_ms: Option<i64>,
-    pub left_key: ColumnId,
-    pub right_key: ColumnId,
-    /// The column of the key of the result, which both sides have in common.
-    pub key: ColumnId,
-    /// How the key stands in records.
-    pub encoding: Encoding,
-}
+    /// The rows of this node with further columns, if there are any.
+    pub fn compute(self, columns: Vec<(ColumnId, Expr)>) -> Node {
+        if columns.is_empty() { self } else { Node::Compute(ComputeNode { input: Box::new(self), columns }) }
+    }
 
-/// How long rows of a join are kept beyond the bounds of WITHIN where no GRACE PERIOD is given.
-pub fn implicit_grace_ms(before_ms: i64) -> i64 {
-    (DEFAULT_SPAN_MS - 2 * before_ms).max(0)
+    /// The rows of this node, each as often as its arrays have items.
+    pub fn unnest(self, columns: Vec<(ColumnId, ColumnId)>) -> Node {
+        Node::Unnest(UnnestNode { input: Box::new(self), columns })
+    }
+
+    /// The rows of this node, each at the task of its key.
+    pub fn exchange(self, key: Vec<ColumnId>, encoding: Encoding) -> Node {
+        Node::Exchange(ExchangeNode { input: Box::new(self), key, encoding })
+    }
+
+    /// What the node can say of itself.
+    pub fn as_node(&self) -> &dyn PlanNode {
+        with_node!(self, node => node)
+    }
+
+    /// The sources at the leaves, from left to right.
+    pub fn sources(&self) -> Vec<&Arc<Source>> {
+        match self {
+            Node::Source(node) => vec![&node.source],
+            _ => self.as_node().inputs().into_iter().flat_map(Node::sources).collect(),
+        }
+    }
+
+    /// The columns that the node or one below it makes.
+    pub fn made(&self) -> BTreeSet<ColumnId> {
+        let mut all = Vec::new();
+        self.as_node().makes(&mut all);
+        all.into_iter().chain(self.as_node().inputs().into_iter().flat_map(Node::made)).collect()
+    }
+
+    /// Adds the columns that the node or one below it reads.
+    pub fn read(&self, into: &mut Vec<ColumnId>) {
+        self.as_node().reads(into);
+        self.as_node().inputs().into_iter().for_each(|input| input.read(into));
+    }
 }
 
 /// What a query makes.
@@ -122,7 +143,7 @@ pub struct Plan {
     pub output: Vec<OutputColumn>,
     /// The window in the key of the result.
     pub window: Option<WindowNode>,
-    /// That PARTITION BY gave the rows another key.
+    /// Set if PARTITION BY gave the rows another key.
     pub rekey: Option<Rekey>,
     /// What the user should know although nothing is wrong.
     pub warnings: Vec<String>,
@@ -149,27 +170,4 @@ pub struct Sink {
     /// The number of partitions of the topic, which is made if it does not exist.
     pub partitions: u32,
     pub timestamp: Option<TimestampColumn>,
-}
-
-impl Node {
-    /// The nodes below.
-    pub fn inputs(&self) -> Vec<&Node> {
-        match self {
-            Node::Source(_) => Vec::new(),
-            Node::Filter { input, .. }
-            | Node::Compute { input, .. }
-            | Node::Unnest { input, .. }
-            | Node::Exchange { input, .. } => vec![input],
-            Node::Aggregate(node) => vec![&node.input],
-            Node::StreamJoin(node) => vec![&node.left, &node.right],
-        }
-    }
-
-    /// The sources at the leaves, from left to right.
-    pub fn sources(&self) -> Vec<&Arc<Source>> {
-        match self {
-            Node::Source(node) => vec![&node.source],
-            _ => self.inputs().into_iter().flat_map(Node::sources).collect(),
-        }
-    }
 }

@@ -22,12 +22,12 @@ struct NewKey {
     written: ast::Expr,
 }
 
-/// Plans the part behind the sources and the filter of a query with PARTITION BY.
+/// Plans the part after the sources and the filter of a query with PARTITION BY.
 pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Plan> {
     let keys = new_keys(&planner, written)?;
     let made: Vec<(ColumnId, Expr)> =
         keys.iter().filter(|k| !is_column(&k.bound)).map(|k| (k.id, k.bound.clone())).collect();
-    let node = if made.is_empty() { input } else { Node::Compute { input: Box::new(input), columns: made } };
+    let node = input.compute(made);
     let old: Vec<ColumnId> = planner.relations.iter().flat_map(Relation::keys).map(|c| c.id).collect();
     let from_values = |key: &NewKey| {
         let mut read = Vec::new();
@@ -59,7 +59,7 @@ fn is_column(expr: &Expr) -> bool {
     matches!(expr.kind, Kind::Column(_))
 }
 
-/// The parts of the new key: none for PARTITION BY NULL, behind which rows have no key.
+/// The parts of the new key: none for PARTITION BY NULL, after which rows have no key.
 fn new_keys(planner: &Planner, written: &Grouping) -> Result<Vec<NewKey>> {
     if written.exprs.is_empty() {
         return Err(Error::invalid("PARTITION BY requires at least one expression").at(written.span));
@@ -142,12 +142,16 @@ impl Scope for Rekeyed<'_> {
         if matches!(*expr.node, Ast::Column { .. } | Ast::Unit(_) | Ast::Lambda { .. }) {
             return Ok(None);
         }
-        // Whatever cannot be bound before is no partitioning expression either.
+        // What cannot be bound before is not a partitioning expression.
         let Ok(bound) = bind(expr, &self.scope) else { return Ok(None) };
         Ok(self.keys.iter().find(|k| k.bound == bound).map(|k| self.scope.columns.expr(k.id)))
     }
 
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         self.scope.custom_type(name)
+    }
+
+    fn warn(&self, warning: String) {
+        self.scope.warn(warning);
     }
 }

@@ -4,36 +4,57 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Source};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::expr::bind::Scope;
 use crate::expr::{ColumnId, Expr};
 use crate::sql::query;
 use crate::sql::slips::DOUBLE_QUOTES;
 use crate::sql::words::Ident;
+use crate::state::{OperatorId, OperatorKind};
 use crate::types::SqlType;
 
 use super::node::{Node, SourceColumn, SourceNode};
 
-/// The columns of a plan, by their ids.
+/// The columns of a plan, by their ids, its stateful operators, and what the user should know of its expressions.
 #[derive(Default)]
-pub struct Columns(RefCell<Vec<(String, SqlType)>>);
+pub struct Columns {
+    all: RefCell<Vec<(String, SqlType)>>,
+    operators: RefCell<Vec<OperatorKind>>,
+    warnings: RefCell<Vec<String>>,
+}
 
 impl Columns {
+    /// The id of a new stateful operator: the kinds are counted apart, so that the ids of a changed query's operators stay
+    /// what they were as long as those of their kind come in the same order.
+    pub fn operator(&self, kind: OperatorKind) -> OperatorId {
+        let mut operators = self.operators.borrow_mut();
+        operators.push(kind);
+        OperatorId { kind, number: operators.iter().filter(|other| **other == kind).count() as u16 - 1 }
+    }
+
     /// A new column.
     pub fn add(&self, name: impl Into<String>, sql_type: SqlType) -> ColumnId {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.all.borrow_mut();
         all.push((name.into(), sql_type));
         (all.len() - 1) as ColumnId
     }
 
     /// The column as an expression.
     pub fn expr(&self, id: ColumnId) -> Expr {
-        Expr::column(id, self.0.borrow()[id as usize].1.clone())
+        Expr::column(id, self.all.borrow()[id as usize].1.clone())
     }
 
-    /// All columns.
-    pub fn into_inner(self) -> Vec<(String, SqlType)> {
-        self.0.into_inner()
+    /// Adds a warning, once.
+    pub fn warn(&self, warning: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    /// All columns, and the warnings.
+    pub fn into_inner(self) -> (Vec<(String, SqlType)>, Vec<String>) {
+        (self.all.into_inner(), self.warnings.into_inner())
     }
 }
 
@@ -113,9 +134,8 @@ impl<'a> QueryScope<'a> {
     pub fn relation(&self, called: &Ident) -> Result<&'a Relation> {
         self.relations.iter().find(|r| r.called == called.name).ok_or_else(|| {
             let error = Error::missing(format!("'{}' is not a valid stream/table name or alias.", called.name));
-            let near = nearest(&called.name, self.relations.iter().map(|r| r.called.as_str()));
-            let error = error.at(called.span);
-            near.map_or(error.clone(), |n| error.hint(format!("did you mean {n}?")))
+            let known = self.relations.iter().map(|r| r.called.as_str());
+            error.at(called.span).suggest(&called.name, known, |known| Ident::new(known).to_string())
         })
     }
 
@@ -157,14 +177,43 @@ impl<'a> QueryScope<'a> {
         if self.clause == "PARTITION BY" {
             message.push_str(" It must be a column in the source schema since PARTITION BY is applied on the input.");
         }
-        let known = self.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.as_str()));
         let error = Error::missing(message).at(span);
         if name.quotes.double {
             return error.hint(DOUBLE_QUOTES);
         }
-        nearest(&name.name, known).map_or(error.clone(), |n| error.hint(format!("did you mean {n}?")))
+        let error = error.suggest(&name.name, self.offered(source), |known| Ident::new(known).to_string());
+        match UNITS_OF_OTHERS.contains(&name.name.as_str()) {
+            true => error.hint("the units of time are MILLISECONDS, SECONDS, MINUTES, HOURS and DAYS"),
+            false => error,
+        }
+    }
+
+    /// The columns that can be named: those of one source, or of all those that only one source has.
+    fn offered(&self, source: Option<&Ident>) -> Vec<&'a str> {
+        let relations = || self.relations.iter().filter(|r| source.is_none_or(|s| r.called == s.name));
+        let owners = |name: &str| relations().filter(|r| r.column(name).is_some()).count();
+        let names = relations().flat_map(|r| r.columns.iter().map(|c| c.name.as_str()));
+        names.filter(|name| owners(name) == 1).collect()
     }
 }
+
+/// Names of units of time that functions do not take: in the singular, or of other engines.
+const UNITS_OF_OTHERS: [&str; 14] = [
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "WEEK",
+    "WEEKS",
+    "MONTH",
+    "MONTHS",
+    "QUARTER",
+    "YEAR",
+    "YEARS",
+    "MICROSECOND",
+    "MICROSECONDS",
+    "NANOSECONDS",
+];
 
 /// `A`, `A or B`, `A, B, or C`.
 fn or_list(items: &[String]) -> String {
@@ -194,5 +243,9 @@ impl Scope for QueryScope<'_> {
 
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         self.catalog.custom_type(name).cloned()
+    }
+
+    fn warn(&self, warning: String) {
+        self.columns.warn(warning);
     }
 }

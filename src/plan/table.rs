@@ -16,10 +16,11 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Pull {
     pub source: Arc<Source>,
-    /// The ids of the table's columns, in the order of its schema, then the window's bounds and the row's time.
+    /// The columns that the expressions are evaluated over: the table's in the order of its schema, then the window's bounds
+    /// and the row's time.
     pub layout: Vec<ColumnId>,
     pub condition: Option<Expr>,
-    /// The expressions of the result, over the layout, and their names.
+    /// The expressions of the result and their names.
     pub items: Vec<(Column, Expr)>,
     /// The keys to look up, if the condition leaves only these; each has a value for every key column.
     pub keys: Option<Vec<Vec<Value>>>,
@@ -66,16 +67,9 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     let keys = condition.as_ref().and_then(|c| lookups(c, &keys, &columns));
     let items = selected.into_iter().map(|s| {
         let column = Column::value(s.name, s.expr.result_type());
-        (column, s.expr.compile(&layout))
+        (column, s.expr)
     });
-    Ok(Pull {
-        source,
-        items: items.collect(),
-        condition: condition.map(|c| c.compile(&layout)),
-        layout,
-        keys,
-        limit: query.limit.map(|l| l as usize),
-    })
+    Ok(Pull { source, items: items.collect(), condition, layout, keys, limit: query.limit.map(|l| l as usize) })
 }
 
 /// The table's columns in their order, then the window's bounds, then the time.
@@ -85,7 +79,7 @@ fn layout(relation: &Relation) -> Vec<ColumnId> {
     relation.declared().map(|c| c.id).chain(bounds.into_iter().flatten()).collect()
 }
 
-/// `*` shows the window's bounds behind the key.
+/// `*` shows the window's bounds after the key.
 fn expand(items: &[SelectItem], relation: &Relation) -> Vec<SelectItem> {
     let item = |name: &str| SelectItem::Expr {
         expr: crate::sql::ast::Expr::new(
@@ -145,6 +139,10 @@ impl Scope for PullScope<'_> {
 
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         self.0.custom_type(name)
+    }
+
+    fn warn(&self, warning: String) {
+        self.0.warn(warning);
     }
 }
 

@@ -43,7 +43,7 @@ impl<'a> Calls<'a> {
         }
         let columns = made.iter().map(|m| (m.item, m.array)).collect();
         let arrays = made.into_iter().map(|m| (m.array, m.call)).collect();
-        Node::Unnest { input: Box::new(Node::Compute { input: Box::new(node), columns: arrays }), columns }
+        node.compute(arrays).unnest(columns)
     }
 }
 
@@ -74,6 +74,10 @@ impl Scope for Calls<'_> {
 
     fn custom_type(&self, name: &str) -> Option<SqlType> {
         self.names.custom_type(name)
+    }
+
+    fn warn(&self, warning: String) {
+        self.names.warn(warning);
     }
 }
 
@@ -128,7 +132,7 @@ fn check_places(expr: &ast::Expr) -> Result<()> {
         }
         (Ast::Lambda { .. }, None) => {
             let Some((call, name)) = inner() else { return Ok(()) };
-            return Err(functions::unknown(name).at(call.span));
+            return Err(functions::unknown(name, |_| true).at(call.span));
         }
         _ => {}
     }

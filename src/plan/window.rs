@@ -9,7 +9,9 @@ pub fn time_window(written: &Window, emit: Option<Emit>) -> Result<TimeWindow> {
     let (size_ms, advance_ms) = match written.kind {
         WindowKind::Tumbling { size } => (size.ms(), size.ms()),
         WindowKind::Hopping { size, advance } => (size.ms(), advance.ms()),
-        WindowKind::Session { .. } => return Err(Error::unsupported("session windows").at(written.span)),
+        WindowKind::Session { .. } => {
+            return Err(Error::unsupported("session windows").at(written.span).hint("use TUMBLING or HOPPING windows"));
+        }
     };
     if size_ms <= 0 {
         return Err(Error::invalid("Size must be positive").at(written.span));

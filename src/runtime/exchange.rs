@@ -1,48 +1,134 @@
 //! The exchange: each row to the task that its key belongs to, without leaving memory.
 
-use super::piece::{Piece, Points};
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::buffer::BooleanBuffer;
+
+use super::merge::{Piece, Sent};
+use super::placement::Placement;
+use super::points::Causes;
 use crate::catalog::Encoding;
+use crate::error::Result;
 use crate::formats::Encoder;
-use crate::topics::partition_of;
 use crate::types::{Batch, Column, SqlType, View};
 
 /// Finds the task of each row.
-pub struct Exchange {
+pub(super) struct Exchange {
+    /// The places and types of the key's columns. With none, all rows go to the first task.
     key: Vec<(usize, SqlType)>,
     encoder: Box<dyn Encoder>,
     targets: u32,
-    /// Every row goes to the first task: for tests that know one order only.
-    single: bool,
-    scratch: Vec<u8>,
+    placement: Arc<dyn Placement>,
+    scratch: (Vec<u8>, Vec<u8>),
+}
+
+/// The rows of a batch, task by task.
+pub(super) struct Routed {
+    sent: Arc<Sent>,
+    /// Where the rows of each task start among the sent ones, and where the last end; empty if all go to the first task.
+    starts: Vec<u32>,
+}
+
+impl Routed {
+    /// All rows of a batch, to one task.
+    pub fn whole(batch: Batch, causes: Causes) -> Self {
+        Routed { sent: Arc::new(Sent { batch, causes, rows: None }), starts: Vec::new() }
+    }
+
+    /// The rows for a task, in a lane; nothing if there are none.
+    pub fn piece(&self, task: u32, lane: u32) -> Option<Piece> {
+        let (from, to) = match self.starts.as_slice() {
+            [] => (0, self.sent.batch.rows() as u32),
+            starts => (starts[task as usize], starts[task as usize + 1]),
+        };
+        (from < to).then(|| Piece { sent: self.sent.clone(), lane, from, to })
+    }
+
+    /// Whether all rows go to the first task.
+    pub fn is_whole(&self) -> bool {
+        self.starts.is_empty()
+    }
+}
+
+/// The key's columns.
+fn views<'a>(key: &[(usize, SqlType)], columns: &'a [ArrayRef]) -> Vec<View<'a>> {
+    key.iter().map(|(place, t)| View::new(columns[*place].as_ref(), t)).collect()
 }
 
 impl Exchange {
     /// An exchange by the columns at these places, cut as a topic with keys in this encoding would be.
-    pub fn new(key: &[(usize, SqlType)], encoding: &Encoding, targets: u32, single: bool) -> Self {
+    pub fn new(key: &[(usize, SqlType)], encoding: &Encoding, targets: u32, placement: Arc<dyn Placement>) -> Self {
         let columns: Vec<Column> = key.iter().map(|(_, t)| Column::key("KEY", t.clone())).collect();
         let encoder = encoding.encoder(&columns);
-        Exchange { key: key.to_vec(), encoder, targets, single, scratch: Vec::new() }
+        Exchange { key: key.to_vec(), encoder, targets, placement, scratch: Default::default() }
     }
 
-    /// A piece for each task that gets rows. A row without a key goes where it comes from.
-    pub fn split(&mut self, batch: Batch, points: Points, from: u32) -> Vec<(u32, Piece)> {
-        if self.single || self.targets == 1 {
-            return vec![(0, Piece { batch, points, rows: None })];
+    /// Finds the tasks of a batch's rows; `from` is the task that made them.
+    pub fn route(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
+        if self.targets == 1 || self.key.is_empty() {
+            return Ok(Routed::whole(batch, causes));
         }
-        let views: Vec<View> = self.key.iter().map(|(p, t)| View::new(batch.columns[*p].as_ref(), t)).collect();
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); self.targets as usize];
-        for row in 0..batch.rows() {
-            self.scratch.clear();
-            let target = match self.encoder.encode(&views, row, &mut self.scratch) {
-                true => partition_of(&self.scratch, self.targets),
-                false => from % self.targets,
-            };
-            rows[target as usize].push(row as u32);
+        if batch.old.is_some() {
+            return self.route_changes(batch, causes, from);
         }
-        let all = rows.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
-        all.map(|(target, rows)| {
-            (target as u32, Piece { batch: batch.clone(), points: points.clone(), rows: Some(rows) })
+        let targets = self.targets_of(&batch.columns, batch.rows(), from);
+        Ok(self.sort(batch, causes, &targets))
+    }
+
+    /// The task of each row, by one side of the columns.
+    fn targets_of(&mut self, columns: &[ArrayRef], rows: usize, from: u32) -> Vec<u32> {
+        let views = views(&self.key, columns);
+        let key = &mut self.scratch.0;
+        let mut targets = Vec::with_capacity(rows);
+        for row in 0..rows {
+            key.clear();
+            let keyed = self.encoder.encode(&views, row, key);
+            let key = keyed.then_some(key.as_slice());
+            targets.push(self.placement.partition(key, from, self.targets));
+        }
+        targets
+    }
+
+    fn route_changes(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
+        let says = BooleanBuffer::collect_bool(batch.rows(), |row| !batch.is_absent(row) || !batch.is_old_absent(row));
+        let batch = batch.filter(&says)?;
+        let moved = self.moved(&batch);
+        let (batch, deletes) = batch.rekeyed(&moved)?;
+        let mut targets = self.targets_of(&batch.columns, batch.rows(), from);
+        if let Some(old) = &batch.old {
+            let old = self.targets_of(&old.columns, batch.rows(), from);
+            deletes.set_indices().for_each(|row| targets[row] = old[row]);
+        }
+        Ok(self.sort(batch, causes, &targets))
+    }
+
+    /// The changes that have both sides, with different keys.
+    fn moved(&mut self, batch: &Batch) -> BooleanBuffer {
+        let Some(old) = &batch.old else { return BooleanBuffer::new_unset(batch.rows()) };
+        let (new, old) = (views(&self.key, &batch.columns), views(&self.key, &old.columns));
+        let (first, second) = &mut self.scratch;
+        let encoder = &mut self.encoder;
+        BooleanBuffer::collect_bool(batch.rows(), |row| {
+            first.clear();
+            second.clear();
+            let keyed = (encoder.encode(&new, row, first), encoder.encode(&old, row, second));
+            !batch.is_absent(row) && !batch.is_old_absent(row) && (keyed.0 != keyed.1 || first != second)
         })
-        .collect()
+    }
+
+    /// The rows, sorted by their tasks; those of one task keep their order.
+    fn sort(&self, batch: Batch, causes: Causes, targets: &[u32]) -> Routed {
+        let mut starts = vec![0u32; self.targets as usize + 1];
+        targets.iter().for_each(|target| starts[*target as usize + 1] += 1);
+        (1..starts.len()).for_each(|i| starts[i] += starts[i - 1]);
+        let mut next = starts.clone();
+        let mut rows = vec![0u32; targets.len()];
+        for (row, target) in targets.iter().enumerate() {
+            let place = &mut next[*target as usize];
+            rows[*place as usize] = row as u32;
+            *place += 1;
+        }
+        Routed { sent: Arc::new(Sent { batch, causes, rows: Some(rows) }), starts }
     }
 }

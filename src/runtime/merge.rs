@@ -1,163 +1,412 @@
 //! Where rows of several partitions meet: they are put into the one order that does not depend on who came first.
 
-use arrow::array::Array;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::buffer::BooleanBuffer;
+use arrow::compute;
 
-use super::piece::{Piece, Point, Points, gather};
+use super::points::{Causes, Point, Points};
 use crate::error::Result;
-use crate::types::{Batch, OldSide, Seq};
+use crate::types::{Batch, OldSide, Seq, arrow_error};
 
-/// The rows of all pieces in their order: which piece, and which row of it.
-fn order(pieces: &[Piece]) -> Vec<(usize, usize)> {
-    let total = pieces.iter().map(Piece::len).sum();
-    let mut merged = Vec::with_capacity(total);
-    let mut heads: Vec<usize> = vec![0; pieces.len()];
-    let head = |heads: &[usize], piece: usize| -> Option<Point> {
-        (heads[piece] < pieces[piece].len()).then(|| pieces[piece].points.at(pieces[piece].row(heads[piece])))
-    };
-    let mut points: Vec<Option<Point>> = (0..pieces.len()).map(|p| head(&heads, p)).collect();
-    while merged.len() < total {
-        let (mut first, mut least, mut second) = (usize::MAX, None, None);
-        for (piece, point) in points.iter().enumerate() {
-            let Some(point) = point else { continue };
-            if least.is_none_or(|least| *point < least) {
-                (first, second, least) = (piece, least, Some(*point));
-            } else if second.is_none_or(|second| *point < second) {
-                second = Some(*point);
-            }
-        }
-        // The piece goes on as long as its rows come before those of all others.
-        while let Some(point) = points[first]
-            && second.is_none_or(|second| point <= second)
-        {
-            merged.push((first, pieces[first].row(heads[first])));
-            heads[first] += 1;
-            points[first] = head(&heads, first);
-        }
-    }
-    merged
+/// Rows that were handed on together, with their causes.
+pub(super) struct Sent {
+    pub batch: Batch,
+    pub causes: Causes,
+    /// The rows of the batch, target by target; absent if all rows go to one target, in their order.
+    pub rows: Option<Vec<u32>>,
 }
 
-/// The pieces as one batch, in order. `None` if there are no rows.
-pub fn merge(mut pieces: Vec<Piece>) -> Result<Option<(Batch, Points)>> {
+/// Rows on their way to one port of a task.
+pub(super) struct Piece {
+    pub sent: Arc<Sent>,
+    /// Breaks ties between equal points: the port, then the task that the rows come from.
+    pub lane: u32,
+    /// The rows that have not been taken, among those of `sent`.
+    pub from: u32,
+    pub to: u32,
+}
+
+/// How far the rows of a task may be taken: up to this point, and up to this lane of those at the point itself.
+pub(super) type Bound = (Point, u32);
+
+/// No bound.
+pub(super) const UNBOUND: Bound = (Point::END, u32::MAX);
+
+/// The lane of rows that come to a port from a task.
+pub(super) fn lane(port: usize, task: u32) -> u32 {
+    (port as u32) << 24 | task
+}
+
+impl Piece {
+    /// The row of the batch at an index.
+    #[inline]
+    fn row(&self, index: u32) -> usize {
+        self.sent.rows.as_ref().map_or(index as usize, |rows| rows[index as usize] as usize)
+    }
+
+    #[inline]
+    fn key(&self, index: u32) -> Bound {
+        (self.sent.causes.of(self.sent.batch.seq.at(self.row(index))), self.lane)
+    }
+
+    /// The port that the rows come to.
+    fn port(&self) -> usize {
+        (self.lane >> 24) as usize
+    }
+
+    fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+}
+
+/// The rows of a task's ports in their common order.
+pub(super) struct Merged {
+    /// The batch of each port that got rows.
+    pub ports: Vec<Option<Batch>>,
+    pub causes: Causes,
+}
+
+/// Takes the rows up to a bound out of the pieces and numbers them from `start`; `end` is the point of what no row causes.
+/// Pieces of one lane must be in the order in which they were sent.
+pub(super) fn merge(pieces: &mut Vec<Piece>, ports: usize, bound: Bound, start: u64, end: Point) -> Result<Merged> {
+    let mut merged = Merged { ports: vec![None; ports], causes: Causes { start, points: Points::default(), end } };
     pieces.retain(|piece| !piece.is_empty());
-    if pieces.len() <= 1 {
-        return pieces.pop().map(Piece::into_batch).transpose();
+    if let ([piece], UNBOUND) = (pieces.as_slice(), bound) {
+        let (batch, points) = whole(piece, start)?;
+        merged.ports[piece.port()] = Some(batch);
+        merged.causes.points = points;
+        pieces.clear();
+        return Ok(merged);
     }
-    let places = order(&pieces);
-    let column = |index: usize| {
-        let arrays: Vec<&dyn Array> = pieces.iter().map(|p| p.batch.columns[index].as_ref()).collect();
-        gather(&arrays, &places)
-    };
-    let columns = (0..pieces[0].batch.columns.len()).map(column).collect::<Result<Vec<_>>>()?;
-    let times: Vec<i64> = places.iter().map(|(piece, row)| pieces[*piece].batch.time[*row]).collect();
-    let mut batch = Batch::new(columns, times.into(), Seq::From(0));
-    batch.absent = absent(&pieces, &places, |batch| batch.absent.as_ref());
-    batch.headers = headers(&pieces, &places)?;
-    batch.old = old(&pieces, &places)?;
-    let mut points = Points::default();
-    points.order.reserve(places.len());
-    places.iter().for_each(|(piece, row)| points.push(pieces[*piece].points.at(*row)));
-    Ok(Some((batch, points)))
+    let order = order(pieces, bound);
+    if !order.is_empty() {
+        let points = order.iter().map(|(piece, index)| pieces[*piece as usize].key(*index).0).collect();
+        merged.causes.points = Points::Merged(Arc::new(points));
+        for (port, batch) in merged.ports.iter_mut().enumerate() {
+            *batch = batch_of(pieces, &order, port, start)?;
+        }
+        for (piece, index) in &order {
+            pieces[*piece as usize].from = index + 1;
+        }
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    Ok(merged)
 }
 
-/// The bits of all pieces, if any piece has some.
-fn absent<'a>(
+/// All rows of the only piece.
+fn whole(piece: &Piece, start: u64) -> Result<(Batch, Points)> {
+    let sent = &piece.sent;
+    let (from, count) = (piece.from as usize, (piece.to - piece.from) as usize);
+    let mut batch = match &sent.rows {
+        None => sent.batch.slice(from, count),
+        Some(rows) => sent.batch.take(&rows[from..from + count])?,
+    };
+    batch.seq = Seq::From(start);
+    let points = match (&sent.causes.points, &sent.batch.seq, &sent.rows) {
+        (Points::Source { code, floor, times, offsets }, Seq::From(first), None) => {
+            let at = (first - sent.causes.start) as usize + from;
+            let (times, offsets) = (times.slice(at, count), offsets.slice(at, count));
+            Points::Source { code: *code, floor: *floor, times, offsets }
+        }
+        _ => Points::Merged(Arc::new((piece.from..piece.to).map(|index| piece.key(index).0).collect())),
+    };
+    Ok((batch, points))
+}
+
+/// A tournament over the pieces: each inner node knows who lost there, so that the next winner is found along one path.
+struct Tournament<'a> {
     pieces: &'a [Piece],
-    places: &[(usize, usize)],
+    next: Vec<u32>,
+    /// The key of each piece's next row; beyond every bound once it has none.
+    keys: Vec<Bound>,
+    /// Node 0 holds the winner, the others losers.
+    nodes: Vec<u32>,
+}
+
+/// After every row, and after every bound.
+const OVER: Bound = (Point { time: i64::MAX, code: u32::MAX, offset: i64::MAX }, u32::MAX);
+
+impl<'a> Tournament<'a> {
+    fn new(pieces: &'a [Piece]) -> Self {
+        let next: Vec<u32> = pieces.iter().map(|piece| piece.from).collect();
+        let keys = pieces.iter().map(|piece| piece.key(piece.from)).collect();
+        let mut tournament = Tournament { pieces, next, keys, nodes: vec![u32::MAX; pieces.len()] };
+        for piece in (0..pieces.len() as u32).rev() {
+            tournament.enter(piece);
+        }
+        tournament
+    }
+
+    /// Whether the piece `left` comes before `right`; an empty place loses against nobody.
+    fn comes_first(&self, left: u32, right: u32) -> bool {
+        (self.keys[left as usize], left) < (self.keys[right as usize], right)
+    }
+
+    /// Lets a piece play for the first time: it stays where no opponent has come yet.
+    fn enter(&mut self, piece: u32) {
+        let mut winner = piece;
+        let mut node = (self.pieces.len() + piece as usize) / 2;
+        while node > 0 {
+            let loser = self.nodes[node];
+            if loser == u32::MAX {
+                self.nodes[node] = winner;
+                return;
+            }
+            if self.comes_first(loser, winner) {
+                self.nodes[node] = winner;
+                winner = loser;
+            }
+            node /= 2;
+        }
+        self.nodes[0] = winner;
+    }
+
+    /// Lets the winner play again with its next row.
+    fn replay(&mut self) {
+        let mut winner = self.nodes[0];
+        let mut node = (self.pieces.len() + winner as usize) / 2;
+        while node > 0 {
+            let loser = self.nodes[node];
+            if self.comes_first(loser, winner) {
+                self.nodes[node] = winner;
+                winner = loser;
+            }
+            node /= 2;
+        }
+        self.nodes[0] = winner;
+    }
+
+    /// The best of those that have lost against the winner.
+    fn second(&self) -> Option<u32> {
+        let mut node = (self.pieces.len() + self.nodes[0] as usize) / 2;
+        let mut best = None;
+        while node > 0 {
+            let loser = self.nodes[node];
+            if best.is_none_or(|best| self.comes_first(loser, best)) {
+                best = Some(loser);
+            }
+            node /= 2;
+        }
+        best
+    }
+
+    /// Steps over the winner's row.
+    fn advance(&mut self) {
+        let winner = self.nodes[0] as usize;
+        self.next[winner] += 1;
+        let piece = &self.pieces[winner];
+        self.keys[winner] = if self.next[winner] < piece.to { piece.key(self.next[winner]) } else { OVER };
+    }
+}
+
+/// The rows of all pieces up to a bound, in their order: the piece, and the index of the row in it.
+fn order(pieces: &[Piece], bound: Bound) -> Vec<(u32, u32)> {
+    let total = pieces.iter().map(|piece| (piece.to - piece.from) as usize).sum();
+    let mut order = Vec::with_capacity(total);
+    if pieces.is_empty() {
+        return order;
+    }
+    let mut tournament = Tournament::new(pieces);
+    while order.len() < total {
+        let winner = tournament.nodes[0];
+        let second = tournament.second();
+        // The winner goes on as long as its rows come before those of all others.
+        let before = |t: &Tournament| second.is_none_or(|second| t.comes_first(winner, second));
+        loop {
+            let index = tournament.next[winner as usize];
+            if index == pieces[winner as usize].to || !before(&tournament) {
+                break;
+            }
+            if tournament.keys[winner as usize] > bound {
+                return order;
+            }
+            order.push((winner, index));
+            tournament.advance();
+        }
+        tournament.replay();
+    }
+    order
+}
+
+/// The rows that came to a port, numbered by their places in the order of all.
+fn batch_of(pieces: &[Piece], order: &[(u32, u32)], port: usize, start: u64) -> Result<Option<Batch>> {
+    // The pieces of the port, each with its place among them.
+    let mut places = vec![usize::MAX; pieces.len()];
+    let mut own: Vec<&Piece> = Vec::new();
+    for (piece, place) in pieces.iter().zip(&mut places).filter(|(piece, _)| piece.port() == port) {
+        *place = own.len();
+        own.push(piece);
+    }
+    let mut rows: Vec<(usize, usize)> = Vec::with_capacity(order.len());
+    let mut seqs: Vec<u64> = Vec::with_capacity(order.len());
+    for (at, (piece, index)) in order.iter().enumerate() {
+        let place = places[*piece as usize];
+        if place != usize::MAX {
+            rows.push((place, own[place].row(*index)));
+            seqs.push(start + at as u64);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut batch = gather_rows(&own, &rows)?;
+    batch.seq = if rows.len() == order.len() { Seq::From(start) } else { Seq::Each(seqs.into()) };
+    Ok(Some(batch))
+}
+
+/// The given rows of the pieces as one batch, without ordinals.
+fn gather_rows(pieces: &[&Piece], rows: &[(usize, usize)]) -> Result<Batch> {
+    let batches: Vec<&Batch> = pieces.iter().map(|piece| &piece.sent.batch).collect();
+    if let [only] = batches.as_slice()
+        && rows.windows(2).all(|pair| pair[0].1 + 1 == pair[1].1)
+    {
+        return Ok(only.slice(rows[0].1, rows.len()));
+    }
+    let column = |index: usize| gather(&batches.iter().map(|b| b.columns[index].as_ref()).collect::<Vec<_>>(), rows);
+    let columns = (0..batches[0].columns.len()).map(column).collect::<Result<Vec<_>>>()?;
+    let times: Vec<i64> = rows.iter().map(|(piece, row)| batches[*piece].time[*row]).collect();
+    let mut batch = Batch::new(columns, times.into(), Seq::From(0));
+    batch.absent = absent(&batches, rows, |batch| batch.absent.as_ref());
+    batch.headers = headers(&batches, rows)?;
+    batch.old = old(&batches, rows)?;
+    Ok(batch)
+}
+
+/// Gathers rows of several arrays into one.
+fn gather(arrays: &[&dyn Array], rows: &[(usize, usize)]) -> Result<ArrayRef> {
+    if let [single] = arrays {
+        let rows = UInt32Array::from_iter_values(rows.iter().map(|(_, row)| *row as u32));
+        return compute::take(*single, &rows, None).map_err(arrow_error);
+    }
+    compute::interleave(arrays, rows).map_err(arrow_error)
+}
+
+/// The bits of all batches, if any batch has some.
+fn absent<'a>(
+    batches: &[&'a Batch],
+    rows: &[(usize, usize)],
     bits: impl Fn(&'a Batch) -> Option<&'a BooleanBuffer>,
 ) -> Option<BooleanBuffer> {
-    let all: Vec<_> = pieces.iter().map(|p| bits(&p.batch)).collect();
+    let all: Vec<_> = batches.iter().map(|batch| bits(batch)).collect();
     if all.iter().all(Option::is_none) {
         return None;
     }
     let is_set = |index: usize| {
-        let (piece, row) = places[index];
+        let (piece, row) = rows[index];
         all[piece].is_some_and(|bits| bits.value(row))
     };
-    Some(BooleanBuffer::collect_bool(places.len(), is_set))
+    Some(BooleanBuffer::collect_bool(rows.len(), is_set))
 }
 
-fn headers(pieces: &[Piece], places: &[(usize, usize)]) -> Result<Option<arrow::array::ArrayRef>> {
-    let Some(some) = pieces.iter().find_map(|p| p.batch.headers.as_ref()) else { return Ok(None) };
-    let none: Vec<_> = pieces.iter().map(|p| arrow::array::new_null_array(some.data_type(), p.batch.rows())).collect();
+fn headers(batches: &[&Batch], rows: &[(usize, usize)]) -> Result<Option<ArrayRef>> {
+    let Some(some) = batches.iter().find_map(|batch| batch.headers.as_ref()) else { return Ok(None) };
+    let none: Vec<_> = batches.iter().map(|b| arrow::array::new_null_array(some.data_type(), b.rows())).collect();
     let arrays: Vec<&dyn Array> =
-        pieces.iter().zip(&none).map(|(p, none)| p.batch.headers.as_ref().unwrap_or(none).as_ref()).collect();
-    gather(&arrays, places).map(Some)
+        batches.iter().zip(&none).map(|(batch, none)| batch.headers.as_ref().unwrap_or(none).as_ref()).collect();
+    gather(&arrays, rows).map(Some)
 }
 
-/// The old sides; either all batches of a table have one, or none.
-fn old(pieces: &[Piece], places: &[(usize, usize)]) -> Result<Option<Box<OldSide>>> {
-    let sides: Option<Vec<&OldSide>> = pieces.iter().map(|p| p.batch.old.as_deref()).collect();
+/// The old sides; either all batches have one, or none.
+fn old(batches: &[&Batch], rows: &[(usize, usize)]) -> Result<Option<Box<OldSide>>> {
+    let sides: Option<Vec<&OldSide>> = batches.iter().map(|batch| batch.old.as_deref()).collect();
     let Some(sides) = sides else { return Ok(None) };
-    let column = |index: usize| {
-        let arrays: Vec<&dyn Array> = sides.iter().map(|s| s.columns[index].as_ref()).collect();
-        gather(&arrays, places)
-    };
+    let column = |index: usize| gather(&sides.iter().map(|s| s.columns[index].as_ref()).collect::<Vec<_>>(), rows);
     let columns = (0..sides[0].columns.len()).map(column).collect::<Result<Vec<_>>>()?;
-    let absent = absent(pieces, places, |batch| batch.old.as_ref().and_then(|old| old.absent.as_ref()));
+    let absent = absent(batches, rows, |batch| batch.old.as_ref().and_then(|old| old.absent.as_ref()));
     Ok(Some(Box::new(OldSide { columns, absent })))
-}
-
-/// Numbers the rows of two inputs in the order in which they are taken together, from `start`; the places of all of them in
-/// that order.
-pub fn number(inputs: [(&mut Batch, &Points); 2], start: u64) -> Points {
-    let [(left, left_points), (right, right_points)] = inputs;
-    let (left_rows, right_rows) = (left.rows(), right.rows());
-    let (mut left_seq, mut right_seq) = (Vec::with_capacity(left_rows), Vec::with_capacity(right_rows));
-    let mut all = Points::default();
-    while left_seq.len() < left_rows || right_seq.len() < right_rows {
-        let seq = start + (left_seq.len() + right_seq.len()) as u64;
-        let l = (left_seq.len() < left_rows).then(|| left_points.at(left_seq.len()));
-        let r = (right_seq.len() < right_rows).then(|| right_points.at(right_seq.len()));
-        match (l, r) {
-            (Some(l), r) if r.is_none_or(|r| l <= r) => {
-                left_seq.push(seq);
-                all.push(l);
-            }
-            (_, Some(r)) => {
-                right_seq.push(seq);
-                all.push(r);
-            }
-            (_, None) => break,
-        }
-    }
-    left.seq = Seq::Each(left_seq.into());
-    right.seq = Seq::Each(right_seq.into());
-    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::piece::Codes;
+    use crate::disk::double::Random;
     use crate::types::{SqlType, Value, array_of};
 
-    fn piece(code: u32, order: &[i64]) -> Piece {
-        let values: Vec<Value> = order.iter().map(|t| Value::Bigint(t * 10 + i64::from(code))).collect();
+    /// A piece whose rows hold their code and offset.
+    fn piece(code: u32, lane: u32, times: &[i64], rows: Option<Vec<u32>>) -> Piece {
+        let values: Vec<Value> = (0..times.len()).map(|i| Value::Bigint(i64::from(code) * 1000 + i as i64)).collect();
         let column = array_of(&values, &SqlType::Bigint);
-        let offsets = (0..order.len() as i64).collect();
-        let points = Points { order: order.to_vec(), codes: Codes::One(code), offsets };
-        Piece { batch: Batch::new(vec![column], order.to_vec().into(), Seq::From(0)), points, rows: None }
+        let offsets: Vec<i64> = (0..times.len() as i64).collect();
+        let points = Points::Source { code, floor: -1, times: times.to_vec().into(), offsets: offsets.into() };
+        let causes = Causes { start: 0, points, end: Point::END };
+        let to = rows.as_ref().map_or(times.len(), Vec::len) as u32;
+        let batch = Batch::new(vec![column], times.to_vec().into(), Seq::From(0));
+        Piece { sent: Arc::new(Sent { batch, causes, rows }), lane, from: 0, to }
+    }
+
+    fn shown(batch: &Batch) -> Vec<(i64, u64)> {
+        let value = |row| match Value::at(&batch.columns[0], row, &SqlType::Bigint) {
+            Value::Bigint(value) => value,
+            other => panic!("{other:?}"),
+        };
+        (0..batch.rows()).map(|row| (value(row), batch.seq.at(row))).collect()
     }
 
     #[test]
     fn rows_are_taken_by_time_then_partition_then_offset() {
-        let mut picked = piece(2, &[1, 1, 3]);
-        picked.rows = Some(vec![0, 2]);
-        let (batch, points) = merge(vec![piece(1, &[1, 1, 4]), picked]).expect("no bug").expect("rows");
-        let shown: Vec<Value> = (0..batch.rows()).map(|r| Value::at(&batch.columns[0], r, &SqlType::Bigint)).collect();
-        assert_eq!(shown, [11, 11, 12, 32, 41].map(Value::Bigint));
-        assert_eq!(points.at(3), Point { time: 3, code: 2, offset: 2 });
+        let mut pieces =
+            vec![piece(1, lane(0, 0), &[1, 1, 4], None), piece(2, lane(0, 1), &[1, 1, 3], Some(vec![0, 2]))];
+        let merged = merge(&mut pieces, 1, UNBOUND, 70, Point::END).expect("no bug");
+        let batch = merged.ports[0].as_ref().expect("rows");
+        assert_eq!(shown(batch), [(1000, 70), (1001, 71), (2000, 72), (2002, 73), (1002, 74)]);
+        assert_eq!(merged.causes.of(73), Point { time: 3, code: 2, offset: 2 });
+        assert_eq!(merged.causes.of(75), Point::END);
+        assert!(pieces.is_empty());
     }
 
     #[test]
-    fn two_inputs_are_numbered_together() {
-        let (left, right) = (piece(1, &[1, 5]), piece(2, &[1, 2]));
-        let (mut l, mut r) = (left.batch, right.batch);
-        let all = number([(&mut l, &left.points), (&mut r, &right.points)], 100);
-        assert_eq!([l.seq.at(0), l.seq.at(1)], [100, 103]);
-        assert_eq!([r.seq.at(0), r.seq.at(1)], [101, 102]);
-        assert_eq!(all.order, [1, 1, 2, 5]);
+    fn two_ports_are_numbered_together() {
+        let mut pieces = vec![piece(1, lane(0, 0), &[1, 5], None), piece(2, lane(1, 0), &[1, 2], None)];
+        let merged = merge(&mut pieces, 2, UNBOUND, 100, Point::END).expect("no bug");
+        let ports: Vec<_> = merged.ports.iter().flatten().map(shown).collect();
+        assert_eq!(ports, [vec![(1000, 100), (1001, 103)], vec![(2000, 101), (2001, 102)]]);
+    }
+
+    #[test]
+    fn a_record_comes_to_the_first_port_first() {
+        let mut pieces = vec![piece(1, lane(1, 0), &[1, 5], None), piece(1, lane(0, 0), &[1, 5], None)];
+        let merged = merge(&mut pieces, 2, UNBOUND, 0, Point::END).expect("no bug");
+        let ports: Vec<_> = merged.ports.iter().flatten().map(shown).collect();
+        assert_eq!(ports, [vec![(1000, 0), (1001, 2)], vec![(1000, 1), (1001, 3)]]);
+    }
+
+    #[test]
+    fn the_tournament_orders_as_sorting_does_however_it_is_bounded() {
+        for seed in 0..200 {
+            let mut random = Random::new(seed);
+            let count = 1 + random.below(20) as u32;
+            let make = |random: &mut Random, code: u32| {
+                let mut time = 0;
+                let times: Vec<i64> = (0..random.below(30))
+                    .map(|_| {
+                        time += random.below(4) as i64;
+                        time
+                    })
+                    .collect();
+                let rows = random.one_in(2).then(|| (0..times.len() as u32).filter(|_| random.one_in(2)).collect());
+                piece(code, lane(0, code), &times, rows)
+            };
+            let mut pieces: Vec<Piece> = (0..count).map(|code| make(&mut random, code)).collect();
+            let mut sorted: Vec<(Bound, i64)> = pieces
+                .iter()
+                .flat_map(|p| (p.from..p.to).map(|i| (p.key(i), i64::from(p.lane) * 1000 + p.row(i) as i64)))
+                .collect();
+            sorted.sort();
+            let mut found = Vec::new();
+            while !pieces.is_empty() {
+                let time = random.below(100) as i64;
+                let bound = match random.below(3) {
+                    0 => UNBOUND,
+                    1 => (Point { time, code: 3, offset: 1 }, 3),
+                    _ => (Point { time, code: u32::MAX, offset: 0 }, 0),
+                };
+                let merged = merge(&mut pieces, 1, bound, 0, Point::END).expect("no bug");
+                found.extend(merged.ports[0].iter().flat_map(|b| shown(b)).map(|(value, _)| value));
+            }
+            // A bound never lets a later row through before an earlier one.
+            assert_eq!(found, sorted.iter().map(|(_, value)| *value).collect::<Vec<_>>(), "seed {seed}");
+        }
     }
 }

@@ -1,16 +1,27 @@
 //! Running queries: programs, turns, tasks, exchanges and epochs.
 
-pub mod exchange;
-pub mod intake;
+mod chain;
+mod cursor;
+mod decode;
+mod epoch;
+mod exchange;
+mod feed;
+mod idle;
+mod lower;
 mod merge;
-pub mod piece;
-pub mod program;
-pub mod query;
+pub mod placement;
+mod points;
+mod program;
+mod query;
 mod row_time;
-pub mod sink;
+mod sink;
+mod stages;
 mod task;
 
-pub use intake::Ranks;
-pub use program::{Program, compile};
-pub use query::{Options, QueryRun, Turn};
+pub use epoch::Sealed;
+pub use feed::Feeds;
+pub use lower::compile;
+pub use placement::Placement;
+pub use program::Program;
+pub use query::{Now, Options, QueryRun, Turned};
 pub use sink::{Tap, Target, TopicTarget};

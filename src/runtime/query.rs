@@ -1,76 +1,109 @@
 //! A running query: turns, epochs, and the way back after a restart.
 //!
 //! A **turn** takes rows from all source partitions at once: every partition that is not at its end has decoded rows, and
-//! rows up to the least of their last places are handed on. So when rows of several partitions meet, none that comes
-//! earlier in their order can be missing, and after the turn nothing is under way. An **epoch** is what happens between two
-//! commits; it ends after a turn.
+//! rows up to the least of their last points are taken. So when rows of several partitions meet, none that comes earlier in
+//! their order can be missing, and after the turn nothing is under way. A turn in which the result has enough is *left*, and
+//! taken up again when results were committed. An **epoch** is what happens between two commits; it ends after a turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
-use super::intake::{Intake, Ranks};
-use super::piece::Piece;
-use super::program::{Port, Program, SourceSpec, StageOutput};
+use super::chain::Call;
+use super::cursor::{Cursor, Taken};
+use super::decode::Most;
+use super::epoch::{Open, TurnRecord};
+use super::feed::Feeds;
+use super::merge::{Piece, Sent, lane};
+use super::points::{Causes, Point};
+use super::program::{PortOrigin, Program};
 use super::sink::{SinkTask, Target};
-use super::task::{Task, TaskOutput, read_delta};
-use crate::error::{Error, Result};
-use crate::journal::{Epoch, EpochHead, OperatorId};
-use crate::operators::{Log, Reason, State};
-use crate::state::BucketId;
-use crate::topics::{Offset, PartitionId, Topics};
-use crate::types::row::{Input, put_varint};
+use super::stages::{Passed, Stages, Turn};
+use super::task::{Out, Task};
+use crate::error::Result;
+use crate::operators::{Limit, Log, Reason, State};
+use crate::state::OperatorTask;
+use crate::topics::{Offset, PartitionId};
 use crate::types::{Batch, Value};
 
 /// How a query is run.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The most rows that are decoded at once.
+    /// The most records that are decoded at once.
     pub batch_rows: usize,
-    /// After how many nanoseconds at its end a partition holds back nobody.
+    /// Idle timeout in nanoseconds: after this long at its end, a partition no longer holds back stream time.
     pub idle_ns: u64,
     /// Whether the tasks of a stage may run on several threads.
     pub parallel: bool,
-    /// For tests that know one order only: every row to the first task, in the order of these ranks.
-    pub ranks: Option<Ranks>,
+    /// About how many bytes of results a turn makes before it is left, so that they can be committed.
+    pub turn_bytes: usize,
+}
+
+/// The time as a turn sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Of a clock that never goes back.
+    pub monotonic_ns: u64,
+    /// Since the epoch.
+    pub wall_ms: i64,
 }
 
 /// A query that runs.
 pub struct QueryRun {
-    number: u64,
-    program: Arc<Program>,
-    options: Options,
+    pub(super) number: u64,
+    pub(super) program: Arc<Program>,
+    pub(super) options: Options,
     /// The partitions of each source.
-    intakes: Vec<Vec<Intake>>,
-    /// The tasks of each stage.
-    stages: Vec<Vec<Task>>,
-    sinks: Vec<SinkTask>,
-    /// What has come to nothing in this epoch, besides what the tasks have noted.
-    log: Log,
-    /// The same of earlier epochs, for whoever asks.
+    pub(super) cursors: Vec<Vec<Cursor>>,
+    pub(super) stages: Stages,
+    /// What was begun and not finished.
+    pub(super) open: Option<(Open, Turn)>,
+    /// The turns since the last whole epoch.
+    pub(super) turns: Vec<TurnRecord>,
+    /// The turns that are to be repeated after a restart, and whether the epoch ended after them.
+    pub(super) redo: (VecDeque<TurnRecord>, bool),
+    /// The head of the last whole epoch.
+    pub(super) base: Option<Vec<u8>>,
+    /// Rows dropped in this epoch, besides those that the tasks have noted.
+    pub(super) log: Log,
+    /// The same of earlier epochs that nobody has read.
     unread: Log,
-    /// What has come to nothing since the query was made, by reason.
-    totals: BTreeMap<Reason, u64>,
-    rows: u64,
-    epoch: u64,
-    /// Whether anything has happened since the last epoch.
-    dirty: bool,
-    /// Whether somebody still wants the result.
-    wanted: bool,
+    /// Rows dropped since the query was made, by reason.
+    pub(super) totals: BTreeMap<Reason, u64>,
+    pub(super) rows: u64,
+    pub(super) epoch: u64,
+    /// Whether anything has happened since the last whole epoch.
+    pub(super) dirty: bool,
+    /// Whether partitions at their ends count as idle, however short they have been there.
+    pub(super) idle_declared: bool,
 }
 
-/// What a turn has come to.
+/// What came of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// All sources stand at their ends.
+pub enum Turned {
+    /// All sources stand at their ends, and nothing waits.
     Drained,
-    /// Rows were handed on, this many.
+    /// So many rows were taken and worked off.
     Took(usize),
+    /// The result has enough: the turn goes on when it was committed, or read.
+    Left,
 }
 
 /// With fewer rows in a turn it is not worth waking another thread.
 const PARALLEL_ROWS: usize = 2048;
+/// The most rows that wait decoded in all partitions together, if that leaves a few for each.
+const MOST_ROWS: usize = 256 << 10;
+const FEW_ROWS: usize = 64;
+/// The most bytes of records that are decoded at once.
+const MOST_BYTES: usize = 4 << 20;
+/// The least bytes of results for which each task has room.
+const FEW_BYTES: usize = 256 << 10;
+/// How much an operator makes in one call.
+const CALL: Limit = Limit { rows: 8192, bytes: 1 << 20 };
+/// How many batches without a good record are stepped over in a turn.
+const BAD_BATCHES: usize = 4;
 
 impl QueryRun {
     /// A query that starts at `starts`, for each source partition.
@@ -78,75 +111,69 @@ impl QueryRun {
         number: u64,
         program: Arc<Program>,
         target: &Target,
-        topics: &dyn Topics,
-        starts: &dyn Fn(PartitionId) -> Result<Offset>,
+        (feeds, starts): (&Feeds, &dyn Fn(PartitionId) -> Result<Offset>),
         options: Options,
     ) -> Result<QueryRun> {
-        let mut intakes = Vec::new();
-        for (input, spec) in program.sources.iter().enumerate() {
-            let shared = Arc::new(SourceSpec {
-                source: spec.source.clone(),
-                topic: spec.topic,
-                partitions: spec.partitions,
-                columns: spec.columns.clone(),
-            });
-            let partitions = (0..spec.partitions).map(|partition| {
+        let partitions: usize = program.feeds.iter().map(|feed| feed.partitions as usize).sum();
+        let records = (MOST_ROWS / partitions.max(1)).max(FEW_ROWS).min(options.batch_rows);
+        let most = Most { records, bytes: MOST_BYTES };
+        let mut cursors = Vec::new();
+        for spec in &program.feeds {
+            let cursor = |partition| {
                 let id = PartitionId { topic: spec.topic, partition };
-                let (reader, start, ranks) = (topics.reader(id)?, starts(id)?, options.ranks.clone());
-                let mut intake = Intake::new(shared.clone(), input, id, reader, start, options.batch_rows, ranks);
-                intake.idle = topics.end(id)? <= start;
-                Ok(intake)
-            });
-            intakes.push(partitions.collect::<Result<Vec<_>>>()?);
+                let start = starts(id)?;
+                let mut cursor = Cursor::new(feeds, spec, partition, start, most);
+                cursor.idle = feeds.topics().end(id)? <= start;
+                Ok(cursor)
+            };
+            cursors.push((0..spec.partitions).map(cursor).collect::<Result<Vec<_>>>()?);
         }
-        let mut stages = Vec::new();
-        for (stage, spec) in program.stages.iter().enumerate() {
-            let task = |number| Task::new(stage as u32, number, spec, spec.tasks, options.ranks.is_some());
-            stages.push((0..spec.tasks).map(task).collect::<Vec<_>>());
-        }
-        let last = stages.last().map_or(0, Vec::len) as u32;
-        let sink = |task| SinkTask::new(target.clone(), &program.output, program.window_start, task);
+        let limit = Limit { rows: CALL.rows.min(options.batch_rows), bytes: CALL.bytes.min(options.turn_bytes) };
+        let tasks = tasks(&program, target, feeds, limit, options.turn_bytes);
         Ok(QueryRun {
-            number,
-            sinks: (0..last).map(sink).collect(),
-            program,
             options,
-            intakes,
-            stages,
-            log: Log::default(),
-            unread: Log::default(),
-            totals: BTreeMap::new(),
-            rows: 0,
-            epoch: 0,
-            dirty: false,
-            wanted: true,
+            cursors,
+            stages: Stages::new(program.clone(), tasks),
+            ..QueryRun::empty(number, program)
         })
     }
 
     /// A query that reads nothing: in place of one that cannot run.
     pub fn nothing(number: u64) -> QueryRun {
+        QueryRun::empty(number, Arc::default())
+    }
+
+    fn empty(number: u64, program: Arc<Program>) -> QueryRun {
         QueryRun {
             number,
-            program: Arc::new(Program::default()),
-            options: Options { batch_rows: 1, idle_ns: 0, parallel: false, ranks: None },
-            intakes: Vec::new(),
-            stages: Vec::new(),
-            sinks: Vec::new(),
+            options: Options { batch_rows: 1, idle_ns: 0, parallel: false, turn_bytes: 1 },
+            cursors: Vec::new(),
+            stages: Stages::new(program.clone(), Vec::new()),
+            program,
+            open: None,
+            turns: Vec::new(),
+            redo: Default::default(),
+            base: None,
             log: Log::default(),
             unread: Log::default(),
             totals: BTreeMap::new(),
             rows: 0,
             epoch: 0,
             dirty: false,
-            wanted: true,
+            idle_declared: false,
         }
     }
 
     /// Forgets all state and all rows in memory: the query has failed and takes no more turns.
     pub fn forget(&mut self) {
-        self.stages.clear();
-        self.intakes.iter_mut().flatten().for_each(Intake::forget);
-        self.dirty = false;
+        self.stages.tasks.clear();
+        self.cursors.iter_mut().flatten().for_each(Cursor::forget);
+        (self.open, self.dirty) = (None, false);
+    }
+
+    /// The number of the query.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The number of the last epoch.
@@ -154,14 +181,25 @@ impl QueryRun {
         self.epoch
     }
 
-    /// Whether anything has happened since the last epoch.
+    /// Whether anything has happened since the last whole epoch.
     pub fn is_dirty(&self) -> bool {
         self.dirty
     }
 
-    /// Whether somebody still wants the result.
+    /// Whether an epoch has begun to end, and must be ended before another turn.
+    pub fn is_ending(&self) -> bool {
+        let ends = self.redo.0.is_empty() && self.redo.1;
+        matches!(self.open, Some((Open::Flush, _))) || (ends && self.open.is_none())
+    }
+
+    /// Whether a turn or the end of an epoch was left: results should be committed, then it goes on.
+    pub fn is_left(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether the result is still wanted.
     pub fn is_wanted(&self) -> bool {
-        self.wanted
+        self.stages.iter().filter_map(Task::sink).all(SinkTask::is_wanted)
     }
 
     /// The number of rows that were taken since the query was made.
@@ -171,168 +209,181 @@ impl QueryRun {
 
     /// The number of records that were made since the query was made.
     pub fn records(&self) -> u64 {
-        self.sinks.iter().map(|s| s.records).sum()
+        self.stages.iter().filter_map(Task::sink).map(|sink| sink.records).sum()
     }
 
-    /// What has come to nothing since the query was made, by reason.
+    /// Rows dropped since the query was made, by reason.
     pub fn totals(&self) -> &BTreeMap<Reason, u64> {
         &self.totals
     }
 
     /// The position of every source partition.
     pub fn positions(&self) -> Vec<(PartitionId, Offset)> {
-        self.intakes.iter().flatten().map(|i| (i.id, i.position())).collect()
+        self.cursors.iter().flatten().map(|cursor| (cursor.id, cursor.position())).collect()
     }
 
-    /// The bytes of results that wait for the end of the epoch.
+    /// The bytes of results that wait to be committed.
     pub fn pending_bytes(&self) -> usize {
-        self.sinks.iter().map(SinkTask::bytes).sum()
+        self.stages.iter().filter_map(Task::sink).map(SinkTask::bytes).sum()
     }
 
     /// About how many bytes of changed groups wait for the end of the epoch.
     pub fn held_bytes(&self) -> usize {
-        self.stages.iter().flatten().map(Task::held_bytes).sum()
+        self.stages.iter().map(Task::held_bytes).sum()
     }
 
-    /// The bytes of memory that the state takes.
+    /// The bytes of memory that the query takes: its state, and the rows that wait.
     pub fn memory(&mut self) -> usize {
-        self.stages.iter_mut().flatten().flat_map(Task::states).map(|(_, state)| state.memory()).sum()
+        let waiting: usize = self.cursors.iter().flatten().map(Cursor::waiting_bytes).sum();
+        let states = self.stages.iter_mut().flat_map(Task::states).map(|(_, state)| state.memory());
+        waiting + states.sum::<usize>()
     }
 
-    /// Takes rows from all source partitions, at `now_ns` of a clock that never goes back.
-    pub fn turn(&mut self, now_ns: u64) -> Result<Turn> {
-        self.fill()?;
-        if self.intakes.iter().flatten().all(|intake| !intake.waits()) {
-            self.note_idle(now_ns);
-            return Ok(Turn::Drained);
+    /// Takes rows from all source partitions and works them off, or goes on with a turn that was left.
+    pub fn turn(&mut self, now: Now) -> Result<Turned> {
+        if matches!(self.open, Some((Open::Turn { .. }, _))) {
+            return self.go_on();
         }
-        let limits = self.limits();
-        self.note_idle(now_ns);
-        let waiting = || self.intakes.iter().flatten().filter_map(Intake::last_point);
-        let until = if self.program.merges { waiting().min() } else { None };
-        let log = &mut self.log;
-        let mut taken: Vec<Vec<Option<Piece>>> = Vec::new();
-        for partitions in &mut self.intakes {
-            taken.push(partitions.iter_mut().map(|intake| intake.take(until, log)).collect());
-        }
-        let rows: usize = taken.iter().flatten().flatten().map(Piece::len).sum();
+        debug_assert!(!self.is_ending(), "an epoch that has begun to end is ended before another turn");
+        let again = self.redo.0.pop_front();
+        let record = match again {
+            Some(record) => {
+                self.fill_to(&record.ends)?;
+                record
+            }
+            None => {
+                self.fill()?;
+                let time_passed = self.note_idle(now.monotonic_ns) | self.wakes(now.wall_ms);
+                let waits = self.cursors.iter().flatten().any(Cursor::waits);
+                if !waits && !time_passed {
+                    return Ok(Turned::Drained);
+                }
+                TurnRecord { now_ms: now.wall_ms, until: self.until(), limits: self.limits(), ends: Vec::new() }
+            }
+        };
+        self.start(record)
+    }
+
+    /// Begins a turn.
+    fn start(&mut self, record: TurnRecord) -> Result<Turned> {
+        let taken = self.take(&record);
+        let rows: usize = taken.iter().flatten().flatten().map(|taken| taken.count).sum();
+        let ends = self.cursors.iter().flatten().map(Cursor::position).collect();
+        let turn = Turn {
+            call: Call::Advance,
+            limits: record.limits.clone(),
+            now_ms: record.now_ms,
+            end: record.until,
+            parallel: self.options.parallel && rows >= PARALLEL_ROWS,
+        };
+        self.turns.push(TurnRecord { ends, ..record });
         self.rows += rows as u64;
         self.dirty = true;
-        self.run_stages(taken, &limits, rows)?;
-        Ok(Turn::Took(rows))
-    }
-
-    /// Has every partition decode rows, unless it has some or stands at its end.
-    fn fill(&mut self) -> Result<()> {
-        let before: Vec<Offset> = self.intakes.iter().flatten().map(Intake::position).collect();
-        let empty = self.intakes.iter().flatten().filter(|i| !i.waits()).count();
-        let all = self.intakes.iter_mut().flatten();
-        if self.options.parallel && empty > 1 {
-            let all: Vec<&mut Intake> = all.collect();
-            all.into_par_iter().try_for_each(|intake| intake.fill().map(|_| ()))?;
+        self.hand_out(&taken)?;
+        drop(taken);
+        self.stages.start(&turn);
+        let passed = if turn.parallel {
+            // While the stages work, the rows of the next turn are decoded.
+            let (stages, cursors) = (&mut self.stages, &mut self.cursors);
+            let (passed, filled) = rayon::join(|| stages.run(&turn), || refill(cursors));
+            filled.and(passed)?
         } else {
-            for intake in all {
-                intake.fill()?;
-            }
-        }
-        // Records that come to nothing move a position too.
-        let moved = self.intakes.iter().flatten().map(Intake::position).ne(before);
-        if moved {
-            self.dirty = true;
-            let log = &mut self.log;
-            for intake in self.intakes.iter_mut().flatten().filter(|i| !i.waits()) {
-                intake.take(None, log);
-            }
-        }
-        Ok(())
-    }
-
-    /// How far each source lets the stream time of an operator go: a partition at its end may still bring earlier rows.
-    fn limits(&self) -> Vec<i64> {
-        let holds_back = |i: &&Intake| !i.waits() && !i.idle;
-        let limit = |partitions: &Vec<Intake>| {
-            partitions.iter().filter(holds_back).map(Intake::stream_time).min().unwrap_or(i64::MAX)
+            self.stages.run(&turn)?
         };
-        self.intakes.iter().map(limit).collect()
+        self.open = Some((Open::Turn { rows }, turn));
+        Ok(self.passed(passed))
     }
 
-    fn note_idle(&mut self, now_ns: u64) {
-        for intake in self.intakes.iter_mut().flatten() {
-            if intake.waits() {
-                (intake.idle, intake.at_end_since) = (false, None);
-                continue;
+    /// Goes on with a turn that was left.
+    fn go_on(&mut self) -> Result<Turned> {
+        let Some((_, turn)) = &self.open else { return Ok(Turned::Drained) };
+        let passed = self.stages.run(turn)?;
+        Ok(self.passed(passed))
+    }
+
+    fn passed(&mut self, passed: Passed) -> Turned {
+        match (passed, &self.open) {
+            (Passed::Whole, Some((Open::Turn { rows }, _))) => {
+                let rows = *rows;
+                self.open = None;
+                Turned::Took(rows)
             }
-            let since = *intake.at_end_since.get_or_insert(now_ns);
-            intake.idle |= now_ns.saturating_sub(since) >= self.options.idle_ns;
+            _ => Turned::Left,
         }
     }
 
-    fn run_stages(&mut self, taken: Vec<Vec<Option<Piece>>>, limits: &[i64], rows: usize) -> Result<()> {
+    /// Has every partition decode rows that has few, unless it stands at its end.
+    fn fill(&mut self) -> Result<()> {
+        let hungry = self.cursors.iter().flatten().filter(|cursor| cursor.wants_more()).count();
+        if self.options.parallel && hungry > 1 {
+            let all: Vec<&mut Cursor> = self.cursors.iter_mut().flatten().collect();
+            return all.into_par_iter().try_for_each(fill);
+        }
+        self.cursors.iter_mut().flatten().try_for_each(fill)
+    }
+
+    /// Has every partition decode rows up to an offset.
+    fn fill_to(&mut self, ends: &[Offset]) -> Result<()> {
+        self.cursors.iter_mut().flatten().zip(ends).try_for_each(|(cursor, end)| cursor.fill_to(*end))
+    }
+
+    /// Up to where rows can be taken: no partition may still bring one that comes before another's.
+    fn until(&self) -> Point {
+        if !self.program.merges {
+            return Point::END;
+        }
+        self.cursors.iter().flatten().filter_map(Cursor::frontier).min().unwrap_or(Point::END)
+    }
+
+    /// Takes rows out of the partitions, source by source and partition by partition.
+    fn take(&mut self, record: &TurnRecord) -> Vec<Vec<Vec<Taken>>> {
+        let (until, log) = (record.until, &mut self.log);
+        let mut ends = record.ends.iter();
+        let mut take = |cursor: &mut Cursor| cursor.take(until, ends.next().copied().unwrap_or(Offset::MAX), log);
+        self.cursors.iter_mut().map(|feed| feed.iter_mut().map(&mut take).collect()).collect()
+    }
+
+    /// Gives rows to the tasks that read them.
+    fn hand_out(&mut self, taken: &[Vec<Vec<Taken>>]) -> Result<()> {
         let program = self.program.clone();
-        let parallel = self.options.parallel && rows >= PARALLEL_ROWS;
-        let mut taken = taken;
-        let mut inboxes: Vec<Vec<Vec<Piece>>> =
-            program.stages.iter().map(|stage| (0..stage.tasks).map(|_| Vec::new()).collect()).collect();
-        for (number, spec) in program.stages.iter().enumerate() {
-            let time_limits: Vec<i64> = spec
-                .feeds
-                .iter()
-                .zip(&spec.exchanged)
-                .map(|(feeds, exchanged)| {
-                    let least = feeds.iter().map(|source| limits[*source]).min();
-                    least.filter(|_| *exchanged).unwrap_or(i64::MAX)
-                })
-                .collect();
-            let mut inputs: Vec<Vec<Vec<Piece>>> = (0..spec.tasks).map(|_| Vec::new()).collect();
-            for port in &spec.ports {
-                for (task, input) in inputs.iter_mut().enumerate() {
-                    input.push(match port {
-                        Port::Source(source) => taken[*source][task].take().into_iter().collect(),
-                        Port::Stage(stage) => std::mem::take(&mut inboxes[*stage][task]),
-                    });
-                }
-            }
-            let result = matches!(spec.output, StageOutput::Result);
-            let sinks: &mut [SinkTask] = if result { &mut self.sinks } else { &mut [] };
-            let outputs = run_tasks(&mut self.stages[number], sinks, inputs, &time_limits, parallel)?;
-            for (pieces, wanted) in outputs {
-                self.wanted &= wanted;
-                for (target, piece) in pieces {
-                    inboxes[number][target as usize].push(piece);
+        for (stage, spec) in program.stages.iter().enumerate() {
+            for (number, port) in spec.ports.iter().enumerate() {
+                let PortOrigin::Feed { feed, columns } = &port.origin else { continue };
+                for (partition, taken) in taken[*feed].iter().enumerate() {
+                    for rows in taken {
+                        let wanted = &rows.decoded.wanted;
+                        let places: Vec<usize> = columns.iter().filter_map(|column| wanted.place(column)).collect();
+                        let piece = piece(rows, &places, number)?;
+                        self.stages.receive(stage, partition, piece);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// Ends the epoch; nothing if nothing has happened in it.
-    pub fn seal(&mut self) -> Result<Option<Epoch>> {
-        if !self.dirty {
-            return Ok(None);
+    /// Begins or goes on with the end of an epoch: what operators have held back is handed on. Whether that is all.
+    pub(super) fn flush(&mut self) -> Result<bool> {
+        if !matches!(self.open, Some((Open::Flush, _))) {
+            let now_ms = self.turns.last().map_or(0, |turn| turn.now_ms);
+            let limits =
+                self.turns.last().map_or_else(|| vec![i64::MAX; self.cursors.len()], |turn| turn.limits.clone());
+            let turn = Turn { call: Call::Flush, limits, now_ms, end: Point::END, parallel: false };
+            self.stages.start(&turn);
+            self.open = Some((Open::Flush, turn));
         }
-        let last = self.stages.len().saturating_sub(1);
-        for (number, tasks) in self.stages.iter_mut().enumerate() {
-            for task in tasks {
-                let results = task.flush()?;
-                if number == last && !results.is_empty() {
-                    let sink = &mut self.sinks[task.number as usize];
-                    self.wanted &= sink.take(&results, &mut task.log)?;
-                }
-            }
+        let Some((_, turn)) = &self.open else { return Ok(true) };
+        let passed = self.stages.run(turn)?;
+        if passed == Passed::Whole {
+            self.open = None;
         }
-        self.collect_log();
-        let (mut bytes, mut delta) = (Vec::new(), Vec::new());
-        self.save_head(&mut bytes, &mut delta);
-        let outputs = self.sinks.iter_mut().flat_map(SinkTask::take_records).collect();
-        self.epoch += 1;
-        self.dirty = false;
-        Ok(Some(Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }))
+        Ok(passed == Passed::Whole)
     }
 
-    /// Adds what came to nothing in the epoch to the totals.
-    fn collect_log(&mut self) {
+    /// Adds the rows dropped in the epoch to the totals.
+    pub(super) fn collect_log(&mut self) {
         let mut fresh = std::mem::take(&mut self.log);
-        for task in self.stages.iter_mut().flatten() {
+        for task in self.stages.iter_mut() {
             fresh.merge(std::mem::take(&mut task.log));
         }
         for (reason, count) in fresh.counts() {
@@ -341,67 +392,14 @@ impl QueryRun {
         self.unread.merge(fresh);
     }
 
-    /// What came to nothing in the epochs since the last call.
+    /// Rows dropped in the epochs since the last call.
     pub fn take_log(&mut self) -> Log {
         std::mem::take(&mut self.unread)
     }
 
-    fn save_head(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) {
-        for intake in self.intakes.iter().flatten() {
-            put_varint(head, intake.position() as u64);
-            head.extend_from_slice(&intake.stream_time().to_le_bytes());
-            head.push(u8::from(intake.idle));
-        }
-        for task in self.stages.iter_mut().flatten() {
-            task.save(head, delta);
-        }
-        for sink in &self.sinks {
-            head.extend_from_slice(&sink.stream_time.to_le_bytes());
-            put_varint(head, sink.records);
-        }
-        put_varint(head, self.rows);
-        for reason in Reason::ALL {
-            put_varint(head, self.totals.get(&reason).copied().unwrap_or_default());
-        }
-    }
-
-    /// Sets an entry of the state, from a checkpoint.
-    pub fn load(&mut self, operator: OperatorId, bucket: BucketId, key: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let task = self.stages.get_mut(operator.stage as usize).and_then(|s| s.get_mut(operator.task as usize));
-        task.ok_or_else(|| Error::bug("state for a task that is not there"))?.load(operator.place, bucket, key, value)
-    }
-
-    /// Applies the changes of an epoch.
-    pub fn apply(&mut self, delta: &[u8]) -> Result<()> {
-        read_delta(delta, &mut |e| self.load(e.operator, e.bucket, e.key, e.value))
-    }
-
-    /// Stands where an epoch left off; the state has been loaded.
-    pub fn resume(&mut self, head: &EpochHead) -> Result<()> {
-        let mut input = Input(&head.bytes);
-        for intake in self.intakes.iter_mut().flatten() {
-            let position = input.varint()? as i64;
-            let stream_time = input.i64()?;
-            intake.resume(position, stream_time, input.byte()? != 0);
-        }
-        for task in self.stages.iter_mut().flatten() {
-            task.load_head(&mut input)?;
-        }
-        for sink in &mut self.sinks {
-            sink.stream_time = input.i64()?;
-            sink.records = input.varint()?;
-        }
-        self.rows = input.varint()?;
-        for reason in Reason::ALL {
-            self.totals.insert(reason, input.varint()?);
-        }
-        self.epoch = head.number;
-        Ok(())
-    }
-
-    /// The states of all operators, for a checkpoint.
-    pub fn states(&mut self) -> Vec<(OperatorId, &mut dyn State)> {
-        self.stages.iter_mut().flatten().flat_map(Task::states).collect()
+    /// The states of all operators.
+    pub fn states(&mut self) -> Vec<(OperatorTask, &mut dyn State)> {
+        self.stages.iter_mut().flat_map(Task::states).collect()
     }
 
     /// The rows of the table that the query keeps, for all keys or the given ones: the result's columns. `None` if it keeps
@@ -409,46 +407,71 @@ impl QueryRun {
     pub fn table(&mut self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
         let output = self.program.output.clone();
         let window_start = self.program.window_start;
-        let Some(tasks) = self.stages.last_mut() else { return Ok(None) };
+        let Some(tasks) = self.stages.tasks.last_mut() else { return Ok(None) };
         let mut all = Vec::new();
         let mut keeps = false;
         for task in tasks {
             let mut found = None;
             for (id, state) in task.states() {
                 if let Some(rows) = state.rows(keys)? {
-                    found = Some((id.place, rows));
+                    found = Some((id.operator, rows));
                 }
             }
-            let Some((place, rows)) = found else { continue };
+            let Some((operator, rows)) = found else { continue };
             keeps = true;
-            for batch in task.project(place, rows)? {
-                let places = output.iter().copied().chain(window_start);
-                let columns = places.map(|place| batch.columns[place].clone()).collect();
-                all.push(Batch { columns, ..batch });
+            for batch in task.project(operator, rows)? {
+                let places: Vec<usize> = output.iter().copied().chain(window_start).collect();
+                all.push(batch.project(&places));
             }
         }
         Ok(keeps.then_some(all))
     }
 }
 
-type Handed = (Vec<(u32, Piece)>, bool);
-
-/// Runs the tasks of a stage, each with the pieces for its ports; results go to the sinks.
-fn run_tasks(
-    tasks: &mut [Task],
-    sinks: &mut [SinkTask],
-    inputs: Vec<Vec<Vec<Piece>>>,
-    time_limits: &[i64],
-    parallel: bool,
-) -> Result<Vec<Handed>> {
-    let mut sinks = sinks.iter_mut();
-    let jobs: Vec<_> = tasks.iter_mut().zip(inputs).map(|(task, input)| (task, sinks.next(), input)).collect();
-    let run = |(task, sink, input): (&mut Task, Option<&mut SinkTask>, Vec<Vec<Piece>>)| -> Result<Handed> {
-        match (task.turn(input, time_limits)?, sink) {
-            (TaskOutput::Pieces(pieces), _) => Ok((pieces, true)),
-            (TaskOutput::Result(batches), Some(sink)) => Ok((Vec::new(), sink.take(&batches, &mut task.log)?)),
-            (TaskOutput::Result(_), None) => Err(Error::bug("a result without a sink")),
-        }
+/// The tasks of all stages; those of the last one end in the target.
+fn tasks(program: &Program, target: &Target, feeds: &Feeds, limit: Limit, turn_bytes: usize) -> Vec<Vec<Task>> {
+    let last = program.stages.len().saturating_sub(1);
+    let stage = |(stage, spec): (usize, &super::program::StageSpec)| {
+        let task = |number| {
+            let out = if stage == last {
+                // A part of a turn can be committed only if the same records would be made again.
+                let most = match program.is_fresh {
+                    true => usize::MAX,
+                    false => (2 * turn_bytes / spec.tasks as usize).clamp(turn_bytes.min(FEW_BYTES), turn_bytes),
+                };
+                Out::Sink(Box::new(SinkTask::new(target.clone(), program, number, most)))
+            } else {
+                Out::tasks(spec, limit, feeds.placement())
+            };
+            Task::new(spec, number, limit, out)
+        };
+        (0..spec.tasks).map(task).collect()
     };
-    if parallel { jobs.into_par_iter().map(run).collect() } else { jobs.into_iter().map(run).collect() }
+    program.stages.iter().enumerate().map(stage).collect()
+}
+
+/// Decodes rows for a partition that has few, stepping over a few batches that hold none.
+fn fill(cursor: &mut Cursor) -> Result<()> {
+    for _ in 0..BAD_BATCHES {
+        if !cursor.wants_more() || !cursor.fill()? || cursor.waiting() > 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Decodes ahead for all partitions that have few rows.
+fn refill(cursors: &mut [Vec<Cursor>]) -> Result<()> {
+    let hungry: Vec<&mut Cursor> = cursors.iter_mut().flatten().filter(|cursor| cursor.wants_more()).collect();
+    hungry.into_par_iter().try_for_each(fill)
+}
+
+/// Rows for a port: the columns at `places`.
+fn piece(taken: &Taken, places: &[usize], port: usize) -> Result<Piece> {
+    debug_assert!(taken.decoded.batch.columns.iter().all(|c| c.data_type() != &DataType::Null));
+    let batch = taken.decoded.batch.project(places).slice(taken.from, taken.count);
+    let batch = Batch { seq: crate::types::Seq::From(0), ..batch };
+    let causes = Causes { start: 0, points: taken.own_points(), end: Point::END };
+    let sent = Arc::new(Sent { batch, causes, rows: None });
+    Ok(Piece { sent, lane: lane(port, 0), from: 0, to: taken.count as u32 })
 }

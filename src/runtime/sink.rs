@@ -1,31 +1,43 @@
-//! The end of a query: rows to records of the sink's topic, or to somebody who looks on.
+//! The end of a query: rows to records of the sink's topic, or to a client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 
+use super::placement::Placement;
+use super::program::Program;
 use super::row_time::row_times;
 use crate::catalog::Source;
 use crate::error::Result;
 use crate::formats::Encoder;
 use crate::operators::{Log, Reason};
 use crate::plan::node::Rekey;
-use crate::topics::record::{BatchWriter, Header, RecordBatch};
-use crate::topics::{PartitionId, TopicId, partition_of};
-use crate::types::{Batch, Column, SqlType, Value, View};
+use crate::topics::record::{BatchWriter, NO_HEADERS, RecordBatch};
+use crate::topics::{PartitionId, TopicId};
+use crate::types::row::{Input, put_varint};
+use crate::types::{Batch, Column, View};
 
 /// Where the result goes.
 #[derive(Clone)]
 pub enum Target {
     Topic(Arc<TopicTarget>),
-    /// Called with the result's columns, as the plan orders them, for every batch.
-    Tap(Tap),
+    /// A client.
+    Tap(Arc<dyn Tap>),
 }
 
-/// Takes rows as they come, and says whether it wants more.
-pub type Tap = Arc<dyn Fn(&Batch) -> bool + Send + Sync>;
+/// Takes a query's rows as they come.
+pub trait Tap: Send + Sync {
+    /// Takes rows with the result's columns, as the plan orders them.
+    fn take(&self, batch: &Batch);
+
+    /// Whether more rows should be made now.
+    fn has_room(&self) -> bool;
+
+    /// Whether the client is still there.
+    fn is_wanted(&self) -> bool;
+}
 
 /// A topic that a query writes.
 pub struct TopicTarget {
@@ -34,10 +46,9 @@ pub struct TopicTarget {
     pub partitions: u32,
     /// The most bytes that a record may have.
     pub most_bytes: usize,
-    /// All records go to the first partition: for tests that know one order only.
-    pub single: bool,
-    /// That the rows have got another key than their source's.
+    /// Set if the rows have another key than those of their source.
     pub rekey: Option<Rekey>,
+    pub placement: Arc<dyn Placement>,
 }
 
 /// A task's end of the query.
@@ -55,7 +66,13 @@ pub struct SinkTask {
     pub stream_time: i64,
     /// Records since the start of the query.
     pub records: u64,
+    /// Records since the last epoch that was ended, committed or not.
+    pub emitted: u64,
+    /// How many of the records to come were committed before a restart, and are not written again.
+    pub skip: u64,
     bytes: usize,
+    /// With so many bytes waiting to be committed, no more should be made.
+    most: usize,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -64,8 +81,8 @@ pub struct SinkTask {
 const BATCH_BYTES: usize = 512 << 10;
 
 impl SinkTask {
-    /// The end of a task.
-    pub fn new(target: Target, output: &[usize], window_start: Option<usize>, task: u32) -> Self {
+    /// The end of a task. With `most` bytes waiting to be committed, it has no more room.
+    pub fn new(target: Target, program: &Program, task: u32, most: usize) -> Self {
         let encoders = match &target {
             Target::Topic(topic) => {
                 let (schema, source) = (&topic.source.schema, &topic.source);
@@ -76,34 +93,62 @@ impl SinkTask {
         };
         SinkTask {
             target,
-            output: output.to_vec(),
-            window_start,
+            output: program.output.clone(),
+            window_start: program.window_start,
             task,
             encoders,
             writers: BTreeMap::new(),
             finished: Vec::new(),
             stream_time: -1,
             records: 0,
+            emitted: 0,
+            skip: 0,
             bytes: 0,
+            most,
             key: Vec::new(),
             value: Vec::new(),
         }
     }
 
-    /// Takes the rows of the result; whether more are wanted.
-    pub fn take(&mut self, batches: &[Batch], log: &mut Log) -> Result<bool> {
-        let mut wanted = true;
-        for batch in batches {
-            match self.target.clone() {
-                Target::Topic(topic) => self.write(&topic, batch, log)?,
-                Target::Tap(tap) => {
-                    let columns = self.output.iter().map(|place| batch.columns[*place].clone()).collect();
-                    self.records += batch.rows() as u64;
-                    wanted &= tap(&Batch { columns, ..batch.clone() });
-                }
+    /// Takes rows of the result.
+    pub fn take(&mut self, batch: &Batch, log: &mut Log) -> Result<()> {
+        match self.target.clone() {
+            Target::Topic(topic) => self.write(&topic, batch, log)?,
+            Target::Tap(tap) => {
+                self.records += batch.rows() as u64;
+                tap.take(&batch.project(&self.output));
             }
         }
-        Ok(wanted)
+        Ok(())
+    }
+
+    /// Whether more rows should be made now.
+    pub fn has_room(&self) -> bool {
+        match &self.target {
+            Target::Topic(_) => self.bytes < self.most,
+            Target::Tap(tap) => tap.has_room(),
+        }
+    }
+
+    /// Whether the result is still wanted.
+    pub fn is_wanted(&self) -> bool {
+        match &self.target {
+            Target::Topic(_) => true,
+            Target::Tap(tap) => tap.is_wanted(),
+        }
+    }
+
+    /// Appends what a restart needs to know, as of the end of an epoch.
+    pub fn save(&self, head: &mut Vec<u8>) {
+        head.extend_from_slice(&self.stream_time.to_le_bytes());
+        put_varint(head, self.records);
+    }
+
+    /// Reads what [`SinkTask::save`] wrote.
+    pub fn load(&mut self, input: &mut Input) -> Result<()> {
+        self.stream_time = input.i64()?;
+        self.records = input.varint()?;
+        Ok(())
     }
 
     fn write(&mut self, topic: &TopicTarget, batch: &Batch, log: &mut Log) -> Result<()> {
@@ -124,6 +169,7 @@ impl SinkTask {
             let (place, _) = schema.find(&timestamp.column)?;
             Some(row_times(&batch.columns[self.output[place]], timestamp))
         });
+        let headers = batch.headers.as_ref().map(|headers| headers.as_binary::<i32>());
         for row in 0..batch.rows() {
             self.stream_time = self.stream_time.max(batch.time[row]);
             self.key.clear();
@@ -135,27 +181,18 @@ impl SinkTask {
                 Some(_) if absent => key_encoder.encode(&without_values, row, &mut self.key),
                 _ => key_encoder.encode(keys, row, &mut self.key),
             };
-            let partition = match keyed {
-                _ if topic.single => 0,
-                true => partition_of(&self.key, topic.partitions),
-                // A record without key stays in the partition that its row comes from, so that rows keep their order.
-                false => self.task % topic.partitions,
-            };
+            // A record without key stays in the partition that its row comes from, so that rows keep their order.
+            let partition =
+                topic.placement.partition(keyed.then_some(self.key.as_slice()), self.task, topic.partitions);
             if let Some(starts) = starts {
                 self.key.extend_from_slice(&starts[row].to_be_bytes());
             }
             let valued = !absent && value_encoder.encode(values, row, &mut self.value);
-            let time = match &times {
-                Some(_) if absent => self.stream_time,
-                // Kafka takes -1 for no time of its own: that of the row stays.
-                Some(times) if times[row] != -1 => times[row],
-                _ => batch.time[row],
-            };
-            let has_time = times.is_none() || absent || time >= 0;
-            if !has_time {
+            let own = times.as_ref().map(|times| if absent { self.stream_time } else { times[row] });
+            let Some(time) = record_time(own, batch.time[row]) else {
                 log.add(Reason::NoTime, 1, || "Error writing row with extracted timestamp: it has none".to_owned());
                 continue;
-            }
+            };
             if self.key.len() + self.value.len() > topic.most_bytes {
                 let size = self.key.len() + self.value.len();
                 log.add(Reason::TooLarge, 1, || format!("a result of {size} bytes is larger than max.message.bytes"));
@@ -163,10 +200,15 @@ impl SinkTask {
             }
             let key = (keyed || starts.is_some()).then_some(self.key.as_slice());
             let value = valued.then_some(self.value.as_slice());
-            let headers = headers_of(batch, row);
-            let writer = self.writers.entry(partition).or_default();
-            writer.push(time, key, value, &headers);
             self.records += 1;
+            self.emitted += 1;
+            if self.skip > 0 {
+                self.skip -= 1;
+                continue;
+            }
+            let headers = headers.filter(|headers| headers.is_valid(row)).map_or(NO_HEADERS, |all| all.value(row));
+            let writer = self.writers.entry(partition).or_default();
+            writer.push_raw(time, key, value, headers);
             self.bytes += self.key.len() + self.value.len() + 16;
             if writer.size() > BATCH_BYTES {
                 finish(topic, partition, std::mem::take(writer), &mut self.finished);
@@ -193,6 +235,15 @@ impl SinkTask {
     }
 }
 
+/// The time of a record from that of a column, if one is declared, and that of its row; none if the column has no valid time.
+fn record_time(own: Option<i64>, row: i64) -> Option<i64> {
+    match own {
+        // Kafka takes -1 for no time of its own: that of the row stays.
+        None | Some(-1) => Some(row).filter(|time| own.is_none() || *time >= 0),
+        Some(time) => Some(time).filter(|time| *time >= 0),
+    }
+}
+
 /// The columns of the new key for records without a value, of which only the old key can make one; nothing if there are no
 /// such records.
 fn keys_without_values(topic: &TopicTarget, output: &[usize], batch: &Batch) -> Vec<ArrayRef> {
@@ -207,21 +258,4 @@ fn keys_without_values(topic: &TopicTarget, output: &[usize], batch: &Batch) -> 
 
 fn finish(topic: &TopicTarget, partition: u32, writer: BatchWriter, to: &mut Vec<(PartitionId, RecordBatch)>) {
     to.extend(writer.finish().map(|batch| (PartitionId { topic: topic.topic, partition }, batch)));
-}
-
-fn headers_of(batch: &Batch, row: usize) -> Vec<Header> {
-    let Some(column) = &batch.headers else { return Vec::new() };
-    let Value::Array(headers) = Value::at(column.as_ref(), row, &SqlType::headers()) else { return Vec::new() };
-    let header = |value: &Value| {
-        let Value::Struct(fields) = value else { return None };
-        let [(_, Value::String(key)), (_, value)] = fields.as_slice() else { return None };
-        let value = if let Value::Bytes(bytes) = value { Some(bytes.clone()) } else { None };
-        Some(Header { key: key.clone(), value })
-    };
-    headers.iter().filter_map(header).collect()
-}
-
-/// The types of the result's columns, as a tap gets them.
-pub fn output_types(plan: &crate::plan::Plan) -> Vec<SqlType> {
-    plan.output.iter().map(|c| c.column.sql_type.clone()).collect()
 }

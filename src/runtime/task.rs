@@ -1,251 +1,275 @@
 //! A task: the operators of a stage over the rows of one logical partition.
 
-use super::exchange::Exchange;
-use super::merge;
-use super::piece::{Piece, Points};
-use super::program::{StageOutput, StageSpec};
-use crate::error::{Error, Result};
-use crate::journal::OperatorId;
-use crate::operators::{Context, Log, Operator};
-use crate::state::BucketId;
+use std::sync::Arc;
+
+use super::chain::{Call, Chain, End, Step};
+use super::exchange::{Exchange, Routed};
+use super::merge::{Bound, Piece, UNBOUND, merge};
+use super::placement::Placement;
+use super::points::{Causes, Point, Points};
+use super::program::{StageOutput, StageSpec, Target};
+use super::sink::SinkTask;
+use crate::error::Result;
+use crate::operators::{Flow, Limit, Log, State};
+use crate::state::delta::SectionWriter;
+use crate::state::{BucketId, OperatorId, OperatorTask};
+use crate::types::Batch;
 use crate::types::row::{Input, put_bytes, put_varint};
-use crate::types::{Batch, Seq};
 
 /// A task of a stage.
-pub struct Task {
-    stage: u32,
+pub(super) struct Task {
     /// The number of the task in its stage.
     pub number: u32,
-    operators: Vec<Box<dyn Operator>>,
-    exchange: Option<Exchange>,
-    /// Whether the places of rows are needed behind the task.
-    places: bool,
+    ports: Vec<Target>,
+    chain: Chain,
+    /// Where rows go that come out of the chain.
+    out: Out,
+    /// Rows that have come and were not taken.
+    pub pieces: Vec<Piece>,
+    causes: Causes,
     /// The ordinal of the next row.
     next_seq: u64,
+    /// The limits of the stage's ports when the task last worked.
+    limits: Vec<i64>,
+    pub progress: Progress,
+    /// Whether all rows of the turn had come when the step at hand began.
+    unbound: bool,
+    /// For each operator that keeps state, the horizon that was saved last.
+    horizons: Vec<BucketId>,
     pub log: Log,
 }
 
-/// What a task hands on.
-pub enum TaskOutput {
-    /// To other tasks: each piece with the number of the task.
-    Pieces(Vec<(u32, Piece)>),
-    /// The result.
-    Result(Vec<Batch>),
+/// How far a task is in a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has done everything.
+    Finished,
+    /// All rows that it makes from now on have this point or a later one.
+    At(Point),
+    /// The same, and it has rows or calls in the middle of which it left off.
+    Left(Point),
+}
+
+/// Where rows go that come out of the chain.
+pub(super) enum Out {
+    /// To other tasks.
+    Tasks { exchange: Option<Exchange>, routed: Vec<Routed>, bytes: usize, most: usize },
+    /// They are the result.
+    Sink(Box<SinkTask>),
+}
+
+impl Out {
+    /// The way of a stage's rows to other tasks.
+    pub fn tasks(spec: &StageSpec, limit: Limit, placement: &Arc<dyn Placement>) -> Out {
+        let exchange = match &spec.output {
+            StageOutput::Exchange { key, encoding } => {
+                Some(Exchange::new(key, encoding, spec.tasks, placement.clone()))
+            }
+            StageOutput::Result => None,
+        };
+        Out::Tasks { exchange, routed: Vec::new(), bytes: 0, most: limit.bytes }
+    }
+}
+
+/// A chain's end in one step.
+struct Ending<'a> {
+    out: &'a mut Out,
+    causes: &'a Causes,
+    number: u32,
+}
+
+impl End for Ending<'_> {
+    fn take(&mut self, batch: Batch, log: &mut Log) -> Result<()> {
+        match self.out {
+            Out::Tasks { exchange, routed, bytes, .. } => {
+                *bytes += batch.bytes();
+                let causes = self.causes.clone();
+                routed.push(match exchange {
+                    Some(exchange) => exchange.route(batch, causes, self.number)?,
+                    None => Routed::whole(batch, causes),
+                });
+                Ok(())
+            }
+            Out::Sink(sink) => sink.take(&batch, log),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        match &self.out {
+            Out::Tasks { bytes, most, .. } => bytes < most,
+            Out::Sink(sink) => sink.has_room(),
+        }
+    }
+}
+
+/// What a turn means for a task.
+pub(super) struct TurnSpec<'a> {
+    pub now_ms: i64,
+    pub call: Call,
+    /// The point of what no row causes.
+    pub end: Point,
+    /// Up to where rows may be taken now.
+    pub bound: Bound,
+    /// Names a source record.
+    pub name: &'a (dyn Fn(Point) -> String + Sync),
 }
 
 impl Task {
-    /// A task that has done nothing yet.
-    pub fn new(stage: u32, number: u32, spec: &StageSpec, targets: u32, single: bool) -> Self {
-        let exchange = match &spec.output {
-            StageOutput::Exchange { key, encoding } => Some(Exchange::new(key, encoding, targets, single)),
-            StageOutput::Direct | StageOutput::Result => None,
-        };
+    /// A task of a stage that has done nothing yet.
+    pub fn new(spec: &StageSpec, number: u32, limit: Limit, out: Out) -> Task {
         Task {
-            stage,
             number,
-            operators: spec.operators.iter().map(|make| make()).collect(),
-            exchange,
-            places: !matches!(spec.output, StageOutput::Result),
+            ports: spec.ports.iter().map(|port| port.target).collect(),
+            chain: Chain::new(&spec.operators, limit),
+            out,
+            pieces: Vec::new(),
+            causes: Causes { start: 0, points: Points::default(), end: Point::END },
             next_seq: 0,
+            limits: Vec::new(),
+            progress: Progress::Finished,
+            unbound: false,
+            horizons: vec![BucketId::MIN; spec.operators.iter().filter(|operator| operator.id.is_some()).count()],
             log: Log::default(),
         }
     }
 
-    /// Takes the rows of a turn: the pieces for each port.
-    pub fn turn(&mut self, ports: Vec<Vec<Piece>>, time_limits: &[i64]) -> Result<TaskOutput> {
-        let start = self.next_seq;
-        let mut inputs = Vec::with_capacity(ports.len());
-        let mut empty = true;
-        for pieces in ports {
-            let merged = merge::merge(pieces)?;
-            empty &= merged.is_none();
-            inputs.push(merged);
+    /// Begins a turn or the end of an epoch. A task to which nothing comes and for which no time has passed has nothing to do,
+    /// unless rows come to it later.
+    pub fn start(&mut self, limits: &[i64], call: Call, now_ms: i64) {
+        let wakes = || self.chain.operators().any(|o| o.next_wake_ms().is_some_and(|wake| wake <= now_ms));
+        let passes = self.limits != limits || call == Call::Flush || wakes();
+        if passes {
+            self.chain.set_limits(limits);
+            limits.clone_into(&mut self.limits);
         }
-        if empty {
-            return Ok(self.nothing());
-        }
-        let (batches, points) = self.number(inputs, start)?;
-        let out = self.run(0, batches, time_limits)?;
-        self.hand_on(out, &points, start)
+        let idle = self.pieces.is_empty() && !passes;
+        self.progress =
+            if idle { Progress::Finished } else { Progress::At(Point { time: i64::MIN, code: 0, offset: 0 }) };
     }
 
-    fn nothing(&self) -> TaskOutput {
-        if self.places { TaskOutput::Pieces(Vec::new()) } else { TaskOutput::Result(Vec::new()) }
+    /// Rows have come.
+    pub fn receive(&mut self, piece: Piece) {
+        if self.progress == Progress::Finished {
+            self.progress = Progress::At(Point { time: i64::MIN, code: 0, offset: 0 });
+        }
+        self.pieces.push(piece);
     }
 
-    /// Gives the rows their ordinals.
-    fn number(&mut self, inputs: Vec<Option<(Batch, Points)>>, start: u64) -> Result<(Vec<Batch>, Points)> {
-        let rows: usize = inputs.iter().flatten().map(|(batch, _)| batch.rows()).sum();
-        self.next_seq += rows as u64;
-        let template = inputs.len();
-        let mut inputs: Vec<(Batch, Points)> = match template {
-            1 => inputs.into_iter().flatten().collect(),
-            _ => inputs.into_iter().map(Option::unwrap_or_default).collect(),
+    /// Works on the turn as far as rows may be taken and there is room for what comes out.
+    pub fn work(&mut self, turn: &TurnSpec) -> Result<()> {
+        if !matches!(self.progress, Progress::Left(_)) {
+            self.take_rows(turn)?;
+        }
+        let Task { chain, out, causes, log, number, .. } = self;
+        let place = |seq: u64| (turn.name)(causes.of(seq));
+        let mut step = Step { now_ms: turn.now_ms, end: causes.end_seq(), place: &place, log };
+        let flow = chain.run(&mut step, &mut Ending { out, causes, number: *number })?;
+        self.progress = match flow {
+            Flow::Left(seq) => Progress::Left(self.causes.of(seq)),
+            Flow::Done if self.unbound => Progress::Finished,
+            Flow::Done => Progress::At(turn.bound.0),
         };
-        match inputs.as_mut_slice() {
-            [(batch, _)] => {
-                batch.seq = Seq::From(start);
-                let (batch, points) = inputs.remove(0);
-                Ok((vec![batch], points))
+        Ok(())
+    }
+
+    /// Takes the rows up to the bound and begins a step with them.
+    fn take_rows(&mut self, turn: &TurnSpec) -> Result<()> {
+        let end = turn.end.min(turn.bound.0);
+        let merged = merge(&mut self.pieces, self.ports.len(), turn.bound, self.next_seq, end)?;
+        self.causes = merged.causes;
+        // What no row causes has an ordinal of its own in every step.
+        self.next_seq = self.causes.end_seq() + 1;
+        // An epoch ends only when all rows have come.
+        self.unbound = turn.bound == UNBOUND;
+        self.chain.start(if self.unbound { turn.call } else { Call::Advance });
+        let Task { chain, out, causes, log, number, .. } = self;
+        let mut ending = Ending { out, causes, number: *number };
+        for (target, batch) in self.ports.iter().zip(merged.ports) {
+            if let Some(batch) = batch {
+                chain.push(*target, batch, &mut ending, log)?;
             }
-            [(left, left_points), (right, right_points)] => {
-                let all = merge::number([(left, left_points), (right, right_points)], start);
-                Ok((inputs.into_iter().map(|(batch, _)| batch).collect(), all))
+        }
+        Ok(())
+    }
+
+    /// The rows for other tasks that were made since the last call.
+    pub fn take_routed(&mut self) -> Vec<Routed> {
+        match &mut self.out {
+            Out::Tasks { routed, bytes, .. } => {
+                *bytes = 0;
+                std::mem::take(routed)
             }
-            _ => Err(Error::bug("a stage has one or two inputs")),
+            Out::Sink(_) => Vec::new(),
         }
     }
 
-    /// Runs the operators from `first` on.
-    fn run(&mut self, first: usize, batches: Vec<Batch>, time_limits: &[i64]) -> Result<Vec<Batch>> {
-        let mut current = batches;
-        for operator in &mut self.operators[first..] {
-            let mut out = Vec::new();
-            operator.process(current, &mut Context { time_limits, log: &mut self.log }, &mut out)?;
-            current = out;
-            if current.is_empty() {
-                break;
-            }
-        }
-        Ok(current)
+    /// The end of the query, if this is a task of the last stage.
+    pub fn sink(&self) -> Option<&SinkTask> {
+        if let Out::Sink(sink) = &self.out { Some(sink) } else { None }
     }
 
-    /// Sends the rows on, with the places of the rows that caused them.
-    fn hand_on(&mut self, out: Vec<Batch>, points: &Points, start: u64) -> Result<TaskOutput> {
-        if !self.places {
-            return Ok(TaskOutput::Result(out));
-        }
-        let mut pieces = Vec::new();
-        for batch in out {
-            let mut own = Points::default();
-            for row in 0..batch.rows() {
-                own.push(points.at((batch.seq.at(row) - start) as usize));
-            }
-            match &mut self.exchange {
-                Some(exchange) => pieces.extend(exchange.split(batch, own, self.number)),
-                None => pieces.push((self.number, Piece { batch, points: own, rows: None })),
-            }
-        }
-        Ok(TaskOutput::Pieces(pieces))
+    /// The same, to change it.
+    pub fn sink_mut(&mut self) -> Option<&mut SinkTask> {
+        if let Out::Sink(sink) = &mut self.out { Some(sink) } else { None }
     }
 
     /// About how many bytes of changes wait for the end of the epoch.
     pub fn held_bytes(&self) -> usize {
-        self.operators.iter().map(|o| o.held_bytes()).sum()
+        self.chain.operators().map(|o| o.held_bytes()).sum()
     }
 
-    /// Ends an epoch: what operators held back, as results.
-    pub fn flush(&mut self) -> Result<Vec<Batch>> {
-        let limits = [i64::MAX; 2];
-        let mut results = Vec::new();
-        for index in 0..self.operators.len() {
-            let mut out = Vec::new();
-            self.operators[index].flush(&mut Context { time_limits: &limits, log: &mut self.log }, &mut out)?;
-            if !out.is_empty() {
-                results.extend(self.run(index + 1, out, &limits)?);
-            }
-        }
-        if self.places && !results.is_empty() {
-            return Err(Error::bug("what is held back for an epoch goes to the result, not to another stage"));
-        }
-        Ok(results)
+    /// The time of the wall clock at which an operator wants to be called.
+    pub fn next_wake_ms(&self) -> Option<i64> {
+        self.chain.operators().filter_map(|o| o.next_wake_ms()).min()
     }
 
-    /// Appends the changes of the state since the last call, and the times, for [`Task::apply`] and [`Task::load_head`].
+    /// Appends the changes of the state since the last call, and the times, for [`Task::load_head`].
     pub fn save(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) {
         put_varint(head, self.next_seq);
         let mut times = Vec::new();
-        for (place, operator) in self.operators.iter_mut().enumerate() {
-            let Some(state) = operator.state() else { continue };
-            let mut entries = Vec::new();
-            let mut count = 0u64;
-            state.take_changes(&mut |bucket, key, value| {
-                count += 1;
-                put_entry(&mut entries, bucket, key, value);
-            });
-            if count > 0 {
-                for number in [u64::from(self.stage), u64::from(self.number), place as u64, count] {
-                    put_varint(delta, number);
-                }
-                delta.extend_from_slice(&entries);
+        let mut horizons = self.horizons.iter_mut();
+        for (id, operator) in self.chain.operators_mut() {
+            let (Some(id), Some(state)) = (id, operator.state()) else { continue };
+            let mut section = SectionWriter::default();
+            state.take_changes(&mut |bucket, key, value| section.push(bucket, key, value));
+            let horizon = state.horizon();
+            let moved = horizons.next().is_some_and(|last| std::mem::replace(last, horizon) != horizon);
+            if moved || !section.is_empty() {
+                section.finish(OperatorTask { operator: id, task: self.number }, horizon, delta);
             }
             times.clear();
             state.save_times(&mut times);
             put_bytes(head, &times);
+        }
+        if let Out::Sink(sink) = &self.out {
+            sink.save(head);
         }
     }
 
     /// Reads what [`Task::save`] wrote to the head.
     pub fn load_head(&mut self, input: &mut Input) -> Result<()> {
         self.next_seq = input.varint()?;
-        for operator in &mut self.operators {
+        for (_, operator) in self.chain.operators_mut() {
             if let Some(state) = operator.state() {
                 state.load_times(&mut Input(input.bytes()?))?;
             }
         }
-        Ok(())
-    }
-
-    /// Sets an entry of an operator's state.
-    pub fn load(&mut self, place: u32, bucket: BucketId, key: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let state = self.operators.get_mut(place as usize).and_then(|o| o.state());
-        state.ok_or_else(|| Error::bug("state for an operator that keeps none"))?.load(bucket, key, value)
+        match &mut self.out {
+            Out::Sink(sink) => sink.load(input),
+            Out::Tasks { .. } => Ok(()),
+        }
     }
 
     /// The operators that keep state, with their ids.
-    pub fn states(&mut self) -> impl Iterator<Item = (OperatorId, &mut dyn crate::operators::State)> {
-        let (stage, task) = (self.stage, self.number);
-        self.operators.iter_mut().enumerate().filter_map(move |(place, operator)| {
-            operator.state().map(|state| (OperatorId { stage, task, place: place as u32 }, state))
-        })
+    pub fn states(&mut self) -> impl Iterator<Item = (OperatorTask, &mut dyn State)> {
+        let task = self.number;
+        self.chain
+            .operators_mut()
+            .filter_map(move |(id, operator)| Some((OperatorTask { operator: id?, task }, operator.state()?)))
     }
 
-    /// Runs the operators behind the one at `place` over rows, without remembering anything of it: for looking at a table.
-    pub fn project(&mut self, place: u32, batches: Vec<Batch>) -> Result<Vec<Batch>> {
-        let limits = [i64::MAX; 2];
-        let mut log = Log::default();
-        let mut current = batches;
-        for operator in &mut self.operators[place as usize + 1..] {
-            let mut out = Vec::new();
-            operator.process(current, &mut Context { time_limits: &limits, log: &mut log }, &mut out)?;
-            current = out;
-        }
-        Ok(current)
+    /// Runs the operators after one over rows, without remembering anything of it: for looking at a table.
+    pub fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
+        self.chain.project(after, batches)
     }
-}
-
-fn put_entry(out: &mut Vec<u8>, bucket: BucketId, key: &[u8], value: Option<&[u8]>) {
-    out.extend_from_slice(&bucket.to_le_bytes());
-    put_bytes(out, key);
-    match value {
-        Some(value) => {
-            out.push(1);
-            put_bytes(out, value);
-        }
-        None => out.push(0),
-    }
-}
-
-/// An entry of a delta.
-pub struct DeltaEntry<'a> {
-    pub operator: OperatorId,
-    pub bucket: BucketId,
-    pub key: &'a [u8],
-    pub value: Option<&'a [u8]>,
-}
-
-/// Calls `each` for every entry that [`Task::save`] wrote to a delta.
-pub fn read_delta(delta: &[u8], each: &mut dyn FnMut(DeltaEntry) -> Result<()>) -> Result<()> {
-    let mut input = Input(delta);
-    while !input.0.is_empty() {
-        let mut number = || input.varint();
-        let (stage, task, place, count) = (number()? as u32, number()? as u32, number()? as u32, number()?);
-        for _ in 0..count {
-            let bucket = input.i64()?;
-            let key = input.bytes()?;
-            let value = if input.byte()? == 1 { Some(input.bytes()?) } else { None };
-            each(DeltaEntry { operator: OperatorId { stage, task, place }, bucket, key, value })?;
-        }
-    }
-    Ok(())
 }

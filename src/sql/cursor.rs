@@ -207,6 +207,9 @@ impl<'a> Cursor<'a> {
             {
                 error
             }
+            _ if what == "an expression" && self.lexeme(1).is_some_and(|l| l.token == Token::Text) => {
+                error.hint("use CAST('…' AS type)")
+            }
             _ => error.hint(format!("to use it as a name, write it as `{word}` in back-ticks")),
         }
     }

@@ -90,6 +90,14 @@ impl Properties {
 }
 
 impl Property {
+    /// The value as a text, without quotes.
+    pub fn text(&self) -> String {
+        match &self.value {
+            Literal::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Writes `NAME = value`; a name that is not plain stands in single quotes.
     pub fn print(p: &mut Printer, property: &Property) {
         let (name, value) = (&property.name, &property.value);

@@ -9,59 +9,82 @@ use foldhash::fast::FixedState;
 
 use crate::types::grow;
 
-/// A set of byte strings, numbered from 0 in the order in which they came.
+/// A set of byte strings, each with a number: a new one gets the number of one that was removed, if there is any, else the
+/// next. Memory of removed keys is used again.
+#[derive(Default)]
 pub struct KeyTable {
     /// Open addressing with linear probing: the upper half of the hash, and the number plus one; 0 is free.
     slots: Vec<u64>,
-    /// All keys, one after the other.
+    /// The keys, each after its length, and what removed ones have left.
     bytes: Vec<u8>,
-    /// Where each key ends, in the lower half of its digits.
-    ends: Vec<u32>,
-    /// The first keys whose ends have one more in the upper half than those before: one every 4 GiB.
-    carries: Vec<u32>,
+    /// Where each key begins in `bytes`, in the lower half of its digits; [`REMOVED`] for numbers that are free.
+    starts: Vec<u32>,
+    /// The upper digits of `starts`; empty as long as they are all 0.
+    high: Vec<u8>,
+    /// The numbers of removed keys.
+    free: Vec<u32>,
+    /// How many of `bytes` removed keys have left.
+    garbage: usize,
     /// The hashes of the batch at hand.
     hashes: Vec<u64>,
 }
 
-/// How many digits of an end are kept for each key; few in tests, so that they get beyond them.
+/// How many digits of a start are in the lower half; few in tests, so that they get beyond them.
 const LOW_BITS: u32 = if cfg!(test) { 16 } else { 32 };
+
+/// Stands for the start of a key that was removed.
+const REMOVED: u32 = u32::MAX;
 
 /// How many keys ahead memory is asked for.
 const AHEAD: usize = 24;
 
+/// With so little garbage it is not worth moving the keys together.
+const LITTLE_GARBAGE: usize = if cfg!(test) { 64 } else { 64 << 10 };
+
 impl KeyTable {
     /// An empty table.
     pub fn new() -> Self {
-        KeyTable { slots: Vec::new(), bytes: Vec::new(), ends: Vec::new(), carries: Vec::new(), hashes: Vec::new() }
+        Self::default()
     }
 
     /// The number of keys.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.starts.len() - self.free.len()
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
+    }
+
+    /// All numbers that were given out are below this one.
+    pub fn end(&self) -> u32 {
+        self.starts.len() as u32
+    }
+
+    /// The numbers of all keys, in ascending order.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.starts.iter().enumerate().filter(|(_, start)| **start != REMOVED).map(|(number, _)| number as u32)
     }
 
     /// The key of a number.
+    #[inline]
     pub fn key(&self, number: u32) -> &[u8] {
-        &self.bytes[self.start(number)..self.end(number)]
+        let start = self.start(number);
+        let (length, head) = match self.bytes[start] {
+            short @ ..=MOST_SHORT => (usize::from(short), 1),
+            _ => {
+                let length = u32::from_le_bytes(std::array::from_fn(|i| self.bytes[start + 1 + i]));
+                (length as usize, LONG_HEAD)
+            }
+        };
+        &self.bytes[start + head..start + head + length]
     }
 
     #[inline]
     fn start(&self, number: u32) -> usize {
-        if number == 0 { 0 } else { self.end(number - 1) }
-    }
-
-    #[inline]
-    fn end(&self, number: u32) -> usize {
-        let low = self.ends[number as usize] as usize;
-        if self.carries.is_empty() {
-            return low;
-        }
-        low | (self.carries.partition_point(|first| *first <= number) << LOW_BITS)
+        let low = self.starts[number as usize] as usize;
+        if self.high.is_empty() { low } else { usize::from(self.high[number as usize]) << LOW_BITS | low }
     }
 
     /// The number of a key, if it is there.
@@ -69,11 +92,12 @@ impl KeyTable {
         if self.slots.is_empty() {
             return None;
         }
-        self.probe(hash(key), key).ok()
+        let slot = self.probe(hash(key), key).ok()?;
+        Some(number_of(self.slots[slot]))
     }
 
-    /// Appends the number of each key to `numbers`; keys that are not there get the next numbers. The keys stand one after
-    /// the other in `bytes`, each up to its place in `ends`.
+    /// Appends the number of each key to `numbers`; keys that are not there get new ones. The keys stand one after the other in
+    /// `bytes`, each up to its place in `ends`.
     pub fn find_or_insert(&mut self, bytes: &[u8], ends: &[usize], numbers: &mut Vec<u32>) {
         self.reserve(ends.len());
         let starts = || std::iter::once(0).chain(ends.iter().copied());
@@ -96,33 +120,108 @@ impl KeyTable {
         self.hashes = hashes;
     }
 
+    /// Removes a key; the number that it had.
+    pub fn remove(&mut self, key: &[u8]) -> Option<u32> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let mut hole = self.probe(hash(key), key).ok()?;
+        let number = number_of(self.slots[hole]);
+        // What stands after the hole and belongs there or before it moves into it, so that probing finds no gap.
+        let mask = self.slots.len() - 1;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let slot = self.slots[at];
+            if slot == 0 {
+                break;
+            }
+            let home = hash(self.key(number_of(slot))) as usize & mask;
+            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
+                self.slots[hole] = slot;
+                hole = at;
+            }
+        }
+        self.slots[hole] = 0;
+        self.garbage += head_of(key.len()) + key.len();
+        self.starts[number as usize] = REMOVED;
+        self.free.push(number);
+        if self.garbage > LITTLE_GARBAGE && self.garbage > self.bytes.len() / 2 {
+            self.compact();
+        }
+        Some(number)
+    }
+
     /// The bytes of memory that the table takes.
     pub fn memory(&self) -> usize {
-        self.slots.capacity() * size_of::<u64>() + self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+        let numbers = (self.starts.capacity() + self.free.capacity()) * size_of::<u32>() + self.high.capacity();
+        self.slots.capacity() * size_of::<u64>() + self.bytes.capacity() + numbers
     }
 
     fn insert(&mut self, hash: u64, key: &[u8]) -> u32 {
         match self.probe(hash, key) {
-            Ok(number) => number,
-            Err(free) => {
-                let number = self.ends.len() as u32;
-                self.slots[free] = (hash & UPPER) | u64::from(number + 1);
-                grow::reserve(&mut self.bytes, key.len());
-                self.bytes.extend_from_slice(key);
-                let end = self.bytes.len();
-                if end >> LOW_BITS > self.carries.len() {
-                    self.carries.push(number);
-                }
-                grow::reserve(&mut self.ends, 1);
-                self.ends.push((end & ((1 << LOW_BITS) - 1)) as u32);
+            Ok(slot) => number_of(self.slots[slot]),
+            Err(slot) => {
+                let start = self.put(key);
+                let number = match self.free.pop() {
+                    Some(number) => number,
+                    None => {
+                        grow::reserve(&mut self.starts, 1);
+                        self.starts.push(REMOVED);
+                        (self.starts.len() - 1) as u32
+                    }
+                };
+                self.set_start(number, start);
+                self.slots[slot] = (hash & UPPER) | u64::from(number + 1);
                 number
             }
         }
     }
 
-    /// The number of the key, or the free slot where it belongs.
+    /// Appends a key to the bytes: where it begins.
+    fn put(&mut self, key: &[u8]) -> usize {
+        // No start may look like that of a removed key.
+        if self.bytes.len() & LOW_MASK == REMOVED as usize & LOW_MASK {
+            self.bytes.push(0);
+            self.garbage += 1;
+        }
+        let start = self.bytes.len();
+        grow::reserve(&mut self.bytes, head_of(key.len()) + key.len());
+        match u8::try_from(key.len()) {
+            Ok(short @ ..=MOST_SHORT) => self.bytes.push(short),
+            _ => {
+                self.bytes.push(LONG);
+                self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+            }
+        }
+        self.bytes.extend_from_slice(key);
+        start
+    }
+
+    fn set_start(&mut self, number: u32, start: usize) {
+        let high = (start >> LOW_BITS) as u8;
+        if high > 0 || !self.high.is_empty() {
+            grow::resize(&mut self.high, self.starts.len(), 0);
+            self.high[number as usize] = high;
+        }
+        self.starts[number as usize] = (start & LOW_MASK) as u32;
+    }
+
+    /// Moves the keys together, so that there is no garbage between them.
+    fn compact(&mut self) {
+        let mut compact = KeyTable { starts: vec![REMOVED; self.starts.len()], ..KeyTable::default() };
+        compact.bytes.reserve_exact(self.bytes.len() - self.garbage);
+        for number in self.numbers() {
+            let start = compact.put(self.key(number));
+            compact.set_start(number, start);
+        }
+        (self.bytes, self.starts, self.high) = (compact.bytes, compact.starts, compact.high);
+        self.garbage = compact.garbage;
+    }
+
+    /// The slot of the key, or the free one where it belongs.
     #[inline]
-    fn probe(&self, hash: u64, key: &[u8]) -> Result<u32, usize> {
+    fn probe(&self, hash: u64, key: &[u8]) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -130,11 +229,8 @@ impl KeyTable {
             if slot == 0 {
                 return Err(at);
             }
-            if (slot ^ hash) & UPPER == 0 {
-                let number = (slot as u32) - 1;
-                if self.key(number) == key {
-                    return Ok(number);
-                }
+            if (slot ^ hash) & UPPER == 0 && self.key(number_of(slot)) == key {
+                return Ok(at);
             }
             at = (at + 1) & mask;
         }
@@ -142,13 +238,13 @@ impl KeyTable {
 
     /// Makes room for `more` keys, so that at most three quarters of the slots are taken.
     fn reserve(&mut self, more: usize) {
-        let needed = (self.ends.len() + more) * 4 / 3 + 1;
+        let needed = (self.len() + more) * 4 / 3 + 1;
         if needed <= self.slots.len() {
             return;
         }
         let mut slots = vec![0u64; needed.next_power_of_two().max(16)];
         let mask = slots.len() - 1;
-        for number in 0..self.ends.len() as u32 {
+        for number in self.numbers() {
             let hash = hash(self.key(number));
             let mut at = hash as usize & mask;
             while slots[at] != 0 {
@@ -168,15 +264,27 @@ impl KeyTable {
     fn prefetch_key(&self, hash: u64) {
         let slot = self.slots[hash as usize & (self.slots.len() - 1)];
         if slot != 0 && (slot ^ hash) & UPPER == 0 {
-            prefetch(self.bytes.as_ptr().wrapping_add(self.start(slot as u32 - 1)));
+            prefetch(self.bytes.as_ptr().wrapping_add(self.start(number_of(slot))));
         }
     }
 }
 
-impl Default for KeyTable {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The number in a slot that is taken.
+#[inline]
+fn number_of(slot: u64) -> u32 {
+    slot as u32 - 1
+}
+
+/// The longest key whose length is one byte; [`LONG`] stands before that of others, which has four.
+const MOST_SHORT: u8 = 254;
+const LONG: u8 = 255;
+const LONG_HEAD: usize = 5;
+
+const LOW_MASK: usize = (1 << LOW_BITS) - 1;
+
+/// How many bytes stand before a key of this length.
+fn head_of(length: usize) -> usize {
+    if length <= usize::from(MOST_SHORT) { 1 } else { LONG_HEAD }
 }
 
 const UPPER: u64 = 0xFFFF_FFFF_0000_0000;
@@ -190,7 +298,7 @@ fn hash(key: &[u8]) -> u64 {
 
 /// Asks for the memory at an address; never reads it, so that any address will do.
 #[inline]
-fn prefetch(address: *const u8) {
+pub fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch has no effect on what a program computes, whatever the address.
     unsafe {
@@ -202,7 +310,10 @@ fn prefetch(address: *const u8) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::disk::double::Random;
 
     #[test]
     fn keys_are_numbered_in_the_order_in_which_they_come() {
@@ -211,6 +322,35 @@ mod tests {
         table.find_or_insert(b"abcab", &[1, 3, 4, 5], &mut numbers);
         assert_eq!(numbers, [0, 1, 0, 2]);
         assert_eq!((table.key(1), table.find(b"b"), table.find(b"x")), (&b"bc"[..], Some(2), None));
+    }
+
+    /// Against a map: keys come, go, and come again, short and long ones.
+    #[test]
+    fn removed_keys_leave_their_numbers_and_their_memory() {
+        let mut random = Random::new(7);
+        let (mut table, mut model) = (KeyTable::new(), BTreeMap::<Vec<u8>, u32>::new());
+        let mut most = 0;
+        for step in 0..40_000 {
+            let number = random.below(400);
+            let long = if number.is_multiple_of(40) { 300 } else { 0 };
+            let key = format!("{number}{}", "x".repeat(long)).into_bytes();
+            if random.one_in(2) {
+                let mut numbers = Vec::new();
+                table.find_or_insert(&key, &[key.len()], &mut numbers);
+                assert_eq!(*model.entry(key).or_insert(numbers[0]), numbers[0], "step {step}");
+            } else {
+                assert_eq!(table.remove(&key), model.remove(&key), "step {step}");
+            }
+            assert_eq!(table.len(), model.len());
+            most = most.max(table.bytes.len());
+        }
+        let mut numbers: Vec<u32> = model.values().copied().collect();
+        numbers.sort_unstable();
+        assert_eq!(table.numbers().collect::<Vec<_>>(), numbers, "no number twice");
+        for (key, number) in &model {
+            assert_eq!((table.find(key), table.key(*number)), (Some(*number), key.as_slice()));
+        }
+        assert!(table.end() <= 400 && most < 20_000, "{} numbers, {most} bytes", table.end());
     }
 
     #[test]

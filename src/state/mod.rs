@@ -4,18 +4,69 @@
 //! whole. Operators keep their entries in typed form ([`KeyTable`] finds the group of a key); what they hand to the journal
 //! and to checkpoints are bytes.
 
-pub mod buckets;
+use std::fmt;
+
+pub mod column;
+pub mod delta;
+mod entries;
 mod key_table;
+pub mod runs;
 
-pub use key_table::KeyTable;
+pub use entries::EntryBatch;
+pub use key_table::{KeyTable, prefetch};
 
-/// A place among the entries of a bucket, as the operator that has them counts; entries may come and go around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(pub i64, pub u64);
+/// What a stateful operator of a plan does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OperatorKind {
+    Aggregate,
+    Join,
+}
 
-impl Place {
-    /// Before the first entry.
-    pub const START: Place = Place(i64::MIN, 0);
+impl OperatorKind {
+    const ALL: [OperatorKind; 2] = [OperatorKind::Aggregate, OperatorKind::Join];
+
+    /// The name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            OperatorKind::Aggregate => "aggregate",
+            OperatorKind::Join => "join",
+        }
+    }
+}
+
+/// The id that a plan gives to a stateful operator. State is found by it, so that a query that is replaced keeps what is
+/// unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperatorId {
+    pub kind: OperatorKind,
+    /// Counts the operators of the kind in the plan.
+    pub number: u16,
+}
+
+impl OperatorId {
+    /// The id as a number.
+    pub fn encode(self) -> u32 {
+        (self.kind as u32) << 16 | u32::from(self.number)
+    }
+
+    /// The id of a number that [`OperatorId::encode`] gave.
+    pub fn decode(encoded: u32) -> Option<OperatorId> {
+        let kind = OperatorKind::ALL.into_iter().find(|kind| *kind as u32 == encoded >> 16)?;
+        Some(OperatorId { kind, number: encoded as u16 })
+    }
+}
+
+impl fmt::Display for OperatorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.name(), self.number + 1)
+    }
+}
+
+/// The state of an operator in one of its tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperatorTask {
+    pub operator: OperatorId,
+    pub task: u32,
 }
 
 /// A stretch of event time whose state is dropped together.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Statement, Touched, not_yet};
 use crate::catalog::SourceKind;
 use crate::error::Result;
 use crate::sql::print::layout;
@@ -51,6 +51,14 @@ impl fmt::Display for Alter {
 
 impl Statement for Alter {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet(format!("ALTER {}", self.kind.name()), self.name.span))
+        Err(not_yet(
+            format!("ALTER {}", self.kind.name()),
+            self.name.span,
+            "DROP it, and CREATE it again with all its columns; its topic stays",
+        ))
+    }
+
+    fn touches(&self) -> Touched {
+        Touched::name(&self.name.name)
     }
 }

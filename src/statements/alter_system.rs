@@ -39,6 +39,10 @@ impl fmt::Display for AlterSystem {
 
 impl Statement for AlterSystem {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("ALTER SYSTEM", self.span))
+        Err(not_yet(
+            "ALTER SYSTEM",
+            self.span,
+            "SET a property for the session, or give it with --set when the process starts",
+        ))
     }
 }

@@ -51,6 +51,6 @@ impl fmt::Display for AssertSchema {
 
 impl Statement for AssertSchema {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("ASSERT SCHEMA", self.span))
+        Err(not_yet("ASSERT SCHEMA", self.span, "DESCRIBE shows the columns of a stream or table"))
     }
 }

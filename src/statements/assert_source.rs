@@ -46,6 +46,10 @@ impl fmt::Display for AssertSource {
 
 impl Statement for AssertSource {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet(format!("ASSERT {}", self.kind.name()), self.name.span))
+        Err(not_yet(
+            format!("ASSERT {}", self.kind.name()),
+            self.name.span,
+            "DESCRIBE shows the columns of a stream or table",
+        ))
     }
 }

@@ -48,6 +48,6 @@ impl fmt::Display for AssertTopic {
 
 impl Statement for AssertTopic {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("ASSERT TOPIC", self.span))
+        Err(not_yet("ASSERT TOPIC", self.span, "SHOW TOPICS lists the topics"))
     }
 }

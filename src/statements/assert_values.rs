@@ -50,6 +50,6 @@ impl fmt::Display for AssertValues {
 
 impl Statement for AssertValues {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("ASSERT VALUES", self.source.span))
+        Err(not_yet("ASSERT VALUES", self.source.span, "topic consume shows the records of a topic, to be compared"))
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::create_source::CreateHead;
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Statement, Touched};
 use crate::catalog::SourceKind;
-use crate::engine::{Change, NewId, NewQuery, NewTopic};
+use crate::engine::{Change, Effect, NewId, NewQuery, NewTopic};
 use crate::error::Result;
 use crate::plan::{self, Target, sink, with};
 use crate::sql::print::layout;
@@ -73,7 +73,14 @@ impl Statement for CreateAs {
         let id = NewId::Numbered(prefix);
         let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
         let query = NewQuery { id, plan, sink, makes_sink: true, statement: cx.text.to_owned() };
-        let change = Change { topics: vec![topic], query: Some(query), message, warnings, ..Change::default() };
-        Ok(Action::Change(Box::new(change)))
+        let effects = vec![Effect::MakeTopic(topic), Effect::StartQuery(Box::new(query))];
+        Ok(Action::Change(Box::new(Change { effects, message, warnings })))
+    }
+
+    fn touches(&self) -> Touched {
+        let name = &self.head.name.name;
+        let topic = self.with.get("KAFKA_TOPIC").map_or_else(|| name.clone(), |topic| topic.text());
+        let kind = if self.head.kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
+        Touched::name(name).and(Some(topic)).with_query(format!("{kind}_{name}_"))
     }
 }

@@ -46,6 +46,10 @@ impl fmt::Display for CreateConnector {
 
 impl Statement for CreateConnector {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("CREATE CONNECTOR", self.name.span))
+        Err(not_yet(
+            "CREATE CONNECTOR",
+            self.name.span,
+            "topic produce and topic consume move records between topics and files",
+        ))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Statement, Touched};
 use crate::catalog::{Encoding, PSEUDO_COLUMNS, Source, SourceKind};
 use crate::config;
-use crate::engine::{Change, NewTopic};
+use crate::engine::{Change, Effect, NewTopic};
 use crate::error::{Error, Result, Span};
 use crate::formats::{self, Part};
 use crate::plan::sink::{check_timestamp, default_wrap, partitions_differ};
@@ -62,7 +62,9 @@ impl CreateHead {
     /// Refuses to replace a source that is there.
     pub fn refuse_replacement(&self, cx: &Context) -> Result<()> {
         match cx.catalog.source(&self.name.name).filter(|_| self.replace) {
-            Some(_) => Err(Error::unsupported("CREATE OR REPLACE of what exists").at(self.name.span)),
+            Some(_) => {
+                Err(Error::unsupported("CREATE OR REPLACE of what exists").at(self.name.span).hint("DROP it first"))
+            }
             None => Ok(()),
         }
     }
@@ -227,7 +229,7 @@ impl Statement for CreateSource {
             check_timestamp(timestamp, &schema)?;
         }
         head.refuse_replacement(cx)?;
-        let topics = new_topic(cx, &topic, settings.partitions, settings.config)?;
+        let topic_effect = new_topic(cx, &topic, settings.partitions, settings.config)?;
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }
@@ -249,12 +251,14 @@ impl Statement for CreateSource {
             SourceKind::Stream => "Stream created",
             SourceKind::Table => "Table created",
         };
-        Ok(Action::Change(Box::new(Change {
-            topics,
-            source: Some(source),
-            message: message.to_owned(),
-            ..Change::default()
-        })))
+        let mut effects: Vec<Effect> = topic_effect.into_iter().collect();
+        effects.push(Effect::MakeSource(Box::new(source)));
+        Ok(Action::Change(Box::new(Change { effects, message: message.to_owned(), warnings: Vec::new() })))
+    }
+
+    fn touches(&self) -> Touched {
+        let topic = self.with.get("KAFKA_TOPIC").map(|topic| topic.text());
+        Touched::name(&self.head.name.name).and(topic)
     }
 }
 
@@ -264,24 +268,23 @@ fn new_topic(
     name: &str,
     partitions: Option<u32>,
     config: std::collections::BTreeMap<String, String>,
-) -> Result<Vec<NewTopic>> {
+) -> Result<Option<Effect>> {
     match (cx.catalog.topic(name), partitions) {
         (Some(topic), Some(wanted)) if topic.partitions != wanted => {
             Err(partitions_differ(name, wanted, topic.partitions))
         }
-        (Some(_), _) => Ok(Vec::new()),
-        (None, Some(partitions)) => Ok(vec![NewTopic { name: name.to_owned(), partitions, config }]),
+        (Some(_), _) => Ok(None),
+        (None, Some(partitions)) => {
+            Ok(Some(Effect::MakeTopic(NewTopic { name: name.to_owned(), partitions, config })))
+        }
         (None, None) => {
             let message = format!(
                 "Topic '{name}' does not exist. If you want to create a new topic for the stream/table please re-run the \
                  statement providing the required 'PARTITIONS' configuration in the WITH clause (and optionally 'REPLICAS')."
             );
             let error = Error::missing(message);
-            let near = crate::error::nearest(name, cx.catalog.topics().map(|t| t.name.as_str()));
-            Err(match near {
-                Some(near) => error.hint(format!("did you mean '{near}'?")),
-                None => error.hint("e.g. PARTITIONS=4"),
-            })
+            let known: Vec<&str> = cx.catalog.topics().map(|t| t.name.as_str()).collect();
+            Err(error.suggest(name, known, string_literal).hint("e.g. PARTITIONS=4"))
         }
     }
 }

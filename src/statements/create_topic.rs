@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
-use crate::engine::{Change, NewTopic};
+use super::{Action, Context, Kind, Statement, Touched};
+use crate::engine::{Change, Effect, NewTopic};
 use crate::error::{Error, Result, Span};
 use crate::plan::with::MOST_PARTITIONS;
 use crate::sql::ast::Literal;
@@ -74,8 +74,12 @@ impl Statement for CreateTopic {
                 config.insert(property.name.to_lowercase(), text);
             }
         }
-        let topics = vec![NewTopic { name: self.name.clone(), partitions, config }];
+        let topic = NewTopic { name: self.name.clone(), partitions, config };
         let message = format!("Topic '{}' created with {partitions} partitions.", self.name);
-        Ok(Action::Change(Box::new(Change { topics, message, ..Change::default() })))
+        Ok(Action::Change(Box::new(Change::one(Effect::MakeTopic(topic), message))))
+    }
+
+    fn touches(&self) -> Touched {
+        Touched::name(&self.name)
     }
 }

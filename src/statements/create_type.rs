@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement};
-use crate::engine::Change;
+use super::{Action, Context, Kind, Reply, Statement, Touched};
+use crate::engine::{Change, Effect};
 use crate::error::{Error, Result};
 use crate::sql::print::layout;
 use crate::sql::types::{TypeName, parse_type, resolve};
@@ -57,7 +57,11 @@ impl Statement for CreateType {
             return Err(Error::conflict(message).at(self.name.span).hint("DROP TYPE it first, or use IF NOT EXISTS"));
         }
         let message = format!("Registered custom type with name '{name}' and SQL type {sql_type}");
-        let change = Change { new_type: Some((name, sql_type)), message, ..Change::default() };
+        let change = Change::one(Effect::MakeType(name, sql_type), message);
         Ok(Action::Change(Box::new(change)))
+    }
+
+    fn touches(&self) -> Touched {
+        Touched::name(&self.name.name.to_uppercase())
     }
 }

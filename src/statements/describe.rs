@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{Action, Context, Kind, Reply, Statement, not_yet};
+use crate::engine::Life;
 use crate::catalog::{Source, SourceKind};
 use crate::error::{Result, Span};
 use crate::sql::words::Ident;
@@ -53,7 +54,9 @@ impl Statement for Describe {
     fn compile(&self, cx: &Context) -> Result<Action> {
         let written = match &self.what {
             What::One(written) => written,
-            What::All(kind, span) => return Err(not_yet(format!("DESCRIBE {}S", kind.name()), *span)),
+            What::All(kind, span) => {
+                return Err(not_yet(format!("DESCRIBE {}S", kind.name()), *span, "DESCRIBE one after the other"));
+            }
         };
         let name = &written.name;
         let source = cx.catalog.source(name).ok_or_else(|| {
@@ -110,11 +113,11 @@ fn extended(source: &Source, cx: &Context) -> String {
 }
 
 fn query(id: &str, cx: &Context, line: &mut dyn FnMut(&str, &str)) {
-    let Some((status, stats)) = cx.engine.and_then(|e| e.stats(id)) else { return };
-    let status = match status {
-        crate::engine::Status::Running => "RUNNING".to_owned(),
-        crate::engine::Status::Ended => "TERMINATED".to_owned(),
-        crate::engine::Status::Failed(error) => format!("ERROR: {error}"),
+    let Some(engine) = cx.engine else { return };
+    let (Some(life), Some(stats)) = (engine.life(id), engine.stats(id)) else { return };
+    let status = match &life {
+        Life::Failed(error) => format!("{}: {error}", life.name()),
+        _ => life.name().to_owned(),
     };
     line("  status", &status);
     line("  rows in", &stats.rows.to_string());

@@ -32,6 +32,10 @@ impl fmt::Display for DescribeConnector {
 
 impl Statement for DescribeConnector {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("DESCRIBE CONNECTOR", self.name.span))
+        Err(not_yet(
+            "DESCRIBE CONNECTOR",
+            self.name.span,
+            "topic produce and topic consume move records between topics and files",
+        ))
     }
 }

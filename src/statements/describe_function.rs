@@ -34,6 +34,10 @@ impl fmt::Display for DescribeFunction {
 
 impl Statement for DescribeFunction {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("DESCRIBE FUNCTION", self.name.span))
+        Err(not_yet(
+            "DESCRIBE FUNCTION",
+            self.name.span,
+            "SHOW FUNCTIONS lists the functions; a call with wrong arguments shows how it is called",
+        ))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement};
+use super::{Action, Context, Kind, Reply, Statement, Touched};
 use crate::catalog::SourceKind;
-use crate::engine::Change;
+use crate::engine::{Change, Effect};
 use crate::error::{Error, Result};
 use crate::sql::words::Ident;
 use crate::types::quoted;
@@ -48,7 +48,7 @@ impl Statement for Drop {
                 return Ok(Action::Reply(Reply::Message(format!("Source {} does not exist.", quoted(name)))));
             }
             let kind = if self.kind == SourceKind::Stream { "Stream " } else { "Table " };
-            return Err(cx.catalog.no_source(name).context(kind).at(self.name.span));
+            return Err(cx.catalog.no_source_that(name, |s| s.kind == self.kind).context(kind).at(self.name.span));
         };
         if source.kind != self.kind {
             let message = format!(
@@ -59,7 +59,7 @@ impl Statement for Drop {
             return Err(Error::invalid(message).at(self.name.span));
         }
         self.check_readers(cx)?;
-        let mut drop_topics = Vec::new();
+        let mut drop_topic = None;
         if self.delete_topic {
             if source.read_only {
                 let message = format!("Cannot delete topic for read-only source: {name}");
@@ -79,12 +79,18 @@ impl Statement for Drop {
                 );
                 return Err(Error::conflict(message).at(self.name.span));
             }
-            drop_topics.push(source.topic.clone());
+            drop_topic = Some(source.topic.clone());
         }
-        let end_queries = source.query.iter().filter(|id| cx.catalog.query(id).is_some()).cloned().collect();
+        let end_query = source.query.iter().filter(|id| cx.catalog.query(id).is_some()).cloned();
         let message = format!("Source {} (topic: {}) was dropped.", quoted(name), source.topic);
-        let change = Change { drop_source: Some(name.clone()), end_queries, drop_topics, message, ..Change::default() };
-        Ok(Action::Change(Box::new(change)))
+        let mut effects: Vec<Effect> = end_query.map(Effect::EndQuery).collect();
+        effects.push(Effect::DropSource(name.clone()));
+        effects.extend(drop_topic.map(Effect::DropTopic));
+        Ok(Action::Change(Box::new(Change { effects, message, warnings: Vec::new() })))
+    }
+
+    fn touches(&self) -> Touched {
+        Touched::name(&self.name.name)
     }
 }
 

@@ -36,6 +36,10 @@ impl fmt::Display for DropConnector {
 
 impl Statement for DropConnector {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("DROP CONNECTOR", self.name.span))
+        Err(not_yet(
+            "DROP CONNECTOR",
+            self.name.span,
+            "topic produce and topic consume move records between topics and files",
+        ))
     }
 }

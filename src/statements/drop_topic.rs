@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
-use crate::engine::Change;
+use super::{Action, Context, Kind, Statement, Touched};
+use crate::engine::{Change, Effect};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::string_literal;
 
@@ -44,7 +44,11 @@ impl Statement for DropTopic {
             return Err(Error::conflict(message).at(self.span).hint("DROP these first"));
         }
         let message = format!("Topic '{}' was deleted.", self.name);
-        let change = Change { drop_topics: vec![self.name.clone()], message, ..Change::default() };
+        let change = Change::one(Effect::DropTopic(self.name.clone()), message);
         Ok(Action::Change(Box::new(change)))
+    }
+
+    fn touches(&self) -> Touched {
+        Touched::name(&self.name)
     }
 }

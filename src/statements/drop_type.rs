@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement};
-use crate::engine::Change;
+use super::{Action, Context, Kind, Reply, Statement, Touched};
+use crate::engine::{Change, Effect};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
@@ -45,6 +45,10 @@ impl Statement for DropType {
         }
         // What was declared with it keeps the type that it stood for.
         let message = format!("Dropped type '{name}'");
-        Ok(Action::Change(Box::new(Change { drop_type: Some(name), message, ..Change::default() })))
+        Ok(Action::Change(Box::new(Change::one(Effect::DropType(name), message))))
+    }
+
+    fn touches(&self) -> Touched {
+        Touched::name(&self.name.name.to_uppercase())
     }
 }

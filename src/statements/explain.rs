@@ -45,7 +45,7 @@ impl Statement for Explain {
             Explain::Query(id) => return explain_query(id, cx),
         };
         let text = match statement.compile(cx)? {
-            Action::Change(change) => change.query.as_ref().map(|query| explain(&query.plan)),
+            Action::Change(change) => change.query().map(|query| explain(&query.plan)),
             Action::Push(plan, _) => Some(explain(&plan)),
             Action::Pull(pull) => Some(format!(
                 "look at the table {} {}\n",
@@ -72,6 +72,6 @@ fn explain_query(id: &Ident, cx: &Context) -> Result<Action> {
         before.remove_source(&query.sink);
     }
     let change = super::compile_kept(&query.statement, &before, cx.properties)?;
-    let plan = change.query.map(|q| explain(&q.plan)).unwrap_or_default();
+    let plan = change.query().map(|q| explain(&q.plan)).unwrap_or_default();
     Ok(Action::Reply(Reply::Message(format!("{}\n\n{plan}", query.statement))))
 }

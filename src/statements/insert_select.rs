@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
-use crate::engine::{Change, NewId, NewQuery};
+use super::{Action, Context, Kind, Statement, Touched};
+use crate::engine::{Change, Effect, NewId, NewQuery};
 use crate::error::{Error, Result};
 use crate::plan::{self, Target, insert, with};
 use crate::sql::print::layout;
@@ -65,6 +65,11 @@ impl Statement for InsertSelect {
         let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
         let warnings = std::mem::take(&mut plan.warnings);
         let query = NewQuery { id, plan, sink, makes_sink: false, statement: cx.text.to_owned() };
-        Ok(Action::Change(Box::new(Change { query: Some(query), message, warnings, ..Change::default() })))
+        let effects = vec![Effect::StartQuery(Box::new(query))];
+        Ok(Action::Change(Box::new(Change { effects, message, warnings })))
+    }
+
+    fn touches(&self) -> Touched {
+        Touched::default().with_query("INSERTQUERY_".to_owned())
     }
 }

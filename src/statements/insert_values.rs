@@ -83,7 +83,10 @@ impl Statement for InsertValues {
         let name = &self.target.name;
         let source = cx.catalog.source(name).ok_or_else(|| {
             let message = format!("Cannot insert values into an unknown stream/table: {}. ", quoted(name));
-            cx.catalog.no_source(name).context(message).at(self.target.span)
+            cx.catalog
+                .no_source_that(name, |s| s.window.is_none() && !s.read_only)
+                .context(message)
+                .at(self.target.span)
         })?;
         if source.window.is_some() {
             return Err(Error::invalid("Cannot insert values into windowed stream/table!").at(self.target.span));
@@ -115,6 +118,10 @@ impl InsertValues {
             [] => schema.columns().iter().map(|c| Ident::new(&c.name)).collect(),
             named => named.to_vec(),
         };
+        if let Some((_, again)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            let message = format!("Column {} is named twice.", quoted(&again.name));
+            return Err(Error::invalid(message).at(again.span).hint("name each column once, with one value"));
+        }
         let headers = names.iter().filter_map(|n| schema.find(&n.name)).find(|(_, c)| !insertable(c));
         if let Some((_, header)) = headers {
             return Err(Error::invalid(format!("Cannot insert into HEADER columns: {}", header.name)));
@@ -140,8 +147,8 @@ impl InsertValues {
             }
             let Some((place, column)) = schema.find(&name.name) else {
                 let error = Error::missing(format!("Column name {} does not exist.", quoted(&name.name))).at(name.span);
-                let near = crate::error::nearest(&name.name, schema.columns().iter().map(|c| c.name.as_str()));
-                return Err(near.map_or(error.clone(), |n| error.hint(format!("did you mean {n}?"))));
+                let known = schema.columns().iter().map(|c| c.name.as_str());
+                return Err(error.suggest(&name.name, known, |known| Ident::new(known).to_string()));
             };
             row.values[place] = coerced(&expr, column, written)?;
         }
@@ -176,8 +183,8 @@ fn row_time(expr: &Expr, written: &ast::Expr) -> Result<i64> {
 
 /// The value as one of the column's type, if nothing is lost on the way.
 fn coerced(expr: &Expr, column: &Column, written: &ast::Expr) -> Result<Value> {
-    let failed = || Error::invalid(format!("the value {written} cannot be computed")).at(written.span);
-    let value = evaluate_strictly(expr)?.ok_or_else(failed)?;
+    let failed = |why| Error::invalid(format!("the value {written} cannot be computed: {why}")).at(written.span);
+    let value = evaluate_strictly(expr)?.map_err(failed)?;
     let refused = |from: &SqlType| {
         let (to, name) = (&column.sql_type, quoted(&column.name));
         let hint = match to {

@@ -3,6 +3,7 @@
 //! A statement is a [`Statement`] with its syntax tree, its canonical text and its meaning. To add one, write its file and
 //! its word in the list here.
 
+mod check;
 mod complete;
 mod format;
 mod session;
@@ -26,6 +27,7 @@ use crate::sql::slips::foreign;
 use crate::sql::variables::Variables;
 use crate::topics::Topic;
 use crate::topics::record::RecordBatch;
+use check::Touched;
 
 macro_rules! shelf {
     ($($name:ident)*) => {
@@ -105,6 +107,11 @@ impl<T: PartialEq + fmt::Debug + 'static> Tree for T {
 pub trait Statement: Tree + fmt::Display + Send + Sync {
     /// What the statement does, as of the given state of things. Nothing is done yet.
     fn compile(&self, cx: &Context) -> Result<Action>;
+
+    /// What the statement makes, changes or removes. Where it is refused, the check of later ones takes that into account.
+    fn touches(&self) -> Touched {
+        Touched::default()
+    }
 }
 
 impl PartialEq for dyn Statement {
@@ -217,7 +224,7 @@ fn with_variables(parsed: &Parsed, variables: &Variables) -> Result<Option<Parse
     Ok(Some(Parsed { statement, text, span: parsed.span, tokens: parsed.tokens }))
 }
 
-/// Steps behind the semicolon of a bad statement that begins at `start`; not that far if another begins before, because the
+/// Steps to the token after the semicolon of a bad statement that begins at `start`; not that far if another begins before, because the
 /// semicolon is missing.
 fn skip_statement(cursor: &mut Cursor, start: usize) {
     let missing = cursor.tried().contains(&";") && begins_line(cursor) && starts_statement(cursor);
@@ -244,7 +251,7 @@ fn first_words() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|kind| kind.begins).copied()
 }
 
-/// Parses a statement, with the semicolon behind it if it is one of a script.
+/// Parses a statement, with the semicolon after it if it is one of a script.
 fn statement(cursor: &mut Cursor, in_script: bool) -> Result<Box<dyn Statement>> {
     let start = cursor.span();
     for kind in ALL {
@@ -332,9 +339,9 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The refusal of a statement that is known and not executed by this version.
-fn not_yet(what: impl fmt::Display, span: Span) -> Error {
-    Error::unsupported(format!("{what} statements")).at(span)
+/// The refusal of a statement that this version knows and does not execute; `meanwhile` says what to do instead.
+fn not_yet(what: impl fmt::Display, span: Span, meanwhile: &str) -> Error {
+    Error::unsupported(format!("{what} statements")).at(span).hint(meanwhile)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
-use crate::error::{Result, Span};
+use super::{Action, Context, Kind, Statement};
+use crate::engine::{Change, Effect};
+use crate::error::Result;
 use crate::sql::words::Ident;
 
 pub const KIND: Kind = Kind {
@@ -12,10 +13,9 @@ pub const KIND: Kind = Kind {
     example: "RESUME ctas_error_counts_0;",
     begins: &["PAUSE", "RESUME"],
     parse: |cursor| {
-        let span = cursor.span();
         let verb = cursor.take_one(&[("PAUSE", "PAUSE"), ("RESUME", "RESUME")]).ok_or_else(|| cursor.expected())?;
         let query = if cursor.take("ALL") { None } else { Some(cursor.ident("the id of a query, or ALL")?) };
-        Ok(Some(Box::new(Pause { verb, query, span })))
+        Ok(Some(Box::new(Pause { verb, query })))
     },
 };
 
@@ -24,7 +24,6 @@ struct Pause {
     verb: &'static str,
     /// The id; all queries without one.
     query: Option<Ident>,
-    span: Span,
 }
 
 impl fmt::Display for Pause {
@@ -37,7 +36,11 @@ impl fmt::Display for Pause {
 }
 
 impl Statement for Pause {
-    fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet(self.verb, self.span))
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let paused = self.verb == "PAUSE";
+        let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;
+        let effects = ids.into_iter().map(|id| Effect::PauseQuery { id, paused }).collect();
+        let message = if paused { "Query paused." } else { "Query resumed." };
+        Ok(Action::Change(Box::new(Change { effects, message: message.to_owned(), warnings: Vec::new() })))
     }
 }

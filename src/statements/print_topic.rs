@@ -46,6 +46,6 @@ impl fmt::Display for Print {
 
 impl Statement for Print {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("PRINT", self.span))
+        Err(not_yet("PRINT", self.span, "topic consume shows the records of a topic"))
     }
 }

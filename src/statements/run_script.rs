@@ -32,6 +32,6 @@ impl fmt::Display for RunScript {
 
 impl Statement for RunScript {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("RUN SCRIPT", self.span))
+        Err(not_yet("RUN SCRIPT", self.span, "give the file to tidemill run, or to tidemill shell with -f"))
     }
 }

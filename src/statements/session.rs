@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sql::variables::Variables;
 
-/// What has come of a statement.
+/// The outcome of a statement.
 pub enum Outcome {
     /// It has done something: what to tell the user, and what to warn of.
     Done {
         message: String,
         warnings: Vec<String>,
-        /// What may surprise one who is at work, and not a script.
+        /// Advice for a person at work, not for a script.
         hint: Option<String>,
     },
     /// It shows something.
@@ -24,7 +24,8 @@ pub enum Outcome {
     Push {
         query: PushQuery,
         limit: Option<usize>,
-        /// What may surprise one who is at work, and not a script.
+        warnings: Vec<String>,
+        /// Advice for a person at work, not for a script.
         hint: Option<String>,
     },
 }
@@ -48,6 +49,16 @@ pub struct DryRun<'s> {
 }
 
 impl DryRun<'_> {
+    /// What exists after the statements checked so far.
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The same, to change it.
+    pub(super) fn catalog_mut(&mut self) -> &mut Catalog {
+        &mut self.catalog
+    }
+
     /// Checks the next statement.
     pub fn check(&mut self, parsed: &Parsed) -> Result<Nature> {
         let engine = self.session.engine;
@@ -55,7 +66,7 @@ impl DryRun<'_> {
         match self.session.compile(bound.as_ref().unwrap_or(parsed), &self.catalog, &self.own, &self.variables)? {
             Action::Change(change) => {
                 change.apply(&mut self.catalog, None)?;
-                if let Some(query) = &change.query {
+                if let Some(query) = change.query() {
                     engine.check(&query.plan, &self.catalog, &self.own)?;
                 }
                 Ok(Nature::Other)
@@ -104,7 +115,7 @@ impl<'e> Session<'e> {
         let parsed = bound.as_ref().unwrap_or(parsed);
         Ok(match self.compile(parsed, &catalog, &self.own, &self.variables)? {
             Action::Change(change) => {
-                let plan = change.query.as_ref().map(|query| &query.plan);
+                let plan = change.query().map(|query| &query.plan);
                 let hint = plan.map_or(Ok(None), |plan| self.skipped(plan, &self.own))?;
                 // The catalog may change before the statement's turn comes: then it is compiled again.
                 let make = |catalog: &Catalog| match self.compile(parsed, catalog, &self.own, &self.variables)? {
@@ -140,12 +151,13 @@ impl<'e> Session<'e> {
             Action::Pull(pull) => Outcome::Rows(self.engine.pull(&pull)?),
             Action::Push(plan, limit) => {
                 let hint = self.skipped(&plan, &self.own)?;
-                Outcome::Push { query: self.engine.push(&plan, &self.own)?, limit, hint }
+                let query = self.engine.push(&plan, &self.own)?;
+                Outcome::Push { query, limit, warnings: plan.warnings, hint }
             }
         })
     }
 
-    /// What should be said of records that a new query does not see, since it starts behind them.
+    /// What should be said of records that a new query does not see, since it starts after them.
     fn skipped(&self, plan: &Plan, own: &Properties) -> Result<Option<String>> {
         let count = self.engine.skipped(plan, own)?;
         let hint = format!(

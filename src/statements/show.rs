@@ -5,7 +5,6 @@ use std::fmt;
 use super::{Action, Context, Kind, Reply, Statement, not_yet};
 use crate::catalog::SourceKind;
 use crate::config::PROPERTIES;
-use crate::engine::Status;
 use crate::error::{Result, Span};
 use crate::functions;
 
@@ -81,11 +80,15 @@ impl Statement for Show {
             What::Properties => properties(cx),
             What::Types => types(cx),
             What::Variables => variables(cx),
-            What::NotYet => return Err(not_yet(format!("SHOW {}", self.words), self.span)),
+            What::NotYet => return Err(not_yet(format!("SHOW {}", self.words), self.span, SHOWN)),
         };
         Ok(Action::Reply(Reply::Table { columns, rows }))
     }
 }
+
+/// What can be shown.
+const SHOWN: &str =
+    "SHOW STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, TYPES, PROPERTIES and VARIABLES show what there is";
 
 type Listed = (Vec<&'static str>, Vec<Vec<String>>);
 
@@ -105,12 +108,7 @@ fn topics(cx: &Context) -> Listed {
 }
 
 fn queries(cx: &Context) -> Listed {
-    let state = |id: &str| match cx.engine.and_then(|e| e.stats(id)) {
-        Some((Status::Running, _)) => "RUNNING",
-        Some((Status::Failed(_), _)) => "ERROR",
-        Some((Status::Ended, _)) => "TERMINATED",
-        None => "NOT STARTED",
-    };
+    let state = |id: &str| cx.engine.and_then(|engine| engine.life(id)).map_or("NOT STARTED", |life| life.name());
     let row = |q: &std::sync::Arc<crate::catalog::Query>| {
         let topic = cx.catalog.source(&q.sink).map_or(String::new(), |s| s.topic.clone());
         let text = q.statement.lines().next().unwrap_or_default().to_owned();

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{Action, Context, Kind, Statement};
-use crate::engine::Change;
-use crate::error::{Error, Result, nearest};
+use crate::engine::{Change, Effect};
+use crate::error::Result;
 use crate::sql::words::Ident;
 
 pub const KIND: Kind = Kind {
@@ -36,19 +36,9 @@ impl fmt::Display for Terminate {
 
 impl Statement for Terminate {
     fn compile(&self, cx: &Context) -> Result<Action> {
-        let all: Vec<String> = cx.catalog.queries().into_iter().map(|q| q.id.clone()).collect();
-        let end_queries = match &self.query {
-            None => all,
-            Some(id) if all.contains(&id.name) => vec![id.name.clone()],
-            Some(id) => {
-                let error = Error::missing(format!("Unknown queryId: {}", id.name)).at(id.span);
-                return Err(match nearest(&id.name, all.iter().map(String::as_str)) {
-                    Some(near) => error.hint(format!("did you mean {near}?")),
-                    None => error.hint("SHOW QUERIES lists them all"),
-                });
-            }
-        };
+        let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;
         let message = "Query terminated.".to_owned();
-        Ok(Action::Change(Box::new(Change { end_queries, message, ..Change::default() })))
+        let effects = ids.into_iter().map(Effect::EndQuery).collect();
+        Ok(Action::Change(Box::new(Change { effects, message, warnings: Vec::new() })))
     }
 }

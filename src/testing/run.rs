@@ -11,10 +11,10 @@ use crate::catalog::Catalog;
 use crate::clock::ManualClock;
 use crate::config::{self, Properties};
 use crate::disk::RealDisk;
-use crate::engine::{Drive, Engine, Settings, Status, Store};
+use crate::engine::{Drive, Engine, Life, Settings, Store};
 use crate::error::{Error, Kind, Result};
 use crate::journal::WhenFull;
-use crate::runtime::Ranks;
+use crate::runtime::Placement;
 use crate::sql::lexer::{Lexeme, Token, unquoted};
 use crate::sql::words::string_literal;
 use crate::statements::{self, Outcome, Session};
@@ -71,14 +71,16 @@ const LEGACY_SUBSTRING: &str = "ksql.functions.substring.legacy.args";
 #[derive(Default)]
 struct Order(std::sync::RwLock<BTreeMap<TopicId, Vec<i64>>>);
 
-impl Order {
-    fn ranks(self: &Arc<Self>) -> Ranks {
-        let order = self.clone();
-        Arc::new(move |id: PartitionId, offset: i64| {
-            let known = order.0.read().map(|o| o.get(&id.topic).and_then(|r| r.get(offset as usize).copied()));
-            // What a query or INSERT wrote comes behind all input, topic after topic.
-            known.ok().flatten().unwrap_or((1 << 50) + ((id.topic as i64) << 32) + offset)
-        })
+/// All records are in the first partition, all rows go to the first task, and they are taken in the order of the case.
+impl Placement for Order {
+    fn partition(&self, _: Option<&[u8]>, _: u32, _: u32) -> u32 {
+        0
+    }
+
+    fn order(&self, id: PartitionId, offset: i64) -> Option<i64> {
+        let known = self.0.read().map(|o| o.get(&id.topic).and_then(|r| r.get(offset as usize).copied()));
+        // What a query or INSERT wrote comes after all input, topic after topic.
+        Some(known.ok().flatten().unwrap_or((1 << 50) + ((id.topic as i64) << 32) + offset))
     }
 }
 
@@ -139,7 +141,7 @@ impl Run {
             properties,
             compile: statements::compile_kept,
             when_full: WhenFull::Refuse,
-            ranks: Some(order.ranks()),
+            placement: order.clone(),
             report: Arc::new(|_| {}),
         };
         let engine = Some(Engine::open(settings.clone())?);
@@ -255,7 +257,7 @@ impl Run {
                     }
                 }
             }
-            if let Some((Status::Failed(error), _)) = self.engine()?.stats(&id) {
+            if let Some(Life::Failed(error)) = self.engine()?.life(&id) {
                 return Err(error);
             }
         }

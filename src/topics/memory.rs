@@ -1,11 +1,12 @@
 //! Topics in memory: the contract of the door without a disk, for tests.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::record::{BatchHead, RecordBatch, Records};
 use super::{Fetch, Offset, PartitionId, Reader, Topic, TopicId, Topics};
 use crate::error::{Error, Result};
+use crate::locks::lock;
 
 /// Topics that are gone with the process.
 #[derive(Clone, Default)]
@@ -25,7 +26,7 @@ impl MemoryTopics {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PartitionId, Stored>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn with<T>(&self, id: PartitionId, look: impl FnOnce(&Stored) -> T) -> Result<T> {

@@ -75,6 +75,21 @@ impl BatchWriter {
 
     /// Adds a record.
     pub fn push(&mut self, time: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
+        if headers.is_empty() {
+            return self.push_raw(time, key, value, NO_HEADERS);
+        }
+        let mut raw = Vec::new();
+        put_varint(&mut raw, headers.len() as i64);
+        for header in headers {
+            put_bytes(&mut raw, Some(header.key.as_bytes()));
+            put_bytes(&mut raw, header.value.as_deref());
+        }
+        self.push_raw(time, key, value, &raw);
+    }
+
+    /// The same with headers as [`Record::raw_headers`] gives them.
+    #[inline]
+    pub fn push_raw(&mut self, time: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[u8]) {
         if self.records == 0 {
             self.base_time = time;
         }
@@ -82,7 +97,7 @@ impl BatchWriter {
         let time_delta = time - self.base_time;
         let offset_delta = i64::from(self.records);
         let body = 1 + size_of_varint(time_delta) + size_of_varint(offset_delta);
-        let body = body + size_of_bytes(key) + size_of_bytes(value) + size_of_headers(headers);
+        let body = body + size_of_bytes(key) + size_of_bytes(value) + headers.len();
         let out = &mut self.bytes;
         put_varint(out, body as i64);
         out.push(0);
@@ -90,11 +105,7 @@ impl BatchWriter {
         put_varint(out, offset_delta);
         put_bytes(out, key);
         put_bytes(out, value);
-        put_varint(out, headers.len() as i64);
-        for header in headers {
-            put_bytes(out, Some(header.key.as_bytes()));
-            put_bytes(out, header.value.as_deref());
-        }
+        out.extend_from_slice(headers);
         self.records += 1;
     }
 
@@ -177,23 +188,31 @@ pub struct Record<'a> {
     headers: &'a [u8],
 }
 
-impl Record<'_> {
-    /// Whether the record has headers.
-    pub fn has_headers(&self) -> bool {
-        self.headers.first().is_some_and(|count| *count != 0)
-    }
-
+impl<'a> Record<'a> {
     /// The record's headers.
     pub fn headers(&self) -> Result<Vec<Header>> {
-        let mut cursor = Cursor { bytes: self.headers, at: 0 };
-        let count = cursor.varint()?;
-        let mut headers = Vec::new();
-        for _ in 0..count {
-            let key = String::from_utf8_lossy(cursor.bytes()?.unwrap_or_default()).into_owned();
-            headers.push(Header { key, value: cursor.bytes()?.map(<[u8]>::to_vec) });
-        }
-        Ok(headers)
+        parse_headers(self.headers)
     }
+
+    /// The record's headers as its bytes hold them: their number, then each.
+    pub fn raw_headers(&self) -> &'a [u8] {
+        self.headers
+    }
+}
+
+/// The bytes of no headers.
+pub const NO_HEADERS: &[u8] = &[0];
+
+/// Headers from their bytes, as [`Record::raw_headers`] gives them.
+pub fn parse_headers(bytes: &[u8]) -> Result<Vec<Header>> {
+    let mut cursor = Cursor { bytes, at: 0 };
+    let count = cursor.varint()?;
+    let mut headers = Vec::new();
+    for _ in 0..count {
+        let key = String::from_utf8_lossy(cursor.bytes()?.unwrap_or_default()).into_owned();
+        headers.push(Header { key, value: cursor.bytes()?.map(<[u8]>::to_vec) });
+    }
+    Ok(headers)
 }
 
 /// The records of one batch, from front to back.
@@ -207,6 +226,17 @@ impl<'a> Records<'a> {
     /// The records of a whole batch, whose checksum has been looked at.
     pub fn new(batch: &'a [u8], head: BatchHead) -> Self {
         Records { cursor: Cursor { bytes: batch, at: HEADER }, head, left: head.records }
+    }
+
+    /// Where the next record begins in the batch, and how many come before it: for [`Records::go_to`].
+    pub fn place(&self) -> (usize, u32) {
+        (self.cursor.at, self.head.records - self.left)
+    }
+
+    /// Goes on from a place in the batch.
+    pub fn go_to(&mut self, (at, before): (usize, u32)) {
+        self.cursor.at = at;
+        self.left = self.head.records.saturating_sub(before);
     }
 
     /// The next record.
@@ -306,11 +336,6 @@ fn size_of_varint(value: i64) -> usize {
 #[inline]
 fn size_of_bytes(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |b| size_of_varint(b.len() as i64) + b.len())
-}
-
-fn size_of_headers(headers: &[Header]) -> usize {
-    let one = |h: &Header| size_of_bytes(Some(h.key.as_bytes())) + size_of_bytes(h.value.as_deref());
-    size_of_varint(headers.len() as i64) + headers.iter().map(one).sum::<usize>()
 }
 
 #[cfg(test)]

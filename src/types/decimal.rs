@@ -1,4 +1,4 @@
-//! Exact decimal numbers: an integer of up to 256 bits and the number of its digits behind the point.
+//! Exact decimal numbers: an integer of up to 256 bits and the number of its digits after the point.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -75,9 +75,10 @@ impl Decimal {
         digits(self.unscaled)
     }
 
-    /// The same number with `scale` digits behind the point; `None` if it does not fit or would be inexact and must not.
+    /// The same number with `scale` digits after the point; `None` if it does not fit or would be inexact and must not.
     pub fn rescale(&self, scale: i32, rounding: Rounding) -> Option<Decimal> {
-        let shift = scale - self.scale;
+        // Scales may lie farther apart than their type is wide; any number of digits is too many then.
+        let shift = scale.saturating_sub(self.scale);
         if shift >= 0 {
             if self.unscaled == i256::ZERO {
                 return Some(Decimal { unscaled: i256::ZERO, scale });
@@ -158,9 +159,34 @@ impl Decimal {
         Some(Decimal { unscaled, scale: kept as i32 - 1 - exponent })
     }
 
+    /// The integer part; `None` if 64 bits do not hold it.
+    pub fn to_i64(&self) -> Option<i64> {
+        self.rescale(0, Rounding::Down)?.unscaled.to_i128()?.try_into().ok()
+    }
+
     /// The integer part, with the low 64 bits if it is larger.
     pub fn to_i64_wrapping(&self) -> i64 {
         self.rescale(0, Rounding::Down).map_or(0, |d| d.unscaled.to_parts().0 as i64)
+    }
+
+    /// The quotient with `scale` digits after the point, rounded half up; `None` for a division by zero, or if the dividend
+    /// with that many digits needs more than 256 bits.
+    pub fn divide(&self, divisor: Decimal, scale: i32) -> Option<Decimal> {
+        if self.unscaled == i256::ZERO && divisor.unscaled != i256::ZERO {
+            return Some(Decimal { unscaled: i256::ZERO, scale });
+        }
+        let shift = scale + divisor.scale - self.scale;
+        let negative = divisor.unscaled < i256::ZERO;
+        let (dividend, mut by) = match negative {
+            true => (self.unscaled.checked_neg()?, divisor.unscaled.checked_neg()?),
+            false => (self.unscaled, divisor.unscaled),
+        };
+        let mut shifted = dividend;
+        match shift {
+            0.. => shifted = shifted.checked_mul(power_of_ten(shift as u32)?)?,
+            _ => by = by.checked_mul(power_of_ten(shift.unsigned_abs())?)?,
+        }
+        divide(shifted, by, Rounding::HalfUp).map(|unscaled| Decimal { unscaled, scale })
     }
 
     /// Without exponent, with all digits of the scale: `1.10`, `0.0000001`.
@@ -225,12 +251,14 @@ pub fn divide(value: i256, divisor: i256, rounding: Rounding) -> Option<i256> {
         return Some(quotient);
     }
     let negative = value < i256::ZERO;
-    let twice = rest.wrapping_abs().checked_mul(i256::from_i128(2))?;
+    let rest = rest.wrapping_abs();
+    // Twice the rest might need more bits than there are.
+    let missing = divisor.wrapping_sub(rest);
     let away = match rounding {
         Rounding::Exact => return None,
         Rounding::Down => false,
-        Rounding::HalfUp => twice >= divisor,
-        Rounding::HalfDown => twice > divisor,
+        Rounding::HalfUp => rest >= missing,
+        Rounding::HalfDown => rest > missing,
         Rounding::Ceiling => !negative,
         Rounding::Floor => negative,
     };

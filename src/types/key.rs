@@ -73,8 +73,9 @@ pub fn from_ordered(bytes: [u8; 8]) -> i64 {
     (u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
 }
 
+/// All NaNs are one key; `-0.0` and `0.0` are two.
 fn ordered_double(value: f64) -> u64 {
-    let bits = value.to_bits();
+    let bits = if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() };
     if bits >> 63 == 0 { bits ^ (1 << 63) } else { !bits }
 }
 
@@ -187,12 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn every_nan_is_the_same_key() {
+        let key = |value: f64| {
+            let array = array_of(&[Value::Double(value)], &SqlType::Double);
+            let mut key = Vec::new();
+            encode(&[View::new(&array, &SqlType::Double)], 0, &mut key);
+            key
+        };
+        assert_eq!(key(f64::NAN), key(-f64::NAN));
+        assert_eq!(key(f64::NAN), key(f64::from_bits(f64::NAN.to_bits() | 1)));
+        assert_ne!(key(-0.0), key(0.0));
+    }
+
+    #[test]
     fn keys_sort_as_their_values() {
         let string = |s: &str| Value::String(s.into());
         check(&SqlType::String, &[Value::Null, string(""), string("\0"), string("\0\0"), string("a"), string("ab")]);
         check(&SqlType::Integer, &[i32::MIN, -1, 0, 1, i32::MAX].map(Value::Integer));
         check(&SqlType::Bigint, &[i64::MIN, -1, 0, i64::MAX].map(Value::Bigint));
-        check(&SqlType::Double, &[f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1e-300, 2.0].map(Value::Double));
+        check(&SqlType::Double, &[f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1e-300, 2.0, f64::NAN].map(Value::Double));
         let number = |t| Value::Decimal(Decimal::parse(t).expect("a number"));
         check(&SqlType::decimal(45, 1), &[number("-100.5"), number("-0.1"), number("0.0"), number("99.9")]);
         let list = |items: &[i32]| Value::Array(items.iter().map(|i| Value::Integer(*i)).collect());

@@ -10,6 +10,7 @@ pub mod parse;
 pub mod pattern;
 pub mod row;
 mod schema;
+mod size;
 mod sql_type;
 pub mod text;
 mod unit;
@@ -21,9 +22,10 @@ pub use batch::{Batch, OldSide, Seq, arrow_error, with_nulls};
 pub use build::{Builder, array_of};
 pub use decimal::{Decimal, Rounding, divide, power_of_ten};
 pub use schema::{Column, Role, Schema, quoted};
+pub use size::size_of_entries;
 pub use sql_type::{
     MAX_PRECISION, NARROW_PRECISION, SqlType, StructField, entries_field, entry_fields, item_field, struct_fields,
 };
 pub use unit::TimeUnit;
-pub use value::{Value, compare_doubles, compare_signed_bytes, compare_utf16, decimal_at};
+pub use value::{Value, compare_doubles, compare_signed_bytes, compare_utf16, decimal_at, double_to_i64};
 pub use view::View;

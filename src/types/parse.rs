@@ -75,12 +75,18 @@ pub fn timestamp(text: &str) -> Option<i64> {
     Some(days * DAY_MS + completed_time(time)? - offset_ms)
 }
 
-/// A time of day that may break off anywhere: what is missing is taken from `00:00:00.000`.
+/// A time of day that may break off anywhere: what is missing is taken from `00:00:00.000`. A fraction may have up to nine
+/// digits, of which the first three count.
 fn completed_time(text: &str) -> Option<i64> {
     const ZERO: &str = "00:00:00.000";
-    if !text.is_ascii() || text.len() > ZERO.len() {
+    if !text.is_ascii() {
         return None;
     }
+    let finer = text.get(ZERO.len()..).unwrap_or_default();
+    if finer.len() > 6 || !finer.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let text = &text[..text.len() - finer.len()];
     let full = format!("{text}{}", &ZERO[text.len()..]);
     let bytes = full.as_bytes();
     if bytes[2] != b':' || bytes[5] != b':' || bytes[8] != b'.' {
@@ -95,6 +101,9 @@ fn completed_time(text: &str) -> Option<i64> {
 
 /// `+1`, `-08`, `+0200`, `+02:00`: the offset from UTC in milliseconds, at most 18 hours.
 fn zone_offset_ms(zone: &str) -> Option<i64> {
+    if !zone.is_ascii() {
+        return None;
+    }
     let (sign, digits) = (zone.as_bytes()[0], &zone[1..]);
     let compact = digits.replace(':', "");
     let (hours, minutes) = match (compact.len(), digits.len()) {
@@ -170,11 +179,21 @@ mod tests {
             ("2020-05-01T24:00:00", "2020-05-02T00:00:00.000"),
             ("2020-05-01T10:00:00.5+02:00", "2020-05-01T08:00:00.500"),
             ("2020-05-01T10:00Z", "2020-05-01T10:00:00.000"),
+            ("2022-02-09T13:27:17.165116Z", "2022-02-09T13:27:17.165"),
+            ("2022-02-09T13:27:17.165999999+01:00", "2022-02-09T12:27:17.165"),
         ] {
             assert_eq!(show(given).as_deref(), Some(meant), "{given}");
         }
-        for wrong in ["2020-05T10:00", "2020-05-01T3", "0000-01-01", "2020-05-01T10:00:00.1234", "2020-05-01T10+19", ""]
-        {
+        for wrong in [
+            "2020-05T10:00",
+            "2020-05-01T3",
+            "0000-01-01",
+            "2020-05-01T10:00:00.123x",
+            "2020-05-01T10:00:00.1234567890",
+            "2020-05-01T10+19",
+            "2020-05-01T10:00+aéb",
+            "",
+        ] {
             assert_eq!(timestamp(wrong), None, "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
 //! Values as text, as Java prints them: ksqlDB's output is compared byte for byte.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use chrono::{NaiveTime, Timelike};
@@ -147,6 +148,17 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{b:02x}");
         text
     })
+}
+
+/// How many characters of a value a message shows.
+pub const MOST_SHOWN: usize = 200;
+
+/// The text, cut where it is longer than a message shows.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// The order in which a `java.util.HashMap` that got these keys, one after the other, walks over them.

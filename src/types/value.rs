@@ -1,7 +1,9 @@
 //! Single values: constants, keys to look up, rows to show; and the way between them and arrays.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes as arrow_types;
@@ -31,6 +33,7 @@ pub enum Value {
     Struct(Vec<(String, Value)>),
 }
 
+/// As Java's `equals` has it: NaN equals NaN, `-0.0` does not equal `0.0`, and decimals of other scales differ.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -38,18 +41,60 @@ impl PartialEq for Value {
             (Value::Boolean(a), Value::Boolean(b)) => a == b,
             (Value::Integer(a), Value::Integer(b)) => a == b,
             (Value::Bigint(a), Value::Bigint(b)) => a == b,
-            (Value::Double(a), Value::Double(b)) => a == b,
+            (Value::Double(a), Value::Double(b)) => identity(*a) == identity(*b),
             (Value::Decimal(a), Value::Decimal(b)) => a == b,
             (Value::String(a), Value::String(b)) => a == b,
             (Value::Bytes(a), Value::Bytes(b)) => a == b,
             (Value::Date(a), Value::Date(b)) | (Value::Time(a), Value::Time(b)) => a == b,
             (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
             (Value::Array(a), Value::Array(b)) => a == b,
-            (Value::Map(a), Value::Map(b)) => a.len() == b.len() && (a == b || a.iter().all(|entry| b.contains(entry))),
+            (Value::Map(a), Value::Map(b)) => same_entries(a, b),
             (Value::Struct(a), Value::Struct(b)) => a == b,
             _ => false,
         }
     }
+}
+
+impl Eq for Value {}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Value::Null => {}
+            Value::Boolean(v) => v.hash(state),
+            Value::Integer(v) | Value::Date(v) | Value::Time(v) => v.hash(state),
+            Value::Bigint(v) | Value::Timestamp(v) => v.hash(state),
+            Value::Double(v) => identity(*v).hash(state),
+            Value::Decimal(v) => v.hash(state),
+            Value::String(v) => v.hash(state),
+            Value::Bytes(v) => v.hash(state),
+            Value::Array(v) => v.hash(state),
+            // Whatever the order of the entries is.
+            Value::Map(v) => v.iter().map(hash_of).fold(0u64, u64::wrapping_add).hash(state),
+            Value::Struct(v) => v.hash(state),
+        }
+    }
+}
+
+/// The bits of a double by which it is equal to others: all NaNs are one.
+fn identity(value: f64) -> u64 {
+    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+}
+
+fn hash_of(entry: &(Value, Value)) -> u64 {
+    foldhash::fast::FixedState::default().hash_one(entry)
+}
+
+fn same_entries(a: &[(Value, Value)], b: &[(Value, Value)]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if a == b {
+        return true;
+    }
+    let known: HashMap<&Value, &Value> = b.iter().map(|(k, v)| (k, v)).collect();
+    a.iter().all(|(k, v)| known.get(k) == Some(&v))
 }
 
 impl Value {
@@ -61,6 +106,19 @@ impl Value {
     /// Whether this holds other values.
     pub fn is_nested(&self) -> bool {
         matches!(self, Value::Array(_) | Value::Map(_) | Value::Struct(_))
+    }
+
+    /// About how many bytes the value has in a column, its items included.
+    pub fn size(&self) -> usize {
+        match self {
+            Value::String(text) => text.len() + 4,
+            Value::Bytes(bytes) => bytes.len() + 4,
+            Value::Array(items) => 4 + items.iter().map(Value::size).sum::<usize>(),
+            Value::Map(entries) => 4 + entries.iter().map(|(k, v)| k.size() + v.size()).sum::<usize>(),
+            Value::Struct(fields) => fields.iter().map(|(_, v)| v.size()).sum(),
+            Value::Decimal(_) => size_of::<i128>(),
+            _ => size_of::<i64>(),
+        }
     }
 
     /// The value in row `row` of an array that holds values of `sql_type`.
@@ -168,6 +226,13 @@ pub fn decimal_at(array: &dyn Array, row: usize, scale: u8) -> Decimal {
         None => array.as_primitive::<arrow_types::Decimal256Type>().value(row),
     };
     Decimal::new(unscaled, i32::from(scale))
+}
+
+/// The integer part of a double; `None` for NaN and for a number that 64 bits do not hold.
+pub fn double_to_i64(value: f64) -> Option<i64> {
+    // 2^63 is a double, and one more than the largest BIGINT.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    (-LIMIT..LIMIT).contains(&value).then_some(value as i64)
 }
 
 /// Java's order of doubles: `-0.0` before `0.0`, NaN last.

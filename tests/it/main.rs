@@ -3,10 +3,12 @@
 mod batch_size;
 mod command_line;
 mod conformance;
+mod contained;
 mod corpus;
 mod examples;
 mod failing_disk;
 mod grammar;
+mod hints;
 mod kill;
 mod limits;
 mod oracle;

@@ -24,10 +24,22 @@ pub struct Bed {
     // In this order: the engine closes before its folder goes.
     pub engine: Engine,
     pub meter: Arc<Meter>,
-    _folder: Folder,
+    pub folder: Folder,
 }
 
-struct Folder(PathBuf);
+/// A folder of a benchmark, which goes with this.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder of a benchmark in `parent`, which is not made yet.
+    pub fn new(parent: &Path, name: &str) -> Folder {
+        Folder(parent.join(format!("bench-{}-{name}", std::process::id())))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -44,21 +56,25 @@ const APPEND_BYTES: usize = 4 << 20;
 impl Bed {
     /// An engine over the folder `name` in `parent`.
     pub fn new(parent: &Path, name: &str, properties: &Properties) -> Result<Bed> {
-        let path = parent.join(format!("bench-{}-{name}", std::process::id()));
+        Bed::open(Folder::new(parent, name), properties)
+    }
+
+    /// An engine over a folder.
+    pub fn open(folder: Folder, properties: &Properties) -> Result<Bed> {
         let meter = Arc::new(Meter::default());
         let mut properties = properties.clone();
         properties.set(config::OFFSET_RESET, "earliest")?;
         let settings = Settings {
-            store: Store::Folder { disk: Arc::new(MeteredDisk(meter.clone())), path: path.clone() },
+            store: Store::Folder { disk: Arc::new(MeteredDisk(meter.clone())), path: folder.0.clone() },
             drive: Drive::Threads { start: true },
             clock: Arc::new(SystemClock::new()),
             properties,
             compile: statements::compile_kept,
             when_full: WhenFull::Refuse,
-            ranks: None,
+            placement: crate::runtime::placement::usual(),
             report: Arc::new(|message| eprintln!("{message}")),
         };
-        Ok(Bed { engine: Engine::open(settings)?, meter, _folder: Folder(path) })
+        Ok(Bed { engine: Engine::open(settings)?, meter, folder })
     }
 
     /// Executes statements, under properties of their own.

@@ -2,20 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::bed::Bed;
 use super::input::Input;
 use super::pipeline::Options;
-use super::{COUNT, LOGS, Measured, percentiles, usage};
+use super::{Benchmark, COUNT, LOGS, Measured, percentiles, usage};
 use crate::config::Properties;
 use crate::error::{Error, Result};
+use crate::locks::lock;
 use crate::topics::record::{BatchHead, BatchWriter, Records};
 use crate::topics::{PartitionId, Reader, Topic, partition_of};
 
-/// The benchmark's name.
-pub const NAME: &str = "latency";
+const NAME: &str = "latency";
 /// Records a second.
 const RATE: u64 = 10_000;
 const SERVICES: u64 = 1_000;
@@ -26,9 +26,24 @@ const WARM_SECONDS: u64 = 5;
 /// The times at which the records of a group were appended, in the order of their counts.
 type Appended = Mutex<HashMap<Vec<u8>, Vec<Instant>>>;
 
-/// Runs the benchmark.
-pub fn run(options: &Options) -> Result<Measured> {
-    eprintln!("{NAME}: errors by service at {RATE} records a second, from the append to a committed reader");
+/// A windowed count at a steady rate.
+pub struct Latency;
+
+impl Benchmark for Latency {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn summary(&self) -> &'static str {
+        "errors by service at 10,000 records a second, from the append to a committed reader"
+    }
+
+    fn run(&self, options: &Options) -> Result<Measured> {
+        run(options)
+    }
+}
+
+fn run(options: &Options) -> Result<Measured> {
     let bed = Bed::new(options.folder, NAME, options.properties)?;
     bed.execute(LOGS, Properties::default())?;
     bed.execute(COUNT, Properties::default())?;
@@ -72,7 +87,7 @@ fn produce(bed: &Bed, topic: &Arc<Topic>, appended: &Appended) -> Result<()> {
         let mut writers: Vec<BatchWriter> = (0..topic.partitions).map(|_| BatchWriter::new()).collect();
         let now = Instant::now();
         {
-            let mut groups = appended.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut groups = lock(appended);
             for i in next..due {
                 // Ten records a millisecond of event time.
                 let time = super::input::BASE_MS + (i / 10) as i64;
@@ -107,7 +122,7 @@ fn read(bed: &Bed, topic: &Arc<Topic>, appended: &Appended, done: &AtomicBool) -
         for (_, reader, position) in &mut readers {
             let fetch = reader.read(*position, 1 << 20)?;
             let now = Instant::now();
-            let groups = appended.lock().unwrap_or_else(PoisonError::into_inner);
+            let groups = lock(appended);
             let mut rest = fetch.bytes.as_slice();
             while let Some(head) = BatchHead::parse(rest)? {
                 let (batch, behind) = rest.split_at(head.length);

@@ -1,15 +1,21 @@
 //! `tidemill bench`: what the standard pipelines reach on this machine, beside the limits of the same run.
 
 mod bed;
+mod beside;
 mod input;
 mod latency;
 mod limit;
+mod many;
 mod parse;
 mod pipeline;
+mod restart;
+mod scaling;
 mod startup;
+mod state;
+mod turn;
 mod usage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -20,7 +26,34 @@ use super::failure::Done;
 use crate::config::Properties;
 use crate::error::{Error, Result, nearest};
 use input::Input;
-use pipeline::Pipeline;
+use pipeline::{Options, Pipeline};
+
+/// A benchmark.
+trait Benchmark: Sync {
+    /// The name by which it is run.
+    fn name(&self) -> &'static str;
+
+    /// What is measured, in a sentence.
+    fn summary(&self) -> &'static str;
+
+    /// Runs it.
+    fn run(&self, options: &Options) -> Result<Measured>;
+}
+
+/// All benchmarks but the pipelines, in the order in which they are run.
+const OTHERS: &[&dyn Benchmark] = &[
+    &scaling::Scaling,
+    &many::SharedFilters,
+    &many::ManyFilters,
+    &turn::Turns,
+    &state::Checkpoints,
+    &state::WindowedTables,
+    &restart::Restart,
+    &beside::Produce,
+    &latency::Latency,
+    &startup::Startup,
+    &parse::Parse,
+];
 
 #[derive(Args)]
 pub struct Arguments {
@@ -60,6 +93,8 @@ pub struct Measured {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_per_core_second: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_rows_per_core_second: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_key: Option<f64>,
@@ -71,6 +106,19 @@ pub struct Measured {
     pub latency_ms: Option<Percentiles>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync_ms: Option<Percentiles>,
+    /// Figures that only this benchmark has.
+    #[serde(flatten)]
+    pub figures: BTreeMap<&'static str, f64>,
+}
+
+impl Measured {
+    /// The result of a benchmark that has figures of its own.
+    fn of(name: &'static str, figures: &[(&'static str, f64)]) -> Measured {
+        // Six digits are more than any of them means.
+        let rounded = |value: f64| format!("{value:.5e}").parse().unwrap_or(value);
+        let figures = figures.iter().map(|(name, value)| (*name, rounded(*value))).collect();
+        Measured { name, figures, ..Measured::default() }
+    }
 }
 
 const LOGS: &str = "CREATE STREAM application_logs (timestamp BIGINT, service_name VARCHAR, log_level VARCHAR) \
@@ -138,6 +186,32 @@ const PIPELINES: &[Pipeline] = &[
         groups: true,
     },
     Pipeline {
+        name: "tumbling_count_64_partitions",
+        summary: "errors by service in windows of five minutes, over a topic of 64 partitions",
+        inputs: &[Input::Logs { services: 1000 }],
+        rows: 4_000_000,
+        sources: "CREATE STREAM application_logs (timestamp BIGINT, service_name VARCHAR, log_level VARCHAR) \
+            WITH (KAFKA_TOPIC='application_logs', VALUE_FORMAT='JSON', PARTITIONS=64);",
+        query: COUNT,
+        properties: &[],
+        reads: COUNT_READS,
+        sink: "ERROR_COUNTS",
+        groups: false,
+    },
+    Pipeline {
+        name: "tumbling_count_1000_partitions",
+        summary: "errors by service in windows of five minutes, over a topic of 1,000 partitions",
+        inputs: &[Input::Logs { services: 1000 }],
+        rows: 4_000_000,
+        sources: "CREATE STREAM application_logs (timestamp BIGINT, service_name VARCHAR, log_level VARCHAR) \
+            WITH (KAFKA_TOPIC='application_logs', VALUE_FORMAT='JSON', PARTITIONS=1000);",
+        query: COUNT,
+        properties: &[],
+        reads: COUNT_READS,
+        sink: "ERROR_COUNTS",
+        groups: false,
+    },
+    Pipeline {
         name: "windowed_join",
         summary: "payments joined with the fraud signals of their user within 30 seconds, half of them match",
         inputs: &[Input::Payments, Input::Signals],
@@ -174,30 +248,19 @@ fn check_known(what: &str, name: &str, known: &[&str]) -> Result<()> {
 }
 
 fn run_in(folder: &Path, properties: &Properties, arguments: &Arguments) -> Result<u8> {
-    let known: Vec<&str> =
-        PIPELINES.iter().map(|p| p.name).chain([latency::NAME, startup::NAME, parse::NAME]).collect();
+    let pipelines = PIPELINES.iter().map(|pipeline| pipeline as &dyn Benchmark);
+    let all: Vec<&dyn Benchmark> = pipelines.chain(OTHERS.iter().copied()).collect();
+    let known: Vec<&str> = all.iter().map(|benchmark| benchmark.name()).collect();
     arguments.names.iter().try_for_each(|name| check_known("benchmark", name, &known))?;
     let topics: BTreeSet<&str> = PIPELINES.iter().flat_map(|p| p.inputs).map(|input| input.topic()).collect();
     let topics = Vec::from_iter(topics);
     arguments.input.iter().try_for_each(|(topic, _)| check_known("input of a benchmark", topic, &topics))?;
     let wanted = |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|n| n == name);
-    let options = pipeline::Options { folder, properties, rows: arguments.rows, files: &arguments.input };
+    let options = Options { folder, properties, rows: arguments.rows, files: &arguments.input };
     let mut results = Vec::new();
-    for pipeline in PIPELINES.iter().filter(|p| wanted(p.name)) {
-        eprintln!("{}: {}", pipeline.name, pipeline.summary);
-        results.push(pipeline::run(pipeline, &options)?);
-        show(results.last());
-    }
-    if wanted(latency::NAME) {
-        results.push(latency::run(&options)?);
-        show(results.last());
-    }
-    if wanted(startup::NAME) {
-        results.push(startup::run(folder)?);
-        show(results.last());
-    }
-    if wanted(parse::NAME) {
-        results.push(parse::run()?);
+    for benchmark in all.into_iter().filter(|benchmark| wanted(benchmark.name())) {
+        eprintln!("{}: {}", benchmark.name(), benchmark.summary());
+        results.push(benchmark.run(&options)?);
         show(results.last());
     }
     if let Some(path) = &arguments.report {

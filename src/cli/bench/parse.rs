@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::{COUNT, Measured, percentiles};
+use super::pipeline::Options;
+use super::{Benchmark, COUNT, Measured, percentiles};
 use crate::error::{Error, Result};
 use crate::statements;
 
-/// The benchmark's name.
-pub const NAME: &str = "parse";
+const NAME: &str = "parse";
 /// How often each statement is parsed.
 const TIMES: usize = 20_000;
 /// How many statements the long script has.
@@ -15,9 +15,24 @@ const SCRIPT: usize = 10_000;
 const JOIN: &str = "CREATE STREAM payment_risk AS SELECT p.payment_id, p.amount, f.risk_score FROM payments p \
     LEFT JOIN fraud_signals f WITHIN 30 SECONDS ON p.user_id = f.user_id;";
 
-/// Runs the benchmark.
-pub fn run() -> Result<Measured> {
-    eprintln!("{NAME}: a windowed count and a join, one statement at a time, and a script of {SCRIPT} statements");
+/// Statements and a script that are parsed.
+pub struct Parse;
+
+impl Benchmark for Parse {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn summary(&self) -> &'static str {
+        "a windowed count and a join, one statement at a time, and a script of 10,000 statements"
+    }
+
+    fn run(&self, _: &Options) -> Result<Measured> {
+        run()
+    }
+}
+
+fn run() -> Result<Measured> {
     let mut all = Vec::with_capacity(2 * TIMES);
     for (what, text) in [("the windowed count", COUNT), ("the join", JOIN)] {
         let times: Vec<u64> = (0..TIMES).map(|_| parse(text)).collect::<Result<_>>()?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::bed::Bed;
 use super::input::Input;
-use super::{Measured, limit, usage};
+use super::{Benchmark, Measured, limit, usage};
 use crate::config::Properties;
 use crate::error::{Error, Result};
 use crate::statements::{self, Outcome, Session};
@@ -37,8 +37,22 @@ pub struct Options<'a> {
     pub files: &'a [(String, std::path::PathBuf)],
 }
 
+impl Benchmark for Pipeline {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    fn run(&self, options: &Options) -> Result<Measured> {
+        run(self, options)
+    }
+}
+
 /// Runs a pipeline.
-pub fn run(pipeline: &Pipeline, options: &Options) -> Result<Measured> {
+fn run(pipeline: &Pipeline, options: &Options) -> Result<Measured> {
     let bed = Bed::new(options.folder, pipeline.name, options.properties)?;
     bed.execute(pipeline.sources, Properties::default())?;
     let mut rows = 0;
@@ -70,6 +84,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<Measured> {
         name: pipeline.name,
         rows: Some(rows),
         rows_per_core_second: Some((rows as f64 / cpu).round()),
+        wall_seconds: Some((wall * 1e3).round() / 1e3),
         limit_rows_per_core_second: Some(limit.rows_per_second(rows).round()),
         bytes_per_key,
         disk_bytes_per_second: Some((written as f64 / wall).round()),

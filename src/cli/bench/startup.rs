@@ -4,22 +4,31 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Measured, percentiles, usage};
+use super::bed::Folder;
+use super::pipeline::Options;
+use super::{Benchmark, Measured, percentiles, usage};
 use crate::error::{Error, Result};
 
-/// The benchmark's name.
-pub const NAME: &str = "startup";
+const NAME: &str = "startup";
 /// How many processes are started.
 const STARTS: usize = 20;
 
-/// Runs the benchmark.
-pub fn run(parent: &Path) -> Result<Measured> {
-    eprintln!("{NAME}: a new process to its first answer, and an idle one");
-    let folder = parent.join(format!("bench-{}-{NAME}", std::process::id()));
-    let measured = measure(&folder);
-    // What stays behind is named in the folder's own name; the next benchmark takes another.
-    let _ = std::fs::remove_dir_all(&folder);
-    measured
+/// Processes that are started.
+pub struct Startup;
+
+impl Benchmark for Startup {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn summary(&self) -> &'static str {
+        "a new process to its first answer, and an idle one"
+    }
+
+    fn run(&self, options: &Options) -> Result<Measured> {
+        let folder = Folder::new(options.folder, NAME);
+        measure(folder.path())
+    }
 }
 
 fn measure(folder: &Path) -> Result<Measured> {

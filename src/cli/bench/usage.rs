@@ -4,10 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::disk::{Disk, DiskFile, Lock, Open, RealDisk, SyncSite};
+use crate::locks::lock;
 
 /// The seconds of processor time that this process has used, in user and system mode.
 pub fn cpu_seconds() -> f64 {
@@ -35,6 +36,21 @@ pub fn peak_resident_bytes() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
 }
 
+/// The peak of memory is measured from now on.
+pub fn forget_peak() {
+    // Where the kernel does not know this, the peak is that of the whole process.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Gives memory that is free back to the machine.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call touches nothing but the allocator's own free memory, under the allocator's locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The disk of the machine, with a count of what is written and how long each sync of the journal's frames takes.
 #[derive(Default)]
 pub struct Meter {
@@ -50,7 +66,7 @@ impl Meter {
 
     /// How long the syncs of frames since the last call took, in nanoseconds.
     pub fn take_syncs_ns(&self) -> Vec<u64> {
-        std::mem::take(&mut self.syncs_ns.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(&self.syncs_ns))
     }
 }
 
@@ -91,7 +107,7 @@ impl DiskFile for MeteredFile {
         let result = self.0.sync(site);
         if site == SyncSite::JournalFrame {
             let took = start.elapsed().as_nanos() as u64;
-            self.1.syncs_ns.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+            lock(&self.1.syncs_ns).push(took);
         }
         result
     }

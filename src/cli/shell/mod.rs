@@ -48,7 +48,7 @@ const PROMPTS: [&str; 2] = ["tidemill> ", "        > "];
 /// Runs the shell; the exit status.
 pub fn run(common: &Common, arguments: &Arguments) -> Done {
     if arguments.server.is_some() {
-        return Err(Error::unsupported("a shell on a server is not supported by this version").into());
+        return Err(Error::unsupported("a shell on a server").into());
     }
     let given = Script::read(&arguments.file, &arguments.execute)?;
     let engine = common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?;
@@ -210,7 +210,8 @@ impl Shell<'_> {
             }
             Outcome::Reply(reply) => self.output.reply(&reply)?,
             Outcome::Rows(rows) => self.output.pulled(rows)?,
-            Outcome::Push { query, limit, hint } => {
+            Outcome::Push { query, limit, warnings, hint } => {
+                warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
                 hint.iter().for_each(|hint| tell(&format!("hint: {hint}")));
                 self.watch(Viewer::new(query, limit))?;
             }

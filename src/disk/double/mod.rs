@@ -17,11 +17,12 @@ use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use node::{Change, Dir, File};
 
 use super::{Disk, DiskFile, Lock, Open, SyncSite};
+use crate::locks::lock;
 
 /// How a process ends that the disk ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +204,7 @@ impl ForgetfulDisk {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// The disk for a new process, which ends the one before if that still runs.

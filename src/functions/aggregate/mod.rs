@@ -108,6 +108,12 @@ pub trait States: Send {
     /// Appends the group's result.
     fn result(&self, group: u32, out: &mut Builder);
 
+    /// About how many bytes the group's result has.
+    fn result_bytes(&self, group: u32) -> usize {
+        let _ = group;
+        size_of::<i64>()
+    }
+
     /// Appends the group's state as bytes.
     fn encode(&self, group: u32, out: &mut Vec<u8>);
 

@@ -1,5 +1,6 @@
 //! `ARRAY_CONCAT`: the items of two arrays.
 
+use crate::functions::fault::check_items;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::Value;
@@ -18,9 +19,15 @@ pub const FUNCTION: Scalar = Scalar {
                 if args.iter().all(Value::is_null) {
                     return Ok(None);
                 }
-                let items = |v: &Value| if let Value::Array(items) = v { items.clone() } else { Vec::new() };
-                Ok(Some(Value::Array([items(&args[0]), items(&args[1])].concat())))
+                let (left, right) = (items(&args[0]), items(&args[1]));
+                check_items(left.len() + right.len())?;
+                Ok(Some(Value::Array([left, right].concat())))
             })
         },
     }],
 };
+
+/// The items of an array, none for NULL.
+fn items(value: &Value) -> &[Value] {
+    if let Value::Array(items) = value { items } else { &[] }
+}

@@ -8,7 +8,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_DISTINCT",
     shown: "array_distinct",
     category: "ARRAY",
-    summary: "Every item once, in the order in which they first stand.",
+    summary: "Every item once, in the order of first occurrence.",
     examples: &[("ARRAY_DISTINCT(ARRAY[2, 1, 2])", "[2, 1]")],
     overloads: &[Overload {
         params: &[param("array", T::Array(&T::Any('T')))],

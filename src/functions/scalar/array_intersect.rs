@@ -6,9 +6,12 @@ pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_INTERSECT",
     shown: "array_intersect",
     category: "ARRAY",
-    summary: "The items that both arrays have, each once, in the order in which they first stand.",
+    summary: "The items that both arrays have, each once, in the order of first occurrence.",
     examples: &[("ARRAY_INTERSECT(ARRAY[3, 1, 2], ARRAY[2, 3])", "[3, 2]")],
     overloads: &[sets::overload(|call| {
-        sets::combined(call, |left, right| left.iter().filter(|i| right.contains(i)).cloned().collect())
+        sets::combined(call, |left, right| {
+            let right = sets::set_of(right);
+            left.iter().filter(|i| right.contains(i)).cloned().collect()
+        })
     })],
 };

@@ -3,6 +3,7 @@
 use arrow::array::ArrayRef;
 
 use crate::functions::call::Call;
+use crate::functions::fault::{check_size, joined_size};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -43,6 +44,7 @@ fn joined(call: &mut Call) -> ArrayRef {
             return Err("Only primitive types are allowed for ARRAY_JOIN".into());
         }
         let texts: Vec<String> = items.iter().map(Value::to_text).collect();
+        check_size(joined_size(texts.iter().map(String::len), delimiter.len()))?;
         Ok(Some(Value::String(texts.join(delimiter))))
     })
 }

@@ -11,7 +11,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_SORT",
     shown: "array_sort",
     category: "ARRAY",
-    summary: "The items in rising order, or in falling order for DESC; NULLs stand last.",
+    summary: "The items in rising order, or in falling order for DESC; NULLs come last.",
     examples: &[("ARRAY_SORT(ARRAY[2, 3, 1])", "[1, 2, 3]"), ("ARRAY_SORT(ARRAY[2, 3, 1], 'desc')", "[3, 2, 1]")],
     overloads: &[
         Overload {
@@ -41,7 +41,7 @@ fn sorted(call: &mut Call) -> ArrayRef {
         };
         let (nulls, mut items): (Vec<Value>, Vec<Value>) = items.iter().cloned().partition(Value::is_null);
         if items.len() > 1 && items.iter().any(Value::is_nested) {
-            return Err("its items have no order".into());
+            return Err("arrays, maps and structs have no order".into());
         }
         items.sort_by(|a, b| if falls { b.compare(a) } else { a.compare(b) });
         items.extend(nulls);

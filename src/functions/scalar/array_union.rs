@@ -6,7 +6,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "ARRAY_UNION",
     shown: "array_union",
     category: "ARRAY",
-    summary: "The items that either array has, each once, in the order in which they first stand.",
+    summary: "The items that either array has, each once, in the order of first occurrence.",
     examples: &[("ARRAY_UNION(ARRAY[1, 2], ARRAY[2, 3])", "[1, 2, 3]")],
     overloads: &[sets::overload(|call| sets::combined(call, |left, right| [left, right].concat()))],
 };

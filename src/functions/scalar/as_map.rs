@@ -1,7 +1,7 @@
 //! `AS_MAP`: a map of two arrays.
 
 use crate::functions::signature::{T, param};
-use crate::functions::{Overload, Returns, Scalar};
+use crate::functions::{Overload, Returns, Scalar, sets};
 use crate::types::{SqlType, Value};
 
 pub const FUNCTION: Scalar = Scalar {
@@ -18,15 +18,8 @@ pub const FUNCTION: Scalar = Scalar {
         body: |call| {
             call.values(|args| {
                 let (Value::Array(keys), Value::Array(values)) = (&args[0], &args[1]) else { return Ok(None) };
-                let mut map: Vec<(Value, Value)> = Vec::new();
-                for (at, key) in keys.iter().enumerate() {
-                    let value = values.get(at).cloned().unwrap_or(Value::Null);
-                    match map.iter_mut().find(|(k, _)| k == key) {
-                        Some(found) => found.1 = value,
-                        None => map.push((key.clone(), value)),
-                    }
-                }
-                Ok(Some(Value::Map(map)))
+                let value = |at: usize| values.get(at).cloned().unwrap_or(Value::Null);
+                Ok(Some(sets::map_of(keys.iter().enumerate().map(|(at, key)| (key.clone(), value(at))))))
             })
         },
     }],

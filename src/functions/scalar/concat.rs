@@ -1,6 +1,7 @@
 //! `CONCAT`: strings or bytes, one after the other.
 
 use crate::functions::call::Reader;
+use crate::functions::fault::check_size;
 use crate::functions::signature::{T, variadic};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -17,7 +18,11 @@ pub const FUNCTION: Scalar = Scalar {
             returns: Returns::Is(SqlType::String),
             body: |call| {
                 let pieces: Vec<Reader> = call.readers();
-                call.rows(|row| Ok(Some(pieces.iter().filter_map(|p| p.get::<&str>(row)).collect::<String>())))
+                call.rows(|row| {
+                    let given = || pieces.iter().filter_map(|p| p.get::<&str>(row));
+                    check_size(given().map(str::len).sum())?;
+                    Ok(Some(given().collect::<String>()))
+                })
             },
         },
         Overload {
@@ -26,7 +31,9 @@ pub const FUNCTION: Scalar = Scalar {
             body: |call| {
                 let pieces: Vec<Reader> = call.readers();
                 call.rows(|row| {
-                    Ok(Some(pieces.iter().filter_map(|p| p.get::<&[u8]>(row)).flatten().copied().collect::<Vec<u8>>()))
+                    let given = || pieces.iter().filter_map(|p| p.get::<&[u8]>(row));
+                    check_size(given().map(<[u8]>::len).sum())?;
+                    Ok(Some(given().flatten().copied().collect::<Vec<u8>>()))
                 })
             },
         },

@@ -1,6 +1,7 @@
 //! `CONCAT_WS`: strings or bytes with a separator between them.
 
 use crate::functions::call::Reader;
+use crate::functions::fault::{check_size, joined_size};
 use crate::functions::signature::{T, variadic};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -9,7 +10,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "CONCAT_WS",
     shown: "concat_ws",
     category: "STRING",
-    summary: "The arguments behind the first, one after the other with the first between them; NULLs are left out.",
+    summary: "The arguments after the first, joined with the first between them; NULLs are left out.",
     examples: &[("CONCAT_WS(', ', 'a', CAST(NULL AS STRING), 'b')", "a, b")],
     overloads: &[
         Overload {
@@ -23,7 +24,9 @@ pub const FUNCTION: Scalar = Scalar {
                     if inputs.is_empty() {
                         return Err(TOO_FEW.into());
                     }
-                    Ok(Some(inputs.iter().filter_map(|a| a.get::<&str>(row)).collect::<Vec<_>>().join(separator)))
+                    let given: Vec<&str> = inputs.iter().filter_map(|a| a.get(row)).collect();
+                    check_size(joined_size(given.iter().map(|t| t.len()), separator.len()))?;
+                    Ok(Some(given.join(separator)))
                 })
             },
         },
@@ -38,7 +41,9 @@ pub const FUNCTION: Scalar = Scalar {
                     if inputs.is_empty() {
                         return Err(TOO_FEW.into());
                     }
-                    Ok(Some(inputs.iter().filter_map(|a| a.get::<&[u8]>(row)).collect::<Vec<_>>().join(separator)))
+                    let given: Vec<&[u8]> = inputs.iter().filter_map(|a| a.get(row)).collect();
+                    check_size(joined_size(given.iter().map(|b| b.len()), separator.len()))?;
+                    Ok(Some(given.join(separator)))
                 })
             },
         },

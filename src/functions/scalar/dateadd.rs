@@ -1,9 +1,10 @@
 //! `DATEADD`: a day later.
 
-use crate::functions::call::{Fault, Reader};
+use crate::functions::call::Reader;
 use crate::functions::signature::{T, param};
+use crate::functions::units::{out_of_range, shift_ms};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType, TimeUnit};
+use crate::types::SqlType;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -11,7 +12,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "DATEADD",
     shown: "dateadd",
     category: "DATE / TIME",
-    summary: "A day so many units later; what is left of a day is cut off.",
+    summary: "The date so many units later; a part of a day is cut off.",
     examples: &[("DATEADD(DAYS, 1, FROM_DAYS(2))", "1970-01-04")],
     overloads: &[Overload {
         params: &[param("unit", T::Unit), param("interval", T::Int), param("value", T::Date)],
@@ -19,12 +20,10 @@ pub const FUNCTION: Scalar = Scalar {
         body: |call| {
             let args: Vec<Reader> = call.readers();
             call.rows(|row| {
-                let unit = args[0].get::<&str>(row).and_then(TimeUnit::parse).ok_or(Fault("no unit".into()))?;
-                let (Some(count), Some(v)) = (args[1].get::<i32>(row), args[2].get::<i32>(row)) else {
-                    return Ok(None);
-                };
-                let shift = i64::from(count) * unit.ms();
-                Ok(Some(((i64::from(v) * DAY_MS + shift) / DAY_MS) as i32))
+                let shift = shift_ms(&args[0], &args[1], row)?;
+                let (Some(shift), Some(days)) = (shift, args[2].get::<i32>(row)) else { return Ok(None) };
+                let days = (i64::from(days) * DAY_MS + shift) / DAY_MS;
+                i32::try_from(days).map(Some).map_err(|_| out_of_range("DATE"))
             })
         },
     }],

@@ -2,6 +2,7 @@
 
 use crate::functions::call::rows3;
 use crate::functions::encoding::Encoding;
+use crate::functions::meaning::Meaning;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, text};
@@ -13,7 +14,11 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "A text from one encoding to another: hex, utf8, ascii or base64.",
     examples: &[("ENCODE('a', 'utf8', 'hex')", "61"), ("ENCODE('0x4D4', 'hex', 'ascii')", "\u{4}\u{FFFD}")],
     overloads: &[Overload {
-        params: &[param("str", T::String), param("inputEncoding", T::String), param("outputEncoding", T::String)],
+        params: &[
+            param("str", T::String),
+            param("inputEncoding", T::String).meaning(Meaning::Encoding),
+            param("outputEncoding", T::String).meaning(Meaning::OtherEncoding),
+        ],
         returns: Returns::Is(SqlType::String),
         body: |call| {
             rows3(call, |input: &str, from: &str, to: &str| {

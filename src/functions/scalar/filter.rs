@@ -2,7 +2,7 @@
 
 use arrow::array::ArrayRef;
 
-use crate::functions::call::Call;
+use crate::functions::call::{Call, Fault};
 use crate::functions::entries::{Applied, Entries};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -57,10 +57,10 @@ fn filtered(call: &mut Call) -> ArrayRef {
     })
 }
 
-fn is_true(kept: &Applied, at: usize) -> Result<bool, crate::functions::call::Fault> {
+fn is_true(kept: &Applied, at: usize) -> Result<bool, Fault> {
     match kept.get(at, &SqlType::Boolean)? {
         Value::Boolean(keeps) => Ok(keeps),
-        _ => Err("a lambda is neither true nor false".into()),
+        _ => Err("the lambda gives NULL, neither true nor false".into()),
     }
 }
 

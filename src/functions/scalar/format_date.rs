@@ -1,6 +1,7 @@
 //! `FORMAT_DATE`: a date as text.
 
 use crate::functions::call::rows2;
+use crate::functions::meaning::Meaning;
 use crate::functions::patterns;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -14,7 +15,7 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "A date as text, by a pattern in the letters of Java.",
     examples: &[("FORMAT_DATE(FROM_DAYS(18262), 'd MMM yyyy')", "1 Jan 2020")],
     overloads: &[Overload {
-        params: &[param("date", T::Date), param("formatPattern", T::String)],
+        params: &[param("date", T::Date), param("formatPattern", T::String).meaning(Meaning::DatePattern)],
         returns: Returns::Is(SqlType::String),
         body: |call| rows2(call, |days: i32, pattern: &str| patterns::print(pattern, &Moment::date(days))),
     }],

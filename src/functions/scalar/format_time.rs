@@ -1,6 +1,7 @@
 //! `FORMAT_TIME`: a time of day as text.
 
 use crate::functions::call::rows2;
+use crate::functions::meaning::Meaning;
 use crate::functions::patterns;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -14,7 +15,7 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "A time of day as text, by a pattern in the letters of Java.",
     examples: &[("FORMAT_TIME(CAST('10:20' AS TIME), 'HH.mm')", "10.20")],
     overloads: &[Overload {
-        params: &[param("time", T::Time), param("formatPattern", T::String)],
+        params: &[param("time", T::Time), param("formatPattern", T::String).meaning(Meaning::TimePattern)],
         returns: Returns::Is(SqlType::String),
         body: |call| rows2(call, |ms: i32, pattern: &str| patterns::print(pattern, &Moment::time(ms))),
     }],

@@ -1,6 +1,7 @@
 //! `FORMAT_TIMESTAMP`: an instant as text.
 
 use crate::functions::call::{rows2, rows3};
+use crate::functions::meaning::Meaning;
 use crate::functions::patterns;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -14,15 +15,18 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("FORMAT_TIMESTAMP(FROM_UNIXTIME(0), 'yyyy-MM-dd HH:mm', 'Asia/Tokyo')", "1970-01-01 09:00")],
     overloads: &[
         Overload {
-            params: &[param("timestamp", T::Timestamp), param("formatPattern", T::String)],
+            params: &[
+                param("timestamp", T::Timestamp),
+                param("formatPattern", T::String).meaning(Meaning::InstantPattern),
+            ],
             returns: Returns::Is(SqlType::String),
             body: |call| rows2(call, |ms: i64, pattern: &str| patterns::print_instant(pattern, ms, "GMT")),
         },
         Overload {
             params: &[
                 param("timestamp", T::Timestamp),
-                param("formatPattern", T::String),
-                param("timeZone", T::String),
+                param("formatPattern", T::String).meaning(Meaning::InstantPattern),
+                param("timeZone", T::String).meaning(Meaning::Zone),
             ],
             returns: Returns::Is(SqlType::String),
             body: |call| rows3(call, |ms: i64, pattern: &str, zone: &str| patterns::print_instant(pattern, ms, zone)),

@@ -2,6 +2,7 @@
 
 use crate::functions::call::rows2;
 use crate::functions::encoding::Encoding;
+use crate::functions::meaning::Meaning;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -13,7 +14,7 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "Bytes as a text in an encoding: hex, utf8, ascii or base64.",
     examples: &[("FROM_BYTES(TO_BYTES('a', 'utf8'), 'hex')", "61")],
     overloads: &[Overload {
-        params: &[param("value", T::Bytes), param("encoding", T::String)],
+        params: &[param("value", T::Bytes), param("encoding", T::String).meaning(Meaning::Encoding)],
         returns: Returns::Is(SqlType::String),
         body: |call| rows2(call, |bytes: &[u8], encoding: &str| Ok(Some(Encoding::find(encoding)?.print(bytes)))),
     }],

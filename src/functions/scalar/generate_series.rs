@@ -3,6 +3,8 @@
 use arrow::array::ArrayRef;
 
 use crate::functions::call::Call;
+use crate::functions::fault::made_items;
+use crate::functions::meaning::Meaning;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
@@ -20,7 +22,7 @@ pub const FUNCTION: Scalar = Scalar {
             body: series,
         },
         Overload {
-            params: &[param("start", T::Int), param("end", T::Int), param("step", T::Int)],
+            params: &[param("start", T::Int), param("end", T::Int), param("step", T::Int).meaning(Meaning::Step)],
             returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::Integer))),
             body: series,
         },
@@ -30,7 +32,7 @@ pub const FUNCTION: Scalar = Scalar {
             body: series,
         },
         Overload {
-            params: &[param("start", T::Bigint), param("end", T::Bigint), param("step", T::Int)],
+            params: &[param("start", T::Bigint), param("end", T::Bigint), param("step", T::Int).meaning(Meaning::Step)],
             returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::Bigint))),
             body: series,
         },
@@ -45,9 +47,6 @@ fn number(value: &Value) -> Option<i64> {
     }
 }
 
-/// The most items of an array that is made of nothing.
-const MOST: usize = 1 << 24;
-
 fn series(call: &mut Call) -> ArrayRef {
     call.values(|args| {
         let numbers: Option<Vec<i64>> = args.iter().map(number).collect();
@@ -60,12 +59,10 @@ fn series(call: &mut Call) -> ArrayRef {
         if (step > 0) != (end > start) && start != end {
             return Err("GENERATE_SERIES step has wrong sign".into());
         }
-        if start.abs_diff(end) / step.unsigned_abs() >= MOST as u64 {
-            return Err("GENERATE_SERIES would make too many items".into());
-        }
+        let steps = start.abs_diff(end) / step.unsigned_abs();
+        let count = made_items(steps.saturating_add(1))?;
         let wide = matches!(args[0], Value::Bigint(_));
         let item = |v: i64| if wide { Value::Bigint(v) } else { Value::Integer(v as i32) };
-        let count = start.abs_diff(end) / step.unsigned_abs();
-        Ok(Some(Value::Array((0..=count as i64).map(|i| item(start + i * step)).collect())))
+        Ok(Some(Value::Array((0..count as i64).map(|i| item(start + i * step)).collect())))
     })
 }

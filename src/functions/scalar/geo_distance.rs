@@ -3,8 +3,9 @@
 use arrow::array::ArrayRef;
 
 use crate::functions::call::{Call, Reader};
+use crate::functions::meaning::Meaning;
 use crate::functions::signature::{T, param};
-use crate::functions::{Overload, Returns, Scalar};
+use crate::functions::{Overload, Returns, Scalar, distance};
 use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
@@ -22,7 +23,7 @@ pub const FUNCTION: Scalar = Scalar {
                 param("lon2", T::Double),
             ],
             returns: Returns::Is(SqlType::Double),
-            body: |call| distance(call, false),
+            body: |call| distances(call, false),
         },
         Overload {
             params: &[
@@ -30,24 +31,21 @@ pub const FUNCTION: Scalar = Scalar {
                 param("lon1", T::Double),
                 param("lat2", T::Double),
                 param("lon2", T::Double),
-                param("units", T::String),
+                param("units", T::String).meaning(Meaning::Distance),
             ],
             returns: Returns::Is(SqlType::Double),
-            body: |call| distance(call, true),
+            body: |call| distances(call, true),
         },
     ],
 };
 
-fn distance(call: &mut Call, with_unit: bool) -> ArrayRef {
+fn distances(call: &mut Call, with_unit: bool) -> ArrayRef {
     let args: Vec<Reader> = call.readers();
     call.rows(|row| {
         let number = |at: usize| args[at].get::<f64>(row).ok_or("a coordinate is NULL");
         let unit = if with_unit { args[4].get::<&str>(row) } else { None };
-        let radius = match unit.map(str::trim).unwrap_or_default().to_lowercase().as_str() {
-            "" | "km" | "kilometer" | "kilometers" | "kilometre" | "kilometres" => 6371.0,
-            "mi" | "mile" | "miles" => 3959.0,
-            _ => return Err("GeoDistance function units parameter must be one of miles or kilometers".into()),
-        };
+        let radius = distance::radius(unit.unwrap_or_default())
+            .ok_or("GeoDistance function units parameter must be one of miles or kilometers")?;
         let (lat1, lon1, lat2, lon2) = (number(0)?, number(1)?, number(2)?, number(3)?);
         if lat1.abs() > 90.0 || lat2.abs() > 90.0 || lon1.abs() > 180.0 || lon2.abs() > 180.0 {
             return Err("valid latitude values for GeoDistance function are in the range of -90 to 90 and longitudes \

@@ -9,7 +9,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "INITCAP",
     shown: "initcap",
     category: "STRING",
-    summary: "The string with every word in lower case behind an initial capital.",
+    summary: "The string with every word in lower case but for its first letter.",
     examples: &[("INITCAP('the QUICK fox')", "The Quick Fox")],
     overloads: &[Overload {
         params: &[param("str", T::String)],

@@ -11,7 +11,8 @@ pub const FUNCTION: Scalar = Scalar {
     name: "INSTR",
     shown: "instr",
     category: "STRING",
-    summary: "The place of a text, counted from 1; from a position on, backwards if that is negative, and the n-th if asked for; 0 if there is none.",
+    summary: "The place of a text, counted from 1; from a position on, backwards if that is negative, and the n-th if asked \
+              for; 0 if there is none.",
     examples: &[("INSTR('corporate floor', 'or')", "2"), ("INSTR('corporate floor', 'or', -3, 2)", "2")],
     overloads: &[
         Overload {
@@ -61,11 +62,60 @@ fn find(text: &[u16], wanted: &[u16], position: i32, occurrence: i32) -> i32 {
     }
     // Backwards, only the text up to the position counts.
     let text = if position < 0 { &text[..(length + position + 1) as usize] } else { text };
-    let matches = |at: &i32| text[*at as usize..].starts_with(wanted);
-    let (nth, places) = (occurrence as usize - 1, 0..=text.len() as i32);
+    let (nth, places) = (occurrence as usize - 1, places(text, wanted));
     let found = match position {
-        position if position < 0 => places.rev().filter(matches).nth(nth),
-        position => places.skip(position as usize - 1).filter(matches).nth(nth),
+        position if position < 0 => places.iter().rev().nth(nth),
+        position => places.iter().filter(|at| **at >= position as usize - 1).nth(nth),
     };
-    found.map_or(0, |at| at + 1)
+    found.map_or(0, |at| *at as i32 + 1)
+}
+
+/// All places where `wanted` begins, also those that overlap, by the algorithm of Knuth, Morris and Pratt: in one pass.
+fn places(text: &[u16], wanted: &[u16]) -> Vec<usize> {
+    // For each prefix of `wanted` the length of its longest proper prefix that it ends in.
+    let mut borders = vec![0; wanted.len() + 1];
+    let mut matched = 0;
+    for (at, unit) in wanted.iter().enumerate().skip(1) {
+        while matched > 0 && wanted[matched] != *unit {
+            matched = borders[matched];
+        }
+        matched += usize::from(wanted[matched] == *unit);
+        borders[at + 1] = matched;
+    }
+    let mut found = Vec::new();
+    matched = 0;
+    for (at, unit) in text.iter().enumerate() {
+        while matched > 0 && (matched == wanted.len() || wanted[matched] != *unit) {
+            matched = borders[matched];
+        }
+        matched += usize::from(wanted[matched] == *unit);
+        if matched == wanted.len() {
+            found.push(at + 1 - matched);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_overlap() {
+        let find = |text: &str, wanted: &str| {
+            let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
+            places(&units(text), &units(wanted))
+        };
+        assert_eq!(find("aaaa", "aa"), [0, 1, 2]);
+        assert_eq!(find("abababa", "aba"), [0, 2, 4]);
+        assert_eq!(find("ab", "abc"), [] as [usize; 0]);
+        assert_eq!(find("xé😀é", "é"), [1, 4]);
+    }
+
+    #[test]
+    fn a_long_text_is_searched_in_one_pass() {
+        let (text, wanted) = (vec![97; 1_000_000], [vec![97; 500_000], vec![98]].concat());
+        assert_eq!(find(&text, &wanted, 1, 1), 0);
+        assert_eq!(find(&text, &wanted[..500_000], -1, 500_001), 1);
+    }
 }

@@ -1,6 +1,7 @@
 //! `INT_FROM_BYTES`: a number in bytes.
 
 use crate::functions::call::{Outcome, rows1, rows2};
+use crate::functions::meaning::Meaning;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -18,7 +19,7 @@ pub const FUNCTION: Scalar = Scalar {
             body: |call| rows1(call, |bytes: &[u8]| number(bytes, Some("BIG_ENDIAN"))),
         },
         Overload {
-            params: &[param("value", T::Bytes), param("byteOrder", T::String)],
+            params: &[param("value", T::Bytes), param("byteOrder", T::String).meaning(Meaning::ByteOrder)],
             returns: Returns::Is(SqlType::Integer),
             body: |call| rows2(call, |bytes: &[u8], order: Option<&str>| number(bytes, order)),
         },

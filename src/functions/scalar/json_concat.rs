@@ -12,7 +12,8 @@ pub const FUNCTION: Scalar = Scalar {
     name: "JSON_CONCAT",
     shown: "JSON_CONCAT",
     category: "JSON",
-    summary: "Objects merged into one, of which later fields win; else one array of all items, what is no array being an item itself.",
+    summary: "Objects merged into one, later fields replacing earlier ones; else one array of all items, in which other \
+              values are items.",
     examples: &[("JSON_CONCAT('{\"a\": 1}', '{\"b\": 2}')", "{\"a\":1,\"b\":2}"), ("JSON_CONCAT('[1]', '2')", "[1,2]")],
     overloads: &[Overload {
         params: &[variadic("jsonStrings", T::String)],

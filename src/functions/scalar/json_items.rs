@@ -10,18 +10,20 @@ pub const FUNCTION: Scalar = Scalar {
     name: "JSON_ITEMS",
     shown: "JSON_ITEMS",
     category: "JSON",
-    summary: "The items of a JSON array, each as a JSON text.",
-    examples: &[("JSON_ITEMS('[1, [2], \"x\"]')", "[1, [2], \"x\"]")],
+    summary: "The items of a JSON array, each as a JSON text, NULL for null.",
+    examples: &[("JSON_ITEMS('[1, [2], \"x\"]')", "[1, [2], \"x\"]"), ("JSON_ITEMS('[null]')[1] IS NULL", "true")],
     overloads: &[Overload {
         params: &[param("jsonItems", T::String)],
         returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
         body: |call| {
             rows1(call, |text: &str| {
                 let parsed = json::first(text)?;
-                let items = parsed.as_array().ok_or("the text is no JSON array")?;
-                Ok(Some(Value::Array(
-                    items.iter().map(|item| Value::String(json::text(item, Numbers::Plain))).collect(),
-                )))
+                let items = parsed.as_array().ok_or("the text is not a JSON array")?;
+                let item = |item: &serde_json::Value| match item {
+                    serde_json::Value::Null => Value::Null,
+                    item => Value::String(json::text(item, Numbers::Plain)),
+                };
+                Ok(Some(Value::Array(items.iter().map(item).collect())))
             })
         },
     }],

@@ -10,8 +10,12 @@ pub const FUNCTION: Scalar = Scalar {
     name: "JSON_RECORDS",
     shown: "JSON_RECORDS",
     category: "JSON",
-    summary: "The fields of a JSON object: strings as they are, everything else as JSON; NULL if the text is something else.",
-    examples: &[("JSON_RECORDS('{\"a\": \"x\", \"b\": [1]}')", "{a=x, b=[1]}")],
+    summary: "The fields of a JSON object: strings as they are, NULL for null, everything else as JSON; NULL if the text is \
+              something else.",
+    examples: &[
+        ("JSON_RECORDS('{\"a\": \"x\", \"b\": [1]}')", "{a=x, b=[1]}"),
+        ("JSON_RECORDS('{\"a\": null}')['a'] IS NULL", "true"),
+    ],
     overloads: &[Overload {
         params: &[param("jsonObj", T::String)],
         returns: Returns::By(|_, _| Ok(SqlType::map(SqlType::String, SqlType::String))),
@@ -19,7 +23,7 @@ pub const FUNCTION: Scalar = Scalar {
             rows1(call, |text: &str| {
                 let parsed = json::first(text)?;
                 let entry = |(name, value): (&String, &serde_json::Value)| {
-                    (Value::String(name.clone()), Value::String(json::bare(value, Numbers::Plain)))
+                    (Value::String(name.clone()), json::bare(value, Numbers::Plain).map_or(Value::Null, Value::String))
                 };
                 Ok(parsed.as_object().map(|fields| Value::Map(fields.iter().map(entry).collect())))
             })

@@ -1,7 +1,7 @@
 //! `MAP_UNION`: the entries of two maps.
 
 use crate::functions::signature::{T, param};
-use crate::functions::{Overload, Returns, Scalar};
+use crate::functions::{Overload, Returns, Scalar, sets};
 use crate::types::Value;
 
 pub const FUNCTION: Scalar = Scalar {
@@ -15,15 +15,8 @@ pub const FUNCTION: Scalar = Scalar {
         returns: Returns::By(|args, _| Ok(args[0].clone())),
         body: |call| {
             call.values(|args| {
-                let mut map: Vec<(Value, Value)> = Vec::new();
                 let maps = args.iter().filter_map(|v| if let Value::Map(entries) = v { Some(entries) } else { None });
-                for (key, value) in maps.flatten() {
-                    match map.iter_mut().find(|(k, _)| k == key) {
-                        Some(found) => found.1 = value.clone(),
-                        None => map.push((key.clone(), value.clone())),
-                    }
-                }
-                Ok((!args.iter().all(Value::is_null)).then_some(Value::Map(map)))
+                Ok((!args.iter().all(Value::is_null)).then(|| sets::map_of(maps.flatten().cloned())))
             })
         },
     }],

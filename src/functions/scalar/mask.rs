@@ -1,6 +1,7 @@
 //! `MASK`: a string made unreadable, of which the kinds of characters still show.
 
 use crate::functions::mask;
+use crate::functions::meaning::Meaning;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -17,10 +18,10 @@ pub const FUNCTION: Scalar = Scalar {
         Overload {
             params: &[
                 param("input", T::String),
-                param("upper", T::String),
-                param("lower", T::String),
-                param("digit", T::String),
-                param("other", T::String),
+                param("upper", T::String).meaning(Meaning::Mask),
+                param("lower", T::String).meaning(Meaning::Mask),
+                param("digit", T::String).meaning(Meaning::Mask),
+                param("other", T::String).meaning(Meaning::Mask),
             ],
             returns: Returns::Is(SqlType::String),
             body: mask::whole,

@@ -1,6 +1,7 @@
 //! `PARSE_TIMESTAMP`: a text as an instant.
 
 use crate::functions::call::{rows2, rows3};
+use crate::functions::meaning::Meaning;
 use crate::functions::patterns;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -14,15 +15,18 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("PARSE_TIMESTAMP('2020-01-01 09:00', 'yyyy-MM-dd HH:mm', 'Asia/Tokyo')", "2020-01-01T00:00:00.000")],
     overloads: &[
         Overload {
-            params: &[param("formattedTimestamp", T::String), param("formatPattern", T::String)],
+            params: &[
+                param("formattedTimestamp", T::String),
+                param("formatPattern", T::String).meaning(Meaning::ReadPattern),
+            ],
             returns: Returns::Is(SqlType::Timestamp),
             body: |call| rows2(call, |text: &str, pattern: &str| patterns::read_instant(pattern, text, "GMT")),
         },
         Overload {
             params: &[
                 param("formattedTimestamp", T::String),
-                param("formatPattern", T::String),
-                param("timeZone", T::String),
+                param("formatPattern", T::String).meaning(Meaning::ReadPattern),
+                param("timeZone", T::String).meaning(Meaning::ReadZone),
             ],
             returns: Returns::Is(SqlType::Timestamp),
             body: |call| {

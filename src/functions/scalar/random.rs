@@ -12,7 +12,7 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[],
     overloads: &[Overload {
         params: &[],
-        returns: Returns::Is(SqlType::Double),
+        returns: Returns::Fresh(SqlType::Double),
         body: |call| call.rows(|_| Ok(Some((random::bits() >> 11) as f64 / (1u64 << 53) as f64))),
     }],
 };

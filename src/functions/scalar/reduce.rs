@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute;
 
-use crate::functions::call::Call;
+use crate::functions::call::{Call, Fault};
 use crate::functions::entries::Entries;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -51,23 +51,25 @@ fn reduced(call: &mut Call) -> ArrayRef {
     let alive: Vec<bool> = states.iter().map(|state| state.as_ref().is_ok_and(|s| !s.is_null())).collect();
     let order: Vec<Vec<usize>> = entries.ranges.iter().map(|range| walk(&entries, range.clone())).collect();
     // All rows take their first entry together, then all their second, and so on.
+    let mut rows: Vec<u32> = (0..call.rows as u32).filter(|row| alive[*row as usize]).collect();
     for step in 0.. {
-        let mut rows: Vec<u32> = Vec::new();
-        let mut places: Vec<u32> = Vec::new();
-        for (row, range) in entries.ranges.iter().enumerate() {
-            let Some(range) = range.as_ref().filter(|r| step < r.len() && alive[row] && states[row].is_ok()) else {
-                continue;
-            };
-            rows.push(row as u32);
-            places.push(order[row].get(step).map_or(range.start + step, |at| range.start + at) as u32);
-        }
+        let length = |row: u32| entries.ranges[row as usize].as_ref().map_or(0, Range::len);
+        rows.retain(|row| step < length(*row) && states[*row as usize].is_ok());
         if rows.is_empty() {
             break;
         }
-        let places = UInt32Array::from(places);
+        let place = |row: &u32| {
+            let row = *row as usize;
+            let start = entries.ranges[row].as_ref().map_or(0, |range| range.start);
+            order[row].get(step).map_or(start + step, |at| start + at) as u32
+        };
+        let places: UInt32Array = rows.iter().map(place).collect();
         let taken = |column: &ArrayRef| compute::take(column, &places, None).expect("places of the entries");
-        let before = rows.iter().filter_map(|row| states[*row as usize].as_ref().ok());
-        let mut params = vec![array_of(before.collect::<Vec<_>>(), returns)];
+        let before: Vec<&Value> = rows.iter().filter_map(|row| states[*row as usize].as_ref().ok()).collect();
+        if call.is_too_much(before.iter().map(|state| state.size()).sum()) {
+            break;
+        }
+        let mut params = vec![array_of(before, returns)];
         params.extend(entries.columns.iter().map(taken));
         let (values, failed) = call.lambdas[0].apply(&params, &rows);
         for (at, row) in rows.iter().enumerate() {
@@ -78,7 +80,7 @@ fn reduced(call: &mut Call) -> ArrayRef {
     call.rows(|row| match &states[row] {
         Ok(Value::Null) => Ok(None),
         Ok(state) => Ok(Some(state.clone())),
-        Err(()) => Err("a lambda failed".into()),
+        Err(()) => Err(Fault::Lambda),
     })
 }
 

@@ -3,6 +3,7 @@
 use arrow::array::ArrayRef;
 
 use crate::functions::call::{Call, Fault};
+use crate::functions::meaning::Meaning;
 use crate::functions::pattern_cache::{extraction, group_of, matches};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -16,12 +17,16 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("REGEXP_EXTRACT_ALL('[a-z]([0-9])', 'a1 b2', 1)", "[1, 2]")],
     overloads: &[
         Overload {
-            params: &[param("pattern", T::String), param("input", T::String)],
+            params: &[param("pattern", T::String).meaning(Meaning::Regex), param("input", T::String)],
             returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
             body: extract,
         },
         Overload {
-            params: &[param("pattern", T::String), param("input", T::String), param("group", T::Int)],
+            params: &[
+                param("pattern", T::String).meaning(Meaning::Regex),
+                param("input", T::String),
+                param("group", T::Int).meaning(Meaning::Group),
+            ],
             returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
             body: extract,
         },

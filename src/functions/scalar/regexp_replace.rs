@@ -3,6 +3,8 @@
 use fancy_regex::{Captures, Regex};
 
 use crate::functions::call::{Fault, rows3};
+use crate::functions::fault::check_size;
+use crate::functions::meaning::Meaning;
 use crate::functions::pattern_cache::{compiled, matches};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -15,7 +17,11 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "The string with every match of a regular expression replaced; $1 stands for the first group.",
     examples: &[("REGEXP_REPLACE('a1b2', '([a-z])([0-9])', '$2$1')", "1a2b")],
     overloads: &[Overload {
-        params: &[param("str", T::String), param("regexp", T::String), param("newStr", T::String)],
+        params: &[
+            param("str", T::String),
+            param("regexp", T::String).meaning(Meaning::Regex),
+            param("newStr", T::String),
+        ],
         returns: Returns::Is(SqlType::String),
         body: |call| {
             rows3(call, |text: &str, pattern: &str, new: &str| {
@@ -26,6 +32,7 @@ pub const FUNCTION: Scalar = Scalar {
                     let Some(whole) = found.get(0) else { continue };
                     out.push_str(&text[done..whole.start()]);
                     expand(new, &regex, &found, &mut out)?;
+                    check_size(out.len())?;
                     done = whole.end();
                 }
                 out.push_str(&text[done..]);

@@ -3,6 +3,7 @@
 use fancy_regex::Regex;
 
 use crate::functions::call::{Fault, rows2};
+use crate::functions::meaning::Meaning;
 use crate::functions::pattern_cache::{compiled, matches};
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -15,7 +16,7 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "The pieces of a string between the matches of a regular expression.",
     examples: &[("REGEXP_SPLIT_TO_ARRAY('a1b22c', '[0-9]+')", "[a, b, c]")],
     overloads: &[Overload {
-        params: &[param("str", T::String), param("regexp", T::String)],
+        params: &[param("str", T::String), param("regexp", T::String).meaning(Meaning::Regex)],
         returns: Returns::By(|_, _| Ok(SqlType::array(SqlType::String))),
         body: |call| rows2(call, |text: &str, pattern: &str| pieces(text, pattern).map(|p| Some(Value::Array(p)))),
     }],

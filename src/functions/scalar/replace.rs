@@ -1,6 +1,7 @@
 //! `REPLACE`: a text in place of another.
 
 use crate::functions::call::rows3;
+use crate::functions::fault::check_size;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -14,6 +15,14 @@ pub const FUNCTION: Scalar = Scalar {
     overloads: &[Overload {
         params: &[param("str", T::String), param("oldStr", T::String), param("newStr", T::String)],
         returns: Returns::Is(SqlType::String),
-        body: |call| rows3(call, |text: &str, old: &str, new: &str| Ok(Some(text.replace(old, new)))),
+        body: |call| {
+            rows3(call, |text: &str, old: &str, new: &str| {
+                if new.len() > old.len() {
+                    let longer = text.matches(old).count().saturating_mul(new.len() - old.len());
+                    check_size(text.len().saturating_add(longer))?;
+                }
+                Ok(Some(text.replace(old, new)))
+            })
+        },
     }],
 };

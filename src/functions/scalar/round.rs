@@ -10,7 +10,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "ROUND",
     shown: "Round",
     category: "MATHEMATICAL",
-    summary: "The nearest whole number, or the nearest with a number of digits behind the point; a half goes up.",
+    summary: "The nearest whole number, or the nearest number with so many digits after the point; a half is rounded up.",
     examples: &[("ROUND(1.5e0)", "2"), ("ROUND(-1.5e0)", "-1"), ("ROUND(1.125e0, 2)", "1.13"), ("ROUND(2.45)", "2")],
     overloads: &[
         Overload {
@@ -61,7 +61,7 @@ fn nearest(v: f64) -> i64 {
     (if v - floor >= 0.5 { floor + 1.0 } else { floor }) as i64
 }
 
-/// To the nearest with so many digits behind the point: a half goes up, that is for negative numbers towards zero.
+/// To the nearest number with so many digits after the point: a half is rounded up, for negative numbers towards zero.
 fn round(value: Decimal, places: i32) -> Option<Decimal> {
     if places >= value.scale {
         return Some(value);

@@ -17,8 +17,8 @@ pub const FUNCTION: Scalar = Scalar {
             call.values(|args| {
                 let Value::Array(items) = &args[0] else { return Ok(None) };
                 let place = |at: usize, open: i32| if let Value::Integer(n) = args[at] { n } else { open };
-                let (from, to) = (place(1, 1) - 1, place(2, items.len() as i32));
-                let range = usize::try_from(from).ok().zip(usize::try_from(to).ok());
+                let (from, to) = (place(1, 1).checked_sub(1), place(2, items.len() as i32));
+                let range = from.and_then(|from| usize::try_from(from).ok()).zip(usize::try_from(to).ok());
                 let part = range.and_then(|(from, to)| items.get(from..to));
                 Ok(part.map(|part| Value::Array(part.to_vec())))
             })

@@ -43,12 +43,12 @@ fn pieces(bytes: &[u8], delimiter: &[u8]) -> Vec<Value> {
             _ => bytes.iter().map(|b| Value::Bytes(vec![*b])).collect(),
         };
     }
-    let mut found = Vec::new();
-    let mut rest = bytes;
-    while let Some(at) = rest.windows(delimiter.len()).position(|w| w == delimiter) {
-        found.push(Value::Bytes(rest[..at].to_vec()));
-        rest = &rest[at + delimiter.len()..];
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for at in memchr::memmem::find_iter(bytes, delimiter) {
+        pieces.push(Value::Bytes(bytes[start..at].to_vec()));
+        start = at + delimiter.len();
     }
-    found.push(Value::Bytes(rest.to_vec()));
-    found
+    pieces.push(Value::Bytes(bytes[start..].to_vec()));
+    pieces
 }

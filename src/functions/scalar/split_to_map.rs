@@ -2,7 +2,7 @@
 
 use crate::functions::call::rows3;
 use crate::functions::signature::{T, param};
-use crate::functions::{Overload, Returns, Scalar};
+use crate::functions::{Overload, Returns, Scalar, sets};
 use crate::types::{SqlType, Value};
 
 pub const FUNCTION: Scalar = Scalar {
@@ -19,17 +19,12 @@ pub const FUNCTION: Scalar = Scalar {
                 if entries.is_empty() || pairs.is_empty() || entries == pairs {
                     return Ok(None);
                 }
-                let mut map: Vec<(Value, Value)> = Vec::new();
-                for entry in text.split(entries).filter(|e| !e.is_empty()) {
+                let text_of = |part: &str| Value::String(part.to_owned());
+                let pair = |entry: &str| {
                     let mut parts = entry.split(pairs);
-                    let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
-                    let (key, value) = (Value::String(key.to_owned()), Value::String(value.to_owned()));
-                    match map.iter_mut().find(|(k, _)| *k == key) {
-                        Some(found) => found.1 = value,
-                        None => map.push((key, value)),
-                    }
-                }
-                Ok(Some(Value::Map(map)))
+                    parts.next().zip(parts.next()).map(|(key, value)| (text_of(key), text_of(value)))
+                };
+                Ok(Some(sets::map_of(text.split(entries).filter(|e| !e.is_empty()).filter_map(pair))))
             })
         },
     }],

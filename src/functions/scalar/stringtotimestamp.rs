@@ -1,6 +1,7 @@
 //! `STRINGTOTIMESTAMP`: a text as an instant.
 
 use crate::functions::call::{rows2, rows3};
+use crate::functions::meaning::Meaning;
 use crate::functions::patterns;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -14,15 +15,18 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("STRINGTOTIMESTAMP('1970-01-01 00:00:01', 'yyyy-MM-dd HH:mm:ss')", "1000")],
     overloads: &[
         Overload {
-            params: &[param("formattedTimestamp", T::String), param("formatPattern", T::String)],
+            params: &[
+                param("formattedTimestamp", T::String),
+                param("formatPattern", T::String).meaning(Meaning::ReadPattern),
+            ],
             returns: Returns::Is(SqlType::Bigint),
             body: |call| rows2(call, |text: &str, pattern: &str| patterns::read_instant(pattern, text, "UTC")),
         },
         Overload {
             params: &[
                 param("formattedTimestamp", T::String),
-                param("formatPattern", T::String),
-                param("timeZone", T::String),
+                param("formatPattern", T::String).meaning(Meaning::ReadPattern),
+                param("timeZone", T::String).meaning(Meaning::ReadZone),
             ],
             returns: Returns::Is(SqlType::Bigint),
             body: |call| {

@@ -1,9 +1,10 @@
 //! `TIMEADD`: a time of day later.
 
-use crate::functions::call::{Fault, Reader};
+use crate::functions::call::Reader;
 use crate::functions::signature::{T, param};
+use crate::functions::units::shift_ms;
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType, TimeUnit};
+use crate::types::SqlType;
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
@@ -19,13 +20,11 @@ pub const FUNCTION: Scalar = Scalar {
         body: |call| {
             let args: Vec<Reader> = call.readers();
             call.rows(|row| {
-                let unit = args[0].get::<&str>(row).and_then(TimeUnit::parse).ok_or(Fault("no unit".into()))?;
-                let (Some(count), Some(v)) = (args[1].get::<i32>(row), args[2].get::<i32>(row)) else {
-                    return Ok(None);
-                };
+                let shift = shift_ms(&args[0], &args[1], row)?;
+                let (Some(shift), Some(ms)) = (shift, args[2].get::<i32>(row)) else { return Ok(None) };
                 // Java computes in nanoseconds, and stops at the largest number of them.
-                let shift = (i64::from(count) * unit.ms()).saturating_mul(1_000_000) % DAY_NS;
-                let nanos = i64::from(v) * 1_000_000 + shift;
+                let shift = shift.saturating_mul(1_000_000) % DAY_NS;
+                let nanos = i64::from(ms) * 1_000_000 + shift;
                 Ok(Some((nanos.rem_euclid(DAY_NS) / 1_000_000) as i32))
             })
         },

@@ -1,9 +1,10 @@
 //! `TIMESTAMPADD`: an instant later.
 
-use crate::functions::call::{Fault, Reader};
+use crate::functions::call::Reader;
 use crate::functions::signature::{T, param};
+use crate::functions::units::{out_of_range, shift_ms};
 use crate::functions::{Overload, Returns, Scalar};
-use crate::types::{SqlType, TimeUnit};
+use crate::types::SqlType;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "TIMESTAMPADD",
@@ -17,12 +18,9 @@ pub const FUNCTION: Scalar = Scalar {
         body: |call| {
             let args: Vec<Reader> = call.readers();
             call.rows(|row| {
-                let unit = args[0].get::<&str>(row).and_then(TimeUnit::parse).ok_or(Fault("no unit".into()))?;
-                let (Some(count), Some(v)) = (args[1].get::<i32>(row), args[2].get::<i64>(row)) else {
-                    return Ok(None);
-                };
-                let shift = i64::from(count) * unit.ms();
-                Ok(Some(v.checked_add(shift).ok_or("the instant is out of range")?))
+                let shift = shift_ms(&args[0], &args[1], row)?;
+                let (Some(shift), Some(ms)) = (shift, args[2].get::<i64>(row)) else { return Ok(None) };
+                ms.checked_add(shift).map(Some).ok_or_else(|| out_of_range("TIMESTAMP"))
             })
         },
     }],

@@ -1,6 +1,7 @@
 //! `TIMESTAMPTOSTRING`: milliseconds as the text of an instant.
 
 use crate::functions::call::{rows2, rows3};
+use crate::functions::meaning::Meaning;
 use crate::functions::patterns;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
@@ -14,12 +15,19 @@ pub const FUNCTION: Scalar = Scalar {
     examples: &[("TIMESTAMPTOSTRING(0, 'yyyy-MM-dd HH:mm')", "1970-01-01 00:00")],
     overloads: &[
         Overload {
-            params: &[param("epochMilli", T::Bigint), param("formatPattern", T::String)],
+            params: &[
+                param("epochMilli", T::Bigint),
+                param("formatPattern", T::String).meaning(Meaning::InstantPattern),
+            ],
             returns: Returns::Is(SqlType::String),
             body: |call| rows2(call, |ms: i64, pattern: &str| patterns::print_instant(pattern, ms, "UTC")),
         },
         Overload {
-            params: &[param("epochMilli", T::Bigint), param("formatPattern", T::String), param("timeZone", T::String)],
+            params: &[
+                param("epochMilli", T::Bigint),
+                param("formatPattern", T::String).meaning(Meaning::InstantPattern),
+                param("timeZone", T::String).meaning(Meaning::Zone),
+            ],
             returns: Returns::Is(SqlType::String),
             body: |call| rows3(call, |ms: i64, pattern: &str, zone: &str| patterns::print_instant(pattern, ms, zone)),
         },

@@ -2,6 +2,7 @@
 
 use crate::functions::call::rows2;
 use crate::functions::encoding::Encoding;
+use crate::functions::meaning::Meaning;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
@@ -13,7 +14,7 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "The bytes that a text in an encoding stands for: hex, utf8, ascii or base64.",
     examples: &[("FROM_BYTES(TO_BYTES('61', 'hex'), 'utf8')", "a")],
     overloads: &[Overload {
-        params: &[param("value", T::String), param("encoding", T::String)],
+        params: &[param("value", T::String), param("encoding", T::String).meaning(Meaning::Encoding)],
         returns: Returns::Is(SqlType::Bytes),
         body: |call| rows2(call, |text: &str, encoding: &str| Encoding::find(encoding)?.read(text).map(Some)),
     }],

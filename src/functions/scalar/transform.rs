@@ -1,11 +1,13 @@
 //! `TRANSFORM`: the entries of a collection made into others.
 
+use std::collections::HashSet;
+
 use arrow::array::ArrayRef;
 
-use crate::functions::call::Call;
+use crate::functions::call::{Call, Fault};
 use crate::functions::entries::Entries;
 use crate::functions::signature::{T, param};
-use crate::functions::{Overload, Returns, Scalar};
+use crate::functions::{Overload, Returns, Scalar, fault};
 use crate::types::{SqlType, Value};
 
 const ITEM: T = T::Lambda(&[T::Any('T')], &T::Any('R'));
@@ -52,13 +54,14 @@ fn entries(call: &mut Call) -> ArrayRef {
     call.rows(|row| {
         let Some(range) = entries.ranges[row].clone() else { return Ok(None) };
         let mut made: Vec<(Value, Value)> = Vec::with_capacity(range.len());
+        let mut keys_made = HashSet::new();
         for at in range {
             let (key, value) = (keys.get(at, &key_type)?, values.get(at, &value_type)?);
             if value.is_null() {
-                return Err("a lambda made a NULL of a value".into());
+                return Err(Fault::shown(format!("the value for the key {} is NULL", fault::shown(&key))));
             }
-            if made.iter().any(|(k, _)| *k == key) {
-                return Err("two entries have got the same key".into());
+            if !keys_made.insert(key.clone()) {
+                return Err(Fault::shown(format!("two entries have the same key {}", fault::shown(&key))));
             }
             made.push((key, value));
         }

@@ -10,7 +10,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "TRUNC",
     shown: "trunc",
     category: "MATHEMATICAL",
-    summary: "The number with the digits behind the point, or behind a place, cut off.",
+    summary: "The number with the digits after the point, or after a place, cut off.",
     examples: &[("TRUNC(-1.9e0)", "-1"), ("TRUNC(1.29, 1)", "1.20")],
     overloads: &[
         Overload {

@@ -10,7 +10,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "URL_EXTRACT_FRAGMENT",
     shown: "url_extract_fragment",
     category: "URL",
-    summary: "What stands behind the # of a URL.",
+    summary: "The part of a URL after the #.",
     examples: &[("URL_EXTRACT_FRAGMENT('https://user@ksql.io:8080/a%20b?x=1&y=#frag')", "frag")],
     overloads: &[Overload {
         params: &[param("input", T::String)],

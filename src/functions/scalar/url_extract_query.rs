@@ -10,7 +10,7 @@ pub const FUNCTION: Scalar = Scalar {
     name: "URL_EXTRACT_QUERY",
     shown: "url_extract_query",
     category: "URL",
-    summary: "What stands between the ? and the # of a URL.",
+    summary: "The part of a URL between the ? and the #.",
     examples: &[("URL_EXTRACT_QUERY('https://user@ksql.io:8080/a%20b?x=1&y=#frag')", "x=1&y=")],
     overloads: &[Overload {
         params: &[param("input", T::String)],

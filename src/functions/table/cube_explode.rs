@@ -1,11 +1,13 @@
 //! `CUBE_EXPLODE`: a row for every choice among the items of an array.
 
+use crate::functions::call::Fault;
+use crate::functions::fault::check_size;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
 
 /// The most items that can be chosen among: that makes a million rows.
-const MOST_ITEMS: usize = 20;
+const MOST_CHOICES: usize = 20;
 
 pub const FUNCTION: Scalar = Scalar {
     name: "CUBE_EXPLODE",
@@ -20,16 +22,18 @@ pub const FUNCTION: Scalar = Scalar {
             call.values(|args| {
                 let Value::Array(items) = &args[0] else { return Ok(None) };
                 let chosen = items.iter().filter(|item| **item != Value::Null).count();
-                if chosen > MOST_ITEMS {
-                    return Err(format!("CUBE_EXPLODE chooses among at most {MOST_ITEMS} items, not {chosen}").into());
+                if chosen > MOST_CHOICES {
+                    let message = format!("{chosen} items to choose among are too many; the limit is {MOST_CHOICES}");
+                    return Err(Fault::shown(message));
                 }
+                check_size(items.iter().map(Value::size).sum::<usize>().saturating_mul(1 << chosen))?;
                 Ok(Some(Value::Array(cube(items))))
             })
         },
     }],
 };
 
-/// All choices, the last item changing first. An item that is NULL anyway is no choice.
+/// All choices, the last item changing first. An item that is NULL is not chosen or left out.
 fn cube(items: &[Value]) -> Vec<Value> {
     let choices = items.iter().filter(|item| **item != Value::Null).count();
     let choice = |chosen: u32| {

@@ -1,8 +1,8 @@
 //! The groups of a stretch of event time, with a state for each call and the largest time of a row in each.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::functions::aggregate::{BoundAggregate, States};
-use crate::state::{BucketId, KeyTable, bucket_ms};
+use crate::state::{BucketId, EntryBatch, KeyTable, bucket_ms};
 use crate::types::row::Input;
 use crate::types::window::TimeWindow;
 use crate::types::{Builder, grow};
@@ -60,26 +60,23 @@ pub struct Bucket {
     /// A bit for each group: whether it was touched in this epoch.
     touched: Vec<u64>,
     pub states: Vec<Box<dyn States>>,
-    /// Counts the changes.
-    pub version: u64,
 }
 
 impl Bucket {
     /// A bucket without groups.
     pub fn new<'a>(calls: impl Iterator<Item = &'a BoundAggregate>) -> Self {
         let states = calls.map(BoundAggregate::states).collect();
-        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states, version: 0 }
+        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states }
     }
 
     /// Appends the group of each key to `groups`, which is about to change; those that are not there are made.
     pub fn groups(&mut self, keys: &[u8], ends: &[usize], groups: &mut Vec<u32>) {
         self.table.find_or_insert(keys, ends, groups);
-        self.version += 1;
         self.grow();
     }
 
     fn grow(&mut self) {
-        let count = self.table.len();
+        let count = self.table.end() as usize;
         if count > self.times.len() {
             grow::resize(&mut self.times, count, -1);
             grow::resize(&mut self.touched, count.div_ceil(64), 0);
@@ -112,19 +109,29 @@ impl Bucket {
         self.states.iter().zip(columns).for_each(|(states, column)| states.result(group, column));
     }
 
+    /// About how many bytes the group's results have.
+    pub fn result_bytes(&self, group: u32) -> usize {
+        self.states.iter().map(|states| states.result_bytes(group)).sum()
+    }
+
     /// Appends the group's time and states.
     pub fn encode(&self, group: u32, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.times[group as usize].to_le_bytes());
         self.states.iter().for_each(|s| s.encode(group, out));
     }
 
-    /// Sets a group from what [`Bucket::encode`] wrote.
-    pub fn load(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let mut groups = Vec::with_capacity(1);
-        self.groups(key, &[key.len()], &mut groups);
-        let mut input = Input(value);
-        self.times[groups[0] as usize] = input.i64()?;
-        self.states.iter_mut().try_for_each(|s| s.decode(groups[0], &mut input))
+    /// Sets groups from what [`Bucket::encode`] wrote.
+    pub fn load(&mut self, entries: &EntryBatch) -> Result<()> {
+        let (keys, ends) = entries.keys();
+        let mut groups = Vec::with_capacity(ends.len());
+        self.groups(keys, ends, &mut groups);
+        for (group, (_, value)) in groups.into_iter().zip(entries.iter()) {
+            let value = value.ok_or_else(|| Error::bug("a group is never deleted by itself"))?;
+            let mut input = Input(value);
+            self.times[group as usize] = input.i64()?;
+            self.states.iter_mut().try_for_each(|s| s.decode(group, &mut input))?;
+        }
+        Ok(())
     }
 
     /// The bytes of memory that the bucket takes.

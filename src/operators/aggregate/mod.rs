@@ -1,21 +1,28 @@
 //! Aggregate: for each key, and window, what the aggregate functions make of its rows.
+//!
+//! Results are emitted in one of three ways: one per row; one per changed group at the end of an epoch; or one per group and
+//! window, when the window is closed.
 
 mod bucket;
+mod closing;
+mod results;
+mod state;
+mod touches;
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute;
 
-use super::{Context, KeyBytes, Operator, OperatorTime, Reason, State};
-use crate::error::Result;
+use super::{Context, Flow, KeyBytes, Operator, OperatorTime, Output, State};
+use crate::error::{Error, Result};
 use crate::functions::aggregate::BoundAggregate;
-use crate::state::{BucketId, Place};
-use crate::types::row::Input;
+use crate::state::BucketId;
 use crate::types::window::TimeWindow;
-use crate::types::{Batch, Builder, OldSide, Seq, SqlType, Value, View, array_of, arrow_error, key};
+use crate::types::{Batch, Builder, OldSide, SqlType, View, key};
 use bucket::{Bucket, Windows};
+use closing::Closing;
+use results::Results;
+use touches::Touches;
 
 /// A call of an aggregate function over columns of the input.
 pub struct Call {
@@ -30,13 +37,16 @@ pub struct Spec {
     pub keys: Vec<(usize, SqlType)>,
     pub calls: Vec<Call>,
     pub window: Option<TimeWindow>,
-    /// Whether every row gives a result, or those of an epoch are merged.
+    /// Whether every row gives a result; else those of an epoch are merged.
     pub every_row: bool,
-    /// That only the last result of each window is handed on, when it is closed: what orders the groups of a window.
+    /// Set if only the last result of each window is handed on, when it is closed. Orders the groups of a window.
     pub last_only: Option<KeyBytes>,
-    /// Whether something behind asks for the result before each change.
+    /// Whether something downstream asks for the result before each change.
     pub old: bool,
 }
+
+/// A group: its bucket and its number in it.
+type Group = (BucketId, u32);
 
 /// Groups rows and keeps a state for each group. Hands on the grouping columns, the window's start and end if there is one,
 /// and the results of the calls.
@@ -45,16 +55,39 @@ pub struct Aggregate {
     time: OperatorTime,
     windows: Windows,
     buckets: BTreeMap<BucketId, Bucket>,
+    /// No earlier bucket is there, or will be.
+    horizon: BucketId,
     /// The groups touched in this epoch, in the order of their first touch.
-    dirty: Vec<(BucketId, u32)>,
+    dirty: Vec<Group>,
     /// The results of the dirty groups before their first touch, and whether there was none.
     before: Option<(Vec<Builder>, Vec<bool>)>,
-    /// The groups whose entries are to be handed over.
-    changed: Vec<(BucketId, u32)>,
+    /// The groups whose entries are to be saved.
+    changed: Vec<Group>,
+    /// Whether a result can be large, so that batches of results are cut by their bytes.
+    sized: bool,
     scratch: Scratch,
+    left: Option<Left>,
+    closing: Closing,
 }
 
-/// About how many bytes a changed group takes in a cache of ksqlDB's, which its size is given for.
+/// Work that waits until the output has room again.
+enum Left {
+    /// A batch, from this row on.
+    Rows(Batch, usize),
+    /// Results of windows that are closed.
+    Closing,
+    /// The end of an epoch.
+    Flush(Flush),
+}
+
+/// The results that are handed on at the end of an epoch, from the group `next` on.
+struct Flush {
+    groups: Vec<Group>,
+    next: usize,
+    before: Option<OldSide>,
+}
+
+/// About how many bytes a changed group takes in ksqlDB's cache, for which the size of the cache is given.
 const HELD_BYTES: usize = 100;
 
 /// Memory that is used again from batch to batch.
@@ -65,74 +98,97 @@ struct Scratch {
     groups: Vec<u32>,
 }
 
-/// The rows of a batch that count, each once for every window that takes it.
-#[derive(Default)]
-struct Touches {
-    rows: Vec<u32>,
-    starts: Vec<i64>,
-    /// The rows that made the stream time pass, and what it was then, if somebody wants to know.
-    advances: Vec<(u32, i64)>,
-}
-
 impl Aggregate {
     /// An aggregation without any group.
     pub fn new(spec: Spec) -> Self {
+        let fixed = |call: &Call| {
+            matches!(
+                call.function.returns,
+                SqlType::Boolean
+                    | SqlType::Integer
+                    | SqlType::Bigint
+                    | SqlType::Double
+                    | SqlType::Decimal { .. }
+                    | SqlType::Date
+                    | SqlType::Time
+                    | SqlType::Timestamp
+            )
+        };
         Aggregate {
             windows: Windows::new(spec.window.as_ref()),
+            sized: !spec.calls.iter().all(fixed),
             spec,
             time: OperatorTime::default(),
             buckets: BTreeMap::new(),
+            horizon: BucketId::MIN,
             dirty: Vec::new(),
             before: None,
             changed: Vec::new(),
             scratch: Scratch::default(),
+            left: None,
+            closing: Closing::default(),
         }
     }
 
-    /// Which rows count, for which windows; the others are noted.
-    fn touches(&mut self, batch: &Batch, cx: &mut Context) -> Touches {
-        let keys: Vec<&dyn Array> = self.spec.keys.iter().map(|(place, _)| batch.columns[*place].as_ref()).collect();
-        let limit = cx.time_limits[0];
-        let mut touches = Touches::default();
-        touches.rows.reserve(batch.rows());
-        touches.starts.reserve(batch.rows());
-        let (mut without_value, mut without_group, mut late) = (0, 0, 0);
-        for row in 0..batch.rows() {
-            if batch.is_absent(row) {
-                without_value += 1;
-                continue;
+    /// Works off a batch from a row on.
+    fn take_rows(&mut self, batch: Batch, from: usize, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let mut next = from;
+        while next < batch.rows() {
+            if !out.has_room() {
+                let seq = batch.seq.at(next);
+                self.left = Some(Left::Rows(batch, next));
+                return Ok(Flow::Left(seq));
             }
-            if keys.iter().any(|k| k.is_null(row)) {
-                without_group += 1;
-                continue;
-            }
-            let row_time = batch.time[row];
-            let before = self.time.now();
-            let now = self.time.advance(row_time, limit);
-            if now > before && self.spec.last_only.is_some() {
-                touches.advances.push((row as u32, now));
-            }
-            let Some(window) = &self.spec.window else {
-                touches.rows.push(row as u32);
-                touches.starts.push(0);
-                continue;
-            };
-            for start in window.starts(row_time) {
-                if window.is_closed(start, now) {
-                    late += 1;
-                } else {
-                    touches.rows.push(row as u32);
-                    touches.starts.push(start);
-                }
+            let count = self.chunk(&batch, next, out);
+            self.take_chunk(&batch.slice(next, count), cx, out)?;
+            next += count;
+            if let Flow::Left(seq) = self.emit_closed(out)? {
+                self.left = Some(Left::Rows(batch, next));
+                return Ok(Flow::Left(seq));
             }
         }
-        cx.log.add(Reason::NoValue, without_value, || "a row without a value is in no group".to_owned());
-        cx.log.add(Reason::NoGroup, without_group, || {
-            "Group-by column resolved to null. The source row will be excluded from the table.".to_owned()
-        });
-        let now = self.time.now();
-        cx.log.add(Reason::Late, late, || format!("Skipping record for expired window, stream time {now}"));
-        touches
+        Ok(Flow::Done)
+    }
+
+    /// How many rows to take at once, so that their results are not much more than a batch.
+    fn chunk(&self, batch: &Batch, from: usize, out: &Output) -> usize {
+        let left = batch.rows() - from;
+        let windows = self.spec.window.map_or(1, |w| (w.size_ms / w.advance_ms).max(1) as usize);
+        if !self.spec.every_row {
+            return left;
+        }
+        let rows = left.min((out.batch_rows() / windows).max(1));
+        if !self.sized && windows == 1 {
+            return rows;
+        }
+        let keys: Vec<usize> = self.spec.keys.iter().map(|(place, _)| *place).collect();
+        let mut bytes = 0;
+        let fits = |row: &usize| {
+            let result = if self.sized { self.result_bytes(batch, *row) } else { 0 };
+            bytes += windows * (batch.row_bytes(*row, &keys) + result);
+            bytes <= out.batch_bytes()
+        };
+        (from..from + rows).take_while(fits).count().max(1)
+    }
+
+    /// Takes rows and hands on what they give.
+    fn take_chunk(&mut self, batch: &Batch, cx: &mut Context, out: &mut Output) -> Result<()> {
+        let before = self.time.now();
+        let touches = self.touches_of(batch, cx);
+        if !touches.rows.is_empty() {
+            let results = self.update(batch, &touches)?;
+            if self.spec.every_row {
+                let made = self.every_row(batch, touches, results)?;
+                if self.sized {
+                    let bytes = made.bytes();
+                    out.push_sized(made, bytes);
+                } else {
+                    out.push(made);
+                }
+                return Ok(());
+            }
+        }
+        self.close(before, batch, &touches.advances)
     }
 
     /// Takes the rows into their groups and gives the results after each row, if every row is to have one.
@@ -154,7 +210,11 @@ impl Aggregate {
             let run = touches.starts[from..].iter().take_while(|s| self.windows.bucket(**s) == bucket).count();
             let range = from..from + run;
             self.encode_keys(&keys, &touches.rows[range.clone()], &touches.starts[range.clone()]);
-            self.update_run(bucket, &batch.time, &touches.rows[range], &args, &mut results)?;
+            self.update_run(
+                bucket,
+                &Taken { times: &batch.time, rows: &touches.rows[range], args: &args },
+                &mut results,
+            )?;
             from += run;
         }
         Ok(results)
@@ -173,21 +233,14 @@ impl Aggregate {
     }
 
     /// Takes rows of one bucket into their groups.
-    fn update_run(
-        &mut self,
-        id: BucketId,
-        times: &[i64],
-        rows: &[u32],
-        args: &[Vec<View>],
-        results: &mut Results,
-    ) -> Result<()> {
+    fn update_run(&mut self, id: BucketId, taken: &Taken, results: &mut Results) -> Result<()> {
         let calls = &self.spec.calls;
         let bucket = self.buckets.entry(id).or_insert_with(|| Bucket::new(calls.iter().map(|c| &c.function)));
         let mut groups = std::mem::take(&mut self.scratch.groups);
         groups.clear();
         bucket.groups(&self.scratch.keys, &self.scratch.ends, &mut groups);
         if self.spec.old && self.spec.every_row {
-            self.update_one_by_one(id, times, rows, &groups, args, results)?;
+            self.update_one_by_one(id, taken, &groups, results)?;
             self.scratch.groups = groups;
             return Ok(());
         }
@@ -201,253 +254,184 @@ impl Aggregate {
                 bucket.results(*group, columns);
             }
         }
-        for (group, row) in groups.iter().zip(rows) {
+        for (group, row) in groups.iter().zip(taken.rows) {
             let time = &mut bucket.times[*group as usize];
-            *time = (*time).max(times[*row as usize]);
+            *time = (*time).max(taken.times[*row as usize]);
             if self.spec.every_row {
                 results.times.push(*time);
             }
         }
         for (call, states) in bucket.states.iter_mut().enumerate() {
             let after = self.spec.every_row.then(|| &mut results.columns[call]);
-            states.update(&groups, rows, &args[call], after)?;
+            states.update(&groups, taken.rows, &taken.args[call], after)?;
         }
         self.scratch.groups = groups;
         Ok(())
     }
 
-    /// The same where every row's result goes with the one before it.
-    fn update_one_by_one(
-        &mut self,
-        id: BucketId,
-        times: &[i64],
-        rows: &[u32],
-        groups: &[u32],
-        args: &[Vec<View>],
-        results: &mut Results,
-    ) -> Result<()> {
+    /// The same where every row's result is handed on with the one before it.
+    fn update_one_by_one(&mut self, id: BucketId, taken: &Taken, groups: &[u32], results: &mut Results) -> Result<()> {
         let Some(bucket) = self.buckets.get_mut(&id) else { return Ok(()) };
-        for (group, row) in groups.iter().zip(rows) {
+        for (group, row) in groups.iter().zip(taken.rows) {
             let place = *group as usize;
             results.old_absent.push(bucket.is_new(*group));
             bucket.results(*group, &mut results.old);
             if bucket.touch(*group) {
                 self.dirty.push((id, *group));
             }
-            bucket.times[place] = bucket.times[place].max(times[*row as usize]);
+            bucket.times[place] = bucket.times[place].max(taken.times[*row as usize]);
             results.times.push(bucket.times[place]);
             for (call, states) in bucket.states.iter_mut().enumerate() {
-                states.update(&[*group], &[*row], &args[call], Some(&mut results.columns[call]))?;
+                states.update(&[*group], &[*row], &taken.args[call], Some(&mut results.columns[call]))?;
             }
         }
         Ok(())
-    }
-
-    /// A batch of what every row gave.
-    fn every_row(&self, batch: &Batch, touches: Touches, results: Results) -> Result<Batch> {
-        let whole = touches.rows.len() == batch.rows() && self.spec.window.is_none_or(|w| w.advance_ms == w.size_ms);
-        let rows = UInt32Array::from(touches.rows);
-        let pick = |column: &ArrayRef| {
-            if whole { Ok(column.clone()) } else { compute::take(column, &rows, None).map_err(arrow_error) }
-        };
-        let mut columns: Vec<ArrayRef> =
-            self.spec.keys.iter().map(|(place, _)| pick(&batch.columns[*place])).collect::<Result<_>>()?;
-        columns.extend(self.bounds(touches.starts));
-        let bounds_end = columns.len();
-        columns.extend(results.columns.into_iter().map(Builder::finish));
-        let seq = if whole {
-            batch.seq.clone()
-        } else {
-            Seq::Each(rows.values().iter().map(|row| batch.seq.at(*row as usize)).collect::<Vec<_>>().into())
-        };
-        let mut made = Batch::new(columns, results.times.into(), seq);
-        made.headers = batch.headers.as_ref().map(pick).transpose()?;
-        if self.spec.old {
-            let shared = made.columns[..bounds_end].iter().cloned();
-            let old = shared.chain(results.old.into_iter().map(Builder::finish)).collect();
-            let absent = Some(BooleanBuffer::from(results.old_absent));
-            made.old = Some(Box::new(OldSide { columns: old, absent }));
-        }
-        Ok(made)
-    }
-
-    /// The columns of the windows that start there.
-    fn bounds(&self, starts: Vec<i64>) -> Vec<ArrayRef> {
-        let Some(window) = &self.spec.window else { return Vec::new() };
-        let ends: Int64Array = starts.iter().map(|s| window.end(*s)).collect::<Vec<_>>().into();
-        vec![std::sync::Arc::new(Int64Array::from(starts)), std::sync::Arc::new(ends)]
-    }
-
-    /// A batch of groups as they are now.
-    fn batch_of(&self, groups: &[(BucketId, u32)]) -> Result<Batch> {
-        let mut keys: Vec<Builder> = self.spec.keys.iter().map(|(_, t)| Builder::new(t, groups.len())).collect();
-        let mut results = result_builders(&self.spec, groups.len());
-        let (mut starts, mut times) = (Vec::new(), Vec::new());
-        for (id, group) in groups {
-            let Some(bucket) = self.buckets.get(id) else { continue };
-            let (key, start) = self.windows.split(*id, bucket.table.key(*group));
-            key::decode(&mut Input(key), &mut keys)?;
-            starts.push(start);
-            times.push(bucket.times[*group as usize]);
-            bucket.results(*group, &mut results);
-        }
-        let mut columns: Vec<ArrayRef> = keys.into_iter().map(Builder::finish).collect();
-        columns.extend(self.bounds(starts));
-        columns.extend(results.into_iter().map(Builder::finish));
-        Ok(Batch::new(columns, times.into(), Seq::From(0)))
-    }
-
-    /// The groups of the windows that have been closed since the stream time was `before`, each as of the row of the batch
-    /// that closed its window: by window, and in a window by key.
-    fn closed(&self, before: i64, batch: &Batch, advances: &[(u32, i64)]) -> Result<Option<Batch>> {
-        let (Some(window), Some(key_bytes)) = (self.spec.window, &self.spec.last_only) else { return Ok(None) };
-        let (now, span) = (self.time.now(), window.size_ms.saturating_add(window.grace_ms));
-        // The starts of the windows that are closed now, and of those that were not before.
-        let (last, first) = (now.saturating_sub(span), before.saturating_sub(span).max(-1) + 1);
-        if last < first || last / window.advance_ms * window.advance_ms < first {
-            return Ok(None);
-        }
-        let mut closed = Vec::new();
-        for (id, bucket) in self.buckets.range(self.windows.bucket(first)..=self.windows.bucket(last)) {
-            for group in 0..bucket.table.len() as u32 {
-                let (key, start) = self.windows.split(*id, bucket.table.key(group));
-                if (first..=last).contains(&start) {
-                    let by = advances.partition_point(|(_, now)| !window.is_closed(start, *now));
-                    let row = advances.get(by).map_or(0, |(row, _)| *row);
-                    closed.push((row, start, key_bytes(key)?, (*id, group)));
-                }
-            }
-        }
-        if closed.is_empty() {
-            return Ok(None);
-        }
-        closed.sort();
-        let groups: Vec<(BucketId, u32)> = closed.iter().map(|(_, _, _, group)| *group).collect();
-        let rows: Vec<u32> = closed.iter().map(|(row, ..)| *row).collect();
-        let mut results = self.batch_of(&groups)?;
-        results.seq = Seq::Each(rows.iter().map(|row| batch.seq.at(*row as usize)).collect::<Vec<_>>().into());
-        let rows = UInt32Array::from(rows);
-        let headers = batch.headers.as_ref().map(|headers| compute::take(headers, &rows, None));
-        results.headers = headers.transpose().map_err(arrow_error)?;
-        Ok(Some(results))
-    }
-
-    /// Drops the buckets of which no window can be read or take rows any more.
-    fn expire(&mut self) {
-        let Some(window) = self.spec.window else { return };
-        let now = self.time.now();
-        while let Some((id, _)) = self.buckets.first_key_value() {
-            let last_start = self.windows.last_start(*id);
-            if !window.is_expired(last_start, now) {
-                return;
-            }
-            self.buckets.pop_first();
-        }
     }
 
     fn new_before(&self) -> Option<(Vec<Builder>, Vec<bool>)> {
-        let wanted = self.spec.old && !self.spec.every_row;
-        wanted.then(|| (result_builders(&self.spec, 0), Vec::new()))
+        let wanted = self.spec.old && !self.spec.every_row && self.spec.last_only.is_none();
+        wanted.then(|| (results::builders(&self.spec, 0), Vec::new()))
     }
 
-    /// The groups of the given keys, of all windows that can still be read.
-    fn groups_of(&self, keys: Option<&[Vec<Value>]>) -> Vec<(BucketId, u32)> {
-        let wanted: Option<Vec<Vec<u8>>> = keys.map(|keys| keys.iter().map(|k| self.encode_key(k)).collect());
-        let mut found = Vec::new();
-        for (id, bucket) in &self.buckets {
-            if self.spec.window.is_none()
-                && let Some(wanted) = &wanted
-            {
-                found.extend(wanted.iter().filter_map(|k| bucket.table.find(k)).map(|g| (*id, g)));
-                continue;
-            }
-            for group in 0..bucket.table.len() as u32 {
-                let (own, start) = self.windows.split(*id, bucket.table.key(group));
-                let live = self.spec.window.is_none_or(|w| start > self.time.now().saturating_sub(w.retention_ms));
-                if live && wanted.as_ref().is_none_or(|w| w.iter().any(|k| k == own)) {
-                    found.push((*id, group));
-                }
-            }
-        }
-        found
-    }
-
-    fn encode_key(&self, values: &[Value]) -> Vec<u8> {
-        let arrays = self.spec.keys.iter().zip(values).map(|((_, t), v)| array_of([v], t));
-        let arrays: Vec<ArrayRef> = arrays.collect();
-        let views: Vec<View> = arrays.iter().zip(&self.spec.keys).map(|(a, (_, t))| View::new(a.as_ref(), t)).collect();
-        let mut bytes = Vec::new();
-        key::encode(&views, 0, &mut bytes);
-        bytes
-    }
-}
-
-/// What the rows of a batch gave.
-struct Results {
-    /// A column for each call, with an entry for every row, if every row is to have a result.
-    columns: Vec<Builder>,
-    times: Vec<i64>,
-    /// The same before each row.
-    old: Vec<Builder>,
-    old_absent: Vec<bool>,
-}
-
-impl Results {
-    fn new(spec: &Spec, rows: usize) -> Self {
-        let rows = if spec.every_row { rows } else { 0 };
-        Results {
-            columns: result_builders(spec, rows),
-            times: Vec::with_capacity(rows),
-            old: result_builders(spec, 0),
-            old_absent: Vec::new(),
-        }
-    }
-}
-
-fn result_builders(spec: &Spec, rows: usize) -> Vec<Builder> {
-    spec.calls.iter().map(|call| Builder::new(&call.function.returns, rows)).collect()
-}
-
-impl Operator for Aggregate {
-    fn process(&mut self, ports: Vec<Batch>, cx: &mut Context, out: &mut Vec<Batch>) -> Result<()> {
-        let mut closed_at = self.time.now();
-        self.time.start_turn(cx.time_limits[0]);
+    /// Starts a turn in which the stream time may go up to `limit`.
+    fn start_turn(&mut self, limit: i64) {
+        self.time.start_turn(limit);
         if self.before.is_none() {
             self.before = self.new_before();
         }
-        for batch in ports {
-            let touches = self.touches(&batch, cx);
-            if !touches.rows.is_empty() {
-                let results = self.update(&batch, &touches)?;
-                if self.spec.every_row {
-                    out.push(self.every_row(&batch, touches, results)?);
-                    continue;
-                }
-            }
-            out.extend(self.closed(closed_at, &batch, &touches.advances)?);
-            closed_at = self.time.now();
-        }
-        Ok(())
     }
 
-    fn flush(&mut self, _: &mut Context, out: &mut Vec<Batch>) -> Result<()> {
-        let dirty = std::mem::take(&mut self.dirty);
-        if !self.spec.every_row && self.spec.last_only.is_none() && !dirty.is_empty() {
-            let mut batch = self.batch_of(&dirty)?;
-            if let Some((columns, absent)) = self.before.take() {
-                let shared = batch.columns[..batch.columns.len() - columns.len()].to_vec();
-                let old = shared.into_iter().chain(columns.into_iter().map(Builder::finish)).collect();
-                batch.old = Some(Box::new(OldSide { columns: old, absent: Some(BooleanBuffer::from(absent)) }));
+    /// Hands on the results of an epoch's groups, and notes that their entries are to be saved.
+    fn take_flush(&mut self, mut flush: Flush, end: u64, out: &mut Output) -> Result<Flow> {
+        while flush.next < flush.groups.len() {
+            if !out.has_room() {
+                self.left = Some(Left::Flush(flush));
+                return Ok(Flow::Left(end));
             }
-            out.push(batch);
+            let count = self.fitting(&flush.groups[flush.next..], out);
+            let mut made = self.batch_of(&flush.groups[flush.next..flush.next + count])?;
+            made.seq = crate::types::Seq::Each(vec![end; count].into());
+            if let Some(before) = &flush.before {
+                let shared = made.columns[..made.columns.len() - before.columns.len()].to_vec();
+                let own = before.columns.iter().map(|column| column.slice(flush.next, count));
+                let absent = before.absent.as_ref().map(|absent| absent.slice(flush.next, count));
+                made.old = Some(Box::new(OldSide { columns: shared.into_iter().chain(own).collect(), absent }));
+            }
+            let bytes = if self.sized { made.bytes() } else { 0 };
+            out.push_sized(made, bytes);
+            flush.next += count;
         }
-        for (id, group) in dirty {
-            if let Some(bucket) = self.buckets.get_mut(&id) {
-                bucket.untouch(group);
-                self.changed.push((id, group));
+        self.settle(&flush.groups);
+        Ok(Flow::Done)
+    }
+
+    /// How many of these groups fit into a batch of results.
+    fn fitting(&self, groups: &[Group], out: &Output) -> usize {
+        let most = groups.len().min(out.batch_rows());
+        if !self.sized {
+            return most;
+        }
+        let mut bytes = 0;
+        let fits = |(id, group): &&Group| {
+            bytes += self.buckets.get(id).map_or(0, |bucket| bucket.result_bytes(*group));
+            bytes <= out.batch_bytes()
+        };
+        groups[..most].iter().take_while(fits).count().max(1)
+    }
+
+    /// A new epoch begins: what was touched in the last one is to be saved.
+    fn settle(&mut self, groups: &[Group]) {
+        for (id, group) in groups {
+            if let Some(bucket) = self.buckets.get_mut(id) {
+                bucket.untouch(*group);
+                self.changed.push((*id, *group));
             }
         }
-        Ok(())
+    }
+}
+
+/// Rows of one bucket.
+struct Taken<'a> {
+    /// The row times of the batch.
+    times: &'a [i64],
+    rows: &'a [u32],
+    /// For each call its arguments.
+    args: &'a [Vec<View<'a>>],
+}
+
+impl Operator for Aggregate {
+    fn process(&mut self, _: usize, batch: Batch, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let before = self.time.now();
+        self.start_turn(cx.limits[0]);
+        if self.time.now() > before {
+            // A limit of an earlier turn is lifted: windows close before the first row.
+            self.close_by(before, batch.seq.at(0))?;
+            if let Flow::Left(seq) = self.emit_closed(out)? {
+                self.left = Some(Left::Rows(batch, 0));
+                return Ok(Flow::Left(seq));
+            }
+        }
+        self.take_rows(batch, 0, cx, out)
+    }
+
+    fn advance(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let before = self.time.now();
+        self.start_turn(cx.limits[0]);
+        self.close_by(before, cx.end)?;
+        let flow = self.emit_closed(out)?;
+        if let Flow::Left(_) = flow {
+            self.left = Some(Left::Closing);
+        }
+        Ok(flow)
+    }
+
+    fn flush(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let groups = std::mem::take(&mut self.dirty);
+        if self.spec.every_row || self.spec.last_only.is_some() {
+            self.settle(&groups);
+            return Ok(Flow::Done);
+        }
+        let before = self.before.take().map(|(columns, absent)| OldSide {
+            columns: columns.into_iter().map(Builder::finish).collect(),
+            absent: Some(BooleanBuffer::from(absent)),
+        });
+        self.take_flush(Flush { groups, next: 0, before }, cx.end, out)
+    }
+
+    fn resume(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
+        let flow = match self.left.take() {
+            Some(Left::Flush(flush)) => return self.take_flush(flush, cx.end, out),
+            Some(left) => (left, self.emit_closed(out)?),
+            None => return Err(Error::bug("an aggregation left nothing")),
+        };
+        match flow {
+            (left, Flow::Left(seq)) => {
+                self.left = Some(left);
+                Ok(Flow::Left(seq))
+            }
+            (Left::Rows(batch, next), Flow::Done) => self.take_rows(batch, next, cx, out),
+            (_, Flow::Done) => Ok(Flow::Done),
+        }
+    }
+
+    fn touches(&self, _: usize, batch: &Batch, touch: &mut dyn FnMut(BucketId, &[u8])) {
+        let views: Vec<View> = self.spec.keys.iter().map(|(p, t)| View::new(batch.columns[*p].as_ref(), t)).collect();
+        let mut bytes = Vec::new();
+        for row in (0..batch.rows()).filter(|row| !batch.is_absent(*row)) {
+            if views.iter().any(|view| view.is_null(row)) {
+                continue;
+            }
+            let starts: Vec<i64> = match &self.spec.window {
+                Some(window) => window.starts(batch.time[row]).collect(),
+                None => vec![0],
+            };
+            for start in starts {
+                bytes.clear();
+                key::encode(&views, row, &mut bytes);
+                self.windows.put(start, &mut bytes);
+                touch(self.windows.bucket(start), &bytes);
+            }
+        }
     }
 
     fn held_bytes(&self) -> usize {
@@ -456,66 +440,5 @@ impl Operator for Aggregate {
 
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
-    }
-}
-
-impl State for Aggregate {
-    fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) {
-        let mut value = Vec::new();
-        for (id, group) in std::mem::take(&mut self.changed) {
-            if let Some(bucket) = self.buckets.get(&id) {
-                value.clear();
-                bucket.encode(group, &mut value);
-                change(id, bucket.table.key(group), Some(&value));
-            }
-        }
-        self.expire();
-    }
-
-    fn save_times(&self, out: &mut Vec<u8>) {
-        self.time.save(out);
-    }
-
-    fn load(&mut self, bucket: BucketId, key: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let calls = &self.spec.calls;
-        let bucket = self.buckets.entry(bucket).or_insert_with(|| Bucket::new(calls.iter().map(|c| &c.function)));
-        // Groups are never deleted one by one, only with their bucket.
-        value.map_or(Ok(()), |value| bucket.load(key, value))
-    }
-
-    fn load_times(&mut self, input: &mut Input) -> Result<()> {
-        self.time = OperatorTime::load(input)?;
-        self.expire();
-        Ok(())
-    }
-
-    fn buckets(&self) -> Vec<BucketId> {
-        self.buckets.keys().copied().collect()
-    }
-
-    fn version(&self, bucket: BucketId) -> u64 {
-        self.buckets.get(&bucket).map_or(0, |b| b.version)
-    }
-
-    fn dump(&self, bucket: BucketId, from: Place, entry: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Option<Place> {
-        let bucket = self.buckets.get(&bucket)?;
-        let mut value = Vec::new();
-        for group in from.1 as u32..bucket.table.len() as u32 {
-            value.clear();
-            bucket.encode(group, &mut value);
-            if !entry(bucket.table.key(group), &value) {
-                return Some(Place(0, u64::from(group) + 1));
-            }
-        }
-        None
-    }
-
-    fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
-        let groups = self.groups_of(keys);
-        groups.chunks(8192).map(|chunk| self.batch_of(chunk)).collect::<Result<Vec<_>>>().map(Some)
-    }
-
-    fn memory(&self) -> usize {
-        self.buckets.values().map(Bucket::memory).sum()
     }
 }

@@ -3,18 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::ArrayRef;
+
 use super::Side;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operators::OperatorTime;
-use crate::state::{BucketId, KeyTable};
-use crate::types::row::{Input, put_bytes};
+use crate::state::column::Column;
+use crate::state::{BucketId, KeyTable, prefetch};
+use crate::types::row::{Input, put_bytes, put_varint};
+use crate::types::{SqlType, grow};
 
 /// The rows of both sides.
 ///
-/// The keys of both sides share a table, so that a row's key is looked up once to be kept and to find its partners. The
-/// rows of a key form a chain from the newest to the oldest; a chain ends where the next row is in a bucket that was
-/// dropped, which its time tells.
-pub struct Store {
+/// The keys of both sides share a table, so that a row's key is looked up once to be kept and to find its partners. The rows of
+/// a key form a chain from the newest to the oldest; a chain ends where the next row is in a bucket that was dropped, which its
+/// time tells.
+pub(super) struct Store {
     keys: KeyTable,
     /// For each key the newest row of each side.
     newest: Vec<[Link; 2]>,
@@ -25,12 +29,12 @@ pub struct Store {
 }
 
 /// A row as another one refers to it.
-#[derive(Clone, Copy)]
-struct Link {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
     /// The time of the row; the least number if there is none.
     time: i64,
-    slot: u32,
-    row: u32,
+    pub slot: u32,
+    pub row: u32,
 }
 
 const NONE: Link = Link { time: i64::MIN, slot: 0, row: 0 };
@@ -39,53 +43,91 @@ const NONE: Link = Link { time: i64::MIN, slot: 0, row: 0 };
 struct Rows {
     /// The time of the rows that have a key and a value.
     time: OperatorTime,
+    types: Vec<SqlType>,
     /// The slot of each bucket.
     buckets: BTreeMap<BucketId, u32>,
     slots: Vec<Bucket>,
     /// Slots of buckets that were dropped.
     free: Vec<u32>,
-    /// The rows added since the last call of [`Store::take_added`].
-    added: Vec<(BucketId, u32, u32)>,
     count: usize,
+    /// The slots with rows that are not saved.
+    unsaved: Vec<u32>,
+    /// The bucket that was looked for last, and its slot: mostly it is looked for again.
+    last: Option<(BucketId, u32)>,
+    /// How many rows the last bucket had that was dropped: a new one will have about as many.
+    usual: usize,
 }
 
-/// Rows whose times fall into one stretch.
-#[derive(Default)]
+/// Rows whose times fall into one stretch, in the order in which they came.
 struct Bucket {
+    id: BucketId,
     rows: Vec<Row>,
-    /// The rows' columns, one row after the other.
-    bytes: Vec<u8>,
+    columns: Vec<Column>,
+    /// The rows up to here are saved.
+    saved: usize,
+    /// How many rows wait for a partner: the bucket is kept for them.
+    waiting: usize,
 }
 
+#[derive(Clone, Copy)]
 struct Row {
     /// The next older row of the same key.
     older: Link,
-    key: u32,
     time: i64,
     ordinal: u64,
-    end: usize,
+    key: u32,
+    /// About how many bytes the columns take, and the flags [`WAITS`] and [`SAVED`].
+    bytes: u32,
 }
 
-impl Bucket {
-    fn bytes_of(&self, row: usize) -> &[u8] {
-        let start = if row == 0 { 0 } else { self.rows[row - 1].end };
-        &self.bytes[start..self.rows[row].end]
-    }
+/// Set in a row that waits for a partner.
+const WAITS: u32 = 1 << 31;
+/// Set in a waiting row whose waiting is saved.
+const SAVED: u32 = 1 << 30;
 
-    fn memory(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>() + self.bytes.capacity()
+impl Row {
+    fn bytes(&self) -> u32 {
+        self.bytes & !(WAITS | SAVED)
     }
 }
+
+/// A row that is added to the store.
+#[derive(Clone, Copy)]
+pub(super) struct Added {
+    pub side: Side,
+    pub key: u32,
+    pub time: i64,
+    pub ordinal: u64,
+    pub bytes: u32,
+}
+
+/// A row that was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub time: i64,
+    pub ordinal: u64,
+    pub slot: u32,
+    pub row: u32,
+    pub bytes: u32,
+    /// Whether it waits for a partner.
+    pub waits: bool,
+}
+
+/// The most rows, and about the most bytes, of an entry.
+const BLOCK: (usize, usize) = (1024, 256 << 10);
 
 impl Rows {
-    fn new() -> Self {
+    fn new(types: Vec<SqlType>) -> Self {
         Rows {
             time: OperatorTime::default(),
+            types,
             buckets: BTreeMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            added: Vec::new(),
             count: 0,
+            unsaved: Vec::new(),
+            last: None,
+            usual: 0,
         }
     }
 
@@ -94,25 +136,64 @@ impl Rows {
     }
 
     /// The slot of a bucket, which is made if it is not there.
+    #[inline]
     fn slot(&mut self, id: BucketId) -> u32 {
-        let (slots, free) = (&mut self.slots, &mut self.free);
-        *self.buckets.entry(id).or_insert_with(|| {
-            free.pop().unwrap_or_else(|| {
-                slots.push(Bucket::default());
-                slots.len() as u32 - 1
-            })
-        })
+        match self.last {
+            Some((last, slot)) if last == id => slot,
+            _ => {
+                let slot = self.find_slot(id);
+                self.last = Some((id, slot));
+                slot
+            }
+        }
+    }
+
+    fn find_slot(&mut self, id: BucketId) -> u32 {
+        if let Some(slot) = self.buckets.get(&id) {
+            return *slot;
+        }
+        let columns = self.types.iter().map(Column::new).collect();
+        let bucket = Bucket { id, rows: Vec::with_capacity(self.usual), columns, saved: 0, waiting: 0 };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = bucket;
+                slot
+            }
+            None => {
+                self.slots.push(bucket);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.buckets.insert(id, slot);
+        slot
+    }
+}
+
+impl Bucket {
+    fn memory(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.columns.iter().map(Column::memory).sum::<usize>()
+    }
+
+    /// The end of the block of rows that starts at `from`.
+    fn block_end(&self, from: usize) -> usize {
+        let mut bytes = 0;
+        let fits = |row: &&Row| {
+            bytes += row.bytes() as usize;
+            bytes <= BLOCK.1
+        };
+        let rows = &self.rows[from..self.rows.len().min(from + BLOCK.0)];
+        from + rows.iter().take_while(fits).count().max(1)
     }
 }
 
 impl Store {
-    /// A store without rows.
-    pub fn new(retention_ms: i64) -> Self {
+    /// A store without rows; `types` are those of each side's columns.
+    pub fn new(retention_ms: i64, types: [Vec<SqlType>; 2]) -> Self {
         Store {
             keys: KeyTable::new(),
             newest: Vec::new(),
-            sides: [Rows::new(), Rows::new()],
-            // A multiple of two: so the number of no bucket is the largest there is, which stands for something else.
+            sides: types.map(Rows::new),
+            // An even number, so that no bucket has the largest number, which stands for something else.
             bucket_ms: crate::state::bucket_ms(retention_ms, 2),
             retention_ms,
         }
@@ -128,89 +209,183 @@ impl Store {
         &self.sides[side as usize].time
     }
 
-    /// Appends the number of each key to `numbers`; the keys stand one after the other, each up to its place in `ends`.
-    /// A number is good until [`Store::expire`] is called.
-    pub fn keys(&mut self, keys: &[u8], ends: &[usize], numbers: &mut Vec<u32>) {
-        self.keys.find_or_insert(keys, ends, numbers);
-        self.newest.resize(self.keys.len(), [NONE; 2]);
+    /// The bucket of a time.
+    pub fn bucket(&self, time: i64) -> BucketId {
+        time.div_euclid(self.bucket_ms)
     }
 
-    fn is_expired(&self, side: Side, time: i64) -> bool {
+    /// Appends the number of each key to `numbers`; the keys stand one after the other, each up to its place in `ends`.
+    /// A number is valid until [`Store::expire`] is called.
+    pub fn keys(&mut self, keys: &[u8], ends: &[usize], numbers: &mut Vec<u32>) {
+        self.keys.find_or_insert(keys, ends, numbers);
+        grow::resize(&mut self.newest, self.keys.len(), [NONE; 2]);
+    }
+
+    /// The key of a row, encoded.
+    pub fn key(&self, side: Side, slot: u32, row: u32) -> &[u8] {
+        self.keys.key(self.sides[side as usize].slots[slot as usize].rows[row as usize].key)
+    }
+
+    /// The number of a row's key.
+    pub fn key_number(&self, side: Side, slot: u32, row: u32) -> u32 {
+        self.sides[side as usize].slots[slot as usize].rows[row as usize].key
+    }
+
+    /// The key of a number, encoded.
+    pub fn key_of(&self, number: u32) -> &[u8] {
+        self.keys.key(number)
+    }
+
+    /// Whether a row of this time can no longer be found.
+    pub fn is_expired(&self, side: Side, time: i64) -> bool {
         time <= self.sides[side as usize].time.now().saturating_sub(self.retention_ms)
     }
 
-    /// Adds a row in its place among those of its key, behind all that are not newer; not if it could not be found any more.
-    pub fn add(&mut self, side: Side, key: u32, time: i64, ordinal: u64, bytes: &[u8]) {
-        if !self.is_expired(side, time) {
-            let (id, slot, row) = self.insert(side, key, time, ordinal, bytes);
-            self.sides[side as usize].added.push((id, slot, row));
+    /// Adds a row in its place among those of its key, after all that are not newer: the place of its columns, which
+    /// [`Store::fill`] must append in the order of the calls. A row that is expired already is kept but never found.
+    pub fn add(&mut self, added: Added) -> (u32, u32) {
+        let (id, expired) = (self.bucket(added.time), self.is_expired(added.side, added.time));
+        let rows = &mut self.sides[added.side as usize];
+        let slot = rows.slot(id);
+        let bucket = &mut rows.slots[slot as usize];
+        if bucket.saved == bucket.rows.len() {
+            rows.unsaved.push(slot);
         }
-    }
-
-    fn insert(&mut self, side: Side, key: u32, time: i64, ordinal: u64, bytes: &[u8]) -> (BucketId, u32, u32) {
-        let id = time.div_euclid(self.bucket_ms);
-        let head = &mut self.newest[key as usize][side as usize];
-        let rows = &mut self.sides[side as usize];
+        let link = Link { time: added.time, slot, row: bucket.rows.len() as u32 };
+        grow::reserve(&mut bucket.rows, 1);
+        let Added { key, time, ordinal, .. } = added;
+        bucket.rows.push(Row { older: NONE, time, ordinal, key, bytes: added.bytes & !(WAITS | SAVED) });
+        rows.count += 1;
+        if expired {
+            return (slot, link.row);
+        }
+        // The row is not expired, so no newer one was dropped: every newer link can be followed.
+        let head = &mut self.newest[added.key as usize][added.side as usize];
         let (mut newer, mut older) = (None, *head);
-        // The row can still be found, so that nothing that is newer was dropped.
-        while older.time > time {
+        while older.time > added.time {
             newer = Some(older);
             older = rows.row(older).older;
         }
-        let slot = rows.slot(id);
-        let bucket = &mut rows.slots[slot as usize];
-        let link = Link { time, slot, row: bucket.rows.len() as u32 };
-        bucket.bytes.extend_from_slice(bytes);
-        bucket.rows.push(Row { older, key, time, ordinal, end: bucket.bytes.len() });
-        rows.count += 1;
+        rows.slots[slot as usize].rows[link.row as usize].older = older;
         match newer {
             None => *head = link,
             Some(newer) => rows.slots[newer.slot as usize].rows[newer.row as usize].older = link,
         }
-        (id, slot, link.row)
+        (slot, link.row)
     }
 
-    /// Calls `each` with the time, ordinal and bytes of every row of a side that has the key and a time in the range: the
-    /// oldest first, of one time the first to come first.
-    pub fn find(
-        &self,
-        side: Side,
-        key: u32,
-        from: i64,
-        to: i64,
-        scratch: &mut Vec<(u32, u32)>,
-        each: &mut dyn FnMut(i64, u64, &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    /// Appends the columns of rows that were added: for each slot the rows of `arrays`, in the order of [`Store::add`].
+    pub fn fill(&mut self, side: Side, arrays: &[ArrayRef], slot: u32, rows: &[u32]) {
+        let bucket = &mut self.sides[side as usize].slots[slot as usize];
+        for (column, array) in bucket.columns.iter_mut().zip(arrays) {
+            column.append(array.as_ref(), rows);
+        }
+    }
+
+    /// Sets `found` to the rows of a side that have the key and a time in the range: the newest first, of one time the last to
+    /// come first.
+    pub fn find(&self, side: Side, key: u32, (from, to): (i64, i64), found: &mut Vec<Found>) {
         let rows = &self.sides[side as usize];
         let least = from.max(rows.time.now().saturating_sub(self.retention_ms).saturating_add(1));
-        scratch.clear();
+        found.clear();
         let mut at = self.newest[key as usize][side as usize];
-        // What is older than the least time that is found may be in a bucket that was dropped: it is not looked at.
+        // What is older than the least time may be in a bucket that was dropped: it is not looked at.
         while at.time >= least {
+            let row = rows.row(at);
             if at.time <= to {
-                scratch.push((at.slot, at.row));
+                let Row { time, ordinal, .. } = *row;
+                let (bytes, waits) = (row.bytes(), row.bytes & WAITS != 0);
+                found.push(Found { time, ordinal, slot: at.slot, row: at.row, bytes, waits });
             }
-            at = rows.row(at).older;
+            at = row.older;
         }
-        for (slot, row) in scratch.iter().rev() {
-            let bucket = &rows.slots[*slot as usize];
-            let place = *row as usize;
-            each(bucket.rows[place].time, bucket.rows[place].ordinal, bucket.bytes_of(place))?;
-        }
-        Ok(())
     }
 
-    /// Drops the buckets in which no row can be found any more, and the keys that no row has.
+    /// About how many bytes the columns of a row take.
+    pub fn bytes(&self, side: Side, slot: u32, row: u32) -> u32 {
+        self.sides[side as usize].slots[slot as usize].rows[row as usize].bytes()
+    }
+
+    /// Asks for the memory that will be looked at for a row with this key.
+    #[inline]
+    pub fn prefetch_key(&self, key: u32) {
+        prefetch(self.newest.as_ptr().wrapping_add(key as usize).cast());
+    }
+
+    /// The same for the newest row of a side with this key.
+    #[inline]
+    pub fn prefetch_row(&self, side: Side, key: u32) {
+        let link = self.newest[key as usize][side as usize];
+        if let (true, Some(bucket)) = (link.time != NONE.time, self.sides[side as usize].slots.get(link.slot as usize))
+        {
+            prefetch(bucket.rows.as_ptr().wrapping_add(link.row as usize).cast());
+        }
+    }
+
+    /// The column of a place in every slot of a side.
+    pub fn column(&self, side: Side, place: usize) -> Vec<&Column> {
+        self.sides[side as usize].slots.iter().map(|bucket| &bucket.columns[place]).collect()
+    }
+
+    /// A row begins to wait for a partner, or waits no more; whether its waiting was saved. Its bucket is kept as long as it
+    /// waits.
+    pub fn set_waiting(&mut self, side: Side, slot: u32, row: u32, waits: bool) -> bool {
+        let bucket = &mut self.sides[side as usize].slots[slot as usize];
+        let row = &mut bucket.rows[row as usize];
+        let before = row.bytes;
+        row.bytes = row.bytes() | if waits { WAITS } else { 0 };
+        match (before & WAITS != 0, waits) {
+            (false, true) => bucket.waiting += 1,
+            (true, false) => bucket.waiting -= 1,
+            _ => {}
+        }
+        before & SAVED != 0
+    }
+
+    /// The waiting of a row is saved.
+    pub fn set_saved(&mut self, side: Side, slot: u32, row: u32) {
+        self.sides[side as usize].slots[slot as usize].rows[row as usize].bytes |= SAVED;
+    }
+
+    /// Whether the row of this ordinal is still at its place and waits.
+    pub fn is_waiting(&self, side: Side, slot: u32, row: u32, ordinal: u64) -> bool {
+        let bucket = &self.sides[side as usize].slots[slot as usize];
+        bucket.rows.get(row as usize).is_some_and(|row| row.ordinal == ordinal && row.bytes & WAITS != 0)
+    }
+
+    /// How many rows wait.
+    pub fn waiting(&self) -> usize {
+        self.sides.iter().flat_map(|rows| &rows.slots).map(|bucket| bucket.waiting).sum()
+    }
+
+    /// The place of a row that is there.
+    pub fn place(&self, side: Side, time: i64, ordinal: u64) -> Result<(u32, u32)> {
+        let rows = &self.sides[side as usize];
+        let slot = rows.buckets.get(&self.bucket(time));
+        let row = slot.and_then(|slot| {
+            let bucket = &rows.slots[*slot as usize];
+            Some((*slot, bucket.rows.binary_search_by_key(&ordinal, |row| row.ordinal).ok()? as u32))
+        });
+        row.ok_or_else(|| Error::bug(format!("the row {ordinal} waits for a partner and is not there")))
+    }
+
+    /// Drops the buckets in which no row can be found and none waits, and the keys that no row has.
     pub fn expire(&mut self) {
-        for side in [Side::Left, Side::Right] {
-            let now = self.sides[side as usize].time.now();
-            let least = now.saturating_sub(self.retention_ms);
-            let rows = &mut self.sides[side as usize];
-            while let Some(entry) = rows.buckets.first_entry()
-                && (*entry.key() + 1).saturating_mul(self.bucket_ms) - 1 <= least
-            {
-                let slot = entry.remove();
-                rows.count -= std::mem::take(&mut rows.slots[slot as usize]).rows.len();
+        for rows in &mut self.sides {
+            let least = rows.time.now().saturating_sub(self.retention_ms);
+            let is_over = |id: &BucketId| (id + 1).saturating_mul(self.bucket_ms) - 1 <= least;
+            let over = rows.buckets.iter().take_while(|(id, _)| is_over(id));
+            let over: Vec<(BucketId, u32)> = over
+                .filter(|(_, slot)| rows.slots[**slot as usize].waiting == 0)
+                .map(|(id, slot)| (*id, *slot))
+                .collect();
+            for (id, slot) in over {
+                rows.buckets.remove(&id);
+                let bucket = &mut rows.slots[slot as usize];
+                rows.usual = std::mem::take(&mut bucket.rows).len();
+                rows.count -= rows.usual;
+                rows.last = None;
+                bucket.columns.iter_mut().zip(&rows.types).for_each(|(column, t)| *column = Column::new(t));
                 rows.free.push(slot);
             }
         }
@@ -223,98 +398,96 @@ impl Store {
     /// Numbers the keys anew, without those that no row has.
     fn drop_keys(&mut self) {
         let (old_keys, old_newest) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.newest));
-        let first = [0, 1].map(|side: usize| self.sides[side].buckets.first_key_value().map(|(id, _)| *id));
-        let is_live = |side: usize, link: &Link| {
-            first[side].is_some_and(|first| link.time != NONE.time && link.time.div_euclid(self.bucket_ms) >= first)
-        };
+        let mut used = vec![false; old_keys.len()];
+        for rows in &self.sides {
+            let live = rows.buckets.values().flat_map(|slot| &rows.slots[*slot as usize].rows);
+            live.for_each(|row| used[row.key as usize] = true);
+        }
         let mut numbers = Vec::new();
         let mut renamed = vec![0; old_keys.len()];
-        for (number, links) in old_newest.into_iter().enumerate() {
-            let links = [0, 1].map(|side: usize| if is_live(side, &links[side]) { links[side] } else { NONE });
-            if links.iter().any(|link| link.time != NONE.time) {
-                let key = old_keys.key(number as u32);
-                self.keys.find_or_insert(key, &[key.len()], &mut numbers);
-                self.newest.push(links);
-                renamed[number] = self.newest.len() as u32 - 1;
-            }
+        for (number, links) in old_newest.into_iter().enumerate().filter(|(number, _)| used[*number]) {
+            let key = old_keys.key(number as u32);
+            self.keys.find_or_insert(key, &[key.len()], &mut numbers);
+            // Links to buckets that were dropped stay: their times say that they lead nowhere.
+            self.newest.push(links);
+            renamed[number] = self.newest.len() as u32 - 1;
         }
-        let rows = self.sides.iter_mut().flat_map(|s| &mut s.slots).flat_map(|b| &mut b.rows);
-        rows.for_each(|row| row.key = renamed[row.key as usize]);
+        for bucket in self.sides.iter_mut().flat_map(|s| &mut s.slots) {
+            bucket.rows.iter_mut().for_each(|row| row.key = renamed[row.key as usize]);
+        }
     }
 
-    /// Hands over the rows of a side that were added since the last call: bucket, ordinal, and the row as bytes.
-    pub fn take_added(&mut self, side: Side, row: &mut dyn FnMut(BucketId, u64, &[u8])) {
+    /// Hands over the rows of a side that were added since the last call, in blocks: bucket, first ordinal, and the block.
+    pub fn take_added(&mut self, side: Side, block: &mut dyn FnMut(BucketId, u64, &[u8])) {
         let mut value = Vec::new();
-        for (id, slot, place) in std::mem::take(&mut self.sides[side as usize].added) {
-            let ordinal = self.encode(side, slot, place as usize, &mut value);
-            row(id, ordinal, &value);
-        }
-    }
-
-    /// The buckets of both sides.
-    pub fn buckets(&self) -> impl Iterator<Item = BucketId> {
-        self.sides.iter().flat_map(|rows| rows.buckets.keys().copied())
-    }
-
-    /// A number that is another one whenever a bucket has other rows: how many each side has. Of one side rows are only ever
-    /// added until all of them are dropped, for good; of both together there may be as many as before when one side's are.
-    pub fn version(&self, bucket: BucketId) -> u64 {
-        let rows = |side: &Rows| side.buckets.get(&bucket).map_or(0, |slot| side.slots[*slot as usize].rows.len());
-        let [left, right] = [0, 1].map(|side: usize| rows(&self.sides[side]) as u64);
-        left << 32 | right
-    }
-
-    /// The rows of a side in a bucket from one on, as [`Store::take_added`] gives them, in the order in which they came,
-    /// until `row` wants no more: which is next, `None` behind the last.
-    pub fn dump(
-        &self,
-        side: Side,
-        bucket: BucketId,
-        from: u64,
-        row: &mut dyn FnMut(u64, &[u8]) -> bool,
-    ) -> Option<u64> {
-        let rows = &self.sides[side as usize];
-        let slot = *rows.buckets.get(&bucket)?;
-        let mut value = Vec::new();
-        for place in from as usize..rows.slots[slot as usize].rows.len() {
-            let ordinal = self.encode(side, slot, place, &mut value);
-            if !row(ordinal, &value) {
-                return Some(place as u64 + 1);
+        for slot in std::mem::take(&mut self.sides[side as usize].unsaved) {
+            let bucket = &self.sides[side as usize].slots[slot as usize];
+            let (id, count, mut from) = (bucket.id, bucket.rows.len(), bucket.saved);
+            while from < count {
+                let to = self.sides[side as usize].slots[slot as usize].block_end(from);
+                let ordinal = self.encode(side, slot, (from, to), &mut value);
+                block(id, ordinal, &value);
+                from = to;
             }
+            self.sides[side as usize].slots[slot as usize].saved = count;
         }
-        None
     }
 
-    /// Adds a row from its bytes, unless it is there already. Rows come in the order of their ordinals.
-    pub fn load(&mut self, side: Side, bucket: BucketId, ordinal: u64, value: &[u8]) -> Result<()> {
+    /// No row of an earlier bucket is there, or will be.
+    pub fn horizon(&self) -> BucketId {
+        let least = |rows: &Rows| {
+            let bound =
+                (rows.time.now().saturating_sub(self.retention_ms)).saturating_add(1).div_euclid(self.bucket_ms);
+            rows.buckets.keys().next().map_or(bound, |first| bound.min(*first))
+        };
+        self.sides.iter().map(least).min().unwrap_or(BucketId::MIN)
+    }
+
+    /// Sets `value` to the block of the rows from `from` to `to`; the ordinal of the first.
+    fn encode(&self, side: Side, slot: u32, (from, to): (usize, usize), value: &mut Vec<u8>) -> u64 {
+        let bucket = &self.sides[side as usize].slots[slot as usize];
+        let rows = &bucket.rows[from..to];
+        value.clear();
+        put_varint(value, rows.len() as u64);
+        rows.iter().for_each(|row| value.extend_from_slice(&row.time.to_le_bytes()));
+        rows.iter().for_each(|row| put_varint(value, row.ordinal - rows[0].ordinal));
+        rows.iter().for_each(|row| put_varint(value, u64::from(row.bytes())));
+        rows.iter().for_each(|row| put_bytes(value, self.keys.key(row.key)));
+        bucket.columns.iter().for_each(|column| column.save(from, to, value));
+        rows[0].ordinal
+    }
+
+    /// Adds the rows of a block. The blocks of a side and a bucket come in the order of their ordinals.
+    pub fn load(&mut self, side: Side, first: u64, value: &[u8]) -> Result<()> {
+        let mut input = Input(value);
+        let count = input.varint()? as usize;
+        let times = (0..count).map(|_| input.i64()).collect::<Result<Vec<_>>>()?;
+        let ordinals = (0..count).map(|_| Ok(first + input.varint()?)).collect::<Result<Vec<_>>>()?;
+        let bytes = (0..count).map(|_| input.varint()).collect::<Result<Vec<_>>>()?;
+        let (mut keys, mut ends) = (Vec::new(), Vec::with_capacity(count));
+        for _ in 0..count {
+            keys.extend_from_slice(input.bytes()?);
+            ends.push(keys.len());
+        }
+        let Some(time) = times.first() else { return Ok(()) };
+        let slot = self.sides[side as usize].slot(self.bucket(*time));
+        let mut numbers = Vec::with_capacity(count);
+        self.keys(&keys, &ends, &mut numbers);
+        for row in 0..count {
+            let (time, ordinal, bytes) = (times[row], ordinals[row], bytes[row] as u32);
+            self.add(Added { side, key: numbers[row], time, ordinal, bytes });
+        }
         let rows = &mut self.sides[side as usize];
-        let slot = rows.slot(bucket);
-        if rows.slots[slot as usize].rows.binary_search_by_key(&ordinal, |r| r.ordinal).is_err() {
-            let mut input = Input(value);
-            let time = input.i64()?;
-            let key = input.bytes()?;
-            let mut numbers = Vec::with_capacity(1);
-            self.keys(key, &[key.len()], &mut numbers);
-            self.insert(side, numbers[0], time, ordinal, input.0);
-        }
-        Ok(())
+        rows.unsaved.clear();
+        let bucket = &mut rows.slots[slot as usize];
+        bucket.saved = bucket.rows.len();
+        bucket.columns.iter_mut().try_for_each(|column| column.load(count, &mut input))
     }
 
     /// The bytes of memory that the store takes.
     pub fn memory(&self) -> usize {
         let rows: usize = self.sides.iter().flat_map(|s| &s.slots).map(Bucket::memory).sum();
         self.keys.memory() + self.newest.capacity() * size_of::<[Link; 2]>() + rows
-    }
-
-    /// Sets `value` to a row's time, key and columns; its ordinal.
-    fn encode(&self, side: Side, slot: u32, place: usize, value: &mut Vec<u8>) -> u64 {
-        let bucket = &self.sides[side as usize].slots[slot as usize];
-        let row = &bucket.rows[place];
-        value.clear();
-        value.extend_from_slice(&row.time.to_le_bytes());
-        put_bytes(value, self.keys.key(row.key));
-        value.extend_from_slice(bucket.bytes_of(place));
-        row.ordinal
     }
 }
 
@@ -324,6 +497,11 @@ const FEW_KEYS: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{Value, array_of};
+
+    fn store() -> Store {
+        Store::new(1_000, [vec![SqlType::Bigint], vec![]])
+    }
 
     fn number(store: &mut Store, key: &[u8]) -> u32 {
         let mut numbers = Vec::new();
@@ -334,24 +512,21 @@ mod tests {
     fn add(store: &mut Store, key: &[u8], time: i64, ordinal: u64) {
         let key = number(store, key);
         store.time(Side::Left).advance(time, i64::MAX);
-        store.add(Side::Left, key, time, ordinal, &[ordinal as u8]);
+        let (slot, _) = store.add(Added { side: Side::Left, key, time, ordinal, bytes: 8 });
+        let column = array_of(&[Value::Bigint(ordinal as i64)], &SqlType::Bigint);
+        store.fill(Side::Left, &[column], slot, &[0]);
     }
 
-    fn found(store: &mut Store, key: &[u8], from: i64, to: i64) -> Vec<(i64, u8)> {
+    fn found(store: &mut Store, key: &[u8], from: i64, to: i64) -> Vec<(i64, u64)> {
         let key = number(store, key);
-        let mut all = Vec::new();
-        let each = &mut |time, ordinal, bytes: &[u8]| {
-            assert_eq!(ordinal as u8, bytes[0]);
-            all.push((time, bytes[0]));
-            Ok(())
-        };
-        store.find(Side::Left, key, from, to, &mut Vec::new(), each).expect("no row is broken");
-        all
+        let mut found = Vec::new();
+        store.find(Side::Left, key, (from, to), &mut found);
+        found.iter().rev().map(|row| (row.time, row.ordinal)).collect()
     }
 
     #[test]
     fn rows_are_found_by_time_then_arrival() {
-        let mut store = Store::new(1_000);
+        let mut store = store();
         for (ordinal, time) in [50, 10, 50, 900, 30].into_iter().enumerate() {
             add(&mut store, b"k", time, ordinal as u64);
         }
@@ -360,25 +535,19 @@ mod tests {
         store.time(Side::Left).advance(1_040, i64::MAX);
         assert_eq!(found(&mut store, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
         store.expire();
-        let mut copy = Store::new(1_000);
+        let mut blocks = Vec::new();
+        store.take_added(Side::Left, &mut |_, ordinal, value| blocks.push((ordinal, value.to_vec())));
+        let mut copy = self::store();
         *copy.time(Side::Left) = *store.time(Side::Left);
-        for _ in 0..2 {
-            for bucket in store.buckets().collect::<Vec<_>>() {
-                let mut next = Some(0);
-                while let Some(from) = next {
-                    next = store.dump(Side::Left, bucket, from, &mut |ordinal, value| {
-                        copy.load(Side::Left, bucket, ordinal, value).expect("a row");
-                        ordinal % 2 == 0
-                    });
-                }
-            }
+        for (ordinal, value) in blocks {
+            copy.load(Side::Left, ordinal, &value).expect("a block");
         }
         assert_eq!(found(&mut copy, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
     }
 
     #[test]
     fn keys_without_rows_are_dropped() {
-        let mut store = Store::new(1_000);
+        let mut store = store();
         for i in 0..3 * FEW_KEYS as u64 {
             add(&mut store, format!("key {i}").as_bytes(), i as i64 * 10, i);
         }
@@ -386,7 +555,7 @@ mod tests {
         let last = 3 * FEW_KEYS as u64 - 1;
         assert!(store.keys.len() < 200, "{}", store.keys.len());
         let key = format!("key {last}");
-        assert_eq!(found(&mut store, key.as_bytes(), 0, i64::MAX), [(last as i64 * 10, last as u8)]);
+        assert_eq!(found(&mut store, key.as_bytes(), 0, i64::MAX), [(last as i64 * 10, last)]);
         add(&mut store, b"key 5", last as i64 * 10, 1);
         assert_eq!(found(&mut store, b"key 5", 0, i64::MAX), [(last as i64 * 10, 1)]);
     }

@@ -1,11 +1,13 @@
-//! What checkpoints and changes make of a join's state: whenever it is walked, it comes out whole.
+//! What is kept of a join's state, and what becomes of it: a join that was made anew gives the same as one that never ended.
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::disk::double::Random;
-use crate::operators::Log;
-use crate::types::{Value, array_of};
+use crate::operators::{Limit, Log};
+use crate::state::{BucketId, EntryBatch};
+use crate::types::row::Input;
+use crate::types::{Seq, Value, array_of};
 
 const COLUMNS: [SqlType; 2] = [SqlType::String, SqlType::Bigint];
 
@@ -27,11 +29,13 @@ fn take(join: &mut StreamJoin, side: Side, key: &str, time: i64, seq: u64) -> Ve
     let values = [Value::String(key.to_owned()), Value::Bigint(seq as i64)];
     let columns = values.iter().zip(&COLUMNS).map(|(value, t)| array_of([value], t)).collect();
     let row = Batch::new(columns, vec![time].into(), Seq::Each(vec![seq].into()));
-    let mut ports = vec![Batch::default(), Batch::default()];
-    ports[side as usize] = row;
-    let (mut log, mut out) = (Log::default(), Vec::new());
-    let limits = [i64::MAX; 2];
-    join.process(ports, &mut Context { time_limits: &limits, log: &mut log }, &mut out).expect("no row is broken");
+    let (mut log, mut out) = (Log::default(), Output::new(Limit { rows: usize::MAX, bytes: usize::MAX }));
+    let (limits, place) = ([i64::MAX; 2], |_| String::new());
+    let mut cx = Context { limits: &limits, now_ms: 0, end: seq + 1, place: &place, log: &mut log };
+    let flow = join.process(side as usize, row, &mut cx, &mut out).expect("no row is broken");
+    assert_eq!(flow, Flow::Done);
+    assert_eq!(join.advance(&mut cx, &mut out).expect("no row is broken"), Flow::Done);
+    let out: Vec<Batch> = out.drain().collect();
     let shown = |batch: &Batch, row: usize| {
         let value = |place: usize| Value::at(batch.columns[place].as_ref(), row, &SqlType::Bigint);
         format!("{:?} {:?} at {}", value(1), value(2), batch.time[row])
@@ -39,165 +43,150 @@ fn take(join: &mut StreamJoin, side: Side, key: &str, time: i64, seq: u64) -> Ve
     out.iter().flat_map(|batch| (0..batch.rows()).map(move |row| shown(batch, row))).collect()
 }
 
-/// A change or an entry of a file: bucket, key and value.
-type Entry = (BucketId, Vec<u8>, Option<Vec<u8>>);
-
 /// What is committed of an epoch.
 struct Epoch {
-    changes: Vec<Entry>,
+    changes: Vec<(BucketId, Vec<u8>, Option<Vec<u8>>)>,
     times: Vec<u8>,
+    horizon: BucketId,
 }
 
 fn end_epoch(join: &mut StreamJoin) -> Epoch {
     let (mut changes, mut times) = (Vec::new(), Vec::new());
     join.take_changes(&mut |bucket, key, value| changes.push((bucket, key.to_vec(), value.map(<[u8]>::to_vec))));
     join.save_times(&mut times);
-    Epoch { changes, times }
+    Epoch { changes, times, horizon: join.horizon() }
 }
 
-/// The files of a checkpoint: of each bucket its version and its entries.
-type Files = BTreeMap<BucketId, (u64, Vec<Entry>)>;
-
-/// A join with all that a machine keeps of it.
+/// Two joins that get the same rows. One of them lives on, the other is lost again and again and made anew from what is kept.
 struct Machine {
     random: Random,
+    lives: StreamJoin,
     join: StreamJoin,
-    files: Files,
-    /// The epochs that the files do not have.
+    /// The entries of the last checkpoint.
+    kept: BTreeMap<(BucketId, Vec<u8>), Vec<u8>>,
+    /// The epochs after it.
     epochs: Vec<Epoch>,
+    /// The rows since the last epoch.
+    rows: Vec<(Side, String, i64, u64)>,
     seq: u64,
     time: [i64; 2],
 }
 
 impl Machine {
+    fn new(seed: u64) -> Self {
+        Machine {
+            random: Random::new(seed),
+            lives: join(),
+            join: join(),
+            kept: BTreeMap::new(),
+            epochs: Vec::new(),
+            rows: Vec::new(),
+            seq: 0,
+            time: [100; 2],
+        }
+    }
+
     /// Rows of one side or the other, one of which may be far behind the other.
-    fn rows(&mut self) {
+    fn take_rows(&mut self, step: usize) {
         for _ in 0..self.random.below(4) {
             let side = if self.random.one_in(2) { Side::Left } else { Side::Right };
             let time = &mut self.time[side as usize];
             let most = if self.random.one_in(8) { 9_000 } else { 60 };
             *time += self.random.below(most) as i64;
-            let time = *time - self.random.below(200) as i64;
+            let time = (*time - self.random.below(200) as i64).max(0);
             let key = format!("k{}", self.random.below(3));
             self.seq += 1;
-            take(&mut self.join, side, &key, time.max(0), self.seq);
+            let wanted = take(&mut self.lives, side, &key, time, self.seq);
+            assert_eq!(take(&mut self.join, side, &key, time, self.seq), wanted, "step {step}");
+            self.rows.push((side, key, time, self.seq));
         }
-    }
-
-    /// Walks the state a few entries at a time, as a checkpoint does, while rows come and epochs end.
-    fn checkpoint(&mut self) {
-        let before = self.epochs.len();
-        let mut files = Files::new();
-        for bucket in self.join.buckets() {
-            self.rows();
-            let version = self.join.version(bucket);
-            if let Some(known) = self.files.get(&bucket).filter(|(known, _)| *known == version) {
-                files.insert(bucket, known.clone());
-                continue;
-            }
-            let (mut entries, mut next) = (Vec::new(), Some(Place::START));
-            while let Some(from) = next {
-                let mut room = 1 + self.random.below(4);
-                next = self.join.dump(bucket, from, &mut |key, value| {
-                    entries.push((bucket, key.to_vec(), Some(value.to_vec())));
-                    room -= 1;
-                    room > 0
-                });
-                self.rows();
-                if self.random.one_in(3) {
-                    self.end();
-                }
-            }
-            files.insert(bucket, (version, entries));
-        }
-        // It counts when all that it caught is decided; what was decided before it is not needed any more.
-        self.end();
-        self.epochs.drain(..before);
-        self.files = files;
     }
 
     fn end(&mut self) {
+        end_epoch(&mut self.lives);
         let epoch = end_epoch(&mut self.join);
         self.epochs.push(epoch);
+        self.rows.clear();
     }
 
-    /// The join as the next process has it.
-    fn recovered(&self) -> StreamJoin {
-        let mut join = join();
-        let entries = self.files.values().flat_map(|(_, entries)| entries);
-        for (bucket, key, value) in entries.chain(self.epochs.iter().flat_map(|epoch| &epoch.changes)) {
-            join.load(*bucket, key, value.as_deref()).expect("no entry is broken");
+    /// Keeps all that is decided, but for the last epochs: as a checkpoint does that others overtake.
+    fn checkpoint(&mut self) {
+        let count = self.random.below(1 + self.epochs.len() as u64) as usize;
+        let last = self.epochs.iter().take(count).map(|epoch| epoch.horizon).max();
+        for (bucket, key, value) in self.epochs.drain(..count).flat_map(|epoch| epoch.changes) {
+            match value {
+                Some(value) => self.kept.insert((bucket, key), value),
+                None => self.kept.remove(&(bucket, key)),
+            };
         }
-        if let Some(last) = self.epochs.last() {
-            join.load_times(&mut Input(&last.times)).expect("whole times");
-        }
-        join
+        self.kept.retain(|(bucket, _), _| last.is_none_or(|horizon| *bucket >= horizon));
     }
-}
 
-/// All entries, each with its bucket.
-fn entries(join: &StreamJoin) -> Vec<Entry> {
-    let mut all = Vec::new();
-    for bucket in join.buckets() {
-        join.dump(bucket, Place::START, &mut |key, value| {
-            all.push((bucket, key.to_vec(), Some(value.to_vec())));
-            true
-        });
+    /// The join as the next process has it: from what is kept, and with the rows that were not committed once more.
+    fn restart(&mut self, times: &[u8]) {
+        self.join = join();
+        let kept = self.kept.iter().map(|((bucket, key), value)| (*bucket, key.as_slice(), Some(value.as_slice())));
+        let changes = self.epochs.iter().flat_map(|epoch| &epoch.changes);
+        for (bucket, key, value) in kept.chain(changes.map(|(b, k, v)| (*b, k.as_slice(), v.as_deref()))) {
+            let mut batch = EntryBatch::default();
+            batch.push(key, value);
+            self.join.load(bucket, &batch).expect("no entry is broken");
+        }
+        self.join.load_times(&mut Input(times)).expect("whole times");
+        for (side, key, time, seq) in &self.rows {
+            take(&mut self.join, *side, key, *time, *seq);
+        }
     }
-    all
 }
 
 #[test]
-fn a_checkpoint_and_the_changes_behind_it_make_the_state_whole() {
+fn a_join_goes_on_from_what_was_kept_as_if_it_had_never_ended() {
     for seed in 0..300 {
-        let (random, files, epochs) = (Random::new(seed), Files::new(), Vec::new());
-        let mut machine = Machine { random, join: join(), files, epochs, seq: 0, time: [100; 2] };
+        let mut machine = Machine::new(seed);
+        let mut times = None;
         for step in 0..60 {
-            machine.rows();
-            match machine.random.below(4) {
+            machine.take_rows(step);
+            match machine.random.below(5) {
                 0 => machine.checkpoint(),
-                1 | 2 => machine.end(),
-                _ => continue,
-            }
-            let recovered = machine.recovered();
-            assert_eq!(entries(&recovered), entries(&machine.join), "seed {seed}, step {step}");
-            if machine.random.one_in(2) {
-                machine.join = recovered;
-                // The next process knows of no file what it holds.
-                machine.files.values_mut().for_each(|(version, _)| *version = u64::MAX);
+                1 | 2 => {
+                    machine.end();
+                    times = machine.epochs.last().map(|epoch| epoch.times.clone());
+                }
+                3 if times.is_some() => machine.restart(times.as_deref().unwrap_or_default()),
+                _ => {}
             }
         }
     }
 }
 
 #[test]
-fn a_row_that_found_its_partner_in_the_epoch_in_which_it_was_walked_does_not_wait_after_a_restart() {
+fn a_row_that_found_its_partner_in_the_epoch_in_which_it_was_saved_does_not_wait_after_a_restart() {
     let mut join = join();
     take(&mut join, Side::Left, "k", 100, 1);
-    let caught = entries(&join);
+    let first = end_epoch(&mut join);
     assert_eq!(take(&mut join, Side::Right, "k", 105, 2).len(), 1, "a pair");
-    let epoch = end_epoch(&mut join);
+    let second = end_epoch(&mut join);
     let mut next = self::join();
-    for (bucket, key, value) in caught.iter().chain(&epoch.changes) {
-        next.load(*bucket, key, value.as_deref()).expect("no entry is broken");
+    for (bucket, key, value) in first.changes.iter().chain(&second.changes) {
+        let mut batch = EntryBatch::default();
+        batch.push(key, value.as_deref());
+        next.load(*bucket, &batch).expect("no entry is broken");
     }
-    next.load_times(&mut Input(&epoch.times)).expect("whole times");
+    next.load_times(&mut Input(&second.times)).expect("whole times");
     let shown = take(&mut next, Side::Right, "other", 50_000, 3);
     assert!(shown.is_empty(), "the row has had its pair, and is shown without a partner besides: {shown:?}");
 }
 
 #[test]
-fn a_bucket_that_one_side_has_left_is_another_one() {
+fn the_horizon_is_that_of_the_side_that_is_behind() {
     let mut join = join();
     take(&mut join, Side::Left, "k", 100, 1);
+    take(&mut join, Side::Right, "k", 100, 2);
     end_epoch(&mut join);
-    let [bucket, PARKED] = join.buckets()[..] else { panic!("{:?}", join.buckets()) };
-    let version = join.version(bucket);
-    // The left side goes far ahead, the right one has an early row.
-    take(&mut join, Side::Left, "k", 10_000, 2);
-    end_epoch(&mut join);
-    take(&mut join, Side::Right, "k", 100, 3);
-    end_epoch(&mut join);
-    assert!(join.buckets().contains(&bucket));
-    assert_ne!(join.version(bucket), version, "a file of the left row would be taken for one of the right row");
+    take(&mut join, Side::Left, "k", 90_000, 3);
+    let early = end_epoch(&mut join).horizon;
+    take(&mut join, Side::Right, "k", 110, 4);
+    assert!(end_epoch(&mut join).changes.iter().all(|(bucket, _, _)| *bucket >= early), "a row of the right side");
+    take(&mut join, Side::Right, "k", 90_000, 5);
+    assert!(end_epoch(&mut join).horizon > early);
 }

@@ -10,12 +10,13 @@ pub use partition::{Partition, Place, WriteFailure, Written};
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use super::record::RecordBatch;
 use super::{AppendHandle, Fetch, Offset, PartitionId, Reader, Topic, TopicId, Topics};
 use crate::disk::{Disk, SyncSite};
 use crate::error::{Error, Result};
+use crate::locks::{read, write};
 
 /// The log of a data folder.
 pub struct Log {
@@ -40,15 +41,14 @@ impl Log {
 
     /// A partition.
     pub fn partition(&self, id: PartitionId) -> Result<Arc<Partition>> {
-        let partitions = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
+        let partitions = read(&self.partitions);
         let found = partitions.get(&id).cloned();
         found.ok_or_else(|| Error::missing(format!("there is no partition {} of topic {}", id.partition, id.topic)))
     }
 
     /// All partitions, in their order.
     pub fn partitions(&self) -> Vec<Arc<Partition>> {
-        let mut all: Vec<_> =
-            self.partitions.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut all: Vec<_> = read(&self.partitions).values().cloned().collect();
         all.sort_by_key(|p| p.id);
         all
     }
@@ -96,12 +96,12 @@ impl Topics for Log {
             let id = id(number as u32);
             opened.push((id, Arc::new(Partition::open(self.disk.clone(), dir, id, self.segment_bytes)?)));
         }
-        self.partitions.write().unwrap_or_else(PoisonError::into_inner).extend(opened);
+        write(&self.partitions).extend(opened);
         Ok(())
     }
 
     fn delete(&self, topic: TopicId) -> Result<()> {
-        self.partitions.write().unwrap_or_else(PoisonError::into_inner).retain(|id, _| id.topic != topic);
+        write(&self.partitions).retain(|id, _| id.topic != topic);
         match self.disk.remove_dir(&self.topic_dir(topic)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => Ok(other?),

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::segment::{self, Segment};
 use crate::disk::{Disk, Open, SyncSite};
 use crate::error::{Error, Result};
+use crate::locks::lock;
 use crate::topics::record::{BatchHead, HEADER, RecordBatch, Records, is_intact};
 use crate::topics::{Fetch, Offset, PartitionId};
 
@@ -132,7 +133,7 @@ impl Partition {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change of the state is done in one go at the end of what may fail, so that a panic leaves it whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The place behind the last decided record.

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
+use crate::locks::lock;
 use crate::topics::Offset;
 use crate::topics::record::{BatchHead, HEADER};
 
@@ -119,7 +120,7 @@ impl Segment {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
         // The index is only a help that is made anew where it lacks: whatever a panic left of it will do.
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.index)
     }
 
     /// The byte at which the batch starts that holds `offset`, among those before `end`.

@@ -12,6 +12,8 @@ pub use resolve::Resolved;
 /// A pattern, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
+    /// As it was written.
+    text: String,
     items: Vec<Item>,
 }
 
@@ -111,11 +113,17 @@ enum Part {
     Never,
 }
 
+/// How deep optional parts may be nested.
+const MOST_NESTED: usize = 64;
+
 /// Java prints numbers of up to so many digits.
 const MOST_DIGITS: usize = 19;
 
 impl Pattern {
-    /// Reads a pattern; why it is none, if it is not.
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    /// Why the text is not a pattern, in a sentence.
     pub fn parse(text: &str) -> Result<Pattern, String> {
         let mut open: Vec<Vec<Item>> = vec![Vec::new()];
         let mut rest = text;
@@ -133,6 +141,7 @@ impl Pattern {
                     open[last].push(Item::Literal(literal));
                     taken = 1 + length;
                 }
+                '[' if last == MOST_NESTED => return Err(format!("Pattern has more than {MOST_NESTED} nested [")),
                 '[' => open.push(Vec::new()),
                 ']' if last == 0 => return Err("Pattern invalid as it contains ] without previous [".to_owned()),
                 ']' => close(&mut open),
@@ -144,8 +153,47 @@ impl Pattern {
         while open.len() > 1 {
             close(&mut open);
         }
-        Ok(Pattern { items: open.remove(0) })
+        Ok(Pattern { text: text.to_owned(), items: open.remove(0) })
     }
+
+    /// The pattern that was probably meant by a text that is not one: the letters that mean nothing are quoted. `None` if the
+    /// result is not a pattern either.
+    pub fn quoting(text: &str) -> Option<String> {
+        let mut corrected = String::new();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let length = match c {
+                '\'' => 1 + quoted(&rest[1..]).ok()?.1,
+                _ => rest.chars().take_while(|next| *next == c).count() * c.len_utf8(),
+            };
+            let (run, behind) = rest.split_at(length);
+            let means_nothing = c.is_ascii_alphabetic() && c != 'p' && letters(run, c).is_err();
+            match means_nothing || matches!(c, '{' | '}' | '#') {
+                true => corrected.extend(["'", run, "'"]),
+                false => corrected.push_str(run),
+            }
+            rest = behind;
+        }
+        (corrected != text && Pattern::parse(&corrected).is_ok()).then_some(corrected)
+    }
+
+    /// Whether a whole time can be read by the pattern: it names an hour and nothing of a date.
+    pub fn reads_time(&self) -> bool {
+        let fields = fields_of(&self.items);
+        fields.iter().all(|field| *field >= Field::HalfOfDay) && !fields.is_empty()
+    }
+}
+
+/// What the items of a pattern name, those in optional parts included.
+fn fields_of(items: &[Item]) -> Vec<Field> {
+    let of_item = |item: &Item| match item {
+        Item::Number { field, .. } | Item::TwoDigits(field) | Item::Text(field, _) => vec![*field],
+        Item::Fraction(_) => vec![Field::Nano],
+        Item::Padded(_, item) => fields_of(std::slice::from_ref(item)),
+        Item::Optional(items) => fields_of(items),
+        _ => Vec::new(),
+    };
+    items.iter().flat_map(of_item).collect()
 }
 
 /// Ends the innermost optional part.
@@ -176,7 +224,7 @@ fn quoted(text: &str) -> Result<(String, usize), String> {
     }
 }
 
-/// The item that a run of one letter at the front means, and its length; `p` goes with the run behind it.
+/// The item that a run of one letter at the front means, and its length; `p` goes with the run after it.
 fn letters(text: &str, letter: char) -> Result<(Item, usize), String> {
     let count = text.chars().take_while(|c| *c == letter).count();
     if letter != 'p' {
@@ -307,6 +355,7 @@ mod tests {
             ("X XX XXX x xxx Z ZZZZ O", "Z Z Z +00 +00:00 +0000 GMT GMT"),
             ("HHH", "! Too many pattern letters: H"),
             ("T", "! Unknown pattern letter: T"),
+            (&"[".repeat(100_000), "! Pattern has more than 64 nested ["),
         ] {
             assert_eq!(print(pattern, "UTC"), text, "{pattern}");
         }
@@ -333,6 +382,22 @@ mod tests {
             let read = |pattern: &str| Pattern::parse(pattern)?.read(text, Names::English)?.instant(&utc());
             let shown = read(pattern).map(|ms| print_at(ms, "yyyy-MM-dd HH:mm"));
             assert_eq!(shown.unwrap_or_else(|_| "! refused".to_owned()), printed, "{pattern} of {text}");
+        }
+    }
+
+    #[test]
+    fn texts_beyond_the_calendar_are_refused() {
+        for (pattern, text) in [
+            ("uuuu-MM-dd", "+9223372036854775807-01-01"),
+            ("uuuu-MM-dd", "-9223372036854775807-01-01"),
+            ("uuuu-DDD", "+1000000000-001"),
+            ("uuuu-MM W e", "+9223372036854775807-01 1 1"),
+            ("YYYY-'W'ww-e", "+9223372036854775807-W01-1"),
+            ("uuuu-MM-dd", "+999999999-12-31"),
+            ("uuuu", "-999999999"),
+        ] {
+            let read = Pattern::parse(pattern).expect("a pattern").read(text, Names::Root);
+            assert!(read.and_then(|read| read.instant(&utc())).is_err(), "{text}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::resolve::Resolved;
 use super::zone::{Zone, offset_seconds};
 use super::{Field, Item, OffsetForm, Part, Pattern, Sign, Style};
+use crate::types::text::shortened;
 
 /// In which language the names of months and days are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,26 +30,33 @@ struct Reading<'a> {
     fields: Fields,
 }
 
-/// How many digits a number may leave to those right behind it, or that it takes exactly its own.
+/// How many digits a number may leave to the numbers right after it, or that it takes exactly its own.
 #[derive(Clone, Copy, PartialEq)]
 enum Adjacent {
-    /// So many digits belong to the numbers behind.
+    /// So many digits belong to the numbers after it.
     Before(usize),
     /// Between other numbers: as wide as the pattern says.
     Within,
 }
 
 impl Pattern {
-    /// What a text says by this pattern; why it says nothing, if it does not fit.
+    /// What a text says by this pattern.
+    ///
+    /// # Errors
+    /// Why it does not fit, in a sentence that shows the text, the pattern and the character, counted from 1.
     pub fn read(&self, text: &str, names: Names) -> Result<Resolved, String> {
         let chars: Vec<char> = text.chars().collect();
         let mut reading = Reading { text: &chars, at: 0, names, fields: Fields::default() };
-        let wrong = |at: usize| format!("Text '{text}' could not be parsed at index {at}");
-        reading.all(&self.items).ok_or_else(|| wrong(reading.at))?;
+        let misfit = |at: usize| {
+            let pattern = &self.text;
+            format!("text '{}' does not fit the pattern {pattern} at character {}", shortened(text), at + 1)
+        };
+        reading.all(&self.items).ok_or_else(|| misfit(reading.at))?;
         if reading.at < chars.len() {
-            return Err(format!("Text '{text}' could not be parsed, unparsed text found at index {}", reading.at));
+            return Err(misfit(reading.at));
         }
-        Resolved::of(reading.fields).map_err(|why| format!("Text '{text}' could not be parsed: {why}"))
+        let misread = |why| format!("text '{}' read by the pattern {}: {why}", shortened(text), self.text);
+        Resolved::of(reading.fields).map_err(misread)
     }
 }
 
@@ -165,7 +173,7 @@ impl Reading<'_> {
         }
         let room = if let Adjacent::Before(room) = adjacent { room } else { 0 };
         let digits = self.text[self.at..].iter().take(max + room).take_while(|c| c.is_ascii_digit()).count();
-        // What stands behind gets its digits first.
+        // The numbers after it get their digits first.
         let count = if room > 0 { min.max(digits.saturating_sub(room)).min(max.max(min)) } else { digits };
         if count < min || count == 0 || count > digits {
             self.at = start;
@@ -256,7 +264,7 @@ impl Reading<'_> {
 }
 
 /// Short names of zones that are no ids, with the regions that Java takes them for.
-const NAMED: &[(&str, &str)] = &[
+pub(super) const NAMED: &[(&str, &str)] = &[
     ("EST", "America/New_York"),
     ("EDT", "America/New_York"),
     ("CST", "America/Chicago"),

@@ -22,6 +22,8 @@ pub struct Resolved {
 
 const SECOND_NS: i64 = 1_000_000_000;
 const DAY_NS: i64 = 86_400 * SECOND_NS;
+/// The farthest year that Java knows.
+const MOST_YEARS: i64 = 999_999_999;
 
 impl Resolved {
     pub(super) fn of(mut fields: Fields) -> Result<Resolved, String> {
@@ -46,7 +48,10 @@ impl Resolved {
             Some(date) => Date::of(date.epoch_day + i64::from(self.next_day)),
             None => self.partial_date()?,
         };
-        let local = date.epoch_day * DAY_MS + self.time / 1_000_000;
+        let local = date.epoch_day.checked_mul(DAY_MS).and_then(|ms| ms.checked_add(self.time / 1_000_000));
+        // The zone looks at the days around.
+        let local = local.filter(|ms| ms.checked_sub(2 * DAY_MS).is_some() && ms.checked_add(2 * DAY_MS).is_some());
+        let local = local.ok_or("the instant is out of range")?;
         Ok(self.fields.zone.as_ref().unwrap_or(zone).instant(local))
     }
 
@@ -85,7 +90,7 @@ impl Resolved {
             date = Date::of(Date::first_of(date.year).epoch_day + ranged("day of the year", day, 1, 366)? - 1);
         }
         if (month, day, year) == (Some(2), Some(29), None) {
-            return Err("29 February is no day of every year".to_owned());
+            return Err("29 February exists in leap years only; give a year".to_owned());
         }
         if let Some(month) = month {
             date = in_month(date.year, ranged("month", month, 1, 12)? as u32, i64::from(date.day))?;
@@ -98,7 +103,7 @@ impl Resolved {
 }
 
 fn ranged(what: &str, value: i64, least: i64, most: i64) -> Result<i64, String> {
-    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{value} is no {what}")) }
+    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{value} is not a valid {what}")) }
 }
 
 /// The day of a month, its last one if it has not so many.
@@ -121,8 +126,11 @@ fn length(year: i64, month: u32) -> u32 {
 
 /// The year of the era becomes a year.
 fn resolve_year(fields: &mut Fields) -> Result<(), String> {
+    if let Some(year) = fields.values.get(&Field::Year) {
+        ranged("year", *year, -MOST_YEARS, MOST_YEARS)?;
+    }
     let Some(of_era) = fields.values.remove(&Field::YearOfEra) else { return Ok(()) };
-    ranged("year of an era", of_era, 1, 999_999_999)?;
+    ranged("year of an era", of_era, 1, MOST_YEARS)?;
     let year = if fields.values.get(&Field::Era) == Some(&0) { 1 - of_era } else { of_era };
     match fields.values.insert(Field::Year, year) {
         Some(other) if other != year => Err(format!("the years {other} and {year} contradict each other")),
@@ -146,7 +154,7 @@ fn date_of_week(fields: &Fields) -> Result<Option<Date>, String> {
     let from_sunday = ranged("day of the week", day, 1, 7)? % 7;
     let sunday = |date: Date| date.epoch_day - i64::from(date.day_of_week() % 7);
     let (first_week, week) = if let (Some(year), Some(week)) = (get(Field::WeekBasedYear), get(Field::WeekOfYear)) {
-        let year = ranged("year", year, -999_999_999, 999_999_999)?;
+        let year = ranged("year", year, -MOST_YEARS, MOST_YEARS)?;
         let (first, next) = (sunday(Date::first_of(year)), sunday(Date::first_of(year + 1)));
         (first, ranged("week of the year", week, 1, 53)?.min((next - first) / 7))
     } else if let (Some(year), Some(month), Some(week)) = (get(Field::Year), get(Field::Month), get(Field::WeekOfMonth))

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetComponents, OffsetName, Tz};
 
+use crate::error::nearest;
+
 /// A zone: a region with its rules, or a fixed offset from UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
@@ -50,6 +52,15 @@ impl Zone {
         }
         let region = Tz::from_str(name).ok().filter(|_| !UNKNOWN_TO_JAVA.contains(&name))?;
         Some(Zone { id: name.to_owned(), rules: Rules::Region(region) })
+    }
+
+    /// The name that was probably meant by one that is none: in another case, misspelt, or short for a region.
+    pub fn nearest(name: &str) -> Option<&'static str> {
+        let known =
+            chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).filter(|zone| !UNKNOWN_TO_JAVA.contains(zone));
+        let short = super::read::NAMED.iter().find(|(short, _)| short.eq_ignore_ascii_case(name));
+        let short = short.map(|(_, region)| *region);
+        short.or_else(|| known.clone().find(|zone| zone.eq_ignore_ascii_case(name))).or_else(|| nearest(name, known))
     }
 
     /// Seconds east of UTC at an instant.

@@ -76,7 +76,7 @@ impl Bed {
             properties,
             compile: statements::compile_kept,
             when_full: WhenFull::Refuse,
-            ranks: None,
+            placement: tidemill::runtime::placement::usual(),
             report: Arc::new(|_| {}),
         };
         let engine = Engine::open(settings.clone()).expect("an engine");

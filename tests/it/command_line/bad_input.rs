@@ -202,9 +202,9 @@ fn table_functions_stand_in_select_and_nowhere_else() {
         ("SELECT k, COUNT(*), EXPLODE(a) FROM s GROUP BY k", ["cannot be used with aggregations", "1:21"]),
         ("SELECT k, COUNT(*) FROM s GROUP BY k, EXPLODE(a)", ["cannot be used with aggregations", "1:39"]),
         ("SELECT EXPLODE(a) FROM t", ["Table source is not supported with table functions", "1:8"]),
-        ("SELECT k FROM s WHERE EXPLODE(a) > 1", ["'EXPLODE'", "table functions stand in SELECT"]),
-        ("SELECT k FROM s PARTITION BY EXPLODE(a)", ["'EXPLODE'", "table functions stand in SELECT"]),
-        ("SELECT TRANSFORM(a, x => EXPLODE(a)) FROM s", ["'EXPLODE'", "table functions stand in SELECT"]),
+        ("SELECT k FROM s WHERE EXPLODE(a) > 1", ["'EXPLODE'", "table functions are allowed in SELECT only"]),
+        ("SELECT k FROM s PARTITION BY EXPLODE(a)", ["'EXPLODE'", "table functions are allowed in SELECT only"]),
+        ("SELECT TRANSFORM(a, x => EXPLODE(a)) FROM s", ["'EXPLODE'", "table functions are allowed in SELECT only"]),
     ] {
         assert_has(&folder.refused(1, &["run", "-e", &format!("{query} EMIT CHANGES;")]), &parts);
     }

@@ -4,6 +4,7 @@ mod bad_input;
 mod environment;
 mod live;
 mod run;
+mod semantics;
 mod shell;
 mod topic;
 

@@ -122,7 +122,7 @@ impl Machine {
                 properties: self.properties.clone(),
                 compile: statements::compile_kept,
                 when_full: WhenFull::Refuse,
-                ranks: None,
+                placement: tidemill::runtime::placement::usual(),
                 report: Arc::new(|_| {}),
             };
             self.story.push("start".to_owned());

@@ -1,0 +1,73 @@
+//! Turns: what the smallest step of a query takes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::pipeline::Options;
+use super::{Benchmark, LOGS, Measured, usage};
+use crate::clock::SystemClock;
+use crate::config::{self, Properties};
+use crate::engine::{Drive, Engine, Settings, Store};
+use crate::error::Result;
+use crate::journal::WhenFull;
+use crate::statements::{self, Session};
+use crate::topics::PartitionId;
+use crate::topics::record::BatchWriter;
+
+/// Turns of one row.
+pub struct Turns;
+
+/// How many records are taken, one a turn.
+const ROWS: u64 = 400_000;
+
+impl Benchmark for Turns {
+    fn name(&self) -> &'static str {
+        "turn"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a filter that takes one row a turn, over topics in memory"
+    }
+
+    fn run(&self, options: &Options) -> Result<Measured> {
+        let rows = options.rows.unwrap_or(ROWS);
+        let mut properties = options.properties.clone();
+        for (name, value) in [(config::OFFSET_RESET, "earliest"), (config::BATCH_ROWS, "1")] {
+            properties.set(name, value)?;
+        }
+        let engine = Engine::open(Settings {
+            store: Store::Memory,
+            drive: Drive::Manual,
+            clock: Arc::new(SystemClock::new()),
+            properties,
+            compile: statements::compile_kept,
+            when_full: WhenFull::Refuse,
+            placement: crate::runtime::placement::usual(),
+            report: Arc::new(|message| eprintln!("{message}")),
+        })?;
+        let script = format!(
+            "{} CREATE STREAM f AS SELECT service_name FROM application_logs WHERE log_level = 'ERROR';",
+            LOGS.replace("PARTITIONS=4", "PARTITIONS=1")
+        );
+        let parsed = statements::parse(&script).map_err(|mut errors| errors.remove(0))?;
+        let mut session = Session::new(&engine, Properties::default());
+        parsed.iter().try_for_each(|statement| session.run(statement).map(drop))?;
+        let catalog = engine.catalog();
+        let topic = catalog.topic("application_logs").ok_or_else(|| catalog.no_topic("application_logs"))?;
+        let mut writer = BatchWriter::new();
+        for i in 0..rows {
+            writer.push(i as i64, None, Some(b"{\"log_level\":\"INFO\",\"service_name\":\"svc\"}"), &[]);
+            if writer.size() > 64 << 10 || i + 1 == rows {
+                let id = PartitionId { topic: topic.id, partition: 0 };
+                let batch = std::mem::take(&mut writer).finish();
+                engine.topics().append(batch.map(|batch| (id, batch)).into_iter().collect())?;
+            }
+        }
+        let (start, cpu) = (Instant::now(), usage::cpu_seconds());
+        engine.settle()?;
+        let (wall, cpu) = (start.elapsed().as_secs_f64(), usage::cpu_seconds() - cpu);
+        let micros = cpu * 1e6 / rows as f64;
+        eprintln!("{}: {rows} turns, {wall:.2} s, {micros:.2} µs of processor a turn", self.name());
+        Ok(Measured { rows: Some(rows), ..Measured::of(self.name(), &[("turn_us", micros)]) })
+    }
+}

@@ -1,0 +1,110 @@
+//! Waiting until queries have done all there is to do, or, without threads, having them do it.
+
+use std::sync::Arc;
+
+use super::life::Life;
+use super::running::Running;
+use super::{Engine, Shared};
+use crate::error::{Error, Result};
+use crate::journal::WhenFull;
+
+impl Engine {
+    /// The persistent queries that have failed, with why.
+    pub fn failed(&self) -> Vec<(String, Error)> {
+        let failed = |q: Arc<Running>| match q.life() {
+            Life::Failed(error) if q.persistent => Some((q.id.clone(), error)),
+            _ => None,
+        };
+        self.shared.queries.all().into_iter().filter_map(failed).collect()
+    }
+
+    /// Waits until every running query stands at the ends of its sources and nothing is undecided, or `stop` says so. An
+    /// error if a query fails meanwhile, or the engine.
+    pub fn wait_drained(&self, stop: &dyn Fn() -> bool) -> Result<()> {
+        let mut seen = 0;
+        while !stop() {
+            self.shared.progress.check()?;
+            if let Some((id, error)) = self.failed().into_iter().next() {
+                return Err(error.context(format!("query {id} has failed: ")));
+            }
+            if let (WhenFull::Refuse, Some(reason)) = (self.shared.settings.when_full, self.shared.blocked()) {
+                return Err(Error::backend(reason).hint("make room on the disk; nothing is lost"));
+            }
+            let count = self.shared.progress.count();
+            if self.shared.is_drained()? && self.shared.progress.count() == count {
+                return Ok(());
+            }
+            seen = self.shared.progress.wait(seen.max(count));
+        }
+        Ok(())
+    }
+
+    /// Waits for a decision after the `seen`th, or a moment; the number of decisions then.
+    pub fn wait_decision(&self, seen: u64) -> u64 {
+        self.shared.progress.wait(seen)
+    }
+
+    /// Has queries take turns on this thread, and makes rounds, until nothing is left to do; for [`super::Drive::Manual`].
+    pub fn settle(&self) -> Result<()> {
+        loop {
+            let mut progress = self.shared.pump()?;
+            for query in self.shared.queries.all() {
+                progress |= self.settle_query(&query.id)?;
+            }
+            if !progress {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same for one query; whether there was anything to do.
+    pub fn settle_query(&self, id: &str) -> Result<bool> {
+        let Some(query) = self.shared.queries.get(id) else { return Ok(false) };
+        let mut any = false;
+        loop {
+            let before = query.lock().rows();
+            let more = self.shared.step(&query);
+            let progress = self.shared.pump()? || more || query.lock().rows() != before;
+            any |= progress;
+            if !progress {
+                return Ok(any);
+            }
+        }
+    }
+
+    /// One turn of a query and the commit of what it did; whether it took any rows. For [`super::Drive::Manual`].
+    pub fn turn(&self, id: &str) -> Result<bool> {
+        let Some(query) = self.shared.queries.get(id) else { return Ok(false) };
+        let took = self.shared.turn_and_seal(&query)?;
+        self.shared.pump()?;
+        Ok(took)
+    }
+}
+
+impl Shared {
+    /// Whether every persistent query that runs stands at its end with all that it did decided. Where nothing more will come, no
+    /// partition holds back the time of others any more.
+    fn is_drained(self: &Arc<Self>) -> Result<bool> {
+        let active = || self.queries.all().into_iter().filter(|q| q.persistent && q.life().is_active());
+        for query in active() {
+            let run = query.lock();
+            if !query.is_running() || run.is_dirty() || !query.is_settled() {
+                return Ok(false);
+            }
+            for (id, position) in run.positions() {
+                if position < self.topics.end(id)? {
+                    drop(run);
+                    self.wake(&query);
+                    return Ok(false);
+                }
+            }
+        }
+        for query in active() {
+            if query.lock().declare_idle() {
+                self.wake(&query);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,230 @@
+//! What a statement does to the world: a list of effects, and what each of them means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::History;
+use crate::catalog::{Catalog, Query, Source};
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Sink};
+use crate::topics::{Topic, TopicId};
+use crate::types::SqlType;
+
+/// What a statement does, in order; nothing of it has happened until it is applied.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub effects: Vec<Effect>,
+    /// What the user is told when it is done.
+    pub message: String,
+    /// What the user should know besides.
+    pub warnings: Vec<String>,
+}
+
+/// A change of one thing that exists.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Makes a topic, unless it is there.
+    MakeTopic(NewTopic),
+    /// Removes a topic with all its records.
+    DropTopic(String),
+    MakeSource(Box<Source>),
+    DropSource(String),
+    /// Gives a type a name.
+    MakeType(String, SqlType),
+    DropType(String),
+    /// Starts a query, and makes its sink unless that is there.
+    StartQuery(Box<NewQuery>),
+    /// Ends a query; what it has written stays.
+    EndQuery(String),
+    /// Lets a query rest, or go on.
+    PauseQuery {
+        id: String,
+        paused: bool,
+    },
+}
+
+/// A topic to be made.
+#[derive(Clone, Debug)]
+pub struct NewTopic {
+    pub name: String,
+    pub partitions: u32,
+    pub config: BTreeMap<String, String>,
+}
+
+/// A query to be started.
+#[derive(Clone, Debug)]
+pub struct NewQuery {
+    pub id: NewId,
+    pub plan: Plan,
+    pub sink: Sink,
+    /// Whether the sink is made with it, or is there already.
+    pub makes_sink: bool,
+    pub statement: String,
+}
+
+/// The id that a query is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewId {
+    /// This and the query's number: `CTAS_NAME_7`.
+    Numbered(String),
+    /// The one that the user gave.
+    Given(String),
+}
+
+impl NewId {
+    /// The id of the query of this number.
+    pub fn of(&self, number: u64) -> String {
+        match self {
+            NewId::Numbered(prefix) => format!("{prefix}_{number}"),
+            NewId::Given(id) => id.clone(),
+        }
+    }
+}
+
+/// What a change has come to in a catalog.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// The topics that were made.
+    pub topics: Vec<Topic>,
+    /// The query that was started.
+    pub query: Option<Query>,
+    /// The numbers of the queries that have ended.
+    pub ended: Vec<u64>,
+    pub dropped: Vec<Topic>,
+    /// The ids of queries that rest now, or do so no more.
+    pub paused: Vec<(String, bool)>,
+}
+
+/// Ids that were given out before and must be given again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    pub topics: Vec<TopicId>,
+    pub query: Option<u64>,
+}
+
+impl Applied {
+    /// The ids that were given out.
+    pub fn ids(&self) -> Ids {
+        Ids { topics: self.topics.iter().map(|t| t.id).collect(), query: self.query.as_ref().map(|q| q.number) }
+    }
+}
+
+impl Change {
+    /// A change of one thing.
+    pub fn one(effect: Effect, message: impl Into<String>) -> Change {
+        Change { effects: vec![effect], message: message.into(), warnings: Vec::new() }
+    }
+
+    /// The query that it starts.
+    pub fn query(&self) -> Option<&NewQuery> {
+        let started = |effect: &Effect| matches!(effect, Effect::StartQuery(_));
+        match self.effects.iter().find(|effect| started(effect)) {
+            Some(Effect::StartQuery(query)) => Some(query),
+            _ => None,
+        }
+    }
+
+    /// Applies the change to a catalog, under new ids or the given ones.
+    pub fn apply(&self, catalog: &mut Catalog, ids: Option<&Ids>) -> Result<Applied> {
+        let mut applied = Applied::default();
+        for effect in &self.effects {
+            effect.apply(catalog, ids, &mut applied)?;
+        }
+        catalog.version += 1;
+        Ok(applied)
+    }
+}
+
+impl Effect {
+    fn apply(&self, catalog: &mut Catalog, ids: Option<&Ids>, applied: &mut Applied) -> Result<()> {
+        let unknown = |id: &str| Error::missing(format!("Unknown queryId: {id}"));
+        match self {
+            Effect::MakeTopic(new) if catalog.topic(&new.name).is_some() => {}
+            Effect::MakeTopic(new) => {
+                let id = ids.and_then(|ids| ids.topics.get(applied.topics.len()).copied());
+                let topic = catalog.add_topic(&new.name, new.partitions, new.config.clone(), id);
+                applied.topics.push(Topic::clone(&topic));
+            }
+            Effect::DropTopic(name) => {
+                let topic = catalog.remove_topic(name).ok_or_else(|| catalog.no_topic(name))?;
+                applied.dropped.push(Topic::clone(&topic));
+            }
+            Effect::MakeSource(source) => catalog.put_source(Source::clone(source)),
+            Effect::DropSource(name) => {
+                catalog.remove_source(name).ok_or_else(|| catalog.no_source(name))?;
+            }
+            Effect::MakeType(name, sql_type) => catalog.add_type(name, sql_type.clone()),
+            Effect::DropType(name) => {
+                catalog.remove_type(name).ok_or_else(|| catalog.no_type(name))?;
+            }
+            Effect::StartQuery(new) => {
+                let number = ids.and_then(|i| i.query).unwrap_or_else(|| catalog.next_query());
+                let query = Query {
+                    id: new.id.of(number),
+                    number,
+                    statement: new.statement.clone(),
+                    sink: new.sink.source.name.clone(),
+                    reads: new.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
+                    paused_at: None,
+                };
+                if new.makes_sink {
+                    catalog.put_source(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });
+                }
+                catalog.put_query(query.clone());
+                applied.query = Some(query);
+            }
+            Effect::EndQuery(id) => {
+                let query = catalog.remove_query(id).ok_or_else(|| unknown(id))?;
+                applied.ended.push(query.number);
+            }
+            Effect::PauseQuery { id, paused } => {
+                let query = catalog.query(id).ok_or_else(|| unknown(id))?;
+                let paused_at = paused.then_some(query.paused_at.unwrap_or(catalog.version));
+                catalog.put_query(Query { paused_at, ..Query::clone(query) });
+                applied.paused.push((id.clone(), *paused));
+            }
+        }
+        Ok(())
+    }
+
+    /// The versions of the catalog at which those things were made without which the effect could not be applied again, or whose
+    /// making it undoes. `before` is the catalog that the change was made against.
+    pub(super) fn relate(&self, before: &Catalog, history: &History, related: &mut Related) {
+        let Related { needs, undoes } = related;
+        match self {
+            Effect::MakeTopic(_) | Effect::MakeType(..) => {}
+            Effect::MakeSource(source) => needs.extend(topic_maker(&source.topic, before, history)),
+            Effect::StartQuery(new) => {
+                let sink = &new.sink.source;
+                needs.extend(topic_maker(&sink.topic, before, history));
+                needs.extend((!new.makes_sink).then_some(sink.made_at));
+                needs.extend(new.plan.root.sources().iter().map(|source| source.made_at));
+            }
+            Effect::DropTopic(name) => undoes.extend(topic_maker(name, before, history)),
+            Effect::DropSource(name) => undoes.extend(before.source(name).map(|source| source.made_at)),
+            Effect::DropType(name) => {
+                let dropped = before.custom_types().find(|(own, _)| own == name);
+                undoes.extend(dropped.map(|(_, custom)| custom.made_at));
+            }
+            Effect::EndQuery(id) => undoes.extend(query_maker(id, before, history)),
+            Effect::PauseQuery { id, paused: true } => needs.extend(query_maker(id, before, history)),
+            Effect::PauseQuery { id, paused: false } => {
+                undoes.extend(before.query(id).and_then(|query| query.paused_at));
+            }
+        }
+    }
+}
+
+/// What a change needs of earlier ones, and what it undoes of them, by their versions.
+#[derive(Debug, Default)]
+pub(super) struct Related {
+    pub needs: BTreeSet<u64>,
+    pub undoes: BTreeSet<u64>,
+}
+
+fn topic_maker(name: &str, before: &Catalog, history: &History) -> Option<u64> {
+    before.topic(name).and_then(|topic| history.maker_of_topic(topic.id))
+}
+
+fn query_maker(id: &str, before: &Catalog, history: &History) -> Option<u64> {
+    before.query(id).and_then(|query| history.maker_of_query(query.number))
+}

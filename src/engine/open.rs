@@ -1,0 +1,165 @@
+//! Opening an engine: the statements that made what exists are read again, and it is found out where the queries stand.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::{Arc, Mutex};
+
+use super::checkpoint::Checkpoints;
+use super::commit::Commit;
+use super::history::History;
+use super::restore::Restoring;
+use super::world::World;
+use super::{Change, Record, Settings, Shared, Store, folder};
+use crate::catalog::{Catalog, Query};
+use crate::config;
+use crate::disk::{Disk, Lock, SyncOnce};
+use crate::error::{Error, Result};
+use crate::journal::{self, Finished, Home, Recovered};
+use crate::runtime::Feeds;
+use crate::topics::log::Log;
+use crate::topics::memory::MemoryTopics;
+use crate::topics::{Topics, log};
+use crate::types::row::Input;
+
+/// What an engine keeps: in memory, or in a folder.
+struct Kept {
+    topics: Arc<dyn Topics>,
+    commit: Commit,
+    world: World,
+    folder: Option<Folder>,
+}
+
+/// What there is only with a data folder.
+struct Folder {
+    log: Arc<Log>,
+    checkpoints: Checkpoints,
+    syncs: Arc<SyncOnce>,
+    lock: Box<dyn Lock>,
+}
+
+/// Opens the store; the queries that are to go on, if there were any.
+pub fn open(mut settings: Settings, pool: Option<rayon::ThreadPool>) -> Result<(Shared, Vec<Restoring>)> {
+    let store = settings.store.clone();
+    let (kept, restoring) = match store {
+        Store::Memory => {
+            let topics = Arc::new(MemoryTopics::new());
+            let commit = Commit::Memory { version: Mutex::new(0), topics: topics.clone() };
+            (Kept { topics, commit, world: World::default(), folder: None }, Vec::new())
+        }
+        Store::Folder { disk, path } => {
+            let syncs = Arc::new(SyncOnce::new(disk));
+            settings.store = Store::Folder { disk: syncs.clone(), path: path.clone() };
+            open_folder(&settings, syncs, &path)?
+        }
+    };
+    let Kept { topics, commit, world, folder } = kept;
+    let (mut log, mut checkpoints, mut syncs, mut lock) = (None, None, None, None);
+    if let Some(folder) = folder {
+        log = Some(folder.log);
+        checkpoints = Some(folder.checkpoints);
+        syncs = Some(folder.syncs);
+        lock = Some(folder.lock);
+    }
+    let shared = Shared {
+        feeds: Feeds::new(topics.clone(), settings.placement.clone()),
+        settings,
+        topics,
+        commit,
+        world,
+        queries: Default::default(),
+        memory: Default::default(),
+        progress: Default::default(),
+        pool,
+        timers: Default::default(),
+        upkeep: Default::default(),
+        log,
+        checkpoints,
+        syncs,
+        _lock: lock,
+        restoring: AtomicUsize::new(0),
+        next_partition: AtomicU32::new(0),
+    };
+    Ok((shared, restoring))
+}
+
+fn open_folder(settings: &Settings, syncs: Arc<SyncOnce>, path: &Path) -> Result<(Kept, Vec<Restoring>)> {
+    let disk: Arc<dyn Disk> = syncs.clone();
+    let lock = folder::open(disk.as_ref(), path)?;
+    let file_bytes = settings.properties.size(config::JOURNAL_BYTES);
+    let journal_settings = journal::Settings {
+        file_bytes: file_bytes as u64,
+        kept_files: settings.properties.size(config::CHECKPOINT_BYTES) / file_bytes,
+        inline_bytes: settings.properties.size(config::INLINE_BYTES),
+        seed: settings.clock.random(),
+    };
+    let segment_bytes = settings.properties.size(config::SEGMENT_BYTES) as u64;
+    let recovered = journal::recover(&disk, path, journal_settings)?;
+    let mut rebuilt = rebuild(settings, &recovered)?;
+    let log = Arc::new(Log::new(disk.clone(), log::folder(path), segment_bytes));
+    log.remove_unknown(&|id| rebuilt.catalog.topics().any(|t| t.id == id))?;
+    for topic in rebuilt.catalog.topics() {
+        log.create(topic)?;
+    }
+    let lives: HashSet<u64> = rebuilt.catalog.queries().iter().map(|q| q.number).collect();
+    let home = Home { disk: disk.clone(), data: path.to_owned(), settings: journal_settings };
+    let Finished { journal, checkpoint, mut queries } = recovered.finish(home, log.clone(), &|q| lives.contains(&q))?;
+    rebuilt.catalog.version = journal.version();
+    let checkpoints = Checkpoints::open(disk, path.to_owned(), checkpoint)?;
+    let all: Vec<Query> = rebuilt.catalog.queries().into_iter().map(|q| Query::clone(q)).collect();
+    let restoring = all.into_iter().filter_map(|query| {
+        let made = rebuilt.changes.remove(&query.number)?;
+        let state = queries.remove(&query.number).unwrap_or_default();
+        Some(Restoring::new(query, made, state, &checkpoints))
+    });
+    let restoring = restoring.collect();
+    let world = World::new(rebuilt.catalog, rebuilt.history);
+    let folder = Some(Folder { log: log.clone(), checkpoints, syncs, lock });
+    Ok((Kept { topics: log, commit: Commit::by(journal), world, folder }, restoring))
+}
+
+/// What the kept statements come to.
+struct Rebuilt {
+    catalog: Catalog,
+    history: History,
+    /// The statement of every query, by its number.
+    changes: BTreeMap<u64, (Change, Record)>,
+}
+
+fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
+    let mut rebuilt = Rebuilt { catalog: Catalog::default(), history: History::default(), changes: BTreeMap::new() };
+    if let Some(image) = &recovered.image {
+        let mut input = Input(image);
+        let (next_topic, next_query, count) = (input.varint()?, input.varint()?, input.varint()?);
+        for _ in 0..count {
+            rebuilt.replay(settings, Record::decode(&mut input)?)?;
+        }
+        rebuilt.catalog.skip_ids(next_topic, next_query);
+    }
+    for (command, resolved) in &recovered.commands {
+        let mut record = Record::decode(&mut Input(&command.bytes))?;
+        record.starts = command.resolve.iter().copied().zip(resolved.iter().copied()).collect();
+        rebuilt.replay(settings, record)?;
+    }
+    Ok(rebuilt)
+}
+
+impl Rebuilt {
+    fn replay(&mut self, settings: &Settings, record: Record) -> Result<()> {
+        self.catalog.version = record.version;
+        let properties = record.properties(&settings.properties)?;
+        let understood = (settings.compile)(&record.text, &self.catalog, &properties);
+        let again = |error: Error| {
+            let message =
+                format!("the statement that is kept in the data folder cannot be executed again: {}\n", record.text);
+            error.context(message)
+        };
+        let change = understood.map_err(again)?;
+        let applied = change.apply(&mut self.catalog, Some(&record.ids)).map_err(again)?;
+        if let Some(query) = applied.query {
+            self.changes.insert(query.number, (change, record.clone()));
+        }
+        self.history.push(record);
+        Ok(())
+    }
+}

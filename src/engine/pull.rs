@@ -1,0 +1,150 @@
+//! Pull queries: tables as they are now.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::buffer::BooleanBuffer;
+
+use super::life::Life;
+use super::running::Running;
+use super::{Engine, Shared};
+use crate::error::{Error, Result};
+use crate::expr::{Compiled, Input, in_parts};
+use crate::plan::table::Pull;
+use crate::runtime::QueryRun;
+use crate::types::{Batch, Column, SqlType, Value};
+
+/// The rows of a pull query.
+#[derive(Clone, Debug, Default)]
+pub struct PullRows {
+    pub columns: Vec<Column>,
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl Engine {
+    /// The rows of a table, as of its last commit.
+    pub fn pull(&self, pull: &Pull) -> Result<PullRows> {
+        let id = pull.source.query.as_deref().ok_or_else(|| Error::bug("a table without a query was pulled"))?;
+        let gone = || Error::missing(format!("the query {id} that keeps the table does not run"));
+        let query = self.shared.queries.get(id).ok_or_else(gone)?;
+        let found = match (query.restoring(), &pull.keys) {
+            // Until all of its state is read, what belongs to a few keys is read by itself.
+            (Some(restoring), Some(keys)) => self.shared.look_up(&restoring, keys)?,
+            _ => self.shared.read_committed(&query, &mut |run| run.table(pull.keys.as_deref()))?,
+        };
+        let batches = found.ok_or_else(|| {
+            let name = &pull.source.name;
+            Error::unsupported(format!("looking at the table {name}, whose query keeps no state"))
+        })?;
+        let mut rows = Vec::new();
+        for batch in batches {
+            rows.extend(pulled(pull, batch)?);
+        }
+        if let Some(limit) = pull.limit {
+            rows.truncate(limit);
+        }
+        Ok(PullRows { columns: pull.items.iter().map(|(column, _)| column.clone()).collect(), rows })
+    }
+}
+
+impl Shared {
+    /// Looks at a query at a moment at which all that it did is committed.
+    fn read_committed<T>(
+        self: &Arc<Self>,
+        query: &Arc<Running>,
+        look: &mut dyn FnMut(&mut QueryRun) -> Result<T>,
+    ) -> Result<T> {
+        query.hold();
+        let result = self.read_held(query, look);
+        query.release();
+        self.wake(query);
+        result
+    }
+
+    fn read_held<T>(
+        self: &Arc<Self>,
+        query: &Arc<Running>,
+        look: &mut dyn FnMut(&mut QueryRun) -> Result<T>,
+    ) -> Result<T> {
+        let mut seen = 0;
+        loop {
+            self.progress.check()?;
+            match query.life() {
+                Life::Failed(error) => return Err(error.context(format!("query {} has failed: ", query.id))),
+                // What it did last will never be committed.
+                Life::Ended => return Err(Error::missing(format!("the query {} has ended", query.id))),
+                _ if self.progress.is_closing() => return Err(Error::backend("the engine is shutting down")),
+                Life::Created => {
+                    seen = self.progress.wait(seen);
+                    continue;
+                }
+                Life::Running | Life::Paused => {}
+            }
+            let dirty = {
+                let mut run = query.lock();
+                if !run.is_dirty() && query.is_settled() {
+                    return look(&mut run);
+                }
+                run.is_dirty()
+            };
+            if dirty {
+                self.step(query);
+            }
+            if self.is_manual() {
+                self.pump()?;
+            } else {
+                seen = self.progress.wait(seen);
+            }
+            if let Some(reason) = self.blocked() {
+                let message = format!("what the query {} has done cannot be committed now: {reason}", query.id);
+                return Err(Error::backend(message).hint("make room on the disk; it goes on by itself"));
+            }
+        }
+    }
+}
+
+/// The rows of a batch that a pull query shows.
+fn pulled(pull: &Pull, batch: Batch) -> Result<Vec<Vec<Value>>> {
+    let batch = match &batch.absent {
+        Some(absent) => batch.clone().filter(&!absent)?,
+        None => batch,
+    };
+    let condition = pull.condition.as_ref().map(|condition| condition.compile(&pull.layout));
+    let items: Vec<(Compiled, SqlType)> =
+        pull.items.iter().map(|(column, expr)| (expr.compile(&pull.layout), column.sql_type.clone())).collect();
+    let parts = in_parts(batch.rows(), &mut |part| {
+        let columns = table_columns(pull, batch.slice(part.start, part.len()))?;
+        let keep = match &condition {
+            None => None,
+            Some(condition) => {
+                let values = condition.eval(&Input::all(&columns, part.len()))?.values;
+                let holds = |row| values.as_boolean_opt().is_some_and(|v| v.is_valid(row) && v.value(row));
+                Some(BooleanBuffer::collect_bool(part.len(), holds))
+            }
+        };
+        let input = Input { columns: &columns, count: part.len(), reach: keep.as_ref() };
+        let mut shown = Vec::new();
+        for (expr, sql_type) in &items {
+            shown.push((expr.eval(&input)?.values, sql_type));
+        }
+        let row = |row: usize| shown.iter().map(|(array, t)| Value::at(array.as_ref(), row, t)).collect();
+        let keeps = |row: &usize| keep.as_ref().is_none_or(|keep| keep.value(*row));
+        Ok((0..part.len()).filter(keeps).map(row).collect::<Vec<Vec<Value>>>())
+    })?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+/// The columns as a pull query's expressions expect them: the table's, the window's bounds, the row's time.
+fn table_columns(pull: &Pull, batch: Batch) -> Result<Vec<arrow::array::ArrayRef>> {
+    use arrow::array::Int64Array;
+    use arrow::datatypes::Int64Type;
+    let mut columns = batch.columns;
+    if let Some(window) = pull.source.window {
+        let size = window.size_ms.unwrap_or_default();
+        let start = columns.last().ok_or_else(|| Error::bug("a windowed table without windows"))?;
+        let ends = start.as_primitive::<Int64Type>().unary::<_, Int64Type>(|s| s + size);
+        columns.push(Arc::new(ends));
+    }
+    columns.push(Arc::new(Int64Array::new(batch.time, None)));
+    Ok(columns)
+}

@@ -1,0 +1,164 @@
+//! Push queries: rows as they come.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::apply::starts_latest;
+use super::life::Life;
+use super::running::Running;
+use super::{Engine, Shared};
+use crate::catalog::Query;
+use crate::config::Properties;
+use crate::error::Result;
+use crate::locks::{lock, wait_while};
+use crate::plan::Plan;
+use crate::runtime::{self, QueryRun, Tap, Target};
+use crate::topics::PartitionId;
+use crate::types::{Batch, Column, Value};
+
+/// With so many rows waiting for the reader of a push query, the query takes no more turns until the reader has taken them.
+const MOST_WAITING: usize = 4096;
+
+/// A push query: rows as they come.
+pub struct PushQuery {
+    shared: Arc<Shared>,
+    running: Arc<Running>,
+    channel: Arc<Channel>,
+    pub columns: Vec<Column>,
+}
+
+/// Rows on their way to a reader.
+#[derive(Default)]
+struct Channel {
+    rows: Mutex<VecDeque<Vec<Value>>>,
+    changed: Condvar,
+    closed: AtomicBool,
+}
+
+/// Numbers the push queries.
+static NEXT_PUSH: AtomicU64 = AtomicU64::new(0);
+
+impl Engine {
+    /// Starts a query whose rows are shown as they come.
+    pub fn push(&self, plan: &Plan, own: &Properties) -> Result<PushQuery> {
+        let shared = &self.shared;
+        let catalog = shared.world.catalog();
+        let properties = shared.properties(own);
+        let program = runtime::compile(plan, &catalog, &properties)?;
+        let latest = starts_latest(plan, &catalog, &properties);
+        let channel = Arc::new(Channel::default());
+        let columns: Vec<Column> = plan.output.iter().map(|c| c.column.clone()).collect();
+        let target = Target::Tap(Arc::new(ClientTap { channel: channel.clone(), columns: columns.clone() }));
+        let start = |id: PartitionId| {
+            if latest.contains(&id) { shared.topics.end(id) } else { shared.topics.start(id) }
+        };
+        let number = NEXT_PUSH.fetch_add(1, Ordering::Relaxed);
+        let sources = plan.root.sources();
+        let query = Query {
+            id: format!("transient_{}_{number}", sources[0].name),
+            number,
+            statement: String::new(),
+            sink: String::new(),
+            reads: sources.iter().map(|s| s.name.clone()).collect(),
+            paused_at: None,
+        };
+        let options = shared.run_options(&properties);
+        let run = QueryRun::new(number, Arc::new(program), &target, (&shared.feeds, &start), options)?;
+        let reader = channel.clone();
+        let has_room = move || reader.lock().len() < MOST_WAITING;
+        let running = shared.start(shared.query_of(&query, Some(Box::new(has_room)), &properties), run);
+        Ok(PushQuery { shared: shared.clone(), running, channel, columns })
+    }
+}
+
+/// The way of a push query's rows to its client.
+struct ClientTap {
+    channel: Arc<Channel>,
+    columns: Vec<Column>,
+}
+
+impl Tap for ClientTap {
+    fn take(&self, batch: &Batch) {
+        let row = |row: usize| {
+            let absent = batch.is_absent(row);
+            let value = |(column, array): (&Column, &arrow::array::ArrayRef)| match absent {
+                true => Value::Null,
+                false => Value::at(array.as_ref(), row, &column.sql_type),
+            };
+            self.columns.iter().zip(&batch.columns).map(value).collect()
+        };
+        self.channel.push((0..batch.rows()).map(row));
+    }
+
+    fn has_room(&self) -> bool {
+        self.channel.lock().len() < MOST_WAITING
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.channel.closed.load(Ordering::SeqCst)
+    }
+}
+
+impl Channel {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<Value>>> {
+        lock(&self.rows)
+    }
+
+    /// Adds rows.
+    fn push(&self, rows: impl Iterator<Item = Vec<Value>>) {
+        self.lock().extend(rows);
+        self.changed.notify_all();
+    }
+}
+
+impl PushQuery {
+    /// The rows that have come, all of them; waits up to `wait` for the first. None if the query has ended.
+    pub fn rows(&self, wait: Duration) -> Result<VecDeque<Vec<Value>>> {
+        let rows = self.channel.lock();
+        let waits = |rows: &mut VecDeque<Vec<Value>>| rows.is_empty() && self.running.is_running() && !self.is_over();
+        let taken = std::mem::take(&mut *wait_while(&self.channel.changed, rows, wait, waits));
+        if let (true, Life::Failed(error)) = (taken.is_empty(), self.running.life()) {
+            return Err(error);
+        }
+        if taken.len() >= MOST_WAITING {
+            self.shared.wake(&self.running);
+        }
+        Ok(taken)
+    }
+
+    /// Whether the query was ended: no more rows will come than those that wait.
+    pub fn is_over(&self) -> bool {
+        matches!(self.running.life(), Life::Ended) || self.shared.progress.is_closing()
+    }
+
+    /// Whether the query stands at the ends of its sources and all its rows were taken.
+    pub fn is_drained(&self) -> Result<bool> {
+        let mut run = self.running.lock();
+        if run.is_dirty() {
+            return Ok(false);
+        }
+        for (id, position) in run.positions() {
+            if position < self.shared.topics.end(id)? {
+                return Ok(false);
+            }
+        }
+        if run.declare_idle() {
+            drop(run);
+            self.shared.wake(&self.running);
+            return Ok(false);
+        }
+        drop(run);
+        Ok(self.channel.lock().is_empty())
+    }
+}
+
+impl Drop for PushQuery {
+    fn drop(&mut self) {
+        self.channel.closed.store(true, Ordering::SeqCst);
+        self.channel.changed.notify_all();
+        self.running.end();
+        self.shared.queries.remove(&self.running);
+    }
+}

@@ -1,0 +1,117 @@
+//! The record of a statement that changed what exists.
+
+use super::Ids;
+use crate::config::{Properties, Scope};
+use crate::error::{Error, Result};
+use crate::state::OperatorId;
+use crate::topics::{Offset, PartitionId};
+use crate::types::row::{Input, put_bytes, put_varint};
+
+/// A statement that changed what exists, as it is kept: its text and everything that its meaning depended on. Never a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The version of the catalog that it was understood at, which no other record has.
+    pub version: u64,
+    pub text: String,
+    /// The properties that the statement was executed with, but for those of the process.
+    pub properties: Vec<(String, String)>,
+    pub ids: Ids,
+    /// Where its query started to read, where that was not the start of the partition.
+    pub starts: Vec<(PartitionId, Offset)>,
+    /// The query's stateful operators, each with what tells whether its state fits the plan that the text has today.
+    pub operators: Vec<(OperatorId, u64)>,
+    /// The versions of the records without which the text could not be understood again.
+    pub needs: Vec<u64>,
+    /// The versions of the records of whose effect it has undone something.
+    pub undoes: Vec<u64>,
+}
+
+impl Record {
+    /// The properties that the statement is executed with in a process of these: whatever else is set there now, it means the
+    /// same.
+    pub fn properties(&self, process: &Properties) -> Result<Properties> {
+        let mut all = process.only(Scope::Process);
+        self.properties.iter().try_for_each(|(name, value)| all.set(name, value))?;
+        Ok(all)
+    }
+
+    /// Appends the record.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.version);
+        put_bytes(out, self.text.as_bytes());
+        put_varint(out, self.properties.len() as u64);
+        for (name, value) in &self.properties {
+            put_bytes(out, name.as_bytes());
+            put_bytes(out, value.as_bytes());
+        }
+        put_numbers(out, &self.ids.topics);
+        put_varint(out, self.ids.query.map_or(0, |q| q + 1));
+        put_varint(out, self.starts.len() as u64);
+        for (id, offset) in &self.starts {
+            put_varint(out, id.topic);
+            put_varint(out, u64::from(id.partition));
+            put_varint(out, *offset as u64);
+        }
+        put_varint(out, self.operators.len() as u64);
+        for (id, fingerprint) in &self.operators {
+            put_varint(out, u64::from(id.encode()));
+            out.extend_from_slice(&fingerprint.to_le_bytes());
+        }
+        put_numbers(out, &self.needs);
+        put_numbers(out, &self.undoes);
+    }
+
+    /// Reads what [`Record::encode`] wrote.
+    pub fn decode(input: &mut Input) -> Result<Record> {
+        let mut record = Record { version: input.varint()?, text: input.text()?, ..Record::default() };
+        for _ in 0..input.varint()? {
+            record.properties.push((input.text()?, input.text()?));
+        }
+        record.ids.topics = take_numbers(input)?;
+        record.ids.query = input.varint()?.checked_sub(1);
+        for _ in 0..input.varint()? {
+            let id = PartitionId { topic: input.varint()?, partition: input.varint()? as u32 };
+            record.starts.push((id, input.varint()? as i64));
+        }
+        for _ in 0..input.varint()? {
+            let id = input.varint()? as u32;
+            let id = OperatorId::decode(id).ok_or_else(|| Error::backend(format!("{id} is no operator")))?;
+            record.operators.push((id, input.i64()? as u64));
+        }
+        record.needs = take_numbers(input)?;
+        record.undoes = take_numbers(input)?;
+        Ok(record)
+    }
+}
+
+fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
+    put_varint(out, numbers.len() as u64);
+    numbers.iter().for_each(|number| put_varint(out, *number));
+}
+
+fn take_numbers(input: &mut Input) -> Result<Vec<u64>> {
+    (0..input.varint()?).map(|_| input.varint()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::OperatorKind;
+
+    #[test]
+    fn records_survive_the_way_through_bytes() {
+        let record = Record {
+            version: 12,
+            text: "CREATE …".into(),
+            properties: vec![("auto.offset.reset".into(), "earliest".into())],
+            ids: Ids { topics: vec![3], query: Some(0) },
+            starts: vec![(PartitionId { topic: 1, partition: 2 }, 9)],
+            operators: vec![(OperatorId { kind: OperatorKind::Join, number: 1 }, u64::MAX)],
+            needs: vec![4, 11],
+            undoes: vec![],
+        };
+        let mut bytes = Vec::new();
+        record.encode(&mut bytes);
+        assert_eq!(Record::decode(&mut Input(&bytes)).expect("whole"), record);
+    }
+}

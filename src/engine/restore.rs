@@ -1,0 +1,232 @@
+//! Restoring: the state of queries that were there before, read while the engine already answers.
+//!
+//! The last checkpoint has the state in runs, the journal has what has changed since. Until all of a query's state is read, a
+//! pull by key reads just the entries of that key.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rayon::prelude::*;
+
+use super::checkpoint::Checkpoints;
+use super::life::Life;
+use super::record::Record;
+use super::running::{QueryStats, Running};
+use super::{Change, Shared};
+use crate::catalog::Query;
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::journal::RecoveredQuery;
+use crate::operators::State;
+use crate::runtime::{self, QueryRun};
+use crate::state::delta::{self, Change as StateChange};
+use crate::state::runs::{Entry, Keys, Merge, Run, Section, Wanted};
+use crate::state::{BucketId, EntryBatch, OperatorTask};
+use crate::types::{Batch, Value};
+
+/// A query that is to go on, until its state is read.
+pub struct Restoring {
+    query: Query,
+    change: Change,
+    record: Record,
+    /// The runs of the last checkpoint.
+    runs: Vec<Run>,
+    /// For each operator task: no entry of an earlier bucket lives.
+    horizons: BTreeMap<OperatorTask, BucketId>,
+    state: RecoveredQuery,
+}
+
+/// So many entries are handed to a store at once, and about so many bytes.
+const BATCH: (usize, usize) = (1024, 256 << 10);
+
+impl Restoring {
+    /// A query that goes on with what was recovered of it, by the statement that made it and the record of that.
+    pub fn new(
+        query: Query,
+        (change, record): (Change, Record),
+        state: RecoveredQuery,
+        checkpoints: &Checkpoints,
+    ) -> Self {
+        let (runs, horizons) = checkpoints.runs(query.number);
+        Restoring { query, change, record, runs, horizons, state }
+    }
+
+    /// Reads all of the state into a query. `is_over` says whether that is not wanted any more.
+    fn restore(&self, run: &mut QueryRun, home: (&dyn Disk, &Path), is_over: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+        let query = run.number();
+        let mut states: Vec<(OperatorTask, &mut dyn State)> = run.states();
+        states.par_iter_mut().try_for_each(|(place, state)| {
+            let section = Section { query, place: *place };
+            let least = self.horizons.get(place).copied().unwrap_or(BucketId::MIN);
+            let mut loader = Loader::new(is_over);
+            let merge = Merge::new(self.runs.iter().map(|run| run.scan_section(section)).collect()).drop_tombstones();
+            let mut load = |entry: Entry| loader.push(&mut **state, entry.bucket, (entry.key, entry.value));
+            merge.each(&|_, bucket| bucket >= least, &mut load)?;
+            loader.finish(&mut **state)
+        })?;
+        for delta in &self.state.deltas {
+            let bytes = delta.read(home.0, home.1)?;
+            let mut loader = Loader::new(is_over);
+            let mut last = None;
+            delta::read(&bytes, &mut |place, change| {
+                let StateChange::Entry { bucket, key, value } = change else { return Ok(()) };
+                let at = states.iter().position(|(own, _)| *own == place).ok_or_else(|| no_place(place))?;
+                if let Some(before) = last.replace(at).filter(|before| *before != at) {
+                    loader.flush(&mut *states[before].1)?;
+                }
+                loader.push(&mut *states[at].1, bucket, (key, value))
+            })?;
+            if let Some(at) = last {
+                loader.finish(&mut *states[at].1)?;
+            }
+        }
+        drop(states);
+        self.state.head.as_ref().map_or(Ok(()), |head| run.resume(head))
+    }
+
+    /// Reads just what belongs to some keys of the table that a query keeps.
+    fn look_up(&self, run: &mut QueryRun, home: (&dyn Disk, &Path), keys: &[Vec<Value>]) -> Result<()> {
+        let query = run.number();
+        let mut states = run.states();
+        for (place, state) in &mut states {
+            let mut prefixes: Vec<Vec<u8>> = keys.iter().filter_map(|key| state.prefix(key)).collect();
+            prefixes.sort_unstable();
+            let least = self.horizons.get(place).copied().unwrap_or(BucketId::MIN);
+            for run in &self.runs {
+                let section = Section { query, place: *place };
+                let wanted = Wanted { section, buckets: least..=BucketId::MAX, keys: &prefixes, by: Keys::Starts };
+                run.look_up(&wanted, &mut |entry| {
+                    let mut batch = EntryBatch::default();
+                    batch.push(entry.key, entry.value);
+                    state.load(entry.bucket, &batch)
+                })?;
+            }
+        }
+        for delta in &self.state.deltas {
+            let bytes = delta.read(home.0, home.1)?;
+            delta::read(&bytes, &mut |place, change| {
+                let StateChange::Entry { bucket, key, value } = change else { return Ok(()) };
+                let Some((_, state)) = states.iter_mut().find(|(own, _)| *own == place) else { return Ok(()) };
+                if keys.iter().filter_map(|wanted| state.prefix(wanted)).any(|prefix| key.starts_with(&prefix)) {
+                    let mut batch = EntryBatch::default();
+                    batch.push(key, value);
+                    state.load(bucket, &batch)?;
+                }
+                Ok(())
+            })?;
+        }
+        drop(states);
+        self.state.head.as_ref().map_or(Ok(()), |head| run.resume(head))
+    }
+}
+
+fn no_place(place: OperatorTask) -> Error {
+    Error::bug(format!("there is state for {} in task {}, which is not there", place.operator, place.task))
+}
+
+/// Hands entries to a store, many at a time.
+struct Loader<'a> {
+    bucket: BucketId,
+    batch: EntryBatch,
+    is_over: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Loader<'a> {
+    fn new(is_over: &'a (dyn Fn() -> bool + Sync)) -> Self {
+        Loader { bucket: 0, batch: EntryBatch::default(), is_over }
+    }
+
+    fn push(&mut self, state: &mut dyn State, bucket: BucketId, entry: (&[u8], Option<&[u8]>)) -> Result<()> {
+        if bucket != self.bucket || self.batch.len() >= BATCH.0 || self.batch.bytes() >= BATCH.1 {
+            self.flush(state)?;
+            self.bucket = bucket;
+        }
+        self.batch.push(entry.0, entry.1);
+        Ok(())
+    }
+
+    fn flush(&mut self, state: &mut dyn State) -> Result<()> {
+        if (self.is_over)() {
+            return Err(Error::backend("its state is not wanted any more"));
+        }
+        if !self.batch.is_empty() {
+            state.load(self.bucket, &self.batch)?;
+            self.batch.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, state: &mut dyn State) -> Result<()> {
+        self.flush(state)
+    }
+}
+
+impl Shared {
+    /// Has the queries go on where they stood, as soon as their state is read. One that cannot has failed; the others go on.
+    pub fn restart_queries(self: &Arc<Self>, all: Vec<Restoring>) {
+        self.restoring.fetch_add(all.len(), Ordering::SeqCst);
+        for restoring in all.into_iter().map(Arc::new) {
+            let properties = restoring.record.properties(&self.settings.properties).unwrap_or_default();
+            let query = Arc::new(self.query_of(&restoring.query, None, &properties));
+            query.restores(Some(restoring.clone()));
+            self.queries.add(&query);
+            let shared = self.clone();
+            let restore = move || {
+                if let Some(Some(run)) = shared.contain(&query, || shared.restore(&query, &restoring)) {
+                    query.begin(run);
+                }
+                query.restores(None);
+                if shared.restoring.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    shared.upkeep.poke();
+                }
+                shared.progress.announce();
+                shared.wake(&query);
+            };
+            match &self.pool {
+                Some(pool) => pool.spawn_fifo(restore),
+                None => restore(),
+            }
+        }
+    }
+
+    /// A query with all its state; none if nobody wants it any more.
+    fn restore(&self, query: &Running, restoring: &Restoring) -> Result<Option<QueryRun>> {
+        let mut run = self.run_again(restoring)?;
+        let is_over = || self.progress.is_closing() || matches!(query.life(), Life::Ended);
+        match restoring.restore(&mut run, self.home()?, &is_over) {
+            Err(_) if is_over() => Ok(None),
+            done => done.map(|()| Some(run)),
+        }
+    }
+
+    /// A query without any state yet.
+    fn run_again(&self, restoring: &Restoring) -> Result<QueryRun> {
+        let Restoring { query, change, record, .. } = restoring;
+        let new = change.query().ok_or_else(|| Error::bug("a query without a plan"))?;
+        let properties = record.properties(&self.settings.properties)?;
+        let catalog = self.world.catalog();
+        let program = runtime::compile(&new.plan, &catalog, &properties)?;
+        if let Some((id, _)) = record.operators.iter().find(|kept| !program.operators.contains(kept)) {
+            let message =
+                format!("the kept state of its {id} does not fit the plan that this version makes of the statement");
+            return Err(Error::conflict(message).hint("DROP and CREATE it again to rebuild the state from its sources"));
+        }
+        self.new_run(query.number, program, &new.sink.source, &properties, &record.starts)
+    }
+
+    /// What is known of a query whose state is still being read.
+    pub fn stats(&self, restoring: &Restoring) -> Result<QueryStats> {
+        let mut run = self.run_again(restoring)?;
+        restoring.state.head.as_ref().map_or(Ok(()), |head| run.resume(head))?;
+        Ok(QueryStats::of(&mut run))
+    }
+
+    /// The rows of some keys of the table that a query keeps whose state is still being read.
+    pub fn look_up(&self, restoring: &Restoring, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
+        let mut run = self.run_again(restoring)?;
+        restoring.look_up(&mut run, self.home()?, keys)?;
+        run.table(Some(keys))
+    }
+}

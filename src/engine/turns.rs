@@ -1,0 +1,239 @@
+//! Who takes turns when: queries on the workers, and the ends of their epochs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Shared;
+use super::life::Life;
+use super::queries::When;
+use super::running::{EPOCH_BYTES, Running};
+use crate::error::{Error, Result};
+use crate::journal::{Decision, Entry};
+use crate::runtime::{Now, QueryRun, Sealed, Turned};
+use crate::topics::TopicId;
+
+/// How many turns a query takes before others come.
+const TURNS: usize = 2;
+
+impl Shared {
+    /// Has a query take its turns, on a worker.
+    pub fn wake(self: &Arc<Self>, query: &Arc<Running>) {
+        if self.pool.is_some() && query.wakes.add() {
+            self.send_worker(query);
+        }
+    }
+
+    /// Has a query take its turns at a time of the monotonic clock.
+    fn wake_at(self: &Arc<Self>, query: &Arc<Running>, at_ns: u64) {
+        if self.pool.is_some() && query.wants_timer(at_ns, self.now().monotonic_ns) {
+            let (shared, query) = (Arc::downgrade(self), Arc::downgrade(query));
+            self.timers.set(at_ns, move || {
+                if let (Some(shared), Some(query)) = (shared.upgrade(), query.upgrade()) {
+                    shared.wake(&query);
+                }
+            });
+        }
+    }
+
+    /// Something was decided for a topic: its readers take their turns, at once or together with what comes soon.
+    pub fn wake_readers(self: &Arc<Self>, topic: TopicId) {
+        if self.pool.is_none() {
+            return;
+        }
+        let Some(readers) = self.queries.readers(topic) else { return };
+        match readers.when(self.now().monotonic_ns) {
+            When::Planned => {}
+            When::Now => {
+                for query in readers.queries() {
+                    if !query.lingers(true) {
+                        self.commit.woke();
+                    }
+                    self.wake(&query);
+                }
+            }
+            When::At(at_ns) => {
+                let shared = Arc::downgrade(self);
+                self.timers.set(at_ns, move || {
+                    let Some(shared) = shared.upgrade() else { return };
+                    readers.woken(shared.now().monotonic_ns);
+                    readers.queries().iter().for_each(|query| shared.wake(query));
+                });
+            }
+        }
+    }
+
+    fn send_worker(self: &Arc<Self>, query: &Arc<Running>) {
+        let Some(pool) = &self.pool else { return };
+        let (shared, query) = (self.clone(), query.clone());
+        // In the order in which they are sent: queries that read the same rows follow each other closely.
+        pool.spawn_fifo(move || shared.work(&query));
+    }
+
+    /// The turns of a query on a worker.
+    fn work(self: &Arc<Self>, query: &Arc<Running>) {
+        let seen = query.wakes.seen();
+        let more = self.step(query);
+        if query.lingers(false) {
+            self.commit.ran_dry();
+        }
+        if more || !query.wakes.done(seen) {
+            self.send_worker(query);
+        }
+    }
+
+    /// A few turns of a query, and the end of its epoch if that is due; whether there is more to do at once. If something in it
+    /// panics, the query fails, and no other.
+    pub fn step(self: &Arc<Self>, query: &Arc<Running>) -> bool {
+        self.contain(query, || self.try_step(query)).unwrap_or(false)
+    }
+
+    /// Does something for a query; if that fails, or panics, the query fails, and no other.
+    pub fn contain<T>(self: &Arc<Self>, query: &Arc<Running>, work: impl FnOnce() -> Result<T>) -> Option<T> {
+        // What the work left half done is the query's own, and nobody uses it any more; the locks of others are taken by
+        // way of `crate::locks`.
+        let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        done.inspect_err(|error| self.fail_query(query, error.clone())).ok()
+    }
+
+    /// A query cannot go on: it is stopped, and the others go on. What comes of it later is no news.
+    pub fn fail_query(self: &Arc<Self>, query: &Arc<Running>, error: Error) {
+        if query.fail(error.clone()) {
+            (self.settings.report)(&format!("query {} has failed: {error}", query.id));
+            self.progress.announce();
+            // Its next step gives its memory back; this one may be in the middle of something.
+            self.wake(query);
+        }
+    }
+
+    fn try_step(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
+        match query.life() {
+            Life::Created | Life::Ended => return Ok(false),
+            _ if self.progress.is_closing() => return Ok(false),
+            Life::Failed(_) => {
+                query.lock().forget();
+                query.memory.set(0);
+                self.wake_short();
+                return Ok(false);
+            }
+            Life::Paused => {
+                self.seal_if_possible(query, &mut query.lock(), self.now())?;
+                return Ok(false);
+            }
+            Life::Running => {}
+        }
+        let mut run = query.lock();
+        for _ in 0..TURNS {
+            let now = self.now();
+            if run.is_ending() {
+                if self.seal_if_possible(query, &mut run, now)? { continue } else { return Ok(false) }
+            }
+            if query.is_held() {
+                self.seal_if_possible(query, &mut run, now)?;
+                return Ok(false);
+            }
+            if !self.is_manual() && !query.has_room() {
+                return Ok(false);
+            }
+            if self.is_short(query)? {
+                self.seal_if_possible(query, &mut run, now)?;
+                return Ok(false);
+            }
+            match run.turn(now)? {
+                Turned::Drained => {
+                    self.seal_if_possible(query, &mut run, now)?;
+                    if let Some(at_ns) = run.next_wake(now) {
+                        self.wake_at(query, at_ns);
+                    }
+                    return Ok(run.is_ending() && query.may_submit());
+                }
+                _ if !run.is_wanted() => {
+                    query.end();
+                    self.progress.announce();
+                    return Ok(false);
+                }
+                Turned::Left => {
+                    if !self.seal_if_possible(query, &mut run, now)? {
+                        return Ok(false);
+                    }
+                }
+                Turned::Took(_) if query.is_due(&run, now.monotonic_ns) => {
+                    let sealed = self.seal_if_possible(query, &mut run, now)?;
+                    if !sealed && (self.commit.is_pressed() || run.pending_bytes() >= 2 * EPOCH_BYTES) {
+                        return Ok(false);
+                    }
+                }
+                Turned::Took(_) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends the epoch or commits a part of it, unless too many wait for their decision; whether anything was committed.
+    pub fn seal_if_possible(self: &Arc<Self>, query: &Arc<Running>, run: &mut QueryRun, now: Now) -> Result<bool> {
+        if !run.is_dirty() || !query.may_submit() || (query.persistent && self.commit.is_pressed()) {
+            return Ok(false);
+        }
+        let epoch = match run.seal()? {
+            Sealed::Nothing => return Ok(false),
+            Sealed::Part(epoch) | Sealed::Whole(epoch) => epoch,
+        };
+        query.sealed(now.monotonic_ns, run.memory());
+        for (reason, message) in run.take_log().samples() {
+            (self.settings.report)(&format!("query {}: {}: {message}", query.id, reason.name()));
+        }
+        if !query.persistent {
+            return Ok(true);
+        }
+        query.submitted();
+        let (shared, decided) = (self.clone(), query.clone());
+        self.submit(
+            Entry::Epoch(epoch),
+            Box::new(move |decision| {
+                match decision {
+                    Ok(Decision::Committed { .. }) => {}
+                    Ok(Decision::Ended) => decided.end(),
+                    Ok(refused) => refused.refusal().into_iter().for_each(|error| shared.fail_query(&decided, error)),
+                    Err(error) => shared.fail_query(&decided, error),
+                }
+                decided.decided();
+                shared.wake(&decided);
+            }),
+        );
+        Ok(true)
+    }
+
+    /// One turn of a query and the end of its epoch, on this thread; whether it took rows.
+    pub fn turn_and_seal(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
+        if !query.is_running() {
+            return Ok(false);
+        }
+        let mut run = query.lock();
+        let now = self.now();
+        if run.is_ending() {
+            self.seal_if_possible(query, &mut run, now)?;
+            return Ok(true);
+        }
+        let turned = run.turn(now)?;
+        self.seal_if_possible(query, &mut run, now)?;
+        Ok(turned != Turned::Drained)
+    }
+
+    /// Stops all queries between two turns; what they have done is still committed.
+    pub fn stop_queries(self: &Arc<Self>) {
+        for query in self.queries.all() {
+            query.hold();
+            self.contain(&query, || match query.is_running() {
+                true => self.seal_if_possible(&query, &mut query.lock(), self.now()),
+                false => Ok(false),
+            });
+        }
+    }
+}
+
+/// The error of a panic.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    Error::bug(format!("the query panicked: {text}"))
+        .hint("please report this with the statement and, if you can, the record")
+}

@@ -1,0 +1,44 @@
+//! One way to take a lock.
+//!
+//! A lock is poisoned when a thread panics while it holds it. The engine contains a panic to the query that caused it, so whoever
+//! comes next takes the lock all the same. This asks something of all who change what a lock guards: between two steps that
+//! may panic, it must be in a state that others can use.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+/// Takes a mutex.
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes a lock for reading.
+pub fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes a lock for writing.
+pub fn write<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives a mutex back until somebody says that it has changed.
+pub fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives a mutex back until somebody says that it has changed, or a time is over; whether that was first.
+pub fn wait_for<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>, most: Duration) -> (MutexGuard<'a, T>, bool) {
+    let (guard, waited) = changed.wait_timeout(guard, most).unwrap_or_else(PoisonError::into_inner);
+    (guard, waited.timed_out())
+}
+
+/// Gives a mutex back as long as `holds` of what it guards, or a time is not over.
+pub fn wait_while<'a, T>(
+    changed: &Condvar,
+    guard: MutexGuard<'a, T>,
+    most: Duration,
+    holds: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    changed.wait_timeout_while(guard, most, holds).unwrap_or_else(PoisonError::into_inner).0
+}

@@ -1,0 +1,72 @@
+//! The entries of an aggregation's groups, saved and loaded.
+
+use super::Aggregate;
+use super::bucket::Bucket;
+use crate::error::Result;
+use crate::operators::{OperatorTime, State};
+use crate::state::{BucketId, EntryBatch};
+use crate::types::row::Input;
+use crate::types::{Batch, Value};
+
+impl Aggregate {
+    /// Drops the buckets of which no window can be read or take rows any more.
+    fn expire(&mut self) {
+        let Some(window) = self.spec.window else { return };
+        let now = self.time.now();
+        while let Some(id) = self.buckets.keys().next().copied() {
+            let last_start = self.windows.last_start(id);
+            if !window.is_expired(last_start, now) {
+                return;
+            }
+            self.horizon = id + 1;
+            self.buckets.pop_first();
+        }
+    }
+}
+
+impl State for Aggregate {
+    fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) {
+        let mut value = Vec::new();
+        for (id, group) in std::mem::take(&mut self.changed) {
+            if let Some(bucket) = self.buckets.get(&id) {
+                value.clear();
+                bucket.encode(group, &mut value);
+                change(id, bucket.table.key(group), Some(&value));
+            }
+        }
+        self.expire();
+    }
+
+    fn horizon(&self) -> BucketId {
+        self.horizon
+    }
+
+    fn save_times(&self, out: &mut Vec<u8>) {
+        self.time.save(out);
+    }
+
+    fn load(&mut self, bucket: BucketId, entries: &EntryBatch) -> Result<()> {
+        let calls = &self.spec.calls;
+        let bucket = self.buckets.entry(bucket).or_insert_with(|| Bucket::new(calls.iter().map(|c| &c.function)));
+        bucket.load(entries)
+    }
+
+    fn load_times(&mut self, input: &mut Input) -> Result<()> {
+        self.time = OperatorTime::load(input)?;
+        self.expire();
+        Ok(())
+    }
+
+    fn prefix(&self, key: &[Value]) -> Option<Vec<u8>> {
+        Some(self.encode_key(key))
+    }
+
+    fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
+        let groups = self.groups_of(keys);
+        groups.chunks(8192).map(|chunk| self.batch_of(chunk)).collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    fn memory(&self) -> usize {
+        self.buckets.values().map(Bucket::memory).sum()
+    }
+}

@@ -1,0 +1,88 @@
+//! Which rows of a batch count, and for which windows.
+
+use arrow::array::Array;
+
+use super::Aggregate;
+use crate::operators::{Context, Reason};
+use crate::types::Batch;
+
+/// The rows of a batch that count, each once for every window that takes it.
+#[derive(Default)]
+pub(super) struct Touches {
+    pub rows: Vec<u32>,
+    pub starts: Vec<i64>,
+    /// The rows at which the stream time went up, and what it was then; empty where nobody asks.
+    pub advances: Vec<(u32, i64)>,
+}
+
+/// Rows that do not count: how many, and the first one.
+#[derive(Default)]
+struct Dropped {
+    count: u64,
+    first: usize,
+}
+
+impl Dropped {
+    fn add(&mut self, row: usize) {
+        if self.count == 0 {
+            self.first = row;
+        }
+        self.count += 1;
+    }
+
+    fn report(&self, reason: Reason, batch: &Batch, cx: &mut Context, message: impl FnOnce() -> String) {
+        if self.count > 0 {
+            cx.report(reason, self.count, batch.seq.at(self.first), message);
+        }
+    }
+}
+
+impl Aggregate {
+    /// Which rows count, for which windows; the others are reported. The stream time advances row by row.
+    pub(super) fn touches_of(&mut self, batch: &Batch, cx: &mut Context) -> Touches {
+        let keys: Vec<&dyn Array> = self.spec.keys.iter().map(|(place, _)| batch.columns[*place].as_ref()).collect();
+        let nullable = keys.iter().any(|k| k.null_count() > 0);
+        let limit = cx.limits[0];
+        let mut touches = Touches::default();
+        touches.rows.reserve(batch.rows());
+        touches.starts.reserve(batch.rows());
+        let (mut without_value, mut without_group, mut late) =
+            (Dropped::default(), Dropped::default(), Dropped::default());
+        for row in 0..batch.rows() {
+            if batch.is_absent(row) {
+                without_value.add(row);
+                continue;
+            }
+            if nullable && keys.iter().any(|k| k.is_null(row)) {
+                without_group.add(row);
+                continue;
+            }
+            let row_time = batch.time[row];
+            let before = self.time.now();
+            let now = self.time.advance(row_time, limit);
+            if now > before && self.spec.last_only.is_some() {
+                touches.advances.push((row as u32, now));
+            }
+            let Some(window) = &self.spec.window else {
+                touches.rows.push(row as u32);
+                touches.starts.push(0);
+                continue;
+            };
+            for start in window.starts(row_time) {
+                if window.is_closed(start, now) {
+                    late.add(row);
+                } else {
+                    touches.rows.push(row as u32);
+                    touches.starts.push(start);
+                }
+            }
+        }
+        without_value.report(Reason::NoValue, batch, cx, || "a row without a value is in no group".to_owned());
+        without_group.report(Reason::NoGroup, batch, cx, || {
+            "Group-by column resolved to null. The source row will be excluded from the table.".to_owned()
+        });
+        let now = self.time.now();
+        late.report(Reason::Late, batch, cx, || format!("Skipping record for expired window, stream time {now}"));
+        touches
+    }
+}

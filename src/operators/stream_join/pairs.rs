@@ -1,0 +1,142 @@
+//! Pairs of rows, and the batch of their columns.
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute;
+
+use super::store::Found;
+use super::work::Cause;
+use super::{SIDES, Side, StreamJoin};
+use crate::error::Result;
+use crate::operators::Output;
+use crate::state::column::{Column, Origin, gather};
+use crate::types::row::Input;
+use crate::types::{Batch, Builder, Seq, arrow_error, key};
+
+/// Pairs that will become a batch.
+pub(super) struct Pairs {
+    /// Where the columns of each side are.
+    origins: [Vec<Origin>; 2],
+    /// The number of the key, or [`NO_KEY`].
+    keys: Vec<u32>,
+    times: Vec<i64>,
+    seqs: Vec<u64>,
+    causes: Vec<Option<(Side, u32)>>,
+    bytes: usize,
+    most: (usize, usize),
+    /// Whether a row that has waited is among them: then keys are not those of the causes.
+    pub waited: bool,
+}
+
+const NO_KEY: u32 = u32::MAX;
+
+impl Pairs {
+    /// No pairs, of which about so many are expected; there is room for what fits into a batch of the output.
+    pub fn new(out: &Output, expected: usize) -> Self {
+        let most = expected.min(out.batch_rows());
+        Pairs {
+            origins: [Vec::with_capacity(most), Vec::with_capacity(most)],
+            keys: Vec::with_capacity(most),
+            times: Vec::with_capacity(most),
+            seqs: Vec::with_capacity(most),
+            causes: Vec::with_capacity(most),
+            bytes: 0,
+            most: (out.batch_rows(), out.batch_bytes()),
+            waited: false,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// About how many bytes the batch will have.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether another pair should be added.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.times.len() < self.most.0 && self.bytes < self.most.1
+    }
+
+    /// Adds a pair: the row at hand (where it is, its bytes, its time), which is of `side`, with a partner.
+    #[inline]
+    pub fn push(&mut self, cause: &Cause, side: Side, row: (Origin, u32, i64), key: u32, partner: &Found) {
+        let (origin, bytes, time) = row;
+        self.origins[side as usize].push(origin);
+        self.origins[side.other() as usize].push(Origin::Stored(partner.slot, partner.row));
+        self.end(cause, key, time.max(partner.time), bytes + partner.bytes);
+    }
+
+    /// Adds a row of `side` without partner; `row` is its time and its bytes.
+    pub fn push_alone(&mut self, cause: &Cause, side: Side, origin: Origin, key: Option<u32>, row: (i64, u32)) {
+        self.origins[side as usize].push(origin);
+        self.origins[side.other() as usize].push(Origin::None);
+        self.end(cause, key.unwrap_or(NO_KEY), row.0, row.1);
+    }
+
+    #[inline]
+    fn end(&mut self, cause: &Cause, key: u32, time: i64, bytes: u32) {
+        self.keys.push(key);
+        self.times.push(time);
+        self.seqs.push(cause.seq);
+        self.causes.push(cause.row);
+        self.bytes += bytes as usize + size_of::<i64>();
+    }
+}
+
+impl StreamJoin {
+    /// The batch of pairs.
+    pub(super) fn gather(&self, pairs: Pairs) -> Result<Batch> {
+        let mut columns = vec![self.key_column(&pairs)?];
+        for side in SIDES {
+            let batch = &self.work.input(side).batch;
+            for (place, (input, sql_type)) in self.spec.sides[side as usize].columns.iter().enumerate() {
+                let stored: Vec<&Column> = self.store.column(side, place);
+                columns.push(gather(sql_type, &stored, batch.columns.get(*input), &pairs.origins[side as usize])?);
+            }
+        }
+        let headers = self.headers(&pairs)?;
+        let mut batch = Batch::new(columns, pairs.times.into(), Seq::Each(pairs.seqs.into()));
+        batch.headers = headers;
+        Ok(batch)
+    }
+
+    /// The keys of pairs: those of the rows that caused them, unless rows that have waited are among them.
+    fn key_column(&self, pairs: &Pairs) -> Result<ArrayRef> {
+        let keys = SIDES.map(|side| self.work.input(side).batch.columns.get(self.spec.sides[side as usize].key));
+        if !pairs.waited {
+            let none = arrow::array::new_empty_array(&self.spec.key_type.arrow());
+            let arrays: [&dyn Array; 2] = keys.map(|key| key.unwrap_or(&none).as_ref());
+            let place = |cause: &Option<(Side, u32)>| cause.map(|(side, row)| (side as usize, row as usize));
+            let places: Vec<(usize, usize)> = pairs.causes.iter().filter_map(place).collect();
+            return compute::interleave(&arrays, &places).map_err(arrow_error);
+        }
+        let mut column = [Builder::new(&self.spec.key_type, pairs.keys.len())];
+        for number in &pairs.keys {
+            match *number {
+                NO_KEY => column[0].null(),
+                number => key::decode(&mut Input(self.store.key_of(number)), &mut column)?,
+            }
+        }
+        let [column] = column;
+        Ok(column.finish())
+    }
+
+    /// The headers of the rows that caused the pairs, if any row has headers.
+    fn headers(&self, pairs: &Pairs) -> Result<Option<ArrayRef>> {
+        let batches = SIDES.map(|side| &self.work.input(side).batch);
+        let Some(some) = batches.iter().find_map(|b| b.headers.as_ref()) else { return Ok(None) };
+        let none = arrow::array::new_null_array(some.data_type(), 1);
+        let array = |side: Side| batches[side as usize].headers.as_ref().map(AsRef::as_ref);
+        let arrays: [&dyn Array; 3] =
+            [array(Side::Left).unwrap_or(none.as_ref()), array(Side::Right).unwrap_or(none.as_ref()), none.as_ref()];
+        let place = |cause: &Option<(Side, u32)>| match cause {
+            Some((side, row)) if array(*side).is_some() => (*side as usize, *row as usize),
+            _ => (2, 0),
+        };
+        let places: Vec<(usize, usize)> = pairs.causes.iter().map(place).collect();
+        compute::interleave(&arrays, &places).map(Some).map_err(arrow_error)
+    }
+}

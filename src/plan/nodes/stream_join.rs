@@ -1,0 +1,61 @@
+//! The pairs of rows of two streams whose keys are equal and whose times are close.
+
+use crate::catalog::Encoding;
+use crate::expr::ColumnId;
+use crate::plan::node::{Explain, Node, PlanNode};
+use crate::sql::query::JoinKind;
+use crate::state::OperatorId;
+use crate::types::window::DEFAULT_SPAN_MS;
+
+/// A join of two streams.
+#[derive(Clone, Debug)]
+pub struct StreamJoinNode {
+    /// The id under which its state is kept.
+    pub id: OperatorId,
+    pub left: Box<Node>,
+    pub right: Box<Node>,
+    pub kind: JoinKind,
+    /// A pair matches if the right row's time is at most this much before the left row's …
+    pub before_ms: i64,
+    /// … and at most this much after it.
+    pub after_ms: i64,
+    /// How late a row may be; without it, a row without partner is padded at once.
+    pub grace_ms: Option<i64>,
+    pub left_key: ColumnId,
+    pub right_key: ColumnId,
+    /// The column of the key of the result, which both sides have in common.
+    pub key: ColumnId,
+    /// How the key stands in records.
+    pub encoding: Encoding,
+}
+
+/// How long rows of a join are kept beyond the bounds of WITHIN where no GRACE PERIOD is given.
+pub fn implicit_grace_ms(before_ms: i64) -> i64 {
+    (DEFAULT_SPAN_MS - 2 * before_ms).max(0)
+}
+
+impl PlanNode for StreamJoinNode {
+    fn inputs(&self) -> Vec<&Node> {
+        vec![&self.left, &self.right]
+    }
+
+    fn reads(&self, into: &mut Vec<ColumnId>) {
+        into.extend([self.left_key, self.right_key]);
+    }
+
+    fn makes(&self, into: &mut Vec<ColumnId>) {
+        into.push(self.key);
+    }
+
+    fn explain(&self, cx: &Explain) -> String {
+        let grace = self.grace_ms.map_or("padding at once".to_owned(), |grace| format!("grace {grace} ms"));
+        format!(
+            "{} on [{}] = [{}] from {} ms before to {} ms after, {grace}; state: the columns of every row that can still match",
+            self.kind.name(),
+            cx.names(&[self.left_key]),
+            cx.names(&[self.right_key]),
+            self.before_ms,
+            self.after_ms
+        )
+    }
+}

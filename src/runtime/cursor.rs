@@ -1,0 +1,245 @@
+//! A query's place in a feed: the rows that wait for it, and how far it has taken them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::buffer::ScalarBuffer;
+
+use super::decode::{Decoded, Most};
+use super::feed::{Feed, Feeds};
+use super::placement::Placement;
+use super::points::{Point, Points};
+use super::program::FeedSpec;
+use crate::error::{Error, Result};
+use crate::operators::Log;
+use crate::topics::{Offset, PartitionId};
+
+/// A query's place in a partition.
+pub(super) struct Cursor {
+    pub id: PartitionId,
+    code: u32,
+    feed: Arc<Feed>,
+    /// The number of the query among the readers of the feed.
+    reader: usize,
+    placement: Arc<dyn Placement>,
+    most: Most,
+    /// The first record that has not been handed on.
+    position: Offset,
+    /// The largest time of a row that was handed on.
+    stream_time: i64,
+    /// The largest time of a row that waits or was handed on.
+    ready_time: i64,
+    ready: VecDeque<Ready>,
+    /// The first record that is not among those that wait.
+    next: Offset,
+    /// Whether the partition no longer holds back the time of others while it stands at its end.
+    pub idle: bool,
+    /// Since when the partition stands at its end, in nanoseconds.
+    pub at_end_since: Option<u64>,
+}
+
+/// Rows that wait.
+struct Ready {
+    decoded: Arc<Decoded>,
+    points: Points,
+    /// The largest row time so far at each row, of those from the query's position on.
+    times: ScalarBuffer<i64>,
+    /// How many rows were handed on.
+    taken: usize,
+    /// How many of the bad records were told.
+    told: usize,
+}
+
+/// Rows that were handed on.
+pub(super) struct Taken {
+    pub decoded: Arc<Decoded>,
+    pub points: Points,
+    pub from: usize,
+    pub count: usize,
+}
+
+impl Taken {
+    /// The points of the rows alone.
+    pub fn own_points(&self) -> Points {
+        match &self.points {
+            Points::Source { code, floor, times, offsets } => Points::Source {
+                code: *code,
+                floor: *floor,
+                times: times.slice(self.from, self.count),
+                offsets: offsets.slice(self.from, self.count),
+            },
+            merged => merged.clone(),
+        }
+    }
+}
+
+impl Cursor {
+    /// The partition of a source, to be read from `position`. `rank` is that of the topic among those that the query reads.
+    pub fn new(feeds: &Feeds, spec: &FeedSpec, partition: u32, position: Offset, most: Most) -> Self {
+        let id = PartitionId { topic: spec.topic, partition };
+        let feed = feeds.open(id, &spec.source, spec.partitions);
+        Cursor {
+            id,
+            code: Point::code(spec.is_stream(), spec.rank, partition),
+            reader: feed.join(position, &spec.wanted),
+            feed,
+            placement: feeds.placement().clone(),
+            most,
+            position,
+            stream_time: -1,
+            ready_time: -1,
+            ready: VecDeque::new(),
+            next: position,
+            idle: false,
+            at_end_since: None,
+        }
+    }
+
+    /// The first record that has not been handed on.
+    pub fn position(&self) -> Offset {
+        self.position
+    }
+
+    /// The largest time of a row that was handed on, −1 before the first.
+    pub fn stream_time(&self) -> i64 {
+        self.stream_time
+    }
+
+    /// Goes on where a commit has left off.
+    pub fn resume(&mut self, position: Offset, stream_time: i64, idle: bool) {
+        self.forget();
+        (self.position, self.next) = (position, position);
+        (self.stream_time, self.ready_time, self.idle) = (stream_time, stream_time, idle);
+    }
+
+    /// Forgets the rows that wait.
+    pub fn forget(&mut self) {
+        self.ready.clear();
+    }
+
+    /// The number of rows that wait.
+    pub fn waiting(&self) -> usize {
+        self.ready.iter().map(|ready| ready.decoded.batch.rows() - ready.taken).sum()
+    }
+
+    /// About how many bytes wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.ready.iter().map(|ready| ready.decoded.bytes).sum()
+    }
+
+    /// Whether records wait, readable or not.
+    pub fn waits(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether there is room for more rows: less than half of what is decoded at once waits.
+    pub fn wants_more(&self) -> bool {
+        self.waiting() < self.most.records.div_ceil(2)
+    }
+
+    /// Decodes the next records; `false` at the decided end.
+    pub fn fill(&mut self) -> Result<bool> {
+        let Some(decoded) = self.feed.next(self.reader, self.next, self.most)? else { return Ok(false) };
+        let skipped = decoded.offsets.partition_point(|offset| *offset < self.next);
+        self.next = decoded.next;
+        let times = if skipped > 0 { times_from(&decoded, skipped) } else { decoded.times.clone() };
+        let (order, floor) = match self.order(&decoded) {
+            Some(order) => (order, i64::MIN),
+            None => (times.clone(), self.ready_time),
+        };
+        self.ready_time = times.last().map_or(self.ready_time, |time| self.ready_time.max(*time));
+        let told = decoded.bad.partition_point(|bad| bad.offset < self.position);
+        let points = Points::Source { code: self.code, floor, times: order, offsets: decoded.offsets.clone() };
+        self.ready.push_back(Ready { decoded, points, times, taken: skipped, told });
+        Ok(true)
+    }
+
+    /// What rows are ordered by instead of stream times, if a test has its own order.
+    fn order(&self, decoded: &Decoded) -> Option<ScalarBuffer<i64>> {
+        let first = decoded.offsets.first()?;
+        self.placement.order(self.id, *first)?;
+        let order = |offset: &Offset| self.placement.order(self.id, *offset).unwrap_or(i64::MAX);
+        Some(decoded.offsets.iter().map(order).collect::<Vec<_>>().into())
+    }
+
+    /// Decodes until all records before an offset wait.
+    pub fn fill_to(&mut self, end: Offset) -> Result<()> {
+        while self.next < end {
+            if !self.fill()? {
+                let message = format!("{} was read before a restart and cannot be read any more", self.name(self.next));
+                return Err(Error::backend(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The point up to which the partition brings no more rows than those that wait; none if it stands at its end.
+    pub fn frontier(&self) -> Option<Point> {
+        let ready = self.ready.back()?;
+        match ready.decoded.batch.rows() {
+            // Only bad records were found: the next row comes at this time or later.
+            0 => Some(Point { time: self.ready_time, code: self.code, offset: self.next - 1 }),
+            rows => Some(ready.points.at(rows - 1)),
+        }
+    }
+
+    /// Hands on the rows up to a point, at most up to the offset `end`. Bad records before the new position go to the log.
+    pub fn take(&mut self, until: Point, end: Offset, log: &mut Log) -> Vec<Taken> {
+        let mut taken = Vec::new();
+        while let Some(ready) = self.ready.front_mut() {
+            let rows = ready.decoded.batch.rows();
+            let from = ready.taken;
+            let mut count = ready.points.count_until(from, until);
+            if end < ready.decoded.next {
+                count = count.min(ready.decoded.offsets.partition_point(|offset| *offset < end).saturating_sub(from));
+            }
+            ready.taken += count;
+            let whole = ready.taken == rows && end >= ready.decoded.next;
+            if count > 0 {
+                self.stream_time = self.stream_time.max(ready.times[ready.taken - 1]);
+                let (decoded, points) = (ready.decoded.clone(), ready.points.clone());
+                taken.push(Taken { decoded, points, from, count });
+            }
+            self.position = match (whole, ready.decoded.offsets.get(ready.taken)) {
+                (true, _) => ready.decoded.next,
+                (false, Some(next)) if *next < end => *next,
+                (false, _) => end.clamp(self.position, ready.decoded.next),
+            };
+            tell(ready, self.position, &self.feed, log);
+            if !whole {
+                break;
+            }
+            self.ready.pop_front();
+        }
+        taken
+    }
+
+    /// The name of a record, for messages.
+    pub fn name(&self, offset: Offset) -> String {
+        self.feed.name(offset)
+    }
+}
+
+/// The largest row time so far at each row, of those from `first` on: the query has not seen the rows before it.
+fn times_from(decoded: &Decoded, first: usize) -> ScalarBuffer<i64> {
+    let mut largest = i64::MIN;
+    let time = |(row, time): (usize, &i64)| {
+        largest = if row < first { i64::MIN } else { largest.max(*time) };
+        largest
+    };
+    decoded.batch.time.iter().enumerate().map(time).collect::<Vec<_>>().into()
+}
+
+/// Reports the bad records before a position.
+fn tell(ready: &mut Ready, position: Offset, feed: &Feed, log: &mut Log) {
+    while let Some(bad) = ready.decoded.bad.get(ready.told).filter(|bad| bad.offset < position) {
+        log.add(bad.reason, 1, || format!("{}: {}", feed.name(bad.offset), bad.message()));
+        ready.told += 1;
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.feed.leave(self.reader);
+    }
+}

@@ -1,0 +1,185 @@
+//! Epochs: what a query commits, and how it stands where a commit left off.
+//!
+//! A *whole* epoch has the positions, times and changes of state of all that was done since the last one. If the results of one
+//! turn are too many to wait for that, a *part* is committed before: its records alone, with what it takes to make the same
+//! records again. After a restart the turns of an unfinished epoch are repeated exactly, and the records that were
+//! committed are left out. This needs results that depend on nothing but the rows and what a [`TurnRecord`] has.
+
+use super::points::Point;
+use super::query::QueryRun;
+use super::task::Task;
+use crate::error::Result;
+use crate::journal::{Epoch, EpochHead};
+use crate::operators::Reason;
+use crate::topics::Offset;
+use crate::types::row::{Input, put_bytes, put_varint};
+
+/// What was begun and is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    /// A turn that took so many rows.
+    Turn { rows: usize },
+    /// The end of an epoch.
+    Flush,
+}
+
+/// Everything that the results of a turn depend on besides the state and the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TurnRecord {
+    pub now_ms: i64,
+    /// Up to where rows were taken.
+    pub until: Point,
+    /// How far each source let stream times go.
+    pub limits: Vec<i64>,
+    /// The positions of all partitions after the turn.
+    pub ends: Vec<Offset>,
+}
+
+/// What the end of an epoch has come to.
+pub enum Sealed {
+    /// Nothing has happened.
+    Nothing,
+    /// Records of an epoch that is not finished.
+    Part(Epoch),
+    Whole(Epoch),
+}
+
+const WHOLE: u8 = 0;
+const PART: u8 = 1;
+
+impl TurnRecord {
+    fn encode(&self, out: &mut Vec<u8>) {
+        for number in [self.now_ms, self.until.time, i64::from(self.until.code), self.until.offset] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        put_varint(out, self.limits.len() as u64);
+        self.limits.iter().for_each(|limit| out.extend_from_slice(&limit.to_le_bytes()));
+        put_varint(out, self.ends.len() as u64);
+        self.ends.iter().for_each(|end| put_varint(out, *end as u64));
+    }
+
+    fn decode(input: &mut Input) -> Result<TurnRecord> {
+        let now_ms = input.i64()?;
+        let until = Point { time: input.i64()?, code: input.i64()? as u32, offset: input.i64()? };
+        let limits = (0..input.varint()?).map(|_| input.i64()).collect::<Result<_>>()?;
+        let ends = (0..input.varint()?).map(|_| Ok(input.varint()? as Offset)).collect::<Result<_>>()?;
+        Ok(TurnRecord { now_ms, until, limits, ends })
+    }
+}
+
+impl QueryRun {
+    /// Ends the epoch, or commits a part of it if it cannot be ended yet.
+    pub fn seal(&mut self) -> Result<Sealed> {
+        if !self.dirty {
+            return Ok(Sealed::Nothing);
+        }
+        let is_turn = matches!(self.open, Some((Open::Turn { .. }, _)));
+        if is_turn || !self.redo.0.is_empty() || !self.flush()? {
+            return Ok(self.part());
+        }
+        self.collect_log();
+        let (mut head, mut delta) = (Vec::new(), Vec::new());
+        self.save_head(&mut head, &mut delta);
+        self.turns.clear();
+        self.redo.1 = false;
+        self.stages.iter_mut().filter_map(Task::sink_mut).for_each(|sink| sink.emitted = 0);
+        self.dirty = false;
+        let mut bytes = vec![WHOLE];
+        bytes.extend_from_slice(&head);
+        self.base = Some(head);
+        Ok(Sealed::Whole(self.epoch_of(bytes, delta)))
+    }
+
+    /// The records that were made, with what it takes to make them again.
+    fn part(&mut self) -> Sealed {
+        if self.pending_bytes() == 0 {
+            return Sealed::Nothing;
+        }
+        let mut bytes = vec![PART, u8::from(self.base.is_some())];
+        put_bytes(&mut bytes, self.base.as_deref().unwrap_or_default());
+        bytes.push(u8::from(matches!(self.open, Some((Open::Flush, _))) || self.redo.1));
+        let turns = || self.turns.iter().chain(&self.redo.0);
+        put_varint(&mut bytes, turns().count() as u64);
+        turns().for_each(|turn| turn.encode(&mut bytes));
+        for sink in self.stages.iter().filter_map(Task::sink) {
+            put_varint(&mut bytes, sink.emitted + sink.skip);
+        }
+        Sealed::Part(self.epoch_of(bytes, Vec::new()))
+    }
+
+    fn epoch_of(&mut self, bytes: Vec<u8>, delta: Vec<u8>) -> Epoch {
+        self.epoch += 1;
+        let outputs = self.stages.iter_mut().filter_map(Task::sink_mut).flat_map(|sink| sink.take_records()).collect();
+        Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }
+    }
+
+    fn save_head(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) {
+        for cursor in self.cursors.iter().flatten() {
+            put_varint(head, cursor.position() as u64);
+            head.extend_from_slice(&cursor.stream_time().to_le_bytes());
+            head.push(u8::from(cursor.idle));
+        }
+        for task in self.stages.iter_mut() {
+            task.save(head, delta);
+        }
+        put_varint(head, self.rows);
+        for reason in Reason::ALL {
+            put_varint(head, self.totals.get(&reason).copied().unwrap_or_default());
+        }
+    }
+
+    /// Stands where an epoch left off; the state has been loaded.
+    pub fn resume(&mut self, head: &EpochHead) -> Result<()> {
+        let mut input = Input(&head.bytes);
+        self.epoch = head.number;
+        if input.byte()? == WHOLE {
+            self.base = Some(input.0.to_vec());
+            return self.load_head(&mut input);
+        }
+        let has_base = input.byte()? == 1;
+        let base = input.bytes()?;
+        if has_base {
+            self.base = Some(base.to_vec());
+            self.load_head(&mut Input(base))?;
+        }
+        self.redo.1 = input.byte()? == 1;
+        for _ in 0..input.varint()? {
+            self.redo.0.push_back(TurnRecord::decode(&mut input)?);
+        }
+        for sink in self.stages.iter_mut().filter_map(Task::sink_mut) {
+            sink.skip = input.varint()?;
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn load_head(&mut self, input: &mut Input) -> Result<()> {
+        for cursor in self.cursors.iter_mut().flatten() {
+            let position = input.varint()? as i64;
+            let stream_time = input.i64()?;
+            cursor.resume(position, stream_time, input.byte()? != 0);
+        }
+        for task in self.stages.iter_mut() {
+            task.load_head(input)?;
+        }
+        self.rows = input.varint()?;
+        for reason in Reason::ALL {
+            self.totals.insert(reason, input.varint()?);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_survive_the_way_through_bytes() {
+        let until = Point { time: -1, code: u32::MAX, offset: i64::MAX };
+        let turn = TurnRecord { now_ms: 7, until, limits: vec![i64::MAX, 3], ends: vec![0, 9] };
+        let mut bytes = Vec::new();
+        turn.encode(&mut bytes);
+        assert_eq!(TurnRecord::decode(&mut Input(&bytes)).expect("whole"), turn);
+    }
+}

@@ -1,0 +1,318 @@
+//! Feeds: a partition that is read and decoded once for all queries that stand near the same place of it.
+//!
+//! A feed belongs to a partition and a declaration (a stream or table over its topic). It knows where its readers stand. Rows that
+//! one of them had decoded are kept as long as another one will come by, within a bound; whoever finds none decodes the next
+//! ones, with all columns that the readers near it want.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, Weak};
+
+use super::decode::{Decode, Decoded, Most, Place, Wanted};
+use super::placement::Placement;
+use crate::catalog::Source;
+use crate::error::Result;
+use crate::locks::{lock, wait};
+use crate::topics::{Offset, PartitionId, Reader, Topics};
+
+/// About how many bytes are read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// About how many bytes of decoded rows the feeds of a topic keep for readers that will come by.
+const KEPT_BYTES: usize = 32 << 20;
+/// The least that a feed keeps of them, in batches.
+const KEPT_BATCHES: usize = 2;
+/// Readers that are no further apart than this, in records, have the same columns decoded.
+const NEAR: Offset = 64 << 10;
+/// How many readings a feed keeps open.
+const READINGS: usize = 4;
+
+/// The feeds of a process.
+pub struct Feeds {
+    topics: Arc<dyn Topics>,
+    placement: Arc<dyn Placement>,
+    /// By partition and by the version of the catalog at which the source was made.
+    open: Mutex<HashMap<(PartitionId, u64), Weak<Feed>>>,
+}
+
+/// A partition under a declaration.
+pub(super) struct Feed {
+    id: PartitionId,
+    source: Arc<Source>,
+    topics: Arc<dyn Topics>,
+    /// About how many bytes of decoded rows are kept.
+    most_kept: usize,
+    shared: Mutex<Shared>,
+    /// Somebody has decoded something.
+    decoded: Condvar,
+}
+
+/// What the readers of a feed share.
+#[derive(Default)]
+struct Shared {
+    /// By their numbers; those that have left are none.
+    readers: Vec<Option<Standing>>,
+    /// What all readers want together.
+    wanted: Arc<Wanted>,
+    /// Those that are not in use, the one used last at the end.
+    readings: Vec<Reading>,
+    /// From where on rows are being decoded now, and how many readers wait for that.
+    decoding: Vec<Offset>,
+    waiting: usize,
+    /// Decoded rows by their first offset.
+    kept: BTreeMap<Offset, Kept>,
+    kept_bytes: usize,
+    /// Counts the uses of kept rows.
+    uses: u64,
+}
+
+/// Where a reader stands, and what it reads.
+struct Standing {
+    position: Offset,
+    wanted: Arc<Wanted>,
+}
+
+struct Kept {
+    decoded: Arc<Decoded>,
+    /// When they were used last.
+    used: u64,
+}
+
+/// A reader of the topic with its decoder, and the place where both stand.
+struct Reading {
+    reader: Box<dyn Reader>,
+    decode: Decode,
+    fetched: Option<Arc<Vec<u8>>>,
+    place: Place,
+}
+
+impl Feeds {
+    /// No feeds yet over these topics.
+    pub fn new(topics: Arc<dyn Topics>, placement: Arc<dyn Placement>) -> Self {
+        Feeds { topics, placement, open: Mutex::default() }
+    }
+
+    /// The topics that are read.
+    pub fn topics(&self) -> &Arc<dyn Topics> {
+        &self.topics
+    }
+
+    /// Where rows go.
+    pub fn placement(&self) -> &Arc<dyn Placement> {
+        &self.placement
+    }
+
+    /// The feed of a partition, one of so many, under a declaration.
+    pub(super) fn open(&self, id: PartitionId, source: &Arc<Source>, partitions: u32) -> Arc<Feed> {
+        let mut open = lock(&self.open);
+        let place = (id, source.made_at);
+        if let Some(feed) = open.get(&place).and_then(Weak::upgrade).filter(|feed| feed.source.name == source.name) {
+            return feed;
+        }
+        open.retain(|_, feed| feed.strong_count() > 0);
+        let feed = Arc::new(Feed {
+            id,
+            source: source.clone(),
+            topics: self.topics.clone(),
+            most_kept: KEPT_BYTES / partitions.max(1) as usize,
+            shared: Mutex::default(),
+            decoded: Condvar::new(),
+        });
+        open.insert(place, Arc::downgrade(&feed));
+        feed
+    }
+}
+
+impl Feed {
+    /// A further query reads the feed, from an offset on: its number.
+    pub fn join(&self, position: Offset, wanted: &Arc<Wanted>) -> usize {
+        let mut shared = lock(&self.shared);
+        let standing = Some(Standing { position, wanted: wanted.clone() });
+        let free = shared.readers.iter().position(Option::is_none);
+        let number = free.unwrap_or(shared.readers.len());
+        match free {
+            Some(free) => shared.readers[free] = standing,
+            None => shared.readers.push(standing),
+        }
+        shared.want();
+        number
+    }
+
+    /// A query reads the feed no more.
+    pub fn leave(&self, number: usize) {
+        let mut shared = lock(&self.shared);
+        shared.readers[number] = None;
+        shared.want();
+        shared.forget(self.most_kept);
+    }
+
+    /// The rows from an offset on: those that are kept, or else the next ones, decoded now. Nothing at the decided end.
+    pub fn next(&self, number: usize, from: Offset, most: Most) -> Result<Option<Arc<Decoded>>> {
+        let mut shared = lock(&self.shared);
+        shared.stand(number, from);
+        loop {
+            if let Some(found) = shared.find(number, from) {
+                return Ok(Some(found));
+            }
+            if !shared.decoding.contains(&from) {
+                break;
+            }
+            shared.waiting += 1;
+            shared = wait(&self.decoded, shared);
+            shared.waiting -= 1;
+        }
+        let wanted = shared.wanted_near(number, from);
+        let at = shared.readings.iter().rposition(|reading| reading.place.offset == from);
+        let reading = at.map(|at| shared.readings.remove(at));
+        shared.decoding.push(from);
+        drop(shared);
+        // However this ends, nobody waits for it any more.
+        let _begun = Begun { feed: self, from };
+        let mut reading = match reading {
+            Some(reading) => reading,
+            None => self.reading(from, wanted.clone())?,
+        };
+        if reading.decode.wanted() != &wanted {
+            reading.decode = Decode::new(self.source.clone(), self.id.partition, wanted);
+        }
+        let decoded = reading.next(most)?.map(Arc::new);
+        let mut shared = lock(&self.shared);
+        if shared.readings.len() >= READINGS {
+            shared.readings.remove(0);
+        }
+        shared.readings.push(reading);
+        if let Some(decoded) = &decoded {
+            shared.keep(number, decoded, self.most_kept);
+        }
+        Ok(decoded)
+    }
+
+    fn reading(&self, from: Offset, wanted: Arc<Wanted>) -> Result<Reading> {
+        Ok(Reading {
+            reader: self.topics.reader(self.id)?,
+            decode: Decode::new(self.source.clone(), self.id.partition, wanted),
+            fetched: None,
+            place: Place { offset: from, ..Place::default() },
+        })
+    }
+
+    /// The name of a record, for messages.
+    pub fn name(&self, offset: Offset) -> String {
+        format!("topic {} partition {} offset {offset}", self.source.topic, self.id.partition)
+    }
+}
+
+/// Rows are being decoded.
+struct Begun<'a> {
+    feed: &'a Feed,
+    from: Offset,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.feed.shared);
+        shared.decoding.retain(|from| *from != self.from);
+        if shared.waiting > 0 {
+            self.feed.decoded.notify_all();
+        }
+    }
+}
+
+impl Shared {
+    /// The readers have changed.
+    fn want(&mut self) {
+        let mut all = Wanted::default();
+        self.readers.iter().flatten().for_each(|standing| all.add(&standing.wanted));
+        self.wanted = Arc::new(all);
+    }
+
+    fn stand(&mut self, number: usize, position: Offset) {
+        if let Some(standing) = &mut self.readers[number] {
+            standing.position = position;
+        }
+    }
+
+    /// The kept rows that begin at an offset or go over it, if they have what the reader wants.
+    fn find(&mut self, number: usize, from: Offset) -> Option<Arc<Decoded>> {
+        let wanted = &self.readers[number].as_ref()?.wanted;
+        let (_, kept) = self.kept.range_mut(..=from).next_back()?;
+        if kept.decoded.next <= from || !kept.decoded.wanted.covers(wanted) {
+            return None;
+        }
+        self.uses += 1;
+        kept.used = self.uses;
+        Some(kept.decoded.clone())
+    }
+
+    /// What the readers near an offset want together with the one that stands there.
+    fn wanted_near(&self, number: usize, from: Offset) -> Arc<Wanted> {
+        let is_near = |standing: &&Standing| (standing.position - from).abs() <= NEAR;
+        let standing = || self.readers.iter().flatten();
+        let near = standing().filter(is_near).count();
+        if near == standing().count() {
+            return self.wanted.clone();
+        }
+        match &self.readers[number] {
+            Some(own) if near <= 1 => own.wanted.clone(),
+            _ => {
+                let mut all = Wanted::default();
+                standing().filter(is_near).for_each(|standing| all.add(&standing.wanted));
+                Arc::new(all)
+            }
+        }
+    }
+
+    /// Keeps decoded rows if another reader will come by.
+    fn keep(&mut self, number: usize, decoded: &Arc<Decoded>, most_bytes: usize) {
+        let comes = |(own, standing): (usize, &Option<Standing>)| {
+            own != number && standing.as_ref().is_some_and(|standing| standing.position < decoded.next)
+        };
+        if self.readers.iter().enumerate().any(comes) {
+            self.uses += 1;
+            let kept = Kept { decoded: decoded.clone(), used: self.uses };
+            self.kept_bytes += decoded.bytes;
+            if let Some(before) = self.kept.insert(decoded.from, kept) {
+                self.kept_bytes -= before.decoded.bytes;
+            }
+        }
+        self.forget(most_bytes);
+    }
+
+    /// Forgets the kept rows that no reader will come by, and of the others those that were used longest ago if there are too
+    /// many.
+    fn forget(&mut self, most_bytes: usize) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let least = self.readers.iter().flatten().map(|standing| standing.position).min().unwrap_or(Offset::MAX);
+        while let Some(first) = self.kept.first_entry().filter(|first| first.get().decoded.next <= least) {
+            self.kept_bytes -= first.remove().decoded.bytes;
+        }
+        while self.kept_bytes > most_bytes && self.kept.len() > KEPT_BATCHES {
+            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(from, _)| *from);
+            let Some(gone) = oldest.and_then(|from| self.kept.remove(&from)) else { return };
+            self.kept_bytes -= gone.decoded.bytes;
+        }
+    }
+}
+
+impl Reading {
+    /// Decodes the next records; nothing at the decided end.
+    fn next(&mut self, most: Most) -> Result<Option<Decoded>> {
+        loop {
+            let Some(bytes) = self.fetched.take().filter(|bytes| self.place.byte < bytes.len()) else {
+                let fetch = self.reader.read(self.place.offset, READ_BYTES)?;
+                if fetch.bytes.is_empty() {
+                    return Ok(None);
+                }
+                (self.place.byte, self.place.inside) = (0, None);
+                self.fetched = Some(fetch.bytes);
+                continue;
+            };
+            let decoded = self.decode.decode(&bytes, &mut self.place, most)?;
+            self.fetched = Some(bytes);
+            if decoded.is_some() {
+                return Ok(decoded);
+            }
+        }
+    }
+}

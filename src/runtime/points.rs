@@ -1,0 +1,146 @@
+//! Merge points: the one order in which rows of several partitions are taken, and how rows keep their place in it.
+
+use std::sync::Arc;
+
+use arrow::buffer::ScalarBuffer;
+
+use crate::topics::Offset;
+
+/// The place of a row in the order in which rows of several partitions are taken: by the stream time of its source partition
+/// at that row, tables before streams, then by topic, partition and offset. It never falls within a partition, and does not
+/// depend on batches or threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    pub time: i64,
+    /// Table or stream, topic and partition: see [`Point::code`].
+    pub code: u32,
+    pub offset: Offset,
+}
+
+impl Point {
+    /// After every row.
+    pub const END: Point = Point { time: i64::MAX, code: u32::MAX, offset: Offset::MAX };
+
+    /// The code of a partition: `topic` is the topic's rank among those that the query reads.
+    pub fn code(is_stream: bool, topic: usize, partition: u32) -> u32 {
+        debug_assert!(topic < 1 << 11 && partition < 1 << 20);
+        u32::from(is_stream) << 31 | (topic as u32) << 20 | partition
+    }
+
+    /// The rank of the topic and the partition.
+    pub fn source(&self) -> (usize, u32) {
+        ((self.code >> 20 & 0x7FF) as usize, self.code & 0xF_FFFF)
+    }
+}
+
+/// The points of rows that stand in their order; cloning copies none of them.
+#[derive(Clone, Debug)]
+pub enum Points {
+    /// Rows of one source partition.
+    Source {
+        code: u32,
+        /// The stream time of the partition before the first row.
+        floor: i64,
+        /// The largest time so far at each row, or whatever else orders it.
+        times: ScalarBuffer<i64>,
+        offsets: ScalarBuffer<i64>,
+    },
+    /// Rows of several partitions.
+    Merged(Arc<Vec<Point>>),
+}
+
+impl Default for Points {
+    fn default() -> Self {
+        Points::Merged(Arc::default())
+    }
+}
+
+impl Points {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Points::Source { offsets, .. } => offsets.len(),
+            Points::Merged(points) => points.len(),
+        }
+    }
+
+    /// The point of a row.
+    #[inline]
+    pub fn at(&self, row: usize) -> Point {
+        match self {
+            Points::Source { code, floor, times, offsets } => {
+                Point { time: times[row].max(*floor), code: *code, offset: offsets[row] }
+            }
+            Points::Merged(points) => points[row],
+        }
+    }
+
+    /// How many rows from `from` on have points up to `until`.
+    pub fn count_until(&self, from: usize, until: Point) -> usize {
+        let (mut low, mut high) = (from, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.at(middle) <= until { low = middle + 1 } else { high = middle }
+        }
+        low - from
+    }
+}
+
+/// The causes of what a task makes in a turn: which point each ordinal stands for.
+#[derive(Clone, Debug)]
+pub struct Causes {
+    /// The ordinal of the turn's first row.
+    pub start: u64,
+    pub points: Points,
+    /// The point of what no row caused.
+    pub end: Point,
+}
+
+impl Causes {
+    /// The point of an ordinal of this turn.
+    #[inline]
+    pub fn of(&self, seq: u64) -> Point {
+        let row = (seq - self.start) as usize;
+        if row < self.points.len() { self.points.at(row) } else { self.end }
+    }
+
+    /// The ordinal of what no row caused.
+    pub fn end_seq(&self) -> u64 {
+        self.start + self.points.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_ordered_by_time_then_kind_topic_partition_and_offset() {
+        let point = |time, is_stream, topic, partition, offset| Point {
+            time,
+            code: Point::code(is_stream, topic, partition),
+            offset,
+        };
+        let ordered = [
+            point(1, false, 3, 9, 7),
+            point(1, true, 0, 0, 8),
+            point(1, true, 0, 1, 0),
+            point(1, true, 0, 1, 1),
+            point(1, true, 1, 0, 0),
+            point(2, false, 0, 0, 0),
+        ];
+        assert!(ordered.is_sorted());
+        assert_eq!(ordered[3].source(), (0, 1));
+        assert!(ordered.iter().all(|point| *point < Point::END));
+    }
+
+    #[test]
+    fn rows_up_to_a_point_are_found_by_halving() {
+        let times = vec![5, 5, 7, 9];
+        let points = Points::Source { code: 1, floor: 6, times: times.into(), offsets: vec![0, 1, 2, 3].into() };
+        assert_eq!(points.at(0), Point { time: 6, code: 1, offset: 0 });
+        assert_eq!(points.count_until(0, Point { time: 6, code: 1, offset: 0 }), 1);
+        assert_eq!(points.count_until(1, Point { time: 8, code: 0, offset: 0 }), 2);
+        assert_eq!(points.count_until(0, Point::END), 4);
+    }
+}

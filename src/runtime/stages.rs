@@ -1,0 +1,179 @@
+//! The stages of a query in a turn: passes over all of them, until nothing is left to do or the result has enough.
+//!
+//! In a pass each stage works as far as it may: a task takes rows only up to the least point of which those before it may
+//! still send some. Mostly one pass does the whole turn. Where a stage makes more than the next one should have waiting, it
+//! leaves off, and further passes go on from there.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::chain::Call;
+use super::merge::{Bound, Piece, UNBOUND, lane};
+use super::points::Point;
+use super::program::{PortOrigin, Program};
+use super::task::{Progress, Task, TurnSpec};
+use crate::error::Result;
+
+/// The tasks of all stages.
+pub(super) struct Stages {
+    program: Arc<Program>,
+    pub tasks: Vec<Vec<Task>>,
+}
+
+/// What is being done with all stages.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub call: Call,
+    /// How far each source lets stream times go.
+    pub limits: Vec<i64>,
+    pub now_ms: i64,
+    /// The point of what no row causes.
+    pub end: Point,
+    /// Whether the tasks of a stage run on several threads.
+    pub parallel: bool,
+}
+
+/// What has come of passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// Everything is done.
+    Whole,
+    /// The result has enough for now.
+    Full,
+}
+
+impl Stages {
+    pub fn new(program: Arc<Program>, tasks: Vec<Vec<Task>>) -> Self {
+        Stages { program, tasks }
+    }
+
+    /// All tasks.
+    pub fn iter(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().flatten()
+    }
+
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.tasks.iter_mut().flatten()
+    }
+
+    /// The limits of a stage's ports: a source holds back only what has come through an exchange.
+    fn limits(&self, stage: usize, limits: &[i64]) -> Vec<i64> {
+        let ports = &self.program.stages[stage].ports;
+        let least = |feeds: &std::collections::BTreeSet<usize>| feeds.iter().map(|feed| limits[*feed]).min();
+        let limit = |port: &super::program::Port| least(&port.feeds).filter(|_| port.exchanged).unwrap_or(i64::MAX);
+        ports.iter().map(limit).collect()
+    }
+
+    /// Begins a turn, or the end of an epoch; the rows have come.
+    pub fn start(&mut self, turn: &Turn) {
+        for stage in 0..self.tasks.len() {
+            let limits = self.limits(stage, &turn.limits);
+            self.tasks[stage].iter_mut().for_each(|task| task.start(&limits, turn.call, turn.now_ms));
+        }
+    }
+
+    /// Goes on with what was begun.
+    pub fn run(&mut self, turn: &Turn) -> Result<Passed> {
+        let mut first = true;
+        loop {
+            for stage in 0..self.tasks.len() {
+                self.pass(stage, turn, first)?;
+            }
+            if self.iter().all(|task| task.progress == Progress::Finished) {
+                return Ok(Passed::Whole);
+            }
+            if self.iter().filter_map(Task::sink).any(|sink| !sink.has_room()) {
+                return Ok(Passed::Full);
+            }
+            first = false;
+        }
+    }
+
+    /// Up to where a stage may take rows: those before it may send later ones.
+    fn bound(&self, stage: usize) -> Bound {
+        let mut bound = UNBOUND;
+        for (port, spec) in self.program.stages[stage].ports.iter().enumerate() {
+            let PortOrigin::Stage(before) = spec.origin else { continue };
+            for task in &self.tasks[before] {
+                if let Progress::At(point) | Progress::Left(point) = task.progress {
+                    bound = bound.min((point, lane(port, task.number)));
+                }
+            }
+        }
+        bound
+    }
+
+    /// One pass over the tasks of a stage.
+    fn pass(&mut self, stage: usize, turn: &Turn, first: bool) -> Result<()> {
+        let bound = self.bound(stage);
+        let program = self.program.clone();
+        let name = |point: Point| name(&program, point);
+        let Turn { now_ms, call, end, .. } = *turn;
+        let spec = TurnSpec { now_ms, call, end, bound, name: &name };
+        // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
+        let is_last = stage + 1 == self.tasks.len();
+        let least = self.tasks[stage].iter().filter_map(|task| point_of(task.progress)).min();
+        let goes_on = |task: &Task| match point_of(task.progress) {
+            None => false,
+            Some(point) => first || is_last || Some(point) == least,
+        };
+        if turn.parallel {
+            self.tasks[stage].par_iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
+        } else {
+            self.tasks[stage].iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
+        }
+        if !is_last {
+            self.hand_over(stage);
+        }
+        Ok(())
+    }
+
+    /// Gives what a stage made to the tasks of the next one.
+    fn hand_over(&mut self, stage: usize) {
+        let is_origin = |port: &super::program::Port| port.origin == PortOrigin::Stage(stage);
+        let found = self
+            .program
+            .stages
+            .iter()
+            .enumerate()
+            .find_map(|(next, spec)| spec.ports.iter().position(is_origin).map(|port| (next, port)));
+        let Some((next, port)) = found else { return };
+        for number in 0..self.tasks[stage].len() {
+            let routed = self.tasks[stage][number].take_routed();
+            let lane = lane(port, number as u32);
+            for rows in &routed {
+                let targets = if rows.is_whole() { 1 } else { self.tasks[next].len() };
+                for target in 0..targets {
+                    if let Some(piece) = rows.piece(target as u32, lane) {
+                        self.tasks[next][target].receive(piece);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives rows of a source partition to the task that reads it.
+    pub fn receive(&mut self, stage: usize, task: usize, piece: Piece) {
+        self.tasks[stage][task].receive(piece);
+    }
+}
+
+fn point_of(progress: Progress) -> Option<Point> {
+    match progress {
+        Progress::Finished => None,
+        Progress::At(point) | Progress::Left(point) => Some(point),
+    }
+}
+
+/// The name of the source record at a point.
+fn name(program: &Program, point: Point) -> String {
+    let (rank, partition) = point.source();
+    match program.topics.get(rank) {
+        Some((_, topic)) if point != Point::END => {
+            format!("topic {topic} partition {partition} offset {}", point.offset)
+        }
+        _ => "the end of a turn".to_owned(),
+    }
+}

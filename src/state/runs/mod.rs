@@ -1,0 +1,83 @@
+//! Sorted runs: files of state that are written once, in the order of the keys, and never changed.
+//!
+//! The state of all queries is a set of entries `(query, operator, task, bucket, key) -> value`. A checkpoint sorts the
+//! changes since the last one ([`Sorter`]) and writes them as a run ([`RunWriter`]), for all queries together. A newer run
+//! overrides older ones: of several entries with the same key the newest counts, and a tombstone says that the key is gone.
+//! Runs are merged ([`Merge`]) where that saves space or files; [`choose`] says which. A restart reads the runs of a query
+//! ([`Run::scan_sections`]); single keys are looked up without reading the rest ([`Run::look_up`]).
+//!
+//! `docs/on-disk-format.md` describes the bytes.
+
+mod block;
+mod contents;
+mod filter;
+mod format;
+mod key;
+mod look_up;
+mod merge;
+mod policy;
+mod run;
+mod scan;
+mod sorter;
+mod writer;
+
+#[cfg(test)]
+mod model_tests;
+
+use std::path::{Path, PathBuf};
+
+pub use contents::{SectionStats, Span};
+pub use look_up::{Keys, Wanted};
+pub use merge::Merge;
+pub use policy::{Part, Stats, choose};
+pub use run::Run;
+pub use scan::Scan;
+pub use sorter::Sorter;
+pub use writer::RunWriter;
+
+use super::{BucketId, OperatorTask};
+use crate::disk::Disk;
+use crate::error::Result;
+
+/// The state of an operator of a query in one task. Sections sort by query, kind and number of the operator, and task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Section {
+    pub query: u64,
+    pub place: OperatorTask,
+}
+
+/// An entry of a run. Entries sort by section, bucket and key; the bytes of keys compare as unsigned numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    pub section: Section,
+    pub bucket: BucketId,
+    pub key: &'a [u8],
+    /// `None` is a tombstone: the key is gone, whatever older runs say.
+    pub value: Option<&'a [u8]>,
+}
+
+/// The folder of the runs in a data folder.
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("state")
+}
+
+/// The numbers of the runs in a folder, complete or not, in ascending order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
+    let names =
+        format::again(|| disk.names(folder)).map_err(|error| format::io_error("read the folder", folder, &error))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| format::number(name)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Removes a run.
+///
+/// # Errors
+/// There is no such run, or the file cannot be removed.
+pub fn remove(disk: &dyn Disk, folder: &Path, number: u64) -> Result<()> {
+    let path = format::path(folder, number);
+    format::again(|| disk.remove_file(&path)).map_err(|error| format::io_error("remove", &path, &error))
+}
