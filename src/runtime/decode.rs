@@ -347,7 +347,7 @@ impl Decode {
 /// The headers of every record as its bytes hold them, NULL for none; nothing if no record has any.
 fn raw_headers(raw: &Raw) -> Option<ArrayRef> {
     let has = |headers: &&[u8]| headers.first().is_some_and(|count| *count != 0);
-    if !raw.headers.iter().any(|headers| has(&headers)) {
+    if !raw.headers.iter().any(&has) {
         return None;
     }
     let mut column = BinaryBuilder::with_capacity(raw.len(), raw.headers.iter().map(|h| h.len()).sum());

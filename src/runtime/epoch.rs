@@ -79,7 +79,7 @@ impl QueryRun {
         }
         self.collect_log();
         let (mut head, mut delta) = (Vec::new(), Vec::new());
-        self.save_head(&mut head, &mut delta);
+        self.save_head(&mut head, &mut delta)?;
         self.turns.clear();
         self.redo.1 = false;
         self.stages.iter_mut().filter_map(Task::sink_mut).for_each(|sink| sink.emitted = 0);
@@ -113,19 +113,20 @@ impl QueryRun {
         Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }
     }
 
-    fn save_head(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) {
+    fn save_head(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) -> Result<()> {
         for cursor in self.cursors.iter().flatten() {
             put_varint(head, cursor.position() as u64);
             head.extend_from_slice(&cursor.stream_time().to_le_bytes());
             head.push(u8::from(cursor.idle));
         }
         for task in self.stages.iter_mut() {
-            task.save(head, delta);
+            task.save(head, delta)?;
         }
         put_varint(head, self.rows);
         for reason in Reason::ALL {
             put_varint(head, self.totals.get(&reason).copied().unwrap_or_default());
         }
+        Ok(())
     }
 
     /// Stands where an epoch left off; the state has been loaded.

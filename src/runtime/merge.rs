@@ -403,7 +403,7 @@ mod tests {
                     _ => (Point { time, code: u32::MAX, offset: 0 }, 0),
                 };
                 let merged = merge(&mut pieces, 1, bound, 0, Point::END).expect("no bug");
-                found.extend(merged.ports[0].iter().flat_map(|b| shown(b)).map(|(value, _)| value));
+                found.extend(merged.ports[0].iter().flat_map(shown).map(|(value, _)| value));
             }
             // A bound never lets a later row through before an earlier one.
             assert_eq!(found, sorted.iter().map(|(_, value)| *value).collect::<Vec<_>>(), "seed {seed}");

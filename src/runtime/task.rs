@@ -224,7 +224,10 @@ impl Task {
     }
 
     /// Appends the changes of the state since the last call, and the times, for [`Task::load_head`].
-    pub fn save(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// The state of a key is too large.
+    pub fn save(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) -> Result<()> {
         put_varint(head, self.next_seq);
         let mut times = Vec::new();
         let mut horizons = self.horizons.iter_mut();
@@ -235,7 +238,7 @@ impl Task {
             let horizon = state.horizon();
             let moved = horizons.next().is_some_and(|last| std::mem::replace(last, horizon) != horizon);
             if moved || !section.is_empty() {
-                section.finish(OperatorTask { operator: id, task: self.number }, horizon, delta);
+                section.finish(OperatorTask { operator: id, task: self.number }, horizon, delta)?;
             }
             times.clear();
             state.save_times(&mut times);
@@ -244,6 +247,7 @@ impl Task {
         if let Out::Sink(sink) = &self.out {
             sink.save(head);
         }
+        Ok(())
     }
 
     /// Reads what [`Task::save`] wrote to the head.

@@ -4,6 +4,7 @@
 //! *horizon* (no entry of an earlier bucket exists any more), and the entries that were set or deleted. Entries are absolute:
 //! applying a delta twice does no harm.
 
+use super::runs::MOST_ENTRY_BYTES;
 use super::{BucketId, OperatorId, OperatorTask};
 use crate::error::{Error, Result};
 use crate::types::row::{Input, put_bytes, put_varint};
@@ -13,6 +14,8 @@ use crate::types::row::{Input, put_bytes, put_varint};
 pub struct SectionWriter {
     entries: Vec<u8>,
     count: u64,
+    /// The bytes of the largest entry.
+    largest: usize,
 }
 
 impl SectionWriter {
@@ -29,6 +32,7 @@ impl SectionWriter {
             None => out.push(0),
         }
         self.count += 1;
+        self.largest = self.largest.max(key.len() + value.map_or(0, <[u8]>::len));
     }
 
     /// Whether there is no entry.
@@ -37,12 +41,22 @@ impl SectionWriter {
     }
 
     /// Appends the section to a delta.
-    pub fn finish(self, place: OperatorTask, horizon: BucketId, delta: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// An entry is larger than a run can hold.
+    pub fn finish(self, place: OperatorTask, horizon: BucketId, delta: &mut Vec<u8>) -> Result<()> {
+        if self.largest > MOST_ENTRY_BYTES {
+            let message = format!("a key of {} has {} bytes of state", place.operator, self.largest);
+            let hint =
+                format!("an entry can have {MOST_ENTRY_BYTES} bytes; bound what it collects, or collect less a key");
+            return Err(Error::invalid(message).hint(hint));
+        }
         put_varint(delta, u64::from(place.operator.encode()));
         put_varint(delta, u64::from(place.task));
         delta.extend_from_slice(&horizon.to_le_bytes());
         put_varint(delta, self.count);
         delta.extend_from_slice(&self.entries);
+        Ok(())
     }
 }
 
@@ -84,10 +98,14 @@ mod tests {
         let mut section = SectionWriter::default();
         section.push(-1, b"key", Some(b""));
         section.push(7, b"", None);
-        section.finish(place(0), -1, &mut delta);
-        SectionWriter::default().finish(place(1), 9, &mut delta);
+        section.finish(place(0), -1, &mut delta).expect("small");
+        SectionWriter::default().finish(place(1), 9, &mut delta).expect("empty");
         let mut found = Vec::new();
-        read(&delta, &mut |place, change| Ok(found.push((place, change)))).expect("whole");
+        read(&delta, &mut |place, change| {
+            let _: () = found.push((place, change));
+            Ok(())
+        })
+        .expect("whole");
         let wanted = [
             (place(0), Change::Horizon(-1)),
             (place(0), Change::Entry { bucket: -1, key: b"key", value: Some(b"") }),
@@ -95,6 +113,8 @@ mod tests {
             (place(1), Change::Horizon(9)),
         ];
         assert_eq!(found, wanted);
+        let huge = SectionWriter { largest: MOST_ENTRY_BYTES + 1, ..SectionWriter::default() };
+        assert!(huge.finish(place(0), 0, &mut delta).is_err());
         for cut in 1..delta.len() {
             let _ = read(&delta[..cut], &mut |_, _| Ok(()));
         }

@@ -274,9 +274,7 @@ fn new_topic(
             Err(partitions_differ(name, wanted, topic.partitions))
         }
         (Some(_), _) => Ok(None),
-        (None, Some(partitions)) => {
-            Ok(Some(Effect::MakeTopic(NewTopic { name: name.to_owned(), partitions, config })))
-        }
+        (None, Some(partitions)) => Ok(Some(Effect::MakeTopic(NewTopic { name: name.to_owned(), partitions, config }))),
         (None, None) => {
             let message = format!(
                 "Topic '{name}' does not exist. If you want to create a new topic for the stream/table please re-run the \

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::{Action, Context, Kind, Reply, Statement, not_yet};
-use crate::engine::Life;
 use crate::catalog::{Source, SourceKind};
+use crate::engine::Life;
 use crate::error::{Result, Span};
 use crate::sql::words::Ident;
 use crate::types::Role;

@@ -13,7 +13,11 @@ pub const FUNCTION: Scalar = Scalar {
     summary: "A random UUID, or the one that 16 bytes are.",
     examples: &[],
     overloads: &[
-        Overload { params: &[], returns: Returns::Fresh(SqlType::String), body: |call| call.rows(|_| Ok(Some(made()))) },
+        Overload {
+            params: &[],
+            returns: Returns::Fresh(SqlType::String),
+            body: |call| call.rows(|_| Ok(Some(made()))),
+        },
         Overload {
             params: &[param("bytes", T::Bytes)],
             returns: Returns::Is(SqlType::String),

@@ -202,11 +202,11 @@ impl StreamJoin {
     /// Takes rows until there are enough pairs; whether there is more to do.
     fn fill(&mut self, pairs: &mut Pairs, cx: &mut Context) -> Result<bool> {
         loop {
-            if let Some(current) = self.work.current.take() {
-                if let Some(left) = self.go_on(current, pairs)? {
-                    self.work.current = Some(left);
-                    return Ok(true);
-                }
+            if let Some(current) = self.work.current.take()
+                && let Some(left) = self.go_on(current, pairs)?
+            {
+                self.work.current = Some(left);
+                return Ok(true);
             }
             if !pairs.has_room() {
                 return Ok(true);

@@ -16,8 +16,8 @@ pub(super) const HEAD: usize = 24;
 pub(super) const FRAME: usize = 8;
 /// What [`Trailer::encode`] makes.
 pub(super) const TRAILER: usize = 60;
-/// The largest key and value of an entry together.
-pub(super) const MOST_ENTRY_BYTES: usize = i32::MAX as usize;
+/// The most bytes that the key and the value of an entry have together.
+pub const MOST_ENTRY_BYTES: usize = i32::MAX as usize;
 
 const SUFFIX: &str = ".run";
 

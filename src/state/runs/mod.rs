@@ -27,6 +27,7 @@ mod model_tests;
 use std::path::{Path, PathBuf};
 
 pub use contents::{SectionStats, Span};
+pub use format::MOST_ENTRY_BYTES;
 pub use look_up::{Keys, Wanted};
 pub use merge::Merge;
 pub use policy::{Part, Stats, choose};

