@@ -1,6 +1,6 @@
-//! Every property once: its name, its default, what it takes and what it does.
+//! The list of all properties: name, default, allowed values and meaning.
 //!
-//! SHOW PROPERTIES, SET, `--set` and the configuration file all go by this list.
+//! SHOW PROPERTIES, SET, `--set` and the configuration file use this list.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,11 @@ use crate::error::{Error, Result};
 /// What a property takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
+    /// Any text.
     Text,
+    /// `true` or `false`, in any case.
     Flag,
-    /// A whole number from … to ….
+    /// A whole number from the first to the second, both included.
     Number(i64, i64),
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
@@ -22,44 +24,72 @@ pub enum Takes {
 pub enum Scope {
     /// For the whole process, when it starts.
     Process,
-    /// Also by SET, for the statements that follow.
+    /// When the process starts, and by SET for the statements that follow.
     Statement,
 }
 
 /// A property.
 pub struct Property {
+    /// The name, without `ksql.streams.` before it.
     pub name: &'static str,
+    /// The value of a property that is not set.
     pub default: &'static str,
+    /// The values that it takes.
     pub takes: Takes,
+    /// Where it can be set.
     pub scope: Scope,
     /// What it does, in a sentence.
     pub summary: &'static str,
 }
 
+/// Where a new query starts to read streams: `earliest` or `latest`.
 pub const OFFSET_RESET: &str = "auto.offset.reset";
+/// Bytes of changed groups that are held back until a commit; 0 gives a result for every row.
 pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
+/// The longest time between two commits of a busy query, in milliseconds.
 pub const COMMIT_INTERVAL_MS: &str = "commit.interval.ms";
+/// The memory budget of all queries, in bytes.
 pub const MEMORY_BYTES: &str = "tidemill.memory.bytes";
+/// Idle timeout of a source partition, in milliseconds.
 pub const IDLE_MS: &str = "tidemill.idle.ms";
+/// Whether EMIT FINAL is allowed.
 pub const SUPPRESS_ENABLED: &str = "ksql.suppress.enabled";
+/// Whether a join whose key is not selected is refused.
 pub const JOIN_KEY_REQUIRED: &str = "tidemill.join.key.required";
+/// The number of worker threads; 0 for one for each core.
 pub const WORKERS: &str = "tidemill.workers";
+/// The most bytes of a record's key and value together.
 pub const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
+/// The size of a segment, in bytes.
 pub const SEGMENT_BYTES: &str = "tidemill.segment.bytes";
+/// The size of a journal file, in bytes.
 pub const JOURNAL_BYTES: &str = "tidemill.journal.bytes";
+/// The length of the journal at which a checkpoint is made, in bytes.
 pub const CHECKPOINT_BYTES: &str = "tidemill.checkpoint.bytes";
+/// Up to how many bytes of a partition a frame repeats.
 pub const INLINE_BYTES: &str = "tidemill.inline.bytes";
+/// About how many bytes of results a query makes before they are committed.
 pub const TURN_BYTES: &str = "tidemill.turn.bytes";
+/// The most rows that are decoded at once.
 pub const BATCH_ROWS: &str = "tidemill.batch.rows";
+/// The prefix of topics that are made for results.
 pub const OUTPUT_TOPIC_PREFIX: &str = "ksql.output.topic.name.prefix";
+/// The format of keys where a statement does not name one.
 pub const DEFAULT_KEY_FORMAT: &str = "ksql.persistence.default.format.key";
+/// The format of values where a statement does not name one.
 pub const DEFAULT_VALUE_FORMAT: &str = "ksql.persistence.default.format.value";
+/// Whether a single value column is written as a field: `true`, `false`, or empty for the format's own way.
 pub const WRAP_SINGLE_VALUES: &str = "ksql.persistence.wrap.single.values";
+/// The most values that COLLECT_LIST keeps.
 pub const COLLECT_LIST_LIMIT: &str = "ksql.functions.collect_list.limit";
+/// The most values that COLLECT_SET keeps.
 pub const COLLECT_SET_LIMIT: &str = "ksql.functions.collect_set.limit";
+/// Whether INSERT INTO … VALUES is allowed.
 pub const INSERT_VALUES_ENABLED: &str = "ksql.insert.into.values.enabled";
+/// Whether `${name}` stands for the value of a variable.
 pub const VARIABLE_SUBSTITUTION: &str = "ksql.variable.substitution.enable";
 
+/// No upper bound.
 const ANY: i64 = i64::MAX;
 
 /// All properties, sorted by name.
@@ -232,6 +262,9 @@ pub const PROPERTIES: &[Property] = &[
 pub struct Properties(BTreeMap<&'static str, String>);
 
 /// The property of this name; `ksql.streams.` may stand before it.
+///
+/// # Errors
+/// There is no such property; the error suggests the nearest name.
 pub fn find(name: &str) -> Result<&'static Property> {
     let bare = name.strip_prefix("ksql.streams.").unwrap_or(name);
     if let Some(property) = PROPERTIES.iter().find(|p| p.name == bare) {
@@ -267,6 +300,9 @@ impl Property {
 
 impl Properties {
     /// Sets a property for the whole process.
+    ///
+    /// # Errors
+    /// There is no such property, or it does not take the value.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let property = find(name)?;
         property.check(value)?;
@@ -275,6 +311,9 @@ impl Properties {
     }
 
     /// Sets a property for the statements that follow.
+    ///
+    /// # Errors
+    /// There is no such property, it belongs to the process, or it does not take the value.
     pub fn set_for_statements(&mut self, name: &str, value: &str) -> Result<()> {
         if find(name)?.scope == Scope::Process {
             let error = Error::invalid(format!("Cannot override property '{name}'"));
@@ -283,7 +322,10 @@ impl Properties {
         self.set(name, value)
     }
 
-    /// Returns a property to its default.
+    /// Resets a property to its default.
+    ///
+    /// # Errors
+    /// There is no such property.
     pub fn unset(&mut self, name: &str) -> Result<()> {
         self.0.remove(find(name)?.name);
         Ok(())
@@ -315,13 +357,13 @@ impl Properties {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// Those that can be set there.
+    /// The properties of this scope.
     pub fn only(&self, scope: Scope) -> Properties {
         let here = |name: &str| PROPERTIES.iter().any(|property| property.name == name && property.scope == scope);
         Properties(self.0.iter().filter(|(name, _)| here(name)).map(|(n, v)| (*n, v.clone())).collect())
     }
 
-    /// These properties with `others` over them.
+    /// These properties, overridden by `others`.
     pub fn with(&self, others: &Properties) -> Properties {
         let mut all = self.clone();
         all.0.extend(others.0.iter().map(|(n, v)| (*n, v.clone())));

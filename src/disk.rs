@@ -20,49 +20,48 @@ use std::sync::Arc;
 /// Why a sync is made; one name for each place in the code that needs one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SyncSite {
-    /// The directory that holds the data folder, behind the folder's own name.
+    /// The directory that holds the data folder, after the data folder was made in it.
     FolderParent,
     /// The file that names the folder's format version.
     Format,
-    /// The data folder, behind the names of the format file and of the directories in it.
+    /// The data folder, after the format file and the directories in it were made.
     FolderDirectory,
-    /// The journal's directory, behind a new journal file.
+    /// The journal's directory, after a new journal file was made.
     JournalDirectory,
-    /// The head of a journal file that is left without a frame, before another one follows it.
+    /// The head of a journal file without a frame, before a next file is started.
     EmptyJournalFile,
     /// The frame that commits a round.
     JournalFrame,
-    /// The last frame, written once more at recovery before anything of it is shown.
+    /// The last frame, which recovery writes again before anything of it is shown.
     RecoveredFrame,
-    /// The journal's directory, whose newest name may not have been synced before.
+    /// The journal's directory at recovery, since the newest name may not be durable.
     RecoveredDirectory,
-    /// A segment that got much in a round, before the frame that refers to it.
+    /// A segment that a round wrote much to, before the frame that refers to it.
     RoundSegment,
     /// A full segment, before its successor is made.
     SealedSegment,
-    /// A partition's directory, behind a new segment.
+    /// A partition's directory, after a new segment was made.
     SegmentDirectory,
     /// The directories of a new topic.
     TopicDirectory,
     /// A run of state.
     RunFile,
-    /// The directory of the runs, after a checkpoint made names in it.
+    /// The directory of the runs, after a checkpoint made files in it.
     RunDirectory,
     /// A run of state that was made of older runs.
     MergedRunFile,
-    /// The directory of the runs, after a merge made a name in it.
+    /// The directory of the runs, after a merge made a file in it.
     MergedRunDirectory,
     /// A segment that a checkpoint relies on.
     CheckpointSegment,
     /// The manifest, before it is renamed into place.
     Manifest,
-    /// The directory of the manifest, behind the rename.
+    /// The directory of the manifest, after the rename.
     ManifestDirectory,
 }
 
 impl SyncSite {
-    /// All places at which the engine syncs, for tests that go through them. It writes no runs of state yet, so their
-    /// places are not among these.
+    /// All places at which the engine syncs, for tests that try each of them.
     pub const ALL: &[SyncSite] = &[
         SyncSite::FolderParent,
         SyncSite::Format,
@@ -95,7 +94,7 @@ pub enum Open {
     New,
 }
 
-/// A file; every method may be called from several threads.
+/// A file. Every method may be called from several threads, and returns the error of the operating system.
 pub trait DiskFile: Send + Sync {
     /// Reads up to `into.len()` bytes from `offset`; fewer only at the end of the file.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
@@ -114,29 +113,28 @@ pub trait DiskFile: Send + Sync {
     /// Cuts the file, or grows it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Gives a new file the next `part` of its final length, so that later writes into it need no room that may be lacking and
-    /// their syncs no change of what the file system knows of the file. Nothing is promised of what a power cut leaves of it:
-    /// that takes a sync.
+    /// Allocates the next `part` of a new file by writing it. Later writes into it need no further room, and their
+    /// syncs change no metadata. A power cut may leave any part of it until the file is synced.
     fn allocate(&self, part: Range<u64>) -> io::Result<()>;
 
-    /// Gives a file its final length at once, with the room for it. That takes no writing where the file system can do without,
-    /// but the sync behind the first write to a place has more to do than in an allocated one.
+    /// Reserves room for a file of this length at once, mostly without writing. The sync after the first write to a
+    /// place takes longer than in a part that [`DiskFile::allocate`] wrote.
     fn reserve(&self, len: u64) -> io::Result<()>;
 
-    /// Makes everything written so far durable. After a failure nothing may be assumed of what was written: the
-    /// process must end and recover.
+    /// Makes everything written so far durable. After an error nobody knows what is durable: the process must end and
+    /// recover.
     fn sync(&self, site: SyncSite) -> io::Result<()>;
 }
 
-/// Whoever holds this owns what it was taken for; dropping it gives it back.
+/// A lock that is held; dropping it releases the lock.
 pub trait Lock: Send + Sync {}
 
-/// A file system.
+/// A file system. Every method returns the error of the operating system.
 pub trait Disk: Send + Sync {
     /// Opens a file.
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Makes a directory in one that exists; whether it was not there before.
+    /// Makes a directory in one that exists. Returns whether it was made; `false` if it existed.
     fn create_dir(&self, path: &Path) -> io::Result<bool>;
 
     /// The names in a directory, sorted.
@@ -154,7 +152,7 @@ pub trait Disk: Send + Sync {
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path, site: SyncSite) -> io::Result<()>;
 
-    /// Takes the lock file at `path`; `None` if another process holds it.
+    /// Locks the file at `path`; `None` if another process holds the lock.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 }
 
@@ -188,7 +186,7 @@ impl DiskFile for fs::File {
     }
 
     fn allocate(&self, part: Range<u64>) -> io::Result<()> {
-        // The first write to a block that is only reserved is a change of metadata, which every sync would wait for.
+        // The first write to a block that is only reserved changes metadata, and the next sync would wait for that.
         let zeros = vec![0; ALLOCATED_AT_ONCE.min((part.end - part.start) as usize)];
         let mut at = part.start;
         while at < part.end {
@@ -273,13 +271,13 @@ impl Disk for RealDisk {
     }
 }
 
-/// A lock that the kernel gives back when the process ends, however it ends.
+/// A lock that the kernel releases when the process ends, however it ends.
 struct FileLock(fs::File);
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file would not do: a child that was forked and has not come to its program yet has it open too. If it
-        // fails, the end of that child and of this process still give the lock back.
+        // Closing the file would not release the lock while a forked child, which has not started its program yet, has
+        // the file open too. If unlocking fails, the lock is released when that child and this process have ended.
         let _ = self.0.unlock();
     }
 }
@@ -293,7 +291,7 @@ pub fn read(file: &dyn DiskFile, offset: u64, len: usize) -> io::Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// The same into memory that is used again: what was in `bytes` is replaced.
+/// Like [`read`], into memory that is used again: the content of `bytes` is replaced.
 pub fn read_into(file: &dyn DiskFile, offset: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     bytes.resize(len, 0);
     let count = file.read_at(bytes, offset)?;
@@ -301,7 +299,7 @@ pub fn read_into(file: &dyn DiskFile, offset: u64, len: usize, bytes: &mut Vec<u
     Ok(())
 }
 
-/// Whether the disk refuses to take more: what was tried can be tried again when there is room.
+/// Whether the error says that the disk has no room. The operation can be tried again when there is room.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The result of everything that can be refused.
+/// The result of an operation that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What to do about an error.
@@ -14,7 +14,7 @@ pub enum Kind {
     Invalid,
     /// Something that was named does not exist: create it, or correct the name.
     Missing,
-    /// Something stands in the way (exists already, is in use, has changed meanwhile): resolve that, or try again.
+    /// Something conflicts (exists already, is in use, has changed meanwhile): resolve that, or try again.
     Conflict,
     /// One record cannot be processed: it is set aside and counted, the others go on.
     BadRecord,
@@ -29,16 +29,21 @@ pub enum Kind {
 /// A position in a text: line and column count from 1, in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
+    /// The line; the first is 1.
     pub line: u32,
+    /// The character in the line; the first is 1.
     pub column: u32,
 }
 
 /// A stretch of a text, from its first character to the one after its last.
 ///
-/// Spans say where a node was written, not what it is: two spans are always equal, so that syntax trees compare by meaning.
+/// A span says where a node was written, which is not part of its meaning. So all spans are equal, and syntax trees
+/// compare by meaning.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Span {
+    /// The first character.
     pub start: Position,
+    /// The character after the last.
     pub end: Position,
 }
 
@@ -65,6 +70,7 @@ impl Span {
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+/// The parts of an error, in a box so that results stay small.
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
@@ -109,25 +115,26 @@ impl Error {
         backend => Backend, bug => Bug,
     }
 
-    /// An error of kind [`Kind::Unsupported`], for something that this version lacks. A hint says what to use meanwhile.
+    /// An error of kind [`Kind::Unsupported`], for something that this version lacks. A hint says what to use
+    /// meanwhile.
     pub fn unsupported(what: impl fmt::Display) -> Self {
         Error::new(Kind::Unsupported, format!("not supported by this version: {what}"))
     }
 
-    /// The same error, at a place of the statement's text; a place that is known already stays.
+    /// The same error at a place of the statement's text, unless it has a place already.
     pub fn at(mut self, span: Span) -> Self {
         self.0.span.get_or_insert(span);
         self
     }
 
-    /// The same error with advice; an earlier piece of advice stays.
+    /// The same error with advice, unless it has some already.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert_with(|| hint.into());
         self
     }
 
-    /// The same error with the known name that was probably meant by `name`, if there is one: the same in other letters of
-    /// upper and lower case, or a misspelt one. `shown` writes a name as statements do.
+    /// The same error with the known name that was probably meant by `name`, if there is one: the same in other letters
+    /// of upper and lower case, or a misspelt one. `shown` writes a name as statements do.
     pub fn suggest<'a>(
         self,
         name: &str,
@@ -170,7 +177,7 @@ impl Error {
         self
     }
 
-    /// The same error with its message cut to 1,000 characters; what it quotes may be megabytes.
+    /// The same error with its message cut to 1,000 characters, since it may quote megabytes.
     pub fn shortened(mut self) -> Self {
         const MOST: usize = 1_000;
         if let Some((at, _)) = self.0.message.char_indices().nth(MOST) {
@@ -264,10 +271,10 @@ impl From<std::io::Error> for Error {
     }
 }
 
-/// The entry of `known` that is closest to `name`, if one is close enough to be a slip of the pen. One that differs in upper
-/// and lower case alone is no slip.
+/// The entry of `known` that is closest to `name`, if it is close enough to be a misspelling. A difference in upper and
+/// lower case alone is none.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// Names are not longer, and what is would be compared for a long time.
+    /// Names are not longer; comparing longer texts would take long.
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
         return None;

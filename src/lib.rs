@@ -22,15 +22,17 @@
 //!
 //! # The journey of a row
 //!
-//! 1. A [`topics::Reader`] gives record batches as they lie in the log; an intake decodes them into columns by a
-//!    [`formats::Decoder`], setting aside what cannot be read.
+//! 1. A [`topics::Reader`] gives record batches as they lie in the log; a feed, shared by the queries that read them, decodes
+//!    them into columns by a [`formats::Decoder`], setting aside what cannot be read.
 //! 2. A turn hands the rows to the tasks in an order that does not depend on who came first; the [`operators`] filter,
 //!    compute, aggregate and join. An exchange passes rows to the task that their key belongs to.
 //! 3. The end of the query encodes results ([`formats::Encoder`]) into record batches, which wait in memory.
 //! 4. At the end of the epoch the results, the positions in the sources and the changes of the [`state`] go to the
 //!    [`journal`] together. Its frame decides; only then are results seen by readers.
-//! 5. After a crash the engine reads the last checkpoint and the journal behind it, and every query goes on where its last
-//!    decided epoch left off.
+//! 5. After a crash the engine reads the last checkpoint and the journal after it, and every query continues after its last
+//!    decided epoch.
+//!
+//! `docs/architecture.md` follows both journeys in detail, and explains merge points, epochs, checkpoints and restarts.
 //!
 //! # Layers
 //!

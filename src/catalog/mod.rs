@@ -28,22 +28,23 @@ pub struct Query {
     pub sink: String,
     /// The sources that it reads.
     pub reads: Vec<String>,
-    /// The version of the catalog at which it was paused, if it rests.
+    /// The version of the catalog at which it was paused; `None` if it is not paused.
     pub paused_at: Option<u64>,
 }
 
 /// A type that a user gave a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CustomType {
+    /// The type that the name stands for.
     pub sql_type: SqlType,
-    /// The version of the catalog that it was made at.
+    /// The version of the catalog at which it was made.
     pub made_at: u64,
 }
 
 /// A snapshot of what exists.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    /// Counts the changes; a statement that was validated at another version is validated again.
+    /// The number of changes so far. A statement that was validated at another version is validated again.
     pub version: u64,
     sources: BTreeMap<String, Arc<Source>>,
     topics: BTreeMap<String, Arc<Topic>>,
@@ -87,6 +88,9 @@ impl Catalog {
     }
 
     /// The ids of all queries, or of the one that a statement names at a place of its text.
+    ///
+    /// # Errors
+    /// There is no query of this id.
     pub fn query_ids(&self, named: Option<(&str, Span)>) -> Result<Vec<String>> {
         match named {
             None => Ok(self.queries().into_iter().map(|query| query.id.clone()).collect()),
@@ -142,7 +146,7 @@ impl Catalog {
         self.no_source_that(name, |_| true)
     }
 
-    /// The same where only sources that `fit` can be named.
+    /// Like [`Catalog::no_source`], but only sources that `fit` are suggested.
     pub fn no_source_that(&self, name: &str, fits: impl Fn(&Source) -> bool) -> Error {
         let error = Error::missing(format!("{name} does not exist."));
         let known: Vec<&str> = self.sources().filter(|s| fits(s)).map(|s| s.name.as_str()).collect();
@@ -202,13 +206,13 @@ impl Catalog {
         self.next_topic
     }
 
-    /// Uses up all ids before these.
+    /// Makes sure that ids below these are not given out.
     pub fn skip_ids(&mut self, topic: TopicId, query: u64) {
         self.next_topic = self.next_topic.max(topic);
         self.next_query = self.next_query.max(query);
     }
 
-    /// Adds a query, or replaces the one of its id; its number is used up.
+    /// Adds a query, or replaces the one of its id. Its number is not given out again.
     pub fn put_query(&mut self, query: Query) {
         self.next_query = self.next_query.max(query.number + 1);
         self.queries.insert(query.id.clone(), Arc::new(query));

@@ -10,7 +10,9 @@ use crate::types::{Column, Schema, TimeUnit};
 /// Whether records are events, or the latest state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceKind {
+    /// Each record is an event.
     Stream,
+    /// Each record is the latest value of its key; one without a value deletes it.
     Table,
 }
 
@@ -35,7 +37,9 @@ impl SourceKind {
 /// How the keys or the values of a topic are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding {
+    /// The format of the bytes.
     pub format: &'static dyn Format,
+    /// Whether the columns are fields of something, and the character between them.
     pub layout: Layout,
 }
 
@@ -50,7 +54,10 @@ impl Encoding {
         self.format.encoder(columns, self.layout)
     }
 
-    /// The same with another character between these columns.
+    /// The same encoding with another delimiter, if one is given.
+    ///
+    /// # Errors
+    /// The format has no delimiter, or cannot use this one.
     pub fn with_delimiter(mut self, part: Part, columns: &[Column], delimiter: Option<char>) -> Result<Encoding> {
         if let Some(delimiter) = delimiter {
             self.format.check_delimiter(delimiter).map_err(|e| e.context(unsupported(part, self.format, columns)))?;
@@ -60,6 +67,9 @@ impl Encoding {
     }
 
     /// The encoding of a part with these columns. `wrap` is what the statement says of a single value column.
+    ///
+    /// # Errors
+    /// The format cannot hold the columns, or cannot wrap as `wrap` says.
     pub fn new(part: Part, format: &'static dyn Format, columns: &[Column], wrap: Option<bool>) -> Result<Encoding> {
         if let Some(wrap) = wrap {
             if columns.len() != 1 {
@@ -71,7 +81,7 @@ impl Encoding {
             }
         }
         format.check(columns).map_err(|error| error.context(unsupported(part, format, columns)))?;
-        // A single column of a key always stands bare where the format can do it.
+        // A single key column is never written as a field if the format has the choice.
         let wrapped = match (format.wrapping(), part) {
             (Wrapping::Never, _) => columns.len() > 1,
             (Wrapping::Choice, Part::Key) => columns.len() > 1,
@@ -81,7 +91,7 @@ impl Encoding {
     }
 }
 
-/// What stands before the reason for which a format cannot hold columns.
+/// The start of the message for columns that a format cannot hold.
 fn unsupported(part: Part, format: &'static dyn Format, columns: &[Column]) -> String {
     let (name, shown): (_, Vec<String>) = (format.name(), columns.iter().map(Column::to_string).collect());
     let shown = shown.join(", ");
@@ -93,6 +103,7 @@ fn unsupported(part: Part, format: &'static dyn Format, columns: &[Column]) -> S
 /// The column that holds a record's time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampColumn {
+    /// The name of the column.
     pub column: String,
     /// How the time is written, if the column is a STRING.
     pub format: Option<Pattern>,
@@ -101,8 +112,11 @@ pub struct TimestampColumn {
 /// The kind of windows in a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WindowType {
+    /// Windows of one size that follow each other without gaps.
     Tumbling,
+    /// Windows of one size that may overlap.
     Hopping,
+    /// Windows that last as long as rows of a key follow each other closely.
     Session,
 }
 
@@ -120,6 +134,7 @@ impl WindowType {
 /// The windows in a source's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowInfo {
+    /// The kind of the windows.
     pub kind: WindowType,
     /// Sessions have no fixed size.
     pub size_ms: Option<i64>,
@@ -137,22 +152,29 @@ impl fmt::Display for WindowInfo {
 /// A stream or a table.
 #[derive(Clone, Debug)]
 pub struct Source {
+    /// The name in the catalog, as it is kept: in upper case unless it was quoted.
     pub name: String,
+    /// Whether it is a stream or a table.
     pub kind: SourceKind,
+    /// The columns: of the key, of the value, and of headers.
     pub schema: Schema,
     /// The name of the topic.
     pub topic: String,
+    /// How keys are written.
     pub key: Encoding,
+    /// How values are written.
     pub value: Encoding,
+    /// The column that holds a row's time; without one it is the time of the record.
     pub timestamp: Option<TimestampColumn>,
+    /// The windows in the keys, if there are any.
     pub window: Option<WindowInfo>,
-    /// Declared with SOURCE: nothing may be written to it.
+    /// Whether it was declared with SOURCE and cannot be written to.
     pub read_only: bool,
     /// The text of the statement that made it.
     pub statement: String,
-    /// The query that was made together with it, and ends with it.
+    /// The query that was created with it and ends with it.
     pub query: Option<String>,
-    /// The version of the catalog at which it was made: tells it from others that had its name before.
+    /// The version of the catalog at which it was made; distinguishes it from earlier sources of the same name.
     pub made_at: u64,
 }
 

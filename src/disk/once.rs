@@ -1,8 +1,8 @@
-//! A failed sync is never tried again: the door behind which nothing is changed any more once a sync has failed.
+//! A wrapper around a disk that refuses every change once a sync has failed.
 //!
-//! When a sync fails, the kernel may drop what it could not write and report the next sync as done. So whoever tried again
-//! would take for durable what is lost; and whoever wrote on would leave things that only mean something behind what is lost.
-//! Behind this door nothing is acknowledged after a failure and the disk stays as it is: the process ends and recovers.
+//! When a sync fails, the kernel may drop the data that it could not write and report the next sync as successful. A
+//! second try would report lost data as durable, and further writes would leave data that depends on a lost write. So
+//! after a failed sync nothing is written or acknowledged any more: the process ends and recovers.
 
 use std::io;
 use std::ops::Range;
@@ -11,22 +11,23 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Disk, DiskFile, Lock, Open, SyncSite};
 
-/// A disk on which nothing can be changed or synced once a sync has failed.
+/// A disk that refuses writes and syncs once a sync has failed.
 pub struct SyncOnce {
     disk: Arc<dyn Disk>,
     failure: Failure,
 }
 
-/// What the first failed sync said.
+/// The error of the first sync that failed.
 type Failure = Arc<OnceLock<String>>;
 
+/// A file that refuses writes and syncs once a sync has failed.
 struct OnceFile {
     file: Arc<dyn DiskFile>,
     failure: Failure,
 }
 
 impl SyncOnce {
-    /// The same disk, behind this door.
+    /// Wraps a disk.
     pub fn new(disk: Arc<dyn Disk>) -> Self {
         SyncOnce { disk, failure: Failure::default() }
     }
@@ -51,7 +52,7 @@ fn check(failure: &Failure) -> io::Result<()> {
 fn sync(failure: &Failure, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     check(failure)?;
     sync().inspect_err(|error| {
-        // Of two at once either may be the first.
+        // If two syncs fail at once, either may be noted.
         let _ = failure.set(error.to_string());
     })
 }

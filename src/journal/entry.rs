@@ -4,11 +4,14 @@ use crate::error::Error;
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, TopicId};
 
-/// Something to be committed, whole or not at all.
+/// Something to be committed as a whole or not at all.
 #[derive(Debug)]
 pub enum Entry {
+    /// What a query did between two commits.
     Epoch(Epoch),
+    /// Records from outside of any query.
     Append(Append),
+    /// A statement that changes what exists.
     Command(Command),
 }
 
@@ -23,7 +26,7 @@ impl Entry {
         batches.iter().map(|(partition, _)| partition.topic)
     }
 
-    /// About how many bytes it brings.
+    /// About how many bytes it adds to a round.
     pub fn size(&self) -> usize {
         let batches = |all: &[(PartitionId, RecordBatch)]| all.iter().map(|(_, b)| b.bytes().len()).sum::<usize>();
         match self {
@@ -37,9 +40,11 @@ impl Entry {
 /// What a query did between two commits.
 #[derive(Debug)]
 pub struct Epoch {
+    /// Where the query stands afterwards.
     pub head: EpochHead,
     /// The changes of the state since the epoch before; absolute, so that applying them twice does no harm.
     pub delta: Vec<u8>,
+    /// The records that it writes, in the order in which they are appended.
     pub outputs: Vec<(PartitionId, RecordBatch)>,
 }
 
@@ -57,6 +62,7 @@ pub struct EpochHead {
 /// Records that come from outside of any query.
 #[derive(Debug)]
 pub struct Append {
+    /// The records, in the order in which they are appended.
     pub batches: Vec<(PartitionId, RecordBatch)>,
 }
 
@@ -75,18 +81,18 @@ pub struct Command {
     pub drops: Vec<TopicId>,
 }
 
-/// What has become of an entry.
+/// The outcome of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It is committed: the offset of the first record of each of its batches, and for a command the resolved ends.
     Committed { offsets: Vec<Offset> },
-    /// It comes too late, and is as if it had never been: the query has ended, the topic is gone.
+    /// Refused: the query has ended or the topic was dropped. It has no effect.
     Ended,
-    /// The epoch before it was not committed: without that it means nothing.
+    /// Refused: the epoch before it was not committed, and it builds on that.
     Gap,
-    /// The catalog has changed since the command was validated.
+    /// Refused: the catalog has changed since the command was validated.
     Changed,
-    /// There is no room for it on the disk, and nothing of it was written.
+    /// Refused: the disk is full, and nothing of it was written.
     Full(String),
 }
 

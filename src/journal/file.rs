@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 
 /// The length of a file's head: magic, version of the format, the three numbers of [`Head`], checksum.
 pub const HEAD: usize = 8 + 4 + 3 * 8 + 4;
+/// Starts a journal file.
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
+/// The version of the journal's format that this program writes and reads.
 const VERSION: u32 = 3;
 /// The most bytes of a file that only commands may use.
 const MOST_KEPT: u64 = 64 << 10;
@@ -21,6 +23,7 @@ const PIECE: usize = 1 << 20;
 /// A journal file that frames are appended to.
 pub struct JournalFile {
     file: Arc<dyn DiskFile>,
+    /// The head of the file.
     pub head: Head,
     /// Where the next frame goes.
     end: u64,
@@ -34,8 +37,8 @@ pub struct Head {
     pub generation: u64,
     /// The round that its first frame follows.
     pub after: u64,
-    /// What its frames begin with, and nothing else that was ever written: whatever an earlier use of the file has left, and
-    /// whatever is in the records of a frame, is no frame of this file.
+    /// A number that every frame of this file repeats. Bytes that an earlier use of the file left, and records inside
+    /// of a frame, do not have it, so they are never taken for frames.
     pub mark: u64,
 }
 
@@ -61,6 +64,7 @@ impl Head {
         Head { generation, after, mark }
     }
 
+    /// The bytes of the head.
     fn encode(&self) -> Vec<u8> {
         let mut head = Vec::with_capacity(HEAD);
         head.extend_from_slice(&MAGIC);
@@ -74,7 +78,10 @@ impl Head {
 }
 
 impl JournalFile {
-    /// Starts a file with room for `size` bytes. Its name is durable; its head is with its first frame.
+    /// Starts a file with room for `size` bytes. Its name is durable now, its head with the first frame.
+    ///
+    /// # Errors
+    /// There is no room for the file, or it cannot be made.
     pub fn create(disk: &dyn Disk, dir: &Path, spares: &mut Spares, head: Head, size: u64) -> io::Result<JournalFile> {
         let Spare { path: spare, file, size } = spares.take(size)?;
         file.write_at(&head.encode(), 0)?;
@@ -83,11 +90,11 @@ impl JournalFile {
         Ok(JournalFile { file, head, end: HEAD as u64, size })
     }
 
-    /// Goes on in the newest file that a process has left, after the frames up to `end`.
+    /// Continues the newest file of an earlier process after its frames, which end at `end`.
     ///
-    /// The last frame, which begins at `last`, may have been written and never synced, or its sync may have failed: then it
-    /// can be read and is nowhere but in memory, where no later sync would find it. So it is written once more over itself, and
-    /// synced. All frames before it were durable before it was begun. This takes no room on the disk.
+    /// The last frame, which begins at `last`, may never have been synced, or its sync may have failed. Then it can be
+    /// read but is only in the page cache, and no later sync would write it. So it is written over itself and synced.
+    /// All earlier frames were durable before it was written. This needs no room on the disk.
     pub fn go_on(disk: &dyn Disk, dir: &Path, head: Head, last: Option<u64>, end: u64) -> io::Result<JournalFile> {
         let file = disk.open(&path(dir, head.generation), Open::Existing)?;
         file.write_at(&head.encode(), 0)?;
@@ -113,14 +120,17 @@ impl JournalFile {
         self.end > self.size / 2
     }
 
-    /// Whether a frame of this length fits, and leaves what is kept for commands if it has other entries: so that there is
-    /// room for a DROP even if the disk has none for another file.
+    /// Whether a frame of this length fits. A frame with other entries than commands must leave some room: then a DROP
+    /// still fits even if the disk is full.
     pub fn has_room(&self, length: usize, only_commands: bool) -> bool {
         let kept = if only_commands { 0 } else { MOST_KEPT.min(self.size / 8) };
         self.end + length as u64 + kept <= self.size
     }
 
     /// Writes a frame after the others; it counts only after [`JournalFile::sync`].
+    ///
+    /// # Errors
+    /// The disk is full, or the file cannot be written.
     pub fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         self.file.write_at(frame, self.end)?;
         self.end += frame.len() as u64;
@@ -128,12 +138,15 @@ impl JournalFile {
     }
 
     /// Makes the frames durable.
+    ///
+    /// # Errors
+    /// The frames may or may not be durable: the process must end.
     pub fn sync(&self, site: SyncSite) -> io::Result<()> {
         self.file.sync(site)
     }
 }
 
-/// The size that a file needs for frames of this many bytes, and what is kept for commands after them.
+/// The size of a file for frames of this many bytes, with the room that is kept for commands.
 pub fn size_for(bytes: usize) -> u64 {
     let needed = (HEAD + bytes) as u64;
     needed + needed.div_ceil(7).min(MOST_KEPT)
@@ -142,11 +155,16 @@ pub fn size_for(bytes: usize) -> u64 {
 /// A journal file as it was found.
 #[derive(Clone, Debug)]
 pub struct OldFile {
+    /// The generation that its name says.
     pub generation: u64,
+    /// Where it is.
     pub path: PathBuf,
 }
 
 /// The journal files of a folder, the oldest first.
+///
+/// # Errors
+/// The folder cannot be read.
 pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<OldFile>> {
     let found = disk.names(dir)?.into_iter().filter_map(|name| {
         let generation = generation_of(&name)?;
@@ -158,13 +176,18 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<OldFile>> {
 }
 
 impl OldFile {
-    /// Opens the file, and reads what it says of itself: no head if it has no whole one of its own.
+    /// Opens the file and reads its head; `None` if it has no whole head of its own.
+    ///
+    /// # Errors
+    /// The file cannot be read, or another version wrote it.
     pub fn open(&self, disk: &dyn Disk) -> Result<(Arc<dyn DiskFile>, Option<Head>)> {
         let opened = disk.open(&self.path, Open::Existing)?;
         let head = self.check_head(&disk::read(opened.as_ref(), 0, HEAD)?)?;
         Ok((opened, head))
     }
 
+    /// Reads the head from the first bytes of the file. An error if another version wrote it; `None` if it is not whole
+    /// or names another generation.
     fn check_head(&self, bytes: &[u8]) -> Result<Option<Head>> {
         let Some(found) = bytes.get(..HEAD) else { return Ok(None) };
         let short = |at: usize| u32::from_le_bytes([found[at], found[at + 1], found[at + 2], found[at + 3]]);
@@ -172,7 +195,7 @@ impl OldFile {
         if found[..8] != MAGIC {
             return Ok(None);
         }
-        // Before the checksum, which may be elsewhere in another version.
+        // Checked before the checksum, which another version may have elsewhere.
         if short(8) != VERSION {
             let message =
                 format!("{} has the unknown version {} of the journal's format", self.path.display(), short(8));
@@ -183,11 +206,11 @@ impl OldFile {
             return Ok(None);
         }
         let head = Head { generation: number(12), after: number(20), mark: number(28) };
-        // A spare keeps the head of the file that it was, until it gets its own.
+        // A spare still has the head of the file that it was before.
         Ok((head.generation == self.generation).then_some(head))
     }
 
-    /// The error of a file that is damaged at a byte.
+    /// The error for a file that is damaged at this byte.
     pub fn corrupt(&self, at: u64) -> Error {
         let message =
             format!("{} is corrupt at byte {at}: a frame is damaged and later ones are whole", self.path.display());

@@ -6,20 +6,22 @@ use crate::topics::PartitionId;
 use crate::topics::log::{Place, Written};
 use crate::types::row::{Input, put_bytes, put_varint};
 
-/// Starts a frame; no frame's body can be mistaken for one, since the mark is unforeseeable and the checksum covers the head.
+/// Starts a frame. Bytes in a body cannot be mistaken for a frame: nobody can foresee the mark, and the checksum covers
+/// it.
 pub const MAGIC: [u8; 4] = *b"TMFR";
 /// Magic, mark of the file, round, length of the body, checksum.
 pub const HEAD: usize = 4 + 8 + 8 + 8 + 4;
 
-/// Where the mark stands in a frame, the round, the length, the checksum.
+/// The places of mark, round, length and checksum in a frame.
 const MARK: usize = 4;
 const ROUND: usize = 12;
 const LENGTH: usize = 20;
 const CRC: usize = 28;
 
-/// What a frame says of itself before its body.
+/// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHead {
+    /// The round that the frame commits.
     pub round: u64,
     /// The bytes of the body.
     pub length: u64,
@@ -48,22 +50,36 @@ impl FrameHead {
 /// An entry of a round, as it lies in the body of a frame.
 #[derive(Debug)]
 pub enum EntryView<'a> {
+    /// What a query did between two commits.
     Epoch(EpochView<'a>),
-    Append { spans: Vec<SpanView<'a>> },
-    Command { command: Command, resolved: Vec<i64> },
+    /// Records from outside of any query.
+    Append {
+        /// What was written to partitions.
+        spans: Vec<SpanView<'a>>,
+    },
+    /// A statement that changed what exists.
+    Command {
+        /// The command.
+        command: Command,
+        /// For each partition of [`Command::resolve`] its end offset at the command's place.
+        resolved: Vec<i64>,
+    },
 }
 
 /// An epoch in the body of a frame.
 #[derive(Debug)]
 pub struct EpochView<'a> {
+    /// The number of the query.
     pub query: u64,
     /// Counts the epochs of the query.
     pub number: u64,
-    /// What [`EpochHead::bytes`] was.
+    /// The bytes of [`EpochHead::bytes`].
     pub head: &'a [u8],
+    /// The changes of the query's state; empty for a part of an epoch.
     pub delta: &'a [u8],
     /// Where the delta begins in the body.
     pub delta_at: usize,
+    /// What the epoch wrote to partitions.
     pub spans: Vec<SpanView<'a>>,
 }
 
@@ -77,9 +93,11 @@ impl EpochView<'_> {
 /// Bytes that an entry wrote to a partition, in the body of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanView<'a> {
+    /// The partition that was written to.
     pub partition: PartitionId,
     /// The base offset of the segment.
     pub segment: i64,
+    /// The first byte in the segment.
     pub byte: u64,
     /// The offset of the first record.
     pub offset: i64,
@@ -92,6 +110,7 @@ pub struct SpanView<'a> {
 /// A span while a round is made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
+    /// The bytes, and where they were written.
     pub written: Written,
     /// Whether the frame repeats the bytes.
     pub inline: bool,
@@ -104,7 +123,7 @@ pub struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// The frame of a round, in memory that is used again.
+    /// Starts the frame of a round in memory that is used again.
     pub fn new(round: u64, mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         bytes.extend_from_slice(&MAGIC);
@@ -144,6 +163,7 @@ impl FrameWriter {
         put_numbers(out, &command.drops);
     }
 
+    /// Starts an entry of a kind; the rest of it is appended to what is returned.
     fn entry(&mut self, kind: u8) -> &mut Vec<u8> {
         self.entries += 1;
         self.bytes.push(kind);
@@ -172,7 +192,7 @@ impl FrameWriter {
         out
     }
 
-    /// The memory, to be used again.
+    /// The memory, for the next frame.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -183,16 +203,19 @@ const EPOCH: u8 = 0;
 const APPEND: u8 = 1;
 const COMMAND: u8 = 2;
 
+/// Appends a count and the numbers.
 fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
     put_varint(out, numbers.len() as u64);
     numbers.iter().for_each(|number| put_varint(out, *number));
 }
 
+/// Appends the numbers of topic and partition.
 fn put_partition(out: &mut Vec<u8>, partition: PartitionId) {
     put_varint(out, partition.topic);
     put_varint(out, u64::from(partition.partition));
 }
 
+/// Appends a count and the spans, each with its bytes if they are repeated.
 fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
     put_varint(out, spans.len() as u64);
     for Span { written, inline } in spans {
@@ -210,6 +233,9 @@ fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
 }
 
 /// Calls `each` for every entry in the body of a frame.
+///
+/// # Errors
+/// An entry has an unknown kind or ends too early, or `each` returned an error.
 pub fn entries<'a>(body: &'a [u8], each: &mut dyn FnMut(EntryView<'a>) -> Result<()>) -> Result<()> {
     let mut input = Input(body);
     for _ in 0..u32::from_le_bytes(input.array()?) {
@@ -218,6 +244,7 @@ pub fn entries<'a>(body: &'a [u8], each: &mut dyn FnMut(EntryView<'a>) -> Result
     Ok(())
 }
 
+/// Reads the entry that comes next; `body` is the whole body, in which places are counted.
 fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>> {
     Ok(match input.byte()? {
         EPOCH => {
@@ -245,14 +272,17 @@ fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>
     })
 }
 
+/// Reads what [`put_numbers`] wrote.
 fn take_numbers(input: &mut Input) -> Result<Vec<u64>> {
     (0..input.varint()?).map(|_| input.varint()).collect()
 }
 
+/// Reads what [`put_partition`] wrote.
 fn take_partition(input: &mut Input) -> Result<PartitionId> {
     Ok(PartitionId { topic: input.varint()?, partition: input.varint()? as u32 })
 }
 
+/// Reads what [`encode_spans`] wrote.
 fn read_spans<'a>(input: &mut Input<'a>) -> Result<Vec<SpanView<'a>>> {
     let count = input.varint()?;
     let mut span = || {

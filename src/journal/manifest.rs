@@ -24,6 +24,7 @@ pub struct Manifest {
     pub ends: BTreeMap<PartitionId, Place>,
     /// What exists, as the engine writes it.
     pub image: Vec<u8>,
+    /// Where each query stood, in the order of their numbers.
     pub queries: Vec<QueryState>,
     /// The numbers of the runs of state, the oldest first.
     pub runs: Vec<u64>,
@@ -32,12 +33,15 @@ pub struct Manifest {
 /// Where a query stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueryState {
+    /// The last epoch that the checkpoint has.
     pub head: EpochHead,
-    /// For each operator task: no entry of an earlier bucket exists any more.
+    /// For each operator task its horizon: no entry of an earlier bucket exists any more.
     pub horizons: BTreeMap<OperatorTask, BucketId>,
 }
 
+/// Starts a manifest.
 const MAGIC: [u8; 8] = *b"TIDEMANI";
+/// The version of the format that this program writes and reads.
 const VERSION: u32 = 3;
 
 /// The path of the manifest in a data folder.
@@ -45,7 +49,10 @@ pub fn path(data: &Path) -> PathBuf {
     data.join("manifest")
 }
 
-/// Writes a manifest in place of the one before: beside it first, so that there is always a whole one.
+/// Replaces the manifest. The new one is written beside the old one and renamed, so that there is always a whole one.
+///
+/// # Errors
+/// The disk is full, or the file cannot be written or synced.
 pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
     let target = path(data);
     let beside = data.join("manifest.new");
@@ -61,6 +68,9 @@ pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
 }
 
 /// The manifest of a data folder, if there has been a checkpoint.
+///
+/// # Errors
+/// The file cannot be read, is damaged, or has another version.
 pub fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Manifest>> {
     let file = match disk.open(&path(data), Open::Existing) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -70,6 +80,7 @@ pub fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Manifest>> {
     decode(&disk::read(file.as_ref(), 0, length)?).map(Some)
 }
 
+/// The bytes of a manifest, with a checksum at the end.
 fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend_from_slice(&MAGIC);
@@ -105,6 +116,7 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
     out
 }
 
+/// Reads what [`encode`] wrote. An error if a byte is wrong or another version wrote it.
 fn decode(bytes: &[u8]) -> Result<Manifest> {
     let damaged = || Error::backend("the manifest is damaged").hint("restore the folder from a backup");
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;

@@ -1,12 +1,13 @@
 //! The journal: the one place that decides what is committed.
 //!
-//! What is to be committed comes as [`Entry`]s: epochs of queries, appends, commands. They are written in rounds, one at a
-//! time: first the output records of all entries to their segments, then one frame that names the entries and every byte
-//! that they wrote. **The sync of the frame commits everything in it**; nothing of a round is shown before. Records of
-//! partitions that got little are repeated in the frame, so that their segments need no sync of their own.
+//! What is to be committed comes as [`Entry`]s: epochs of queries, appends, commands. They are written in rounds, one
+//! at a time: first the output records of all entries to their segments, then one frame that names the entries and
+//! every byte that they wrote. **The sync of the frame commits everything in it**; nothing of a round is shown before.
+//! Records of partitions with little new data are repeated in the frame, so that their segments need no sync of their
+//! own.
 //!
-//! A failed sync is never tried again: what was written may be gone although the next sync succeeds. The process ends and
-//! recovers ([`mod@recover`]).
+//! A failed sync is never tried again: data may be lost although the next sync succeeds. The process ends and recovers
+//! ([`mod@recover`]).
 
 mod entry;
 mod file;
@@ -36,11 +37,12 @@ use std::path::{Path, PathBuf};
 pub struct Settings {
     /// The size of a journal file.
     pub file_bytes: u64,
-    /// How many files are kept at most that a checkpoint has made superfluous: later ones need not be made then.
+    /// The most files that are kept for reuse after a checkpoint no longer needs them.
     pub kept_files: usize,
     /// Up to how many bytes of a partition are repeated in the frame instead of syncing the segment.
     pub inline_bytes: usize,
-    /// A number that nobody can foresee, drawn by each process: no record can hold what looks like a frame of a file of its.
+    /// A random number of the process, from which marks of files are made. Nobody can foresee it, so no record can
+    /// contain a forged frame.
     pub seed: u64,
 }
 

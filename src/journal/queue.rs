@@ -1,4 +1,4 @@
-//! What waits for the next round, and the thread that makes the rounds.
+//! Entries that wait for the next round, and the thread that makes the rounds.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::locks::{lock, wait, wait_for, wait_while};
 use crate::topics::TopicId;
 
-/// Called with what has become of an entry, on the thread that made the round. With an error nobody knows what has become of
-/// it: the process ends, and the next one finds out.
+/// Called with the outcome of an entry, on the thread that made the round. After an error the outcome is unknown: the
+/// process ends, and recovery finds out.
 pub type Done = Box<dyn FnOnce(Result<Decision>) + Send>;
 
 /// Called with the topics that a round has written to.
@@ -19,9 +19,9 @@ pub type OnDecided<'a> = dyn Fn(&BTreeSet<TopicId>) + 'a;
 
 /// About how many bytes of entries make a round.
 const ROUND_BYTES: usize = 8 << 20;
-/// How long a round waits at most for tasks that the one before has woken.
+/// The longest time that a round waits for tasks that the last decision woke.
 const LINGER: Duration = Duration::from_micros(300);
-/// How long entries wait that found the disk full, before they are tried again.
+/// How long entries wait after they found the disk full, before they are tried again.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
 
 /// What to do about entries for which there is no room.
@@ -29,7 +29,7 @@ const FULL_PAUSE: Duration = Duration::from_millis(500);
 pub enum WhenFull {
     /// Epochs are tried again until there is room.
     Retry,
-    /// They are refused: the process is about to end with that.
+    /// They are refused, since the process ends with that error.
     Refuse,
 }
 
@@ -39,14 +39,16 @@ pub struct Queue {
     changed: Condvar,
 }
 
+/// What waits, and the state of the disk.
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
-    /// Epochs that found no room and are tried again, before all that wait: those of a query must stay in their order.
+    /// Epochs that found no room. They are tried again before everything that waits, so that epochs of a query stay in
+    /// order.
     refused: VecDeque<Waiting>,
     /// Whether it is time to try the refused epochs again.
     is_due: bool,
-    /// What the disk said when it was full; none since there was room.
+    /// The error of the full disk; `None` when there is room.
     full: Option<String>,
     closed: bool,
     /// Why there will be no more rounds, if one has failed.
@@ -55,13 +57,15 @@ struct State {
     awake: usize,
 }
 
-/// An entry, and who wants to know what has become of it.
+/// An entry, and the callback for its outcome.
 type Waiting = (Entry, Done);
 
+/// Whether the entry is an epoch.
 fn is_epoch((entry, _): &Waiting) -> bool {
     matches!(entry, Entry::Epoch(_))
 }
 
+/// Whether the entry is a command.
 fn is_command((entry, _): &Waiting) -> bool {
     matches!(entry, Entry::Command(_))
 }
@@ -82,7 +86,7 @@ impl Queue {
         lock(&self.state)
     }
 
-    /// Puts an entry in line; `done` is called when it is decided, or with why it never will be.
+    /// Adds an entry. `done` is called when it is decided, or with the reason why it never will be.
     pub fn submit(&self, entry: Entry, done: Done) {
         let mut state = self.lock();
         if state.closed {
@@ -94,12 +98,12 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// A decision has woken a task: the next round waits a moment for it.
+    /// Notes that a decision woke a task; the next round waits a moment for it.
     pub fn woke(&self) {
         self.lock().awake += 1;
     }
 
-    /// A task that was woken has run dry.
+    /// Notes that a woken task has nothing left to do.
     pub fn ran_dry(&self) {
         let mut state = self.lock();
         state.awake = state.awake.saturating_sub(1);
@@ -108,18 +112,18 @@ impl Queue {
         }
     }
 
-    /// What the disk said when epochs found no room; they are tried again until there is some.
+    /// The error of the full disk while epochs wait for room; `None` otherwise.
     pub fn full(&self) -> Option<String> {
         self.lock().full.clone()
     }
 
-    /// Takes no more entries; those in line are still committed.
+    /// Refuses further entries; waiting ones are still committed.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// What makes the next round, without waiting.
+    /// Takes the entries of the next round, without waiting.
     fn take(&self) -> Vec<Waiting> {
         let mut state = self.lock();
         let mut taken = Vec::new();
@@ -139,7 +143,7 @@ impl Queue {
         taken
     }
 
-    /// Waits until a round is worth making; `false` when there will be no more.
+    /// Waits until there is something for a round; `false` when the queue is closed and empty.
     fn wait(&self) -> bool {
         let mut state = self.lock();
         while state.waiting.is_empty() && !state.closed && !state.is_due {
@@ -157,8 +161,8 @@ impl Queue {
         !state.waiting.is_empty() || !state.refused.is_empty()
     }
 
-    /// Makes one round of what is in line, on this thread; whether anything was committed or refused. `decided` is called after
-    /// those who submitted the entries, with the topics that were written to.
+    /// Makes one round of waiting entries on this thread. Returns whether anything was committed or refused. `decided`
+    /// is called after the callbacks of the entries, with the topics that were written to.
     pub fn pump(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<bool> {
         let taken = self.take();
         if taken.is_empty() {
@@ -168,7 +172,7 @@ impl Queue {
             self.has_room();
             return Ok(true);
         };
-        // There may still be room for commands, above all for those that make room.
+        // There may still be room for commands, above all for a DROP.
         let (commands, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_command);
         let mut progress = !commands.is_empty();
         let commands = match others.is_empty() || commands.is_empty() {
@@ -184,13 +188,13 @@ impl Queue {
         Ok(progress)
     }
 
-    /// Makes one round on this thread, in which epochs that found no room are tried again.
+    /// Like [`Queue::pump`], and tries epochs again that found no room.
     pub fn pump_again(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<bool> {
         self.lock().is_due = true;
         self.pump(journal, when_full, decided)
     }
 
-    /// A round was committed: unless refused epochs still wait, there is room.
+    /// Notes that a round was committed: unless refused epochs still wait, the disk has room.
     fn has_room(&self) {
         let mut state = self.lock();
         if state.refused.is_empty() {
@@ -198,8 +202,8 @@ impl Queue {
         }
     }
 
-    /// Refuses what found no room, but for epochs that are to be tried again after a while; not at the end, which would never
-    /// come. Whether anything was refused.
+    /// Keeps epochs that are to be tried again after a while, and refuses the rest. A closed queue refuses all, or it
+    /// would never end. Returns whether anything was refused.
     fn put_back(&self, refused: Vec<Waiting>, message: &str, when_full: WhenFull) -> bool {
         let mut state = self.lock();
         let tries = when_full == WhenFull::Retry && !state.closed;
@@ -234,13 +238,13 @@ impl Queue {
     }
 }
 
-/// What found no room, with what the disk said.
+/// Entries that found no room, with the error of the disk.
 type Refused = (String, Vec<Waiting>);
 
-/// Commits entries in one round and tells those who submitted them; gives them back if the disk is full.
+/// Commits entries in one round and calls their callbacks. If the disk is full, returns the entries.
 fn commit(journal: &Mutex<Journal>, taken: Vec<Waiting>, decided: &OnDecided) -> Result<Option<Refused>> {
     let (mut entries, dones): (Vec<Entry>, Vec<Done>) = taken.into_iter().unzip();
-    // Held until everybody has been told: whoever takes the journal next finds all effects of what was decided.
+    // Held until all callbacks have run, so that the next holder of the journal sees all effects of the decision.
     let mut journal = lock(journal);
     match journal.commit(&mut entries) {
         Ok(decisions) => {

@@ -1,9 +1,10 @@
 //! Recovery: from whatever a crash left of a data folder to exactly what was decided.
 //!
-//! First the rounds after the checkpoint are read, and the last of them is made durable: it may have been written and not
-//! synced, and nothing of it may be shown before. Then the engine says which topics are still there, and their partitions
-//! are brought to the decided ends: bytes that are missing are written again, what comes after them is cut. All of it can be
-//! cut off at any point and starts again from the same. None of it takes room on the disk, but for records that are missing.
+//! First the rounds after the checkpoint are read, and the last of them is made durable: it may have been written and
+//! not synced, and nothing of it may be shown before. Then the engine says which topics still exist, and their
+//! partitions are brought to the decided ends: missing bytes are written again, bytes after the end are cut. Recovery
+//! can be interrupted at any point and then starts again. It needs no room on the disk, except for records that are
+//! missing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::topics::PartitionId;
 use crate::topics::log::{Log, Place};
 
-/// What was read of a data folder, before its topics are opened.
+/// What recovery read of a data folder before its topics are opened.
 pub struct Recovered {
     /// What existed at the checkpoint, as the engine wrote it.
     pub image: Option<Vec<u8>>,
@@ -38,7 +39,7 @@ pub struct Recovered {
 /// Where a query goes on.
 #[derive(Clone, Debug, Default)]
 pub struct RecoveredQuery {
-    /// Its last decided epoch; none if it has not come to one.
+    /// Its last decided epoch; `None` if it has none yet.
     pub head: Option<EpochHead>,
     /// The changes of its state since the checkpoint, in their order.
     pub deltas: Vec<Delta>,
@@ -65,6 +66,9 @@ impl Delta {
 }
 
 /// Reads the journal of a data folder, whose directories are there, and makes what it found durable.
+///
+/// # Errors
+/// A file cannot be read or written, is corrupt, or was written by another version; or a round is missing.
 pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<Recovered> {
     let dir = folder(data);
     let manifest = manifest::read(disk.as_ref(), data)?;
@@ -108,23 +112,27 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     Ok(Recovered { image, commands, manifest, tail, queries, file, spares })
 }
 
-/// What goes on after recovery.
+/// The result of recovery.
 pub struct Finished {
+    /// The journal, ready for the next round.
     pub journal: Journal,
-    /// The checkpoint that was found, of nothing if there was none.
+    /// The checkpoint that was found; an empty one if there was none.
     pub checkpoint: Manifest,
-    /// Where each query that still lives stands.
+    /// Where each query stands that still exists.
     pub queries: BTreeMap<u64, RecoveredQuery>,
 }
 
 impl Recovered {
-    /// The checkpoint that was found, of nothing if there was none.
+    /// The checkpoint that was found; an empty one if there was none.
     pub fn checkpoint(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Brings the partitions of the log, which has all topics that are still there, to their decided ends, and goes on. What
-    /// belongs to topics and queries that are gone is skipped.
+    /// Brings the partitions of the log to their decided ends and opens the journal. The log has all topics that still
+    /// exist. Entries of topics and queries that are gone are skipped.
+    ///
+    /// # Errors
+    /// A segment is shorter than what was decided, or cannot be written.
     pub fn finish(self, place: Home, log: Arc<Log>, lives: &dyn Fn(u64) -> bool) -> Result<Finished> {
         let Recovered { manifest, tail, mut queries, file, spares, commands, .. } = self;
         let mut ends: BTreeMap<PartitionId, Place> = manifest.ends.clone();
@@ -146,12 +154,14 @@ impl Recovered {
     }
 }
 
-/// Where a journal is, and how it is set.
+/// Where a journal is, and its settings.
 #[derive(Clone)]
 pub struct Home {
+    /// The disk that the folder is on.
     pub disk: Arc<dyn Disk>,
     /// The data folder.
     pub data: PathBuf,
+    /// The settings of the journal.
     pub settings: Settings,
 }
 

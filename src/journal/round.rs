@@ -1,4 +1,4 @@
-//! A round: entries in, everything that they wrote, and the frame that commits it.
+//! A round: it writes the output of its entries and the frame that commits them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub struct Journal {
     scratch: Vec<u8>,
 }
 
-/// What can be known of a journal without waiting for its rounds.
+/// Figures of a journal that can be read without waiting for its rounds.
 #[derive(Debug, Default)]
 pub struct Meter {
     bytes: AtomicU64,
@@ -59,17 +59,20 @@ impl Meter {
 /// Why a round was not decided.
 #[derive(Debug)]
 pub enum RoundError {
-    /// There is no room on the disk; nothing of the round is left.
+    /// The disk is full; everything that the round wrote was undone.
     Full(String),
-    /// Nothing may be assumed of what was written: the process must end and recover.
+    /// Nobody knows what is durable: the process must end and recover.
     Fatal(Error),
 }
 
-/// What a checkpoint is made of, at a decided round.
+/// The state of the journal at a decided round, for a checkpoint.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// The last decided round.
     pub round: u64,
+    /// The number of commands up to that round.
     pub version: u64,
+    /// The last decided epoch of every query that has not ended.
     pub heads: BTreeMap<u64, EpochHead>,
     /// The decided end of every partition.
     pub ends: BTreeMap<PartitionId, Place>,
@@ -79,16 +82,20 @@ pub struct Snapshot {
     pub generation: u64,
 }
 
-/// What has been decided so far when a journal is opened.
+/// Where a journal starts: what recovery found decided.
 pub struct Start {
+    /// The last decided round.
     pub round: u64,
+    /// The number of commands up to that round.
     pub version: u64,
+    /// The last decided epoch of every query that still exists.
     pub heads: BTreeMap<u64, EpochHead>,
+    /// The bytes of journal since the last checkpoint.
     pub bytes: u64,
 }
 
 impl Journal {
-    /// A journal that goes on after what was recovered, in `file`.
+    /// A journal that continues after recovery, in `file`.
     pub fn new(home: Home, log: Arc<Log>, (file, spares): (JournalFile, Spares), start: Start) -> Self {
         Journal {
             dir: folder(&home.data),
@@ -112,12 +119,12 @@ impl Journal {
         self.version
     }
 
-    /// What can be known of the journal without waiting for its rounds.
+    /// Figures that can be read without waiting for rounds.
     pub fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 
-    /// Commits entries: all of them, but those that come too late. Gives what has become of each, in their order. After
+    /// Commits all entries except those that must be refused. Returns the outcome of each, in their order. After
     /// [`RoundError::Full`] nothing has changed, and the same entries may be tried again.
     pub fn commit(&mut self, entries: &mut [Entry]) -> Result<Vec<Decision>, RoundError> {
         let mut round = Round { version: self.version, ..Round::default() };
@@ -138,7 +145,7 @@ impl Journal {
         }
     }
 
-    /// Writes what an entry brings to the segments.
+    /// Writes the output of an entry to the segments.
     fn write(&self, entry: &mut Entry, round: &mut Round) -> Result<(), WriteFailure> {
         let fate = match entry {
             Entry::Epoch(epoch) if self.is_ended(epoch.head.query, round) => Fate::Ended,
@@ -166,24 +173,30 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether an epoch is the one behind its query's last. One before it may have found the disk full and have been refused.
+    /// Whether this epoch directly follows the query's last one. The one before it may have been refused on a full
+    /// disk.
     fn follows(&self, head: &EpochHead, round: &Round) -> bool {
         let last = round.heads.iter().rfind(|last| last.query == head.query).or_else(|| self.heads.get(&head.query));
         head.number == last.map_or(0, |last| last.number) + 1
     }
 
+    /// Whether a query has ended, in an earlier round or earlier in this one.
     fn is_ended(&self, query: u64, round: &Round) -> bool {
         self.ended.contains(&query) || round.ended.contains(&query)
     }
 
+    /// Whether a topic was dropped, in an earlier round or earlier in this one.
     fn is_dropped(&self, topic: TopicId, round: &Round) -> bool {
         self.dropped.contains(&topic) || round.dropped.contains(&topic)
     }
 
+    /// The partition of the log; a missing one is fatal, since its topic exists.
     fn partition(&self, id: PartitionId) -> Result<Arc<Partition>, WriteFailure> {
         self.log.partition(id).map_err(|e| WriteFailure::Fatal(std::io::Error::other(e)))
     }
 
+    /// Appends batches to their partitions and notes how many bytes each got. All spans are inline until
+    /// [`Journal::write_frame`] decides.
     fn write_batches(
         &self,
         batches: &mut [(PartitionId, RecordBatch)],
@@ -200,7 +213,7 @@ impl Journal {
         Ok(spans)
     }
 
-    /// Syncs the segments that got much: their records are not repeated in the frame.
+    /// Syncs the segments with much new data, whose records the frame does not repeat.
     fn sync_segments(&self, round: &Round) -> Result<(), WriteFailure> {
         for (partition, bytes) in round.touched.values() {
             if *bytes > self.settings.inline_bytes {
@@ -247,7 +260,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Everything in the frame holds from now on.
+    /// Makes everything in the frame take effect.
     fn decide(&mut self, round: &mut Round) {
         self.round += u64::from(round.wrote_frame);
         self.version = round.version;
@@ -260,10 +273,10 @@ impl Journal {
         round.touched.values().for_each(|(partition, _)| partition.decide());
     }
 
-    /// Goes on in a file with room for a frame of `size` bytes.
+    /// Starts the next file, with room for a frame of `size` bytes.
     fn next_file(&mut self, size: u64) -> std::io::Result<()> {
         if self.file.is_empty() {
-            // Its name is durable, its head may not be: of several files only the newest may be without one.
+            // Its name is durable but its head may not be, and only the newest file may lack a head.
             self.file.sync(SyncSite::EmptyJournalFile)?;
         }
         let head = Head::new(self.file.head.generation + 1, self.round, self.settings.seed);
@@ -290,8 +303,11 @@ impl Journal {
         Ok(self.spares.add(spare)?)
     }
 
-    /// What a checkpoint at the last decided round is made of. The next round goes to a new file, so that all files before
-    /// it can be dropped with the checkpoint.
+    /// The state at the last decided round, for a checkpoint. The next round goes to a new file, so that the checkpoint
+    /// can drop all files before it.
+    ///
+    /// # Errors
+    /// There is no room for the next file, or it cannot be made.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.file.is_empty() {
             // As in a round: one spare stays, for the next one.
@@ -299,7 +315,7 @@ impl Journal {
             self.next_file(0)?;
         }
         let generation = self.file.head.generation;
-        // It may have grown with a large round, and is made again when there is another.
+        // Frees the memory of a large round.
         self.scratch = Vec::new();
         Ok(Snapshot {
             bytes: self.meter.bytes(),
@@ -311,14 +327,17 @@ impl Journal {
         })
     }
 
-    /// Drops the files before a generation, of `bytes` together: a checkpoint has what is in them.
+    /// Drops the files before a generation, which have `bytes` in total and which a checkpoint covers.
+    ///
+    /// # Errors
+    /// A file cannot be renamed or removed.
     pub fn drop_before(&mut self, generation: u64, bytes: u64) -> Result<()> {
         self.meter.bytes.fetch_sub(bytes.min(self.meter.bytes()), Ordering::Relaxed);
         drop_files(self.disk.as_ref(), &self.dir, &mut self.spares, generation)
     }
 }
 
-/// Gives the journal files before a generation back.
+/// Recycles the journal files before a generation.
 pub fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Spares, generation: u64) -> Result<()> {
     for file in file::list(disk, dir)?.into_iter().filter(|file| file.generation < generation) {
         spares.recycle(&file.path)?;
@@ -326,7 +345,7 @@ pub fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Spares, g
     Ok(())
 }
 
-/// What a round has come to so far.
+/// A round in progress.
 #[derive(Default)]
 struct Round {
     fates: Vec<Fate>,
@@ -339,7 +358,7 @@ struct Round {
     wrote_frame: bool,
 }
 
-/// What becomes of an entry if the round is decided.
+/// The outcome of an entry if the round is decided.
 enum Fate {
     Wrote(Vec<Span>),
     Resolved(Vec<i64>),
@@ -349,6 +368,7 @@ enum Fate {
 }
 
 impl Fate {
+    /// The decision, once the round is decided.
     fn into_decision(self) -> Decision {
         match self {
             Fate::Wrote(spans) => {

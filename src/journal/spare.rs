@@ -1,6 +1,7 @@
-//! Spare files: room for the journal that is kept ready, so that neither a full disk nor the making of a file is in its way.
+//! Spare files: files that are kept ready for the journal, so that it waits neither for room on the disk nor for a new
+//! file.
 //!
-//! A spare may have any bytes: frames bear the mark of their file, so that what an earlier file has left means nothing.
+//! A spare may hold any bytes: frames have the mark of their file, so leftovers of an earlier file mean nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,12 +25,15 @@ pub struct Spares {
 
 /// A file that is ready.
 pub struct Spare {
+    /// Where it is.
     pub path: PathBuf,
+    /// The file, open for writing.
     pub file: Arc<dyn DiskFile>,
+    /// Its length in bytes.
     pub size: u64,
 }
 
-/// A spare that is to be made, by whoever has the time.
+/// A spare that is to be made, on any thread that has time.
 pub struct Order {
     disk: Arc<dyn Disk>,
     path: PathBuf,
@@ -42,8 +46,9 @@ impl Order {
         self.make_slowly(|| Ok(Haste::Now))
     }
 
-    /// Makes the spare in small pieces, so that the syncs of others never wait long for one. Before each, `wait` waits or gives
-    /// up; or it says that the spare is needed now, and what is missing is only reserved.
+    /// Makes the spare in small pieces, so that syncs of other files never wait long for one. `wait` is called before
+    /// each piece: it may sleep, give up with an error, or say that the spare is needed now; then the rest is only
+    /// reserved.
     pub fn make_slowly(self, mut wait: impl FnMut() -> io::Result<Haste>) -> io::Result<Spare> {
         let file = self.disk.open(&self.path, Open::New)?;
         let piece = self.size.div_ceil(PIECES).max(LEAST_PIECE);
@@ -62,7 +67,7 @@ impl Order {
         match make() {
             Ok(()) => Ok(Spare { path: self.path, file, size: self.size }),
             Err(error) => {
-                // Half a file would only take room; if it cannot be removed either, the next start does it.
+                // An incomplete file only takes room. If it cannot be removed, the next start removes it.
                 let _ = self.disk.remove_file(&self.path);
                 Err(error)
             }
@@ -73,17 +78,20 @@ impl Order {
 /// Whether a spare is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Haste {
+    /// There is time: the spare is written in small pieces.
     No,
+    /// It is needed at once: what is missing is only reserved.
     Now,
 }
 
+/// The ending of a spare's file name.
 const ENDING: &str = ".spare";
 /// In how many pieces a spare is made when there is time, and the least bytes of one.
 const PIECES: u64 = 128;
 const LEAST_PIECE: u64 = 1 << 10;
 
 impl Spares {
-    /// The spares that a folder has; files that are too short for one are removed, and those that are too many.
+    /// The spares of a folder. Files that are too short, and those beyond the limit, are removed.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, size: u64, most: usize) -> io::Result<Spares> {
         let mut spares = Spares { disk, dir: dir.to_owned(), size, ready: Vec::new(), wanted: 1, most, next: 0 };
         for name in spares.disk.names(dir)? {
@@ -97,12 +105,14 @@ impl Spares {
         Ok(spares)
     }
 
-    /// Whether a file of this size is to be kept. Of those that a large frame has needed no more are than must be ready.
+    /// Whether a file of this size is kept. Of files that were made for a large frame only as many are kept as must be
+    /// ready.
     fn has_use_for(&self, size: u64) -> bool {
         let most = if size <= 2 * self.size { self.most.max(self.wanted) } else { self.wanted };
         size >= self.size && self.ready.len() < most
     }
 
+    /// Adds a spare, or removes its file if there is no use for it.
     fn keep_or_remove(&mut self, spare: Spare) -> io::Result<()> {
         if self.has_use_for(spare.size) {
             self.ready.push(spare);
@@ -111,12 +121,13 @@ impl Spares {
         self.disk.remove_file(&spare.path)
     }
 
+    /// The path of the next spare.
     fn next_path(&mut self) -> PathBuf {
         self.next += 1;
         self.dir.join(format!("{:020}{ENDING}", self.next - 1))
     }
 
-    /// Makes as many as are missing of `count`.
+    /// Makes spares until `count` are ready.
     pub fn have(&mut self, count: usize) -> io::Result<()> {
         self.wanted = self.wanted.max(count);
         while self.ready.len() < count {

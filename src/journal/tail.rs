@@ -11,7 +11,7 @@ use super::manifest::Manifest;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 
-/// The rounds after a checkpoint, whose order and checksums were found right.
+/// The rounds after a checkpoint; their order and checksums were verified.
 #[derive(Debug, Default)]
 pub struct Tail {
     files: Vec<TailFile>,
@@ -32,8 +32,9 @@ struct TailFile {
     end: u64,
 }
 
-/// The newest file as a process has left it.
+/// The newest file as the last process left it.
 pub struct Newest {
+    /// The generation that its name says.
     pub generation: u64,
     /// None if the file was only being started.
     pub head: Option<Head>,
@@ -46,7 +47,9 @@ pub struct Newest {
 /// Where bytes of a frame's body are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// The generation of the journal file.
     pub generation: u64,
+    /// The byte of the file.
     pub at: u64,
 }
 
@@ -54,10 +57,11 @@ pub struct Place {
 pub type Visit<'a> = dyn FnMut(u64, Place, EntryView<'_>) -> Result<()> + 'a;
 
 impl Tail {
-    /// Reads the rounds after a checkpoint in the files before the generation `until`, and calls `visit` for their entries.
+    /// Reads the rounds after a checkpoint in the files before the generation `until`, and calls `visit` for their
+    /// entries.
     ///
-    /// A frame that breaks off is a torn end if nothing whole follows it and its file is the newest; anywhere else it is
-    /// corruption, which is reported and never skipped.
+    /// A frame that breaks off is a torn end if nothing whole follows it and its file is the newest; anywhere else it
+    /// is corruption, which is reported and never skipped.
     pub fn read(
         disk: &dyn Disk,
         data: &Path,
@@ -130,6 +134,9 @@ impl Tail {
     }
 
     /// Calls `visit` once more for all entries.
+    ///
+    /// # Errors
+    /// A file cannot be read, or has changed since it was read first; or `visit` returned an error.
     pub fn each(&self, disk: &dyn Disk, visit: &mut Visit) -> Result<()> {
         for tail in &self.files {
             let (opened, _) = tail.file.open(disk)?;
@@ -145,6 +152,7 @@ impl Tail {
     }
 }
 
+/// The error for a round that should be there and is not.
 fn missing(round: u64, there: impl fmt::Display) -> Error {
     let message = format!("the journal is corrupt: round {round} is missing, {there} is there");
     Error::backend(message).hint("restore the folder from a backup")
@@ -185,7 +193,7 @@ impl Reader {
         Ok(Reader { file, mark, length, at: file::HEAD as u64, window: Vec::new(), window_at: 0 })
     }
 
-    /// The bytes of a place of the file, if it has so many.
+    /// `count` bytes from a place of the file; `None` if it has fewer.
     fn bytes(&mut self, at: u64, count: u64) -> Result<Option<&[u8]>> {
         if at.checked_add(count).is_none_or(|end| end > self.length) {
             return Ok(None);
@@ -236,7 +244,7 @@ impl Reader {
                     return Ok(true);
                 }
             }
-            // A magic may lie across the end of what was looked at.
+            // A magic may cross the end of these bytes.
             at += count - (frame::MAGIC.len() as u64 - 1).min(count - 1);
         }
         Ok(false)

@@ -26,6 +26,7 @@ pub fn needed(plan: &Plan) -> BTreeSet<ColumnId> {
     all.into_iter().collect()
 }
 
+/// Writes a node and those below it, each indented more than the one above.
 fn node(node: &Node, cx: &Explain, depth: usize, out: &mut String) {
     let _ = writeln!(out, "{}{}", "  ".repeat(depth), node.as_node().explain(cx));
     node.as_node().inputs().into_iter().for_each(|input| self::node(input, cx, depth + 1, out));

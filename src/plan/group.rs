@@ -31,6 +31,9 @@ pub fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
 }
 
 /// Plans the part after the sources of a query that groups.
+///
+/// # Errors
+/// A key has an impossible type, or an expression is neither of the key nor in an aggregate function.
 pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     let query = planner.query;
     let (window, groups, names) = analyse(&planner)?;
@@ -83,8 +86,10 @@ struct Group {
     written: ast::Expr,
 }
 
+/// The window, the grouping expressions, and the names before grouping.
 type Analysed<'a> = (Option<WindowNode>, Vec<Group>, QueryScope<'a>);
 
+/// Analyses WINDOW and GROUP BY; refuses what cannot be a key.
 fn analyse<'a>(planner: &Planner<'a>) -> Result<Analysed<'a>> {
     let query = planner.query;
     let window = match &query.window {
@@ -175,6 +180,7 @@ fn check_stars(planner: &Planner, groups: &[Group]) -> Result<()> {
     Ok(())
 }
 
+/// Binds HAVING, in which the aggregates and keys of a group can be used.
 fn having(written: &ast::Expr, calls: &Calls) -> Result<Expr> {
     let calls = Having(calls);
     bind_condition(written, &calls, "HAVING")
@@ -191,6 +197,7 @@ struct Calls<'a> {
     made: std::cell::RefCell<Made>,
 }
 
+/// The calls of aggregate functions so far, and their arguments.
 #[derive(Default)]
 struct Made {
     calls: Vec<AggregateCall>,
@@ -228,10 +235,12 @@ impl Scope for Having<'_> {
     }
 }
 
+/// Whether a name means a bound of the window.
 fn bound_of_window(source: Option<&Ident>, name: &Ident) -> bool {
     source.is_none() && ["WINDOWSTART", "WINDOWEND"].contains(&name.name.as_str())
 }
 
+/// The refusal of a window's bound where it cannot be used.
 fn window_bounds(name: &Ident) -> Error {
     let message = format!(
         "Window bounds column {} can only be used in the SELECT clause of windowed aggregations and can not be passed to \
@@ -323,6 +332,7 @@ impl Calls<'_> {
         Ok(self.call(function, bound, written))
     }
 
+    /// The result of a call of an aggregate function. Equal calls and equal arguments are computed once.
     fn call(&self, function: BoundAggregate, bound: Vec<Expr>, written: &ast::Expr) -> Expr {
         let mut made = self.made.borrow_mut();
         let mut ids = Vec::new();
@@ -375,6 +385,7 @@ impl Scope for Arguments<'_> {
     }
 }
 
+/// The argument as the type that the function takes.
 fn widened(expr: Expr, to: &SqlType) -> Expr {
     match &expr.sql_type {
         None => Expr::constant(Value::Null, to.clone()),
@@ -432,7 +443,8 @@ pub fn check_key_type(column: &Column) -> Result<()> {
     Err(Error::invalid(message))
 }
 
-/// Whether the rows stand at the task of their group already: grouped by the source's single key column and nothing else.
+/// Whether the rows stand at the task of their group already: grouped by the source's single key column and nothing
+/// else.
 fn already_keyed(planner: &Planner, groups: &[Group]) -> bool {
     let [relation] = planner.relations else { return false };
     let mut keys = relation.keys();
@@ -443,6 +455,7 @@ fn already_keyed(planner: &Planner, groups: &[Group]) -> bool {
     }
 }
 
+/// The columns of the key: one for each grouping expression.
 fn key_columns(groups: &[Group], planner: &Planner) -> Vec<KeyColumn> {
     let column = |g: &Group| KeyColumn {
         candidates: vec![g.id],

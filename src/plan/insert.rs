@@ -1,4 +1,4 @@
-//! `INSERT INTO … SELECT`: a plan whose result fits a stream that is there already.
+//! `INSERT INTO … SELECT`: a plan whose result fits an existing stream.
 
 use super::node::{Plan, Sink};
 use crate::catalog::{Catalog, Source, SourceKind};
@@ -7,6 +7,9 @@ use crate::expr::{ColumnId, Expr, Kind};
 use crate::types::{Column, Role, Schema, SqlType};
 
 /// The stream that can be inserted into by this name, written at `span`.
+///
+/// # Errors
+/// There is no such stream, or it cannot be written to.
 pub fn target<'a>(name: &str, span: Span, catalog: &'a Catalog) -> Result<&'a Source> {
     let fits = |s: &Source| s.kind == SourceKind::Stream && !has_headers(s) && !s.read_only;
     let source = catalog.source(name).ok_or_else(|| catalog.no_source_that(name, fits).at(span))?;
@@ -23,11 +26,16 @@ pub fn target<'a>(name: &str, span: Span, catalog: &'a Catalog) -> Result<&'a So
     Ok(source)
 }
 
+/// Whether the stream has columns of headers, which cannot be written.
 fn has_headers(source: &Source) -> bool {
     source.schema.columns().iter().any(|c| matches!(c.role, Role::Headers(_)))
 }
 
-/// A plan that writes into `source`, and its sink. Columns that fit without loss are made to be of the stream's types.
+/// A plan that writes into `source`, and its sink. Columns are converted to the stream's types where that loses
+/// nothing.
+///
+/// # Errors
+/// The columns of the result do not fit those of the stream.
 pub fn fit(plan: Plan, source: &Source, span: Span, catalog: &Catalog) -> Result<(Plan, Sink)> {
     if plan.window.is_some() != source.window.is_some() {
         return Err(Error::invalid("Into can't change windowing").at(span));
@@ -46,7 +54,7 @@ pub fn fit(plan: Plan, source: &Source, span: Span, catalog: &Catalog) -> Result
         return Err(Error::invalid(message).at(span).hint(hint));
     }
     let topic = catalog.topic(&source.topic).ok_or_else(|| catalog.no_topic(&source.topic))?;
-    // Whoever reads the stream takes the time from its column; the records keep the time of their rows.
+    // Readers of the stream take the time from its column; the records keep the time of their rows.
     let sink = Source { timestamp: None, ..source.clone() };
     Ok((widened(plan, &source.schema), Sink { source: sink, partitions: topic.partitions, timestamp: None }))
 }
@@ -61,6 +69,7 @@ fn fits(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
+/// The plan with each column cast to the type that the stream declares.
 fn widened(mut plan: Plan, schema: &Schema) -> Plan {
     let mut casts: Vec<(ColumnId, Expr)> = Vec::new();
     for (output, column) in plan.output.iter_mut().zip(schema.columns()) {

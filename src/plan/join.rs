@@ -16,7 +16,9 @@ use crate::types::{Column, SqlType};
 
 /// The node of a join, and what is known of its key.
 pub struct Joined {
+    /// The node.
     pub node: Node,
+    /// The key of the joined rows.
     pub key: KeyInfo,
     /// The name and column of a key that is a column of neither side.
     pub synthetic: Option<(String, ColumnId)>,
@@ -32,6 +34,9 @@ struct Side<'a> {
 }
 
 /// Plans a join of two sources.
+///
+/// # Errors
+/// ON is no equality of the two sources, the sources cannot be joined, or their topics are partitioned differently.
 pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
     let [left_relation, right_relation] = planner.relations else {
         return Err(Error::bug("a join of other than two sources"));
@@ -69,6 +74,7 @@ pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
     Ok(Joined { node, key, synthetic })
 }
 
+/// Refuses self joins, sources with the same name, and kinds of sources that cannot be joined this way.
 fn check_kinds(left: &Relation, right: &Relation, join: &Join) -> Result<()> {
     let (l, r) = (&left.source, &right.source);
     if l.name == r.name {
@@ -138,6 +144,7 @@ fn criteria<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<(Side<'a>, Side
     Ok(if in_order { (first, second) } else { (second, first) })
 }
 
+/// Binds one side of ON, which may only use columns of one source.
 fn side<'a>(written: &'a ast::Expr, scope: &QueryScope<'a>, on: &ast::Expr) -> Result<Side<'a>> {
     let mut owners: Vec<&Relation> = Vec::new();
     for (source, name) in super::free_columns(written) {
@@ -164,7 +171,7 @@ fn side<'a>(written: &'a ast::Expr, scope: &QueryScope<'a>, on: &ast::Expr) -> R
     Ok(Side { relation, written, bound, column })
 }
 
-/// Rows with equal keys meet only if both topics are cut alike.
+/// Refuses topics that are partitioned differently: rows with equal keys would not meet.
 fn check_partitions(planner: &Planner, left: &Relation, right: &Relation) -> Result<()> {
     let partitions = |r: &Relation| {
         let topic = planner.catalog.topic(&r.source.topic);
@@ -233,6 +240,7 @@ fn is_keyed(side: &Side) -> bool {
     first.is_some() && keys.next().is_none() && side.column.map(|c| c.id) == first
 }
 
+/// The key of the joined rows, and the name and column of a synthetic key if neither side's column can be it.
 fn key_info(
     planner: &Planner,
     kind: JoinKind,
@@ -240,7 +248,7 @@ fn key_info(
     key: ColumnId,
     sql_type: SqlType,
 ) -> (KeyInfo, Option<(String, ColumnId)>) {
-    // Behind a FULL JOIN either side's column may be NULL where the other's is not: neither is the key.
+    // After a FULL JOIN the column of either side may be NULL, so neither is the key.
     let of_key: Vec<(&Relation, &RelationColumn)> = match kind {
         JoinKind::Full => Vec::new(),
         _ => sides.iter().filter_map(|side| side.column.map(|column| (side.relation, column))).collect(),

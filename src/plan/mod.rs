@@ -1,7 +1,7 @@
 //! Queries to plans: a pure function of the syntax tree, a snapshot of the catalog and the properties.
 //!
-//! The order of a query's parts is fixed: sources and joins, WHERE, GROUP BY with its window and HAVING or PARTITION BY,
-//! table functions, the projection.
+//! The order of a query's parts is fixed: sources and joins, WHERE, GROUP BY with its window and HAVING or PARTITION
+//! BY, table functions, the projection.
 
 pub mod explain;
 mod group;
@@ -38,13 +38,14 @@ use select::{KeyColumn, Selected, Strictness};
 pub enum Target<'a> {
     /// A stream or table of this name; `timestamp` is the column of its records' time.
     Persistent { name: &'a str, kind: SourceKind, timestamp: Option<&'a str> },
-    /// A stream of this name that is there already.
+    /// An existing stream of this name.
     Existing { name: &'a str },
     /// A push query: rows for a client.
     Push,
 }
 
 impl Target<'_> {
+    /// Whether names that only transient queries can use are refused.
     fn strictness(&self) -> Strictness {
         match self {
             Target::Persistent { .. } | Target::Existing { .. } => Strictness::Persistent,
@@ -52,7 +53,7 @@ impl Target<'_> {
         }
     }
 
-    /// What a message calls the statement of a query that is kept.
+    /// The statement of a persistent query, for messages.
     fn statement(&self) -> Option<String> {
         match self {
             Target::Persistent { kind, .. } => Some(format!("CREATE {} AS SELECT", kind.name())),
@@ -83,6 +84,10 @@ struct KeyInfo {
 }
 
 /// Plans a continuous query.
+///
+/// # Errors
+/// A name is unknown or ambiguous, a type does not fit, a rule of ksqlDB is broken, or this version cannot plan the
+/// query.
 pub fn plan(query: &Query, catalog: &Catalog, properties: &Properties, target: Target) -> Result<Plan> {
     refuse_extensions(query)?;
     let columns = Columns::default();
@@ -98,10 +103,12 @@ pub fn plan(query: &Query, catalog: &Catalog, properties: &Properties, target: T
 }
 
 impl<'a> Planner<'a> {
+    /// The names that a clause can use: the columns of all sources.
     fn scope(&self, clause: &'static str) -> QueryScope<'a> {
         QueryScope { relations: self.relations, catalog: self.catalog, columns: self.columns, join_key: None, clause }
     }
 
+    /// Plans the query, clause by clause.
     fn run(mut self) -> Result<Plan> {
         unnest::check(&self)?;
         self.refuse_unsupported()?;
@@ -158,7 +165,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Refuses by name what this version does not execute.
+    /// Refuses what this version cannot execute; the message names it.
     fn refuse_unsupported(&self) -> Result<()> {
         for relation in self.relations {
             let called = &relation.source.name;
@@ -227,6 +234,7 @@ impl<'a> Planner<'a> {
         unknown.map_or(Ok(()), Err)
     }
 
+    /// Whether an aggregate function is called anywhere in the query.
     fn has_aggregates(&self) -> bool {
         self.expressions().into_iter().any(|(_, expr)| group::contains_aggregate(expr))
     }
@@ -286,7 +294,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Refuses by name what the language has beyond ksqlDB's and no plan knows yet.
+/// Refuses parts of the language that go beyond ksqlDB's and that this version cannot plan; the message names them.
 fn refuse_extensions(query: &Query) -> Result<()> {
     let relations = || std::iter::once(&query.from.first).chain(query.from.joins.iter().map(|join| &join.right));
     const OWN_STREAM: &str = "make a stream of it with CREATE STREAM … AS SELECT, and select from that";

@@ -1,8 +1,8 @@
 //! The plan algebra: everything that a continuous query can consist of.
 //!
-//! A plan is a tree of nodes; rows flow from the leaves to the root. Columns have ids that are unique in a plan, so that a
-//! node says what it reads and makes without knowing where a column stands in a row; the runtime decides that, and carries
-//! only what something above reads.
+//! A plan is a tree of nodes; rows flow from the leaves to the root. Columns have ids that are unique in a plan, so
+//! that a node says what it reads and makes without knowing where a column stands in a row; the runtime decides that,
+//! and carries only what something above reads.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub enum Node {
     StreamJoin(StreamJoinNode),
 }
 
-/// Does the same for whichever node it is: the only place that lists them all.
+/// Runs code for the node of any variant; the only place that lists them all.
 macro_rules! with_node {
     ($node:expr, $bound:ident => $body:expr) => {
         match $node {
@@ -70,6 +70,7 @@ pub trait PlanNode {
 
 /// What EXPLAIN knows of a plan.
 pub struct Explain<'a> {
+    /// The plan that is printed.
     pub plan: &'a Plan,
     /// The columns that anything in the plan reads.
     pub needed: &'a BTreeSet<ColumnId>,
@@ -134,6 +135,7 @@ impl Node {
 /// What a query makes.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The node that makes the result.
     pub root: Node,
     /// The name and the type of every column, by its id.
     pub columns: Vec<(String, SqlType)>,
@@ -145,29 +147,33 @@ pub struct Plan {
     pub window: Option<WindowNode>,
     /// Set if PARTITION BY gave the rows another key.
     pub rekey: Option<Rekey>,
-    /// What the user should know although nothing is wrong.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
 /// What PARTITION BY made of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rekey {
-    /// For each column whether it is made of anything but the old key: then it is NULL for a record without a value.
+    /// For each column whether it depends on more than the old key. If so, it is NULL for a record without a value.
     pub from_values: Vec<bool>,
 }
 
 /// A column of the result.
 #[derive(Clone, Debug)]
 pub struct OutputColumn {
+    /// The column of the plan.
     pub id: ColumnId,
+    /// Its name, type and role in the result.
     pub column: Column,
 }
 
 /// Where the result of a persistent query goes.
 #[derive(Clone, Debug)]
 pub struct Sink {
+    /// The stream or table that the result is.
     pub source: Source,
     /// The number of partitions of the topic, which is made if it does not exist.
     pub partitions: u32,
+    /// The column that holds the time of the result's records.
     pub timestamp: Option<TimestampColumn>,
 }

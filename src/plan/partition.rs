@@ -1,6 +1,6 @@
 //! PARTITION BY: rows under a new key.
 //!
-//! The sink cuts its topic by the new key, so that no row has to move before.
+//! The sink partitions its topic by the new key, so rows need not be exchanged before.
 
 use super::node::{Node, Plan, Rekey, SourceColumn};
 use super::scope::{QueryScope, Relation, RelationColumn};
@@ -23,6 +23,9 @@ struct NewKey {
 }
 
 /// Plans the part after the sources and the filter of a query with PARTITION BY.
+///
+/// # Errors
+/// A part of the key has an impossible type, or the projection lacks it.
 pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Plan> {
     let keys = new_keys(&planner, written)?;
     let made: Vec<(ColumnId, Expr)> =
@@ -55,6 +58,7 @@ pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Pla
     Ok(Plan { root: node, columns: Vec::new(), kind: SourceKind::Stream, output, window: None, rekey, warnings })
 }
 
+/// Whether an expression is a column and nothing else.
 fn is_column(expr: &Expr) -> bool {
     matches!(expr.kind, Kind::Column(_))
 }
@@ -115,7 +119,7 @@ fn expanded(planner: &Planner, keys: &[NewKey]) -> Vec<SelectItem> {
         let old_key = |r: &Relation| -> Vec<RelationColumn> { r.keys().filter(kept).cloned().collect() };
         let values = |r: &Relation| -> Vec<RelationColumn> {
             let keys = r.keys().count();
-            // Behind a join ksqlDB's `*` has the pseudo columns too, since they are ordinary columns there.
+            // After a join ksqlDB's `*` has the pseudo columns too, since they are ordinary columns there.
             let all = r.columns.iter().filter(|c| joined || matches!(c.origin, SourceColumn::Declared(_)));
             all.skip(keys).filter(kept).cloned().collect()
         };

@@ -1,4 +1,4 @@
-//! What names mean in a query: the columns of its sources, and the refusals of names that mean nothing or too much.
+//! What names mean in a query: the columns of its sources, and the refusals of unknown and ambiguous names.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The id of a new stateful operator: the kinds are counted apart, so that the ids of a changed query's operators stay
-    /// what they were as long as those of their kind come in the same order.
+    /// The id of a new stateful operator. Each kind is counted by itself: if a query changes, operators keep their ids
+    /// as long as those of their kind come in the same order.
     pub fn operator(&self, kind: OperatorKind) -> OperatorId {
         let mut operators = self.operators.borrow_mut();
         operators.push(kind);
@@ -62,20 +62,28 @@ impl Columns {
 pub struct Relation {
     /// The name by which expressions call it.
     pub called: String,
+    /// The stream or table.
     pub source: Arc<Source>,
+    /// The columns that expressions can name: the declared ones first, then the pseudo columns.
     pub columns: Vec<RelationColumn>,
 }
 
 /// A column that a source in FROM offers.
 #[derive(Clone, Debug)]
 pub struct RelationColumn {
+    /// The name, as it is kept.
     pub name: String,
+    /// The id in the plan.
     pub id: ColumnId,
+    /// Where the column comes from.
     pub origin: SourceColumn,
 }
 
 impl Relation {
     /// The relation of a name in FROM, with ids for all its columns.
+    ///
+    /// # Errors
+    /// There is no such source.
     pub fn new(written: &query::Relation, catalog: &Catalog, columns: &Columns) -> Result<Relation> {
         let source = catalog.expect_source(&written.name.name).map_err(|e| e.at(written.name.span))?.clone();
         let mut offered = Vec::new();
@@ -115,8 +123,11 @@ impl Relation {
 
 /// The names that a clause of a query can use.
 pub struct QueryScope<'a> {
+    /// The sources in FROM.
     pub relations: &'a [Relation],
+    /// What exists.
     pub catalog: &'a Catalog,
+    /// The columns of the plan so far.
     pub columns: &'a Columns,
     /// The key of a join of which neither side is a column: it has a name, but only in SELECT.
     pub join_key: Option<(&'a str, ColumnId)>,
@@ -131,6 +142,9 @@ impl<'a> QueryScope<'a> {
     }
 
     /// The relation that an expression calls so.
+    ///
+    /// # Errors
+    /// No source has this name or alias.
     pub fn relation(&self, called: &Ident) -> Result<&'a Relation> {
         self.relations.iter().find(|r| r.called == called.name).ok_or_else(|| {
             let error = Error::missing(format!("'{}' is not a valid stream/table name or alias.", called.name));
@@ -139,12 +153,16 @@ impl<'a> QueryScope<'a> {
         })
     }
 
+    /// Whether this is the name of a source that has an alias, by which it must be called.
     fn is_aliased(&self, called: &Ident) -> bool {
         let named = |r: &Relation| r.source.name == called.name;
         self.relations.iter().any(named) && self.relations.iter().all(|r| r.called != called.name)
     }
 
     /// The column that is meant, and the relation that offers it.
+    ///
+    /// # Errors
+    /// No source has such a column, or several have.
     pub fn find(&self, source: Option<&Ident>, name: &Ident) -> Result<(&'a Relation, &'a RelationColumn)> {
         let candidates: Vec<&Relation> = match source {
             // A source that has an alias cannot be called by its own name, but that name is known.
@@ -170,6 +188,7 @@ impl<'a> QueryScope<'a> {
         }
     }
 
+    /// The refusal of an unknown column, with the nearest known name.
     fn unresolved(&self, source: Option<&Ident>, name: &Ident) -> Error {
         let shown = source.map_or_else(|| name.name.clone(), |s| format!("{}.{}", s.name, name.name));
         let span = source.map_or(name.span, |s| s.span.to(name.span));

@@ -15,7 +15,9 @@ use crate::types::{Column, Role, SqlType, quoted};
 /// An item of the projection, with its name.
 #[derive(Clone, Debug)]
 pub struct Selected {
+    /// The alias, or the name that an item without one gets.
     pub name: String,
+    /// The bound expression.
     pub expr: Expr,
 }
 
@@ -44,6 +46,9 @@ struct Names {
 }
 
 /// Binds and names all items; `names` looks up what an item's own columns mean.
+///
+/// # Errors
+/// An item cannot be bound, or uses a name that is reserved.
 pub fn select(items: &[SelectItem], scope: &QueryScope, names: &dyn Scope) -> Result<Vec<Selected>> {
     let offered = scope.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.clone()));
     let mut taken = Names { sources: offered.collect(), given: BTreeSet::new(), next: 0 };
@@ -75,6 +80,7 @@ pub fn select(items: &[SelectItem], scope: &QueryScope, names: &dyn Scope) -> Re
     Ok(selected)
 }
 
+/// The items that `*` stands for: the declared columns of a source.
 fn all_of<'a>(relation: &'a Relation, scope: &'a QueryScope) -> impl Iterator<Item = Selected> + 'a {
     let joined = scope.relations.len() > 1;
     relation.declared().map(move |column| Selected {
@@ -83,6 +89,7 @@ fn all_of<'a>(relation: &'a Relation, scope: &'a QueryScope) -> impl Iterator<It
     })
 }
 
+/// The items that `base->*` stands for: the fields of a struct.
 fn fields_of(base: &ast::Expr, names: &dyn Scope) -> Result<Vec<Selected>> {
     let bound = bind(base, names)?;
     let Some(SqlType::Struct(fields)) = bound.sql_type.clone() else {
@@ -122,6 +129,7 @@ fn default_name(expr: &ast::Expr, scope: &QueryScope, taken: &mut Names) -> Stri
     name
 }
 
+/// The next free name `KSQL_COL_n`.
 fn generated(taken: &mut Names) -> String {
     loop {
         let name = format!("KSQL_COL_{}", taken.next);
@@ -165,7 +173,7 @@ fn column_name(expr: &ast::Expr, scope: &QueryScope) -> Option<String> {
     let Node::Column { source, name } = &*expr.node else { return None };
     Some(match scope.find(source.as_ref(), name) {
         Ok((relation, column)) => plain_or_qualified(scope.relations, relation, column),
-        // A name that only exists behind the sources: a window's bound, or the key of a join.
+        // A name that no source has: a window's bound, or the key of a join.
         Err(_) => name.name.clone(),
     })
 }
@@ -176,10 +184,11 @@ pub struct KeyColumn {
     pub candidates: Vec<ColumnId>,
     /// The column that holds the key.
     pub id: ColumnId,
+    /// The type of the column.
     pub sql_type: SqlType,
     /// As it was written.
     pub shown: String,
-    /// The name of the column behind the sources.
+    /// The name of the column in the rows after sources and joins.
     pub called: String,
 }
 
@@ -237,6 +246,7 @@ fn twice<'a>(key: &str, aliases: impl Iterator<Item = &'a str>) -> Error {
     Error::invalid(message).hint("use AS_VALUE to copy a key column into the value")
 }
 
+/// The refusal of a projection that lacks columns of the key.
 fn missing_keys(sink: &str, what: &str, missing: &[String]) -> Error {
     let (plural, list) = if missing.len() > 1 { ("s", missing.join(" and ")) } else { ("", missing.concat()) };
     let message = format!(

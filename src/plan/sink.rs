@@ -13,34 +13,52 @@ use super::group::check_key_type;
 
 /// What a WITH clause says of a sink, or of a declared source.
 pub struct Settings {
+    /// KAFKA_TOPIC: the name of the topic.
     pub topic: Option<String>,
+    /// PARTITIONS: the number of partitions, at least 1.
     pub partitions: Option<u32>,
+    /// KEY_FORMAT, or FORMAT.
     pub key_format: Option<FormatName>,
+    /// VALUE_FORMAT, or FORMAT.
     pub value_format: Option<FormatName>,
+    /// KEY_DELIMITER: the character between the columns of a DELIMITED key.
     pub key_delimiter: Option<char>,
+    /// VALUE_DELIMITER: the character between the columns of a DELIMITED value.
     pub value_delimiter: Option<char>,
+    /// WRAP_SINGLE_VALUE: whether a single value column is written as a field.
     pub wrap: Option<bool>,
+    /// TIMESTAMP and TIMESTAMP_FORMAT: the column of the time.
     pub timestamp: Option<TimestampColumn>,
+    /// WINDOW_TYPE and WINDOW_SIZE: the windows in the keys of a declared source.
     pub window: Option<WindowInfo>,
+    /// Settings of the topic, by Kafka's names.
     pub config: BTreeMap<String, String>,
 }
 
-/// A format as a statement names it. It is looked up when the query has been understood, so that a name in the query that
-/// nobody knows is reported first.
+/// A format as a statement names it. It is looked up after the query is analysed, so that an unknown name in the query
+/// is reported first.
 #[derive(Clone, Debug)]
 pub struct FormatName {
+    /// The name as it was written.
     pub name: String,
+    /// Where it stands.
     pub span: Span,
 }
 
 impl FormatName {
     /// The format of this name.
+    ///
+    /// # Errors
+    /// The format is unknown, or this version lacks it.
     pub fn find(&self) -> Result<&'static dyn Format> {
         formats::find(&self.name).map_err(|e| e.at(self.span))
     }
 }
 
 /// The sink of a plan.
+///
+/// # Errors
+/// A format cannot hold the columns, or the topic exists with another number of partitions.
 pub fn plan(
     name: &str,
     plan: &Plan,
@@ -106,7 +124,7 @@ pub fn partitions_differ(topic: &str, wanted: u32, existing: u32) -> Error {
     ))
 }
 
-/// Keys are written as the statement says, else as those of the first source; what has no format gets the default one.
+/// The format of keys: the one of the statement, else that of the first source, else the default.
 fn key_encoding(
     schema: &Schema,
     format: Option<&'static dyn Format>,
@@ -128,7 +146,7 @@ fn key_encoding(
     )
 }
 
-/// The format of keys that are not there.
+/// The format of missing keys.
 const NO_FORMAT: &str = "NONE";
 
 /// A source's delimiter goes on to a sink of the same format.
@@ -137,7 +155,7 @@ fn inherited_delimiter(first: &Encoding, format: &'static dyn Format) -> Option<
     (format == first.format && format.check_delimiter(delimiter).is_ok()).then_some(delimiter)
 }
 
-/// What the property says of wrapping a single value; it means nothing to a format that has no choice.
+/// The default for wrapping a single value, from the property; `None` for a format without a choice.
 pub fn default_wrap(properties: &Properties, format: &'static dyn Format, schema: &Schema) -> Option<bool> {
     let single = schema.values().len() == 1 && format.wrapping() == formats::Wrapping::Choice;
     let text = properties.text(config::WRAP_SINGLE_VALUES);

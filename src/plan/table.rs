@@ -15,19 +15,25 @@ use std::sync::Arc;
 /// A look at a table.
 #[derive(Clone, Debug)]
 pub struct Pull {
+    /// The table.
     pub source: Arc<Source>,
-    /// The columns that the expressions are evaluated over: the table's in the order of its schema, then the window's bounds
-    /// and the row's time.
+    /// The columns that the expressions are evaluated over: the table's in the order of its schema, then the window's
+    /// bounds and the row's time.
     pub layout: Vec<ColumnId>,
+    /// The WHERE clause, if there is one.
     pub condition: Option<Expr>,
     /// The expressions of the result and their names.
     pub items: Vec<(Column, Expr)>,
     /// The keys to look up, if the condition leaves only these; each has a value for every key column.
     pub keys: Option<Vec<Vec<Value>>>,
+    /// The most rows that are shown.
     pub limit: Option<usize>,
 }
 
 /// Plans a SELECT without EMIT.
+///
+/// # Errors
+/// The source is no table that a query keeps, or the query has clauses that a look at a table cannot have.
 pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     super::refuse_extensions(query)?;
     refuse_clauses(query)?;
@@ -102,6 +108,7 @@ fn expand(items: &[SelectItem], relation: &Relation) -> Vec<SelectItem> {
     items.iter().flat_map(expanded).collect()
 }
 
+/// Refuses clauses that a pull query cannot have.
 fn refuse_clauses(query: &Query) -> Result<()> {
     let refusals: [(bool, &str, Span); 5] = [
         (!query.from.joins.is_empty(), "JOIN", query.from.joins.first().map_or(query.span, |j| j.span)),

@@ -5,6 +5,9 @@ use crate::sql::query::{Emit, Window, WindowKind};
 use crate::types::window::{DEFAULT_SPAN_MS, TimeWindow};
 
 /// The window that is meant.
+///
+/// # Errors
+/// A size is not positive, the advance is larger than the size, or the retention is too short.
 pub fn time_window(written: &Window, emit: Option<Emit>) -> Result<TimeWindow> {
     let (size_ms, advance_ms) = match written.kind {
         WindowKind::Tumbling { size } => (size.ms(), size.ms()),

@@ -39,6 +39,9 @@ const KNOWN: &[(&str, bool)] = &[
 ];
 
 /// Reads a WITH clause; `declares` for a declared source rather than for the sink of a query.
+///
+/// # Errors
+/// A property is unknown or has an impossible value.
 pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
     check_names(with, |name| KNOWN.iter().any(|(known, only)| *known == name && (declares || !only)))?;
     for registry in ["KEY_SCHEMA_ID", "VALUE_SCHEMA_ID", "KEY_SCHEMA_FULL_NAME", "VALUE_SCHEMA_FULL_NAME"] {
@@ -62,7 +65,7 @@ pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
     })
 }
 
-/// Refuses what only formats with a schema can do; of a format that is not built yet it is said that it is not.
+/// Refuses properties that only formats with a schema have. For a format that this version lacks, the message says so.
 fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&FormatName>) -> Result<()> {
     let schemas = [
         "VALUE_AVRO_SCHEMA_FULL_NAME",
@@ -86,10 +89,13 @@ fn refuse_settings_of_other_formats(with: &Properties, value_format: Option<&For
     Ok(())
 }
 
-/// What an id must not start with: the ids that are given to queries do.
+/// Prefixes that a given id must not have, since generated ids have them.
 const RESERVED_IDS: [&str; 4] = ["INSERTQUERY_", "CTAS_", "CSAS_", "CST_"];
 
 /// Reads the WITH clause of an `INSERT INTO … SELECT`: the id that the query is to have.
+///
+/// # Errors
+/// A property is unknown, or the id is one that only generated ids may have.
 pub fn query_id(with: &Properties) -> Result<Option<String>> {
     check_names(with, |name| name == "QUERY_ID")?;
     let Some(id) = text(with, "QUERY_ID")?.map(|id| id.to_uppercase()) else { return Ok(None) };
@@ -105,6 +111,7 @@ pub fn query_id(with: &Properties) -> Result<Option<String>> {
     Ok(Some(id))
 }
 
+/// Refuses unknown properties.
 fn check_names(with: &Properties, known: impl Fn(&str) -> bool) -> Result<()> {
     let mut unknown: Vec<&str> = with.items.iter().map(|p| p.name.as_str()).filter(|name| !known(name)).collect();
     if unknown.is_empty() {
@@ -123,11 +130,13 @@ fn check_names(with: &Properties, known: impl Fn(&str) -> bool) -> Result<()> {
     })
 }
 
+/// The refusal of a property's value.
 fn invalid(property: &Property, why: &str) -> Error {
     Error::invalid(format!("Invalid value {} for property {}: {why}", shown(&property.value), property.name))
         .at(property.span)
 }
 
+/// A constant as messages show it.
 fn shown(value: &Literal) -> String {
     match value {
         Literal::String(text) => text.clone(),
@@ -147,6 +156,7 @@ fn class(value: &Literal) -> &'static str {
     }
 }
 
+/// The value of a property that is a text; empty texts are refused.
 fn text(with: &Properties, name: &str) -> Result<Option<String>> {
     let Some(property) = with.get(name) else { return Ok(None) };
     match &property.value {
@@ -156,6 +166,7 @@ fn text(with: &Properties, name: &str) -> Result<Option<String>> {
     }
 }
 
+/// The value of a property that is a whole number, or a text of one.
 fn integer(with: &Properties, name: &str) -> Result<Option<i64>> {
     let Some(property) = with.get(name) else { return Ok(None) };
     match &property.value {
@@ -171,7 +182,7 @@ fn integer(with: &Properties, name: &str) -> Result<Option<i64>> {
     }
 }
 
-/// The character between columns; those that nobody can see are called by name.
+/// The character between columns; invisible ones are written by name.
 fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
     let Some(property) = with.get(name) else { return Ok(None) };
     let written = match &property.value {
@@ -202,6 +213,7 @@ fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
     }
 }
 
+/// The value of a property that is true or false, or a text of that.
 fn flag(with: &Properties, name: &str) -> Result<Option<bool>> {
     let Some(property) = with.get(name) else { return Ok(None) };
     match &property.value {
@@ -212,6 +224,7 @@ fn flag(with: &Properties, name: &str) -> Result<Option<bool>> {
     }
 }
 
+/// PARTITIONS, from 1 to [`MOST_PARTITIONS`]; REPLICAS is checked as well.
 fn partitions(with: &Properties) -> Result<Option<u32>> {
     if let Some(replicas) = integer(with, "REPLICAS")?
         && i16::try_from(replicas).is_err()
@@ -232,6 +245,7 @@ fn partitions(with: &Properties) -> Result<Option<u32>> {
 /// The most partitions that a topic may have.
 pub const MOST_PARTITIONS: u32 = 10_000;
 
+/// The formats of keys and values: KEY_FORMAT and VALUE_FORMAT, or FORMAT for both.
 fn formats(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)> {
     let both = with.get("FORMAT");
     for part in ["KEY_FORMAT", "VALUE_FORMAT"] {
@@ -275,6 +289,7 @@ fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
     Ok(Some(TimestampColumn { column: column.name, format }))
 }
 
+/// WINDOW_TYPE and WINDOW_SIZE; tumbling and hopping windows need a size, sessions have none.
 fn window(with: &Properties) -> Result<Option<WindowInfo>> {
     let size = text(with, "WINDOW_SIZE")?;
     let kind = match with.get("WINDOW_TYPE") {
@@ -301,6 +316,7 @@ fn window(with: &Properties) -> Result<Option<WindowInfo>> {
     }
 }
 
+/// A length of time such as `10 SECONDS`, in milliseconds.
 fn duration(text: &str) -> Result<i64> {
     let wrong = |why: String| {
         Error::invalid(format!("Configuration WINDOW_SIZE is invalid: Invalid duration: '{text}'. {why}"))

@@ -10,109 +10,175 @@ use crate::types::TimeUnit;
 /// An expression and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
+    /// What it is.
     pub node: Box<Node>,
+    /// Where it was written.
     pub span: Span,
-    /// How many nodes are on the longest way down, this one included.
+    /// The number of nodes on the longest path to a leaf, this node included.
     pub height: u32,
 }
 
 /// What an expression is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
+    /// A constant.
     Literal(Literal),
     /// `name` or `source.name`.
     Column {
+        /// The source before the point, if one was written.
         source: Option<Ident>,
+        /// The name of the column.
         name: Ident,
     },
+    /// `-value`.
     Negate(Expr),
     /// `+value`: the value, if it is a number.
     Plus(Expr),
+    /// `left + right` and the like.
     Arithmetic {
+        /// The operator.
         op: ArithmeticOp,
+        /// The left operand.
         left: Expr,
+        /// The right operand.
         right: Expr,
     },
     /// `left || right`.
     Concat {
+        /// The left operand.
         left: Expr,
+        /// The right operand.
         right: Expr,
     },
+    /// `left = right` and the like.
     Compare {
+        /// The operator.
         op: CompareOp,
+        /// The left operand.
         left: Expr,
+        /// The right operand.
         right: Expr,
     },
-    /// Two or more conditions, judged from left to right; a long chain is one node, so that it does not nest.
+    /// Two or more conditions, evaluated from left to right. A long chain is one node, so that it does not nest.
     And(Vec<Expr>),
+    /// Like [`Node::And`], with OR between the conditions.
     Or(Vec<Expr>),
+    /// `NOT condition`.
     Not(Expr),
+    /// `value IS [NOT] NULL`.
     IsNull {
+        /// The value that is asked about.
         value: Expr,
+        /// Whether NOT was written.
         negated: bool,
     },
+    /// `value [NOT] BETWEEN low AND high`.
     Between {
+        /// The value that is compared.
         value: Expr,
+        /// The lower bound, which is included.
         low: Expr,
+        /// The upper bound, which is included.
         high: Expr,
+        /// Whether NOT was written.
         negated: bool,
     },
+    /// `value [NOT] IN (list)`.
     In {
+        /// The value that is looked for.
         value: Expr,
+        /// The values among which it is looked for; at least one.
         list: Vec<Expr>,
+        /// Whether NOT was written.
         negated: bool,
     },
+    /// `value [NOT] LIKE pattern [ESCAPE 'c']`.
     Like {
+        /// The text.
         value: Expr,
+        /// The pattern.
         pattern: Expr,
+        /// The character before a `%` or `_` that stands for itself.
         escape: Option<char>,
+        /// Whether NOT was written.
         negated: bool,
     },
+    /// `CASE [operand] WHEN … THEN … [ELSE …] END`.
     Case {
+        /// The value that is compared with each WHEN; without one, each WHEN is a condition.
         operand: Option<Expr>,
+        /// Each WHEN with its THEN; at least one.
         branches: Vec<(Expr, Expr)>,
+        /// The ELSE, if there is one.
         otherwise: Option<Expr>,
     },
+    /// `CAST(value AS type)`.
     Cast {
+        /// The value that is converted.
         value: Expr,
+        /// The type that it becomes.
         to: TypeName,
     },
+    /// `name(args)`.
     Call {
+        /// The name of the function.
         name: Ident,
+        /// The arguments.
         args: Vec<Expr>,
     },
     /// `name(*)`.
     CallStar {
+        /// The name of the function.
         name: Ident,
     },
     /// `name(DISTINCT …)`.
     CallDistinct {
+        /// The name of the function.
         name: Ident,
+        /// The arguments.
         args: Vec<Expr>,
     },
+    /// `call OVER (…)`.
     Over {
+        /// The call of a function.
         call: Expr,
+        /// The rows that it is computed over.
         over: Over,
     },
     /// A bare unit of time as an argument: `TIMESTAMPADD(DAYS, …)`.
     Unit(TimeUnit),
+    /// `(params) => body`, an argument of a function.
     Lambda {
+        /// The parameters, in their order.
         params: Vec<Ident>,
+        /// The expression, which may use the parameters and the columns of the row.
         body: Expr,
     },
+    /// `base[index]`.
     Subscript {
+        /// The array or map.
         base: Expr,
+        /// The place in the array, counted from 1, or the key of the map.
         index: Expr,
     },
+    /// `base->field`.
     Field {
+        /// The struct.
         base: Expr,
+        /// The name of the field.
         field: Ident,
     },
+    /// `ARRAY[items]`.
     ArrayOf(Vec<Expr>),
+    /// `MAP(key := value, …)`.
     MapOf(Vec<(Expr, Expr)>),
+    /// `STRUCT(name := value, …)`.
     StructOf(Vec<(Ident, Expr)>),
+    /// `value AT TIME ZONE 'zone'`.
     AtTimeZone {
+        /// The time.
         value: Expr,
+        /// The name of the zone, as it was written.
         zone: String,
     },
 }
@@ -120,66 +186,91 @@ pub enum Node {
 /// The rows that a function is computed over: `(PARTITION BY … ORDER BY … ROWS …)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Over {
+    /// The expressions that divide the rows into groups.
     pub partition_by: Vec<Expr>,
+    /// The order of the rows in a group.
     pub order_by: Vec<SortItem>,
+    /// The rows around each row; without it the default of SQL.
     pub frame: Option<Frame>,
 }
 
 /// An expression that rows are sorted by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SortItem {
+    /// The expression.
     pub expr: Expr,
+    /// Whether DESC was written.
     pub descending: bool,
+    /// NULLS FIRST or NULLS LAST, if one was written.
     pub nulls_first: Option<bool>,
 }
 
-/// The rows around a row: `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
+/// The frame of rows around each row: `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
     /// Whether the bounds are lengths of time or of values, and not numbers of rows.
     pub is_range: bool,
+    /// Where it begins.
     pub start: FrameBound,
+    /// Where it ends; without it, at the current row.
     pub end: Option<FrameBound>,
 }
 
 /// Where a frame begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FrameBound {
+    /// At the row itself.
     CurrentRow,
+    /// So far before it.
     Preceding(Distance),
+    /// So far after it.
     Following(Distance),
 }
 
 /// How far a frame reaches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distance {
+    /// As far as there are rows.
     Unbounded,
+    /// So many rows, or so much of a value.
     Count(i64),
+    /// A length of time.
     Time(Duration),
 }
 
 /// A constant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
+    /// NULL.
     Null,
+    /// TRUE or FALSE.
     Boolean(bool),
+    /// A whole number that 32 bits hold.
     Integer(i32),
+    /// A larger whole number that 64 bits hold.
     Bigint(i64),
     /// The text, which decides precision and scale.
     Decimal(String),
+    /// A number with an exponent.
     Double(f64),
+    /// A text in single quotes.
     String(String),
-    /// `${name}`, as it is written: a constant that is still to be put there.
+    /// `${name}` as it is written: a variable that is not replaced yet.
     Variable(String),
 }
 
 /// An arithmetic operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ArithmeticOp {
+    /// `+`
     Add,
+    /// `-`
     Subtract,
+    /// `*`
     Multiply,
+    /// `/`
     Divide,
+    /// `%`
     Modulo,
 }
 
@@ -199,13 +290,21 @@ impl ArithmeticOp {
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CompareOp {
+    /// `=`
     Equal,
+    /// `<>` or `!=`
     NotEqual,
+    /// `<`
     Less,
+    /// `<=`
     LessOrEqual,
+    /// `>`
     Greater,
+    /// `>=`
     GreaterOrEqual,
+    /// `IS DISTINCT FROM`: NULL is a value like others.
     Distinct,
+    /// `IS NOT DISTINCT FROM`: NULL is a value like others.
     NotDistinct,
 }
 

@@ -8,7 +8,7 @@ use crate::types::TimeUnit;
 
 /// How deep a syntax tree may be: expressions, types, queries and statements in each other.
 ///
-/// What walks over a syntax tree recurses; this bound keeps every walk far from the end of a worker's stack.
+/// Code that walks over a syntax tree recurses; this bound keeps it far from the end of a worker's stack.
 pub const MAX_DEPTH: usize = 400;
 
 /// A place in the tokens of one statement or script.
@@ -20,8 +20,8 @@ pub struct Cursor<'a> {
     tried: Tried,
 }
 
-/// The words that were looked for in vain at the furthest token, and those at the token before it: what could stand there.
-/// Keywords are in upper case; what is in lower case describes what was expected.
+/// The words that were looked for and not found at the furthest token, and at the token before it: what could stand
+/// there. Keywords are in upper case; what is in lower case describes what was expected.
 #[derive(Default)]
 struct Tried {
     at: usize,
@@ -30,6 +30,7 @@ struct Tried {
 }
 
 impl Tried {
+    /// Notes that `words` were looked for at the token with the number `at`.
     fn note(&mut self, at: usize, words: &'static str) {
         if at > self.at {
             self.before.clear();
@@ -76,7 +77,7 @@ impl<'a> Cursor<'a> {
         self.next >= self.lexemes.len()
     }
 
-    /// Where the next token stands; behind the last one, the end of the text.
+    /// Where the next token stands; after the last one, the end of the text.
     pub fn span(&self) -> Span {
         self.lexeme(0).map_or(Span { start: self.end, end: self.end }, |l| l.span)
     }
@@ -229,6 +230,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// The name of a stream or table: letters, digits, `_` and `-`, even when it is quoted.
+    ///
+    /// # Errors
+    /// Something else comes next, or the name has other characters.
     pub fn source_name(&mut self) -> Result<Ident> {
         let ident = self.ident("the name of a stream or table")?;
         if ident.is_variable() || ident.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
@@ -287,6 +291,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// A whole number that is not negative.
+    ///
+    /// # Errors
+    /// Something else comes next, or the number is too large for 64 bits.
     pub fn unsigned(&mut self, what: &str) -> Result<i64> {
         let span = self.span();
         let text = self.take_number().ok_or_else(|| self.unexpected(what))?;
@@ -300,6 +307,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// A length of time: `5 MINUTES`.
+    ///
+    /// # Errors
+    /// Something else comes next, or the unit is unknown.
     pub fn duration(&mut self) -> Result<Duration> {
         let start = self.span();
         let negative = self.take("-");
@@ -315,6 +325,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Items separated by commas.
+    ///
+    /// # Errors
+    /// An item cannot be parsed.
     pub fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut items = vec![item(self)?];
         while self.take(",") {
@@ -324,6 +337,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Items between `open` and `close`, separated by commas; none is allowed.
+    ///
+    /// # Errors
+    /// An item cannot be parsed, or `open` or `close` is missing.
     pub fn list_in<T>(
         &mut self,
         open: &'static str,
@@ -357,12 +373,12 @@ impl<'a> Cursor<'a> {
         Error::syntax(message).at(self.span())
     }
 
-    /// The words that were looked for in vain at the next token: what could stand there.
+    /// The words that were looked for and not found at the next token: what could stand there.
     pub fn tried(&self) -> &[&'static str] {
         if self.tried.at == self.next { &self.tried.here } else { &[] }
     }
 
-    /// The number of the furthest token at which something was looked for in vain.
+    /// The number of the furthest token at which an expected word was not found.
     pub fn furthest(&self) -> usize {
         self.tried.at
     }
@@ -372,8 +388,8 @@ impl<'a> Cursor<'a> {
         &self.tried.here
     }
 
-    /// The refusal of the token at which one of the words that were looked for could stand: the next one, or one behind it
-    /// if the beginning of something longer was there.
+    /// The refusal of the token where one of the expected words could stand. That is the next token, or a later one if
+    /// the beginning of something longer was found.
     pub fn expected(&self) -> Error {
         let at = self.next.max(self.tried.at);
         let tried: &[&str] = if at == self.tried.at { &self.tried.here } else { &[] };
@@ -392,6 +408,7 @@ impl<'a> Cursor<'a> {
         self.unexpected_at(self.next, expected)
     }
 
+    /// The refusal of the token with the number `at`.
     fn unexpected_at(&self, at: usize, expected: &str) -> Error {
         if let Some(error) = self.misspelt(at) {
             return error;
@@ -441,7 +458,7 @@ impl<'a> Cursor<'a> {
 
 /// What was looked for, as it is told.
 fn shown(tried: &[&'static str]) -> Vec<&'static str> {
-    /// What can go on with an expression or a type goes without saying.
+    /// Words that can continue any expression or type; messages leave them out.
     const GOES_ON: [&str; 9] = ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "AT TIME ZONE", "[", "ARRAY"];
     const CLAUSES: [&str; 9] =
         ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "UNION ALL", "ORDER BY", "EMIT", "OFFSET"];

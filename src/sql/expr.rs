@@ -12,6 +12,9 @@ use crate::error::{Error, Result, Span};
 use crate::types::TimeUnit;
 
 /// Parses an expression.
+///
+/// # Errors
+/// The text is no expression, or it is nested too deeply.
 pub fn parse_expr(cursor: &mut Cursor) -> Result<Expr> {
     cursor.nested(or)
 }
@@ -43,10 +46,12 @@ fn chain(
     Ok(left)
 }
 
+/// Conditions with OR between them.
 fn or(cursor: &mut Cursor) -> Result<Expr> {
     conditions(cursor, "OR", and, Node::Or)
 }
 
+/// Conditions with AND between them; AND binds more tightly than OR.
 fn and(cursor: &mut Cursor) -> Result<Expr> {
     conditions(cursor, "AND", not, Node::And)
 }
@@ -61,7 +66,7 @@ fn conditions(
     let start = cursor.span();
     let first = next(cursor)?;
     if !cursor.is(keyword) {
-        // For what is said to be expected here.
+        // Notes the keyword among the expected words, for messages.
         cursor.take(keyword);
         return Ok(first);
     }
@@ -72,6 +77,7 @@ fn conditions(
     node(cursor, make(items), start)
 }
 
+/// A condition, possibly with NOT before it.
 fn not(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     if cursor.is("NOT") {
@@ -82,6 +88,7 @@ fn not(cursor: &mut Cursor) -> Result<Expr> {
     predicate(cursor)
 }
 
+/// The comparison operators, as they are written.
 const COMPARISONS: &[(&str, CompareOp)] = &[
     ("=", CompareOp::Equal),
     ("<>", CompareOp::NotEqual),
@@ -92,7 +99,7 @@ const COMPARISONS: &[(&str, CompareOp)] = &[
     (">=", CompareOp::GreaterOrEqual),
 ];
 
-/// A value, perhaps with one comparison behind it: comparisons do not chain.
+/// A value, optionally followed by one comparison; comparisons do not chain.
 fn predicate(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     let value = concat(cursor)?;
@@ -123,6 +130,7 @@ fn predicate(cursor: &mut Cursor) -> Result<Expr> {
     node(cursor, made, start)
 }
 
+/// What follows IS: `[NOT] NULL` or `[NOT] DISTINCT FROM value`.
 fn is(cursor: &mut Cursor, value: Expr, start: Span) -> Result<Expr> {
     let negated = cursor.take("NOT");
     let made = if cursor.take("NULL") {
@@ -140,6 +148,7 @@ fn is(cursor: &mut Cursor, value: Expr, start: Span) -> Result<Expr> {
     node(cursor, made, start)
 }
 
+/// `ESCAPE 'c'`, if it comes next.
 fn escape(cursor: &mut Cursor) -> Result<Option<char>> {
     if !cursor.take("ESCAPE") {
         return Ok(None);
@@ -153,10 +162,12 @@ fn escape(cursor: &mut Cursor) -> Result<Option<char>> {
     }
 }
 
+/// Values with `||` between them.
 fn concat(cursor: &mut Cursor) -> Result<Expr> {
     chain(cursor, sum, &[("||", |left, right| Node::Concat { left, right })])
 }
 
+/// Values with `+` or `-` between them.
 fn sum(cursor: &mut Cursor) -> Result<Expr> {
     const SUMS: &[(&str, fn(Expr, Expr) -> Node)] = &[
         ("+", |left, right| Node::Arithmetic { op: ArithmeticOp::Add, left, right }),
@@ -165,6 +176,7 @@ fn sum(cursor: &mut Cursor) -> Result<Expr> {
     chain(cursor, product, SUMS)
 }
 
+/// Values with `*`, `/` or `%` between them.
 fn product(cursor: &mut Cursor) -> Result<Expr> {
     const PRODUCTS: &[(&str, fn(Expr, Expr) -> Node)] = &[
         ("*", |left, right| Node::Arithmetic { op: ArithmeticOp::Multiply, left, right }),
@@ -174,6 +186,7 @@ fn product(cursor: &mut Cursor) -> Result<Expr> {
     chain(cursor, unary, PRODUCTS)
 }
 
+/// A value, possibly with a sign before it.
 fn unary(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     if cursor.is("+") {
@@ -195,6 +208,7 @@ fn unary(cursor: &mut Cursor) -> Result<Expr> {
     node(cursor, Node::Negate(inner), start)
 }
 
+/// A value, possibly followed by `AT TIME ZONE 'zone'`.
 fn at_time_zone(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     let mut value = postfix(cursor)?;
@@ -205,7 +219,7 @@ fn at_time_zone(cursor: &mut Cursor) -> Result<Expr> {
     Ok(value)
 }
 
-/// A primary with any number of `[index]` and `->field` behind it; `->*` is left to the caller.
+/// A primary followed by any number of `[index]` and `->field`; `->*` is left to the caller.
 fn postfix(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     let mut base = primary(cursor)?;
@@ -224,6 +238,7 @@ fn postfix(cursor: &mut Cursor) -> Result<Expr> {
     }
 }
 
+/// A constant, a name, a call, a constructor, or an expression in parentheses.
 fn primary(cursor: &mut Cursor) -> Result<Expr> {
     let start = cursor.span();
     let made = match cursor.token() {
@@ -249,6 +264,9 @@ fn primary(cursor: &mut Cursor) -> Result<Expr> {
 }
 
 /// A constant.
+///
+/// # Errors
+/// Something else comes next, or a number is too large.
 pub fn parse_literal(cursor: &mut Cursor) -> Result<Literal> {
     match cursor.token() {
         Some(Token::Number) => number(cursor, false),
@@ -338,6 +356,7 @@ fn name(cursor: &mut Cursor) -> Result<Node> {
     Ok(Node::Column { source: None, name })
 }
 
+/// What follows CASE, up to END.
 fn case(cursor: &mut Cursor) -> Result<Node> {
     let operand = if cursor.is("WHEN") { None } else { Some(parse_expr(cursor)?) };
     let mut branches = Vec::new();
@@ -362,6 +381,7 @@ fn entry<L>(cursor: &mut Cursor, left: impl Fn(&mut Cursor) -> Result<L>) -> Res
     Ok((left, parse_expr(cursor)?))
 }
 
+/// What follows the name of a function: its arguments, in parentheses, and OVER.
 fn call(cursor: &mut Cursor, name: Ident) -> Result<Node> {
     cursor.expect("(")?;
     if cursor.is("*") {
@@ -393,6 +413,7 @@ fn call(cursor: &mut Cursor, name: Ident) -> Result<Node> {
     Ok(Node::Call { name, args })
 }
 
+/// An argument of a call. After a lambda only lambdas may follow.
 fn argument(cursor: &mut Cursor, after_lambda: bool) -> Result<Expr> {
     let start = cursor.span();
     if let Some(params) = lambda_params(cursor)? {
@@ -423,7 +444,7 @@ fn lambda_params(cursor: &mut Cursor) -> Result<Option<Vec<Ident>>> {
         cursor.advance();
         return Ok(Some(vec![name]));
     }
-    // Every second token after the bracket is a name, and a comma behind each but the last.
+    // After the bracket, names and commas alternate.
     let mut last = 1;
     while cursor.is_ident_at(last) && cursor.is_at(last + 1, ",") {
         last += 2;

@@ -1,8 +1,8 @@
 //! Text to tokens, by the rules of ksqlDB's lexer.
 //!
-//! An own lexer and not one of a SQL library: what may be a name (`a1@b`, `1R0`), where a number ends (`1.5abc`) and what
-//! `${name}` means are ksqlDB's; tokens borrow from the text, and comments are kept, so that statements can be laid out anew
-//! with them. It never fails: what is no token is one that no parser accepts.
+//! This lexer is our own, since ksqlDB has its own rules: what is a name (`a1@b`, `1R0`), where a number ends
+//! (`1.5abc`), what `${name}` means. Tokens borrow from the text. Comments are kept, so that a formatted statement has
+//! them. The lexer never fails: text that is no token becomes a token that no parser accepts.
 
 use std::borrow::Cow;
 
@@ -17,35 +17,39 @@ pub enum Token {
     Quoted,
     /// A text in single quotes.
     Text,
+    /// A number without a sign.
     Number,
     /// `${name}`.
     Variable,
     /// An operator or a bracket.
     Symbol,
-    /// The opening quote, or `/*`, of what is not closed.
+    /// An opening quote or `/*` without its end.
     Unclosed,
-    /// A character that has no place in the language.
+    /// A character that the language does not use.
     Unknown,
 }
 
 /// A token that is neither white space nor a comment, and where it stands.
 #[derive(Clone, Debug)]
 pub struct Lexeme<'a> {
+    /// What it is.
     pub token: Token,
     /// As it was written, quotes included.
     pub text: Cow<'a, str>,
     /// The byte of the text at which it begins.
     pub at: usize,
+    /// Where it stands.
     pub span: Span,
 }
 
 /// A comment, and where it stands.
 #[derive(Clone, Debug)]
 pub struct Comment<'a> {
-    /// With the marks that make it a comment.
+    /// The comment with its `--` or `/* */`.
     pub text: &'a str,
     /// The byte of the text at which it begins.
     pub at: usize,
+    /// Where it stands.
     pub span: Span,
     /// How many tokens stand before it.
     pub before: usize,
@@ -54,15 +58,20 @@ pub struct Comment<'a> {
 /// A comment that starts with `--@`: `--@name: text`. The runner of test scripts reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive<'a> {
+    /// The name between `--@` and the colon.
     pub name: &'a str,
+    /// The text after the colon.
     pub text: &'a str,
+    /// Where the comment stands.
     pub span: Span,
 }
 
 /// All tokens and comments of a text.
 #[derive(Debug, Default)]
 pub struct Lexed<'a> {
+    /// The tokens, in their order.
     pub lexemes: Vec<Lexeme<'a>>,
+    /// The comments, in their order.
     pub comments: Vec<Comment<'a>>,
     /// Where the text ends.
     pub end: Position,
@@ -115,15 +124,17 @@ struct Scanner<'a> {
     text: &'a str,
     at: usize,
     position: Position,
-    /// Whether it is known that no `*/` follows any more.
+    /// Whether no `*/` follows, as an earlier search found.
     unclosed_comment: bool,
 }
 
 impl<'a> Scanner<'a> {
+    /// The bytes from here to the end.
     fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.at..]
     }
 
+    /// The byte `ahead` places further, if there is one.
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.text.as_bytes().get(self.at + ahead).copied()
     }
@@ -137,7 +148,7 @@ impl<'a> Scanner<'a> {
         self.at += length;
     }
 
-    /// Steps over `length` bytes; only if `any` they may hold line breaks and characters of several bytes.
+    /// Steps over `length` bytes. Line breaks and characters of several bytes are handled only if `any` is set.
     fn pass(&mut self, length: usize, any: bool) {
         if !any {
             self.at += length;
@@ -181,7 +192,7 @@ impl<'a> Scanner<'a> {
         self.rest()[ahead..].iter().take_while(|b| is_part(b)).count()
     }
 
-    /// The longer of what can be a number and what can be a name; `1E3` is a number.
+    /// A number or a name, whichever is longer; `1E3` is a number.
     fn number_or_name(&self) -> (Token, usize) {
         let rest = self.rest();
         let digits = |from: usize| rest[from.min(rest.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
@@ -212,12 +223,14 @@ impl<'a> Scanner<'a> {
         (Token::Unclosed, 1)
     }
 
+    /// The length of `${name}`, if it begins here.
     fn variable(&self) -> Option<usize> {
         let starts = self.peek(1) == Some(b'{') && self.peek(2).is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
         let end = 2 + self.name_length(2.min(self.rest().len()));
         (starts && self.peek(end) == Some(b'}')).then_some(end + 1)
     }
 
+    /// The symbol that begins here with `first`, or an unknown character.
     fn symbol(&self, first: u8) -> (Token, usize) {
         const TWO: [&[u8]; 8] = [b"->", b"=>", b":=", b"||", b"<>", b"!=", b"<=", b">="];
         if TWO.iter().any(|two| self.rest().starts_with(two)) {

@@ -6,20 +6,20 @@
 //!
 //! # A new statement
 //!
-//! One file in `statements` with a `KIND`: the words it begins with, how it is parsed, its tree, its text, what it does; and
-//! the file's name in the list of `statements/mod.rs`. Parsing goes from word to word:
+//! One file in `statements` with a `KIND`: the words it begins with, how it is parsed, its tree, its text, what it
+//! does; and the file's name in the list of `statements/mod.rs`. Parsing goes from word to word:
 //!
 //! ```text
 //! parse: |cursor| {
-//!     if !cursor.take("DROP TYPE") { return Ok(None); }      // another kind begins so, too
+//!     if !cursor.take("DROP TYPE") { return Ok(None); }      // another kind also begins with DROP
 //!     let if_exists = cursor.take("IF EXISTS");
 //!     Ok(Some(Box::new(DropType { if_exists, name: cursor.ident("the name of a type")? })))
 //! }
 //! ```
 //!
-//! Nothing else is to be told of it: what `take` looks for is what a refusal says was expected, where a misspelt word is
-//! recognised, and what the shell completes. Help loops over the list, and so do the tests that parse and print each
-//! kind's example. A word that is new to the language goes into the lists of [`words`], which a test demands.
+//! Nothing else is needed. The words that `take` looks for are also used for messages ("expected …"), for misspelt
+//! words and for completion in the shell. Help and the tests of parsing and printing loop over the list. A word that is
+//! new to the language must be added to the lists in [`words`]; a test checks that.
 
 pub mod ast;
 pub mod cursor;

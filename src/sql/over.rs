@@ -25,6 +25,7 @@ pub fn parse_over(cursor: &mut Cursor) -> Result<Over> {
     Ok(Over { partition_by, order_by, frame })
 }
 
+/// A bound of a frame: `CURRENT ROW`, `UNBOUNDED PRECEDING`, `2 FOLLOWING` …
 fn frame_bound(cursor: &mut Cursor) -> Result<FrameBound> {
     if cursor.take("CURRENT ROW") {
         return Ok(FrameBound::CurrentRow);

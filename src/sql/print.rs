@@ -1,17 +1,17 @@
-//! The canonical text: what a tree looks like when a careful person writes it down.
+//! The canonical text of a syntax tree.
 //!
-//! A list or an expression stands on one line if it fits there; if not, its parts stand on lines of their own, indented by
-//! two. The layout follows from the tree alone, so that the text of a text's tree is a fixed point.
+//! A list or an expression is written on one line if it fits; otherwise each part is on its own line, indented by two.
+//! The layout depends on the tree alone, so formatting a formatted text changes nothing.
 
 use std::fmt::{self, Write};
 
 use super::ast::{ArithmeticOp, Expr, Node, Over, SortItem};
 use super::words::string_literal;
 
-/// How long a line may be, in characters, before what is on it is spread over several.
+/// The longest line in characters; longer content is spread over several lines.
 const WIDTH: usize = 100;
 
-/// How far lines are indented at most, however deep the nesting is.
+/// The deepest indentation in characters, at any depth of nesting.
 const DEEPEST: usize = 40;
 
 /// Writes text that may be spread over lines.
@@ -23,7 +23,7 @@ pub struct Printer {
     flat: bool,
     /// How long that line may be.
     width: usize,
-    /// Whether lists of clauses are spread over lines although they would fit on one: there are comments to be put in.
+    /// Whether lists of clauses are spread over lines even if they fit on one, since comments will be inserted.
     spread: bool,
 }
 
@@ -69,7 +69,7 @@ impl Printer {
         self.indent -= 2;
     }
 
-    /// Whether the one line on which all must stand is too long already: then it does not matter what else is on it.
+    /// Whether everything must be on one line and that line is too long already; further text need not be written.
     fn is_over(&self) -> bool {
         self.flat && self.out.len().saturating_sub(self.line_start) > self.width
     }
@@ -207,7 +207,7 @@ impl Printer {
         }
     }
 
-    /// Operands with an operator between them; if they do not fit, each on its own line behind its operator.
+    /// Operands with an operator between them. If they do not fit, each is on its own line after its operator.
     fn chain(&mut self, expr: &Expr) {
         let mut operators = Vec::new();
         let mut operands = Vec::new();
@@ -219,7 +219,7 @@ impl Printer {
                 operators.resize(operands.len(), word);
                 &items[0]
             }
-            // A chain leans to the left: it is taken apart from its end.
+            // A chain is left-associative, so it is taken apart from its end.
             _ => {
                 let mut first = expr;
                 while let Some((operator, left, right)) = first.binary().filter(|_| first.binding() == level) {
@@ -244,6 +244,7 @@ impl Printer {
         });
     }
 
+    /// Writes IS NULL, BETWEEN, IN or LIKE.
     fn predicate(&mut self, node: &Node) {
         let not = |negated: &bool| if *negated { "NOT " } else { "" };
         match node {
@@ -324,6 +325,7 @@ impl Printer {
         }
     }
 
+    /// Writes CASE, each branch on its own line if they do not fit on one.
     fn case(&mut self, operand: Option<&Expr>, branches: &[(Expr, Expr)], otherwise: Option<&Expr>) {
         self.put("CASE");
         if let Some(operand) = operand {
@@ -348,6 +350,7 @@ impl Printer {
         self.put("END");
     }
 
+    /// Writes the parentheses after OVER.
     fn over(&mut self, over: &Over) {
         let mut clauses: Vec<Box<dyn Fn(&mut Self) + '_>> = Vec::new();
         if !over.partition_by.is_empty() {
@@ -380,7 +383,7 @@ impl Printer {
 }
 
 impl Expr {
-    /// The operator and the operands, where operators of the same kind stand behind each other from left to right.
+    /// The operator and the operands of a left-associative chain.
     fn binary(&self) -> Option<(&'static str, &Expr, &Expr)> {
         match &*self.node {
             Node::Arithmetic { op, left, right } => Some((op.symbol(), left, right)),

@@ -14,18 +14,25 @@ use crate::error::{Error, Result, Span};
 pub struct Property {
     /// In upper case.
     pub name: String,
+    /// The value as it was written.
     pub value: Literal,
+    /// Where name and value stand.
     pub span: Span,
 }
 
 /// The properties of a WITH clause, as they were written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Properties {
+    /// In the order in which they were written; no name is there twice.
     pub items: Vec<Property>,
+    /// Where the clause stands.
     pub span: Span,
 }
 
 /// Parses `WITH (…)` if it comes next; names are in upper case.
+///
+/// # Errors
+/// A value is no constant, or a name is there twice.
 pub fn parse_with(cursor: &mut Cursor) -> Result<Properties> {
     parse(cursor, str::to_uppercase)
 }
@@ -35,10 +42,12 @@ pub fn parse_with_exact_names(cursor: &mut Cursor) -> Result<Properties> {
     parse(cursor, str::to_owned)
 }
 
+/// Parses `WITH (…)` if it comes next; `name` makes the stored name of a written one. A name that is there twice is
+/// refused.
 fn parse(cursor: &mut Cursor, name: fn(&str) -> String) -> Result<Properties> {
     let start = cursor.span();
     if !cursor.is("WITH (") {
-        // For what is said to be expected here.
+        // Notes WITH among the expected words, for messages.
         cursor.take("WITH (");
         return Ok(Properties::default());
     }
@@ -57,6 +66,7 @@ fn parse(cursor: &mut Cursor, name: fn(&str) -> String) -> Result<Properties> {
     Ok(Properties { items, span: cursor.since(start) })
 }
 
+/// Parses one `NAME = value`; `stored` makes the stored name of a written one.
 fn property(cursor: &mut Cursor, stored: fn(&str) -> String) -> Result<Property> {
     let start = cursor.span();
     let name = match cursor.take_string() {

@@ -13,29 +13,44 @@ use crate::error::{Error, Result, Span};
 pub struct Query {
     /// The queries that have names in this one: `WITH name AS (…)`.
     pub named: Vec<NamedQuery>,
+    /// Whether DISTINCT was written.
     pub distinct: bool,
+    /// What it asks for; at least one.
     pub items: Vec<SelectItem>,
+    /// The sources.
     pub from: From,
+    /// WINDOW.
     pub window: Option<Window>,
+    /// WHERE.
     pub filter: Option<Expr>,
+    /// GROUP BY.
     pub group_by: Option<Grouping>,
+    /// PARTITION BY.
     pub partition_by: Option<Grouping>,
+    /// HAVING.
     pub having: Option<Expr>,
-    /// The queries behind UNION ALL; they have no clauses of their own from ORDER BY on.
+    /// The queries after UNION ALL; they have no clauses of their own from ORDER BY on.
     pub union_all: Vec<Query>,
+    /// ORDER BY; empty without it.
     pub order_by: Vec<SortItem>,
+    /// EMIT; without it the query shows a table as it is now, or is part of a statement that needs no EMIT.
     pub emit: Option<Emit>,
     /// How often results come.
     pub every: Option<Duration>,
+    /// LIMIT: the most rows.
     pub limit: Option<i64>,
+    /// OFFSET: how many rows are left out first.
     pub offset: Option<i64>,
+    /// Where it stands.
     pub span: Span,
 }
 
 /// A query with a name: `name AS (SELECT …)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedQuery {
+    /// The name.
     pub name: Ident,
+    /// The query that it stands for.
     pub query: Query,
 }
 
@@ -48,8 +63,11 @@ pub enum SelectItem {
     AllOf(Ident),
     /// `struct->*`.
     Fields(Expr),
+    /// `expression [AS alias]`.
     Expr {
+        /// The expression.
         expr: Expr,
+        /// The name that it gets.
         alias: Option<Ident>,
     },
 }
@@ -57,7 +75,9 @@ pub enum SelectItem {
 /// A source and what is joined to it, from left to right.
 #[derive(Clone, Debug, PartialEq)]
 pub struct From {
+    /// The first source.
     pub first: Relation,
+    /// The sources that are joined to it, in their order.
     pub joins: Vec<Join>,
 }
 
@@ -66,6 +86,7 @@ pub struct From {
 pub struct Relation {
     /// The name of the source; of a query in its place, the name that it has here.
     pub name: Ident,
+    /// The name by which the query calls it, if one was written.
     pub alias: Option<Ident>,
     /// The query that stands in the place of a source.
     pub derived: Option<Box<Query>>,
@@ -76,61 +97,96 @@ pub struct Relation {
 /// A join with one more source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Join {
+    /// Which rows without a partner are kept.
     pub kind: JoinKind,
+    /// The source that is joined.
     pub right: Relation,
+    /// WITHIN: how far apart the rows of two streams may be.
     pub within: Option<Within>,
+    /// ON: the condition.
     pub on: Expr,
+    /// Where the join stands.
     pub span: Span,
 }
 
 /// Which rows a join keeps although they have no partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JoinKind {
+    /// None.
     Inner,
+    /// Those of the left side.
     Left,
+    /// Those of the right side.
     Right,
+    /// Those of both sides.
     Full,
 }
 
 /// How far apart the rows of two streams may be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Within {
+    /// How far before the left row the right one may be.
     pub before: Duration,
+    /// How far after the left row the right one may be.
     pub after: Duration,
     /// Whether the two bounds were written apart, in parentheses.
     pub two_sided: bool,
+    /// GRACE PERIOD: how late rows may be.
     pub grace: Option<Duration>,
 }
 
 /// Expressions of GROUP BY or PARTITION BY.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grouping {
+    /// The expressions; at least one.
     pub exprs: Vec<Expr>,
+    /// Where the clause stands.
     pub span: Span,
 }
 
 /// A window over time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
+    /// The name before the kind, which means nothing.
     pub name: Option<Ident>,
+    /// How the windows lie in time.
     pub kind: WindowKind,
+    /// RETENTION: how long the state of a window is kept.
     pub retention: Option<Duration>,
+    /// GRACE PERIOD: how late rows may be.
     pub grace: Option<Duration>,
+    /// Where the clause stands.
     pub span: Span,
 }
 
 /// How a window lies in time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WindowKind {
-    Tumbling { size: Duration },
-    Hopping { size: Duration, advance: Duration },
-    Session { gap: Duration },
+    /// Windows of one size that follow each other without gaps.
+    Tumbling {
+        /// The size of each.
+        size: Duration,
+    },
+    /// Windows of one size that may overlap.
+    Hopping {
+        /// The size of each.
+        size: Duration,
+        /// From the start of one to the start of the next.
+        advance: Duration,
+    },
+    /// Windows that last as long as rows of a key follow each other closely.
+    Session {
+        /// The longest time between two rows of a session.
+        gap: Duration,
+    },
 }
 
 /// When results come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emit {
+    /// Each change, as it comes.
     Changes,
+    /// Only the last result of each window.
     Final,
 }
 
@@ -218,7 +274,7 @@ fn clause<T>(
     if cursor.take(keywords) {
         return parse(cursor).map(Some);
     }
-    // PARTITION is a name, too; GROUP is none, so that BY must follow.
+    // PARTITION can also be a name; GROUP cannot, so BY must follow it.
     if first != keywords && first != "PARTITION" && cursor.is(first) {
         cursor.expect(keywords)?;
     }

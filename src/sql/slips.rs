@@ -1,4 +1,4 @@
-//! Usual slips, and what helps: other languages' words and symbols, quotes, missing and superfluous signs.
+//! Hints for usual mistakes: words and symbols of other languages, quotes, missing and superfluous signs.
 
 use super::lexer::{Lexeme, Token};
 use super::words::is_reserved;
@@ -55,9 +55,9 @@ const FOREIGN: &[(&str, &str)] = &[
         "the property TIMESTAMP names the column of the time; a window's GRACE PERIOD says how late rows may be",
     ),
 ];
-/// What helps where a name in double quotes means nothing.
+/// The hint where a name in double quotes was probably meant as text.
 pub const DOUBLE_QUOTES: &str = "double quotes quote names; text stands in single quotes";
-/// What helps where a function makes windows.
+/// The hint where a function is used to make windows.
 pub const WINDOWS: &str = "windows stand behind what is read: FROM s WINDOW TUMBLING (SIZE 5 MINUTES)";
 const JOINS: &str = "joins are [INNER], LEFT, RIGHT and FULL JOIN, each with ON";
 const LIKE: &str = "there are LIKE, with UCASE if case does not matter, and REGEXP_EXTRACT";
@@ -70,7 +70,7 @@ pub fn foreign(word: &str) -> Option<&'static str> {
     FOREIGN.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, hint)| *hint)
 }
 
-/// What helps where `found` stands behind `before` and is not what was `expected`.
+/// The hint where `found` follows `before` and is not what was `expected`.
 pub fn slip(before: Option<&Lexeme>, found: &Lexeme, expected: &str) -> Option<String> {
     let last = before.map_or("", |l| l.text.as_ref());
     let hint = match (found.token, found.text.as_ref()) {

@@ -14,17 +14,27 @@ use crate::types::{MAX_PRECISION, SqlType, StructField};
 pub enum TypeName {
     /// A base type or a custom one; parameters of other types than DECIMAL mean nothing and are dropped.
     Named(Ident),
+    /// `DECIMAL(precision, scale)`.
     Decimal {
+        /// The number of digits.
         precision: i64,
+        /// The number of digits after the point.
         scale: i64,
+        /// Where it stands.
         span: Span,
     },
+    /// `ARRAY<item>`.
     Array(Box<TypeName>),
+    /// `MAP<key, value>`.
     Map(Box<TypeName>, Box<TypeName>),
+    /// `STRUCT<name type, …>`, and where it stands.
     Struct(Vec<(Ident, TypeName)>, Span),
 }
 
 /// Parses a type.
+///
+/// # Errors
+/// The text is no type.
 pub fn parse_type(cursor: &mut Cursor) -> Result<TypeName> {
     let mut parsed = cursor.nested(simple_type)?;
     let mut depth = 0;
@@ -38,6 +48,7 @@ pub fn parse_type(cursor: &mut Cursor) -> Result<TypeName> {
     Ok(parsed)
 }
 
+/// A type, without `ARRAY` after it.
 fn simple_type(cursor: &mut Cursor) -> Result<TypeName> {
     let start = cursor.span();
     if cursor.take("DECIMAL") {
@@ -94,6 +105,7 @@ fn parameters(cursor: &mut Cursor, name: &Ident) -> Result<()> {
     cursor.expect(")")
 }
 
+/// What follows DECIMAL: precision and scale in parentheses.
 fn decimal(cursor: &mut Cursor, start: Span) -> Result<TypeName> {
     const EXAMPLE: &str = "a DECIMAL has a precision and a scale, as in DECIMAL(10, 2)";
     let with_example = |error: Error| error.hint(EXAMPLE);
@@ -171,6 +183,9 @@ pub fn base_type(name: &str) -> Option<SqlType> {
 }
 
 /// The SQL type that `written` means; `custom` looks up the types that users made.
+///
+/// # Errors
+/// A type is unknown, or a DECIMAL has an impossible precision or scale.
 pub fn resolve(written: &TypeName, custom: &dyn Fn(&str) -> Option<SqlType>) -> Result<SqlType> {
     Ok(match written {
         TypeName::Named(ident) => {

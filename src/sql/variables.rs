@@ -25,7 +25,7 @@ impl Variables {
         self.0.insert(name.to_ascii_uppercase(), variable);
     }
 
-    /// Takes a variable back; whether there was one.
+    /// Removes a variable. Returns whether it was defined.
     pub fn undefine(&mut self, name: &str) -> bool {
         self.0.remove(&name.to_ascii_uppercase()).is_some()
     }
@@ -35,11 +35,15 @@ impl Variables {
         self.0.values().map(|v| (v.name.as_str(), v.value.as_str()))
     }
 
+    /// The value of a variable, in any case of its name.
     fn value(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_uppercase()).map(|v| v.value.as_str())
     }
 
-    /// The tokens with the values of variables in their places; spans stay where the variables are.
+    /// The tokens with variables replaced by their values; the spans are those of the variables.
+    ///
+    /// # Errors
+    /// A value cannot stand where its variable does, or the variable is not defined.
     pub fn put_into<'a>(&self, lexed: Lexed<'a>) -> Result<Lexed<'a>> {
         let mut lexemes = Vec::with_capacity(lexed.lexemes.len());
         for lexeme in lexed.lexemes {
@@ -55,7 +59,7 @@ impl Variables {
         Ok(Lexed { lexemes, ..lexed })
     }
 
-    /// What stands in the place of a variable: a name or a constant.
+    /// The token that replaces a variable: a name or a constant.
     fn tokens(&self, variable: &Lexeme) -> Result<Vec<Lexeme<'static>>> {
         let name = &variable.text[2..variable.text.len() - 1];
         let value = self.value(name).ok_or_else(|| {
@@ -83,7 +87,7 @@ impl Variables {
         Ok(tokens.iter().map(owned).collect())
     }
 
-    /// A text with the values of the variables in it; `$${name}` becomes `${name}`, and what is not defined stays.
+    /// A text with variables replaced by their values. `$${name}` becomes `${name}`; undefined variables stay.
     fn within(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;

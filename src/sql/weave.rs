@@ -1,12 +1,14 @@
-//! Comments back into a text that was laid out anew.
+//! Puts comments back into formatted text.
 //!
-//! A comment that had a line of its own gets one before the line on which the token behind it now stands; any other goes to
-//! the end of the line of the token before it. Where tokens were added or left out, the nearest one that stayed counts.
+//! A comment on a line of its own gets its own line before the line of the token that follows it. Any other comment
+//! goes to the end of the line of the token before it. If that token was added or left out, the nearest remaining one
+//! counts.
 
 use super::lexer::{Comment, Lexeme, lex};
 
 /// A comment within a statement.
 pub struct Inner<'a> {
+    /// The comment with its marks.
     pub text: &'a str,
     /// How many of the statement's tokens stand before it.
     pub before: usize,
@@ -78,7 +80,7 @@ fn line_starts(tokens: &[Lexeme]) -> Vec<usize> {
     (0..tokens.len()).filter(begins).collect()
 }
 
-/// A line with what comes to it.
+/// A line with the comments that are put before and after it.
 struct Line<'a> {
     text: &'a str,
     above: Vec<&'a str>,
@@ -86,12 +88,13 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Takes the comments that cannot stand behind the line, because one before them goes to the end of the line.
+    /// Takes the comments that cannot stand after the line, because an earlier one extends to the end of the line.
     fn late(&mut self) -> Vec<&'a str> {
         let first = self.behind.iter().position(|c| c.starts_with("--")).map_or(self.behind.len(), |at| at + 1);
         self.behind.split_off(first)
     }
 
+    /// Writes the line with its comments.
     fn write(&self, out: &mut String) {
         let indent = &self.text[..self.text.len() - self.text.trim_start().len()];
         for comment in &self.above {

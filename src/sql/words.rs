@@ -97,7 +97,7 @@ pub const RESERVED: &[&str] = &[
     "YEARS",
 ];
 
-/// The words that mean something in their places and are names elsewhere, sorted.
+/// Keywords that can also be names, sorted.
 pub const NOT_RESERVED: &[&str] = &[
     "ADD",
     "ALTER",
@@ -190,6 +190,7 @@ pub fn keywords() -> impl Iterator<Item = &'static str> {
     RESERVED.iter().chain(NOT_RESERVED).copied()
 }
 
+/// Whether a word, in any case, is in a sorted list of words in upper case.
 fn is_in(sorted: &[&str], word: &str) -> bool {
     let order = |known: &&str| known.bytes().cmp(word.bytes().map(|b| b.to_ascii_uppercase()));
     sorted.binary_search_by(order).is_ok()
@@ -198,15 +199,19 @@ fn is_in(sorted: &[&str], word: &str) -> bool {
 /// A name: kept in upper case if it was written without quotes, else as it was written; `${name}` if it is a variable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ident {
+    /// The name as it is kept.
     pub name: String,
+    /// Where it was written.
     pub span: Span,
+    /// How it was quoted.
     pub quotes: Quotes,
 }
 
-/// Whether a name was written in double quotes, which other languages use for text. Like a [`Span`] it says nothing of what
-/// the name is, so that all are equal.
+/// Whether a name was written in double quotes, which other languages use for text. Like a [`Span`] it is not part of
+/// the name's meaning, so all values are equal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quotes {
+    /// Whether they were double quotes.
     pub double: bool,
 }
 
@@ -268,8 +273,11 @@ pub fn string_literal(text: &str) -> String {
 /// A length of time as it was written: `5 MINUTES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Duration {
+    /// How many units.
     pub count: i64,
+    /// The unit.
     pub unit: TimeUnit,
+    /// Where it was written.
     pub span: Span,
 }
 

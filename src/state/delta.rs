@@ -101,11 +101,11 @@ mod tests {
         section.finish(place(0), -1, &mut delta).expect("small");
         SectionWriter::default().finish(place(1), 9, &mut delta).expect("empty");
         let mut found = Vec::new();
-        read(&delta, &mut |place, change| {
-            let _: () = found.push((place, change));
+        let mut keep = |place, change| {
+            found.push((place, change));
             Ok(())
-        })
-        .expect("whole");
+        };
+        read(&delta, &mut keep).expect("whole");
         let wanted = [
             (place(0), Change::Horizon(-1)),
             (place(0), Change::Entry { bucket: -1, key: b"key", value: Some(b"") }),

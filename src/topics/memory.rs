@@ -1,4 +1,4 @@
-//! Topics in memory: the contract of the door without a disk, for tests.
+//! Topics in memory: the same contract as the log without a disk, for tests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,7 +12,7 @@ use crate::locks::lock;
 #[derive(Clone, Default)]
 pub struct MemoryTopics(Arc<Mutex<HashMap<PartitionId, Stored>>>);
 
-/// A partition: its batches, each behind the offset at which it starts.
+/// A partition: its batches by the offset at which each starts.
 #[derive(Default)]
 struct Stored {
     batches: Vec<(Offset, Arc<Vec<u8>>)>,
@@ -29,6 +29,7 @@ impl MemoryTopics {
         lock(&self.0)
     }
 
+    /// Looks at a partition; an error if there is no such partition.
     fn with<T>(&self, id: PartitionId, look: impl FnOnce(&Stored) -> T) -> Result<T> {
         let missing = || Error::missing(format!("there is no partition {} of topic {}", id.partition, id.topic));
         self.lock().get(&id).map(look).ok_or_else(missing)
@@ -92,6 +93,7 @@ impl Topics for MemoryTopics {
     }
 }
 
+/// A reader of one partition.
 struct MemoryReader {
     topics: MemoryTopics,
     partition: PartitionId,

@@ -1,7 +1,8 @@
-//! Topics: the door through which records come and go, as bytes.
+//! Topics: where records are read and written, as bytes.
 //!
-//! A backend keeps record batches in Kafka's own form ([`record`]) and knows nothing of what is in them. Readers see only
-//! decided records: what a commit has made durable. [`log`] is the embedded log, [`memory`] the same contract in memory.
+//! A backend keeps record batches in Kafka's own form ([`record`]) and knows nothing of what is in them. Readers see
+//! only decided records: what a commit has made durable. [`log`] is the embedded log, [`memory`] the same contract in
+//! memory.
 
 pub mod log;
 pub mod memory;
@@ -22,8 +23,11 @@ pub type Offset = i64;
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
+    /// The name, by which statements call it.
     pub name: String,
+    /// The number, by which everything else knows it.
     pub id: TopicId,
+    /// The number of partitions, at least 1.
     pub partitions: u32,
     /// Settings that differ from the default, by Kafka's names.
     pub config: BTreeMap<String, String>,
@@ -32,7 +36,9 @@ pub struct Topic {
 /// A partition of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionId {
+    /// The topic.
     pub topic: TopicId,
+    /// The number of the partition; the first is 0.
     pub partition: u32,
 }
 
@@ -48,16 +54,17 @@ pub type AppendHandle = Arc<dyn Fn(Vec<(PartitionId, RecordBatch)>) -> Result<Ve
 
 /// A reader of one partition, with a position of its own.
 pub trait Reader: Send {
-    /// Whole batches from the one that holds `from`, about `most_bytes` of them but at least one; nothing at the decided
-    /// end. The first batch may start with records before `from`.
+    /// Whole batches from the one that holds `from`, about `most_bytes` of them but at least one; nothing at the
+    /// decided end. The first batch may start with records before `from`.
     ///
     /// Kafka: a `BaseConsumer` that is `assign`ed the partition with `isolation.level=read_committed`, its
-    /// `split_partition_queue` polled for messages; `seek` where `from` is not the position. librdkafka hands out messages
-    /// and not batches, so that the backend writes them into batches of its own.
+    /// `split_partition_queue` polled for messages; `seek` where `from` is not the position. librdkafka hands out
+    /// messages and not batches, so that the backend writes them into batches of its own.
     fn read(&mut self, from: Offset, most_bytes: usize) -> Result<Fetch>;
 }
 
-/// A backend.
+/// A backend. A topic or partition that does not exist is an error of kind [`Missing`](crate::error::Kind::Missing),
+/// trouble with the disk or the network one of kind [`Backend`](crate::error::Kind::Backend).
 pub trait Topics: Send + Sync {
     /// Makes the partitions of a topic. A topic that is there already is fine.
     ///
@@ -80,7 +87,7 @@ pub trait Topics: Send + Sync {
     /// Kafka: the low mark of `Consumer::fetch_watermarks`.
     fn start(&self, partition: PartitionId) -> Result<Offset>;
 
-    /// The offset behind the last decided record.
+    /// The offset after the last decided record.
     ///
     /// Kafka: the high mark of `Consumer::fetch_watermarks`; under `read_committed` the position that a drained reader
     /// stands at, since markers of transactions take offsets too. So "at its end" is asked of the reader's queue
@@ -99,20 +106,20 @@ pub trait Topics: Send + Sync {
     fn append(&self, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>>;
 }
 
-/// What a backend that decides by itself does with an epoch, beside [`Topics`]; the embedded log needs none of it, since
-/// there the journal's frame decides.
+/// What a backend that decides commits by itself does with an epoch, beside [`Topics`]. The embedded log does not need
+/// it, since there the journal's frame decides.
 ///
 /// Kafka, on the transactional producer of the worker that runs the query (`transactional.id` from the node and the
 /// worker): `init_transactions` once, when the producer is made, which ends what a predecessor left open; then for each
 /// round one transaction for all epochs in it.
 pub trait Transactions: Send {
-    /// Writes the outputs and the positions of the epochs into one transaction and commits it. An error means that nothing
-    /// was decided.
+    /// Writes the outputs and the positions of the epochs into one transaction and commits it. An error means that
+    /// nothing was decided.
     ///
     /// Kafka: `begin_transaction`; `send` for each record; for each query `send_offsets_to_transaction` with the next
     /// offset of every source partition and the epoch's number in the metadata, under the consumer group of the query
-    /// (`ConsumerGroupMetadata` of the worker's consumer); `commit_transaction`. After an error `abort_transaction`; after
-    /// a fatal one (`RDKafkaError::is_fatal`) the producer is made anew, which the loss of ownership comes to.
+    /// (`ConsumerGroupMetadata` of the worker's consumer); `commit_transaction`. After an error `abort_transaction`;
+    /// after a fatal one (`RDKafkaError::is_fatal`), which also reports the loss of ownership, a new producer is made.
     fn commit(&mut self, epochs: &[EpochOutput]) -> Result<()>;
 
     /// The number of the last committed epoch of a query, which decides between the prepared ones in the journal.
@@ -121,11 +128,15 @@ pub trait Transactions: Send {
     fn committed_epoch(&self, query: &str) -> Result<Option<u64>>;
 }
 
-/// What an epoch of a query brings out.
+/// The output of an epoch of a query.
 pub struct EpochOutput {
+    /// The id of the query.
     pub query: String,
+    /// The number of the epoch.
     pub number: u64,
+    /// The next offset of every source partition.
     pub positions: Vec<(PartitionId, Offset)>,
+    /// The records, in the order in which they are appended.
     pub outputs: Vec<(PartitionId, RecordBatch)>,
 }
 

@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 
 /// The bytes before the records of a batch.
 pub const HEADER: usize = 61;
-/// Where the bytes start that the checksum covers: everything that does not change when a batch gets its offset.
+/// Where the bytes start that the checksum covers. Those before it change when a batch gets its offset.
 const CHECKED_FROM: usize = 21;
+/// The version of the batch format.
 const MAGIC: u8 = 2;
 /// The bits of the attributes that name a compression codec.
 const COMPRESSION: i16 = 0b111;
@@ -15,7 +16,9 @@ const COMPRESSION: i16 = 0b111;
 /// A header of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The name; not unique.
     pub key: String,
+    /// The value, if it has one.
     pub value: Option<Vec<u8>>,
 }
 
@@ -87,7 +90,7 @@ impl BatchWriter {
         self.push_raw(time, key, value, &raw);
     }
 
-    /// The same with headers as [`Record::raw_headers`] gives them.
+    /// Like [`BatchWriter::push`], with headers as [`Record::raw_headers`] gives them.
     #[inline]
     pub fn push_raw(&mut self, time: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[u8]) {
         if self.records == 0 {
@@ -135,16 +138,23 @@ impl BatchWriter {
 /// The head of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHead {
+    /// The offset of the first record.
     pub base_offset: i64,
     /// The length of the whole batch in bytes.
     pub length: usize,
+    /// The number of records.
     pub records: u32,
+    /// The time of the first record, in milliseconds since the epoch.
     pub base_time: i64,
+    /// The largest time of a record, in milliseconds since the epoch.
     pub max_time: i64,
 }
 
 impl BatchHead {
     /// Reads a head; `None` if there are too few bytes.
+    ///
+    /// # Errors
+    /// The bytes are not the head of a batch, or the batch is compressed.
     pub fn parse(bytes: &[u8]) -> Result<Option<BatchHead>> {
         if bytes.len() < HEADER {
             return Ok(None);
@@ -166,7 +176,7 @@ impl BatchHead {
         }))
     }
 
-    /// The offset behind the batch's last record.
+    /// The offset after the batch's last record.
     pub fn next_offset(&self) -> i64 {
         self.base_offset + i64::from(self.records)
     }
@@ -181,15 +191,22 @@ pub fn is_intact(batch: &[u8]) -> bool {
 /// A record, borrowed from its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
+    /// The place in the partition.
     pub offset: i64,
+    /// The time, in milliseconds since the epoch.
     pub time: i64,
+    /// The key, if it has one.
     pub key: Option<&'a [u8]>,
+    /// The value; a record without one deletes its key where the topic is a table's.
     pub value: Option<&'a [u8]>,
     headers: &'a [u8],
 }
 
 impl<'a> Record<'a> {
     /// The record's headers.
+    ///
+    /// # Errors
+    /// The bytes end too early.
     pub fn headers(&self) -> Result<Vec<Header>> {
         parse_headers(self.headers)
     }
@@ -204,6 +221,9 @@ impl<'a> Record<'a> {
 pub const NO_HEADERS: &[u8] = &[0];
 
 /// Headers from their bytes, as [`Record::raw_headers`] gives them.
+///
+/// # Errors
+/// The bytes end too early.
 pub fn parse_headers(bytes: &[u8]) -> Result<Vec<Header>> {
     let mut cursor = Cursor { bytes, at: 0 };
     let count = cursor.varint()?;
@@ -223,7 +243,7 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// The records of a whole batch, whose checksum has been looked at.
+    /// The records of a whole batch whose checksum was verified.
     pub fn new(batch: &'a [u8], head: BatchHead) -> Self {
         Records { cursor: Cursor { bytes: batch, at: HEADER }, head, left: head.records }
     }
@@ -240,6 +260,9 @@ impl<'a> Records<'a> {
     }
 
     /// The next record.
+    ///
+    /// # Errors
+    /// The bytes end too early.
     #[inline]
     pub fn next_record(&mut self) -> Result<Option<Record<'a>>> {
         if self.left == 0 {
@@ -265,6 +288,7 @@ struct Cursor<'a> {
     at: usize,
 }
 
+/// The error for a batch that ends too early.
 #[cold]
 fn torn() -> Error {
     Error::backend("a record batch breaks off")
@@ -303,19 +327,23 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The big-endian number at a place.
 fn i64_at(bytes: &[u8], at: usize) -> i64 {
     bytes[at..at + 8].iter().fold(0, |value, byte| value << 8 | i64::from(*byte))
 }
 
+/// The big-endian number at a place.
 fn i32_at(bytes: &[u8], at: usize) -> i32 {
     bytes[at..at + 4].iter().fold(0, |value, byte| value << 8 | i32::from(*byte))
 }
 
+/// Appends a signed varint (zigzag).
 #[inline]
 fn put_varint(out: &mut Vec<u8>, value: i64) {
     crate::types::row::put_varint(out, (value << 1 ^ value >> 63) as u64);
 }
 
+/// Appends bytes with their length before them; −1 for none.
 #[inline]
 fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
@@ -327,12 +355,14 @@ fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     }
 }
 
+/// The number of bytes that [`put_varint`] appends.
 #[inline]
 fn size_of_varint(value: i64) -> usize {
     let zigzag = (value << 1 ^ value >> 63) as u64;
     (70 - (zigzag | 1).leading_zeros() as usize) / 7
 }
 
+/// The number of bytes that [`put_bytes`] appends.
 #[inline]
 fn size_of_bytes(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |b| size_of_varint(b.len() as i64) + b.len())

@@ -1,13 +1,13 @@
-//! A disk in memory that forgets: the double of the machine's disk for tests of crashes.
+//! A disk in memory that forgets unsynced changes: it stands for the machine's disk in tests of crashes.
 //!
-//! It keeps two pictures of everything. What a process sees is the first; what a power cut leaves is the second, in which
-//! of everything since the last sync each sector of a write, each change of a length and each name may or may not be there,
-//! the later without the earlier. A *kill* ends the process and keeps the first picture; a *cut* ends it and keeps the
-//! second. Either comes when it is asked for, or at a given operation, in the middle of it.
+//! It keeps two pictures of everything. What a process sees is the first; what a power cut leaves is the second, in
+//! which of everything since the last sync each sector of a write, each change of a length and each name may or may not
+//! be there, the later without the earlier. A *kill* ends the process and keeps the first picture; a *cut* ends it and
+//! keeps the second. Either comes when it is asked for, or at a given operation, in the middle of it.
 //!
-//! It can also be told to do nothing at the syncs of one [`SyncSite`], to fail a sync (what the sync was to make durable is
-//! then lost at the next cut, although later syncs are said to be done), and to be full. A failed sync of a directory is not
-//! among it: file systems take no more changes after that.
+//! It can also be told to do nothing at the syncs of one [`SyncSite`], to fail a sync (what the sync was to make
+//! durable is then lost at the next cut, although later syncs are said to be done), and to be full. A failed sync of a
+//! directory is not among it: file systems take no more changes after that.
 
 mod node;
 
@@ -37,6 +37,7 @@ pub enum End {
 #[derive(Clone)]
 pub struct ForgetfulDisk(Arc<Mutex<World>>);
 
+/// What the disk holds, and how it is to fail.
 struct World {
     random: Random,
     /// Files and directories by number; the root is the first.
@@ -56,25 +57,30 @@ struct World {
     operations: u64,
 }
 
+/// A file or a directory.
 enum Node {
     File(File),
     Dir(Dir),
 }
 
+/// The error of every operation after the end of the process.
 fn gone() -> io::Error {
     io::Error::other("the process has ended")
 }
 
+/// The error for a path that does not exist.
 fn not_found(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{} is not there", path.display()))
 }
 
+/// The error of a full disk.
 fn full() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
 impl World {
-    /// Counts an operation that changes something; an error if the process ends at it. The operation itself may happen then.
+    /// Counts an operation that changes something; an error if the process ends at it. The operation itself may happen
+    /// then.
     fn operate(&mut self, process: u64) -> Result<Happens, io::Error> {
         if !self.runs || process != self.process {
             return Err(gone());
@@ -88,7 +94,7 @@ impl World {
         Ok(Happens::Last(*end))
     }
 
-    /// Ends the process behind an operation at which it was to end.
+    /// Ends the process after the operation at which it was to end.
     fn finish<T>(&mut self, happens: Happens, result: io::Result<T>) -> io::Result<T> {
         match happens {
             Happens::Whole => result,
@@ -99,6 +105,7 @@ impl World {
         }
     }
 
+    /// Ends the process; a power cut forgets changes that were not synced.
     fn stop(&mut self, end: End) {
         (self.runs, self.end) = (false, None);
         self.locks.clear();
@@ -112,6 +119,7 @@ impl World {
         }
     }
 
+    /// The number of the node at a path.
     fn find(&self, path: &Path) -> io::Result<usize> {
         let mut at = 0;
         for component in path.components() {
@@ -122,6 +130,7 @@ impl World {
         Ok(at)
     }
 
+    /// The directory at a path.
     fn dir(&mut self, path: &Path) -> io::Result<&mut Dir> {
         let at = self.find(path)?;
         match &mut self.nodes[at] {
@@ -130,6 +139,7 @@ impl World {
         }
     }
 
+    /// The file of a node's number.
     fn file(&mut self, node: usize) -> &mut File {
         match &mut self.nodes[node] {
             Node::File(file) => file,
@@ -167,6 +177,7 @@ impl World {
         }
     }
 
+    /// Removes a directory with everything in it, or a file.
     fn remove_tree(&mut self, path: &Path) -> io::Result<()> {
         let at = self.find(path)?;
         if let Node::Dir(dir) = &self.nodes[at] {
@@ -269,6 +280,7 @@ impl Door {
         world.finish(happens, result)
     }
 
+    /// Makes an operation that changes nothing.
     fn look<T>(&self, look: impl FnOnce(&mut World) -> io::Result<T>) -> io::Result<T> {
         let mut world = self.disk.world();
         if !world.runs || world.process != self.process {

@@ -33,6 +33,7 @@ impl Random {
 /// A file: as processes see it, as it is durable, and what makes the one of the other.
 #[derive(Default)]
 pub struct File {
+    /// The bytes as processes see them.
     pub now: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
@@ -40,13 +41,21 @@ pub struct File {
 
 /// A change of a file since its last sync.
 pub enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
+    /// Bytes were written.
+    Write {
+        /// Where they begin in the file.
+        offset: usize,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The file was cut, or grown with zeros, to this length.
     Length(usize),
 }
 
 /// A directory: the node of each name, as processes see it and as it is durable.
 #[derive(Default)]
 pub struct Dir {
+    /// The node of each name, as processes see it.
     pub now: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
     pending: Vec<Naming>,
@@ -56,6 +65,7 @@ pub struct Dir {
 pub type Naming = Vec<(String, Option<usize>)>;
 
 impl Change {
+    /// Makes the change in a picture of the file.
     fn apply(&self, to: &mut Vec<u8>) {
         match self {
             Change::Length(length) => to.resize(*length, 0),
@@ -64,6 +74,7 @@ impl Change {
     }
 }
 
+/// Writes bytes at a place, growing the file if need be.
 fn put(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     if to.len() < offset + bytes.len() {
         to.resize(offset + bytes.len(), 0);
@@ -101,6 +112,7 @@ impl File {
         self.now = self.durable.clone();
     }
 
+    /// Keeps any sectors of the changes since the last sync, and forgets the others.
     fn forget_sectors(&mut self, random: &mut Random) {
         for change in std::mem::take(&mut self.pending) {
             match change {
@@ -129,6 +141,7 @@ impl File {
     }
 }
 
+/// Makes a change of names in a picture of the directory.
 fn rename_all(naming: &Naming, to: &mut BTreeMap<String, usize>) {
     for (name, node) in naming {
         match node {

@@ -14,13 +14,16 @@ use crate::types::window::TimeWindow;
 pub struct AggregateNode {
     /// The id under which its state is kept.
     pub id: OperatorId,
+    /// The rows that are aggregated.
     pub input: Box<Node>,
     /// The grouping columns; a row in which one is NULL is left out.
     pub keys: Vec<ColumnId>,
+    /// The calls of aggregate functions.
     pub calls: Vec<AggregateCall>,
+    /// The window; without one a group lasts for ever.
     pub window: Option<WindowNode>,
-    /// Set if only the last result of each window is handed on, when it is closed: how its key stands in records, which
-    /// decides the order.
+    /// Set for EMIT FINAL: each window has one result, when it is closed. It is the encoding of the key, whose bytes
+    /// decide the order of the results.
     pub last_only: Option<Encoding>,
 }
 
@@ -29,6 +32,7 @@ pub struct AggregateNode {
 pub struct AggregateCall {
     /// The column of the result.
     pub id: ColumnId,
+    /// The function with the overload that was chosen.
     pub function: BoundAggregate,
     /// The columns of the arguments.
     pub args: Vec<ColumnId>,
@@ -37,11 +41,13 @@ pub struct AggregateCall {
 /// The window of an aggregation.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowNode {
+    /// Size, advance, grace and retention.
     pub window: TimeWindow,
-    /// What it was called: a hopping window may advance by its whole size.
+    /// The kind as it was written; a hopping window may advance by its whole size.
     pub kind: WindowType,
     /// The columns of the window's bounds.
     pub start: ColumnId,
+    /// The column of the window's end, in milliseconds since the epoch.
     pub end: ColumnId,
 }
 

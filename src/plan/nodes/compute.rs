@@ -6,7 +6,9 @@ use crate::plan::node::{Explain, Node, PlanNode};
 /// Computed columns.
 #[derive(Clone, Debug)]
 pub struct ComputeNode {
+    /// The rows that the columns are added to.
     pub input: Box<Node>,
+    /// The new columns, each with its expression over the input's columns.
     pub columns: Vec<(ColumnId, Expr)>,
 }
 

@@ -7,6 +7,7 @@ use crate::plan::node::{Explain, Node, PlanNode};
 /// What a repartition topic does in ksqlDB, in memory.
 #[derive(Clone, Debug)]
 pub struct ExchangeNode {
+    /// The rows that are handed over.
     pub input: Box<Node>,
     /// The columns of the key; with none, all rows go to one task.
     pub key: Vec<ColumnId>,

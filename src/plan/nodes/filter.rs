@@ -6,7 +6,9 @@ use crate::plan::node::{Explain, Node, PlanNode};
 /// A WHERE or HAVING clause.
 #[derive(Clone, Debug)]
 pub struct FilterNode {
+    /// The rows that are filtered.
     pub input: Box<Node>,
+    /// The condition, of type BOOLEAN.
     pub condition: Expr,
 }
 

@@ -9,6 +9,7 @@ use crate::plan::node::{Explain, Node, PlanNode};
 /// The records of a source, decoded.
 #[derive(Clone, Debug)]
 pub struct SourceNode {
+    /// The stream or table.
     pub source: Arc<Source>,
     /// The columns that can be read, each with where it comes from; only those that are read are built.
     pub columns: Vec<(ColumnId, SourceColumn)>,

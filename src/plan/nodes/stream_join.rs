@@ -12,8 +12,11 @@ use crate::types::window::DEFAULT_SPAN_MS;
 pub struct StreamJoinNode {
     /// The id under which its state is kept.
     pub id: OperatorId,
+    /// The rows of the left stream.
     pub left: Box<Node>,
+    /// The rows of the right stream.
     pub right: Box<Node>,
+    /// Which rows without a partner are kept.
     pub kind: JoinKind,
     /// A pair matches if the right row's time is at most this much before the left row's …
     pub before_ms: i64,
@@ -21,7 +24,9 @@ pub struct StreamJoinNode {
     pub after_ms: i64,
     /// How late a row may be; without it, a row without partner is padded at once.
     pub grace_ms: Option<i64>,
+    /// The column of the left rows that must be equal …
     pub left_key: ColumnId,
+    /// … to this column of the right rows.
     pub right_key: ColumnId,
     /// The column of the key of the result, which both sides have in common.
     pub key: ColumnId,

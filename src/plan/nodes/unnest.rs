@@ -6,6 +6,7 @@ use crate::plan::node::{Explain, Node, PlanNode};
 /// Table functions: each makes an array, and all arrays of a row are unnested side by side.
 #[derive(Clone, Debug)]
 pub struct UnnestNode {
+    /// The rows that have the arrays.
     pub input: Box<Node>,
     /// Each column of items with its column of arrays.
     pub columns: Vec<(ColumnId, ColumnId)>,

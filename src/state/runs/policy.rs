@@ -71,8 +71,8 @@ const MOST_RUNS: usize = 32;
 /// they are. Where the range starts at 0, the merge may drop tombstones.
 ///
 /// Runs are merged with their neighbours only, since a newer run overrides an older one. Each entry is written once by its
-/// checkpoint, once for each factor [`GROWTH`] between the size of a checkpoint and that of all state, and at most
-/// `1 + `[`FULL`] times with the oldest run: less than six times where a checkpoint changes a hundredth.
+/// checkpoint, once for each factor `GROWTH` between the size of a checkpoint and that of all state, and at most
+/// `1 + FULL` times with the oldest run: less than six times where a checkpoint changes a hundredth.
 pub fn choose(runs: &[Stats]) -> Option<Range<usize>> {
     let bytes: Vec<u64> = runs.iter().map(Stats::live_bytes).collect();
     let newer: u64 = bytes.iter().skip(1).sum();

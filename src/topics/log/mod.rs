@@ -1,7 +1,7 @@
-//! The embedded log: a folder a partition, in it segments of record batches.
+//! The embedded log: a folder for each partition, with segments of record batches.
 //!
-//! Only the journal writes: it gives out offsets, and what it has written becomes visible when it says that it is decided.
-//! So what is not decided is always the last bytes of a partition.
+//! Only the journal writes. It assigns offsets, and what it wrote becomes visible when it is decided. So undecided
+//! bytes are always at the end of a partition.
 
 mod partition;
 mod segment;
@@ -33,13 +33,16 @@ impl Log {
         Log { disk, root, segment_bytes, partitions: RwLock::default(), append: OnceLock::new() }
     }
 
-    /// Connects the log with what appends to it: the journal, which is made after the log.
+    /// Connects the log with the journal, which is made after the log and does the appending.
     pub fn set_append(&self, append: AppendHandle) {
-        // The first one stays: there is one journal for a log.
+        // A log has one journal, so the first handle stays.
         let _ = self.append.set(append);
     }
 
     /// A partition.
+    ///
+    /// # Errors
+    /// There is no such topic or partition.
     pub fn partition(&self, id: PartitionId) -> Result<Arc<Partition>> {
         let partitions = read(&self.partitions);
         let found = partitions.get(&id).cloned();
@@ -53,7 +56,10 @@ impl Log {
         all
     }
 
-    /// Removes the folders of topics that are not among `known`: what a crash left of a deletion.
+    /// Removes the folders of topics that are not among `known`: a crash may have left them.
+    ///
+    /// # Errors
+    /// A folder cannot be read or removed.
     pub fn remove_unknown(&self, known: &dyn Fn(TopicId) -> bool) -> Result<()> {
         for name in self.disk.names(&self.root)? {
             if !name.parse().is_ok_and(known) {
@@ -63,11 +69,12 @@ impl Log {
         Ok(())
     }
 
+    /// The folder of a topic.
     fn topic_dir(&self, topic: TopicId) -> PathBuf {
         self.root.join(topic.to_string())
     }
 
-    /// Makes the directories of a topic that are not there yet, and makes their names durable.
+    /// Makes the missing directories of a topic and makes their names durable.
     fn make_dirs(&self, topic: &Topic) -> std::io::Result<Vec<PathBuf>> {
         let dir = self.topic_dir(topic.id);
         let mut made = self.disk.create_dir(&dir)?;
@@ -130,11 +137,12 @@ impl Topics for Log {
     }
 }
 
+/// A reader of one partition.
 struct LogReader {
     partition: Arc<Partition>,
     /// Where the last read ended.
     hint: Option<Place>,
-    /// What was read last: its memory is used again if nobody else holds it any more.
+    /// The last read; its memory is used again unless somebody still holds it.
     last: Fetch,
 }
 

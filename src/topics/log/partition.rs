@@ -12,12 +12,14 @@ use crate::locks::lock;
 use crate::topics::record::{BatchHead, HEADER, RecordBatch, Records, is_intact};
 use crate::topics::{Fetch, Offset, PartitionId};
 
-/// A place behind a batch: the segment, the byte in it, and the next offset.
+/// The place after a batch: the segment, the byte in it, and the next offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The base offset of the segment.
     pub segment: Offset,
+    /// The byte in the segment.
     pub byte: u64,
+    /// The offset of the next record.
     pub offset: Offset,
 }
 
@@ -29,23 +31,26 @@ impl Place {
 /// Bytes that were written: where, and at which offsets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
+    /// The partition that was written to.
     pub partition: PartitionId,
     /// The base offset of the segment.
     pub segment: Offset,
+    /// The first byte in the segment.
     pub byte: u64,
     /// The offset of the first record.
     pub offset: Offset,
+    /// The bytes: one record batch with its offset.
     pub bytes: Arc<Vec<u8>>,
-    /// The place behind the bytes.
+    /// The place after the bytes.
     pub end: Place,
 }
 
 /// Why a write did not happen.
 #[derive(Debug)]
 pub enum WriteFailure {
-    /// A write failed; what was written since the last decision can be taken back.
+    /// A write failed; writes since the last decision can be undone.
     Undo(io::Error),
-    /// A sync failed: nothing may be assumed of what was written.
+    /// A sync failed; nobody knows what is durable.
     Fatal(io::Error),
 }
 
@@ -54,6 +59,7 @@ const TAIL_BYTES: usize = 256 << 10;
 
 /// A partition.
 pub struct Partition {
+    /// Which partition it is.
     pub id: PartitionId,
     dir: PathBuf,
     disk: Arc<dyn Disk>,
@@ -61,17 +67,18 @@ pub struct Partition {
     state: Mutex<State>,
 }
 
+/// What changes while the log is used.
 struct State {
     /// By their base offsets; empty until something is written.
     segments: Vec<Arc<Segment>>,
-    /// What readers see ends here.
+    /// The decided end: readers see records up to here.
     decided: Place,
-    /// What is written ends here; behind `decided` while a round is in flight.
+    /// The written end; after `decided` while a round is in flight.
     written: Place,
-    /// What was written since the last decision.
+    /// Batches written since the last decision, with their offsets.
     undecided: Vec<(Offset, Arc<Vec<u8>>)>,
     tail: Tail,
-    /// The segments with bytes that were not synced, each with the count of writes at its last one.
+    /// Segments with unsynced bytes, each with the value of `writes` at its last write.
     dirty: BTreeMap<Offset, u64>,
     writes: u64,
 }
@@ -92,6 +99,7 @@ struct Tail {
 }
 
 impl Tail {
+    /// Adds a batch and drops the oldest ones beyond the limit.
     fn push(&mut self, offset: Offset, bytes: Arc<Vec<u8>>) {
         self.bytes += bytes.len();
         self.batches.push_back((offset, bytes));
@@ -113,7 +121,10 @@ impl Tail {
 }
 
 impl Partition {
-    /// Opens a partition with whatever segments its folder has; what is decided is said later by [`Partition::cut`].
+    /// Opens a partition with the segments that its folder has. [`Partition::cut`] later sets the decided end.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or a segment cannot be opened.
     pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, id: PartitionId, segment_bytes: u64) -> io::Result<Partition> {
         let mut segments = Vec::new();
         for base in disk.names(&dir)?.iter().filter_map(|name| segment::base_of(name)) {
@@ -132,16 +143,16 @@ impl Partition {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is done in one go at the end of what may fail, so that a panic leaves it whole.
+        // The state is changed only after everything that can fail, so a panic leaves it consistent.
         lock(&self.state)
     }
 
-    /// The place behind the last decided record.
+    /// The place after the last decided record.
     pub fn decided(&self) -> Place {
         self.lock().decided
     }
 
-    /// The place behind what is written, decided or not.
+    /// The place after the last written record, decided or not.
     pub fn written(&self) -> Place {
         self.lock().written
     }
@@ -151,8 +162,10 @@ impl Partition {
         self.lock().segments.first().map_or(0, |s| s.base)
     }
 
-    /// Writes a batch behind what is written, giving it its offset. After [`WriteFailure::Undo`], [`Partition::undo`] must
-    /// follow.
+    /// Gives a batch its offset and appends it. After [`WriteFailure::Undo`] the caller must call [`Partition::undo`].
+    ///
+    /// # Errors
+    /// [`WriteFailure`] says whether the write can be undone.
     pub fn write(&self, batch: &mut RecordBatch) -> Result<Written, WriteFailure> {
         let mut state = self.lock();
         batch.set_base_offset(state.written.offset);
@@ -172,11 +185,12 @@ impl Partition {
         Ok(Written { partition: self.id, segment, byte, offset: start.offset, bytes, end })
     }
 
+    /// Whether so many more bytes need another segment.
     fn is_full(&self, state: &State, more: usize) -> bool {
         state.written.byte > 0 && state.written.byte + more as u64 > self.segment_bytes
     }
 
-    /// Starts a new segment; the one before is synced first, so that only the last can have what is not durable.
+    /// Starts a new segment. The one before is synced first, so that only the last segment has unsynced bytes.
     fn roll(&self, state: &mut State) -> Result<(), WriteFailure> {
         if let Some(last) = state.segments.last().cloned() {
             last.sync(SyncSite::SealedSegment).map_err(WriteFailure::Fatal)?;
@@ -191,6 +205,9 @@ impl Partition {
     }
 
     /// Makes what was written durable.
+    ///
+    /// # Errors
+    /// A segment cannot be synced: nobody knows what is durable.
     pub fn sync(&self, site: SyncSite) -> io::Result<()> {
         let dirty: Vec<(Arc<Segment>, u64)> = {
             let state = self.lock();
@@ -198,7 +215,7 @@ impl Partition {
         };
         for (segment, writes) in dirty {
             segment.sync(site)?;
-            // What was written meanwhile still waits for a sync.
+            // Bytes written meanwhile still need a sync.
             let mut state = self.lock();
             if state.dirty.get(&segment.base) == Some(&writes) {
                 state.dirty.remove(&segment.base);
@@ -207,7 +224,7 @@ impl Partition {
         Ok(())
     }
 
-    /// What was written is decided: readers see it.
+    /// Makes everything written so far visible to readers.
     pub fn decide(&self) {
         let mut state = self.lock();
         state.decided = state.written;
@@ -216,13 +233,20 @@ impl Partition {
         }
     }
 
-    /// Takes back what was written and not decided.
+    /// Undoes writes since the last decision.
+    ///
+    /// # Errors
+    /// A segment cannot be cut.
     pub fn undo(&self) -> io::Result<()> {
         let decided = self.decided();
         self.cut(decided)
     }
 
-    /// Cuts everything behind a place, which is the decided end from now on: behind a batch, or [`Place::START`].
+    /// Cuts everything after a place, which becomes the decided end. The place is the end of a batch, or
+    /// [`Place::START`].
+    ///
+    /// # Errors
+    /// The segment of the place is missing or too short, or cannot be cut.
     pub fn cut(&self, place: Place) -> io::Result<()> {
         let mut state = self.lock();
         while let Some(last) = state.segments.last().filter(|s| s.base > place.segment || place.byte == 0) {
@@ -252,9 +276,12 @@ impl Partition {
         Ok(())
     }
 
-    /// Puts bytes where a decided round wrote them; recovery does this in the order of the rounds, and makes the names
-    /// durable behind it. Bytes are written even if they can be read there: after a failed sync what is read may be in memory
-    /// only, and no later sync would write it.
+    /// Writes bytes of a decided round at their place. Recovery does this in the order of the rounds and syncs the
+    /// names afterwards. Bytes are written even if they can be read there: after a failed sync they may be in the page
+    /// cache only, and no later sync would write them.
+    ///
+    /// # Errors
+    /// The segment cannot be made or written.
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !state.segments.iter().any(|s| s.base == segment) {
@@ -268,8 +295,9 @@ impl Partition {
         target.write(bytes, byte)
     }
 
-    /// Makes the names of the segments durable, unless a checkpoint knows them all, the last of them being `known`: recovery
-    /// may have made one, or a process that was killed before it could do this itself.
+    /// Makes the names of the segments durable, unless none is newer than `known`, the last one that a checkpoint
+    /// names. A newer one may have been made by recovery, or by a process that was killed before it synced the
+    /// directory.
     pub fn sync_names(&self, known: Option<Offset>) -> io::Result<()> {
         let newer = self.lock().segments.iter().any(|s| known.is_none_or(|known| s.base > known));
         if newer { self.disk.sync_dir(&self.dir, SyncSite::SegmentDirectory) } else { Ok(()) }
@@ -281,7 +309,11 @@ impl Partition {
         found.map_or(Ok(0), |s| s.len())
     }
 
-    /// Whole batches from the one that holds `from`; `hint` is where the last read ended.
+    /// Reads whole batches, starting with the one that holds `from`. `hint` is where the last read ended, and is
+    /// updated.
+    ///
+    /// # Errors
+    /// The offset is no longer there, or a batch is damaged.
     pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>, memory: Vec<u8>) -> Result<Fetch> {
         let (segment, decided) = {
             let state = self.lock();
@@ -315,6 +347,9 @@ impl Partition {
     }
 
     /// The offset of the first record whose time is at least this; the end if there is none.
+    ///
+    /// # Errors
+    /// A batch cannot be read or is damaged.
     pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
         let (segments, decided) = {
             let state = self.lock();
@@ -336,6 +371,7 @@ impl Partition {
     }
 }
 
+/// The error for an offset that no segment has.
 fn gone(partition: PartitionId, offset: Offset) -> Error {
     Error::backend(format!("offset {offset} of partition {partition:?} cannot be read"))
 }
@@ -346,7 +382,7 @@ struct Whole {
     next_offset: Offset,
 }
 
-/// How much of `bytes` are whole batches; refuses one whose checksum is wrong.
+/// How many of the first `bytes` are whole batches; an error if a checksum is wrong.
 fn whole(bytes: &[u8]) -> Result<Whole> {
     let mut kept = Whole { length: 0, next_offset: 0 };
     while let Some(head) = BatchHead::parse(&bytes[kept.length..])? {

@@ -12,7 +12,7 @@ use crate::topics::record::{BatchHead, HEADER};
 
 /// From one entry of the index to the next there are at least this many bytes.
 const INDEX_BYTES: u64 = 64 << 10;
-/// How much is read at once where only the heads of batches are wanted: little, as batches are mostly larger.
+/// Bytes that are read at once where only the heads of batches are needed; few, since batches are mostly larger.
 const SCAN_BYTES: usize = 8 << 10;
 
 /// A file of a partition.
@@ -29,12 +29,12 @@ struct Index {
     entries: Vec<Entry>,
     /// Up to here the heads have been read.
     scanned: u64,
-    /// The largest time up to here, or a later one if something behind was cut.
+    /// The largest time up to here. It may be too large after a cut, which costs a scan and no result.
     max_time: i64,
 }
 
 impl Index {
-    /// Takes note of the batch that starts where the index ends.
+    /// Adds the batch that starts where the index ends.
     fn add(&mut self, head: &BatchHead) {
         let byte = self.scanned;
         if self.entries.last().is_none_or(|last| byte - last.byte >= INDEX_BYTES) {
@@ -44,7 +44,7 @@ impl Index {
         self.scanned = byte + head.length as u64;
     }
 
-    /// The byte of the last entry for which `before` holds, which holds for the first entries.
+    /// The byte of the last entry for which `before` holds; `before` must hold for the first entries and no others.
     fn last_where(&self, before: impl Fn(&Entry) -> bool) -> u64 {
         let after = self.entries.partition_point(before);
         after.checked_sub(1).map_or(0, |i| self.entries[i].byte)
@@ -72,6 +72,9 @@ pub fn base_of(name: &str) -> Option<Offset> {
 
 impl Segment {
     /// Opens a segment's file, or makes it.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or it exists although it must not.
     pub fn open(disk: &dyn Disk, dir: &Path, base: Offset, how: Open) -> io::Result<Segment> {
         let path: PathBuf = dir.join(file_name(base));
         let file = disk.open(&path, how)?;
@@ -83,7 +86,7 @@ impl Segment {
         disk::read(self.file.as_ref(), byte, len)
     }
 
-    /// The same into memory that is used again.
+    /// Like [`Segment::read`], into memory that is used again.
     pub fn read_into(&self, byte: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         disk::read_into(self.file.as_ref(), byte, len, bytes)
     }
@@ -105,7 +108,7 @@ impl Segment {
         self.file.len()
     }
 
-    /// Cuts the file behind a batch.
+    /// Cuts the file after a batch.
     pub fn truncate(&self, len: u64) -> io::Result<()> {
         let mut index = self.lock();
         index.entries.retain(|e| e.byte < len);
@@ -119,11 +122,15 @@ impl Segment {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
-        // The index is only a help that is made anew where it lacks: whatever a panic left of it will do.
+        // The index only saves reading and is extended where it is incomplete, so any state that a panic left is
+        // usable.
         lock(&self.index)
     }
 
     /// The byte at which the batch starts that holds `offset`, among those before `end`.
+    ///
+    /// # Errors
+    /// A batch is damaged.
     pub fn locate(&self, offset: Offset, end: u64) -> Result<u64> {
         if offset == self.base {
             return Ok(0);
@@ -137,6 +144,9 @@ impl Segment {
     }
 
     /// The first batch before `end` in which a record's time is at least `time_ms`.
+    ///
+    /// # Errors
+    /// A batch is damaged.
     pub fn locate_time(&self, time_ms: i64, end: u64) -> Result<Option<u64>> {
         let start = {
             let mut index = self.lock();
