@@ -4,16 +4,16 @@
 //! directory. Every sync names its [`SyncSite`], so that a test can leave one out and see what breaks.
 
 pub mod double;
+mod handles;
 mod once;
+mod real;
 
+pub use handles::Handles;
 pub use once::SyncOnce;
+pub use real::RealDisk;
 
-use std::fs;
 use std::io;
 use std::ops::Range;
-#[cfg(target_os = "linux")]
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,6 +54,8 @@ pub enum SyncSite {
     MergedRunDirectory,
     /// A segment that a checkpoint relies on.
     CheckpointSegment,
+    /// A file that is closed to make room for another.
+    ClosedFile,
     /// The manifest, before it is renamed into place.
     Manifest,
     /// The directory of the manifest, after the rename.
@@ -80,6 +82,7 @@ impl SyncSite {
         SyncSite::MergedRunFile,
         SyncSite::MergedRunDirectory,
         SyncSite::CheckpointSegment,
+        SyncSite::ClosedFile,
         SyncSite::Manifest,
         SyncSite::ManifestDirectory,
     ];
@@ -154,135 +157,10 @@ pub trait Disk: Send + Sync {
 
     /// Locks the file at `path`; `None` if another process holds the lock.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
+
+    /// How many files may be open at once in the process.
+    fn most_files(&self) -> usize;
 }
-
-/// The disk of the machine.
-pub struct RealDisk;
-
-impl DiskFile for fs::File {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut done = 0;
-        while done < into.len() {
-            match FileExt::read_at(self, &mut into[done..], offset + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.write_all_at(bytes, offset)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        fs::File::set_len(self, len)
-    }
-
-    fn allocate(&self, part: Range<u64>) -> io::Result<()> {
-        // The first write to a block that is only reserved changes metadata, and the next sync would wait for that.
-        let zeros = vec![0; ALLOCATED_AT_ONCE.min((part.end - part.start) as usize)];
-        let mut at = part.start;
-        while at < part.end {
-            let count = (part.end - at).min(ALLOCATED_AT_ONCE as u64);
-            self.write_all_at(&zeros[..count as usize], at)?;
-            at += count;
-        }
-        self.sync_data()
-    }
-
-    #[cfg(target_os = "linux")]
-    fn reserve(&self, len: u64) -> io::Result<()> {
-        let length = libc::off_t::try_from(len).map_err(io::Error::other)?;
-        // SAFETY: the descriptor is open as long as the file is.
-        match unsafe { libc::posix_fallocate(self.as_raw_fd(), 0, length) } {
-            0 => self.sync_data(),
-            libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL => self.allocate(DiskFile::len(self)?..len),
-            error => Err(io::Error::from_raw_os_error(error)),
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn reserve(&self, len: u64) -> io::Result<()> {
-        self.allocate(DiskFile::len(self)?..len)
-    }
-
-    fn sync(&self, _: SyncSite) -> io::Result<()> {
-        self.sync_data()
-    }
-}
-
-/// Zeros are written in pieces of this size.
-const ALLOCATED_AT_ONCE: usize = 1 << 20;
-
-impl Disk for RealDisk {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create_new(how == Open::New);
-        Ok(Arc::new(options.open(path)?))
-    }
-
-    fn create_dir(&self, path: &Path) -> io::Result<bool> {
-        match fs::create_dir(path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(dir)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        fs::remove_dir_all(path)
-    }
-
-    fn sync_dir(&self, dir: &Path, _: SyncSite) -> io::Result<()> {
-        fs::File::open(dir)?.sync_all()
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
-        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(FileLock(file)))),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
-    }
-}
-
-/// A lock that the kernel releases when the process ends, however it ends.
-struct FileLock(fs::File);
-
-impl Drop for FileLock {
-    fn drop(&mut self) {
-        // Closing the file would not release the lock while a forked child, which has not started its program yet, has
-        // the file open too. If unlocking fails, the lock is released when that child and this process have ended.
-        let _ = self.0.unlock();
-    }
-}
-
-impl Lock for FileLock {}
 
 /// The bytes of a file from `offset`, at most `len`, fewer at its end.
 pub fn read(file: &dyn DiskFile, offset: u64, len: usize) -> io::Result<Vec<u8>> {
@@ -301,5 +179,15 @@ pub fn read_into(file: &dyn DiskFile, offset: u64, len: usize, bytes: &mut Vec<u
 
 /// Whether the error says that the disk has no room. The operation can be tried again when there is room.
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+    matches!(real::code_of(error), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+}
+
+/// Whether the error says that the process, or the machine, has no more handles of files.
+pub fn is_out_of_handles(error: &io::Error) -> bool {
+    matches!(real::code_of(error), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Whether the error says itself which file and which operation it is about.
+pub fn names_its_file(error: &io::Error) -> bool {
+    real::is_named(error)
 }

@@ -130,4 +130,8 @@ impl Disk for SyncOnce {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         self.disk.lock(path)
     }
+
+    fn most_files(&self) -> usize {
+        self.disk.most_files()
+    }
 }

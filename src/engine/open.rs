@@ -97,7 +97,9 @@ fn open_folder(settings: &Settings, syncs: Arc<SyncOnce>, path: &Path) -> Result
     let recovered = journal::recover(&disk, path, journal_settings)?;
     let mut rebuilt = rebuild(settings, &recovered)?;
     let log = Arc::new(Log::new(disk.clone(), log::folder(path), segment_bytes));
-    log.remove_unknown(&|id| rebuilt.catalog.topics().any(|t| t.id == id))?;
+    for path in log.remove_unknown(&|id| rebuilt.catalog.topics().any(|t| t.id == id))? {
+        (settings.report)(&format!("{} is not of the log and stays as it is", path.display()));
+    }
     for topic in rebuilt.catalog.topics() {
         log.create(topic)?;
     }

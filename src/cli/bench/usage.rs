@@ -145,4 +145,8 @@ impl Disk for MeteredDisk {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         RealDisk.lock(path)
     }
+
+    fn most_files(&self) -> usize {
+        RealDisk.most_files()
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile, Open, is_full};
+use crate::disk::{Disk, DiskFile, Open, is_full, names_its_file};
 use crate::error::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"TIDESRUN";
@@ -191,7 +191,11 @@ pub(super) fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T>
 
 /// The error of an operation on a file or folder.
 pub(super) fn io_error(operation: &str, path: &Path, error: &io::Error) -> Error {
-    let message = Error::backend(format!("cannot {operation} {}: {error}", path.display()));
+    let message = match names_its_file(error) {
+        true => error.to_string(),
+        false => format!("cannot {operation} {}: {error}", path.display()),
+    };
+    let message = Error::backend(message);
     if is_full(error) { message.by_full_disk() } else { message }
 }
 

@@ -14,13 +14,13 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use super::record::RecordBatch;
 use super::{AppendHandle, Fetch, Offset, PartitionId, Reader, Topic, TopicId, Topics};
-use crate::disk::{Disk, SyncSite};
+use crate::disk::{Disk, Handles, SyncSite};
 use crate::error::{Error, Result};
 use crate::locks::{read, write};
 
 /// The log of a data folder.
 pub struct Log {
-    disk: Arc<dyn Disk>,
+    handles: Arc<Handles>,
     root: PathBuf,
     segment_bytes: u64,
     partitions: RwLock<HashMap<PartitionId, Arc<Partition>>>,
@@ -30,7 +30,8 @@ pub struct Log {
 impl Log {
     /// The log in a folder; its topics are opened by [`Topics::create`].
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, segment_bytes: u64) -> Self {
-        Log { disk, root, segment_bytes, partitions: RwLock::default(), append: OnceLock::new() }
+        let handles = Arc::new(Handles::sharing(disk));
+        Log { handles, root, segment_bytes, partitions: RwLock::default(), append: OnceLock::new() }
     }
 
     /// Connects the log with the journal, which is made after the log and does the appending.
@@ -56,17 +57,54 @@ impl Log {
         all
     }
 
-    /// Removes the folders of topics that are not among `known`: a crash may have left them.
+    /// Removes the folders of topics that are not among `known`: a crash may have left them. What the log has not written
+    /// stays, and its paths are returned.
     ///
     /// # Errors
     /// A folder cannot be read or removed.
-    pub fn remove_unknown(&self, known: &dyn Fn(TopicId) -> bool) -> Result<()> {
-        for name in self.disk.names(&self.root)? {
-            if !name.parse().is_ok_and(known) {
-                self.disk.remove_dir(&self.root.join(name))?;
+    pub fn remove_unknown(&self, known: &dyn Fn(TopicId) -> bool) -> Result<Vec<PathBuf>> {
+        let mut foreign = Vec::new();
+        for name in self.handles.disk().names(&self.root)? {
+            let path = self.root.join(&name);
+            match name.parse() {
+                Ok(topic) if known(topic) => {}
+                Ok(_) => foreign.extend(self.remove_topic(&path)?),
+                Err(_) => foreign.push(path),
             }
         }
-        Ok(())
+        Ok(foreign)
+    }
+
+    /// Removes what the log has written to the folder of a topic, and the folder if that is all; what else is in it.
+    fn remove_topic(&self, dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+        let disk = self.handles.disk();
+        // A file has no names in it: it is no folder of a topic.
+        let names = |path: &Path| match disk.names(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
+            other => other.map(Some),
+        };
+        let Some(partitions) = names(dir)? else { return Ok(vec![dir.to_owned()]) };
+        let mut foreign = Vec::new();
+        for name in partitions {
+            let path = dir.join(&name);
+            let files = if name.parse::<u32>().is_ok() { names(&path)? } else { None };
+            let Some(files) = files else {
+                foreign.push(path);
+                continue;
+            };
+            let (ours, others): (Vec<String>, Vec<String>) =
+                files.into_iter().partition(|file| segment::base_of(file).is_some());
+            if others.is_empty() {
+                disk.remove_dir(&path)?;
+            } else {
+                ours.iter().try_for_each(|file| disk.remove_file(&path.join(file)))?;
+                foreign.extend(others.iter().map(|file| path.join(file)));
+            }
+        }
+        if foreign.is_empty() {
+            disk.remove_dir(dir)?;
+        }
+        Ok(foreign)
     }
 
     /// The folder of a topic.
@@ -77,14 +115,14 @@ impl Log {
     /// Makes the missing directories of a topic and makes their names durable.
     fn make_dirs(&self, topic: &Topic) -> std::io::Result<Vec<PathBuf>> {
         let dir = self.topic_dir(topic.id);
-        let mut made = self.disk.create_dir(&dir)?;
+        let mut made = self.handles.disk().create_dir(&dir)?;
         let dirs: Vec<PathBuf> = (0..topic.partitions).map(|p| dir.join(p.to_string())).collect();
         for dir in &dirs {
-            made |= self.disk.create_dir(dir)?;
+            made |= self.handles.disk().create_dir(dir)?;
         }
         if made {
             for dir in [dir.as_path(), self.root.as_path()] {
-                self.disk.sync_dir(dir, SyncSite::TopicDirectory)?;
+                self.handles.disk().sync_dir(dir, SyncSite::TopicDirectory)?;
             }
         }
         Ok(dirs)
@@ -101,7 +139,7 @@ impl Topics for Log {
         let mut opened = Vec::new();
         for (number, dir) in dirs.into_iter().enumerate() {
             let id = id(number as u32);
-            opened.push((id, Arc::new(Partition::open(self.disk.clone(), dir, id, self.segment_bytes)?)));
+            opened.push((id, Arc::new(Partition::open(self.handles.clone(), dir, id, self.segment_bytes)?)));
         }
         write(&self.partitions).extend(opened);
         Ok(())
@@ -109,9 +147,19 @@ impl Topics for Log {
 
     fn delete(&self, topic: TopicId) -> Result<()> {
         write(&self.partitions).retain(|id, _| id.topic != topic);
-        match self.disk.remove_dir(&self.topic_dir(topic)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => Ok(other?),
+        let foreign = match self.remove_topic(&self.topic_dir(topic)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        match foreign.first() {
+            None => Ok(()),
+            Some(path) => {
+                let count = foreign.len();
+                Err(Error::backend(format!(
+                    "{count} files in it are not of the log and stay, {} is one",
+                    path.display()
+                )))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::segment::{self, Segment};
-use crate::disk::{Disk, Open, SyncSite};
+use crate::disk::{Handles, Open, SyncSite};
 use crate::error::{Error, Result};
 use crate::locks::lock;
 use crate::topics::record::{BatchHead, HEADER, RecordBatch, Records, is_intact};
@@ -62,7 +62,7 @@ pub struct Partition {
     /// Which partition it is.
     pub id: PartitionId,
     dir: PathBuf,
-    disk: Arc<dyn Disk>,
+    handles: Arc<Handles>,
     segment_bytes: u64,
     state: Mutex<State>,
 }
@@ -124,11 +124,11 @@ impl Partition {
     /// Opens a partition with the segments that its folder has. [`Partition::cut`] later sets the decided end.
     ///
     /// # Errors
-    /// The folder cannot be read, or a segment cannot be opened.
-    pub fn open(disk: Arc<dyn Disk>, dir: PathBuf, id: PartitionId, segment_bytes: u64) -> io::Result<Partition> {
+    /// The folder cannot be read.
+    pub fn open(handles: Arc<Handles>, dir: PathBuf, id: PartitionId, segment_bytes: u64) -> io::Result<Partition> {
         let mut segments = Vec::new();
-        for base in disk.names(&dir)?.iter().filter_map(|name| segment::base_of(name)) {
-            segments.push(Arc::new(Segment::open(disk.as_ref(), &dir, base, Open::Existing)?));
+        for base in handles.disk().names(&dir)?.iter().filter_map(|name| segment::base_of(name)) {
+            segments.push(Arc::new(Segment::open(&handles, &dir, base, Open::Existing)?));
         }
         let state = State {
             segments,
@@ -139,7 +139,7 @@ impl Partition {
             dirty: BTreeMap::new(),
             writes: 0,
         };
-        Ok(Partition { id, dir, disk, segment_bytes, state: Mutex::new(state) })
+        Ok(Partition { id, dir, handles, segment_bytes, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -197,8 +197,8 @@ impl Partition {
             state.dirty.remove(&last.base);
         }
         let base = state.written.offset;
-        let segment = Segment::open(self.disk.as_ref(), &self.dir, base, Open::New).map_err(WriteFailure::Undo)?;
-        self.disk.sync_dir(&self.dir, SyncSite::SegmentDirectory).map_err(WriteFailure::Fatal)?;
+        let segment = Segment::open(&self.handles, &self.dir, base, Open::New).map_err(WriteFailure::Undo)?;
+        self.handles.disk().sync_dir(&self.dir, SyncSite::SegmentDirectory).map_err(WriteFailure::Fatal)?;
         state.segments.push(Arc::new(segment));
         state.written = Place { segment: base, byte: 0, offset: base };
         Ok(())
@@ -250,7 +250,7 @@ impl Partition {
     pub fn cut(&self, place: Place) -> io::Result<()> {
         let mut state = self.lock();
         while let Some(last) = state.segments.last().filter(|s| s.base > place.segment || place.byte == 0) {
-            self.disk.remove_file(&self.dir.join(segment::file_name(last.base)))?;
+            self.handles.disk().remove_file(&self.dir.join(segment::file_name(last.base)))?;
             state.segments.pop();
         }
         match state.segments.last() {
@@ -285,7 +285,7 @@ impl Partition {
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !state.segments.iter().any(|s| s.base == segment) {
-            let made = Segment::open(self.disk.as_ref(), &self.dir, segment, Open::New)?;
+            let made = Segment::open(&self.handles, &self.dir, segment, Open::New)?;
             state.segments.push(Arc::new(made));
             state.segments.sort_by_key(|s| s.base);
         }
@@ -300,7 +300,7 @@ impl Partition {
     /// directory.
     pub fn sync_names(&self, known: Option<Offset>) -> io::Result<()> {
         let newer = self.lock().segments.iter().any(|s| known.is_none_or(|known| s.base > known));
-        if newer { self.disk.sync_dir(&self.dir, SyncSite::SegmentDirectory) } else { Ok(()) }
+        if newer { self.handles.disk().sync_dir(&self.dir, SyncSite::SegmentDirectory) } else { Ok(()) }
     }
 
     /// How many bytes a segment has; 0 if there is none.
@@ -411,7 +411,8 @@ mod tests {
     fn what_is_not_decided_has_no_time() {
         let disk = ForgetfulDisk::new(0).boot();
         let id = PartitionId { topic: 0, partition: 0 };
-        let partition = Partition::open(disk, PathBuf::from("/"), id, 200).expect("a partition");
+        let handles = Arc::new(Handles::new(disk, 1));
+        let partition = Partition::open(handles, PathBuf::from("/"), id, 200).expect("a partition");
         partition.write(&mut batch(&[1])).expect("written");
         partition.decide();
         // Too much for the segment: it goes to the next one.

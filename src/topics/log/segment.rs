@@ -1,10 +1,10 @@
 //! A segment: a file of record batches, with a sparse index to find an offset or a time in it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
+use crate::disk::{self, DiskFile, Handles, Open, SyncSite};
 use crate::error::{Error, Result};
 use crate::locks::lock;
 use crate::topics::Offset;
@@ -71,13 +71,12 @@ pub fn base_of(name: &str) -> Option<Offset> {
 }
 
 impl Segment {
-    /// Opens a segment's file, or makes it.
+    /// A segment whose file exists and is opened when it is used, or is made.
     ///
     /// # Errors
-    /// The file cannot be opened, or it exists although it must not.
-    pub fn open(disk: &dyn Disk, dir: &Path, base: Offset, how: Open) -> io::Result<Segment> {
-        let path: PathBuf = dir.join(file_name(base));
-        let file = disk.open(&path, how)?;
+    /// The file cannot be made, or it exists although it must not.
+    pub fn open(handles: &Handles, dir: &Path, base: Offset, how: Open) -> io::Result<Segment> {
+        let file = handles.file(dir.join(file_name(base)), how)?;
         Ok(Segment { base, file, index: Mutex::new(Index { max_time: i64::MIN, ..Index::default() }) })
     }
 
@@ -230,7 +229,8 @@ mod tests {
         for seed in 0..20 {
             let mut random = Random::new(seed);
             let disk = ForgetfulDisk::new(seed).boot();
-            let open = |how| Segment::open(disk.as_ref(), Path::new(""), 0, how).expect("a segment");
+            let handles = Handles::new(disk, 1);
+            let open = |how| Segment::open(&handles, Path::new(""), 0, how).expect("a segment");
             let mut segment = open(Open::New);
             let (mut batches, mut end): (Batches, u64) = (Vec::new(), 0);
             for _ in 0..60 {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod environment;
+mod folder;
 mod live;
 mod run;
 mod semantics;
