@@ -177,6 +177,16 @@ pub fn read_into(file: &dyn DiskFile, offset: u64, len: usize, bytes: &mut Vec<u
     Ok(())
 }
 
+/// Repeats a call of the operating system that a signal interrupted.
+pub fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 /// Whether the error says that the disk has no room. The operation can be tried again when there is room.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(real::code_of(error), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))

@@ -28,8 +28,8 @@ pub struct Query {
     pub sink: String,
     /// The sources that it reads.
     pub reads: Vec<String>,
-    /// The version of the catalog at which it was paused; `None` if it is not paused.
-    pub paused_at: Option<u64>,
+    /// The versions of the catalog at which it was paused since it last ran; none if it runs.
+    pub pauses: Vec<u64>,
 }
 
 /// A type that a user gave a name.

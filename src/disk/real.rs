@@ -111,17 +111,11 @@ impl RealFile {
     #[cfg(target_os = "linux")]
     fn fallocate(&self, len: u64) -> io::Result<()> {
         let length = libc::off_t::try_from(len).map_err(io::Error::other)?;
-        loop {
-            // SAFETY: the descriptor is open as long as the file is.
-            match unsafe { libc::posix_fallocate(self.file.as_raw_fd(), 0, length) } {
-                0 => return self.file.sync_data(),
-                // A signal came: what was reserved stays, the rest is asked for again.
-                libc::EINTR => {}
-                libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL => {
-                    return self.write_zeros(self.file.metadata()?.len()..len);
-                }
-                error => return Err(io::Error::from_raw_os_error(error)),
-            }
+        // SAFETY: the descriptor is open as long as the file is.
+        match unsafe { libc::posix_fallocate(self.file.as_raw_fd(), 0, length) } {
+            0 => self.file.sync_data(),
+            libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL => self.write_zeros(self.file.metadata()?.len()..len),
+            error => Err(io::Error::from_raw_os_error(error)),
         }
     }
 

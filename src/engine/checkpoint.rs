@@ -113,8 +113,10 @@ impl Checkpoints {
         let manifest = Manifest { round, version, generation, ends, image, queries, runs: Vec::new() };
         self.replace(|saved| {
             saved.manifest = manifest;
-            saved.runs.append(&mut fresh.0);
+            saved.runs.extend_from_slice(&fresh.0);
         })?;
+        // Only now nothing takes them away again.
+        fresh.0.clear();
         lock(journal).drop_before(generation, bytes)
     }
 
@@ -207,8 +209,9 @@ impl Checkpoints {
             // Checkpoints that were made meanwhile have only added runs, and removed dead ones.
             let at = saved.runs.iter().position(|run| gone.contains(&run.number())).unwrap_or(saved.runs.len());
             saved.runs.retain(|run| !gone.contains(&run.number()));
-            saved.runs.splice(at..at, fresh.0.drain(..));
+            saved.runs.splice(at..at, fresh.0.iter().cloned());
         })?;
+        fresh.0.clear();
         Ok(true)
     }
 }

@@ -164,7 +164,7 @@ impl Effect {
                     statement: new.statement.clone(),
                     sink: new.sink.source.name.clone(),
                     reads: new.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
-                    paused_at: None,
+                    pauses: Vec::new(),
                 };
                 if new.makes_sink {
                     catalog.put_source(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });
@@ -178,8 +178,12 @@ impl Effect {
             }
             Effect::PauseQuery { id, paused } => {
                 let query = catalog.query(id).ok_or_else(|| unknown(id))?;
-                let paused_at = paused.then_some(query.paused_at.unwrap_or(catalog.version));
-                catalog.put_query(Query { paused_at, ..Query::clone(query) });
+                let mut next = Query::clone(query);
+                match paused {
+                    true => next.pauses.push(catalog.version),
+                    false => next.pauses.clear(),
+                }
+                catalog.put_query(next);
                 applied.paused.push((id.clone(), *paused));
             }
         }
@@ -208,7 +212,7 @@ impl Effect {
             Effect::EndQuery(id) => undoes.extend(query_maker(id, before, history)),
             Effect::PauseQuery { id, paused: true } => needs.extend(query_maker(id, before, history)),
             Effect::PauseQuery { id, paused: false } => {
-                undoes.extend(before.query(id).and_then(|query| query.paused_at));
+                undoes.extend(before.query(id).iter().flat_map(|query| &query.pauses));
             }
         }
     }

@@ -51,7 +51,7 @@ impl History {
         let queries: HashSet<u64> = catalog.queries().iter().map(|q| q.number).collect();
         let sources: HashSet<u64> = catalog.sources().map(|s| s.made_at).collect();
         let types: HashSet<u64> = catalog.custom_types().map(|(_, custom)| custom.made_at).collect();
-        let pauses: HashSet<u64> = catalog.queries().iter().filter_map(|q| q.paused_at).collect();
+        let pauses: HashSet<u64> = catalog.queries().iter().filter_map(|q| q.pauses.first().copied()).collect();
         let exists = |r: &Record| {
             pauses.contains(&r.version)
                 || sources.contains(&r.version)

@@ -62,7 +62,7 @@ impl Engine {
             statement: String::new(),
             sink: String::new(),
             reads: sources.iter().map(|s| s.name.clone()).collect(),
-            paused_at: None,
+            pauses: Vec::new(),
         };
         let options = shared.run_options(&properties);
         let run = QueryRun::new(number, Arc::new(program), &target, (&shared.feeds, &start), options)?;

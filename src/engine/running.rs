@@ -99,7 +99,7 @@ impl Running {
             persistent: has_room.is_none(),
             has_room,
             life: Mutex::new(Life::Created),
-            paused: AtomicBool::new(query.paused_at.is_some()),
+            paused: AtomicBool::new(!query.pauses.is_empty()),
             restoring: Mutex::default(),
             wakes: Wakes::default(),
             linger: AtomicBool::new(false),

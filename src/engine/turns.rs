@@ -115,11 +115,7 @@ impl Shared {
                 self.wake_short();
                 return Ok(false);
             }
-            Life::Paused => {
-                self.seal_if_possible(query, &mut query.lock(), self.now())?;
-                return Ok(false);
-            }
-            Life::Running => {}
+            Life::Running | Life::Paused => {}
         }
         let mut run = query.lock();
         for _ in 0..TURNS {
@@ -127,14 +123,16 @@ impl Shared {
             if run.is_ending() {
                 if self.seal_if_possible(query, &mut run, now)? { continue } else { return Ok(false) }
             }
-            if query.is_held() {
+            // Whoever rests, or is read, finishes what was begun: only then there is a whole epoch to be committed and seen.
+            let rests = query.is_held() || matches!(query.life(), Life::Paused);
+            if rests && !run.has_begun() {
                 self.seal_if_possible(query, &mut run, now)?;
                 return Ok(false);
             }
             if !self.is_manual() && !query.has_room() {
                 return Ok(false);
             }
-            if self.is_short(query)? {
+            if !rests && self.is_short(query)? {
                 self.seal_if_possible(query, &mut run, now)?;
                 return Ok(false);
             }

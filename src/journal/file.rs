@@ -129,10 +129,19 @@ impl JournalFile {
 
     /// Writes a frame after the others; it counts only after [`JournalFile::sync`].
     ///
+    /// The first one is written in one piece with the head: no power cut leaves a frame in a file without a head, so that whoever
+    /// finds one knows that the head is damaged.
+    ///
     /// # Errors
     /// The disk is full, or the file cannot be written.
     pub fn append(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.file.write_at(frame, self.end)?;
+        if self.is_empty() {
+            let mut both = self.head.encode();
+            both.extend_from_slice(frame);
+            self.file.write_at(&both, 0)?;
+        } else {
+            self.file.write_at(frame, self.end)?;
+        }
         self.end += frame.len() as u64;
         Ok(())
     }

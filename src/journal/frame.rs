@@ -41,6 +41,11 @@ impl FrameHead {
         Some(FrameHead { round: number(ROUND), length: number(LENGTH), crc, own: crc32c::crc32c(&bytes[..CRC]) })
     }
 
+    /// The mark in bytes that may be a head.
+    pub fn mark_in(bytes: &[u8; HEAD]) -> u64 {
+        bytes[MARK..ROUND].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
+    }
+
     /// Whether these bytes are the body.
     pub fn fits(&self, body: &[u8]) -> bool {
         body.len() as u64 == self.length && crc32c::crc32c_append(self.own, body) == self.crc

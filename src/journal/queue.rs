@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::entry::{Decision, Entry};
 use super::round::{Journal, RoundError};
@@ -46,8 +46,9 @@ struct State {
     /// Epochs that found no room. They are tried again before everything that waits, so that epochs of a query stay in
     /// order.
     refused: VecDeque<Waiting>,
-    /// Whether it is time to try the refused epochs again.
+    /// Whether the refused epochs are to be tried again at once, and when they will be else.
     is_due: bool,
+    due_at: Option<Instant>,
     /// The error of the full disk; `None` when there is room.
     full: Option<String>,
     closed: bool,
@@ -55,6 +56,13 @@ struct State {
     failure: Option<Error>,
     /// Tasks that were woken by the last decision and have not run dry yet.
     awake: usize,
+}
+
+impl State {
+    /// Whether it is time to try the refused epochs again.
+    fn is_due(&self) -> bool {
+        self.is_due || self.due_at.is_some_and(|at| at <= Instant::now())
+    }
 }
 
 /// An entry, and the callback for its outcome.
@@ -127,7 +135,8 @@ impl Queue {
     fn take(&self) -> Vec<Waiting> {
         let mut state = self.lock();
         let mut taken = Vec::new();
-        if std::mem::take(&mut state.is_due) || state.closed {
+        if state.is_due() || state.closed {
+            (state.is_due, state.due_at) = (false, None);
             taken.extend(state.refused.drain(..));
         }
         let mut bytes: usize = taken.iter().map(|(entry, _)| entry.size()).sum();
@@ -146,13 +155,10 @@ impl Queue {
     /// Waits until there is something for a round; `false` when the queue is closed and empty.
     fn wait(&self) -> bool {
         let mut state = self.lock();
-        while state.waiting.is_empty() && !state.closed && !state.is_due {
-            state = if state.refused.is_empty() {
-                wait(&self.changed, state)
-            } else {
-                let (mut state, is_over) = wait_for(&self.changed, state, FULL_PAUSE);
-                state.is_due = is_over;
-                state
+        while state.waiting.is_empty() && !state.closed && !state.is_due() {
+            state = match state.due_at {
+                None => wait(&self.changed, state),
+                Some(at) => wait_for(&self.changed, state, at.saturating_duration_since(Instant::now())).0,
             };
         }
         let busy = |state: &mut State| state.awake > 0 && !state.closed;
@@ -210,6 +216,7 @@ impl Queue {
         let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|waiting| tries && is_epoch(waiting));
         if !again.is_empty() {
             state.full = Some(message.to_owned());
+            state.due_at = Some(Instant::now() + FULL_PAUSE);
         }
         again.into_iter().rev().for_each(|waiting| state.refused.push_front(waiting));
         drop(state);

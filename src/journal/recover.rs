@@ -20,8 +20,8 @@ use super::tail::{self, Newest, Tail};
 use super::{Settings, folder};
 use crate::disk::{self, Disk, Open};
 use crate::error::{Error, Result};
-use crate::topics::PartitionId;
-use crate::topics::log::{Log, Place};
+use crate::topics::log::{self, Log, Place};
+use crate::topics::{PartitionId, TopicId};
 
 /// What recovery read of a data folder before its topics are opened.
 pub struct Recovered {
@@ -102,6 +102,11 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
             JournalFile::go_on(disk.as_ref(), &dir, head, last, end)?
         }
         None => {
+            // A topic is made only after its statement is in the journal.
+            let topics = disk.names(&log::folder(data))?;
+            if topics.iter().any(|name| name.parse::<TopicId>().is_ok()) {
+                return Err(tail::missing(tail.round + 1, "a topic"));
+            }
             let head = Head::new(1, tail.round, settings.seed);
             JournalFile::create(disk.as_ref(), &dir, &mut spares, head, settings.file_bytes)?
         }

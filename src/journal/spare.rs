@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile, Open};
+use crate::disk::{self, Disk, DiskFile, Open};
 
 /// The files that are ready.
 pub struct Spares {
@@ -57,7 +57,7 @@ impl Order {
             while at < self.size {
                 let end = match wait()? {
                     Haste::No => self.size.min(at + piece),
-                    Haste::Now => return file.reserve(self.size),
+                    Haste::Now => return disk::again(|| file.reserve(self.size)),
                 };
                 file.allocate(at..end)?;
                 at = end;

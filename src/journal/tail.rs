@@ -83,8 +83,8 @@ impl Tail {
         for (index, file) in files.into_iter().enumerate() {
             let (opened, head) = file.open(disk)?;
             let Some(head) = head else {
-                // The file was being started when the process ended: no frame was ever in it.
-                if index + 1 < count {
+                // The file was being started when the process ended: no frame of it was ever durable.
+                if index + 1 < count || Reader::first_without_head(opened)?.is_some_and(|round| round > tail.round) {
                     return Err(file.corrupt(0));
                 }
                 let end = file::HEAD as u64;
@@ -153,7 +153,7 @@ impl Tail {
 }
 
 /// The error for a round that should be there and is not.
-fn missing(round: u64, there: impl fmt::Display) -> Error {
+pub fn missing(round: u64, there: impl fmt::Display) -> Error {
     let message = format!("the journal is corrupt: round {round} is missing, {there} is there");
     Error::backend(message).hint("restore the folder from a backup")
 }
@@ -191,6 +191,14 @@ impl Reader {
     fn new(file: Arc<dyn DiskFile>, mark: u64) -> Result<Reader> {
         let length = file.len()?;
         Ok(Reader { file, mark, length, at: file::HEAD as u64, window: Vec::new(), window_at: 0 })
+    }
+
+    /// The round of the first frame in a file whose head does not count. A file that was a spare may have an old one.
+    fn first_without_head(file: Arc<dyn DiskFile>) -> Result<Option<u64>> {
+        let bytes = crate::disk::read(file.as_ref(), file::HEAD as u64, frame::HEAD)?;
+        let Some(head) = bytes.first_chunk() else { return Ok(None) };
+        let mut reader = Reader::new(file, FrameHead::mark_in(head))?;
+        Ok(reader.find(file::HEAD as u64)?.map(|frame| frame.round))
     }
 
     /// `count` bytes from a place of the file; `None` if it has fewer.

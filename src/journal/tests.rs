@@ -211,3 +211,58 @@ fn a_round_that_is_damaged_in_a_file_that_is_not_the_newest_is_missed() {
     machine.end(End::Kill);
     assert!(Process::start(&machine).is_err(), "what was acknowledged is gone, and nobody says so");
 }
+
+/// A byte of the newest file is changed after two rounds: what the next start says.
+fn start_after_damage(at: impl Fn(&[u8]) -> usize) -> Result<Process> {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    process.commit(append(10)).expect("committed");
+    process.commit(append(10)).expect("committed");
+    machine.end(End::Kill);
+    let path = file::path(&folder(Path::new("/")), 1);
+    let damaged = machine.boot().open(&path, crate::disk::Open::Existing).expect("the first file");
+    let bytes = crate::disk::read(damaged.as_ref(), 0, 4096).expect("read");
+    let at = at(&bytes);
+    damaged.write_at(&[!bytes[at]], at as u64).expect("written");
+    machine.end(End::Kill);
+    Process::start(&machine)
+}
+
+#[test]
+fn a_round_that_is_damaged_in_the_middle_of_the_newest_file_is_missed() {
+    let first_record = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'x').expect("a record");
+    assert!(start_after_damage(first_record).is_err(), "what was acknowledged is gone, and nobody says so");
+}
+
+#[test]
+fn rounds_are_missed_whose_file_has_a_damaged_head() {
+    for at in [0, 12, 20, 28, file::HEAD - 1] {
+        let records = start_after_damage(|_| at).map(|process| process.records()).ok();
+        assert_eq!(records, None, "byte {at} is damaged: what was acknowledged is gone, and nobody says so");
+    }
+}
+
+#[test]
+fn epochs_that_found_no_room_are_tried_again_although_others_come() {
+    let machine = ForgetfulDisk::new(0);
+    let journal = std::sync::Mutex::new(Process::start(&machine).expect("a start").journal);
+    let queue = Queue::new();
+    let pause = std::time::Duration::from_millis(10);
+    let decided = std::thread::scope(|scope| {
+        scope.spawn(|| queue.run(&journal, WhenFull::Retry, &|_| {}));
+        let (send, receive) = std::sync::mpsc::channel();
+        machine.set_room(Some(0));
+        queue.submit(epoch(1, 10), Box::new(move |decision| drop(send.send(decision))));
+        while queue.full().is_none() {
+            std::thread::sleep(pause);
+        }
+        machine.set_room(None);
+        let decided = (0..400).find_map(|_| {
+            queue.submit(append(1), Box::new(|_| {}));
+            receive.recv_timeout(pause).ok()
+        });
+        queue.close();
+        decided
+    });
+    assert!(matches!(decided, Some(Ok(Decision::Committed { .. }))), "after 4 s with room: {decided:?}");
+}

@@ -8,7 +8,7 @@
 use super::points::Point;
 use super::query::QueryRun;
 use super::task::Task;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::{Epoch, EpochHead};
 use crate::operators::Reason;
 use crate::topics::Offset;
@@ -76,6 +76,9 @@ impl QueryRun {
         let is_turn = matches!(self.open, Some((Open::Turn { .. }, _)));
         if is_turn || !self.redo.0.is_empty() || !self.flush()? {
             return Ok(self.part());
+        }
+        if self.stages.iter().filter_map(Task::sink).any(|sink| sink.skip > 0) {
+            return Err(Error::bug("repeated turns have brought forth fewer results than before"));
         }
         self.collect_log();
         let (mut head, mut delta) = (Vec::new(), Vec::new());

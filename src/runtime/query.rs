@@ -197,6 +197,11 @@ impl QueryRun {
         self.open.is_some()
     }
 
+    /// Whether a turn was left, or turns are to be repeated that were begun before a restart.
+    pub fn has_begun(&self) -> bool {
+        self.is_left() || !self.redo.0.is_empty() || self.redo.1
+    }
+
     /// Whether the result is still wanted.
     pub fn is_wanted(&self) -> bool {
         self.stages.iter().filter_map(Task::sink).all(SinkTask::is_wanted)

@@ -66,9 +66,9 @@ pub struct SinkTask {
     pub stream_time: i64,
     /// Records since the start of the query.
     pub records: u64,
-    /// Records since the last epoch that was ended, committed or not.
+    /// Rows of the result since the last epoch that was ended, committed or not, whether or not a record came of them.
     pub emitted: u64,
-    /// How many of the records to come were committed before a restart, and are not written again.
+    /// How many of the rows to come were dealt with before a restart, and what came of them was committed.
     pub skip: u64,
     bytes: usize,
     /// With so many bytes waiting to be committed, no more should be made.
@@ -172,6 +172,10 @@ impl SinkTask {
         let headers = batch.headers.as_ref().map(|headers| headers.as_binary::<i32>());
         for row in 0..batch.rows() {
             self.stream_time = self.stream_time.max(batch.time[row]);
+            // Counted before anything depends on settings, which another process may have changed.
+            self.emitted += 1;
+            let repeated = self.skip > 0;
+            self.skip -= u64::from(repeated);
             self.key.clear();
             self.value.clear();
             let absent = batch.is_absent(row);
@@ -201,9 +205,7 @@ impl SinkTask {
             let key = (keyed || starts.is_some()).then_some(self.key.as_slice());
             let value = valued.then_some(self.value.as_slice());
             self.records += 1;
-            self.emitted += 1;
-            if self.skip > 0 {
-                self.skip -= 1;
+            if repeated {
                 continue;
             }
             let headers = headers.filter(|headers| headers.is_valid(row)).map_or(NO_HEADERS, |all| all.value(row));

@@ -16,6 +16,7 @@ mod on_disk_format;
 mod oracle;
 mod power_cut;
 mod real_data;
+mod storage_faults;
 mod sync_order;
 
 /// A folder of what is kept beside the project, if it is there.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile, Open, is_full, names_its_file};
+use crate::disk::{Disk, DiskFile, Open, again, is_full, names_its_file};
 use crate::error::{Error, Result};
 
 const MAGIC: [u8; 8] = *b"TIDESRUN";
@@ -177,16 +177,6 @@ pub(super) fn frame_seed(number: u64, offset: u64, length: u32) -> u32 {
 /// The bytes before the content of a frame.
 pub(super) fn join_frame_head(length: u32, checksum: u32) -> [u8; FRAME] {
     (u64::from(checksum) << 32 | u64::from(length)).to_le_bytes()
-}
-
-/// Repeats a call of the operating system that a signal interrupted.
-pub(super) fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
 }
 
 /// The error of an operation on a file or folder.

@@ -37,7 +37,7 @@ pub use sorter::Sorter;
 pub use writer::RunWriter;
 
 use super::{BucketId, OperatorTask};
-use crate::disk::Disk;
+use crate::disk::{Disk, again};
 use crate::error::Result;
 
 /// The state of an operator of a query in one task. Sections sort by query, kind and number of the operator, and task.
@@ -67,8 +67,7 @@ pub fn folder(data: &Path) -> PathBuf {
 /// # Errors
 /// The folder cannot be read.
 pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
-    let names =
-        format::again(|| disk.names(folder)).map_err(|error| format::io_error("read the folder", folder, &error))?;
+    let names = again(|| disk.names(folder)).map_err(|error| format::io_error("read the folder", folder, &error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| format::number(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
@@ -80,5 +79,5 @@ pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
 /// There is no such run, or the file cannot be removed.
 pub fn remove(disk: &dyn Disk, folder: &Path, number: u64) -> Result<()> {
     let path = format::path(folder, number);
-    format::again(|| disk.remove_file(&path)).map_err(|error| format::io_error("remove", &path, &error))
+    again(|| disk.remove_file(&path)).map_err(|error| format::io_error("remove", &path, &error))
 }

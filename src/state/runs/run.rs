@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::contents::{Contents, Groups};
-use super::format::{HEAD, RunFile, TRAILER, Trailer, again, checksum};
+use super::format::{HEAD, RunFile, TRAILER, Trailer, checksum};
 use super::{Scan, Section, SectionStats, Stats};
 use crate::disk::Disk;
+use crate::disk::again;
 use crate::error::Result;
 use crate::state::BucketId;
 

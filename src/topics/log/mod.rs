@@ -66,10 +66,10 @@ impl Log {
         let mut foreign = Vec::new();
         for name in self.handles.disk().names(&self.root)? {
             let path = self.root.join(&name);
-            match name.parse() {
-                Ok(topic) if known(topic) => {}
-                Ok(_) => foreign.extend(self.remove_topic(&path)?),
-                Err(_) => foreign.push(path),
+            match name.parse::<TopicId>().ok().filter(|topic| topic.to_string() == name) {
+                Some(topic) if known(topic) => {}
+                Some(_) => foreign.extend(self.remove_topic(&path)?),
+                None => foreign.push(path),
             }
         }
         Ok(foreign)

@@ -291,3 +291,71 @@ fn the_cache_keeps_the_last_result_of_a_group_and_commit() {
         assert!(seen.iter().any(|(merged, _)| *merged > 0));
     }
 }
+
+/// What a process of any settings makes of the query until it is killed: some turns, most of which are left in the middle.
+fn live(bed: &mut Bed, random: &mut Random) -> bool {
+    let rows = [1, 2, 7, 8192][random.below(4) as usize];
+    let bytes = [1, 40, 300, 2_000, 16 << 20][random.below(5) as usize];
+    for (name, value) in [(config::BATCH_ROWS, rows), (config::TURN_BYTES, bytes)] {
+        bed.settings.properties.set(name, &value.to_string()).expect("a property");
+    }
+    bed.engine = None;
+    bed.settings.store = Store::Folder { disk: bed.disk.boot(), path: "/data".into() };
+    bed.engine = Some(Engine::open(bed.settings.clone()).expect("an engine"));
+    if random.one_in(5) {
+        bed.engine().checkpoint().expect("a checkpoint");
+    }
+    (0..1 + random.below(6)).all(|_| bed.turn(Mode::Whole))
+}
+
+/// The results of a query whose turns are left in the middle, in one process after the other.
+fn in_parts(bed: &mut Bed, random: &mut Random) -> Vec<Vec<Shown>> {
+    for _ in 0..20_000 {
+        if !live(bed, random) {
+            return bed.results();
+        }
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn turns_that_are_left_in_the_middle_change_no_result() {
+    for seed in 0..4 * seeds() {
+        let mut random = Random::new(seed + 3000);
+        let partitions = [1, 3][(seed % 2) as usize];
+        let (a, b) = (topic(&mut random, partitions, 60), topic(&mut random, partitions, 60));
+        let inputs = [("a", &a), ("b", &b)];
+        let last_only = random.one_in(3);
+        let query = match random.below(4) {
+            0 => counting(&mut random, last_only).1,
+            1 => "CREATE STREAM result AS SELECT a.n AS l, b.n AS r FROM a FULL JOIN b \
+                  WITHIN 30 SECONDS GRACE PERIOD 5 SECONDS ON a.k = b.k;"
+                .to_owned(),
+            2 => "CREATE TABLE result AS SELECT a.k, COUNT(*) AS c, SUM(b.n) AS s FROM a JOIN b \
+                  WITHIN 30 SECONDS GRACE PERIOD 5 SECONDS ON a.k = b.k GROUP BY a.k;"
+                .to_owned(),
+            _ => "CREATE TABLE result AS SELECT b.n, COUNT(*) AS c, SUM(a.n) AS s FROM a LEFT JOIN b \
+                  WITHIN 30 SECONDS GRACE PERIOD 5 SECONDS ON a.k = b.k GROUP BY b.n;"
+                .to_owned(),
+        };
+        let wanted = run(Mode::Whole, &inputs, &query);
+        let mut bed = Bed::new(Mode::Whole, false, &inputs, &query);
+        let found = in_parts(&mut bed, &mut random);
+        for (partition, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+            let differs = (0..found.len().max(wanted.len())).find(|i| found.get(*i) != wanted.get(*i));
+            if let Some(at) = differs {
+                let (found, wanted) = (found.get(at), wanted.get(at));
+                panic!("seed {seed}, {query}, partition {partition}, result {at}: {found:?}, wanted {wanted:?}");
+            }
+        }
+        // With the cache the last result of each group is the same.
+        if query.contains("TABLE") && !query.contains("FINAL") {
+            let mut bed = Bed::new(Mode::Whole, true, &inputs, &query);
+            let found = in_parts(&mut bed, &mut random);
+            let last = |all: &Vec<Shown>| all.iter().map(|r| (r.1.clone(), r.clone())).collect::<BTreeMap<_, _>>();
+            for (found, wanted) in found.iter().zip(&wanted) {
+                assert_eq!(last(found), last(wanted), "seed {seed}, {query}, with the cache");
+            }
+        }
+    }
+}

@@ -96,6 +96,9 @@ impl Machine {
         ] {
             properties.set(name, &value).expect("a property");
         }
+        if let Ok(bytes) = std::env::var("POWER_CUT_TURN_BYTES") {
+            properties.set(config::TURN_BYTES, &bytes).expect("a property");
+        }
         let story = vec![format!("{properties:?}")];
         let (model, engine) = (Model::default(), None);
         Machine {

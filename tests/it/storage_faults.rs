@@ -1,0 +1,530 @@
+//! Faults of the disk and of the moment: who asks gets an answer, what is kept stays, and nothing is left behind.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tidemill::clock::{ManualClock, SystemClock};
+use tidemill::config::{self, Properties};
+use tidemill::disk::double::{End, ForgetfulDisk, Random};
+use tidemill::disk::{Disk, DiskFile, Lock, Open, RealDisk, SyncSite};
+use tidemill::engine::{Drive, Engine, Settings, Store};
+use tidemill::error::Result;
+use tidemill::journal::WhenFull;
+use tidemill::statements::{self, Session};
+use tidemill::topics::PartitionId;
+use tidemill::topics::record::{BatchHead, BatchWriter, Records};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(15);
+
+fn settings(disk: Arc<dyn Disk>, path: &Path, drive: Drive, own: &[(&str, &str)]) -> Settings {
+    let mut properties = Properties::default();
+    let usual = [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, "65536"), (config::CACHE_BYTES, "0")];
+    for (name, value) in usual.iter().chain(own) {
+        properties.set(name, value).expect("a property");
+    }
+    Settings {
+        store: Store::Folder { disk, path: path.to_owned() },
+        drive,
+        clock: if drive == Drive::Manual { Arc::new(ManualClock::new()) } else { Arc::new(SystemClock::new()) },
+        properties,
+        compile: statements::compile_kept,
+        when_full: WhenFull::Retry,
+        placement: tidemill::runtime::placement::usual(),
+        report: Arc::new(|message| println!("{message}")),
+    }
+}
+
+fn open(disk: Arc<dyn Disk>, drive: Drive, own: &[(&str, &str)]) -> Arc<Engine> {
+    Arc::new(Engine::open(settings(disk, Path::new("/data"), drive, own)).expect("an engine"))
+}
+
+fn execute(engine: &Engine, text: &str) -> Result<()> {
+    let parsed = statements::parse(text).expect("statements");
+    let mut session = Session::new(engine, Properties::default());
+    parsed.iter().try_for_each(|statement| session.run(statement).map(drop))
+}
+
+/// What comes of something that another thread does; `None` if nothing does.
+fn in_time<T: Send + 'static>(wait: Duration, make: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(make()));
+    receive.recv_timeout(wait).ok()
+}
+
+/// Appends values to the first partition of a topic.
+fn append(engine: &Engine, topic: &str, values: impl Iterator<Item = String>) {
+    let topic = engine.catalog().topic(topic).expect("a topic").id;
+    let mut writer = BatchWriter::new();
+    values.enumerate().for_each(|(n, value)| writer.push(1000 + n as i64, None, Some(value.as_bytes()), &[]));
+    let batch = writer.finish().expect("some records");
+    engine.topics().append(vec![(PartitionId { topic, partition: 0 }, batch)]).expect("appended");
+}
+
+/// The values in the first partition of a topic.
+fn values(engine: &Engine, topic: &str) -> Vec<String> {
+    let topic = engine.catalog().topic(topic).expect("a topic").id;
+    let mut reader = engine.topics().reader(PartitionId { topic, partition: 0 }).expect("a reader");
+    let (mut all, mut next) = (Vec::new(), 0);
+    loop {
+        let fetch = reader.read(next, 1 << 20).expect("records");
+        let mut rest = fetch.bytes.as_slice();
+        if rest.is_empty() {
+            return all;
+        }
+        while let Some(head) = BatchHead::parse(rest).expect("a batch") {
+            let mut records = Records::new(&rest[..head.length], head);
+            while let Some(record) = records.next_record().expect("a record") {
+                if record.offset >= next {
+                    all.push(String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned());
+                }
+            }
+            next = head.next_offset();
+            rest = &rest[head.length..];
+        }
+    }
+}
+
+const COUNTS: &str = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+    CREATE TABLE counts AS SELECT v, COUNT(*) AS c FROM s GROUP BY v;";
+
+fn rows(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|n| format!("{{\"V\":\"key {}\"}}", n % 10))
+}
+
+#[test]
+fn a_table_whose_query_is_in_the_middle_of_a_turn_can_be_read() {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(machine.boot(), Drive::Manual, &[(config::TURN_BYTES, "200")]);
+    execute(&engine, COUNTS).expect("made");
+    append(&engine, "s", rows(500));
+    engine.turn("CTAS_COUNTS_0").expect("a part of a turn");
+    let asked = in_time(LONG, move || execute(&engine, "SELECT * FROM counts WHERE v = 'key 1';"));
+    assert!(asked.is_some(), "no answer");
+}
+
+#[test]
+fn a_table_whose_query_rests_in_the_middle_of_a_turn_can_be_read() {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(machine.boot(), Drive::Manual, &[(config::TURN_BYTES, "200")]);
+    execute(&engine, COUNTS).expect("made");
+    append(&engine, "s", rows(500));
+    engine.turn("CTAS_COUNTS_0").expect("a part of a turn");
+    execute(&engine, "PAUSE CTAS_COUNTS_0;").expect("paused");
+    let asked = in_time(LONG, move || execute(&engine, "SELECT * FROM counts WHERE v = 'key 1';"));
+    assert!(asked.is_some(), "no answer");
+}
+
+#[test]
+fn a_table_whose_query_repeats_turns_after_a_restart_can_be_read() {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(machine.boot(), Drive::Manual, &[(config::TURN_BYTES, "200")]);
+    execute(&engine, COUNTS).expect("made");
+    append(&engine, "s", rows(500));
+    engine.turn("CTAS_COUNTS_0").expect("a part of a turn");
+    machine.end(End::Kill);
+    drop(engine);
+    let engine = open(machine.boot(), Drive::Manual, &[(config::TURN_BYTES, "200")]);
+    let asked = in_time(LONG, move || execute(&engine, "SELECT * FROM counts WHERE v = 'key 1';"));
+    assert!(asked.is_some(), "no answer");
+}
+
+#[test]
+fn turns_are_repeated_exactly_under_another_limit_of_records() {
+    let machine = ForgetfulDisk::new(0);
+    let own = |most| [(config::TURN_BYTES, "2000"), (config::MAX_MESSAGE_BYTES, most)];
+    let engine = open(machine.boot(), Drive::Manual, &own("1024"));
+    execute(
+        &engine,
+        "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM t AS SELECT v + v AS w FROM s;",
+    )
+    .expect("made");
+    // Of the first rows the results are too large.
+    let row = |n: usize| format!("{{\"V\":\"{n:03}{}\"}}", if n < 3 { "x".repeat(700) } else { "y".repeat(20) });
+    append(&engine, "s", (0..300).map(row));
+    engine.turn("CSAS_T_0").expect("a part of a turn");
+    machine.end(End::Kill);
+    drop(engine);
+    let engine = open(machine.boot(), Drive::Manual, &own("4096"));
+    engine.settle().expect("settled");
+    let mut found: Vec<String> = values(&engine, "T").into_iter().filter(|value| value.contains('y')).collect();
+    let count = found.len();
+    found.sort();
+    found.dedup();
+    assert_eq!((count, found.len()), (297, 297), "records, and different ones");
+}
+
+#[test]
+fn a_checkpoint_that_finds_no_room_for_its_manifest_leaves_no_run() {
+    let machine = ForgetfulDisk::new(0);
+    let disk = machine.boot();
+    let engine = open(disk.clone(), Drive::Manual, &[]);
+    execute(&engine, COUNTS).expect("made");
+    append(&engine, "s", rows(500));
+    engine.settle().expect("settled");
+    // Enough for the spare file that a checkpoint needs, and for nothing besides.
+    machine.set_room(Some(65_540));
+    engine.checkpoint().expect_err("there is no room for a run");
+    for room in (0..200_000).step_by(20) {
+        machine.set_room(Some(room));
+        let done = engine.checkpoint();
+        if done.is_ok() {
+            return;
+        }
+        let left = disk.names(Path::new("/data/state")).expect("the folder of the runs");
+        assert!(left.is_empty(), "with room for {room} bytes: {left:?} are left, since {}", done.expect_err("none"));
+    }
+    panic!("no checkpoint");
+}
+
+/// A folder on the machine's own disk, gone at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("tidemill-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn what_somebody_else_put_into_the_folder_of_topics_stays() {
+    let scratch = Scratch::new("strangers");
+    let start = || Engine::open(settings(Arc::new(RealDisk), &scratch.0, Drive::Manual, &[])).map(drop);
+    start().expect("an engine");
+    std::fs::create_dir(scratch.0.join("topics/my notes")).expect("made");
+    std::fs::write(scratch.0.join("topics/my notes/a"), "mine").expect("written");
+    start().expect("an engine");
+    assert!(scratch.0.join("topics/my notes/a").exists(), "a folder that we did not make is gone");
+}
+
+#[test]
+fn a_file_that_somebody_put_into_the_folder_of_topics_is_in_nobodys_way() {
+    let scratch = Scratch::new("stranger");
+    let start = || Engine::open(settings(Arc::new(RealDisk), &scratch.0, Drive::Manual, &[])).map(drop);
+    start().expect("an engine");
+    std::fs::write(scratch.0.join("topics/.DS_Store"), "mine").expect("written");
+    start().unwrap_or_else(|error| panic!("it does not start: {error}"));
+}
+
+#[test]
+fn a_folder_without_its_journal_is_not_taken_for_a_new_one() {
+    let machine = ForgetfulDisk::new(0);
+    let disk = machine.boot();
+    let engine = open(disk.clone(), Drive::Manual, &[]);
+    execute(&engine, COUNTS).expect("made");
+    append(&engine, "s", rows(5));
+    machine.end(End::Kill);
+    drop(engine);
+    let disk = machine.boot();
+    let folder = Path::new("/data/journal");
+    for name in disk.names(folder).expect("the journal") {
+        disk.remove_file(&folder.join(name)).expect("removed");
+    }
+    let opened = Engine::open(settings(disk.clone(), Path::new("/data"), Drive::Manual, &[]));
+    let topics = disk.names(Path::new("/data/topics")).expect("topics");
+    assert!(opened.is_err() && !topics.is_empty(), "opened: {}, topics: {topics:?}", opened.is_ok());
+}
+
+/// A disk that fails the next reservation as a signal would, or the next renaming of a file to a spare.
+#[derive(Clone)]
+struct Faulty {
+    disk: Arc<dyn Disk>,
+    interrupts: Arc<AtomicBool>,
+    fails_rename: Arc<AtomicBool>,
+}
+
+impl Faulty {
+    fn new(disk: Arc<dyn Disk>) -> Faulty {
+        Faulty { disk, interrupts: Arc::default(), fails_rename: Arc::default() }
+    }
+}
+
+/// A file on such a disk.
+struct FaultyFile(Arc<dyn DiskFile>, Arc<AtomicBool>);
+
+impl DiskFile for FaultyFile {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(into, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn allocate(&self, part: Range<u64>) -> io::Result<()> {
+        self.0.allocate(part)
+    }
+
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        match self.1.swap(false, Ordering::SeqCst) {
+            true => Err(io::Error::from_raw_os_error(libc::EINTR)),
+            false => self.0.reserve(len),
+        }
+    }
+
+    fn sync(&self, site: SyncSite) -> io::Result<()> {
+        self.0.sync(site)
+    }
+}
+
+impl Disk for Faulty {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(FaultyFile(self.disk.open(path, how)?, self.interrupts.clone())))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<bool> {
+        self.disk.create_dir(path)
+    }
+
+    fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
+        self.disk.names(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let is_spare = to.extension().is_some_and(|extension| extension == "spare");
+        if is_spare && self.fails_rename.swap(false, Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        self.disk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_dir(path)
+    }
+
+    fn sync_dir(&self, dir: &Path, site: SyncSite) -> io::Result<()> {
+        self.disk.sync_dir(dir, site)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        self.disk.lock(path)
+    }
+
+    fn most_files(&self) -> usize {
+        self.disk.most_files()
+    }
+}
+
+#[test]
+fn a_spare_in_which_a_signal_came_is_made_again() {
+    let machine = ForgetfulDisk::new(0);
+    let disk = Faulty::new(machine.boot());
+    let engine = open(Arc::new(disk.clone()), Drive::Manual, &[]);
+    execute(&engine, COUNTS).expect("made");
+    append(&engine, "s", rows(5));
+    disk.interrupts.store(true, Ordering::SeqCst);
+    // Enough for another journal file.
+    (0..8).for_each(|_| append(&engine, "s", rows(1000)));
+    assert!(!disk.interrupts.load(Ordering::SeqCst), "a spare was made");
+}
+
+#[test]
+fn queries_go_on_after_a_checkpoint_that_could_not_recycle_the_journal() {
+    let machine = ForgetfulDisk::new(0);
+    let disk = Faulty::new(machine.boot());
+    // While the engine is filled, no checkpoint comes through.
+    let engine = open(Arc::new(disk.clone()), Drive::Threads { start: true }, &[(config::CHECKPOINT_BYTES, "100000")]);
+    execute(&engine, COUNTS).expect("made");
+    disk.fails_rename.store(true, Ordering::SeqCst);
+    // More than twice as much in one round: epochs wait for the checkpoint.
+    append(&engine, "s", rows(10_000));
+    let waited = engine.clone();
+    let drained = in_time(LONG, move || waited.wait_drained(&|| false));
+    assert!(!disk.fails_rename.load(Ordering::SeqCst), "a renaming has failed");
+    assert!(matches!(drained, Some(Ok(()))), "the query stands still: {:?}", engine.stats("CTAS_COUNTS_0"));
+}
+
+/// Appends values with their times to a partition of a topic.
+fn append_at(engine: &Engine, topic: &str, partition: u32, values: &[(i64, &str)]) {
+    let topic = engine.catalog().topic(topic).expect("a topic").id;
+    let mut writer = BatchWriter::new();
+    for (time, value) in values {
+        writer.push(*time, None, Some(format!("{{\"V\":\"{value}\"}}").as_bytes()), &[]);
+    }
+    let batch = writer.finish().expect("some records");
+    engine.topics().append(vec![(PartitionId { topic, partition }, batch)]).expect("appended");
+}
+
+/// The results of rows of two partitions of which one lags behind; with a restart in the middle of a turn, or without.
+fn lagging(restarts: bool) -> Vec<String> {
+    let machine = ForgetfulDisk::new(0);
+    let own = [(config::TURN_BYTES, "200")];
+    let mut engine = open(machine.boot(), Drive::Manual, &own);
+    execute(
+        &engine,
+        "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=2, VALUE_FORMAT='JSON');
+         CREATE TABLE t WITH (PARTITIONS=1) AS SELECT v, COUNT(*) AS c FROM s
+         WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 0 SECONDS) GROUP BY v;",
+    )
+    .expect("made");
+    append_at(&engine, "s", 0, &[(1_000, "a")]);
+    engine.settle().expect("settled");
+    // The second partition has stood at its end from the start; now it brings rows, too many for one commit.
+    append_at(&engine, "s", 1, &[(1_000, "a"); 50]);
+    engine.turn("CTAS_T_0").expect("a part of a turn");
+    if restarts {
+        machine.end(End::Kill);
+        drop(engine);
+        engine = open(machine.boot(), Drive::Manual, &own);
+    }
+    engine.settle().expect("settled");
+    append_at(&engine, "s", 0, &[(100_000, "a")]);
+    engine.settle().expect("settled");
+    append_at(&engine, "s", 1, &[(2_000, "late?")]);
+    engine.settle().expect("settled");
+    values(&engine, "T")
+}
+
+#[test]
+fn a_partition_that_is_not_idle_any_more_holds_back_time_after_a_restart_too() {
+    let (without, with) = (lagging(false), lagging(true));
+    assert_eq!(without.len(), 53, "the row of the lagging partition is not late");
+    assert_eq!(with.len(), without.len(), "records with and without a restart");
+}
+
+/// What exists, and in which state.
+fn world(engine: &Engine) -> Vec<String> {
+    let catalog = engine.catalog();
+    let mut all: Vec<String> = Vec::new();
+    all.extend(catalog.topics().map(|topic| format!("topic {} {} {}", topic.name, topic.id, topic.partitions)));
+    all.extend(catalog.sources().map(|source| format!("source {} {:?} {:?}", source.name, source.topic, source.query)));
+    all.extend(catalog.custom_types().map(|(name, custom)| format!("type {name} {:?}", custom.sql_type)));
+    for query in catalog.queries() {
+        let life = engine.life(&query.id).map(|life| life.name());
+        all.push(format!("query {} {} {} {life:?}", query.id, query.number, query.paused_at.is_some()));
+    }
+    all
+}
+
+/// Executes statements, makes a checkpoint, and starts again: what is there before and after.
+fn kept(text: &str) -> (Vec<String>, Vec<String>) {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(machine.boot(), Drive::Manual, &[]);
+    execute(&engine, text).unwrap_or_else(|error| panic!("{error}"));
+    engine.checkpoint().expect("a checkpoint");
+    let before = world(&engine);
+    machine.end(End::Kill);
+    drop(engine);
+    let opened = Engine::open(settings(machine.boot(), Path::new("/data"), Drive::Manual, &[]));
+    (before, world(&opened.unwrap_or_else(|error| panic!("it does not start: {error}"))))
+}
+
+#[test]
+fn a_query_that_was_paused_twice_and_resumed_runs_after_a_restart() {
+    let (before, after) = kept(
+        "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM a AS SELECT v FROM s;
+         CREATE STREAM b AS SELECT v FROM s;
+         PAUSE CSAS_A_0;
+         PAUSE ALL;
+         RESUME CSAS_A_0;",
+    );
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_type_with_small_letters_is_kept_for_what_was_made_of_it() {
+    let (before, after) = kept(
+        "CREATE TYPE `Address` AS STRUCT<street VARCHAR>;
+         CREATE STREAM s (a `Address`) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         DROP TYPE `Address`;",
+    );
+    assert_eq!(after, before);
+}
+
+/// Statements that make, end, pause and drop things, some of them refused.
+fn statement(random: &mut Random, ids: &[String]) -> String {
+    let name = |random: &mut Random| ["a", "b", "c"][random.below(3) as usize];
+    let other = |random: &mut Random| ["x", "y"][random.below(2) as usize];
+    let query = |random: &mut Random| match random.below(4 * ids.len() as u64 + 1) {
+        0 => "ALL".to_owned(),
+        n => ids[n as usize % ids.len()].clone(),
+    };
+    match random.below(24) {
+        0..3 => {
+            let (own, topic) = (name(random), name(random));
+            let column = ["VARCHAR", "t", "u"][random.below(3) as usize];
+            format!("CREATE STREAM {own} (v {column}) WITH (KAFKA_TOPIC='{topic}', PARTITIONS=1, VALUE_FORMAT='JSON');")
+        }
+        3..7 => format!("CREATE STREAM {} AS SELECT * FROM {};", other(random), name(random)),
+        7..9 => format!("INSERT INTO {} SELECT * FROM {};", other(random), name(random)),
+        9 => format!("DROP STREAM {};", name(random)),
+        10 => format!("DROP STREAM {} DELETE TOPIC;", name(random)),
+        11 => format!("DROP STREAM {};", other(random)),
+        12 => format!("TERMINATE {};", query(random)),
+        13..16 => format!("PAUSE {};", query(random)),
+        16..18 => "PAUSE ALL;".to_owned(),
+        18..20 => format!("RESUME {};", query(random)),
+        20..22 => {
+            let of = ["VARCHAR", "BIGINT", "ARRAY<t>", "STRUCT<f VARCHAR>"][random.below(4) as usize];
+            format!("CREATE TYPE {} AS {of};", ["t", "u"][random.below(2) as usize])
+        }
+        _ => format!("DROP TYPE {};", ["t", "u"][random.below(2) as usize]),
+    }
+}
+
+#[test]
+fn what_exists_is_the_same_after_every_restart() {
+    let seeds = std::env::var("KEPT_SEEDS").map_or(40, |text| text.parse().expect("KEPT_SEEDS is a number"));
+    for seed in 0..seeds {
+        let mut random = Random::new(seed);
+        let machine = ForgetfulDisk::new(seed);
+        let mut engine = open(machine.boot(), Drive::Manual, &[]);
+        let mut story = Vec::new();
+        for name in ["a", "b", "c"] {
+            let with = format!("WITH (KAFKA_TOPIC='{name}', PARTITIONS=1, VALUE_FORMAT='JSON')");
+            execute(&engine, &format!("CREATE STREAM {name} (v VARCHAR) {with};")).expect("made");
+        }
+        for _ in 0..120 {
+            match random.below(12) {
+                0 => {
+                    story.push("checkpoint".to_owned());
+                    engine.checkpoint().expect("a checkpoint");
+                }
+                1 => {
+                    story.push("restart".to_owned());
+                    let before = world(&engine);
+                    drop(engine);
+                    let opened = Engine::open(settings(machine.boot(), Path::new("/data"), Drive::Manual, &[]));
+                    let told = |error| panic!("seed {seed}: it does not start: {error}\n{}", story.join("\n"));
+                    engine = Arc::new(opened.unwrap_or_else(told));
+                    assert_eq!(world(&engine), before, "seed {seed}\n{}", story.join("\n"));
+                }
+                _ => {
+                    let ids: Vec<String> = engine.catalog().queries().iter().map(|query| query.id.clone()).collect();
+                    let text = statement(&mut random, &ids);
+                    let done = execute(&engine, &text);
+                    story.push(format!(
+                        "{text} {}",
+                        done.map_or_else(|error| format!("-- {error}"), |()| String::new())
+                    ));
+                }
+            }
+        }
+    }
+}
