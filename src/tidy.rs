@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("formats", &["types"]),
     ("topics", &["disk", "types"]),
     ("state", &["disk", "types"]),
-    ("journal", &["disk", "types", "topics", "state"]),
+    ("journal", &["disk", "clock", "types", "topics", "state"]),
     ("catalog", &["types", "sql", "formats", "topics", "config"]),
     ("expr", &["types", "sql", "functions"]),
     ("plan", &["types", "sql", "functions", "formats", "expr", "catalog", "config", "topics", "state"]),

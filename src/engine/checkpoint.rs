@@ -44,6 +44,14 @@ struct Saved {
     runs: Vec<Run>,
 }
 
+/// What of the journal a checkpoint covers.
+pub struct Covered {
+    /// The first generation that it does not cover.
+    pub generation: u64,
+    /// The bytes of the files before.
+    pub bytes: u64,
+}
+
 /// Horizons of operator tasks, by query.
 type Horizons = BTreeMap<u64, BTreeMap<OperatorTask, BucketId>>;
 
@@ -88,7 +96,7 @@ impl Checkpoints {
     }
 
     /// Makes a checkpoint of all that is decided. `image` gives what exists, and is called while nothing is decided.
-    pub fn make(&self, journal: &Mutex<Journal>, log: &Log, image: &dyn Fn() -> Vec<u8>) -> Result<()> {
+    pub fn make(&self, journal: &Mutex<Journal>, log: &Log, image: &dyn Fn() -> Vec<u8>) -> Result<Covered> {
         let _one = lock(&self.working);
         let (snapshot, image) = {
             // Under the journal's lock nothing is decided, and the effects of all that was decided have been taken.
@@ -117,7 +125,7 @@ impl Checkpoints {
         })?;
         // Only now nothing takes them away again.
         fresh.0.clear();
-        lock(journal).drop_before(generation, bytes)
+        Ok(Covered { generation, bytes })
     }
 
     /// Writes the changes between two checkpoints as runs; the horizons of all state after them.

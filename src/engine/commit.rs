@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use super::Shared;
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::journal::{Append, Decision, Done, Entry, Journal, Meter, Queue};
 use crate::locks::lock;
@@ -33,9 +34,10 @@ pub struct Journaled {
 
 impl Commit {
     /// Decisions by this journal.
-    pub fn by(journal: Journal) -> Commit {
+    pub fn by(journal: Journal, clock: Arc<dyn Clock>) -> Commit {
         let (meter, journal) = (journal.meter().clone(), Mutex::new(journal));
-        Commit::Journal(Box::new(Journaled { journal, queue: Queue::new(), meter, pressed: AtomicBool::new(false) }))
+        let queue = Queue::new(clock);
+        Commit::Journal(Box::new(Journaled { journal, queue, meter, pressed: AtomicBool::new(false) }))
     }
 
     /// Takes no more entries.

@@ -121,7 +121,7 @@ pub(crate) struct Shared {
     syncs: Option<Arc<SyncOnce>>,
     /// Who owns the folder.
     _lock: Option<Box<dyn Lock>>,
-    /// How many queries have state that is still to be read.
+    /// How many queries have state that is still to be read, and how many pulls read such state.
     restoring: AtomicUsize,
     /// Where the next record without a key goes.
     next_partition: AtomicU32,
@@ -263,8 +263,8 @@ impl Engine {
     pub fn close(&self) {
         let shared = &self.shared;
         shared.stop_queries();
-        shared.commit.close();
         shared.progress.close();
+        shared.commit.close();
         shared.timers.close();
         shared.upkeep.close();
         for thread in lock(&self.threads).drain(..) {

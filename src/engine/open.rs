@@ -117,7 +117,7 @@ fn open_folder(settings: &Settings, syncs: Arc<SyncOnce>, path: &Path) -> Result
     let restoring = restoring.collect();
     let world = World::new(rebuilt.catalog, rebuilt.history);
     let folder = Some(Folder { log: log.clone(), checkpoints, syncs, lock });
-    Ok((Kept { topics: log, commit: Commit::by(journal), world, folder }, restoring))
+    Ok((Kept { topics: log, commit: Commit::by(journal, settings.clock.clone()), world, folder }, restoring))
 }
 
 /// What the kept statements come to.

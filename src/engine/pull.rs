@@ -27,10 +27,14 @@ impl Engine {
         let id = pull.source.query.as_deref().ok_or_else(|| Error::bug("a table without a query was pulled"))?;
         let gone = || Error::missing(format!("the query {id} that keeps the table does not run"));
         let query = self.shared.queries.get(id).ok_or_else(gone)?;
-        let found = match (query.restoring(), &pull.keys) {
-            // Until all of its state is read, what belongs to a few keys is read by itself.
-            (Some(restoring), Some(keys)) => self.shared.look_up(&restoring, keys)?,
-            _ => self.shared.read_committed(&query, &mut |run| run.table(pull.keys.as_deref()))?,
+        // Until all of its state is read, what belongs to a few keys is read by itself.
+        let looked_up = match &pull.keys {
+            Some(keys) => self.shared.look_up(&query, keys)?,
+            None => None,
+        };
+        let found = match looked_up {
+            Some(found) => Some(found),
+            None => self.shared.read_committed(&query, &mut |run| run.table(pull.keys.as_deref()))?,
         };
         let batches = found.ok_or_else(|| {
             let name = &pull.source.name;
@@ -83,7 +87,12 @@ impl Shared {
             let dirty = {
                 let mut run = query.lock();
                 if !run.is_dirty() && query.is_settled() {
-                    return look(&mut run);
+                    // Asked again now that all is settled: what was refused has ended the query.
+                    self.progress.check()?;
+                    match query.life() {
+                        Life::Running | Life::Paused => return look(&mut run),
+                        _ => continue,
+                    }
                 }
                 run.is_dirty()
             };

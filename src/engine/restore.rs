@@ -223,10 +223,31 @@ impl Shared {
         Ok(QueryStats::of(&mut run))
     }
 
-    /// The rows of some keys of the table that a query keeps whose state is still being read.
-    pub fn look_up(&self, restoring: &Restoring, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
-        let mut run = self.run_again(restoring)?;
+    /// The rows of some keys of the table that a query keeps, if its state is still being read.
+    pub fn look_up(&self, query: &Running, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
+        // From before it is known whether the state is being read: no checkpoint takes the journal away meanwhile.
+        let _reading = Reading::begin(self);
+        let Some(restoring) = query.restoring() else { return Ok(None) };
+        let mut run = self.run_again(&restoring)?;
         restoring.look_up(&mut run, self.home()?, keys)?;
         run.table(Some(keys))
+    }
+}
+
+/// Somebody reads state from the runs and the journal.
+struct Reading<'a>(&'a Shared);
+
+impl<'a> Reading<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.restoring.fetch_add(1, Ordering::SeqCst);
+        Reading(shared)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if self.0.restoring.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.upkeep.poke();
+        }
     }
 }

@@ -178,9 +178,17 @@ impl Shared {
         }
         let result = checkpoints.make(journal, log, &|| self.world.image());
         *lock(&self.upkeep.failure) = result.as_ref().err().map(Error::to_string);
-        if result.is_ok() && self.commit.press(false) {
-            self.queries.all().iter().for_each(|query| self.wake(query));
-        }
+        let result = result.map(|covered| {
+            // Files that cannot be recycled now are so after the next checkpoint, or the next start.
+            if let Err(error) = lock(journal).drop_before(covered.generation, covered.bytes) {
+                (self.settings.report)(&format!(
+                    "files of the journal that are not needed any more stay for now: {error}"
+                ));
+            }
+            if self.commit.press(false) {
+                self.queries.all().iter().for_each(|query| self.wake(query));
+            }
+        });
         self.upkeep.merge.ring();
         give_back();
         result

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::spare::{Spare, Spares};
+use super::spare::Spares;
 use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
 
@@ -83,9 +83,14 @@ impl JournalFile {
     /// # Errors
     /// There is no room for the file, or it cannot be made.
     pub fn create(disk: &dyn Disk, dir: &Path, spares: &mut Spares, head: Head, size: u64) -> io::Result<JournalFile> {
-        let Spare { path: spare, file, size } = spares.take(size)?;
-        file.write_at(&head.encode(), 0)?;
-        disk.rename(&spare, &path(dir, head.generation))?;
+        let spare = spares.take(size)?;
+        let (file, size) = (spare.file.clone(), spare.size);
+        let begun =
+            file.write_at(&head.encode(), 0).and_then(|()| disk.rename(&spare.path, &path(dir, head.generation)));
+        if let Err(error) = begun {
+            spares.give_back(spare);
+            return Err(error);
+        }
         disk.sync_dir(dir, SyncSite::JournalDirectory)?;
         Ok(JournalFile { file, head, end: HEAD as u64, size })
     }

@@ -1,11 +1,12 @@
 //! Entries that wait for the next round, and the thread that makes the rounds.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use super::entry::{Decision, Entry};
 use super::round::{Journal, RoundError};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::locks::{lock, wait, wait_for, wait_while};
 use crate::topics::TopicId;
@@ -35,6 +36,7 @@ pub enum WhenFull {
 
 /// Entries that wait to be committed.
 pub struct Queue {
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -48,7 +50,7 @@ struct State {
     refused: VecDeque<Waiting>,
     /// Whether the refused epochs are to be tried again at once, and when they will be else.
     is_due: bool,
-    due_at: Option<Instant>,
+    due_at_ns: Option<u64>,
     /// The error of the full disk; `None` when there is room.
     full: Option<String>,
     closed: bool,
@@ -56,13 +58,6 @@ struct State {
     failure: Option<Error>,
     /// Tasks that were woken by the last decision and have not run dry yet.
     awake: usize,
-}
-
-impl State {
-    /// Whether it is time to try the refused epochs again.
-    fn is_due(&self) -> bool {
-        self.is_due || self.due_at.is_some_and(|at| at <= Instant::now())
-    }
 }
 
 /// An entry, and the callback for its outcome.
@@ -78,16 +73,15 @@ fn is_command((entry, _): &Waiting) -> bool {
     matches!(entry, Entry::Command(_))
 }
 
-impl Default for Queue {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Queue {
     /// A queue in which nothing waits.
-    pub fn new() -> Self {
-        Queue { state: Mutex::default(), changed: Condvar::new() }
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Queue { clock, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Whether it is time to try the refused epochs again.
+    fn is_due(&self, state: &State) -> bool {
+        state.is_due || state.due_at_ns.is_some_and(|at| at <= self.clock.monotonic_ns())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -134,12 +128,16 @@ impl Queue {
     /// Takes the entries of the next round, without waiting.
     fn take(&self) -> Vec<Waiting> {
         let mut state = self.lock();
-        let mut taken = Vec::new();
-        if state.is_due() || state.closed {
-            (state.is_due, state.due_at) = (false, None);
-            taken.extend(state.refused.drain(..));
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        if self.is_due(&state) || state.closed {
+            while bytes < ROUND_BYTES {
+                let Some(next) = state.refused.pop_front() else { break };
+                bytes += next.0.size();
+                taken.push(next);
+            }
+            // What is left comes with the rounds that follow, if there is room for this one.
+            (state.is_due, state.due_at_ns) = (!state.refused.is_empty(), None);
         }
-        let mut bytes: usize = taken.iter().map(|(entry, _)| entry.size()).sum();
         while bytes < ROUND_BYTES {
             let Some(next) = state.waiting.pop_front() else { break };
             if is_epoch(&next) && !state.refused.is_empty() {
@@ -155,16 +153,19 @@ impl Queue {
     /// Waits until there is something for a round; `false` when the queue is closed and empty.
     fn wait(&self) -> bool {
         let mut state = self.lock();
-        while state.waiting.is_empty() && !state.closed && !state.is_due() {
-            state = match state.due_at {
+        while state.waiting.is_empty() && !state.closed && (state.refused.is_empty() || !self.is_due(&state)) {
+            state = match state.due_at_ns.filter(|_| !state.refused.is_empty()) {
                 None => wait(&self.changed, state),
-                Some(at) => wait_for(&self.changed, state, at.saturating_duration_since(Instant::now())).0,
+                Some(at) => {
+                    let pause = Duration::from_nanos(at.saturating_sub(self.clock.monotonic_ns()));
+                    wait_for(&self.changed, state, pause).0
+                }
             };
         }
         let busy = |state: &mut State| state.awake > 0 && !state.closed;
         let mut state = wait_while(&self.changed, state, LINGER, busy);
         state.awake = 0;
-        !state.waiting.is_empty() || !state.refused.is_empty()
+        !state.closed || !state.waiting.is_empty() || !state.refused.is_empty()
     }
 
     /// Makes one round of waiting entries on this thread. Returns whether anything was committed or refused. `decided`
@@ -216,7 +217,8 @@ impl Queue {
         let (again, refused): (Vec<_>, Vec<_>) = refused.into_iter().partition(|waiting| tries && is_epoch(waiting));
         if !again.is_empty() {
             state.full = Some(message.to_owned());
-            state.due_at = Some(Instant::now() + FULL_PAUSE);
+            state.is_due = false;
+            state.due_at_ns = Some(self.clock.monotonic_ns() + FULL_PAUSE.as_nanos() as u64);
         }
         again.into_iter().rev().for_each(|waiting| state.refused.push_front(waiting));
         drop(state);
@@ -227,6 +229,8 @@ impl Queue {
 
     /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
     pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<()> {
+        // However it ends, by a panic too, nobody waits for a round that never comes.
+        let _end = End(self);
         while self.wait() {
             self.pump(journal, when_full, decided).inspect_err(|error| self.refuse_all(error))?;
         }
@@ -237,11 +241,21 @@ impl Queue {
     fn refuse_all(&self, error: &Error) {
         let waiting: Vec<Waiting> = {
             let mut state = self.lock();
-            (state.closed, state.failure) = (true, Some(error.clone()));
+            state.closed = true;
+            state.failure.get_or_insert_with(|| error.clone());
             let refused = std::mem::take(&mut state.refused);
             refused.into_iter().chain(std::mem::take(&mut state.waiting)).collect()
         };
         waiting.into_iter().for_each(|(_, done)| done(Err(error.clone())));
+    }
+}
+
+/// The end of the rounds.
+struct End<'a>(&'a Queue);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.refuse_all(&Error::backend("the engine is shutting down"));
     }
 }
 

@@ -156,6 +156,11 @@ impl Spares {
         }
     }
 
+    /// Takes back a spare that could not be used.
+    pub fn give_back(&mut self, spare: Spare) {
+        self.ready.insert(0, spare);
+    }
+
     /// Makes a spare of a file that the journal does not need any more, or removes it.
     pub fn recycle(&mut self, path: &Path) -> io::Result<()> {
         let file = self.disk.open(path, Open::Existing)?;

@@ -246,7 +246,7 @@ fn rounds_are_missed_whose_file_has_a_damaged_head() {
 fn epochs_that_found_no_room_are_tried_again_although_others_come() {
     let machine = ForgetfulDisk::new(0);
     let journal = std::sync::Mutex::new(Process::start(&machine).expect("a start").journal);
-    let queue = Queue::new();
+    let queue = Queue::new(Arc::new(crate::clock::SystemClock::new()));
     let pause = std::time::Duration::from_millis(10);
     let decided = std::thread::scope(|scope| {
         scope.spawn(|| queue.run(&journal, WhenFull::Retry, &|_| {}));
@@ -265,4 +265,34 @@ fn epochs_that_found_no_room_are_tried_again_although_others_come() {
         decided
     });
     assert!(matches!(decided, Some(Ok(Decision::Committed { .. }))), "after 4 s with room: {decided:?}");
+}
+
+#[test]
+fn rounds_are_made_after_a_command_found_room_and_an_append_none() {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    process.commit(append(10)).expect("committed");
+    let journal = std::sync::Mutex::new(process.journal);
+    let queue = Queue::new(Arc::new(crate::clock::SystemClock::new()));
+    let (send, receive) = std::sync::mpsc::channel();
+    let submit = |entry| {
+        let send = send.clone();
+        queue.submit(entry, Box::new(move |decision| drop(send.send(decision))));
+    };
+    let decided = std::thread::scope(|scope| {
+        machine.set_room(Some(0));
+        // Both are in one round.
+        submit(append(10));
+        submit(Entry::Command(Command::default()));
+        scope.spawn(|| queue.run(&journal, WhenFull::Retry, &|_| {}));
+        let wait = std::time::Duration::from_secs(5);
+        let both: Vec<_> = (0..2).map(|_| receive.recv_timeout(wait)).collect();
+        machine.set_room(None);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        submit(append(10));
+        let last = receive.recv_timeout(wait);
+        queue.close();
+        (both, last)
+    });
+    assert!(matches!(decided.1, Ok(Ok(Decision::Committed { .. }))), "{decided:?}");
 }

@@ -92,10 +92,17 @@ pub struct Context<'a> {
     pub end: u64,
     /// Names the source record that a row of this ordinal comes from: topic, partition and offset.
     pub place: &'a dyn Fn(u64) -> String,
+    /// How far the stream time of its source partition had come at a row of this ordinal: no later row comes from before.
+    pub point_ms: &'a dyn Fn(u64) -> i64,
     pub log: &'a mut Log,
 }
 
 impl Context<'_> {
+    /// How far the stream time of a port may go once all rows of the step have come.
+    pub fn limit_after(&self, port: usize) -> i64 {
+        self.limits[port].min((self.point_ms)(self.end))
+    }
+
     /// Counts rows that failed in some way; `seq` is the ordinal of the first one. The message is made only for the first
     /// failure of a reason in an epoch.
     pub fn report(&mut self, reason: Reason, count: u64, seq: u64, message: impl FnOnce() -> String) {

@@ -24,14 +24,16 @@ impl OperatorTime {
         self.time
     }
 
-    /// Takes up, at the start of a turn, what an earlier limit held back.
-    pub fn start_turn(&mut self, limit: i64) {
+    /// Takes up, when all rows up to a limit have come, what an earlier one held back.
+    pub fn lift(&mut self, limit: i64) {
         self.time = self.time.max(self.seen.min(limit));
     }
 
-    /// A row comes; the stream time with it.
+    /// A row comes; the stream time with it. What an earlier limit held back is taken up only as far as `point` goes, the stream
+    /// time of the source partition at the row: rows may follow that come from after it, and they are not late.
     #[inline]
-    pub fn advance(&mut self, row_time: i64, limit: i64) -> i64 {
+    pub fn advance(&mut self, row_time: i64, limit: i64, point: impl FnOnce() -> i64) -> i64 {
+        let limit = if self.seen > self.time { limit.min(point()) } else { limit };
         self.seen = self.seen.max(row_time);
         self.time = self.time.max(self.seen.min(limit));
         self.time
@@ -56,12 +58,15 @@ mod tests {
     #[test]
     fn a_limit_holds_time_back_until_it_is_lifted() {
         let mut time = OperatorTime::default();
-        assert_eq!(time.advance(10, i64::MAX), 10);
-        assert_eq!(time.advance(50, 20), 20);
-        assert_eq!(time.advance(15, 20), 20);
-        time.start_turn(30);
+        let held = || panic!("nothing is held back");
+        assert_eq!(time.advance(10, i64::MAX, held), 10);
+        assert_eq!(time.advance(50, 20, held), 20);
+        assert_eq!(time.advance(15, 20, || 25), 20);
+        // The row of a partition that was behind: those that follow it may come from 26 on.
+        assert_eq!(time.advance(26, i64::MAX, || 26), 26);
+        time.lift(30);
         assert_eq!(time.now(), 30);
-        time.start_turn(i64::MAX);
+        time.lift(i64::MAX);
         assert_eq!(time.now(), 50);
     }
 }

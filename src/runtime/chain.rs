@@ -44,6 +44,8 @@ pub(super) struct Step<'a> {
     /// The ordinal of what no row caused.
     pub end: u64,
     pub place: &'a dyn Fn(u64) -> String,
+    /// How far the stream time of its source partition had come at a row of this ordinal.
+    pub point_ms: &'a dyn Fn(u64) -> i64,
     pub log: &'a mut Log,
 }
 
@@ -189,8 +191,8 @@ impl Chain {
     /// Runs the rows of an operator's table through the operators after it, without remembering anything of it.
     pub fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
         let after = self.nodes.iter().position(|node| node.id == Some(after)).map_or(0, |at| at + 1);
-        let (mut log, place) = (Log::default(), |_| String::new());
-        let mut step = Step { now_ms: 0, end: 0, place: &place, log: &mut log };
+        let (mut log, place, point_ms) = (Log::default(), |_| String::new(), |_| i64::MAX);
+        let mut step = Step { now_ms: 0, end: 0, place: &place, point_ms: &point_ms, log: &mut log };
         let mut current = batches;
         for node in &mut self.nodes[after..] {
             let mut output = Output::new(Limit { rows: usize::MAX, bytes: usize::MAX });
@@ -207,5 +209,6 @@ impl Chain {
 }
 
 fn context<'c>(limits: &'c [i64], step: &'c mut Step) -> Context<'c> {
-    Context { limits, now_ms: step.now_ms, end: step.end, place: step.place, log: step.log }
+    let Step { now_ms, end, place, point_ms, .. } = *step;
+    Context { limits, now_ms, end, place, point_ms, log: step.log }
 }

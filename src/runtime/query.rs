@@ -254,6 +254,9 @@ impl QueryRun {
         let record = match again {
             Some(record) => {
                 self.fill_to(&record.ends)?;
+                // Those that bring rows again are idle no more, whatever the last whole epoch says.
+                let waiting = self.cursors.iter_mut().flatten().filter(|cursor| cursor.waits());
+                waiting.for_each(|cursor| (cursor.idle, cursor.at_end_since) = (false, None));
                 record
             }
             None => {

@@ -162,7 +162,8 @@ impl Task {
         }
         let Task { chain, out, causes, log, number, .. } = self;
         let place = |seq: u64| (turn.name)(causes.of(seq));
-        let mut step = Step { now_ms: turn.now_ms, end: causes.end_seq(), place: &place, log };
+        let point_ms = |seq: u64| causes.of(seq).time;
+        let mut step = Step { now_ms: turn.now_ms, end: causes.end_seq(), place: &place, point_ms: &point_ms, log };
         let flow = chain.run(&mut step, &mut Ending { out, causes, number: *number })?;
         self.progress = match flow {
             Flow::Left(seq) => Progress::Left(self.causes.of(seq)),

@@ -99,6 +99,14 @@ impl Seq {
         }
     }
 
+    /// The ordinals of `count` rows from `start` on.
+    pub fn slice(&self, start: usize, count: usize) -> Seq {
+        match self {
+            Seq::From(first) => Seq::From(first + start as u64),
+            Seq::Each(all) => Seq::Each(all.slice(start, count)),
+        }
+    }
+
     /// The ordinals of the given rows.
     pub fn take(&self, rows: impl Iterator<Item = usize>) -> Seq {
         Seq::Each(rows.map(|row| self.at(row)).collect::<Vec<_>>().into())
@@ -186,10 +194,7 @@ impl Batch {
         Batch {
             columns: self.columns.iter().map(column).collect(),
             time: self.time.slice(start, count),
-            seq: match &self.seq {
-                Seq::From(first) => Seq::From(first + start as u64),
-                Seq::Each(all) => Seq::Each(all.slice(start, count)),
-            },
+            seq: self.seq.slice(start, count),
             absent: self.absent.as_ref().map(bits),
             headers: self.headers.as_ref().map(column),
             old: self.old.as_deref().map(old).map(Box::new),

@@ -95,8 +95,11 @@ impl Texts {
     }
 
     /// Ends the string that was appended to [`Texts::open`].
+    ///
+    /// # Panics
+    /// If the column has more than 2 GiB: whoever makes large columns cuts them before that.
     pub fn seal(&mut self) {
-        self.offsets.push(self.bytes.len() as i32);
+        self.offsets.push(i32::try_from(self.bytes.len()).expect("a column has less than 2 GiB of text"));
     }
 
     fn truncate(&mut self, len: usize) {
@@ -183,6 +186,14 @@ impl Builder {
     /// Marks the value that was appended to [`Builder::values`] as not NULL.
     pub fn valid(&mut self) {
         self.nulls.valid();
+    }
+
+    /// Marks so many values that were appended to [`Builder::values`] as not NULL.
+    pub fn valid_rows(&mut self, count: usize) {
+        match &mut self.nulls.bits {
+            Some(_) => (0..count).for_each(|_| self.nulls.valid()),
+            None => self.nulls.len += count,
+        }
     }
 
     /// Appends NULL.

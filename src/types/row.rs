@@ -31,7 +31,11 @@ fn encode_value(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
             out.extend_from_slice(&v[row].to_le_bytes());
         }
         ViewValues::Bigint(v) | ViewValues::Timestamp(v) => out.extend_from_slice(&v[row].to_le_bytes()),
-        ViewValues::Double(v) => out.extend_from_slice(&v[row].to_le_bytes()),
+        // All NaNs are one value.
+        ViewValues::Double(v) => {
+            let value = if v[row].is_nan() { f64::NAN } else { v[row] };
+            out.extend_from_slice(&value.to_le_bytes());
+        }
         ViewValues::Decimal128(v, _) => out.extend_from_slice(&v[row].to_le_bytes()),
         ViewValues::Decimal256(v, _) => out.extend_from_slice(&v[row].to_le_bytes()),
         ViewValues::String(slices) | ViewValues::Bytes(slices) => put_bytes(out, slices.get(row)),
@@ -49,6 +53,44 @@ fn encode_value(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
             }
         }
         ViewValues::Struct(fields) => fields.iter().for_each(|field| encode_value(field, row, out)),
+    }
+}
+
+/// Appends a structure that has these columns as fields, as [`encode`] does.
+pub fn encode_struct(fields: &[View<'_>], row: usize, out: &mut Vec<u8>) {
+    out.push(PRESENT);
+    encode(fields, row, out);
+}
+
+/// Appends the value in a row as [`encode`] does, but with the entries of maps in the order of their bytes: equal values
+/// have equal bytes.
+pub fn encode_canonical(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
+    match &column.values {
+        ViewValues::Array { offsets, items } if !column.is_null(row) => {
+            let range = offsets[row] as usize..offsets[row + 1] as usize;
+            out.push(PRESENT);
+            put_varint(out, range.len() as u64);
+            range.for_each(|i| encode_canonical(items, i, out));
+        }
+        ViewValues::Map { offsets, keys, values } if !column.is_null(row) => {
+            let range = offsets[row] as usize..offsets[row + 1] as usize;
+            out.push(PRESENT);
+            put_varint(out, range.len() as u64);
+            let entry = |i| {
+                let mut entry = Vec::new();
+                encode_canonical(keys, i, &mut entry);
+                encode_canonical(values, i, &mut entry);
+                entry
+            };
+            let mut entries: Vec<Vec<u8>> = range.map(entry).collect();
+            entries.sort_unstable();
+            entries.iter().for_each(|entry| out.extend_from_slice(entry));
+        }
+        ViewValues::Struct(fields) if !column.is_null(row) => {
+            out.push(PRESENT);
+            fields.iter().for_each(|field| encode_canonical(field, row, out));
+        }
+        _ => encode_value(column, row, out),
     }
 }
 

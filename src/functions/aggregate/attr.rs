@@ -1,11 +1,12 @@
 //! `ATTR`: the value that all rows of a group have in common.
 
-use super::collection::Collect;
-use super::collection::Collection;
-use super::fold::Folds;
+use super::collection::{Collect, Collections, item_type};
+use super::counted::{COUNT_BYTES, Counted};
+use super::kept::{Identity, Kept, put_item};
 use super::{Aggregate, AggregateOverload};
+use crate::error::Result;
 use crate::functions::signature::{T, param};
-use crate::types::Value;
+use crate::types::Builder;
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "ATTR",
@@ -18,22 +19,42 @@ pub const FUNCTION: Aggregate = Aggregate {
         params: &[param("val", T::Any('T'))],
         constants: &[],
         returns: |args, _| Ok(args[0].clone()),
-        create: |args, _| Folds::boxed(Collection { collect: Common, item: args[0].clone() }, args),
+        create: |args, _| {
+            let identity = Identity::new(item_type(args), COUNT_BYTES);
+            Collections::boxed(Common { counted: Counted { identity, most: usize::MAX } })
+        },
     }],
 };
 
-/// Keeps all values, so that rows can be taken back.
-struct Common;
+/// Keeps all different values, so that rows can be taken back.
+struct Common {
+    counted: Counted,
+}
 
 impl Collect for Common {
-    fn add(&self, list: &mut Vec<Value>, value: Value) {
-        list.push(value);
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        self.counted.change(kept, item, 1);
     }
 
-    fn result(&self, list: &[Value]) -> Value {
-        match list {
-            [first, rest @ ..] if rest.iter().all(|v| v == first) => first.clone(),
-            _ => Value::Null,
+    fn undo(&self, kept: &mut Kept, item: &[u8]) {
+        self.counted.change(kept, item, -1);
+    }
+
+    fn merge(&self, kept: &mut Kept, item: &[u8]) {
+        self.counted.merge(kept, item);
+    }
+
+    fn result(&self, kept: &Kept, out: &mut Builder) -> Result<()> {
+        match kept.items.front() {
+            Some(item) if kept.items.len() == 1 => put_item(item, out).map(drop),
+            _ => {
+                out.null();
+                Ok(())
+            }
         }
+    }
+
+    fn result_bytes(&self, kept: &Kept) -> usize {
+        if kept.items.len() == 1 { kept.items.bytes() } else { 0 }
     }
 }

@@ -3,8 +3,11 @@
 use super::fold::{Fold, Folds};
 use super::{Aggregate, AggregateOverload};
 use crate::error::Result;
+use crate::functions::call::Put;
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::row::Input;
+use crate::types::view::ViewValues;
+use crate::types::{Builder, SqlType, View};
 
 macro_rules! overload {
     ($kind:ident) => {
@@ -12,7 +15,7 @@ macro_rules! overload {
             params: &[param("val", T::$kind)],
             constants: &[],
             returns: |_, _| Ok(SqlType::Double),
-            create: |args, _| Folds::boxed(Average(args[0].clone()), args),
+            create: |args, _| Folds::boxed(Average(args[0].clone())),
         }
     };
 }
@@ -30,44 +33,33 @@ pub const FUNCTION: Aggregate = Aggregate {
 struct Average(SqlType);
 
 /// The sum in the width of its type, and the number of values.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Mean {
     whole: i64,
     real: f64,
     count: i64,
 }
 
-impl Average {
-    fn change(&self, state: &mut Mean, value: &Value, sign: i64) {
-        match value {
-            Value::Integer(v) => {
-                let change = (*v).wrapping_mul(sign as i32);
-                state.whole = i64::from((state.whole as i32).wrapping_add(change));
-            }
-            Value::Bigint(v) => state.whole = state.whole.wrapping_add(v.wrapping_mul(sign)),
-            Value::Double(v) => state.real += v * sign as f64,
-            _ => return,
-        }
-        state.count += sign;
-    }
-}
-
 impl Fold for Average {
     type State = Mean;
 
-    fn add(&self, state: &mut Mean, args: Vec<Value>) -> Result<()> {
-        self.change(state, &args[0], 1);
+    fn change(&self, state: &mut Mean, args: &[View], row: usize, sign: i64) -> Result<(), String> {
+        if args[0].is_null(row) {
+            return Ok(());
+        }
+        match &args[0].values {
+            ViewValues::Integer(v) => state.whole = narrow_sum(state.whole, v[row].wrapping_mul(sign as i32)),
+            ViewValues::Bigint(v) => state.whole = state.whole.wrapping_add(v[row].wrapping_mul(sign)),
+            ViewValues::Double(v) => state.real += v[row] * sign as f64,
+            _ => {}
+        }
+        state.count += sign;
         Ok(())
     }
 
-    fn undo(&self, state: &mut Mean, args: Vec<Value>) -> Result<()> {
-        self.change(state, &args[0], -1);
-        Ok(())
-    }
-
-    fn merge(&self, state: &mut Mean, other: Mean) -> Result<()> {
+    fn merge(&self, state: &mut Mean, other: Mean) -> Result<(), String> {
         state.whole = match self.0 {
-            SqlType::Integer => i64::from((state.whole as i32).wrapping_add(other.whole as i32)),
+            SqlType::Integer => narrow_sum(state.whole, other.whole as i32),
             _ => state.whole.wrapping_add(other.whole),
         };
         state.real += other.real;
@@ -75,31 +67,24 @@ impl Fold for Average {
         Ok(())
     }
 
-    fn result(&self, state: &Mean) -> Value {
+    fn result(&self, state: &Mean, out: &mut Builder) {
         let sum = if self.0 == SqlType::Double { state.real } else { state.whole as f64 };
-        Value::Double(if state.count == 0 { 0.0 } else { sum / state.count as f64 })
+        let mean = if state.count == 0 { 0.0 } else { sum / state.count as f64 };
+        mean.put(out);
     }
 
-    fn save(&self, state: &Mean) -> Value {
-        let field = |name: &str, value| (name.to_owned(), value);
-        Value::Struct(vec![
-            field("WHOLE", Value::Bigint(state.whole)),
-            field("REAL", Value::Double(state.real)),
-            field("COUNT", Value::Bigint(state.count)),
-        ])
+    fn save(&self, state: &Mean, out: &mut Vec<u8>) {
+        out.extend_from_slice(&state.whole.to_le_bytes());
+        out.extend_from_slice(&state.real.to_le_bytes());
+        out.extend_from_slice(&state.count.to_le_bytes());
     }
 
-    fn load(&self, saved: Value) -> Mean {
-        let Value::Struct(fields) = saved else { return Mean::default() };
-        match fields.as_slice() {
-            [(_, Value::Bigint(whole)), (_, Value::Double(real)), (_, Value::Bigint(count))] => {
-                Mean { whole: *whole, real: *real, count: *count }
-            }
-            _ => Mean::default(),
-        }
+    fn load(&self, input: &mut Input) -> Result<Mean> {
+        Ok(Mean { whole: input.i64()?, real: f64::from_le_bytes(input.array()?), count: input.i64()? })
     }
+}
 
-    fn saved_type(&self) -> SqlType {
-        SqlType::structure([("WHOLE", SqlType::Bigint), ("REAL", SqlType::Double), ("COUNT", SqlType::Bigint)])
-    }
+/// A sum that wraps around in 32 bits.
+fn narrow_sum(sum: i64, value: i32) -> i64 {
+    i64::from((sum as i32).wrapping_add(value))
 }

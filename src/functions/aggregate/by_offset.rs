@@ -1,11 +1,12 @@
 //! What EARLIEST_BY_OFFSET and LATEST_BY_OFFSET share: the first or the last values.
 
-use super::collection::{Collect, Collection, number};
-use super::fold::Folds;
+use super::collection::{Collect, Collections, item_type, number};
+use super::kept::Kept;
+use super::single::{self, Rule};
 use super::{AggregateOverload, States};
 use crate::error::{Error, Result};
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::{SqlType, Value, View, row};
 
 macro_rules! overloads {
     ($latest:expr, $many:literal) => {
@@ -55,33 +56,31 @@ fn list_type(args: &[SqlType], constants: &[Value], many: &str) -> Result<SqlTyp
 }
 
 fn states(args: &[SqlType], latest: bool, many: Option<i64>, ignore_nulls: bool) -> Box<dyn States> {
-    let most = many.map_or(1, |n| usize::try_from(n).unwrap_or(1));
-    let kept = Kept { latest, most, list: many.is_some(), ignore_nulls };
-    Folds::boxed(Collection { collect: kept, item: args[0].clone() }, args)
+    match many {
+        None => single::states(item_type(args), if latest { Rule::Last } else { Rule::First }, ignore_nulls),
+        Some(n) => Collections::boxed(Ends { latest, most: usize::try_from(n).unwrap_or(1), ignore_nulls }),
+    }
 }
 
-struct Kept {
+/// The first or the last values.
+struct Ends {
     latest: bool,
     most: usize,
-    /// Whether the result is a list, rather than the only value.
-    list: bool,
     ignore_nulls: bool,
 }
 
-impl Collect for Kept {
-    fn add(&self, list: &mut Vec<Value>, value: Value) {
-        if value.is_null() && self.ignore_nulls {
-            return;
-        }
-        if list.len() < self.most {
-            list.push(value);
-        } else if self.latest {
-            list.remove(0);
-            list.push(value);
-        }
+impl Collect for Ends {
+    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
+        row::encode(&args[..1], row, item);
+        !self.ignore_nulls || !args[0].is_null(row)
     }
 
-    fn result(&self, list: &[Value]) -> Value {
-        if self.list { Value::Array(list.to_vec()) } else { list.first().cloned().unwrap_or(Value::Null) }
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        if kept.items.len() < self.most {
+            kept.items.push(item);
+        } else if self.latest {
+            kept.items.pop_front();
+            kept.items.push(item);
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! `COLLECT_LIST`: all values as an array.
 
-use super::collection::{Collect, Collection, limit};
-use super::fold::Folds;
+use super::collection::{Collect, Collections, item_type, limit};
+use super::kept::{Identity, Kept};
 use super::{Aggregate, AggregateOverload};
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::SqlType;
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "COLLECT_LIST",
@@ -18,19 +18,28 @@ pub const FUNCTION: Aggregate = Aggregate {
         constants: &[],
         returns: |args, _| Ok(SqlType::array(args[0].clone())),
         create: |args, constants| {
-            Folds::boxed(Collection { collect: List { most: limit(constants) }, item: args[0].clone() }, args)
+            let identity = Identity::new(item_type(args), 0);
+            Collections::boxed(List { most: limit(constants), identity })
         },
     }],
 };
 
 struct List {
     most: usize,
+    identity: Identity,
 }
 
 impl Collect for List {
-    fn add(&self, list: &mut Vec<Value>, value: Value) {
-        if list.len() < self.most {
-            list.push(value);
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        if kept.items.len() < self.most {
+            kept.items.push(item);
+        }
+    }
+
+    fn undo(&self, kept: &mut Kept, item: &[u8]) {
+        let wanted = self.identity.canonical(item);
+        if let Some(place) = kept.items.rfind(|kept| self.identity.canonical(kept) == wanted) {
+            kept.items.remove(place);
         }
     }
 }

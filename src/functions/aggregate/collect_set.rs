@@ -1,10 +1,10 @@
 //! `COLLECT_SET`: every value once, as an array.
 
-use super::collection::{Collect, Collection, limit};
-use super::fold::Folds;
+use super::collection::{Collect, Collections, item_type, limit};
+use super::kept::{Identity, Kept};
 use super::{Aggregate, AggregateOverload};
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::SqlType;
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "COLLECT_SET",
@@ -18,19 +18,21 @@ pub const FUNCTION: Aggregate = Aggregate {
         constants: &[],
         returns: |args, _| Ok(SqlType::array(args[0].clone())),
         create: |args, constants| {
-            Folds::boxed(Collection { collect: Set { most: limit(constants) }, item: args[0].clone() }, args)
+            let identity = Identity::new(item_type(args), 0);
+            Collections::boxed(Set { most: limit(constants), identity })
         },
     }],
 };
 
 struct Set {
     most: usize,
+    identity: Identity,
 }
 
 impl Collect for Set {
-    fn add(&self, list: &mut Vec<Value>, value: Value) {
-        if list.len() < self.most && !list.contains(&value) {
-            list.push(value);
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        if kept.items.len() < self.most && kept.find(item, &self.identity).is_none() {
+            kept.push(item, &self.identity);
         }
     }
 }

@@ -12,7 +12,7 @@ macro_rules! overload {
             params: &[param("x", T::$kind), param("y", T::$kind)],
             constants: &[],
             returns: |_, _| Ok(SqlType::Double),
-            create: |args, _| Folds::boxed(Moments { change, merge, result }, args),
+            create: |_, _| Folds::boxed(Moments { change, merge, result }),
         }
     };
 }

@@ -1,9 +1,10 @@
 //! `COUNT`: how many rows, or how many values that are not NULL.
 
 use super::{Aggregate, AggregateOverload, States};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::functions::call::Put;
 use crate::functions::signature::{T, param};
+use crate::types::build::Values;
 use crate::types::row::Input;
 use crate::types::{Builder, SqlType, View, grow};
 
@@ -31,18 +32,17 @@ impl States for Counts {
 
     fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], after: Option<&mut Builder>) -> Result<()> {
         let value = &args[0];
+        let counts = groups.iter().zip(rows).map(|(group, row)| {
+            let count = &mut self.0[*group as usize];
+            *count += i64::from(!value.is_null(*row as usize));
+            *count
+        });
         match after {
-            None => {
-                for (group, row) in groups.iter().zip(rows) {
-                    self.0[*group as usize] += i64::from(!value.is_null(*row as usize));
-                }
-            }
+            None => counts.for_each(drop),
             Some(out) => {
-                for (group, row) in groups.iter().zip(rows) {
-                    let count = &mut self.0[*group as usize];
-                    *count += i64::from(!value.is_null(*row as usize));
-                    (*count).put(out);
-                }
+                let Values::Bigint(to) = out.values() else { return Err(Error::bug("a count is a BIGINT")) };
+                to.extend(counts);
+                out.valid_rows(rows.len());
             }
         }
         Ok(())
@@ -58,8 +58,9 @@ impl States for Counts {
         Ok(())
     }
 
-    fn result(&self, group: u32, out: &mut Builder) {
+    fn result(&self, group: u32, out: &mut Builder) -> Result<()> {
         self.0[group as usize].put(out);
+        Ok(())
     }
 
     fn encode(&self, group: u32, out: &mut Vec<u8>) {

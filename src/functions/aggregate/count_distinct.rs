@@ -1,10 +1,12 @@
 //! `COUNT_DISTINCT`: how many different values there are.
 
-use super::collection::{Collect, Collection};
-use super::fold::Folds;
+use super::collection::{Collect, Collections, item_type};
+use super::kept::{Identity, Kept};
 use super::{Aggregate, AggregateOverload};
+use crate::error::Result;
+use crate::functions::call::Put;
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::{Builder, SqlType, View, row};
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "COUNT_DISTINCT",
@@ -17,20 +19,32 @@ pub const FUNCTION: Aggregate = Aggregate {
         params: &[param("val", T::Any('T'))],
         constants: &[],
         returns: |_, _| Ok(SqlType::Bigint),
-        create: |args, _| Folds::boxed(Collection { collect: Distinct, item: args[0].clone() }, args),
+        create: |args, _| Collections::boxed(Distinct { identity: Identity::new(item_type(args), 0) }),
     }],
 };
 
-struct Distinct;
+struct Distinct {
+    identity: Identity,
+}
 
 impl Collect for Distinct {
-    fn add(&self, list: &mut Vec<Value>, value: Value) {
-        if !value.is_null() && !list.contains(&value) {
-            list.push(value);
+    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
+        row::encode(&args[..1], row, item);
+        !args[0].is_null(row)
+    }
+
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        if kept.find(item, &self.identity).is_none() {
+            kept.push(item, &self.identity);
         }
     }
 
-    fn result(&self, list: &[Value]) -> Value {
-        Value::Bigint(list.len() as i64)
+    fn result(&self, kept: &Kept, out: &mut Builder) -> Result<()> {
+        (kept.items.len() as i64).put(out);
+        Ok(())
+    }
+
+    fn result_bytes(&self, _: &Kept) -> usize {
+        size_of::<i64>()
     }
 }

@@ -1,63 +1,58 @@
-//! Aggregates that are written as a fold over single values: the frame around them.
+//! Aggregates whose state is a few numbers: the frame around what a row changes of them.
 
-use std::marker::PhantomData;
-
-use super::States;
-use crate::error::Result;
-use crate::types::row::{self, Input};
-use crate::types::{Builder, SqlType, Value, View, array_of, grow};
+use super::{Failed, States};
+use crate::error::{Error, Result};
+use crate::types::row::Input;
+use crate::types::{Builder, View, grow};
 
 /// How one row after the other changes the state of a group, and what comes of it.
-pub trait Fold: Send + Sync {
-    /// What is kept for a group.
-    type State: Default + Send;
+pub trait Fold: Send {
+    /// What is kept for a group: it holds no memory of its own.
+    type State: Default + Copy + Send;
 
-    /// Takes in the arguments of a row.
-    fn add(&self, state: &mut Self::State, args: Vec<Value>) -> Result<()>;
-
-    /// Takes a row back; only where the aggregate says that this can be done.
-    fn undo(&self, state: &mut Self::State, args: Vec<Value>) -> Result<()> {
-        let _ = (state, args);
-        Err(crate::error::Error::bug("an aggregate that cannot take a row back was asked to"))
-    }
+    /// Takes in the arguments of a row (sign 1), or takes them back (sign −1).
+    ///
+    /// # Errors
+    /// Why the row cannot be taken in; the state is as before.
+    fn change(&self, state: &mut Self::State, args: &[View], row: usize, sign: i64) -> Result<(), String>;
 
     /// Takes in the rows of another state, which came later.
-    fn merge(&self, state: &mut Self::State, other: Self::State) -> Result<()>;
+    ///
+    /// # Errors
+    /// Why they cannot be taken in; the state is as before.
+    fn merge(&self, state: &mut Self::State, other: Self::State) -> Result<(), String>;
 
-    /// The result.
-    fn result(&self, state: &Self::State) -> Value;
+    /// Appends the result.
+    fn result(&self, state: &Self::State, out: &mut Builder);
 
-    /// The state as a value of [`Fold::saved_type`].
-    fn save(&self, state: &Self::State) -> Value;
+    /// Appends the state as bytes.
+    fn save(&self, state: &Self::State, out: &mut Vec<u8>);
 
     /// The state that [`Fold::save`] wrote.
-    fn load(&self, saved: Value) -> Self::State;
-
-    /// The type of saved states.
-    fn saved_type(&self) -> SqlType;
+    fn load(&self, input: &mut Input) -> Result<Self::State>;
 }
 
 /// The states of a fold.
 pub struct Folds<F: Fold> {
     fold: F,
-    args: Vec<SqlType>,
-    saved_type: SqlType,
     states: Vec<F::State>,
-    _own: PhantomData<F::State>,
+    failed: Option<Failed>,
 }
 
 impl<F: Fold + 'static> Folds<F> {
-    /// Empty states of a fold over arguments of these types.
-    pub fn boxed(fold: F, args: &[SqlType]) -> Box<dyn States>
+    /// Empty states of a fold.
+    pub fn boxed(fold: F) -> Box<dyn States>
     where
         F::State: 'static,
     {
-        let saved_type = fold.saved_type();
-        Box::new(Folds { fold, args: args.to_vec(), saved_type, states: Vec::new(), _own: PhantomData })
+        Box::new(Folds { fold, states: Vec::new(), failed: None })
     }
 
-    fn values(&self, row: u32, args: &[View]) -> Vec<Value> {
-        args.iter().zip(&self.args).map(|(view, sql_type)| view.value(row as usize, sql_type)).collect()
+    #[inline]
+    fn change(&mut self, group: u32, row: u32, args: &[View], sign: i64) {
+        if let Err(message) = self.fold.change(&mut self.states[group as usize], args, row as usize, sign) {
+            self.failed.get_or_insert(Failed { count: 0, row, message }).count += 1;
+        }
     }
 }
 
@@ -66,66 +61,52 @@ where
     F::State: 'static,
 {
     fn grow(&mut self, groups: usize) {
-        let more = groups.saturating_sub(self.states.len());
-        grow::reserve(&mut self.states, more);
-        self.states.resize_with(groups, F::State::default);
+        grow::resize(&mut self.states, groups, F::State::default());
     }
 
-    fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], after: Option<&mut Builder>) -> Result<()> {
-        let mut after = after;
+    fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], mut after: Option<&mut Builder>) -> Result<()> {
         for (group, row) in groups.iter().zip(rows) {
-            let values = self.values(*row, args);
-            let state = &mut self.states[*group as usize];
-            self.fold.add(state, values)?;
+            self.change(*group, *row, args, 1);
             if let Some(out) = &mut after {
-                out.push(&self.fold.result(state));
+                self.fold.result(&self.states[*group as usize], out);
             }
         }
         Ok(())
     }
 
     fn undo(&mut self, group: u32, row: u32, args: &[View]) -> Result<()> {
-        let values = self.values(row, args);
-        self.fold.undo(&mut self.states[group as usize], values)
+        self.change(group, row, args, -1);
+        Ok(())
     }
 
     fn merge(&mut self, into: u32, from: u32) -> Result<()> {
         // The rows of `from` came first.
-        let later = std::mem::take(&mut self.states[into as usize]);
-        let first = std::mem::take(&mut self.states[from as usize]);
-        let state = &mut self.states[into as usize];
-        *state = first;
-        self.fold.merge(state, later)
-    }
-
-    fn result(&self, group: u32, out: &mut Builder) {
-        out.push(&self.fold.result(&self.states[group as usize]));
-    }
-
-    fn encode(&self, group: u32, out: &mut Vec<u8>) {
-        let saved = array_of([&self.fold.save(&self.states[group as usize])], &self.saved_type);
-        row::encode(&[View::new(saved.as_ref(), &self.saved_type)], 0, out);
-    }
-
-    fn decode(&mut self, group: u32, input: &mut Input) -> Result<()> {
-        let mut column = [Builder::new(&self.saved_type, 1)];
-        row::decode_next(input, &mut column)?;
-        let [column] = column;
-        let saved = Value::at(column.finish().as_ref(), 0, &self.saved_type);
-        self.states[group as usize] = self.fold.load(saved);
+        let mut merged = std::mem::take(&mut self.states[from as usize]);
+        let later = self.states[into as usize];
+        self.fold.merge(&mut merged, later).map_err(Error::invalid)?;
+        self.states[into as usize] = merged;
         Ok(())
     }
 
-    fn memory(&self) -> usize {
-        // What collections hold is not counted value by value: their entries are taken to be small.
-        self.states.len() * (size_of::<F::State>() + STATE_BYTES)
+    fn result(&self, group: u32, out: &mut Builder) -> Result<()> {
+        self.fold.result(&self.states[group as usize], out);
+        Ok(())
     }
-}
 
-/// What a state is taken to hold beside its own structure.
-const STATE_BYTES: usize = 32;
+    fn encode(&self, group: u32, out: &mut Vec<u8>) {
+        self.fold.save(&self.states[group as usize], out);
+    }
 
-/// A value as the items of a list; a NULL has none.
-pub fn items(value: Value) -> Vec<Value> {
-    if let Value::Array(items) = value { items } else { Vec::new() }
+    fn decode(&mut self, group: u32, input: &mut Input) -> Result<()> {
+        self.states[group as usize] = self.fold.load(input)?;
+        Ok(())
+    }
+
+    fn take_failed(&mut self) -> Option<Failed> {
+        self.failed.take()
+    }
+
+    fn memory(&self) -> usize {
+        self.states.capacity() * size_of::<F::State>()
+    }
 }

@@ -1,10 +1,14 @@
 //! `HISTOGRAM`: how often each text came.
 
-use super::fold::{Fold, Folds};
+use super::collection::{Collect, Collections, item_type};
+use super::counted::{COUNT_BYTES, Counted, count};
+use super::kept::{Identity, Kept, put_item};
 use super::{Aggregate, AggregateOverload};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::functions::call::Put;
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::build::Values;
+use crate::types::{Builder, SqlType, Value, View, array_of, row};
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "HISTOGRAM",
@@ -17,7 +21,10 @@ pub const FUNCTION: Aggregate = Aggregate {
         params: &[param("val", T::String)],
         constants: &[],
         returns: |_, _| Ok(map()),
-        create: |args, _| Folds::boxed(Histogram, args),
+        create: |args, _| {
+            let identity = Identity::new(item_type(args), COUNT_BYTES);
+            Collections::boxed(Histogram { counted: Counted { identity, most: MOST }, null: null_text() })
+        },
     }],
 };
 
@@ -28,58 +35,51 @@ fn map() -> SqlType {
     SqlType::map(SqlType::String, SqlType::Bigint)
 }
 
-struct Histogram;
-
-impl Histogram {
-    fn change(state: &mut Vec<(Value, i64)>, text: Value, by: i64) {
-        // ksqlDB counts NULL as the text that Java prints for it.
-        let text = if text.is_null() { Value::String("null".to_owned()) } else { text };
-        match state.iter().position(|(t, _)| *t == text) {
-            Some(at) => {
-                state[at].1 += by;
-                if state[at].1 < 1 {
-                    state.remove(at);
-                }
-            }
-            None if by > 0 && state.len() < MOST => state.push((text, by)),
-            None => {}
-        }
-    }
+struct Histogram {
+    counted: Counted,
+    /// What a NULL is counted as.
+    null: Vec<u8>,
 }
 
-impl Fold for Histogram {
-    type State = Vec<(Value, i64)>;
+/// ksqlDB counts NULL as the text that Java prints for it.
+fn null_text() -> Vec<u8> {
+    let array = array_of(&[Value::String("null".to_owned())], &SqlType::String);
+    let mut bytes = Vec::new();
+    row::encode(&[View::new(array.as_ref(), &SqlType::String)], 0, &mut bytes);
+    bytes
+}
 
-    fn add(&self, state: &mut Self::State, mut args: Vec<Value>) -> Result<()> {
-        Self::change(state, args.swap_remove(0), 1);
+impl Collect for Histogram {
+    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
+        match args[0].is_null(row) {
+            true => item.extend_from_slice(&self.null),
+            false => row::encode(&args[..1], row, item),
+        }
+        true
+    }
+
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        self.counted.change(kept, item, 1);
+    }
+
+    fn undo(&self, kept: &mut Kept, item: &[u8]) {
+        self.counted.change(kept, item, -1);
+    }
+
+    fn merge(&self, kept: &mut Kept, item: &[u8]) {
+        self.counted.merge(kept, item);
+    }
+
+    fn result(&self, kept: &Kept, out: &mut Builder) -> Result<()> {
+        let Values::Map { offsets, keys, values, .. } = out.values() else {
+            return Err(Error::bug("the result of a histogram is a map"));
+        };
+        for (_, item) in kept.items.iter() {
+            put_item(item, keys)?;
+            count(item).put(values);
+        }
+        offsets.push(keys.len() as i32);
+        out.valid();
         Ok(())
-    }
-
-    fn undo(&self, state: &mut Self::State, mut args: Vec<Value>) -> Result<()> {
-        Self::change(state, args.swap_remove(0), -1);
-        Ok(())
-    }
-
-    fn merge(&self, state: &mut Self::State, other: Self::State) -> Result<()> {
-        other.into_iter().for_each(|(text, count)| Self::change(state, text, count));
-        Ok(())
-    }
-
-    fn result(&self, state: &Self::State) -> Value {
-        Value::Map(state.iter().map(|(text, count)| (text.clone(), Value::Bigint(*count))).collect())
-    }
-
-    fn save(&self, state: &Self::State) -> Value {
-        self.result(state)
-    }
-
-    fn load(&self, saved: Value) -> Self::State {
-        let Value::Map(entries) = saved else { return Vec::new() };
-        let count = |value| if let Value::Bigint(count) = value { count } else { 0 };
-        entries.into_iter().map(|(text, value)| (text, count(value))).collect()
-    }
-
-    fn saved_type(&self) -> SqlType {
-        map()
     }
 }

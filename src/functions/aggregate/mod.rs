@@ -31,9 +31,16 @@ shelf! {
 
 mod by_offset;
 mod collection;
+mod counted;
 mod extreme;
 mod fold;
+mod kept;
 mod moments;
+mod sequence;
+mod single;
+mod stored;
+#[cfg(test)]
+mod tests;
 
 use super::signature::{self, ArgType, Param};
 use crate::error::{Error, Result};
@@ -106,7 +113,10 @@ pub trait States: Send {
     fn merge(&mut self, into: u32, from: u32) -> Result<()>;
 
     /// Appends the group's result.
-    fn result(&self, group: u32, out: &mut Builder);
+    ///
+    /// # Errors
+    /// The result is too large to be handed on.
+    fn result(&self, group: u32, out: &mut Builder) -> Result<()>;
 
     /// About how many bytes the group's result has.
     fn result_bytes(&self, group: u32) -> usize {
@@ -114,14 +124,53 @@ pub trait States: Send {
         size_of::<i64>()
     }
 
-    /// Appends the group's state as bytes.
+    /// Appends the group's state as bytes, without its parts.
     fn encode(&self, group: u32, out: &mut Vec<u8>);
 
     /// Sets the group's state from what [`States::encode`] wrote.
     fn decode(&mut self, group: u32, input: &mut Input) -> Result<()>;
 
+    /// Whether large states are saved in parts, each with an entry of its own.
+    fn has_parts(&self) -> bool {
+        false
+    }
+
+    /// Hands over the parts of the group's state that changed since the last call, each with its number: its bytes, or that
+    /// it is gone.
+    fn take_parts(&mut self, group: u32, part: &mut dyn FnMut(u64, Option<&[u8]>)) {
+        let _ = (group, part);
+    }
+
+    /// Sets or removes a part of the group's state that [`States::take_parts`] gave.
+    fn load_part(&mut self, group: u32, number: u64, bytes: Option<&[u8]>) -> Result<()> {
+        let _ = (group, number, bytes);
+        Err(Error::bug("there is a part of a state that has none"))
+    }
+
+    /// All states and their parts are loaded.
+    ///
+    /// # Errors
+    /// A bug: parts are missing.
+    fn loaded(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Rows of the last [`States::update`] or [`States::undo`] that could not be taken in; their groups are as before.
+    fn take_failed(&mut self) -> Option<Failed> {
+        None
+    }
+
     /// The bytes of memory that all states take.
     fn memory(&self) -> usize;
+}
+
+/// Rows that an aggregate could not take in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub count: u64,
+    /// The first of them, and why.
+    pub row: u32,
+    pub message: String,
 }
 
 impl Aggregate {

@@ -2,7 +2,10 @@
 
 use super::fold::Fold;
 use crate::error::Result;
-use crate::types::{SqlType, Value};
+use crate::functions::call::Put;
+use crate::types::row::Input;
+use crate::types::view::ViewValues;
+use crate::types::{Builder, View};
 
 /// What has been added up.
 #[derive(Clone, Copy, Default)]
@@ -16,60 +19,50 @@ pub struct Moments {
     pub result: fn(&Sums) -> f64,
 }
 
-/// A number of any type as a double.
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(v) => Some(f64::from(*v)),
-        Value::Bigint(v) => Some(*v as f64),
-        Value::Double(v) => Some(*v),
+/// A number of any type as a double; `None` for NULL.
+fn number(view: &View, row: usize) -> Option<f64> {
+    match &view.values {
+        _ if view.is_null(row) => None,
+        ViewValues::Integer(v) => Some(f64::from(v[row])),
+        ViewValues::Bigint(v) => Some(v[row] as f64),
+        ViewValues::Double(v) => Some(v[row]),
         _ => None,
-    }
-}
-
-impl Moments {
-    fn apply(&self, state: &mut Sums, args: &[Value], sign: f64) {
-        // A row with a NULL is left out.
-        if let Some(numbers) = args.iter().map(number).collect::<Option<Vec<f64>>>() {
-            (self.change)(state, &numbers, sign);
-        }
     }
 }
 
 impl Fold for Moments {
     type State = Sums;
 
-    fn add(&self, state: &mut Sums, args: Vec<Value>) -> Result<()> {
-        self.apply(state, &args, 1.0);
+    fn change(&self, state: &mut Sums, args: &[View], row: usize, sign: i64) -> Result<(), String> {
+        // A row with a NULL is left out.
+        let mut numbers = [0.0; 2];
+        for (own, view) in numbers.iter_mut().zip(args) {
+            let Some(number) = number(view, row) else { return Ok(()) };
+            *own = number;
+        }
+        (self.change)(state, &numbers, sign as f64);
         Ok(())
     }
 
-    fn undo(&self, state: &mut Sums, args: Vec<Value>) -> Result<()> {
-        self.apply(state, &args, -1.0);
-        Ok(())
-    }
-
-    fn merge(&self, state: &mut Sums, other: Sums) -> Result<()> {
+    fn merge(&self, state: &mut Sums, other: Sums) -> Result<(), String> {
         (self.merge)(state, &other);
         Ok(())
     }
 
-    fn result(&self, state: &Sums) -> Value {
-        Value::Double((self.result)(state))
+    fn result(&self, state: &Sums, out: &mut Builder) {
+        (self.result)(state).put(out);
     }
 
-    fn save(&self, state: &Sums) -> Value {
-        Value::Array(state.0.iter().map(|v| Value::Double(*v)).collect())
+    fn save(&self, state: &Sums, out: &mut Vec<u8>) {
+        state.0.iter().for_each(|sum| out.extend_from_slice(&sum.to_le_bytes()));
     }
 
-    fn load(&self, saved: Value) -> Sums {
+    fn load(&self, input: &mut Input) -> Result<Sums> {
         let mut sums = Sums::default();
-        let numbers = super::fold::items(saved);
-        sums.0.iter_mut().zip(&numbers).for_each(|(sum, v)| *sum = number(v).unwrap_or_default());
-        sums
-    }
-
-    fn saved_type(&self) -> SqlType {
-        SqlType::array(SqlType::Double)
+        for sum in &mut sums.0 {
+            *sum = f64::from_le_bytes(input.array()?);
+        }
+        Ok(sums)
     }
 }
 

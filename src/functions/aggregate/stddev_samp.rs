@@ -12,7 +12,7 @@ macro_rules! overload {
             params: &[param("val", T::$kind)],
             constants: &[],
             returns: |_, _| Ok(SqlType::Double),
-            create: |args, _| Folds::boxed(Moments { change: spread, merge: merge_spreads, result: variance }, args),
+            create: |_, _| Folds::boxed(Moments { change: spread, merge: merge_spreads, result: variance }),
         }
     };
 }

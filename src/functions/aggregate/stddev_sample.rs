@@ -1,7 +1,7 @@
 //! `STDDEV_SAMPLE`: how far the values are spread.
 
 use super::fold::Folds;
-use super::moments::{Moments, merge_spreads, spread, variance};
+use super::moments::{Moments, Sums, merge_spreads, spread, variance};
 use super::{Aggregate, AggregateOverload};
 use crate::functions::signature::{T, param};
 use crate::types::SqlType;
@@ -12,11 +12,9 @@ macro_rules! overload {
             params: &[param("val", T::$kind)],
             constants: &[],
             returns: |_, _| Ok(SqlType::Double),
-            create: |args, _| {
-                Folds::boxed(
-                    Moments { change: spread, merge: merge_spreads, result: |sums| variance(sums).sqrt() },
-                    args,
-                )
+            create: |_, _| {
+                let result = |sums: &Sums| variance(sums).sqrt();
+                Folds::boxed(Moments { change: spread, merge: merge_spreads, result })
             },
         }
     };

@@ -1,12 +1,16 @@
 //! `SUM`: the values added up.
 
+use arrow::datatypes::i256;
+
 use super::fold::{Fold, Folds};
 use super::{Aggregate, AggregateOverload, States};
 use crate::error::{Error, Result};
 use crate::functions::call::{Get, Put};
 use crate::functions::signature::{T, param};
+use crate::types::build::Values;
 use crate::types::row::Input;
-use crate::types::{Builder, Decimal, SqlType, Value, View, grow};
+use crate::types::view::ViewValues;
+use crate::types::{Builder, Decimal, SqlType, View, grow};
 
 pub const FUNCTION: Aggregate = Aggregate {
     name: "SUM",
@@ -38,7 +42,12 @@ pub const FUNCTION: Aggregate = Aggregate {
             params: &[param("val", T::Decimal)],
             constants: &[],
             returns: |args, _| Ok(args[0].clone()),
-            create: |args, _| Folds::boxed(DecimalSum(args[0].clone()), args),
+            create: |args, _| match args {
+                [SqlType::Decimal { precision, scale }] => {
+                    Folds::boxed(DecimalSum { precision: *precision, scale: *scale })
+                }
+                _ => unreachable!("the parameter is a decimal"),
+            },
         },
     ],
 };
@@ -111,8 +120,9 @@ impl<N: Summand> States for Sums<N> {
         Ok(())
     }
 
-    fn result(&self, group: u32, out: &mut Builder) {
+    fn result(&self, group: u32, out: &mut Builder) -> Result<()> {
         self.0[group as usize].put(out);
+        Ok(())
     }
 
     fn encode(&self, group: u32, out: &mut Vec<u8>) {
@@ -129,58 +139,62 @@ impl<N: Summand> States for Sums<N> {
     }
 }
 
-/// A sum of decimals, which must keep their precision.
-struct DecimalSum(SqlType);
+/// A sum of decimals of a precision and a scale, which it must keep.
+struct DecimalSum {
+    precision: u8,
+    scale: u8,
+}
 
 impl DecimalSum {
-    fn plus(&self, state: &mut Option<Decimal>, value: Decimal, sign: i64) -> Result<()> {
-        let SqlType::Decimal { precision, scale } = self.0 else { return Err(Error::bug("a sum of no decimals")) };
-        let sum = state.unwrap_or(Decimal { unscaled: 0.into(), scale: i32::from(scale) });
-        let signed = value.unscaled.wrapping_mul(sign.into());
-        let sum = Decimal { unscaled: sum.unscaled.wrapping_add(signed), ..sum };
-        let overflow = || {
+    fn plus(&self, state: &mut i256, value: i256) -> Result<(), String> {
+        let DecimalSum { precision, scale } = *self;
+        let sum = Decimal::new(state.wrapping_add(value), i32::from(scale));
+        if sum.fit(precision, scale).is_none() {
             let whole = precision - scale;
-            let message = format!(
+            return Err(format!(
                 "Numeric field overflow: A field with precision {precision} and scale {scale} must round to an \
                  absolute value less than 10^{whole}. Got {}",
                 sum.plain()
-            );
-            Error::invalid(message)
-        };
-        *state = Some(sum.fit(precision, scale).ok_or_else(overflow)?);
+            ));
+        }
+        *state = sum.unscaled;
         Ok(())
     }
 }
 
 impl Fold for DecimalSum {
-    type State = Option<Decimal>;
+    type State = i256;
 
-    fn add(&self, state: &mut Self::State, args: Vec<Value>) -> Result<()> {
-        if let [Value::Decimal(value)] = args.as_slice() { self.plus(state, *value, 1) } else { Ok(()) }
+    fn change(&self, state: &mut i256, args: &[View], row: usize, sign: i64) -> Result<(), String> {
+        let value = match &args[0].values {
+            _ if args[0].is_null(row) => return Ok(()),
+            ViewValues::Decimal128(v, _) => i256::from_i128(v[row]),
+            ViewValues::Decimal256(v, _) => v[row],
+            _ => return Ok(()),
+        };
+        self.plus(state, if sign < 0 { value.wrapping_neg() } else { value })
     }
 
-    fn undo(&self, state: &mut Self::State, args: Vec<Value>) -> Result<()> {
-        if let [Value::Decimal(value)] = args.as_slice() { self.plus(state, *value, -1) } else { Ok(()) }
+    fn merge(&self, state: &mut i256, other: i256) -> Result<(), String> {
+        self.plus(state, other)
     }
 
-    fn merge(&self, state: &mut Self::State, other: Self::State) -> Result<()> {
-        other.map_or(Ok(()), |value| self.plus(state, value, 1))
+    fn result(&self, state: &i256, out: &mut Builder) {
+        match out.values() {
+            Values::Decimal128(v, ..) => v.push(state.to_i128().expect("a sum fits its precision")),
+            Values::Decimal256(v, ..) => v.push(*state),
+            _ => unreachable!("a sum has the type of what is added up"),
+        }
+        out.valid();
     }
 
-    fn result(&self, state: &Self::State) -> Value {
-        let SqlType::Decimal { scale, .. } = self.0 else { return Value::Null };
-        Value::Decimal(state.unwrap_or(Decimal { unscaled: 0.into(), scale: i32::from(scale) }))
+    fn save(&self, state: &i256, out: &mut Vec<u8>) {
+        out.extend_from_slice(&state.to_le_bytes());
     }
 
-    fn save(&self, state: &Self::State) -> Value {
-        self.result(state)
-    }
-
-    fn load(&self, saved: Value) -> Self::State {
-        if let Value::Decimal(sum) = saved { Some(sum) } else { None }
-    }
-
-    fn saved_type(&self) -> SqlType {
-        self.0.clone()
+    fn load(&self, input: &mut Input) -> Result<i256> {
+        let sum = i256::from_le_bytes(input.array()?);
+        let fits = Decimal::new(sum, i32::from(self.scale)).fit(self.precision, self.scale).is_some();
+        if fits { Ok(sum) } else { Err(Error::bug("a stored sum does not fit its precision")) }
     }
 }

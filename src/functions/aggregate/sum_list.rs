@@ -1,10 +1,14 @@
 //! `SUM_LIST`: the items of all lists added up.
 
-use super::fold::{Fold, Folds, items};
+use super::fold::{Fold, Folds};
 use super::{Aggregate, AggregateOverload};
 use crate::error::Result;
+use crate::functions::call::Put;
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::build::Values;
+use crate::types::row::Input;
+use crate::types::view::ViewValues;
+use crate::types::{Builder, SqlType, View};
 
 macro_rules! overload {
     ($kind:ident, $item:expr) => {
@@ -12,7 +16,7 @@ macro_rules! overload {
             params: &[param("val", T::Array(&T::$kind))],
             constants: &[],
             returns: |_, _| Ok($item),
-            create: |args, _| Folds::boxed(ListSum($item), args),
+            create: |_, _| Folds::boxed(ListSum),
         }
     };
 }
@@ -31,62 +35,55 @@ pub const FUNCTION: Aggregate = Aggregate {
     ],
 };
 
-struct ListSum(SqlType);
+struct ListSum;
 
-impl ListSum {
-    fn change(&self, state: &mut (i64, f64), list: Value, sign: i64) {
-        for item in items(list) {
-            match item {
-                Value::Integer(v) => state.0 = i64::from((state.0 as i32).wrapping_add(v.wrapping_mul(sign as i32))),
-                Value::Bigint(v) => state.0 = state.0.wrapping_add(v.wrapping_mul(sign)),
-                Value::Double(v) => state.1 += v * sign as f64,
-                _ => {}
-            }
-        }
-    }
+/// The sum of whole numbers in the width of their type, or of doubles.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    whole: i64,
+    real: f64,
 }
 
 impl Fold for ListSum {
-    type State = (i64, f64);
+    type State = Sum;
 
-    fn add(&self, state: &mut Self::State, mut args: Vec<Value>) -> Result<()> {
-        self.change(state, args.swap_remove(0), 1);
+    fn change(&self, state: &mut Sum, args: &[View], row: usize, sign: i64) -> Result<(), String> {
+        let ViewValues::Array { offsets, items } = &args[0].values else { return Ok(()) };
+        if args[0].is_null(row) {
+            return Ok(());
+        }
+        for at in (offsets[row] as usize..offsets[row + 1] as usize).filter(|at| !items.is_null(*at)) {
+            match &items.values {
+                // The lower 32 bits of a sum do not depend on the upper ones.
+                ViewValues::Integer(v) => state.whole = state.whole.wrapping_add(i64::from(v[at]).wrapping_mul(sign)),
+                ViewValues::Bigint(v) => state.whole = state.whole.wrapping_add(v[at].wrapping_mul(sign)),
+                ViewValues::Double(v) => state.real += v[at] * sign as f64,
+                _ => {}
+            }
+        }
         Ok(())
     }
 
-    fn undo(&self, state: &mut Self::State, mut args: Vec<Value>) -> Result<()> {
-        self.change(state, args.swap_remove(0), -1);
+    fn merge(&self, state: &mut Sum, other: Sum) -> Result<(), String> {
+        state.whole = state.whole.wrapping_add(other.whole);
+        state.real += other.real;
         Ok(())
     }
 
-    fn merge(&self, state: &mut Self::State, other: Self::State) -> Result<()> {
-        let other = self.result(&other);
-        self.change(state, Value::Array(vec![other]), 1);
-        Ok(())
-    }
-
-    fn result(&self, state: &Self::State) -> Value {
-        match self.0 {
-            SqlType::Integer => Value::Integer(state.0 as i32),
-            SqlType::Bigint => Value::Bigint(state.0),
-            _ => Value::Double(state.1),
+    fn result(&self, state: &Sum, out: &mut Builder) {
+        match out.values() {
+            Values::Integer(_) => (state.whole as i32).put(out),
+            Values::Bigint(_) => state.whole.put(out),
+            _ => state.real.put(out),
         }
     }
 
-    fn save(&self, state: &Self::State) -> Value {
-        self.result(state)
+    fn save(&self, state: &Sum, out: &mut Vec<u8>) {
+        out.extend_from_slice(&state.whole.to_le_bytes());
+        out.extend_from_slice(&state.real.to_le_bytes());
     }
 
-    fn load(&self, saved: Value) -> Self::State {
-        match saved {
-            Value::Integer(v) => (i64::from(v), 0.0),
-            Value::Bigint(v) => (v, 0.0),
-            Value::Double(v) => (0, v),
-            _ => (0, 0.0),
-        }
-    }
-
-    fn saved_type(&self) -> SqlType {
-        self.0.clone()
+    fn load(&self, input: &mut Input) -> Result<Sum> {
+        Ok(Sum { whole: input.i64()?, real: f64::from_le_bytes(input.array()?) })
     }
 }

@@ -1,10 +1,11 @@
 //! `TOPK`: the largest values.
 
-use super::collection::{Collect, Collection, number};
-use super::fold::Folds;
+use super::collection::{Collect, Collections, item_type, number};
+use super::kept::Kept;
+use super::stored;
 use super::{Aggregate, AggregateOverload};
 use crate::functions::signature::{T, param, variadic};
-use crate::types::{SqlType, StructField, Value};
+use crate::types::{SqlType, StructField, View, row};
 
 macro_rules! overload {
     ($kind:ident) => {
@@ -14,8 +15,8 @@ macro_rules! overload {
             returns: |args, _| Ok(SqlType::array(item(args))),
             create: |args, constants| {
                 let most = number(constants, 0).and_then(|n| usize::try_from(n).ok());
-                let top = Top { most: most.unwrap_or(usize::MAX), fields: args.len() };
-                Folds::boxed(Collection { collect: top, item: item(args) }, args)
+                let sorted_by = item_type(args).clone();
+                Collections::boxed(Top { most: most.unwrap_or(usize::MAX), fields: args.len(), sorted_by })
             },
         }
     };
@@ -44,34 +45,37 @@ fn item(args: &[SqlType]) -> SqlType {
 
 struct Top {
     most: usize,
-    /// The number of arguments; with one an entry is the value itself.
+    /// The number of arguments; with one an item is the value itself.
     fields: usize,
+    sorted_by: SqlType,
 }
 
-fn sorted_by(entry: &Value) -> &Value {
-    match entry {
-        Value::Struct(fields) => &fields[0].1,
-        value => value,
+impl Top {
+    /// The value by which an item is sorted; in a struct it is the first field.
+    fn value<'a>(&self, item: &'a [u8]) -> &'a [u8] {
+        if self.fields == 1 { item } else { &item[1..] }
     }
 }
 
 impl Collect for Top {
-    fn value(&self, mut args: Vec<Value>) -> Value {
-        if self.fields == 1 || args[0].is_null() {
-            return args.swap_remove(0);
+    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
+        if self.fields > 1 {
+            row::encode_struct(args, row, item);
+        } else {
+            row::encode(args, row, item);
         }
-        let names = std::iter::once("sort_col".to_owned()).chain((0..).map(|i| format!("col{i}")));
-        Value::Struct(names.zip(args).collect())
+        !args[0].is_null(row)
     }
 
-    fn add(&self, list: &mut Vec<Value>, value: Value) {
-        if value.is_null() {
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        let compare = |kept: &[u8]| stored::compare(self.value(kept), self.value(item), &self.sorted_by);
+        if kept.items.len() >= self.most && kept.items.back().is_none_or(|last| compare(last).is_ge()) {
             return;
         }
-        let at = list.partition_point(|kept| sorted_by(kept).compare(sorted_by(&value)).is_ge());
-        if at < self.most {
-            list.insert(at, value);
-            list.truncate(self.most);
+        let place = kept.items.partition_point(|kept| compare(kept).is_lt());
+        kept.items.insert(place, item);
+        if kept.items.len() > self.most {
+            kept.items.pop_back();
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `TOPKDISTINCT`: the largest values, each once.
 
-use super::collection::{Collect, Collection, number};
-use super::fold::Folds;
+use super::collection::{Collect, Collections, item_type, number};
+use super::kept::Kept;
+use super::stored;
 use super::{Aggregate, AggregateOverload};
 use crate::functions::signature::{T, param};
-use crate::types::{SqlType, Value};
+use crate::types::{SqlType, View, row};
 
 macro_rules! overload {
     ($kind:ident) => {
@@ -14,7 +15,7 @@ macro_rules! overload {
             returns: |args, _| Ok(SqlType::array(args[0].clone())),
             create: |args, constants| {
                 let most = number(constants, 0).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-                Folds::boxed(Collection { collect: Top { most }, item: args[0].clone() }, args)
+                Collections::boxed(Top { most, sql_type: item_type(args).clone() })
             },
         }
     };
@@ -42,17 +43,27 @@ pub const FUNCTION: Aggregate = Aggregate {
 
 struct Top {
     most: usize,
+    sql_type: SqlType,
 }
 
 impl Collect for Top {
-    fn add(&self, list: &mut Vec<Value>, value: Value) {
-        if value.is_null() {
+    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
+        row::encode(args, row, item);
+        !args[0].is_null(row)
+    }
+
+    fn add(&self, kept: &mut Kept, item: &[u8]) {
+        let compare = |kept: &[u8]| stored::compare(kept, item, &self.sql_type);
+        if kept.items.len() >= self.most && kept.items.back().is_none_or(|last| compare(last).is_ge()) {
             return;
         }
-        let at = list.partition_point(|kept| kept.compare(&value).is_gt());
-        if at < self.most && list.get(at) != Some(&value) {
-            list.insert(at, value);
-            list.truncate(self.most);
+        let place = kept.items.partition_point(|kept| compare(kept).is_le());
+        if place.is_some_and(|place| compare(kept.items.get(place)).is_eq()) {
+            return;
+        }
+        kept.items.insert(place, item);
+        if kept.items.len() > self.most {
+            kept.items.pop_back();
         }
     }
 }

@@ -32,6 +32,12 @@ impl Windows {
         start.div_euclid(self.bucket_ms)
     }
 
+    /// The starts from which and up to which windows are in a bucket.
+    pub fn bounds(&self, bucket: BucketId) -> (i64, i64) {
+        let first = bucket.saturating_mul(self.bucket_ms);
+        (first, first.saturating_add(self.bucket_ms))
+    }
+
     /// The start of the last window in a bucket.
     pub fn last_start(&self, bucket: BucketId) -> i64 {
         (bucket + 1).saturating_mul(self.bucket_ms) - self.advance_ms
@@ -60,13 +66,23 @@ pub struct Bucket {
     /// A bit for each group: whether it was touched in this epoch.
     touched: Vec<u64>,
     pub states: Vec<Box<dyn States>>,
+    /// Whether a state may have parts with entries of their own.
+    has_parts: bool,
 }
+
+/// The first byte of an entry's value, where states have parts.
+const WHOLE: u8 = 0;
+const PART: u8 = 1;
+
+/// The bytes that the key of a part has after that of its group.
+const PART_KEY_BYTES: usize = size_of::<u16>() + size_of::<u64>();
 
 impl Bucket {
     /// A bucket without groups.
     pub fn new<'a>(calls: impl Iterator<Item = &'a BoundAggregate>) -> Self {
-        let states = calls.map(BoundAggregate::states).collect();
-        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states }
+        let states: Vec<_> = calls.map(BoundAggregate::states).collect();
+        let has_parts = states.iter().any(|states| states.has_parts());
+        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states, has_parts }
     }
 
     /// Appends the group of each key to `groups`, which is about to change; those that are not there are made.
@@ -105,8 +121,8 @@ impl Bucket {
     }
 
     /// Appends the group's results to a column for each call.
-    pub fn results(&self, group: u32, columns: &mut [Builder]) {
-        self.states.iter().zip(columns).for_each(|(states, column)| states.result(group, column));
+    pub fn results(&self, group: u32, columns: &mut [Builder]) -> Result<()> {
+        self.states.iter().zip(columns).try_for_each(|(states, column)| states.result(group, column))
     }
 
     /// About how many bytes the group's results have.
@@ -114,24 +130,89 @@ impl Bucket {
         self.states.iter().map(|states| states.result_bytes(group)).sum()
     }
 
-    /// Appends the group's time and states.
-    pub fn encode(&self, group: u32, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.times[group as usize].to_le_bytes());
-        self.states.iter().for_each(|s| s.encode(group, out));
+    /// Hands over the entries of a group: one for itself, and one for each part of a state that changed.
+    ///
+    /// If states have parts, an entry's value begins with a byte that says which of them it is, and the key of a part is that
+    /// of its group with the number of the call and that of the part.
+    pub fn take_entries(&mut self, group: u32, value: &mut Vec<u8>, entry: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+        let key = self.table.key(group);
+        value.clear();
+        if self.has_parts {
+            value.push(WHOLE);
+        }
+        value.extend_from_slice(&self.times[group as usize].to_le_bytes());
+        self.states.iter().for_each(|s| s.encode(group, value));
+        entry(key, Some(value));
+        if !self.has_parts {
+            return;
+        }
+        let mut own = key.to_vec();
+        for (call, states) in self.states.iter_mut().enumerate() {
+            states.take_parts(group, &mut |number, bytes| {
+                own.truncate(key.len());
+                own.extend_from_slice(&(call as u16).to_be_bytes());
+                own.extend_from_slice(&number.to_be_bytes());
+                value.clear();
+                value.push(PART);
+                value.extend_from_slice(bytes.unwrap_or_default());
+                entry(&own, bytes.map(|_| value.as_slice()));
+            });
+        }
     }
 
-    /// Sets groups from what [`Bucket::encode`] wrote.
+    /// Sets groups from entries that [`Bucket::take_entries`] gave.
     pub fn load(&mut self, entries: &EntryBatch) -> Result<()> {
+        if self.has_parts {
+            return self.load_with_parts(entries);
+        }
         let (keys, ends) = entries.keys();
-        let mut groups = Vec::with_capacity(ends.len());
+        let mut groups = Vec::with_capacity(entries.len());
         self.groups(keys, ends, &mut groups);
         for (group, (_, value)) in groups.into_iter().zip(entries.iter()) {
             let value = value.ok_or_else(|| Error::bug("a group is never deleted by itself"))?;
-            let mut input = Input(value);
-            self.times[group as usize] = input.i64()?;
-            self.states.iter_mut().try_for_each(|s| s.decode(group, &mut input))?;
+            self.load_group(group, value)?;
         }
         Ok(())
+    }
+
+    fn load_with_parts(&mut self, entries: &EntryBatch) -> Result<()> {
+        let (mut keys, mut ends, mut groups) = (Vec::new(), Vec::new(), Vec::with_capacity(entries.len()));
+        let is_whole = |value: Option<&[u8]>| value.is_some_and(|value| value.first() == Some(&WHOLE));
+        for (key, value) in entries.iter() {
+            let length = key.len().checked_sub(if is_whole(value) { 0 } else { PART_KEY_BYTES });
+            let length = length.ok_or_else(|| Error::bug("the key of a part is too short"))?;
+            keys.extend_from_slice(&key[..length]);
+            ends.push(keys.len());
+        }
+        self.groups(&keys, &ends, &mut groups);
+        for (group, (key, value)) in groups.into_iter().zip(entries.iter()) {
+            let bytes = value.and_then(|value| value.get(1..));
+            match bytes {
+                Some(bytes) if is_whole(value) => self.load_group(group, bytes)?,
+                _ => {
+                    let mut part = Input(&key[key.len() - PART_KEY_BYTES..]);
+                    let (call, number) = (u16::from_be_bytes(part.array()?), u64::from_be_bytes(part.array()?));
+                    let states = self.states.get_mut(usize::from(call));
+                    let states = states.ok_or_else(|| Error::bug(format!("there is a part of call {call}")))?;
+                    states.load_part(group, number, bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_group(&mut self, group: u32, value: &[u8]) -> Result<()> {
+        let mut input = Input(value);
+        self.times[group as usize] = input.i64()?;
+        self.states.iter_mut().try_for_each(|s| s.decode(group, &mut input))
+    }
+
+    /// All entries are loaded.
+    ///
+    /// # Errors
+    /// A bug: parts of a state are missing.
+    pub fn loaded(&self) -> Result<()> {
+        self.states.iter().try_for_each(|states| states.loaded())
     }
 
     /// The bytes of memory that the bucket takes.

@@ -1,12 +1,13 @@
 //! Results of groups as batches: after each row, or as they are now.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 
-use super::touches::Touches;
+use super::rows::Chunk;
 use super::{Aggregate, Group, Spec};
 use crate::error::Result;
 use crate::types::row::Input;
@@ -40,21 +41,30 @@ pub(super) fn builders(spec: &Spec, rows: usize) -> Vec<Builder> {
 }
 
 impl Aggregate {
-    /// A batch of what every row gave.
-    pub(super) fn every_row(&self, batch: &Batch, touches: Touches, results: Results) -> Result<Batch> {
-        let whole = touches.rows.len() == batch.rows() && self.spec.window.is_none_or(|w| w.advance_ms == w.size_ms);
-        let rows = UInt32Array::from(touches.rows);
-        let pick = |column: &ArrayRef| {
-            if whole { Ok(column.clone()) } else { compute::take(column, &rows, None).map_err(arrow_error) }
+    /// A batch of what a range of a chunk's touches gave.
+    pub(super) fn every_row(&self, chunk: &Chunk, range: Range<usize>, results: Results) -> Result<Batch> {
+        let batch = &chunk.batch;
+        let rows = &chunk.touches.rows[range.clone()];
+        // Where a row is in one window at most, rows without a gap are a slice.
+        let is_once = self.spec.window.is_none_or(|w| w.advance_ms == w.size_ms);
+        let slice = match rows {
+            [first, .., last] if is_once && (last - first) as usize + 1 == rows.len() => Some(*first as usize),
+            [first] => Some(*first as usize),
+            _ => None,
+        };
+        let picked = UInt32Array::from(if slice.is_some() { Vec::new() } else { rows.to_vec() });
+        let pick = |column: &ArrayRef| match slice {
+            Some(first) => Ok(column.slice(first, rows.len())),
+            None => compute::take(column, &picked, None).map_err(arrow_error),
         };
         let mut columns: Vec<ArrayRef> =
             self.spec.keys.iter().map(|(place, _)| pick(&batch.columns[*place])).collect::<Result<_>>()?;
-        columns.extend(self.bounds(touches.starts));
+        columns.extend(self.bounds(chunk.touches.starts[range].to_vec()));
         let bounds_end = columns.len();
         columns.extend(results.columns.into_iter().map(Builder::finish));
-        let seq = match whole {
-            true => batch.seq.clone(),
-            false => batch.seq.take(rows.values().iter().map(|row| *row as usize)),
+        let seq = match slice {
+            Some(first) => batch.seq.slice(first, rows.len()),
+            None => batch.seq.take(rows.iter().map(|row| *row as usize)),
         };
         let mut made = Batch::new(columns, results.times.into(), seq);
         made.headers = batch.headers.as_ref().map(pick).transpose()?;
@@ -85,29 +95,12 @@ impl Aggregate {
             key::decode(&mut Input(key), &mut keys)?;
             starts.push(start);
             times.push(bucket.times[*group as usize]);
-            bucket.results(*group, &mut results);
+            bucket.results(*group, &mut results)?;
         }
         let mut columns: Vec<ArrayRef> = keys.into_iter().map(Builder::finish).collect();
         columns.extend(self.bounds(starts));
         columns.extend(results.into_iter().map(Builder::finish));
         Ok(Batch::new(columns, times.into(), Seq::From(0)))
-    }
-
-    /// About how many bytes the result of a row will have, before it is taken: that of its group now, and what it may add.
-    pub(super) fn result_bytes(&self, batch: &Batch, row: usize) -> usize {
-        let args: Vec<usize> = self.spec.calls.iter().flat_map(|call| call.args.iter().copied()).collect();
-        let more = batch.row_bytes(row, &args);
-        let views: Vec<View> = self.spec.keys.iter().map(|(p, t)| View::new(batch.columns[*p].as_ref(), t)).collect();
-        if batch.is_absent(row) || views.iter().any(|view| view.is_null(row)) {
-            return 0;
-        }
-        let start = self.spec.window.map_or(0, |w| w.starts(batch.time[row]).last().unwrap_or(0));
-        let mut bytes = Vec::new();
-        key::encode(&views, row, &mut bytes);
-        self.windows.put(start, &mut bytes);
-        let bucket = self.buckets.get(&self.windows.bucket(start));
-        let group = bucket.and_then(|bucket| Some((bucket, bucket.table.find(&bytes)?)));
-        more + group.map_or(0, |(bucket, group)| bucket.result_bytes(group))
     }
 
     /// The groups of the given keys, or all, of the windows that can still be read.

@@ -28,10 +28,8 @@ impl State for Aggregate {
     fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) {
         let mut value = Vec::new();
         for (id, group) in std::mem::take(&mut self.changed) {
-            if let Some(bucket) = self.buckets.get(&id) {
-                value.clear();
-                bucket.encode(group, &mut value);
-                change(id, bucket.table.key(group), Some(&value));
+            if let Some(bucket) = self.buckets.get_mut(&id) {
+                bucket.take_entries(group, &mut value, &mut |key, value| change(id, key, value));
             }
         }
         self.expire();
@@ -54,6 +52,7 @@ impl State for Aggregate {
     fn load_times(&mut self, input: &mut Input) -> Result<()> {
         self.time = OperatorTime::load(input)?;
         self.expire();
+        self.buckets.values().try_for_each(Bucket::loaded)?;
         Ok(())
     }
 
@@ -63,7 +62,7 @@ impl State for Aggregate {
 
     fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
         let groups = self.groups_of(keys);
-        groups.chunks(8192).map(|chunk| self.batch_of(chunk)).collect::<Result<Vec<_>>>().map(Some)
+        self.batches_of(&groups).map(Some)
     }
 
     fn memory(&self) -> usize {

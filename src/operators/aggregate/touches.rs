@@ -48,6 +48,7 @@ impl Aggregate {
         touches.starts.reserve(batch.rows());
         let (mut without_value, mut without_group, mut late) =
             (Dropped::default(), Dropped::default(), Dropped::default());
+        let mut last = (0, 0);
         for row in 0..batch.rows() {
             if batch.is_absent(row) {
                 without_value.add(row);
@@ -59,7 +60,7 @@ impl Aggregate {
             }
             let row_time = batch.time[row];
             let before = self.time.now();
-            let now = self.time.advance(row_time, limit);
+            let now = self.time.advance(row_time, limit, || (cx.point_ms)(batch.seq.at(row)));
             if now > before && self.spec.last_only.is_some() {
                 touches.advances.push((row as u32, now));
             }
@@ -68,13 +69,22 @@ impl Aggregate {
                 touches.starts.push(0);
                 continue;
             };
-            for start in window.starts(row_time) {
+            let mut take = |start: i64| {
                 if window.is_closed(start, now) {
                     late.add(row);
                 } else {
                     touches.rows.push(row as u32);
                     touches.starts.push(start);
                 }
+            };
+            // Windows without overlap: most rows are in that of the one before.
+            if (last.0..last.1).contains(&row_time) {
+                take(last.0);
+                continue;
+            }
+            for start in window.starts(row_time) {
+                take(start);
+                last = if window.advance_ms == window.size_ms { (start, window.end(start)) } else { last };
             }
         }
         without_value.report(Reason::NoValue, batch, cx, || "a row without a value is in no group".to_owned());

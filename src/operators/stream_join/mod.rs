@@ -122,13 +122,7 @@ impl Operator for StreamJoin {
     }
 
     fn advance(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
-        let before = self.now();
-        for side in SIDES {
-            let limit = cx.limits[side as usize];
-            self.times[side as usize].start_turn(limit);
-            self.store.time(side).start_turn(limit);
-        }
-        self.start_work(self.now() > before)?;
+        self.start_work()?;
         self.join(cx, out)
     }
 

@@ -511,7 +511,7 @@ mod tests {
 
     fn add(store: &mut Store, key: &[u8], time: i64, ordinal: u64) {
         let key = number(store, key);
-        store.time(Side::Left).advance(time, i64::MAX);
+        store.time(Side::Left).advance(time, i64::MAX, || i64::MAX);
         let (slot, _) = store.add(Added { side: Side::Left, key, time, ordinal, bytes: 8 });
         let column = array_of(&[Value::Bigint(ordinal as i64)], &SqlType::Bigint);
         store.fill(Side::Left, &[column], slot, &[0]);
@@ -532,7 +532,7 @@ mod tests {
         }
         assert_eq!(found(&mut store, b"k", 0, 100), [(10, 1), (30, 4), (50, 0), (50, 2)]);
         assert_eq!(found(&mut store, b"k", 11, 50), [(30, 4), (50, 0), (50, 2)]);
-        store.time(Side::Left).advance(1_040, i64::MAX);
+        store.time(Side::Left).advance(1_040, i64::MAX, || i64::MAX);
         assert_eq!(found(&mut store, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
         store.expire();
         let mut blocks = Vec::new();

@@ -31,7 +31,8 @@ fn take(join: &mut StreamJoin, side: Side, key: &str, time: i64, seq: u64) -> Ve
     let row = Batch::new(columns, vec![time].into(), Seq::Each(vec![seq].into()));
     let (mut log, mut out) = (Log::default(), Output::new(Limit { rows: usize::MAX, bytes: usize::MAX }));
     let (limits, place) = ([i64::MAX; 2], |_| String::new());
-    let mut cx = Context { limits: &limits, now_ms: 0, end: seq + 1, place: &place, log: &mut log };
+    let mut cx =
+        Context { limits: &limits, now_ms: 0, end: seq + 1, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
     let flow = join.process(side as usize, row, &mut cx, &mut out).expect("no row is broken");
     assert_eq!(flow, Flow::Done);
     assert_eq!(join.advance(&mut cx, &mut out).expect("no row is broken"), Flow::Done);

@@ -19,8 +19,8 @@ use crate::types::{Batch, SqlType, View, arrow_error, key};
 pub(super) struct Work {
     sides: [Input; 2],
     current: Option<Current>,
-    /// Whether time went up at the turn's start: what waits is looked at, rows or not.
-    lifted: bool,
+    /// Whether all rows of the step were taken, and time has passed as far as it may.
+    is_over: bool,
     /// The partners of the current row that are still to be paired, the next one last.
     found: Vec<Found>,
     /// The rows that have waited in vain and are still to be handed on, the next one last.
@@ -153,8 +153,8 @@ fn row_bytes(batch: &Batch, columns: &[(usize, SqlType)], bytes: &mut Vec<u32>) 
 
 impl StreamJoin {
     /// Begins the work of a turn, for which all batches have come.
-    pub(super) fn start_work(&mut self, lifted: bool) -> Result<()> {
-        self.work.lifted = lifted && self.spec.grace_ms.is_some();
+    pub(super) fn start_work(&mut self) -> Result<()> {
+        self.work.is_over = false;
         for side in SIDES {
             let spec = &self.spec.sides[side as usize];
             let input = &mut self.work.sides[side as usize];
@@ -213,8 +213,8 @@ impl StreamJoin {
             }
             self.work.current = match self.work.first() {
                 Some(side) => self.take(side, pairs, cx)?,
-                None if std::mem::take(&mut self.work.lifted) => self.time_alone(cx)?,
-                None => return Ok(false),
+                None if std::mem::replace(&mut self.work.is_over, true) => return Ok(false),
+                None => self.time_alone(cx)?,
             };
         }
     }
@@ -226,7 +226,8 @@ impl StreamJoin {
         let row = input.next;
         input.next += 1;
         let (time, seq, limit) = (input.batch.time[row], input.batch.seq.at(row), cx.limits[side as usize]);
-        self.times[side as usize].advance(time, limit);
+        let point = || (cx.point_ms)(seq);
+        self.times[side as usize].advance(time, limit, point);
         if input.batch.is_absent(row) {
             cx.report(Reason::NoValue, 1, seq, || "a row without a value has no partner".to_owned());
             return Ok(None);
@@ -245,7 +246,7 @@ impl StreamJoin {
             return Ok(None);
         }
         let now = self.now();
-        self.store.time(side).advance(time, limit);
+        self.store.time(side).advance(time, limit, point);
         if !self.store.is_expired(side, time) {
             current.origin = self.keep(side, &current, row);
         }
@@ -269,9 +270,18 @@ impl StreamJoin {
         }
     }
 
-    /// Time has passed and no row comes: what has waited in vain is handed on.
+    /// All rows have come: if that lets time pass, what has waited in vain is handed on.
     fn time_alone(&mut self, cx: &Context) -> Result<Option<Current>> {
+        let before = self.now();
+        for side in SIDES {
+            let limit = cx.limit_after(side as usize);
+            self.times[side as usize].lift(limit);
+            self.store.time(side).lift(limit);
+        }
         let now = self.now();
+        if now == before || self.spec.grace_ms.is_none() {
+            return Ok(None);
+        }
         let look = SIDES.map(|side| self.spec.ahead(side));
         self.look_for_over(now, look[0].min(look[1]))?;
         let (origin, phase) = (Origin::None, Phase::Over);

@@ -6,6 +6,9 @@ use crate::operators::aggregate::{Aggregate, Call, Spec};
 use crate::plan::node::AggregateNode;
 use crate::types::SqlType;
 
+/// Changes whenever the bytes of the states do.
+const LAYOUT: u32 = 2;
+
 impl Lower for AggregateNode {
     fn lower(&self, cx: &mut Lowering, needs: &Needs) -> Result<Chain> {
         let every_row = cx.every_row && self.last_only.is_none();
@@ -46,6 +49,6 @@ impl AggregateNode {
         let functions: Vec<String> = self.calls.iter().map(|call| format!("{:?}", call.function)).collect();
         let window = self.window.map(|window| window.window);
         let last_only = if self.last_only.is_some() { " once" } else { "" };
-        format!("by {types:?} of {functions:?} in {window:?}{last_only}")
+        format!("by {types:?} of {functions:?} in {window:?}{last_only}, layout {LAYOUT}")
     }
 }

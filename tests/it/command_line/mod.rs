@@ -1,6 +1,7 @@
 //! The command line as scripts see it: exit status, standard output, standard error, and what is left in the folder.
 
 mod bad_input;
+mod collections;
 mod environment;
 mod folder;
 mod live;

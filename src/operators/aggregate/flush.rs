@@ -1,0 +1,160 @@
+//! The end of an epoch: what the groups that were touched in it have come to.
+
+use super::bucket::Bucket;
+use super::{Aggregate, Group, Left, Spec, results};
+use crate::error::Result;
+use crate::operators::{Flow, Output};
+use crate::types::{Batch, Builder, OldSide, Seq};
+
+/// The results of groups before their first touch in an epoch, in the order of these touches.
+#[derive(Default)]
+pub(super) struct Before {
+    pieces: Vec<Piece>,
+    /// About how many bytes all results have, and those of the last piece.
+    bytes: (usize, usize),
+}
+
+/// Results of some groups, and whether there was none.
+struct Piece {
+    columns: Vec<Builder>,
+    absent: Vec<bool>,
+}
+
+/// A piece takes no further result beyond so many bytes, so that its columns never get too large.
+const PIECE_BYTES: usize = 64 << 20;
+
+/// The most rows of a batch for a pull.
+const PULLED_ROWS: usize = 8192;
+
+impl Before {
+    /// The piece that takes the next result, which has so many bytes.
+    fn room_for(&mut self, spec: &Spec, bytes: usize) -> &mut Piece {
+        if self.pieces.is_empty() || self.bytes.1 + bytes > PIECE_BYTES {
+            self.pieces.push(Piece { columns: results::builders(spec, 0), absent: Vec::new() });
+            self.bytes.1 = 0;
+        }
+        self.bytes = (self.bytes.0 + bytes, self.bytes.1 + bytes);
+        self.pieces.last_mut().expect("there is one now")
+    }
+
+    /// Notes the results of a group that is about to be touched for the first time in an epoch.
+    pub(super) fn push(&mut self, spec: &Spec, bucket: &Bucket, group: u32) -> Result<()> {
+        let piece = self.room_for(spec, bucket.result_bytes(group));
+        piece.absent.push(bucket.is_new(group));
+        bucket.results(group, &mut piece.columns)
+    }
+
+    /// About how many bytes the results have.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.0
+    }
+}
+
+/// The results that are handed on at the end of an epoch, from the group `next` on.
+pub(super) struct Flush {
+    groups: Vec<Group>,
+    next: usize,
+    /// The results before, for the next groups first, if they are asked for.
+    before: Option<Vec<OldSide>>,
+}
+
+impl Flush {
+    /// The results of these groups, with those before.
+    pub(super) fn new(groups: Vec<Group>, before: Option<Before>) -> Self {
+        let side = |piece: Piece| OldSide {
+            columns: piece.columns.into_iter().map(Builder::finish).collect(),
+            absent: Some(piece.absent.into()),
+        };
+        // The next piece stands last.
+        let before = before.map(|before| before.pieces.into_iter().rev().map(side).collect());
+        Flush { groups, next: 0, before }
+    }
+
+    /// How many of the next groups have their results before in one piece.
+    fn together(&self) -> usize {
+        let piece = self.before.as_ref().and_then(|pieces| pieces.last()?.absent.as_ref());
+        piece.map_or(self.groups.len() - self.next, |absent| absent.len())
+    }
+
+    /// Takes the results before of the next groups out.
+    fn take_before(&mut self, count: usize) -> Option<OldSide> {
+        let pieces = self.before.as_mut()?;
+        let piece = pieces.pop()?;
+        let rows = piece.absent.as_ref().map_or(0, |absent| absent.len());
+        let part = |from: usize, count: usize| OldSide {
+            columns: piece.columns.iter().map(|column| column.slice(from, count)).collect(),
+            absent: piece.absent.as_ref().map(|absent| absent.slice(from, count)),
+        };
+        if count < rows {
+            pieces.push(part(count, rows - count));
+        }
+        Some(part(0, count))
+    }
+}
+
+impl Aggregate {
+    /// Hands on the results of an epoch's groups, and notes that their entries are to be saved.
+    pub(super) fn take_flush(&mut self, mut flush: Flush, end: u64, out: &mut Output) -> Result<Flow> {
+        while flush.next < flush.groups.len() {
+            if !out.has_room() {
+                self.left = Some(Left::Flush(flush));
+                return Ok(Flow::Left(end));
+            }
+            let next = flush.next..flush.next + flush.together();
+            let count = self.fitting(&flush.groups[next], out);
+            let mut made = self.batch_of(&flush.groups[flush.next..flush.next + count])?;
+            made.seq = Seq::Each(vec![end; count].into());
+            if let Some(before) = flush.take_before(count) {
+                let shared = made.columns[..made.columns.len() - before.columns.len()].to_vec();
+                let columns = shared.into_iter().chain(before.columns).collect();
+                made.old = Some(Box::new(OldSide { columns, absent: before.absent }));
+            }
+            let bytes = if self.sized { made.bytes() } else { 0 };
+            out.push_sized(made, bytes);
+            flush.next += count;
+        }
+        self.settle(&flush.groups);
+        Ok(Flow::Done)
+    }
+
+    /// How many of these groups fit into a batch of results.
+    pub(super) fn fitting(&self, groups: &[Group], out: &Output) -> usize {
+        self.together(groups, out.batch_rows(), out.batch_bytes().min(PIECE_BYTES))
+    }
+
+    /// Batches of groups as they are now.
+    pub(super) fn batches_of(&self, mut groups: &[Group]) -> Result<Vec<Batch>> {
+        let mut batches = Vec::new();
+        while !groups.is_empty() {
+            let count = self.together(groups, PULLED_ROWS, PIECE_BYTES);
+            batches.push(self.batch_of(&groups[..count])?);
+            groups = &groups[count..];
+        }
+        Ok(batches)
+    }
+
+    /// How many of these groups have together no more rows and bytes than that; at least one.
+    fn together(&self, groups: &[Group], rows: usize, limit: usize) -> usize {
+        let most = groups.len().min(rows);
+        if !self.sized {
+            return most;
+        }
+        let mut bytes = 0;
+        let fits = |(id, group): &&Group| {
+            let result = |bucket: &Bucket| bucket.table.key(*group).len() + bucket.result_bytes(*group);
+            bytes += self.buckets.get(id).map_or(0, result);
+            bytes <= limit
+        };
+        groups[..most].iter().take_while(fits).count().max(1)
+    }
+
+    /// A new epoch begins: what was touched in the last one is to be saved.
+    pub(super) fn settle(&mut self, groups: &[Group]) {
+        for (id, group) in groups {
+            if let Some(bucket) = self.buckets.get_mut(id) {
+                bucket.untouch(*group);
+                self.changed.push((*id, *group));
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! An aggregation against an obvious one: random rows in random batches, with an output that soon has enough, over restarts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::disk::double::Random;
+use crate::functions;
+use crate::functions::signature::ArgType;
+use crate::operators::{Limit, Log, Reason};
+use crate::state::EntryBatch;
+use crate::types::row::Input;
+use crate::types::{Seq, Value, array_of};
+
+/// How the aggregation of a test is made.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    window: Option<(i64, i64)>,
+    every_row: bool,
+    last_only: bool,
+    old: bool,
+    limit: Limit,
+}
+
+const GRACE_MS: i64 = 1_000_000;
+
+fn bound(name: &str, sql_type: &SqlType) -> BoundAggregate {
+    let function = functions::find_aggregate(name).expect("a function");
+    let mut bound = function.bind(&[ArgType::Value(Some(sql_type.clone()))], &[Err(String::new())]).expect("bound");
+    if function.limit.is_some() {
+        bound.constants.push(Value::Bigint(i64::MAX));
+    }
+    bound
+}
+
+/// COLLECT_LIST, COUNT and COLLECT_SET of a text, by a text.
+fn aggregate(made: &Made) -> Aggregate {
+    let call = |name: &str| Call { function: bound(name, &SqlType::String), args: vec![1] };
+    let window = |(size_ms, advance_ms)| TimeWindow { size_ms, advance_ms, grace_ms: GRACE_MS, retention_ms: 1 << 40 };
+    Aggregate::new(Spec {
+        keys: vec![(0, SqlType::String)],
+        calls: ["COLLECT_LIST", "COUNT", "COLLECT_SET"].map(call).into(),
+        window: made.window.map(window),
+        every_row: made.every_row,
+        last_only: made.last_only.then(|| Arc::new(|key: &[u8]| Ok(key.to_vec())) as KeyBytes),
+        old: made.old,
+    })
+}
+
+/// A result: the key and the start of the window, the list, what was before if that is asked for, and the ordinal.
+type Row = (String, i64, Vec<String>, Option<Vec<String>>, u64);
+
+fn texts(column: &Value) -> Vec<String> {
+    let Value::Array(items) = column else { panic!("{column:?} is no list") };
+    items.iter().map(Value::to_text).collect()
+}
+
+/// The distinct texts in the order in which they first came.
+fn distinct(texts: &[String]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    texts.iter().for_each(|text| {
+        if !found.contains(text) {
+            found.push(text.clone());
+        }
+    });
+    found
+}
+
+fn rows_of(batch: &Batch, made: &Made) -> Vec<Row> {
+    let list = SqlType::array(SqlType::String);
+    let first = if made.window.is_some() { 3 } else { 1 };
+    let row = |row: usize| {
+        let at =
+            |columns: &[arrow::array::ArrayRef], place: usize, t: &SqlType| Value::at(columns[place].as_ref(), row, t);
+        let own = texts(&at(&batch.columns, first, &list));
+        assert_eq!(at(&batch.columns, first + 1, &SqlType::Bigint), Value::Bigint(own.len() as i64));
+        assert_eq!(texts(&at(&batch.columns, first + 2, &list)), distinct(&own));
+        let start = match made.window.map(|_| at(&batch.columns, 1, &SqlType::Bigint)) {
+            Some(Value::Bigint(start)) => start,
+            _ => 0,
+        };
+        let old = batch
+            .old
+            .as_ref()
+            .map(|old| if batch.is_old_absent(row) { Vec::new() } else { texts(&at(&old.columns, first, &list)) });
+        (at(&batch.columns, 0, &SqlType::String).to_text(), start, own, old, batch.seq.at(row))
+    };
+    (0..batch.rows()).map(row).collect()
+}
+
+/// Calls the operator until it is done; what it made.
+fn drive(
+    aggregate: &mut Aggregate,
+    made: &Made,
+    end: u64,
+    call: impl FnOnce(&mut Aggregate, &mut Context, &mut Output) -> Result<Flow>,
+) -> Vec<Row> {
+    let (mut log, mut out) = (Log::default(), Output::new(made.limit));
+    let (limits, place) = ([i64::MAX], |_| String::new());
+    let mut cx = Context { limits: &limits, now_ms: 0, end, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
+    let mut flow = call(aggregate, &mut cx, &mut out).expect("no row is broken");
+    let mut rows = Vec::new();
+    loop {
+        let mut batches = 0;
+        for batch in out.drain() {
+            batches += 1;
+            assert!(batch.rows() <= made.limit.rows.max(1) * 4, "{} rows", batch.rows());
+            let largest = (0..batch.rows()).map(|row| batch.slice(row, 1).bytes()).max().unwrap_or(0);
+            let most = 3 * (made.limit.bytes + largest);
+            assert!(batch.rows() == 1 || batch.bytes() <= most, "{} bytes of {most}", batch.bytes());
+            rows.extend(rows_of(&batch, made));
+        }
+        match flow {
+            Flow::Done => return rows,
+            Flow::Left(seq) => assert!(seq <= end && batches > 0, "work is left without need"),
+        }
+        flow = aggregate.resume(&mut cx, &mut out).expect("no row is broken");
+    }
+}
+
+/// The aggregation, the obvious one, and what is saved.
+struct Machine {
+    random: Random,
+    made: Made,
+    aggregate: Aggregate,
+    groups: BTreeMap<(i64, String), Vec<String>>,
+    /// The groups touched in the epoch, in the order of their first touch, with what was before.
+    touched: Vec<((i64, String), Vec<String>)>,
+    saved: BTreeMap<(BucketId, Vec<u8>), Vec<u8>>,
+    seq: u64,
+    time: i64,
+}
+
+impl Machine {
+    fn new(seed: u64, made: Made) -> Self {
+        Machine {
+            random: Random::new(seed),
+            made,
+            aggregate: aggregate(&made),
+            groups: BTreeMap::new(),
+            touched: Vec::new(),
+            saved: BTreeMap::new(),
+            seq: 0,
+            time: 0,
+        }
+    }
+
+    fn starts(&self, time: i64) -> Vec<i64> {
+        let Some((size, advance)) = self.made.window else { return vec![0] };
+        (0..=time / advance).map(|n| n * advance).filter(|start| start + size > time).collect()
+    }
+
+    /// A batch of rows; the results that are to come.
+    fn batch(&mut self) -> (Batch, Vec<Row>) {
+        let (mut keys, mut values, mut times, mut expected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let first = self.seq;
+        for _ in 0..self.random.below(20) {
+            let key = format!("k{}", self.random.below(4));
+            let text = format!("{}{}", self.random.below(9), "x".repeat(self.random.below(30) as usize));
+            self.time += self.random.below(8) as i64;
+            let time = (self.time - self.random.below(30) as i64).max(0);
+            for start in self.starts(time) {
+                let group = (start, key.clone());
+                let list = self.groups.entry(group.clone()).or_default();
+                let before = list.clone();
+                list.push(text.clone());
+                let old = self.made.old.then(|| before.clone());
+                expected.push((key.clone(), start, list.clone(), old, self.seq));
+                if !self.touched.iter().any(|(touched, _)| *touched == group) {
+                    self.touched.push((group, before));
+                }
+            }
+            keys.push(Value::String(key));
+            values.push(Value::String(text));
+            times.push(time);
+            self.seq += 1;
+        }
+        let columns = [keys, values].map(|values| array_of(&values, &SqlType::String)).into();
+        (Batch::new(columns, times.into(), Seq::From(first)), expected)
+    }
+
+    fn take(&mut self) {
+        let (batch, expected) = self.batch();
+        let rows = drive(&mut self.aggregate, &self.made, self.seq, |own, cx, out| own.process(0, batch, cx, out));
+        let wanted = if self.made.every_row { expected } else { Vec::new() };
+        assert_eq!(rows, wanted, "{:?}", self.made);
+        let rows = drive(&mut self.aggregate, &self.made, self.seq, |own, cx, out| own.advance(cx, out));
+        assert_eq!(rows, []);
+    }
+
+    fn end_epoch(&mut self) {
+        let rows = drive(&mut self.aggregate, &self.made, self.seq, |own, cx, out| own.flush(cx, out));
+        let result = |(group, before): ((i64, String), Vec<String>)| {
+            let (old, list) = (self.made.old.then_some(before), self.groups[&group].clone());
+            (group.1, group.0, list, old, self.seq)
+        };
+        let expected: Vec<Row> = std::mem::take(&mut self.touched).into_iter().map(result).collect();
+        assert_eq!(rows, if self.made.every_row { Vec::new() } else { expected }, "{:?}", self.made);
+        let saved = &mut self.saved;
+        self.aggregate.take_changes(&mut |bucket, key, value| match value {
+            Some(value) => drop(saved.insert((bucket, key.to_vec()), value.to_vec())),
+            None => drop(saved.remove(&(bucket, key.to_vec()))),
+        });
+    }
+
+    /// The aggregation made anew of its entries: all of them, or those of one key.
+    fn restarted(&self, key: Option<&str>) -> Aggregate {
+        let mut times = Vec::new();
+        self.aggregate.save_times(&mut times);
+        let mut fresh = aggregate(&self.made);
+        let prefix = key.map(|key| self.aggregate.prefix(&[Value::String(key.into())]).expect("a table"));
+        for ((bucket, key), value) in &self.saved {
+            if prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix)) {
+                let mut batch = EntryBatch::default();
+                batch.push(key, Some(value));
+                fresh.load(*bucket, &batch).expect("whole");
+            }
+        }
+        fresh.load_times(&mut Input(&times)).expect("whole");
+        fresh
+    }
+
+    /// The table as a pull sees it.
+    fn check_table(&self, aggregate: &Aggregate, key: Option<&str>) {
+        let keys = key.map(|key| vec![vec![Value::String(key.into())]]);
+        let batches = aggregate.rows(keys.as_deref()).expect("no bug").expect("a table");
+        let made = Made { old: false, ..self.made };
+        let mut rows: Vec<_> =
+            batches.iter().flat_map(|batch| rows_of(batch, &made)).map(|r| ((r.1, r.0), r.2)).collect();
+        rows.sort();
+        let wanted = self.groups.iter().filter(|((_, own), _)| key.is_none_or(|key| key == own));
+        assert_eq!(rows, wanted.map(|(group, list)| (group.clone(), list.clone())).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn aggregations_are_as_the_obvious_one_however_little_room_there_is() {
+    let few = Limit { rows: 3, bytes: 1 << 20 };
+    let small = Limit { rows: 8192, bytes: 300 };
+    for (seed, limit) in [few, small, Limit { rows: 8192, bytes: 1 << 20 }].into_iter().enumerate() {
+        for window in [None, Some((100, 100)), Some((100, 40))] {
+            for (every_row, old) in [(true, false), (true, true), (false, false), (false, true)] {
+                let made = Made { window, every_row, last_only: false, old, limit };
+                let mut machine = Machine::new(seed as u64, made);
+                for _ in 0..60 {
+                    machine.take();
+                    if machine.random.one_in(4) {
+                        machine.end_epoch();
+                        machine.check_table(&machine.aggregate, None);
+                        machine.check_table(&machine.restarted(Some("k1")), Some("k1"));
+                        if machine.random.one_in(2) {
+                            machine.aggregate = machine.restarted(None);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Nine thousand growing lists of 70 bytes an item would be more than a column of 2 GiB holds: they come in many batches.
+#[test]
+fn growing_lists_come_in_batches_of_bounded_size() {
+    let limit = Limit { rows: 8192, bytes: 1 << 20 };
+    let made = Made { window: None, every_row: true, last_only: false, old: false, limit };
+    let mut own = aggregate(&made);
+    let (count, text) = (2_000, Value::String("x".repeat(70)));
+    let columns = [Value::String("k".into()), text].map(|value| array_of(vec![&value; count], &SqlType::String)).into();
+    let batch = Batch::new(columns, vec![1; count].into(), Seq::From(0));
+    let (mut log, mut out) = (Log::default(), Output::new(limit));
+    let (limits, place) = ([i64::MAX], |_| String::new());
+    let mut cx = Context {
+        limits: &limits,
+        now_ms: 0,
+        end: count as u64,
+        place: &place,
+        point_ms: &|_| i64::MAX,
+        log: &mut log,
+    };
+    let mut flow = own.process(0, batch, &mut cx, &mut out).expect("no row is broken");
+    let (mut rows, mut largest) = (0, 0);
+    loop {
+        for batch in out.drain() {
+            rows += batch.rows();
+            largest = largest.max(batch.bytes());
+        }
+        let Flow::Left(seq) = flow else { break };
+        assert_eq!(seq, rows as u64, "the next row is the one after those that were handed on");
+        flow = own.resume(&mut cx, &mut out).expect("no row is broken");
+    }
+    assert_eq!(rows, count);
+    assert!(largest < 3 << 20, "{largest} bytes in a batch");
+}
+
+/// A row that a call cannot take in is counted once, with its reason, and hurts nobody.
+#[test]
+fn a_sum_that_overflows_is_an_error_of_its_row() {
+    let sql_type = SqlType::decimal(3, 1);
+    for (every_row, old) in [(true, true), (true, false), (false, false)] {
+        let spec = Spec {
+            keys: vec![(0, SqlType::String)],
+            calls: vec![Call { function: bound("SUM", &sql_type), args: vec![1] }],
+            window: None,
+            every_row,
+            last_only: None,
+            old,
+        };
+        let mut own = Aggregate::new(spec);
+        let number = |text: &str| Value::Decimal(crate::types::Decimal::parse(text).expect("a number"));
+        let keys = ["a", "a", "b", "a"].map(|key| Value::String(key.into()));
+        let values = ["99.0", "1.0", "1.0", "-9.0"].map(number);
+        let columns = vec![array_of(&keys, &SqlType::String), array_of(&values, &sql_type)];
+        let batch = Batch::new(columns, vec![1; 4].into(), Seq::From(0));
+        let mut log = Log::default();
+        let (limits, place) = ([i64::MAX], |seq| format!("row {seq}"));
+        let mut out = Output::new(Limit { rows: 100, bytes: 1 << 20 });
+        let mut cx =
+            Context { limits: &limits, now_ms: 0, end: 4, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
+        assert_eq!(own.process(0, batch, &mut cx, &mut out).expect("the query lives"), Flow::Done);
+        assert_eq!(own.flush(&mut cx, &mut out).expect("the query lives"), Flow::Done);
+        let shown = |batch: &Batch, row: usize| Value::at(batch.columns[1].as_ref(), row, &sql_type).to_text();
+        let sums: Vec<String> =
+            out.drain().flat_map(|b| (0..b.rows()).map(|row| shown(&b, row)).collect::<Vec<_>>()).collect();
+        assert_eq!(sums, if every_row { vec!["99.0", "99.0", "1.0", "90.0"] } else { vec!["90.0", "1.0"] });
+        assert_eq!(log.counts().get(&Reason::Expression), Some(&1));
+        let message = &log.samples()[&Reason::Expression];
+        assert!(message.starts_with("row 1: SUM: Numeric field overflow") && message.contains("100.0"), "{message}");
+    }
+}
+
+/// Rows that come into a large list are saved with about their own size, and not with the list.
+#[test]
+fn a_hot_list_is_saved_by_its_growth() {
+    let limit = Limit { rows: usize::MAX, bytes: usize::MAX };
+    let made = Made { window: None, every_row: false, last_only: false, old: false, limit };
+    let mut own = aggregate(&made);
+    let mut saved = |count: usize, text: &str| {
+        let rows = [Value::String("k".into()), Value::String(text.into())];
+        let columns = rows.map(|value| array_of(vec![&value; count], &SqlType::String)).into();
+        let batch = Batch::new(columns, vec![1; count].into(), Seq::From(0));
+        let mut log = Log::default();
+        let (limits, place) = ([i64::MAX], |_| String::new());
+        let mut cx =
+            Context { limits: &limits, now_ms: 0, end: 0, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
+        let mut out = Output::new(limit);
+        assert_eq!(own.process(0, batch, &mut cx, &mut out).expect("no bug"), Flow::Done);
+        assert_eq!(own.flush(&mut cx, &mut out).expect("no bug"), Flow::Done);
+        let mut bytes = 0;
+        own.take_changes(&mut |_, key, value| bytes += key.len() + value.map_or(0, <[u8]>::len));
+        bytes
+    };
+    assert!(saved(2_000, &"x".repeat(100)) > 200_000);
+    // An item has 4 bytes; a part, its key and the counts a few more.
+    let few = saved(100, "y");
+    assert!(few < 2_000, "{few} bytes for 100 rows of a byte");
+    let one = saved(1, "z");
+    assert!(one < 200, "{one} bytes for a row of a byte");
+}
