@@ -1,6 +1,8 @@
 //! DELIMITED: one line of text with a character between the columns, as Commons CSV reads and writes it.
 
-use super::{Decoded, Decoder, Encoder, Format, Layout, Wrapping};
+use std::borrow::Cow;
+
+use super::{Decoded, Decoder, Encoder, Format, Layout, Rows, Wrapping};
 use crate::error::{Error, Result};
 use crate::types::build::Values;
 use crate::types::parse::{DAY_MS, base64_bytes, base64_text};
@@ -42,7 +44,7 @@ impl Format for Delimited {
 
     fn decoder(&self, columns: &[Column], needed: &[bool], layout: Layout) -> Box<dyn Decoder> {
         let columns = columns.iter().map(|c| c.sql_type.clone()).zip(needed.iter().copied()).collect();
-        Box::new(DelimitedDecoder { columns, delimiter: layout.delimiter, fields: Vec::new() })
+        Box::new(DelimitedDecoder { columns, delimiter: layout.delimiter })
     }
 
     fn encoder(&self, columns: &[Column], layout: Layout) -> Box<dyn Encoder> {
@@ -54,44 +56,37 @@ struct DelimitedDecoder {
     /// The types, and which columns are built.
     columns: Vec<(SqlType, bool)>,
     delimiter: char,
-    fields: Vec<String>,
 }
 
 impl Decoder for DelimitedDecoder {
     fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded {
         let mut builders: Vec<Builder> = self.columns.iter().map(|(t, _)| Builder::new(t, payloads.len())).collect();
-        let mut failed = Vec::new();
-        for (row, payload) in payloads.iter().enumerate() {
-            if let Some(payload) = payload
-                && let Err(reason) = self.row(payload, &mut builders)
-            {
-                failed.push((row as u32, reason));
-                builders.iter_mut().for_each(|b| b.truncate(row));
-            }
-            builders.iter_mut().filter(|b| b.len() == row).for_each(Builder::null);
+        let mut rows = Rows::default();
+        for payload in payloads {
+            rows.next(*payload, &mut builders, |payload, _, builders| self.row(payload, builders));
         }
         let built = builders.into_iter().zip(&self.columns).filter(|(_, (_, needed))| *needed);
-        Decoded { columns: built.map(|(b, _)| b.finish()).collect(), failed }
+        Decoded { columns: built.map(|(b, _)| b.finish()).collect(), failed: rows.failed }
     }
 }
 
 impl DelimitedDecoder {
-    fn row(&mut self, payload: &[u8], builders: &mut [Builder]) -> Result<(), String> {
+    fn row(&self, payload: &[u8], builders: &mut [Builder]) -> Result<(), String> {
         let line = String::from_utf8_lossy(payload);
-        self.fields.clear();
-        cut(&line, self.delimiter, &mut self.fields)?;
+        let mut fields = Vec::with_capacity(self.columns.len());
+        cut(&line, self.delimiter, &mut fields)?;
         if self.columns.is_empty() {
             return Ok(());
         }
-        if self.fields.len() != self.columns.len() {
-            let (expected, got) = (self.columns.len(), self.fields.len());
+        if fields.len() != self.columns.len() {
+            let (expected, got) = (self.columns.len(), fields.len());
             return Err(format!("Column count mismatch on deserialization. expected: {expected}, got: {got}"));
         }
-        for ((field, builder), (sql_type, _)) in self.fields.iter().zip(builders).zip(&self.columns) {
-            if field.is_empty() {
+        for ((field, builder), (sql_type, _)) in fields.iter().zip(builders).zip(&self.columns) {
+            if field.is_null(sql_type) {
                 builder.null();
             } else {
-                append(field, sql_type, builder)?;
+                append(&field.text, sql_type, builder)?;
                 builder.valid();
             }
         }
@@ -99,29 +94,44 @@ impl DelimitedDecoder {
     }
 }
 
+/// A field of a record.
+#[derive(Debug, PartialEq)]
+struct Field<'a> {
+    text: Cow<'a, str>,
+    is_quoted: bool,
+}
+
+impl Field<'_> {
+    /// Nothing at all is NULL. Nothing in quotes is the empty value of a type that has one.
+    fn is_null(&self, sql_type: &SqlType) -> bool {
+        let has_empty = matches!(sql_type, SqlType::String | SqlType::Bytes);
+        self.text.is_empty() && !(self.is_quoted && has_empty)
+    }
+}
+
 /// Cuts the first record of a text into its fields.
-fn cut(text: &str, delimiter: char, fields: &mut Vec<String>) -> Result<(), String> {
+fn cut<'a>(text: &'a str, delimiter: char, fields: &mut Vec<Field<'a>>) -> Result<(), String> {
     let mut rest = text.trim_start_matches(['\r', '\n']);
     if rest.is_empty() {
         return Err("No fields in record".to_owned());
     }
     loop {
-        let (field, behind) = if let Some(quoted) = rest.strip_prefix('"') {
+        let (field, after) = if let Some(quoted) = rest.strip_prefix(QUOTE) {
             quoted_field(quoted)?
         } else {
             let end = rest.find([delimiter, '\r', '\n']).unwrap_or(rest.len());
-            (rest[..end].to_owned(), &rest[end..])
+            (Field { text: rest[..end].into(), is_quoted: false }, &rest[end..])
         };
         fields.push(field);
-        match behind.strip_prefix(delimiter) {
+        match after.strip_prefix(delimiter) {
             Some(next) => rest = next,
             // A blank delimiter cannot stand between the quote and the end of a line.
-            None if behind.is_empty() || behind.starts_with(['\r', '\n']) => return Ok(()),
+            None if after.is_empty() || after.starts_with(['\r', '\n']) => return Ok(()),
             None => {
-                let behind = behind.trim_start_matches([' ', '\t']);
-                match behind.strip_prefix(delimiter) {
+                let after = after.trim_start_matches([' ', '\t']);
+                match after.strip_prefix(delimiter) {
                     Some(next) => rest = next,
-                    None if behind.is_empty() || behind.starts_with(['\r', '\n']) => return Ok(()),
+                    None if after.is_empty() || after.starts_with(['\r', '\n']) => return Ok(()),
                     None => return Err("characters stand between a closing quote and the next delimiter".to_owned()),
                 }
             }
@@ -129,27 +139,27 @@ fn cut(text: &str, delimiter: char, fields: &mut Vec<String>) -> Result<(), Stri
     }
 }
 
-/// The field whose opening quote was taken, without its doubled quotes, and what stands behind it.
-fn quoted_field(text: &str) -> Result<(String, &str), String> {
-    let mut field = String::new();
+/// The field whose opening quote was taken, without its doubled quotes, and the rest of the text.
+fn quoted_field(text: &str) -> Result<(Field<'_>, &str), String> {
+    let mut field = Cow::Borrowed("");
     let mut rest = text;
     loop {
-        let at = rest.find('"').ok_or("the text ends within quotes")?;
-        field.push_str(&rest[..at]);
+        let at = rest.find(QUOTE).ok_or("the text ends within quotes")?;
+        field += &rest[..at];
         rest = &rest[at + 1..];
-        match rest.strip_prefix('"') {
+        match rest.strip_prefix(QUOTE) {
             Some(next) => {
-                field.push('"');
+                field.to_mut().push(QUOTE);
                 rest = next;
             }
-            None => return Ok((field, rest)),
+            None => return Ok((Field { text: field, is_quoted: true }, rest)),
         }
     }
 }
 
-/// Appends a field that is not empty as a value of the column's type.
+/// Appends a field as a value of the column's type.
 fn append(field: &str, sql_type: &SqlType, builder: &mut Builder) -> Result<(), String> {
-    let wrong = || format!("'{field}' is no {sql_type}");
+    let wrong = || format!("'{}' is no {sql_type}", text::shortened(field));
     let long = || text::parse_i64(field).ok_or_else(wrong);
     match builder.values() {
         Values::Boolean(bits) => bits.append(field.eq_ignore_ascii_case("true")),
@@ -168,8 +178,8 @@ fn append(field: &str, sql_type: &SqlType, builder: &mut Builder) -> Result<(), 
             let value = Decimal::parse(field).and_then(|d| d.fit_exactly(*precision, *scale));
             to.push(value.ok_or_else(wrong)?.unscaled);
         }
-        Values::String(texts) => texts.push(field.as_bytes()),
-        Values::Bytes(texts) => texts.push(&base64_bytes(field).ok_or_else(wrong)?),
+        Values::String(texts) => texts.push(field),
+        Values::Bytes(blobs) => blobs.push(&base64_bytes(field).ok_or_else(wrong)?),
         Values::Array { .. } | Values::Map { .. } | Values::Struct { .. } => return Err(wrong()),
     }
     Ok(())
@@ -223,7 +233,8 @@ fn print(column: &View, row: usize, out: &mut String) {
 /// Appends a field, in quotes where Commons CSV puts them.
 fn put(field: &str, is_first: bool, delimiter: char, out: &mut Vec<u8>) {
     let starts = match field.chars().next() {
-        None => is_first,
+        // Without quotes it would be NULL.
+        None => true,
         Some(c) if is_first => !c.is_ascii_alphanumeric(),
         Some(c) => c <= '#',
     };
@@ -243,7 +254,8 @@ mod tests {
 
     fn fields(text: &str) -> Result<Vec<String>, String> {
         let mut fields = Vec::new();
-        cut(text, ',', &mut fields).map(|()| fields)
+        cut(text, ',', &mut fields)?;
+        Ok(fields.into_iter().map(|field| field.text.into_owned()).collect())
     }
 
     #[test]
@@ -273,7 +285,7 @@ mod tests {
             assert!(Delimited.encoder(&columns, layout).encode(&views, 0, &mut out));
             String::from_utf8(out).expect("text")
         };
-        assert_eq!(print(&[Some("-1"), Some("-1"), None, Some("")]), "\"-1\",-1,,");
+        assert_eq!(print(&[Some("-1"), Some("-1"), None, Some("")]), "\"-1\",-1,,\"\"");
         assert_eq!(
             print(&[Some(""), Some("a,b"), Some("say \"x\""), Some("y ")]),
             "\"\",\"a,b\",\"say \"\"x\"\"\",\"y \""

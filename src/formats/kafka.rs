@@ -1,6 +1,6 @@
 //! KAFKA: one bare column, as Kafka's own serialisers write it.
 
-use super::{Decoded, Decoder, Encoder, Format, Layout, Wrapping};
+use super::{Decoded, Decoder, Encoder, Format, Layout, Rows, Wrapping};
 use crate::error::{Error, Result};
 use crate::types::build::Values;
 use crate::types::view::ViewValues;
@@ -55,20 +55,14 @@ struct KafkaDecoder {
 
 impl Decoder for KafkaDecoder {
     fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded {
-        let Some(sql_type) = &self.sql_type else { return Decoded { columns: Vec::new(), failed: Vec::new() } };
-        let mut builder = Builder::new(sql_type, payloads.len());
-        let mut failed = Vec::new();
-        for (row, payload) in payloads.iter().enumerate() {
-            match payload.map(|bytes| append(bytes, &mut builder)) {
-                Some(Ok(())) => builder.valid(),
-                Some(Err(reason)) => {
-                    failed.push((row as u32, reason));
-                    builder.null();
-                }
-                None => builder.null(),
-            }
+        let Some(sql_type) = &self.sql_type else { return Decoded::nothing() };
+        let mut builders = [Builder::new(sql_type, payloads.len())];
+        let mut rows = Rows::default();
+        for payload in payloads {
+            rows.next(*payload, &mut builders, |bytes, _, [builder]| append(bytes, builder));
         }
-        Decoded { columns: if self.needed { vec![builder.finish()] } else { Vec::new() }, failed }
+        let [builder] = builders;
+        Decoded { columns: if self.needed { vec![builder.finish()] } else { Vec::new() }, failed: rows.failed }
     }
 }
 
@@ -78,14 +72,15 @@ fn append(bytes: &[u8], builder: &mut Builder) -> Result<(), String> {
         Values::Integer(to) => to.push(i32::from_be_bytes(bytes.try_into().map_err(|_| wrong(4))?)),
         Values::Bigint(to) => to.push(i64::from_be_bytes(bytes.try_into().map_err(|_| wrong(8))?)),
         Values::Double(to) => to.push(f64::from_be_bytes(bytes.try_into().map_err(|_| wrong(8))?)),
-        // Java reads bytes that are no UTF-8 too, and puts the replacement character in their place.
+        // Java reads bytes that are not UTF-8 too, and puts the replacement character in their place.
         Values::String(texts) => match simdutf8::basic::from_utf8(bytes) {
-            Ok(_) => texts.push(bytes),
-            Err(_) => texts.push(String::from_utf8_lossy(bytes).as_bytes()),
+            Ok(text) => texts.push(text),
+            Err(_) => texts.push(&String::from_utf8_lossy(bytes)),
         },
-        Values::Bytes(texts) => texts.push(bytes),
+        Values::Bytes(blobs) => blobs.push(bytes),
         _ => return Err("the KAFKA format does not hold this type".to_owned()),
     }
+    builder.valid();
     Ok(())
 }
 
@@ -98,7 +93,8 @@ impl Encoder for KafkaEncoder {
             ViewValues::Integer(v) => out.extend_from_slice(&v[row].to_be_bytes()),
             ViewValues::Bigint(v) => out.extend_from_slice(&v[row].to_be_bytes()),
             ViewValues::Double(v) => out.extend_from_slice(&v[row].to_be_bytes()),
-            ViewValues::String(slices) | ViewValues::Bytes(slices) => out.extend_from_slice(slices.get(row)),
+            ViewValues::String(texts) => out.extend_from_slice(texts.get(row)),
+            ViewValues::Bytes(slices) => out.extend_from_slice(slices.get(row)),
             _ => return false,
         }
         true

@@ -8,6 +8,8 @@ mod delimited;
 pub mod json;
 mod kafka;
 mod none;
+#[cfg(test)]
+mod tests;
 pub mod transcode;
 
 use std::fmt;
@@ -15,7 +17,7 @@ use std::fmt;
 use arrow::array::ArrayRef;
 
 use crate::error::{Error, Result, nearest};
-use crate::types::{Column, View};
+use crate::types::{Builder, Column, View};
 
 /// All formats that can be used.
 pub const ALL: &[&dyn Format] = &[&delimited::Delimited, &json::Json, &kafka::Kafka, &none::Nothing];
@@ -106,6 +108,70 @@ pub struct Decoded {
     pub failed: Vec<(u32, String)>,
 }
 
+impl Decoded {
+    /// What payloads without columns give.
+    fn nothing() -> Decoded {
+        Decoded { columns: Vec::new(), failed: Vec::new() }
+    }
+}
+
+/// The rows of a batch while they are decoded, one payload after the other.
+struct Rows {
+    /// The payloads that could not be read, and why.
+    failed: Vec<(u32, String)>,
+    /// The payloads so far, and their bytes.
+    rows: usize,
+    bytes: usize,
+    most_bytes: usize,
+}
+
+/// The most bytes that the payloads of a batch can have together. Decoding makes three times as many of them at most (of bytes
+/// that are not UTF-8), and the texts of a column have 2 GiB at most.
+const MOST_BYTES: usize = i32::MAX as usize / 3;
+
+impl Default for Rows {
+    fn default() -> Self {
+        Rows { failed: Vec::new(), rows: 0, bytes: 0, most_bytes: MOST_BYTES }
+    }
+}
+
+impl Rows {
+    /// Appends the row of a payload to `builders`. `read` gets the payload and the number of rows before, and appends a value to
+    /// each of them; without a payload, or if that fails, the row is NULL.
+    #[inline]
+    fn next<B: AsMut<[Builder]> + ?Sized, R: Into<String>>(
+        &mut self,
+        payload: Option<&[u8]>,
+        builders: &mut B,
+        read: impl FnOnce(&[u8], usize, &mut B) -> Result<(), R>,
+    ) {
+        let row = self.rows;
+        self.rows += 1;
+        if let Some(payload) = payload {
+            self.bytes += payload.len();
+            let result = match self.bytes <= self.most_bytes {
+                true => read(payload, row, builders).map_err(R::into),
+                false => Err(self.too_large(payload.len())),
+            };
+            let Err(reason) = result else {
+                return debug_assert!(
+                    builders.as_mut().iter().all(|b| b.len() == self.rows),
+                    "a value for each column"
+                );
+            };
+            self.failed.push((row as u32, reason));
+            builders.as_mut().iter_mut().for_each(|b| b.truncate(row));
+        }
+        builders.as_mut().iter_mut().for_each(Builder::null);
+    }
+
+    #[cold]
+    fn too_large(&mut self, bytes: usize) -> String {
+        self.bytes -= bytes;
+        format!("a payload of {bytes} bytes after {} others: a batch takes at most {}", self.bytes, self.most_bytes)
+    }
+}
+
 /// Columns to bytes.
 pub trait Encoder: Send {
     /// Appends a row to `out`; whether there is a payload at all, which may be empty.
@@ -123,7 +189,10 @@ pub fn find(name: &str) -> Result<&'static dyn Format> {
     let error = Error::invalid(format!("Unknown format: {name}"));
     Err(match nearest(name, ALL.iter().map(|f| f.name())) {
         Some(near) => error.hint(format!("did you mean {near}?")),
-        None => error.hint("the formats are JSON, KAFKA, DELIMITED and NONE"),
+        None => {
+            let names: Vec<&str> = ALL.iter().map(|format| format.name()).collect();
+            error.hint(format!("the formats are {}", names.join(", ")))
+        }
     })
 }
 

@@ -39,7 +39,7 @@ struct NoDecoder;
 
 impl Decoder for NoDecoder {
     fn decode(&mut self, _: &[Option<&[u8]>]) -> Decoded {
-        Decoded { columns: Vec::new(), failed: Vec::new() }
+        Decoded::nothing()
     }
 }
 

@@ -53,9 +53,9 @@ impl FromJson {
 
 /// A string as its characters, everything else as its text.
 fn plain(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    let mut scan = Scan::new(text);
+    let mut scan = Scan::of_bytes(text)?;
     if scan.start()? == Start::String {
-        scan.string()?.append_to(out);
+        scan.string()?.each_piece(|piece| out.extend_from_slice(piece.as_bytes()));
     } else {
         out.extend_from_slice(text);
     }
@@ -72,7 +72,7 @@ fn bare(text: &[u8], sql_type: &SqlType, out: &mut Vec<u8>) -> Result<(), String
         SqlType::Double if !matches!(text.first(), Some(b'-' | b'0'..=b'9')) => return Err(refused(())),
         SqlType::Double => out.extend(shown.parse::<f64>().map_err(|_| refused(()))?.to_be_bytes()),
         SqlType::Bytes => {
-            let mut scan = Scan::new(text);
+            let mut scan = Scan::of_bytes(text)?;
             let encoded = if scan.start()? == Start::String { base64_bytes(&scan.string()?.text()) } else { None };
             out.extend(encoded.ok_or(()).map_err(|()| format!("{shown} is no base64 text"))?);
         }

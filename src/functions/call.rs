@@ -161,10 +161,10 @@ put! {
     i32, v, size_of_val(v), Values::Integer(to) | Values::Date(to) | Values::Time(to) => to.push(v);
     i64, v, size_of_val(v), Values::Bigint(to) | Values::Timestamp(to) => to.push(v);
     f64, v, size_of_val(v), Values::Double(to) => to.push(v);
-    &str, v, v.len(), Values::String(texts) => texts.push(v.as_bytes());
-    String, v, v.len(), Values::String(texts) => texts.push(v.as_bytes());
-    &[u8], v, v.len(), Values::Bytes(texts) => texts.push(v);
-    Vec<u8>, v, v.len(), Values::Bytes(texts) => texts.push(&v);
+    &str, v, v.len(), Values::String(texts) => texts.push(v);
+    String, v, v.len(), Values::String(texts) => texts.push(&v);
+    &[u8], v, v.len(), Values::Bytes(blobs) => blobs.push(v);
+    Vec<u8>, v, v.len(), Values::Bytes(blobs) => blobs.push(&v);
 }
 
 impl Put for Value {

@@ -296,3 +296,107 @@ fn rounds_are_made_after_a_command_found_room_and_an_append_none() {
     });
     assert!(matches!(decided.1, Ok(Ok(Decision::Committed { .. }))), "{decided:?}");
 }
+
+/// A decision that is to come.
+type Coming = std::sync::mpsc::Receiver<Result<Decision>>;
+
+/// A callback that sends its decision.
+fn sends() -> (Done, Coming) {
+    let (send, receive) = std::sync::mpsc::channel();
+    (Box::new(move |decision| drop(send.send(decision))), receive)
+}
+
+#[test]
+fn epochs_that_found_no_room_stay_before_later_ones() {
+    let machine = ForgetfulDisk::new(0);
+    let journal = std::sync::Mutex::new(Process::start(&machine).expect("a start").journal);
+    let queue = Arc::new(Queue::new(Arc::new(crate::clock::SystemClock::new())));
+    let pump = |again: bool| match again {
+        true => queue.pump_again(&journal, WhenFull::Retry, &|_| {}).expect("a round"),
+        false => queue.pump(&journal, WhenFull::Retry, &|_| {}).expect("a round"),
+    };
+    let ((first, one), (second, two), (third, three)) = (sends(), sends(), sends());
+    machine.set_room(Some(0));
+    queue.submit(epoch(1, 10), first);
+    pump(false);
+    // The second comes while the first waits for room; the third while both are tried again in vain.
+    queue.submit(epoch(2, 10), second);
+    pump(false);
+    let late = queue.clone();
+    let command = Entry::Command(Command::default());
+    queue.submit(command, Box::new(move |_| late.submit(epoch(3, 10), third)));
+    pump(true);
+    machine.set_room(None);
+    while pump(true) {}
+    for (number, decision) in [one, two, three].iter().map(Coming::try_recv).enumerate() {
+        assert!(matches!(decision, Ok(Ok(Decision::Committed { .. }))), "epoch {}: {decision:?}", number + 1);
+    }
+}
+
+#[test]
+fn what_a_round_wrote_that_found_no_room_is_undone() {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    // Enough for the record in its segment, and not for the spare file of the journal.
+    machine.set_room(Some(1000));
+    assert!(matches!(process.commit(append(10)), Err(RoundError::Full(_))));
+    machine.set_room(None);
+    assert!(matches!(process.commit(append(10)), Ok(Decision::Committed { .. })));
+    assert_eq!(process.records(), 1);
+    machine.end(End::Kill);
+    assert_eq!(Process::start(&machine).expect("a start").records(), 1);
+}
+
+#[test]
+fn epochs_of_a_query_that_has_ended_are_refused() {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    let ends = Entry::Command(Command { ends: vec![7], ..Command::default() });
+    let decisions = process.journal.commit(&mut [epoch(1, 10), ends, epoch(2, 10)]).expect("a round");
+    assert!(matches!(decisions[..], [Decision::Committed { .. }, Decision::Committed { .. }, Decision::Ended]));
+    assert!(matches!(process.commit(epoch(2, 10)), Ok(Decision::Ended)), "in a later round");
+    assert_eq!(process.records(), 1);
+}
+
+/// A process with three journal files, of two rounds each but for the last; what the next start says after `damage`.
+fn start_with_files(damage: impl Fn(&dyn Disk, &Path)) -> Result<Process> {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    for _ in 0..2 {
+        process.commit(append(10)).expect("committed");
+        process.commit(append(10)).expect("committed");
+        process.journal.snapshot().expect("the next file");
+    }
+    process.commit(append(10)).expect("committed");
+    machine.end(End::Kill);
+    damage(machine.boot().as_ref(), &folder(Path::new("/")));
+    machine.end(End::Kill);
+    Process::start(&machine)
+}
+
+#[test]
+fn a_journal_with_a_hole_is_refused() {
+    assert_eq!(start_with_files(|_, _| {}).expect("nothing is missing").records(), 5);
+    for generation in [1, 2] {
+        let gone = |disk: &dyn Disk, dir: &Path| disk.remove_file(&file::path(dir, generation)).expect("removed");
+        assert!(start_with_files(gone).is_err(), "file {generation} is gone");
+        let headless = |disk: &dyn Disk, dir: &Path| {
+            let file = disk.open(&file::path(dir, generation), crate::disk::Open::Existing).expect("a file");
+            file.write_at(&[0; file::HEAD], 0).expect("written");
+        };
+        assert!(start_with_files(headless).is_err(), "file {generation} has no head");
+    }
+    let skips = |disk: &dyn Disk, dir: &Path| {
+        let file = file::list(disk, dir).expect("files").pop().expect("the newest");
+        let (opened, head) = file.open(disk).expect("a file");
+        let head = head.expect("a head");
+        let mut frame = frame::FrameWriter::new(5 + 2, Vec::new());
+        frame.append(&[]);
+        // Behind the only frame of the file.
+        let bytes = crate::disk::read(opened.as_ref(), 0, 4096).expect("read");
+        let length = u64::from_le_bytes(bytes[file::HEAD + 20..][..8].try_into().expect("8 bytes"));
+        let end = (file::HEAD + frame::HEAD) as u64 + length;
+        opened.write_at(frame.seal(head.mark), end).expect("written");
+    };
+    assert!(start_with_files(skips).is_err(), "a round is missing");
+}

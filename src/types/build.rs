@@ -28,20 +28,29 @@ pub enum Values {
     Decimal128(Vec<i128>, u8, u8),
     Decimal256(Vec<i256>, u8, u8),
     String(Texts),
-    Bytes(Texts),
+    Bytes(Blobs),
     Date(Vec<i32>),
     Time(Vec<i32>),
     Timestamp(Vec<i64>),
-    Array { offsets: Vec<i32>, items: Box<Builder>, field: Arc<Field> },
-    Map { offsets: Vec<i32>, keys: Box<Builder>, values: Box<Builder>, field: Arc<Field>, entries: Fields },
+    Array { offsets: Offsets, items: Box<Builder>, field: Arc<Field> },
+    Map { offsets: Offsets, keys: Box<Builder>, values: Box<Builder>, field: Arc<Field>, entries: Fields },
     Struct { fields: Vec<Builder>, types: Fields },
 }
 
-/// Byte strings one after the other.
+/// Texts one after the other. What is appended is a `str`, so that the column cannot hold anything but UTF-8.
 pub struct Texts {
-    offsets: Vec<i32>,
+    offsets: Offsets,
+    text: String,
+}
+
+/// Byte strings one after the other.
+pub struct Blobs {
+    offsets: Offsets,
     bytes: Vec<u8>,
 }
+
+/// Where the entries of a column begin and end in what they are parts of: bytes of text, or items.
+pub struct Offsets(Vec<i32>);
 
 /// Which places are NULL; costs nothing until one is.
 struct Nulls {
@@ -50,6 +59,7 @@ struct Nulls {
 }
 
 impl Nulls {
+    #[inline(always)]
     fn valid(&mut self) {
         self.len += 1;
         if let Some(bits) = &mut self.bits {
@@ -76,11 +86,79 @@ impl Nulls {
     }
 }
 
-impl Texts {
+impl Offsets {
     fn new(capacity: usize) -> Self {
         let mut offsets = Vec::with_capacity(capacity + 1);
         offsets.push(0);
-        Texts { offsets, bytes: Vec::new() }
+        Offsets(offsets)
+    }
+
+    /// Ends an entry at `end`.
+    ///
+    /// # Panics
+    /// If `end` is beyond what 32 bits hold, which would mix up the entries. Whoever fills columns keeps batches smaller.
+    #[inline(always)]
+    pub fn push(&mut self, end: usize) {
+        match i32::try_from(end) {
+            Ok(end) => self.0.push(end),
+            Err(_) => too_large(end),
+        }
+    }
+
+    /// The end of the last entry.
+    pub fn last(&self) -> usize {
+        self.0.last().map_or(0, |end| *end as usize)
+    }
+
+    /// Forgets all entries after the first `len`; the end of those that stay.
+    fn truncate(&mut self, len: usize) -> usize {
+        self.0.truncate(len + 1);
+        self.last()
+    }
+
+    fn finish(self) -> OffsetBuffer<i32> {
+        OffsetBuffer::new(ScalarBuffer::from(self.0))
+    }
+}
+
+#[cold]
+fn too_large(end: usize) -> ! {
+    panic!("a column would hold {end} bytes or items in one batch, and at most {} fit", i32::MAX)
+}
+
+impl Texts {
+    fn new(capacity: usize) -> Self {
+        Texts { offsets: Offsets::new(capacity), text: String::new() }
+    }
+
+    /// Adds a text.
+    #[inline]
+    pub fn push(&mut self, text: &str) {
+        self.append(text);
+        self.seal();
+    }
+
+    /// Adds a piece to the next entry, which [`Texts::seal`] ends.
+    #[inline]
+    pub fn append(&mut self, piece: &str) {
+        self.text.push_str(piece);
+    }
+
+    /// Ends the entry whose pieces were appended; without any it is empty.
+    #[inline(always)]
+    pub fn seal(&mut self) {
+        self.offsets.push(self.text.len());
+    }
+
+    fn truncate(&mut self, len: usize) {
+        let end = self.offsets.truncate(len);
+        self.text.truncate(end);
+    }
+}
+
+impl Blobs {
+    fn new(capacity: usize) -> Self {
+        Blobs { offsets: Offsets::new(capacity), bytes: Vec::new() }
     }
 
     /// Adds a byte string.
@@ -89,28 +167,14 @@ impl Texts {
         self.seal();
     }
 
-    /// The bytes so far, to append the next string to; [`Texts::seal`] ends it.
-    pub fn open(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
-    }
-
-    /// Ends the string that was appended to [`Texts::open`].
-    ///
-    /// # Panics
-    /// If the column has more than 2 GiB: whoever makes large columns cuts them before that.
-    pub fn seal(&mut self) {
-        self.offsets.push(i32::try_from(self.bytes.len()).expect("a column has less than 2 GiB of text"));
+    /// Ends a byte string; one to which nothing was appended is empty.
+    fn seal(&mut self) {
+        self.offsets.push(self.bytes.len());
     }
 
     fn truncate(&mut self, len: usize) {
-        self.offsets.truncate(len + 1);
-        self.bytes.truncate(self.offsets[len] as usize);
-    }
-
-    fn finish(self) -> (OffsetBuffer<i32>, Buffer) {
-        // SAFETY: offsets start at 0 and every push adds the length of what was appended, so that they never fall.
-        let offsets = unsafe { OffsetBuffer::new_unchecked(ScalarBuffer::from(self.offsets)) };
-        (offsets, Buffer::from_vec(self.bytes))
+        let end = self.offsets.truncate(len);
+        self.bytes.truncate(end);
     }
 }
 
@@ -118,15 +182,18 @@ impl Builder {
     /// The bytes of the strings of the column; 0 if it has none.
     pub fn text_bytes(&self) -> usize {
         match &self.values {
-            Values::String(texts) | Values::Bytes(texts) => texts.bytes.len(),
+            Values::String(texts) => texts.text.len(),
+            Values::Bytes(blobs) => blobs.bytes.len(),
             _ => 0,
         }
     }
 
     /// Makes room for so many bytes of strings.
     pub fn reserve_text(&mut self, bytes: usize) {
-        if let Values::String(texts) | Values::Bytes(texts) = &mut self.values {
-            texts.bytes.reserve(bytes);
+        match &mut self.values {
+            Values::String(texts) => texts.text.reserve(bytes),
+            Values::Bytes(blobs) => blobs.bytes.reserve(bytes),
+            _ => {}
         }
     }
 
@@ -144,17 +211,17 @@ impl Builder {
                 Values::Decimal256(Vec::with_capacity(capacity), *precision, *scale)
             }
             SqlType::String => Values::String(Texts::new(capacity)),
-            SqlType::Bytes => Values::Bytes(Texts::new(capacity)),
+            SqlType::Bytes => Values::Bytes(Blobs::new(capacity)),
             SqlType::Date => Values::Date(Vec::with_capacity(capacity)),
             SqlType::Time => Values::Time(Vec::with_capacity(capacity)),
             SqlType::Timestamp => Values::Timestamp(Vec::with_capacity(capacity)),
             SqlType::Array(item) => Values::Array {
-                offsets: vec![0],
+                offsets: Offsets::new(capacity),
                 items: Box::new(Builder::new(item, capacity)),
                 field: item_field(item),
             },
             SqlType::Map(key, value) => Values::Map {
-                offsets: vec![0],
+                offsets: Offsets::new(capacity),
                 keys: Box::new(Builder::new(key, capacity)),
                 values: Box::new(Builder::new(value, capacity)),
                 field: entries_field(key, value),
@@ -169,6 +236,7 @@ impl Builder {
     }
 
     /// The number of values so far.
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.nulls.len
     }
@@ -179,11 +247,13 @@ impl Builder {
     }
 
     /// The values, to append exactly one and then call [`Builder::valid`].
+    #[inline(always)]
     pub fn values(&mut self) -> &mut Values {
         &mut self.values
     }
 
     /// Marks the value that was appended to [`Builder::values`] as not NULL.
+    #[inline(always)]
     pub fn valid(&mut self) {
         self.nulls.valid();
     }
@@ -205,15 +275,16 @@ impl Builder {
             Values::Double(v) => v.push(0.0),
             Values::Decimal128(v, ..) => v.push(0),
             Values::Decimal256(v, ..) => v.push(i256::ZERO),
-            Values::String(texts) | Values::Bytes(texts) => texts.seal(),
-            Values::Array { offsets, items, .. } => offsets.push(items.len() as i32),
-            Values::Map { offsets, keys, .. } => offsets.push(keys.len() as i32),
+            Values::String(texts) => texts.seal(),
+            Values::Bytes(blobs) => blobs.seal(),
+            Values::Array { offsets, items, .. } => offsets.push(items.len()),
+            Values::Map { offsets, keys, .. } => offsets.push(keys.len()),
             Values::Struct { fields, .. } => fields.iter_mut().for_each(Builder::null),
         }
         self.nulls.null();
     }
 
-    /// Forgets all values behind the first `len`, and what was appended of a further one.
+    /// Forgets all values after the first `len`, and what was appended of a further one.
     pub fn truncate(&mut self, len: usize) {
         match &mut self.values {
             Values::Boolean(bits) => bits.truncate(len),
@@ -222,15 +293,16 @@ impl Builder {
             Values::Double(v) => v.truncate(len),
             Values::Decimal128(v, ..) => v.truncate(len),
             Values::Decimal256(v, ..) => v.truncate(len),
-            Values::String(texts) | Values::Bytes(texts) => texts.truncate(len),
+            Values::String(texts) => texts.truncate(len),
+            Values::Bytes(blobs) => blobs.truncate(len),
             Values::Array { offsets, items, .. } => {
-                offsets.truncate(len + 1);
-                items.truncate(offsets[len] as usize);
+                let end = offsets.truncate(len);
+                items.truncate(end);
             }
             Values::Map { offsets, keys, values, .. } => {
-                offsets.truncate(len + 1);
-                keys.truncate(offsets[len] as usize);
-                values.truncate(offsets[len] as usize);
+                let end = offsets.truncate(len);
+                keys.truncate(end);
+                values.truncate(end);
             }
             Values::Struct { fields, .. } => fields.iter_mut().for_each(|f| f.truncate(len)),
         }
@@ -260,20 +332,20 @@ impl Builder {
                 to.push(at_scale(v, *scale).to_i128().expect("a decimal of at most 38 digits"));
             }
             (Values::Decimal256(to, _, scale), Value::Decimal(v)) => to.push(at_scale(v, *scale)),
-            (Values::String(texts), Value::String(v)) => texts.push(v.as_bytes()),
-            (Values::Bytes(texts), Value::Bytes(v)) => texts.push(v),
+            (Values::String(texts), Value::String(v)) => texts.push(v),
+            (Values::Bytes(blobs), Value::Bytes(v)) => blobs.push(v),
             (Values::Date(to), Value::Date(v)) | (Values::Time(to), Value::Time(v)) => to.push(*v),
             (Values::Timestamp(to), Value::Timestamp(v)) => to.push(*v),
             (Values::Array { offsets, items, .. }, Value::Array(v)) => {
                 v.iter().for_each(|item| items.push(item));
-                offsets.push(items.len() as i32);
+                offsets.push(items.len());
             }
             (Values::Map { offsets, keys, values, .. }, Value::Map(v)) => {
                 for (key, value) in v {
                     keys.push(key);
                     values.push(value);
                 }
-                offsets.push(keys.len() as i32);
+                offsets.push(keys.len());
             }
             (Values::Struct { fields, .. }, Value::Struct(v)) => {
                 debug_assert_eq!(fields.len(), v.len());
@@ -300,24 +372,25 @@ impl Builder {
                 let data_type = DataType::Decimal256(precision, scale as i8);
                 Arc::new(PrimitiveArray::<at::Decimal256Type>::new(v.into(), nulls).with_data_type(data_type))
             }
-            Values::String(texts) => {
-                let (offsets, bytes) = texts.finish();
-                // SAFETY: whoever appends to a string column has checked that it appends valid UTF-8.
-                Arc::new(unsafe { StringArray::new_unchecked(offsets, bytes, nulls) })
+            Values::String(Texts { offsets, text }) => {
+                assert_eq!(offsets.0.len(), self.nulls.len + 1, "every text is marked as valid or NULL");
+                let bytes = Buffer::from_vec(text.into_bytes());
+                // SAFETY: the bytes were a `String`, and an entry begins and ends where the text was a `String` too: after
+                // an append, or at a length that `String::truncate` has accepted.
+                Arc::new(unsafe { StringArray::new_unchecked(offsets.finish(), bytes, nulls) })
             }
-            Values::Bytes(texts) => {
-                let (offsets, bytes) = texts.finish();
-                Arc::new(BinaryArray::new(offsets, bytes, nulls))
+            Values::Bytes(Blobs { offsets, bytes }) => {
+                Arc::new(BinaryArray::new(offsets.finish(), Buffer::from_vec(bytes), nulls))
             }
             Values::Date(v) => primitive::<at::Date32Type>(v, nulls),
             Values::Time(v) => primitive::<at::Time32MillisecondType>(v, nulls),
             Values::Timestamp(v) => primitive::<at::TimestampMillisecondType>(v, nulls),
             Values::Array { offsets, items, field } => {
-                Arc::new(ListArray::new(field, OffsetBuffer::new(offsets.into()), items.finish(), nulls))
+                Arc::new(ListArray::new(field, offsets.finish(), items.finish(), nulls))
             }
             Values::Map { offsets, keys, values, field, entries } => {
                 let entries = StructArray::new(entries, vec![keys.finish(), values.finish()], None);
-                Arc::new(ListArray::new(field, OffsetBuffer::new(offsets.into()), Arc::new(entries), nulls))
+                Arc::new(ListArray::new(field, offsets.finish(), Arc::new(entries), nulls))
             }
             Values::Struct { fields, .. } if fields.is_empty() => {
                 Arc::new(StructArray::new_empty_fields(self.nulls.len, nulls))

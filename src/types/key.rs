@@ -4,10 +4,12 @@
 //! turned round, strings with every zero byte followed by 0xFF and two zero bytes at the end. So a key that is a prefix
 //! of another comes before it, and something appended to all keys does not disturb their order.
 
+use std::borrow::Cow;
+
 use arrow::datatypes::i256;
 
 use super::build::Values;
-use super::row::Input;
+use super::row::{Input, utf8};
 use super::view::ViewValues;
 use super::{Builder, View};
 use crate::error::{Error, Result};
@@ -43,7 +45,8 @@ fn encode_value(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
             bytes[0] ^= 0x80;
             out.extend_from_slice(&bytes);
         }
-        ViewValues::String(slices) | ViewValues::Bytes(slices) => put_escaped(out, slices.get(row)),
+        ViewValues::String(texts) => put_escaped(out, texts.get(row)),
+        ViewValues::Bytes(slices) => put_escaped(out, slices.get(row)),
         ViewValues::Array { offsets, items } => {
             for i in offsets[row] as usize..offsets[row + 1] as usize {
                 out.push(ITEM);
@@ -117,22 +120,20 @@ fn decode_value(input: &mut Input<'_>, column: &mut Builder) -> Result<()> {
             bytes[0] ^= 0x80;
             v.push(i256::from_be_bytes(bytes));
         }
-        Values::String(texts) | Values::Bytes(texts) => {
-            take_escaped(input, texts.open())?;
-            texts.seal();
-        }
+        Values::String(texts) => texts.push(utf8(&take_escaped(input)?)?),
+        Values::Bytes(blobs) => blobs.push(&take_escaped(input)?),
         Values::Array { offsets, items, .. } => {
             while input.byte()? == ITEM {
                 decode_value(input, items)?;
             }
-            offsets.push(items.len() as i32);
+            offsets.push(items.len());
         }
         Values::Map { offsets, keys, values, .. } => {
             while input.byte()? == ITEM {
                 decode_value(input, keys)?;
                 decode_value(input, values)?;
             }
-            offsets.push(keys.len() as i32);
+            offsets.push(keys.len());
         }
         Values::Struct { fields, .. } => {
             for field in fields {
@@ -144,13 +145,20 @@ fn decode_value(input: &mut Input<'_>, column: &mut Builder) -> Result<()> {
     Ok(())
 }
 
-fn take_escaped(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<()> {
+/// The byte string at the front; only one with zero bytes in it is copied.
+fn take_escaped<'a>(input: &mut Input<'a>) -> Result<Cow<'a, [u8]>> {
+    let mut out = Cow::Borrowed(&[][..]);
     loop {
         let zero = memchr::memchr(0, input.0).ok_or_else(|| Error::bug("an encoded string has no end"))?;
-        out.extend_from_slice(input.take(zero)?);
+        let piece = input.take(zero)?;
+        if out.is_empty() {
+            out = Cow::Borrowed(piece);
+        } else {
+            out.to_mut().extend_from_slice(piece);
+        }
         match input.array::<2>()? {
-            [0, 0] => return Ok(()),
-            [0, 0xFF] => out.push(0),
+            [0, 0] => return Ok(out),
+            [0, 0xFF] => out.to_mut().push(0),
             _ => return Err(Error::bug("an encoded string has a bare zero byte")),
         }
     }
@@ -185,6 +193,13 @@ mod tests {
         for (row, value) in ascending.iter().enumerate() {
             assert_eq!(Value::at(&back, row, sql_type), *value);
         }
+    }
+
+    #[test]
+    fn a_key_with_bytes_that_are_no_text_is_refused() {
+        let bytes = [PRESENT, 0xC3, 0, 0];
+        assert!(decode(&mut Input(&bytes), &mut [Builder::new(&SqlType::String, 1)]).is_err());
+        decode(&mut Input(&bytes), &mut [Builder::new(&SqlType::Bytes, 1)]).expect("any bytes");
     }
 
     #[test]

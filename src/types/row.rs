@@ -38,7 +38,8 @@ fn encode_value(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
         }
         ViewValues::Decimal128(v, _) => out.extend_from_slice(&v[row].to_le_bytes()),
         ViewValues::Decimal256(v, _) => out.extend_from_slice(&v[row].to_le_bytes()),
-        ViewValues::String(slices) | ViewValues::Bytes(slices) => put_bytes(out, slices.get(row)),
+        ViewValues::String(texts) => put_bytes(out, texts.get(row)),
+        ViewValues::Bytes(slices) => put_bytes(out, slices.get(row)),
         ViewValues::Array { offsets, items } => {
             let range = offsets[row] as usize..offsets[row + 1] as usize;
             put_varint(out, range.len() as u64);
@@ -118,19 +119,20 @@ fn decode_value(input: &mut Input<'_>, column: &mut Builder) -> Result<()> {
         Values::Double(v) => v.push(f64::from_le_bytes(input.array()?)),
         Values::Decimal128(v, ..) => v.push(i128::from_le_bytes(input.array()?)),
         Values::Decimal256(v, ..) => v.push(i256::from_le_bytes(input.array()?)),
-        Values::String(texts) | Values::Bytes(texts) => texts.push(input.bytes()?),
+        Values::String(texts) => texts.push(input.str()?),
+        Values::Bytes(blobs) => blobs.push(input.bytes()?),
         Values::Array { offsets, items, .. } => {
             for _ in 0..input.varint()? {
                 decode_value(input, items)?;
             }
-            offsets.push(items.len() as i32);
+            offsets.push(items.len());
         }
         Values::Map { offsets, keys, values, .. } => {
             for _ in 0..input.varint()? {
                 decode_value(input, keys)?;
                 decode_value(input, values)?;
             }
-            offsets.push(keys.len() as i32);
+            offsets.push(keys.len());
         }
         Values::Struct { fields, .. } => {
             for field in fields {
@@ -188,10 +190,20 @@ impl<'a> Input<'a> {
         self.take(length as usize)
     }
 
+    /// The next text with its length before it, where it stands.
+    pub fn str(&mut self) -> Result<&'a str> {
+        utf8(self.bytes()?)
+    }
+
     /// The next text with its length before it.
     pub fn text(&mut self) -> Result<String> {
-        String::from_utf8(self.bytes()?.to_vec()).map_err(|_| Error::bug("encoded text is not UTF-8"))
+        self.str().map(str::to_owned)
     }
+}
+
+/// Encoded bytes as text.
+pub fn utf8(bytes: &[u8]) -> Result<&str> {
+    simdutf8::basic::from_utf8(bytes).map_err(|_| Error::bug("encoded text is not UTF-8"))
 }
 
 /// Appends an unsigned varint.
@@ -242,5 +254,7 @@ mod tests {
             assert!(Value::at(&array, 0, &types[column]).is_null());
         }
         assert!(decode(&[PRESENT, 3, b'a'], &mut [Builder::new(&SqlType::String, 1)]).is_err());
+        assert!(decode(&[PRESENT, 1, 0xFF], &mut [Builder::new(&SqlType::String, 1)]).is_err());
+        decode(&[PRESENT, 1, 0xFF], &mut [Builder::new(&SqlType::Bytes, 1)]).expect("any bytes");
     }
 }

@@ -1,6 +1,6 @@
 //! A column borrowed with its type, so that a loop over rows asks for the type once and not in every row.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, StringArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes as at;
 use arrow::datatypes::i256;
@@ -21,7 +21,7 @@ pub enum ViewValues<'a> {
     Double(&'a [f64]),
     Decimal128(&'a [i128], u8),
     Decimal256(&'a [i256], u8),
-    String(Slices<'a>),
+    String(Texts<'a>),
     Bytes(Slices<'a>),
     Date(&'a [i32]),
     Time(&'a [i32]),
@@ -44,11 +44,28 @@ impl<'a> Slices<'a> {
     pub fn get(&self, row: usize) -> &'a [u8] {
         &self.bytes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
     }
+}
 
-    /// The text in a row of a string column.
+/// Texts one after the other, which can only be made of a column of strings.
+#[derive(Clone, Copy)]
+pub struct Texts<'a>(Slices<'a>);
+
+impl<'a> Texts<'a> {
+    /// The texts of a column of strings.
+    pub fn new(strings: &'a StringArray) -> Self {
+        Texts(Slices { offsets: strings.value_offsets(), bytes: strings.value_data() })
+    }
+
+    /// The bytes of the text in a row.
+    #[inline]
+    pub fn get(&self, row: usize) -> &'a [u8] {
+        self.0.get(row)
+    }
+
+    /// The text in a row.
     #[inline]
     pub fn text(&self, row: usize) -> &'a str {
-        // SAFETY: only made of string arrays where it is read as text, and those hold valid UTF-8.
+        // SAFETY: the offsets and bytes are those of a string array, whose entries are valid UTF-8.
         unsafe { std::str::from_utf8_unchecked(self.get(row)) }
     }
 }
@@ -65,10 +82,7 @@ impl<'a> View<'a> {
                 Some(narrow) => ViewValues::Decimal128(narrow.values(), *scale),
                 None => ViewValues::Decimal256(array.as_primitive::<at::Decimal256Type>().values(), *scale),
             },
-            SqlType::String => {
-                let strings = array.as_string::<i32>();
-                ViewValues::String(Slices { offsets: strings.value_offsets(), bytes: strings.value_data() })
-            }
+            SqlType::String => ViewValues::String(Texts::new(array.as_string::<i32>())),
             SqlType::Bytes => {
                 let binaries = array.as_binary::<i32>();
                 ViewValues::Bytes(Slices { offsets: binaries.value_offsets(), bytes: binaries.value_data() })

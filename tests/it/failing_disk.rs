@@ -166,3 +166,26 @@ fn a_checkpoint_that_finds_the_disk_full_leaves_room_for_the_next_start() {
     let engine = Engine::open(settings).unwrap_or_else(|error| panic!("it does not start: {error}"));
     execute(&engine, "DROP STREAM t DELETE TOPIC;").expect("what makes room finds room");
 }
+
+#[test]
+fn a_table_does_not_show_what_finds_no_room() {
+    let machine = ForgetfulDisk::new(0);
+    let disk = machine.boot();
+    let engine = open(&disk, WhenFull::Retry);
+    execute(
+        &engine,
+        "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE TABLE c AS SELECT v, COUNT(*) AS n FROM s GROUP BY v;",
+    )
+    .expect("made");
+    execute(&engine, ROW).expect("there is room");
+    engine.wait_drained(&|| false).expect("drained");
+    leave_room(&machine, disk.as_ref(), 200);
+    execute(&engine, ROW).expect("there is still room for the row");
+    until("the row", || engine.stats("CTAS_C_0").is_some_and(|stats| stats.rows == 2));
+    let ask = |engine: Arc<Engine>| in_time(LONG, move || execute(&engine, "SELECT * FROM c;"));
+    let answer = ask(engine.clone());
+    assert!(matches!(&answer, Some(Err(error)) if error.to_string().contains("committed")), "{answer:?}");
+    machine.set_room(None);
+    until("room", || matches!(ask(engine.clone()), Some(Ok(()))));
+}

@@ -18,6 +18,7 @@ const STATEMENTS: &str = "
       WITH (KAFKA_TOPIC='payments', VALUE_FORMAT='JSON', TIMESTAMP='ts', PARTITIONS=4);
     CREATE STREAM signals (id BIGINT, user_id VARCHAR, ts BIGINT)
       WITH (KAFKA_TOPIC='signals', VALUE_FORMAT='JSON', TIMESTAMP='ts', PARTITIONS=4);
+    CREATE TABLE lists AS SELECT level, COLLECT_LIST(ts) AS l, COUNT_DISTINCT(ts) AS n FROM logs GROUP BY level;
     SET 'cache.max.bytes.buffering' = '0';
     CREATE TABLE counts AS SELECT service, COUNT(*) AS n FROM logs
       WINDOW TUMBLING (SIZE 5 MINUTES) WHERE level = 'ERROR' GROUP BY service;
@@ -112,6 +113,22 @@ fn check_counts(folder: &Folder, rows: u64, complete: bool) {
     assert!(!complete || last == wanted, "every error is counted");
 }
 
+/// The lists of both levels have every row once, in the order of time.
+fn check_lists(folder: &Folder, rows: u64) {
+    let out = folder.ok(&["run", "--output", "json", "-e", "SELECT level, l, n FROM lists;"]);
+    let mut found = 0;
+    for line in out.lines() {
+        let row: Value = serde_json::from_str(line).expect("a row");
+        let is_wanted = |number: &u64| is_error(*number) == (row["LEVEL"] == "ERROR");
+        let wanted: Vec<i64> = (0..rows).filter(is_wanted).map(time).collect();
+        let list: Vec<i64> = row["L"].as_array().expect("a list").iter().filter_map(Value::as_i64).collect();
+        assert!(list == wanted, "{}: {} rows of {}", row["LEVEL"], list.len(), wanted.len());
+        assert_eq!(row["N"], wanted.len());
+        found += 1;
+    }
+    assert_eq!(found, 2, "two levels");
+}
+
 /// How often each payment met each signal, none for a payment that met nobody.
 type Met = BTreeMap<(u64, Option<u64>), u64>;
 
@@ -167,6 +184,7 @@ fn every_result_once_whenever_the_process_is_killed() {
     assert!(killed * 2 > kills, "{killed} of {kills} were killed");
     folder.ok(&drain);
     check_counts(&folder, rows, true);
+    check_lists(&folder, rows);
     let wanted = wanted_pairs(rows);
     for topic in ["RISK", "RISK_COPY"] {
         let met = met(&folder, topic);

@@ -2,6 +2,7 @@
 
 mod bed;
 mod beside;
+mod decode;
 mod input;
 mod latency;
 mod limit;
@@ -46,6 +47,7 @@ const OTHERS: &[&dyn Benchmark] = &[
     &many::SharedFilters,
     &many::ManyFilters,
     &turn::Turns,
+    &decode::Decoding,
     &state::Checkpoints,
     &state::WindowedTables,
     &restart::Restart,

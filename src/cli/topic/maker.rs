@@ -89,7 +89,7 @@ impl Maker {
         match &self.layout {
             Layout::Envelope => self.envelope(line),
             Layout::Value { key: None, time: None } => {
-                let mut scan = Scan::new(line);
+                let mut scan = Scan::of_bytes(line)?;
                 let text = value_text(&mut scan)?;
                 ended(&mut scan)?;
                 self.put_value(text)
@@ -196,7 +196,7 @@ impl Maker {
 
 /// Calls `field` with each field of an object.
 fn each_field<'a>(text: &'a [u8], mut field: impl FnMut(Field<'a>) -> Made<()>) -> Made<()> {
-    let mut scan = Scan::new(text);
+    let mut scan = Scan::of_bytes(text)?;
     if scan.start()? != Start::Object {
         return Err(format!("an object is expected, found {}", shown(text)));
     }
@@ -204,7 +204,8 @@ fn each_field<'a>(text: &'a [u8], mut field: impl FnMut(Field<'a>) -> Made<()>) 
     if !scan.take(b'}') {
         loop {
             let name = scan.string()?;
-            let name = if name.escaped { name.text().into_bytes().into() } else { name.raw.into() };
+            let name =
+                if name.escaped { name.text().into_owned().into_bytes().into() } else { name.raw.as_bytes().into() };
             scan.expect(b':')?;
             field((name, value_text(&mut scan)?))?;
             if !scan.take(b',') {
@@ -221,7 +222,7 @@ fn value_text<'a>(scan: &mut Scan<'a>) -> Made<&'a [u8]> {
     scan.start()?;
     let start = scan.at();
     scan.skip()?;
-    Ok(scan.since(start))
+    Ok(scan.since(start).as_bytes())
 }
 
 /// Refuses anything behind a value.
@@ -235,7 +236,7 @@ fn trimmed(text: &[u8]) -> &[u8] {
 
 /// A time: milliseconds since the epoch, or a text that CAST would take.
 fn time_of(text: &[u8]) -> Made<i64> {
-    let mut scan = Scan::new(text);
+    let mut scan = Scan::of_bytes(text)?;
     let time = match scan.start()? {
         Start::String => parse::timestamp(&scan.string()?.text()),
         _ => std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()),
@@ -248,7 +249,7 @@ fn time_of(text: &[u8]) -> Made<i64> {
 
 /// Headers: `[{"key":…,"value":…}]`, a value being text, `{"base64":…}` or null.
 fn headers_of(text: &[u8]) -> Made<Vec<Header>> {
-    let mut scan = Scan::new(text);
+    let mut scan = Scan::of_bytes(text)?;
     let wrong = || format!("headers are [{{\"key\":…,\"value\":…}}], not {}", shown(text));
     scan.expect(b'[').map_err(|_| wrong())?;
     let mut headers = Vec::new();
@@ -273,7 +274,7 @@ fn headers_of(text: &[u8]) -> Made<Vec<Header>> {
 }
 
 fn string_of(text: &[u8]) -> Option<String> {
-    Scan::new(text).string().ok().map(|s| s.text())
+    Scan::of_bytes(text).ok()?.string().ok().map(|s| s.text().into_owned())
 }
 
 fn header_value(text: &[u8]) -> Made<Vec<u8>> {

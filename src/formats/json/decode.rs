@@ -1,151 +1,61 @@
-//! JSON payloads to columns: the fields' order of the last message is what the next one is tried against first.
+//! JSON payloads to columns.
 
-use super::read::{Set, check, find, read};
-use super::scan::{Scan, Scanned};
-use crate::formats::{Decoded, Decoder};
+use super::fields::Fields;
+use super::read::Reader;
+use super::scan::Scan;
+use crate::formats::{Decoded, Decoder, Rows};
 use crate::types::{Builder, Column, SqlType};
 
 /// A decoder of objects whose fields are the columns.
 pub struct ObjectDecoder {
-    columns: Vec<Column>,
-    /// The place among the built columns, for those that are needed.
-    built: Vec<Option<usize>>,
-    /// What the fields were called in the last message, in their order.
-    template: Vec<Field>,
-    found: Set,
+    /// The types of the columns that are built.
+    built: Vec<SqlType>,
+    fields: Fields,
     /// About how many bytes of strings a row has had in each built column.
     text_bytes: Vec<usize>,
-}
-
-/// A field as it was seen: `"name":` and what it means.
-struct Field {
-    text: Vec<u8>,
-    meaning: Option<(usize, bool)>,
 }
 
 impl ObjectDecoder {
     /// A decoder of these columns, which builds the needed ones.
     pub fn new(columns: &[Column], needed: &[bool]) -> Self {
-        let mut next = 0..;
-        let built: Vec<Option<usize>> = needed.iter().map(|needed| if *needed { next.next() } else { None }).collect();
+        let all = || columns.iter().zip(needed);
+        let built: Vec<SqlType> = all().filter(|(_, needed)| **needed).map(|(c, _)| c.sql_type.clone()).collect();
         ObjectDecoder {
-            columns: columns.to_vec(),
-            text_bytes: vec![0; built.iter().flatten().count()],
+            text_bytes: vec![0; built.len()],
             built,
-            template: Vec::new(),
-            found: Set::new(columns.len()),
+            fields: Fields::of_record(all().map(|(c, needed)| (c.name.as_str(), &c.sql_type, *needed))),
         }
-    }
-
-    fn row(&mut self, payload: &[u8], row: usize, builders: &mut [Builder]) -> Scanned<()> {
-        let mut scan = text_of(payload)?;
-        scan.expect(b'{')?;
-        self.found.clear();
-        if scan.take(b'}') {
-            return Ok(());
-        }
-        for position in 0.. {
-            let meaning = self.field(&mut scan, position)?;
-            match meaning {
-                Some((place, exact)) if self.found.take(place, exact) => {
-                    let sql_type = &self.columns[place].sql_type;
-                    let start = scan.at();
-                    let read = match self.built[place] {
-                        Some(built) => {
-                            builders[built].truncate_to(row);
-                            read(&mut scan, sql_type, &mut builders[built])
-                        }
-                        None => check(&mut scan, sql_type),
-                    };
-                    if let Err(reason) = read {
-                        self.passed_over(&mut scan, start, (place, exact))
-                            .ok_or_else(|| format!("{reason}, path: $.{}", self.columns[place].name))?;
-                        self.built[place].into_iter().for_each(|built| builders[built].truncate(row));
-                    }
-                }
-                _ => scan.skip()?,
-            }
-            if !scan.take(b',') {
-                break;
-            }
-        }
-        scan.expect(b'}')
-    }
-
-    /// Steps over a value that cannot be read, if a later field of the object takes its place.
-    #[cold]
-    fn passed_over(&self, scan: &mut Scan, start: usize, (place, exact): (usize, bool)) -> Option<()> {
-        let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
-        scan.back_to(start);
-        scan.skip().ok()?;
-        let behind = scan.at();
-        let mut replaced = false;
-        while scan.take(b',') {
-            let name = scan.string().ok()?.text();
-            scan.expect(b':').ok()?;
-            replaced |= find(&names, &name).is_some_and(|(p, e)| p == place && e >= exact);
-            scan.skip().ok()?;
-        }
-        scan.back_to(behind);
-        replaced.then_some(())
-    }
-
-    /// Steps over the next field's name and colon; what it means.
-    #[inline]
-    fn field(&mut self, scan: &mut Scan, position: usize) -> Scanned<Option<(usize, bool)>> {
-        scan.peek();
-        if let Some(field) = self.template.get(position)
-            && scan.take_exactly(&field.text)
-        {
-            return Ok(field.meaning);
-        }
-        self.unexpected_field(scan, position)
-    }
-
-    #[cold]
-    fn unexpected_field(&mut self, scan: &mut Scan, position: usize) -> Scanned<Option<(usize, bool)>> {
-        let start = scan.at();
-        let name = scan.string()?.text();
-        scan.expect(b':')?;
-        let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
-        let meaning = find(&names, &name);
-        let field = Field { text: scan.since(start).to_vec(), meaning };
-        match self.template.get_mut(position) {
-            Some(old) => *old = field,
-            None if position < MOST_FIELDS => self.template.push(field),
-            None => {}
-        }
-        Ok(meaning)
     }
 }
 
-/// How many fields of a message are remembered.
-const MOST_FIELDS: usize = 256;
-
 impl Decoder for ObjectDecoder {
     fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded {
-        let needed = self.columns.iter().zip(&self.built).filter(|(_, built)| built.is_some());
-        let mut builders: Vec<Builder> = needed.map(|(c, _)| Builder::new(&c.sql_type, payloads.len())).collect();
-        builders.iter_mut().zip(&self.text_bytes).for_each(|(b, bytes)| b.reserve_text(bytes * payloads.len()));
-        let mut failed = Vec::new();
-        for (row, payload) in payloads.iter().enumerate() {
-            if let Some(payload) = payload
-                && let Err(reason) = self.row(payload, row, &mut builders)
-            {
-                failed.push((row as u32, reason.into()));
-                builders.iter_mut().for_each(|b| b.truncate(row));
-            }
-            builders.iter_mut().filter(|b| b.len() == row).for_each(Builder::null);
+        let mut builders: Vec<Builder> = self.built.iter().map(|t| Builder::new(t, payloads.len())).collect();
+        let most = payloads.iter().flatten().map(|payload| payload.len()).sum();
+        let room = |row_bytes: usize| text_room(row_bytes, payloads.len(), most);
+        builders.iter_mut().zip(&self.text_bytes).for_each(|(b, bytes)| b.reserve_text(room(*bytes)));
+        let mut rows = Rows::default();
+        for payload in payloads {
+            rows.next(*payload, &mut builders, |payload, row, builders| {
+                self.fields.read(&mut Scan::of_bytes(payload)?, row, builders)
+            });
         }
-        let rows = payloads.len().max(1);
-        self.text_bytes.iter_mut().zip(&builders).for_each(|(bytes, b)| *bytes = b.text_bytes().div_ceil(rows));
-        Decoded { columns: builders.into_iter().map(Builder::finish).collect(), failed }
+        let count = payloads.len().max(1);
+        self.text_bytes.iter_mut().zip(&builders).for_each(|(bytes, b)| *bytes = b.text_bytes().div_ceil(count));
+        Decoded { columns: builders.into_iter().map(Builder::finish).collect(), failed: rows.failed }
     }
+}
+
+/// The bytes to reserve for the texts of a column that had `row_bytes` in each row of the last batch. It is never more than the
+/// payloads have, so that few large records do not reserve as much for many small ones.
+fn text_room(row_bytes: usize, rows: usize, payload_bytes: usize) -> usize {
+    row_bytes.saturating_mul(rows).min(payload_bytes)
 }
 
 /// A decoder of one bare value.
 pub struct BareDecoder {
-    sql_type: Option<SqlType>,
+    /// The type of the value and its reader; nothing if there is no column.
+    value: Option<(SqlType, Reader)>,
     needed: bool,
 }
 
@@ -153,7 +63,7 @@ impl BareDecoder {
     /// A decoder of at most one column.
     pub fn new(columns: &[Column], needed: &[bool]) -> Self {
         BareDecoder {
-            sql_type: columns.first().map(|c| c.sql_type.clone()),
+            value: columns.first().map(|c| (c.sql_type.clone(), Reader::new(&c.sql_type))),
             needed: needed.first().copied().unwrap_or(false),
         }
     }
@@ -161,37 +71,21 @@ impl BareDecoder {
 
 impl Decoder for BareDecoder {
     fn decode(&mut self, payloads: &[Option<&[u8]>]) -> Decoded {
-        let Some(sql_type) = &self.sql_type else { return Decoded { columns: Vec::new(), failed: Vec::new() } };
-        let mut builder = Builder::new(sql_type, payloads.len());
-        let mut failed = Vec::new();
-        for (row, payload) in payloads.iter().enumerate() {
-            let result = match payload {
+        let Some((sql_type, reader)) = &mut self.value else { return Decoded::nothing() };
+        let mut builders = [Builder::new(sql_type, payloads.len())];
+        let mut rows = Rows::default();
+        for payload in payloads {
+            rows.next(*payload, &mut builders, |payload, _, [builder]| {
                 // A payload without a value is the empty string where a string is expected, and nothing else.
-                Some(blank) if *sql_type == SqlType::String && blank.trim_ascii().is_empty() => {
+                if *sql_type == SqlType::String && payload.trim_ascii().is_empty() {
                     builder.push(&crate::types::Value::String(String::new()));
-                    continue;
+                    return Ok(());
                 }
-                Some(payload) => text_of(payload).and_then(|mut scan| read(&mut scan, sql_type, &mut builder)),
-                None => Ok(()),
-            };
-            if let Err(reason) = result {
-                failed.push((row as u32, reason.into()));
-                builder.truncate(row);
-            }
-            if builder.len() == row {
-                builder.null();
-            }
+                reader.read(&mut Scan::of_bytes(payload)?, builder)
+            });
         }
-        let columns = if self.needed { vec![builder.finish()] } else { Vec::new() };
-        Decoded { columns, failed }
-    }
-}
-
-/// A scan of a payload, if that is text.
-fn text_of(payload: &[u8]) -> Scanned<Scan<'_>> {
-    match simdutf8::basic::from_utf8(payload) {
-        Ok(_) => Ok(Scan::new(payload)),
-        Err(_) => Err("the payload is not UTF-8".into()),
+        let [builder] = builders;
+        Decoded { columns: if self.needed { vec![builder.finish()] } else { Vec::new() }, failed: rows.failed }
     }
 }
 
@@ -247,7 +141,7 @@ mod tests {
         let one =
             |sql_type: SqlType, json: &str| decode(&[("V", sql_type)], &[&format!(r#"{{"V":{json}}}"#)]).remove(0);
         assert_eq!(one(SqlType::Integer, "1.9"), "1");
-        assert_eq!(one(SqlType::Integer, "4294967297"), "1");
+        assert_eq!(one(SqlType::Integer, "-2147483648.9"), "-2147483648");
         assert_eq!(one(SqlType::Bigint, "1e3"), "1000");
         assert_eq!(one(SqlType::Double, r#"" 1.5 ""#), "1.5");
         assert_eq!(one(SqlType::Double, "-0.0"), "0.0");
@@ -259,5 +153,146 @@ mod tests {
         assert_eq!(one(SqlType::structure([("A", SqlType::Integer)]), r#"{"a":1,"A":2,"x":3}"#), "Struct{A=2}");
         assert!(one(SqlType::Bytes, r#""AQ""#).contains("base64"));
         assert!(one(SqlType::Time, "86400001").contains("time of day"));
+    }
+
+    /// The reason for which each of these is refused, built and only checked.
+    fn refused(sql_type: &SqlType, json: &str) -> String {
+        let columns = [Column::value("V", sql_type.clone())];
+        let payload = format!(r#"{{"V":{json}}}"#);
+        let decode = |needed| ObjectDecoder::new(&columns, &[needed]).decode(&[Some(payload.as_bytes())]).failed;
+        let (built, checked) = (decode(true), decode(false));
+        assert_eq!(built, checked, "{sql_type} {json}");
+        built.into_iter().next().map_or_else(|| panic!("{sql_type} {json} is read"), |(_, reason)| reason)
+    }
+
+    #[test]
+    fn numbers_out_of_the_range_of_their_column_are_undecodable_and_never_wrap() {
+        let long = "9".repeat(77);
+        for sql_type in [SqlType::Integer, SqlType::Date, SqlType::Bigint, SqlType::Timestamp, SqlType::Time] {
+            for json in
+                ["9223372036854775808", "-9223372036854775809", "1e30", "-1E+400", "18446744073709551617", &long]
+            {
+                let reason = refused(&sql_type, json);
+                assert!(reason.contains("out of the range of") && reason.ends_with("path: $.V"), "{reason}");
+                let in_list = refused(&SqlType::array(sql_type.clone()), &format!("[1,{json}]"));
+                assert!(in_list.contains("out of the range of"), "{in_list}");
+                let in_map = refused(&SqlType::map(SqlType::String, sql_type.clone()), &format!(r#"{{"k":{json}}}"#));
+                assert!(in_map.contains("out of the range of"), "{in_map}");
+                let structure = SqlType::structure([("A", sql_type.clone())]);
+                let in_struct = refused(&structure, &format!(r#"{{"a":{json}}}"#));
+                assert!(in_struct.contains("out of the range of"), "{in_struct}");
+                refused(&sql_type, &format!("\"{json}\""));
+            }
+        }
+        for json in ["3000000000", "2147483648", "-2147483649", "\"3000000000\"", "214748364799e-1"] {
+            refused(&SqlType::Integer, json);
+            refused(&SqlType::Date, json);
+        }
+        assert_eq!(refused(&SqlType::Integer, "3000000000"), "3000000000 is out of the range of INTEGER, path: $.V");
+        assert!(refused(&SqlType::decimal(76, 0), &long).contains("more digits than a DECIMAL can hold"));
+    }
+
+    #[test]
+    fn of_values_of_one_field_the_last_counts_even_if_earlier_ones_cannot_be_read() {
+        let columns = [
+            ("A", SqlType::Integer),
+            ("M", SqlType::map(SqlType::String, SqlType::Integer)),
+            ("S", SqlType::structure([("X", SqlType::Integer), ("Y", SqlType::array(SqlType::Integer))])),
+        ];
+        let rows = decode(
+            &columns,
+            &[
+                r#"{"a":"x","a":true,"a":7}"#,
+                r#"{"a":7,"a":"x"}"#,
+                r#"{"A":7,"a":"x"}"#,
+                r#"{"m":{"k":"x","l":1,"k":2}}"#,
+                r#"{"m":{"k":2,"l":1,"k":"x"}}"#,
+                r#"{"s":{"x":"x","y":[1,true],"Y":[2],"x":3}}"#,
+                r#"{"s":{"x":"x"},"s":{"x":5}}"#,
+                r#"{"a":"x","a":tru,"a":7}"#,
+            ],
+        );
+        assert_eq!(rows[0], "7 null null");
+        assert!(rows[1].contains("text: 'x', path: $.A"), "{}", rows[1]);
+        assert_eq!(rows[2], "7 null null");
+        assert_eq!(rows[3], "null {l=1, k=2} null");
+        assert!(rows[4].ends_with("path: $.M"), "{}", rows[4]);
+        assert_eq!(rows[5], "null null Struct{X=3,Y=[2]}");
+        assert_eq!(rows[6], "null null Struct{X=5}");
+        assert!(rows[7].ends_with("path: $.A"), "{}", rows[7]);
+    }
+
+    #[test]
+    fn a_name_means_both_the_field_of_its_own_and_that_of_its_upper_case() {
+        let columns = [("x", SqlType::Integer), ("X", SqlType::Integer)];
+        let rows = decode(&columns, &[r#"{"x":1}"#, r#"{"X":2}"#, r#"{"x":1,"X":2}"#, r#"{"X":2,"x":1}"#]);
+        assert_eq!(rows, ["1 1", "null 2", "1 2", "1 2"]);
+    }
+
+    /// How long a text takes to decode, once it was decoded before.
+    fn time_of(columns: &[(&str, SqlType)], json: &str) -> std::time::Duration {
+        let start = std::time::Instant::now();
+        decode(columns, &[json]);
+        start.elapsed()
+    }
+
+    #[test]
+    fn what_stands_in_a_record_many_times_costs_linear_time() {
+        let map = SqlType::map(SqlType::String, SqlType::map(SqlType::String, SqlType::Integer));
+        let columns = [("A", SqlType::Integer), ("M", map), ("V", SqlType::String)];
+        let text = |count: usize, piece: &dyn Fn(usize) -> String, (open, close): (&str, &str)| {
+            let pieces: Vec<String> = (0..count).map(piece).collect();
+            format!("{open}{}{close}", pieces.join(","))
+        };
+        let object = ("{", "}");
+        let kinds: [(&str, &dyn Fn(usize) -> String, (&str, &str)); 7] = [
+            ("a field that fails", &|_| r#""a":"x""#.into(), object),
+            ("fields that are not declared", &|i| format!(r#""u{i}":1"#), object),
+            ("a field that comes again", &|i| format!(r#""a":{i}"#), object),
+            ("keys of a map", &|i| format!(r#""k{i}":null"#), (r#"{"m":{"#, "}}")),
+            ("keys of a map that come twice", &|i| format!(r#""k{}":null"#, i / 2), (r#"{"m":{"#, "}}")),
+            ("values of a map that fail", &|i| format!(r#""k{}":1"#, i / 2), (r#"{"m":{"#, "}}")),
+            ("names in a text", &|i| format!(r#""k{}":1"#, i / 2), (r#"{"v":{"#, "}}")),
+        ];
+        for (kind, piece, around) in kinds {
+            let (small, large) = (text(2_000, piece, around), text(64_000, piece, around));
+            let small = (0..3).map(|_| time_of(&columns, &small)).min().unwrap_or_default();
+            let large = time_of(&columns, &large);
+            assert!(large < small * 32 * 8, "{kind}: {small:?} for 2,000, {large:?} for 64,000");
+        }
+    }
+
+    #[test]
+    fn values_of_any_depth_are_read_or_stepped_over() {
+        let depth = 200_000;
+        let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let objects = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        let columns = [("V", SqlType::String), ("M", SqlType::map(SqlType::String, SqlType::Integer))];
+        for deep in [&deep, &objects] {
+            assert_eq!(decode(&columns, &[&format!(r#"{{"v":{deep},"u":{deep}}}"#)])[0], format!("{deep} null"));
+            assert!(decode(&columns, &[&format!(r#"{{"m":{{"k":{deep}}}}}"#)])[0].contains("Can't convert type"));
+        }
+        let endless = format!(r#"{{"v":{}"#, "[".repeat(depth));
+        assert!(decode(&columns, &[&endless])[0].contains("a value expected"));
+    }
+
+    #[test]
+    fn a_large_record_does_not_reserve_as_much_for_each_small_one() {
+        assert_eq!(text_room(4 << 20, 8192, 100_000), 100_000);
+        assert_eq!(text_room(2, 8192, 100_000), 16_384);
+    }
+
+    #[test]
+    fn maps_of_many_rows_with_a_duplicate_each_cost_linear_time() {
+        let columns = [("M", SqlType::map(SqlType::String, SqlType::Integer))];
+        let time = |rows: usize| {
+            let payloads = vec![r#"{"m":{"a":1,"b":2,"a":3}}"#; rows];
+            let start = std::time::Instant::now();
+            assert_eq!(decode(&columns, &payloads)[rows - 1], "{a=3, b=2}");
+            start.elapsed()
+        };
+        let small = (0..3).map(|_| time(250)).min().unwrap_or_default();
+        let large = time(8_000);
+        assert!(large < small * 32 * 8, "{small:?} for 250 rows, {large:?} for 8,000");
     }
 }

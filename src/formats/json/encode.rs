@@ -115,27 +115,31 @@ pub fn put_string(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends the escape of the character at the front; gives the number of bytes that it had.
 #[cold]
 fn escape(bytes: &[u8], out: &mut Vec<u8>) -> usize {
-    let short = match bytes[0] {
-        b'"' => b'"',
-        b'\\' => b'\\',
-        0x08 => b'b',
-        0x0C => b'f',
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        control if control < 0x20 => {
-            out.extend_from_slice(format!("\\u{control:04X}").as_bytes());
-            return 1;
-        }
-        _ => {
-            let length = 4.min(bytes.len());
-            let text = String::from_utf8_lossy(&bytes[..length]);
-            text.encode_utf16().for_each(|unit| out.extend_from_slice(format!("\\u{unit:04X}").as_bytes()));
-            return length;
-        }
+    if bytes[0] < 0xF0 {
+        let mut text = String::new();
+        put_escape(bytes[0], &mut text);
+        out.extend_from_slice(text.as_bytes());
+        return 1;
+    }
+    let length = 4.min(bytes.len());
+    let text = String::from_utf8_lossy(&bytes[..length]);
+    text.encode_utf16().for_each(|unit| out.extend_from_slice(format!("\\u{unit:04X}").as_bytes()));
+    length
+}
+
+/// Appends the escape of a quote, a backslash or a control character.
+#[cold]
+pub fn put_escape(byte: u8, out: &mut String) {
+    let short = match byte {
+        b'"' | b'\\' => char::from(byte),
+        0x08 => 'b',
+        0x0C => 'f',
+        b'\n' => 'n',
+        b'\r' => 'r',
+        b'\t' => 't',
+        _ => return out.push_str(&format!("\\u{byte:04X}")),
     };
-    out.extend_from_slice(&[b'\\', short]);
-    1
+    out.extend(['\\', short]);
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! JSON: objects whose fields are the columns, or one bare value.
 
 mod decode;
+mod distinct;
 pub mod encode;
+mod fields;
+mod map;
+mod names;
 mod read;
 pub mod scan;
 mod text;
@@ -47,7 +51,7 @@ impl Format for Json {
 
 /// A JSON text without the blanks between its tokens, so that it stands on one line; `None` if it is no JSON text.
 pub fn compact(text: &[u8]) -> Option<Vec<u8>> {
-    let mut scan = scan::Scan::new(text);
+    let mut scan = scan::Scan::of_bytes(text).ok()?;
     scan.skip().ok()?;
     if !scan.is_at_end() {
         return None;

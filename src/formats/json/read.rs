@@ -1,134 +1,127 @@
 //! One JSON value into a column of a declared type, with ksqlDB's conversions; or only checked against it.
 
-use super::scan::{Scan, Scanned, Start};
-use super::text;
+use super::fields::Fields;
+use super::map::Entries;
+use super::scan::{Reason, Scan, Scanned};
+use super::text::Rewriter;
 use crate::types::build::Values;
 use crate::types::parse::DAY_MS;
+use crate::types::text::shortened;
 use crate::types::{Builder, Decimal, SqlType, text as java};
 
-/// Appends the value that comes next to `column`; whoever calls truncates the column if it fails.
-pub fn read(scan: &mut Scan, sql_type: &SqlType, column: &mut Builder) -> Scanned<()> {
-    if scan.take_null()? {
-        column.null();
-        return Ok(());
-    }
-    match (sql_type, column.values()) {
-        (SqlType::String, Values::String(texts)) => {
-            if scan.peek() == b'"' {
-                scan.string()?.append_to(texts.open());
-            } else {
-                text::append_value(scan, texts.open())?;
+/// A reader of values of one type.
+pub struct Reader {
+    sql_type: SqlType,
+    parts: Parts,
+}
+
+/// What a reader needs besides its type.
+enum Parts {
+    None,
+    Text(Rewriter),
+    Item(Box<Reader>),
+    Entries(Box<Entries>),
+    Fields(Box<Fields>),
+}
+
+impl Reader {
+    /// A reader of values of this type.
+    pub fn new(sql_type: &SqlType) -> Self {
+        let parts = match sql_type {
+            SqlType::String => Parts::Text(Rewriter::default()),
+            SqlType::Array(item) => Parts::Item(Box::new(Reader::new(item))),
+            SqlType::Map(_, item) => Parts::Entries(Box::new(Entries::new(item))),
+            SqlType::Struct(fields) => {
+                Parts::Fields(Box::new(Fields::of_struct(fields.iter().map(|f| (f.name.as_str(), &f.sql_type)))))
             }
-            texts.seal();
+            _ => Parts::None,
+        };
+        Reader { sql_type: sql_type.clone(), parts }
+    }
+
+    /// Appends the value that comes next to `column`. If it fails, the caller truncates the column.
+    #[inline]
+    pub fn read(&mut self, scan: &mut Scan, column: &mut Builder) -> Scanned<()> {
+        if scan.take_null()? {
+            column.null();
+            return Ok(());
         }
-        (SqlType::Integer, Values::Integer(to)) => to.push(integer(scan, sql_type)? as i32),
-        (SqlType::Bigint, Values::Bigint(to)) => to.push(integer(scan, sql_type)?),
-        (SqlType::Timestamp, Values::Timestamp(to)) => to.push(integer(scan, sql_type)?),
-        (SqlType::Date, Values::Date(to)) => to.push(integer(scan, sql_type)? as i32),
-        (SqlType::Time, Values::Time(to)) => to.push(time(scan)?),
-        (SqlType::Double, Values::Double(to)) => to.push(double(scan)?),
-        (SqlType::Boolean, Values::Boolean(to)) => to.append(boolean(scan)?),
-        (SqlType::Decimal { precision, scale }, Values::Decimal128(to, ..)) => {
-            let value = decimal(scan, *precision, *scale)?.unscaled.to_i128();
-            to.push(value.ok_or("a decimal has too many digits")?);
-        }
-        (SqlType::Decimal { precision, scale }, Values::Decimal256(to, ..)) => {
-            to.push(decimal(scan, *precision, *scale)?.unscaled);
-        }
-        (SqlType::Bytes, Values::Bytes(texts)) => texts.push(&bytes(scan)?),
-        (SqlType::Array(item), Values::Array { offsets, items, .. }) => {
-            each_item(scan, |scan| read(scan, item, items))?;
-            offsets.push(items.len() as i32);
-        }
-        (SqlType::Map(_, item), Values::Map { offsets, keys, values, .. }) => {
-            read_map(scan, item, keys, values, offsets[offsets.len() - 1] as usize)?;
-            offsets.push(keys.len() as i32);
-        }
-        (SqlType::Struct(fields), Values::Struct { fields: columns, .. }) => {
-            let row = column_length(columns);
-            let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
-            let mut set = Set::new(names.len());
-            each_entry(scan, sql_type, |scan, name| match set.place(&names, name) {
-                Some(place) => {
-                    columns[place].truncate(row);
-                    read(scan, &fields[place].sql_type, &mut columns[place])
+        match (column.values(), &mut self.parts) {
+            (Values::String(texts), Parts::Text(rewriter)) => {
+                if scan.peek() == b'"' {
+                    scan.string()?.each_piece(|piece| texts.append(piece));
+                    texts.seal();
+                } else {
+                    texts.push(rewriter.text(scan)?);
                 }
-                None => scan.skip(),
-            })?;
-            columns.iter_mut().filter(|c| c.len() == row).for_each(Builder::null);
+            }
+            (Values::Integer(to) | Values::Date(to), _) => to.push(int(scan, &self.sql_type)?),
+            (Values::Bigint(to) | Values::Timestamp(to), _) => to.push(integer(scan, &self.sql_type)?),
+            (Values::Double(to), _) => to.push(double(scan)?),
+            (Values::Boolean(to), _) => to.append(boolean(scan)?),
+            (Values::Time(to), _) => to.push(time(scan)?),
+            (Values::Decimal128(to, ..), _) => {
+                let value = decimal(scan, &self.sql_type)?.unscaled.to_i128();
+                to.push(value.ok_or("a decimal has too many digits")?);
+            }
+            (Values::Decimal256(to, ..), _) => to.push(decimal(scan, &self.sql_type)?.unscaled),
+            (Values::Bytes(blobs), _) => blobs.push(&bytes(scan)?),
+            (Values::Array { offsets, items, .. }, Parts::Item(reader)) => {
+                each_item(scan, |scan| reader.read(scan, items))?;
+                offsets.push(items.len());
+            }
+            (Values::Map { offsets, keys, values, .. }, Parts::Entries(entries)) => {
+                entries.read(scan, keys, values)?;
+                offsets.push(keys.len());
+            }
+            (Values::Struct { fields: columns, .. }, Parts::Fields(fields)) => {
+                is_object(scan, "STRUCT")?;
+                let row = columns.iter().map(Builder::len).min().unwrap_or(0);
+                fields.read(scan, row, columns)?;
+            }
+            _ => return Err(format!("no way to read {}", self.sql_type).into()),
         }
-        _ => return Err(format!("no way to read {sql_type}").into()),
-    }
-    column.valid();
-    Ok(())
-}
-
-/// Every field of a struct has as many values as the struct has rows.
-fn column_length(columns: &[Builder]) -> usize {
-    columns.iter().map(Builder::len).min().unwrap_or(0)
-}
-
-/// Checks that the value that comes next could be read, and builds nothing.
-pub fn check(scan: &mut Scan, sql_type: &SqlType) -> Scanned<()> {
-    match (scan.start()?, sql_type) {
-        (Start::Null, _) => scan.word("null"),
-        (_, SqlType::String) => scan.skip(),
-        (Start::Number, SqlType::Integer | SqlType::Bigint | SqlType::Double) => scan.number().map(|_| ()),
-        (Start::Number, SqlType::Timestamp | SqlType::Date) => scan.number().map(|_| ()),
-        _ => read(scan, sql_type, &mut Builder::new(sql_type, 1)),
-    }
-}
-
-/// Which fields of an object have been found, and how well their names fit.
-pub struct Set(Vec<Fit>);
-
-#[derive(Clone, Copy, PartialEq, PartialOrd)]
-enum Fit {
-    Missing,
-    UpperCased,
-    Exact,
-}
-
-impl Set {
-    /// A set of `count` fields, none of them found.
-    pub fn new(count: usize) -> Self {
-        Set(vec![Fit::Missing; count])
+        column.valid();
+        Ok(())
     }
 
-    /// Forgets what was found.
-    pub fn clear(&mut self) {
-        self.0.fill(Fit::Missing);
-    }
-
-    /// Whether the field at `place` was found already, or notes it as found by its upper-cased or exact name.
-    pub fn take(&mut self, place: usize, exact: bool) -> bool {
-        let fit = if exact { Fit::Exact } else { Fit::UpperCased };
-        let better = fit >= self.0[place];
-        if better {
-            self.0[place] = fit;
+    /// Checks that the value that comes next could be read, and builds nothing.
+    #[inline]
+    pub fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
+        if scan.take_null()? {
+            return Ok(());
         }
-        better
-    }
-
-    /// The field that `name` means: by its exact name, else by the name in upper case. A later one replaces an earlier, but
-    /// the exact name wins wherever it stands.
-    pub fn place(&mut self, names: &[&str], name: &str) -> Option<usize> {
-        let (place, exact) = find(names, name)?;
-        self.take(place, exact).then_some(place)
+        let sql_type = &self.sql_type;
+        match (sql_type, &mut self.parts) {
+            (SqlType::String, _) if scan.peek() == b'"' => scan.string().map(drop),
+            (SqlType::String, _) => scan.skip(),
+            (SqlType::Integer | SqlType::Date, _) => int(scan, sql_type).map(drop),
+            (SqlType::Bigint | SqlType::Timestamp, _) => integer(scan, sql_type).map(drop),
+            (SqlType::Double, _) if scan.peek() != b'"' => number(scan, sql_type).map(drop),
+            (SqlType::Double, _) => double(scan).map(drop),
+            (SqlType::Boolean, _) => boolean(scan).map(drop),
+            (SqlType::Time, _) => time(scan).map(drop),
+            (SqlType::Decimal { .. }, _) => decimal(scan, sql_type).map(drop),
+            (SqlType::Bytes, _) => bytes(scan).map(drop),
+            (_, Parts::Item(reader)) => each_item(scan, |scan| reader.check(scan)),
+            (_, Parts::Entries(entries)) => entries.check(scan),
+            (_, Parts::Fields(fields)) => {
+                is_object(scan, "STRUCT")?;
+                fields.check(scan)
+            }
+            _ => Err(format!("no way to read {sql_type}").into()),
+        }
     }
 }
 
-/// The place of the field that `name` means, and whether by its exact name.
-pub fn find(names: &[&str], name: &str) -> Option<(usize, bool)> {
-    if let Some(place) = names.iter().position(|n| *n == name) {
-        return Some((place, true));
-    }
-    let upper = name.to_uppercase();
-    names.iter().position(|n| *n == upper).map(|place| (place, false))
+/// Refuses a value that is no object.
+#[inline]
+pub fn is_object(scan: &mut Scan, required: &str) -> Scanned<()> {
+    if scan.peek() == b'{' { Ok(()) } else { Err(mismatch(scan, required)) }
 }
 
 /// Calls `item` before each item of the array that comes next.
-pub fn each_item<'a>(scan: &mut Scan<'a>, mut item: impl FnMut(&mut Scan<'a>) -> Scanned<()>) -> Scanned<()> {
+fn each_item<'a>(scan: &mut Scan<'a>, mut item: impl FnMut(&mut Scan<'a>) -> Scanned<()>) -> Scanned<()> {
     if scan.peek() != b'[' {
         return Err(mismatch(scan, "ARRAY"));
     }
@@ -144,130 +137,114 @@ pub fn each_item<'a>(scan: &mut Scan<'a>, mut item: impl FnMut(&mut Scan<'a>) ->
     }
 }
 
-/// Calls `entry` with the name of each entry of the object that comes next, before its value.
-fn each_entry<'a>(
-    scan: &mut Scan<'a>,
-    sql_type: &SqlType,
-    mut entry: impl FnMut(&mut Scan<'a>, &str) -> Scanned<()>,
-) -> Scanned<()> {
-    if scan.peek() != b'{' {
-        return Err(mismatch(scan, sql_type.base_name()));
-    }
-    scan.expect(b'{')?;
-    if scan.take(b'}') {
-        return Ok(());
-    }
-    loop {
-        let name = scan.string()?.text();
-        scan.expect(b':')?;
-        entry(scan, &name)?;
-        if !scan.take(b',') {
-            return scan.expect(b'}');
-        }
-    }
-}
-
-/// Reads the entries of a map; a later one replaces an earlier one with the same key.
-fn read_map(scan: &mut Scan, item: &SqlType, keys: &mut Builder, values: &mut Builder, start: usize) -> Scanned<()> {
-    let mut names: Vec<String> = Vec::new();
-    let mut twice = false;
-    let map = SqlType::map(SqlType::String, item.clone());
-    each_entry(scan, &map, |scan, name| {
-        twice |= names.iter().any(|n| n == name);
-        names.push(name.to_owned());
-        read(scan, item, values)
-    })?;
-    if twice {
-        let all = std::mem::replace(values, Builder::new(item, 0)).finish();
-        let kept: Vec<usize> = (0..names.len()).filter(|i| !names[i + 1..].contains(&names[*i])).collect();
-        for row in 0..start {
-            values.push(&crate::types::Value::at(all.as_ref(), row, item));
-        }
-        for i in &kept {
-            values.push(&crate::types::Value::at(all.as_ref(), start + i, item));
-        }
-        names = kept.into_iter().map(|i| std::mem::take(&mut names[i])).collect();
-    }
-    for name in names {
-        let Values::String(texts) = keys.values() else { return Err("the key of a MAP is a STRING".into()) };
-        texts.push(name.as_bytes());
-        keys.valid();
-    }
-    Ok(())
-}
-
 #[cold]
-fn mismatch(scan: &mut Scan, required: &str) -> super::scan::Reason {
+fn mismatch(scan: &mut Scan, required: &str) -> Reason {
     match scan.start() {
         Ok(start) => format!("Can't convert type. sourceType: {}, requiredType: {required}", start.node()).into(),
         Err(reason) => reason,
     }
 }
 
-/// A number, or a string that holds one.
-enum Numeric<'a> {
-    Number(&'a [u8]),
-    Text(String),
-}
-
+/// Steps over a number.
 #[inline]
-fn numeric<'a>(scan: &mut Scan<'a>, required: &SqlType) -> Scanned<Numeric<'a>> {
+fn number<'a>(scan: &mut Scan<'a>, required: &SqlType) -> Scanned<&'a str> {
     match scan.peek() {
-        b'-' | b'0'..=b'9' => Ok(Numeric::Number(scan.number()?)),
-        b'"' => Ok(Numeric::Text(scan.string()?.text())),
+        b'-' | b'0'..=b'9' => scan.number(),
         _ => Err(mismatch(scan, required.base_name())),
     }
 }
 
 #[cold]
-fn no_number(text: &str, required: &str) -> super::scan::Reason {
+fn no_number(text: &str, required: &SqlType) -> Reason {
+    let (required, text) = (required.base_name(), shortened(text));
     format!("Can't coerce string to type. targetType: {required}, text: '{text}'").into()
 }
 
-/// A whole number: a fraction is cut off, and only the low 64 bits are kept.
+#[cold]
+fn out_of_range(number: &str, required: &SqlType) -> Reason {
+    format!("{} is out of the range of {}", shortened(number), required.base_name()).into()
+}
+
+/// A whole number of 32 bits; a fraction is cut off.
+#[inline]
+fn int(scan: &mut Scan, required: &SqlType) -> Scanned<i32> {
+    scan.peek();
+    let start = scan.at();
+    let value = integer(scan, required)?;
+    i32::try_from(value).map_err(|_| {
+        let text = scan.since(start);
+        if text.starts_with('"') { no_number(text.trim_matches('"'), required) } else { out_of_range(text, required) }
+    })
+}
+
+/// A whole number of 64 bits; a fraction is cut off.
 #[inline]
 fn integer(scan: &mut Scan, required: &SqlType) -> Scanned<i64> {
-    match numeric(scan, required)? {
-        Numeric::Number(digits) => {
-            if digits.len() <= 18 && digits.iter().skip(usize::from(digits[0] == b'-')).all(u8::is_ascii_digit) {
-                let magnitude = |d: &[u8]| d.iter().fold(0, |v, b| v * 10 + i64::from(b - b'0'));
-                return Ok(if digits[0] == b'-' { -magnitude(&digits[1..]) } else { magnitude(digits) });
-            }
-            Ok(big_integer(digits))
-        }
-        Numeric::Text(text) if *required == SqlType::Integer => {
-            java::parse_i32(&text).map(i64::from).ok_or_else(|| no_number(&text, required.base_name()))
-        }
-        Numeric::Text(text) => java::parse_i64(&text).ok_or_else(|| no_number(&text, required.base_name())),
+    match scan.small_integer() {
+        Some(value) => Ok(value),
+        None => other_integer(scan, required),
     }
 }
 
-/// A number that is not simply a few digits; of one beyond 256 bits nothing is left.
 #[cold]
-fn big_integer(digits: &[u8]) -> i64 {
-    ascii(digits).parse().unwrap_or_else(|_| Decimal::parse(ascii(digits)).map_or(0, |d| d.to_i64_wrapping()))
+fn other_integer(scan: &mut Scan, required: &SqlType) -> Scanned<i64> {
+    if scan.peek() == b'"' {
+        let text = scan.string()?.text();
+        return java::parse_i64(&text).ok_or_else(|| no_number(&text, required));
+    }
+    let digits = number(scan, required)?;
+    whole_part(digits).ok_or_else(|| out_of_range(digits, required))
 }
 
-/// The text of a number: its bytes were seen to be ASCII.
-fn ascii(digits: &[u8]) -> &str {
-    std::str::from_utf8(digits).unwrap_or_default()
+/// The whole part of a JSON number, which may have any number of digits; nothing if 64 bits do not hold it.
+fn whole_part(number: &str) -> Option<i64> {
+    let (is_negative, number) = match number.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, number),
+    };
+    let (mantissa, exponent) = match number.find(['e', 'E']) {
+        Some(at) => (&number[..at], number[at + 1..].strip_prefix('+').unwrap_or(&number[at + 1..])),
+        None => (number, "0"),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let significant = || whole.bytes().chain(fraction.bytes());
+    let zeros = significant().take_while(|digit| *digit == b'0').count();
+    if zeros == whole.len() + fraction.len() {
+        return Some(0);
+    }
+    // An exponent that 64 bits do not hold outweighs any number of digits.
+    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { i64::MAX });
+    let digits = exponent.saturating_add(whole.len() as i64 - zeros as i64);
+    if digits > 19 {
+        return None;
+    }
+    let padded = significant().skip(zeros).chain(std::iter::repeat(b'0')).take(digits.max(0) as usize);
+    let value = padded.fold(0i128, |value, digit| value * 10 + i128::from(digit - b'0'));
+    i64::try_from(if is_negative { -value } else { value }).ok()
 }
 
 fn double(scan: &mut Scan) -> Scanned<f64> {
-    match numeric(scan, &SqlType::Double)? {
-        // -0.0 is read as 0.0: Jackson reads exact decimals, which have no negative zero.
-        Numeric::Number(digits) => Ok(ascii(digits).parse::<f64>().map_err(|e| e.to_string())? + 0.0),
-        Numeric::Text(text) => java::parse_f64(&text).ok_or_else(|| no_number(&text, "DOUBLE")),
+    if scan.peek() == b'"' {
+        let text = scan.string()?.text();
+        return java::parse_f64(&text).ok_or_else(|| no_number(&text, &SqlType::Double));
     }
+    // -0.0 is read as 0.0: Jackson reads exact decimals, which have no negative zero.
+    Ok(number(scan, &SqlType::Double)?.parse::<f64>().map_err(|e| e.to_string())? + 0.0)
 }
 
-fn decimal(scan: &mut Scan, precision: u8, scale: u8) -> Scanned<Decimal> {
-    let required = SqlType::decimal(precision, scale);
-    let parsed = match numeric(scan, &required)? {
-        Numeric::Number(digits) => Decimal::parse(ascii(digits)).ok_or_else(|| no_number(ascii(digits), "DECIMAL"))?,
-        Numeric::Text(text) => Decimal::parse(&text).ok_or_else(|| no_number(&text, "DECIMAL"))?,
+fn decimal(scan: &mut Scan, required: &SqlType) -> Scanned<Decimal> {
+    let SqlType::Decimal { precision, scale } = required else {
+        return Err(format!("no way to read {required} as a decimal").into());
     };
-    let fitted = parsed.fit_exactly(precision, scale);
+    let parsed = if scan.peek() == b'"' {
+        let text = scan.string()?.text();
+        Decimal::parse(&text).ok_or_else(|| no_number(&text, required))?
+    } else {
+        let digits = number(scan, required)?;
+        Decimal::parse(digits)
+            .ok_or_else(|| format!("{} has more digits than a DECIMAL can hold", shortened(digits)))?
+    };
+    let fitted = parsed.fit_exactly(*precision, *scale);
     fitted.ok_or_else(|| format!("Cannot fit decimal '{parsed}' into {required} without rounding.").into())
 }
 
@@ -294,5 +271,42 @@ fn bytes(scan: &mut Scan) -> Scanned<Vec<u8>> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    base64::engine::general_purpose::STANDARD.decode(&text).map_err(|e| format!("'{text}' is no base64: {e}").into())
+    let decoded = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
+    decoded.map_err(|e| format!("'{}' is no base64: {e}", shortened(&text)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_part_of_a_number_is_exact_or_out_of_range() {
+        let long = |digits: usize| "9".repeat(digits);
+        for (number, whole) in [
+            ("0", Some(0)),
+            ("-0.0", Some(0)),
+            ("0e99999999999999999999", Some(0)),
+            ("1.9", Some(1)),
+            ("-1.9", Some(-1)),
+            ("1e3", Some(1000)),
+            ("1.2345E+2", Some(123)),
+            ("12345e-3", Some(12)),
+            ("12345e-99999999999999999999", Some(0)),
+            ("0.00001e5", Some(1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775807.999", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("1e19", None),
+            ("1e99999999999999999999", None),
+            (&long(77), None),
+            (&long(400), None),
+            (&format!("1.{}", long(400)), Some(1)),
+            (&format!("{}e-400", long(400)), Some(0)),
+            (&format!("{}e-398", long(400)), Some(99)),
+        ] {
+            assert_eq!(whole_part(number), whole, "{number}");
+        }
+    }
 }

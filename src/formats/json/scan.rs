@@ -1,6 +1,6 @@
-//! A scanner over the bytes of one JSON text: strict where Jackson is strict, no tree, no copies.
-//!
-//! The caller has checked that the bytes are UTF-8.
+//! A scanner over one JSON text: strict where Jackson is strict, no tree, no copies.
+
+use std::borrow::Cow;
 
 /// Why a text is not what it should be; short, since it becomes part of a message.
 pub type Reason = Box<str>;
@@ -10,16 +10,46 @@ pub type Scanned<T> = Result<T, Reason>;
 
 /// A place in a JSON text.
 pub struct Scan<'a> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// A hint for readers of maps: one before had a key twice, so that the next should be searched for that first.
+    pub has_duplicates: bool,
 }
 
 /// A string as it stands in the text, without its quotes.
 #[derive(Clone, Copy)]
 pub struct RawString<'a> {
-    pub raw: &'a [u8],
+    pub raw: &'a str,
     /// Whether there are escapes in it.
     pub escaped: bool,
+}
+
+/// A string of fewer than 16 bytes without escapes, in two words: compared and hashed without a loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Short {
+    /// The bytes, zeros after them.
+    pub words: [u64; 2],
+    pub length: u32,
+}
+
+impl Short {
+    /// The first `length` bytes, fewer than 16.
+    #[inline(always)]
+    fn new(bytes: &[u8; 16], length: usize) -> Short {
+        let kept = (1u128 << (8 * length)) - 1;
+        let masked = u128::from_le_bytes(*bytes) & kept;
+        Short { words: [masked as u64, (masked >> 64) as u64], length: length as u32 }
+    }
+
+    /// The text, if it is short enough.
+    pub fn of(text: &str) -> Option<Short> {
+        let mut bytes = [0; 16];
+        (text.len() < 16).then(|| {
+            bytes[..text.len()].copy_from_slice(text.as_bytes());
+            Short::new(&bytes, text.len())
+        })
+    }
 }
 
 /// What a value starts with.
@@ -50,8 +80,17 @@ impl Start {
 
 impl<'a> Scan<'a> {
     /// A scan from the start of a text; a byte order mark is stepped over.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Scan { bytes: bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes), at: 0 }
+    pub fn new(text: &'a str) -> Self {
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        Scan { text, bytes: text.as_bytes(), at: 0, has_duplicates: false }
+    }
+
+    /// A scan of bytes, if they are UTF-8.
+    pub fn of_bytes(bytes: &'a [u8]) -> Scanned<Self> {
+        match simdutf8::basic::from_utf8(bytes) {
+            Ok(text) => Ok(Scan::new(text)),
+            Err(_) => Err("the payload is not UTF-8".into()),
+        }
     }
 
     /// Where the scan stands.
@@ -65,15 +104,17 @@ impl<'a> Scan<'a> {
     }
 
     /// The text from a place up to where the scan stands.
-    pub fn since(&self, start: usize) -> &'a [u8] {
-        &self.bytes[start..self.at]
+    #[inline]
+    pub fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
     }
 
-    /// Steps over `expected` if it comes next, byte for byte.
+    /// Steps over a label, which is not empty, if it comes next byte for byte.
     #[inline]
-    pub fn take_exactly(&mut self, expected: &[u8]) -> bool {
-        let found = self.bytes.get(self.at..self.at + expected.len()).is_some_and(|bytes| is_same(bytes, expected));
-        self.at += if found { expected.len() } else { 0 };
+    pub fn take_label(&mut self, label: &str) -> bool {
+        let bytes = self.bytes.get(self.at..self.at + label.len());
+        let found = !label.is_empty() && bytes.is_some_and(|bytes| is_same(bytes, label.as_bytes()));
+        self.at += if found { label.len() } else { 0 };
         found
     }
 
@@ -98,9 +139,14 @@ impl<'a> Scan<'a> {
     }
 
     /// Steps over `byte` or refuses what stands there.
-    #[inline]
+    #[inline(always)]
     pub fn expect(&mut self, byte: u8) -> Scanned<()> {
-        if self.take(byte) { Ok(()) } else { Err(self.unexpected(&format!("'{}'", byte as char))) }
+        if self.take(byte) { Ok(()) } else { Err(self.missing(byte)) }
+    }
+
+    #[cold]
+    fn missing(&mut self, byte: u8) -> Reason {
+        self.unexpected(&format!("'{}'", byte as char))
     }
 
     /// What the next value starts with.
@@ -137,26 +183,46 @@ impl<'a> Scan<'a> {
     }
 
     /// Steps over a string.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self) -> Scanned<RawString<'a>> {
         self.expect(b'"')?;
         let start = self.at;
-        let mut escaped = false;
+        self.at += plain_length(&self.bytes[start..]);
+        if self.bytes.get(self.at) == Some(&b'"') {
+            let raw = self.since(start);
+            self.at += 1;
+            return Ok(RawString { raw, escaped: false });
+        }
+        self.escaped_string(start)
+    }
+
+    /// Steps over a string of fewer than 16 plain characters; nothing if something else comes next, or the text ends soon.
+    #[inline(always)]
+    pub fn short_string(&mut self) -> Option<Short> {
+        let (quote, bytes) = self.bytes.get(self.at..self.at + 17)?.split_first()?;
+        let length = plain_length(bytes);
+        if *quote != b'"' || bytes.get(length) != Some(&b'"') {
+            return None;
+        }
+        self.at += length + 2;
+        Some(Short::new(bytes.try_into().ok()?, length))
+    }
+
+    /// Steps over the rest of a string that begins at `start` and in which something else than plain characters comes next.
+    #[cold]
+    fn escaped_string(&mut self, start: usize) -> Scanned<RawString<'a>> {
         loop {
-            self.at += plain_length(&self.bytes[self.at..]);
             match self.bytes.get(self.at) {
                 Some(b'"') => {
-                    let raw = &self.bytes[start..self.at];
+                    let raw = self.since(start);
                     self.at += 1;
-                    return Ok(RawString { raw, escaped });
+                    return Ok(RawString { raw, escaped: true });
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
+                Some(b'\\') => self.escape()?,
                 Some(_) => return Err("a control character stands in a string".into()),
                 None => return Err("a string has no end".into()),
             }
+            self.at += plain_length(&self.bytes[self.at..]);
         }
     }
 
@@ -178,7 +244,7 @@ impl<'a> Scan<'a> {
 
     /// Steps over a number and gives its text.
     #[inline]
-    pub fn number(&mut self) -> Scanned<&'a [u8]> {
+    pub fn number(&mut self) -> Scanned<&'a str> {
         self.peek();
         let start = self.at;
         self.at += usize::from(self.byte() == b'-');
@@ -200,6 +266,28 @@ impl<'a> Scan<'a> {
             return Err(self.unexpected("the end of the number"));
         }
         Ok(self.since(start))
+    }
+
+    /// Steps over a number of at most 18 digits without fraction and exponent; nothing if something else comes next.
+    #[inline]
+    pub fn small_integer(&mut self) -> Option<i64> {
+        self.peek();
+        let mut at = self.at;
+        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(0);
+        let is_negative = byte(at) == b'-';
+        at += usize::from(is_negative);
+        let (start, mut value) = (at, 0i64);
+        while byte(at).is_ascii_digit() && at - start < 18 {
+            value = value * 10 + i64::from(byte(at) - b'0');
+            at += 1;
+        }
+        let has_leading_zero = byte(start) == b'0' && at - start > 1;
+        let ends = matches!(byte(at), b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r') || at == self.bytes.len();
+        if at == start || has_leading_zero || !ends {
+            return None;
+        }
+        self.at = at;
+        Some(if is_negative { -value } else { value })
     }
 
     #[inline]
@@ -273,8 +361,7 @@ impl<'a> Scan<'a> {
     /// A refusal that says what stands where something else is expected.
     #[cold]
     pub fn unexpected(&mut self, what: &str) -> Reason {
-        let rest = &self.bytes[self.at.min(self.bytes.len())..];
-        let found = String::from_utf8_lossy(rest).chars().take(12).collect::<String>();
+        let found = self.text.get(self.at..).unwrap_or_default().chars().take(12).collect::<String>();
         let found = if found.is_empty() { "the end".to_owned() } else { format!("'{found}'") };
         format!("{what} expected, found {found} at byte {}", self.at).into()
     }
@@ -323,27 +410,30 @@ fn is_same(left: &[u8], right: &[u8]) -> bool {
     word(left, length - 8) == word(right, length - 8)
 }
 
-impl RawString<'_> {
-    /// Appends the string's characters, escapes resolved; half of a surrogate pair becomes U+FFFD.
-    pub fn append_to(&self, out: &mut Vec<u8>) {
-        if !self.escaped {
-            return out.extend_from_slice(self.raw);
-        }
+impl<'a> RawString<'a> {
+    /// Calls `piece` with the pieces of the string, escapes resolved; half of a surrogate pair becomes U+FFFD.
+    #[inline]
+    pub fn each_piece(&self, mut piece: impl FnMut(&str)) {
         let mut rest = self.raw;
-        while let Some(at) = memchr::memchr(b'\\', rest) {
-            out.extend_from_slice(&rest[..at]);
-            let (c, length) = unescape(&rest[at..]);
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        while self.escaped
+            && let Some(at) = memchr::memchr(b'\\', rest.as_bytes())
+        {
+            piece(&rest[..at]);
+            let (c, length) = unescape(&rest.as_bytes()[at..]);
+            piece(c.encode_utf8(&mut [0; 4]));
             rest = &rest[at + length..];
         }
-        out.extend_from_slice(rest);
+        piece(rest);
     }
 
-    /// The string's characters.
-    pub fn text(&self) -> String {
-        let mut out = Vec::with_capacity(self.raw.len());
-        self.append_to(&mut out);
-        String::from_utf8_lossy(&out).into_owned()
+    /// The string's characters; copied only where escapes are resolved.
+    pub fn text(&self) -> Cow<'a, str> {
+        if !self.escaped {
+            return Cow::Borrowed(self.raw);
+        }
+        let mut out = String::with_capacity(self.raw.len());
+        self.each_piece(|piece| out.push_str(piece));
+        Cow::Owned(out)
     }
 }
 
@@ -382,7 +472,7 @@ mod tests {
     #[test]
     fn values_are_stepped_over_with_their_syntax_checked() {
         for good in [r#"{"a":[1,-2.5e3,{"b":null}],"c":"\u00e9\n"} x"#, " [ ] ", "0", "true", r#""""#] {
-            assert_eq!(Scan::new(good.as_bytes()).skip(), Ok(()), "{good}");
+            assert_eq!(Scan::new(good).skip(), Ok(()), "{good}");
         }
         for bad in [
             "",
@@ -405,15 +495,15 @@ mod tests {
             "\"a",
             "truex",
         ] {
-            assert!(Scan::new(bad.as_bytes()).skip().is_err(), "{bad}");
+            assert!(Scan::new(bad).skip().is_err(), "{bad}");
         }
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-        assert_eq!(Scan::new(deep.as_bytes()).skip(), Ok(()));
+        assert_eq!(Scan::new(&deep).skip(), Ok(()));
     }
 
     #[test]
     fn escapes_are_resolved() {
-        let text = |s: &str| Scan::new(s.as_bytes()).string().map(|s| s.text());
+        let text = |s: &'static str| Scan::new(s).string().map(|s| s.text());
         assert_eq!(text(r#""a long enough text, \"quoted\"""#).as_deref(), Ok("a long enough text, \"quoted\""));
         assert_eq!(text(r#""\ud83d\ude00\ud83d""#).as_deref(), Ok("😀\u{fffd}"));
     }

@@ -180,7 +180,7 @@ fn put_items(kept: &Kept, out: &mut Builder) -> Result<()> {
     for (_, item) in kept.items.iter() {
         put_item(item, items)?;
     }
-    offsets.push(items.len() as i32);
+    offsets.push(items.len());
     out.valid();
     Ok(())
 }

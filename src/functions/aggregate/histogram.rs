@@ -78,7 +78,7 @@ impl Collect for Histogram {
             put_item(item, keys)?;
             count(item).put(values);
         }
-        offsets.push(keys.len() as i32);
+        offsets.push(keys.len());
         out.valid();
         Ok(())
     }

@@ -24,22 +24,32 @@ struct Made {
 
 const GRACE_MS: i64 = 1_000_000;
 
-fn bound(name: &str, sql_type: &SqlType) -> BoundAggregate {
+fn bound(name: &str, sql_type: &SqlType, constants: &[Value]) -> BoundAggregate {
     let function = functions::find_aggregate(name).expect("a function");
-    let mut bound = function.bind(&[ArgType::Value(Some(sql_type.clone()))], &[Err(String::new())]).expect("bound");
+    let types = std::iter::once(sql_type.clone()).chain(constants.iter().map(|_| SqlType::Integer));
+    let types: Vec<ArgType> = types.map(|t| ArgType::Value(Some(t))).collect();
+    let literals: Vec<Result<Value, String>> =
+        std::iter::once(Err(String::new())).chain(constants.iter().cloned().map(Ok)).collect();
+    let mut bound = function.bind(&types, &literals).expect("bound");
     if function.limit.is_some() {
         bound.constants.push(Value::Bigint(i64::MAX));
     }
     bound
 }
 
-/// COLLECT_LIST, COUNT and COLLECT_SET of a text, by a text.
+/// So many of the last values are kept by the last call.
+const LAST: usize = 9;
+
+/// COLLECT_LIST, COUNT, COLLECT_SET and the last values of a text, by a text.
 fn aggregate(made: &Made) -> Aggregate {
-    let call = |name: &str| Call { function: bound(name, &SqlType::String), args: vec![1] };
+    let call =
+        |name: &str, constants: &[Value]| Call { function: bound(name, &SqlType::String, constants), args: vec![1] };
     let window = |(size_ms, advance_ms)| TimeWindow { size_ms, advance_ms, grace_ms: GRACE_MS, retention_ms: 1 << 40 };
+    let mut calls: Vec<Call> = ["COLLECT_LIST", "COUNT", "COLLECT_SET"].map(|name| call(name, &[])).into();
+    calls.push(call("LATEST_BY_OFFSET", &[Value::Integer(LAST as i32)]));
     Aggregate::new(Spec {
         keys: vec![(0, SqlType::String)],
-        calls: ["COLLECT_LIST", "COUNT", "COLLECT_SET"].map(call).into(),
+        calls,
         window: made.window.map(window),
         every_row: made.every_row,
         last_only: made.last_only.then(|| Arc::new(|key: &[u8]| Ok(key.to_vec())) as KeyBytes),
@@ -75,6 +85,7 @@ fn rows_of(batch: &Batch, made: &Made) -> Vec<Row> {
         let own = texts(&at(&batch.columns, first, &list));
         assert_eq!(at(&batch.columns, first + 1, &SqlType::Bigint), Value::Bigint(own.len() as i64));
         assert_eq!(texts(&at(&batch.columns, first + 2, &list)), distinct(&own));
+        assert_eq!(texts(&at(&batch.columns, first + 3, &list)), own[own.len().saturating_sub(LAST)..]);
         let start = match made.window.map(|_| at(&batch.columns, 1, &SqlType::Bigint)) {
             Some(Value::Bigint(start)) => start,
             _ => 0,
@@ -126,7 +137,8 @@ struct Machine {
     groups: BTreeMap<(i64, String), Vec<String>>,
     /// The groups touched in the epoch, in the order of their first touch, with what was before.
     touched: Vec<((i64, String), Vec<String>)>,
-    saved: BTreeMap<(BucketId, Vec<u8>), Vec<u8>>,
+    /// The changes of each epoch.
+    saved: Vec<Vec<(BucketId, Vec<u8>, Option<Vec<u8>>)>>,
     seq: u64,
     time: i64,
 }
@@ -139,7 +151,7 @@ impl Machine {
             aggregate: aggregate(&made),
             groups: BTreeMap::new(),
             touched: Vec::new(),
-            saved: BTreeMap::new(),
+            saved: Vec::new(),
             seq: 0,
             time: 0,
         }
@@ -196,11 +208,10 @@ impl Machine {
         };
         let expected: Vec<Row> = std::mem::take(&mut self.touched).into_iter().map(result).collect();
         assert_eq!(rows, if self.made.every_row { Vec::new() } else { expected }, "{:?}", self.made);
-        let saved = &mut self.saved;
-        self.aggregate.take_changes(&mut |bucket, key, value| match value {
-            Some(value) => drop(saved.insert((bucket, key.to_vec()), value.to_vec())),
-            None => drop(saved.remove(&(bucket, key.to_vec()))),
-        });
+        let mut changes = Vec::new();
+        let own = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
+        self.aggregate.take_changes(&mut |bucket, key, value| changes.push((bucket, key.to_vec(), own(value))));
+        self.saved.push(changes);
     }
 
     /// The aggregation made anew of its entries: all of them, or those of one key.
@@ -209,11 +220,18 @@ impl Machine {
         self.aggregate.save_times(&mut times);
         let mut fresh = aggregate(&self.made);
         let prefix = key.map(|key| self.aggregate.prefix(&[Value::String(key.into())]).expect("a table"));
-        for ((bucket, key), value) in &self.saved {
-            if prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix)) {
-                let mut batch = EntryBatch::default();
-                batch.push(key, Some(value));
-                fresh.load(*bucket, &batch).expect("whole");
+        for (number, epoch) in self.saved.iter().enumerate() {
+            let mut epoch = epoch.clone();
+            // As a run has them, or as they came.
+            if number % 2 == 0 {
+                epoch.sort();
+            }
+            for (bucket, key, value) in epoch {
+                if prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix)) {
+                    let mut batch = EntryBatch::default();
+                    batch.push(&key, value.as_deref());
+                    fresh.load(bucket, &batch).expect("whole");
+                }
             }
         }
         fresh.load_times(&mut Input(&times)).expect("whole");
@@ -237,6 +255,7 @@ impl Machine {
 fn aggregations_are_as_the_obvious_one_however_little_room_there_is() {
     let few = Limit { rows: 3, bytes: 1 << 20 };
     let small = Limit { rows: 8192, bytes: 300 };
+    let mut deleted = 0;
     for (seed, limit) in [few, small, Limit { rows: 8192, bytes: 1 << 20 }].into_iter().enumerate() {
         for window in [None, Some((100, 100)), Some((100, 40))] {
             for (every_row, old) in [(true, false), (true, true), (false, false), (false, true)] {
@@ -253,9 +272,11 @@ fn aggregations_are_as_the_obvious_one_however_little_room_there_is() {
                         }
                     }
                 }
+                deleted += machine.saved.iter().flatten().filter(|(_, _, value)| value.is_none()).count();
             }
         }
     }
+    assert!(deleted > 0, "parts come and go");
 }
 
 /// Nine thousand growing lists of 70 bytes an item would be more than a column of 2 GiB holds: they come in many batches.
@@ -299,7 +320,7 @@ fn a_sum_that_overflows_is_an_error_of_its_row() {
     for (every_row, old) in [(true, true), (true, false), (false, false)] {
         let spec = Spec {
             keys: vec![(0, SqlType::String)],
-            calls: vec![Call { function: bound("SUM", &sql_type), args: vec![1] }],
+            calls: vec![Call { function: bound("SUM", &sql_type, &[]), args: vec![1] }],
             window: None,
             every_row,
             last_only: None,

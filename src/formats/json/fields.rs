@@ -1,0 +1,239 @@
+//! The fields of an object, whatever their order, and which of them count: the objects of records and of STRUCTs.
+
+use std::collections::BTreeMap;
+
+use super::names::{Meaning, NONE, Names};
+use super::read::Reader;
+use super::scan::{Reason, Scan, Scanned};
+use crate::types::{Builder, SqlType};
+
+/// A reader of objects with these fields.
+///
+/// The name that came next in the last object is tried first; any other is found by its hash.
+pub struct Fields {
+    names: Names,
+    fields: Vec<Field>,
+    /// Which fields of the object have been found, and how well their names fit.
+    found: Vec<Fit>,
+    /// The fields whose value could not be read, and why. A later value of the same field may take its place.
+    failed: BTreeMap<usize, Reason>,
+    /// How often the expected name did not come lately.
+    misses: u32,
+    /// Whether the reason of a failure names the field.
+    tells_path: bool,
+}
+
+struct Field {
+    name: String,
+    reader: Reader,
+    /// The place among the columns that are built, if the field is one of them.
+    built: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Fit {
+    Missing,
+    UpperCased,
+    Exact,
+}
+
+/// With more misses than this the expected name is not tried: a wrong guess costs more than a search.
+const MOST_MISSES: u32 = 32;
+
+impl Fields {
+    /// A reader of records whose columns these are; the needed ones are built.
+    pub fn of_record<'a>(columns: impl Iterator<Item = (&'a str, &'a SqlType, bool)>) -> Self {
+        let mut next = 0..;
+        let mut built = |is_needed: bool| if is_needed { next.next() } else { None };
+        let field = |(name, sql_type, is_needed): (&str, &SqlType, bool)| Field {
+            name: name.to_owned(),
+            reader: Reader::new(sql_type),
+            built: built(is_needed),
+        };
+        Fields::new(columns.map(field).collect(), true)
+    }
+
+    /// A reader of a STRUCT's values.
+    pub fn of_struct<'a>(fields: impl Iterator<Item = (&'a str, &'a SqlType)>) -> Self {
+        let field = |(place, (name, sql_type)): (usize, (&str, &SqlType))| Field {
+            name: name.to_owned(),
+            reader: Reader::new(sql_type),
+            built: Some(place),
+        };
+        Fields::new(fields.enumerate().map(field).collect(), false)
+    }
+
+    fn new(fields: Vec<Field>, tells_path: bool) -> Self {
+        Fields {
+            names: Names::new(fields.iter().map(|field| field.name.as_str())),
+            found: vec![Fit::Missing; fields.len()],
+            fields,
+            failed: BTreeMap::new(),
+            misses: 0,
+            tells_path,
+        }
+    }
+
+    /// Appends a value of the object that comes next to each of the built columns, which have `row` values before. If it
+    /// fails, the caller truncates them.
+    pub fn read(&mut self, scan: &mut Scan, row: usize, columns: &mut [Builder]) -> Scanned<()> {
+        self.each(scan, |field, scan| match field.built {
+            Some(built) => {
+                let column = &mut columns[built];
+                column.truncate_to(row);
+                let read = field.reader.read(scan, column);
+                if read.is_err() {
+                    column.truncate(row);
+                }
+                read
+            }
+            None => field.reader.check(scan),
+        })?;
+        columns.iter_mut().filter(|column| column.len() == row).for_each(Builder::null);
+        Ok(())
+    }
+
+    /// Checks the object that comes next, and builds nothing.
+    pub fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
+        self.each(scan, |field, scan| field.reader.check(scan))
+    }
+
+    /// Calls `value` before the value of each field that counts at that point of the object.
+    #[inline(always)]
+    fn each(&mut self, scan: &mut Scan, mut value: impl FnMut(&mut Field, &mut Scan) -> Scanned<()>) -> Scanned<()> {
+        scan.expect(b'{')?;
+        self.found.fill(Fit::Missing);
+        if !self.failed.is_empty() {
+            self.failed.clear();
+        }
+        self.names.tidy();
+        if scan.take(b'}') {
+            return Ok(());
+        }
+        let mut name = NONE;
+        loop {
+            let (number, meaning) = self.name(scan, name)?;
+            name = number;
+            match meaning {
+                Some(meaning) => {
+                    if let Some(upper) = meaning.upper {
+                        self.upper_value(scan, upper.get() as usize - 1, &mut value)?;
+                    }
+                    let fit = if meaning.is_exact { Fit::Exact } else { Fit::UpperCased };
+                    self.value(scan, (meaning.place as usize, fit), &mut value)?;
+                }
+                None => scan.skip()?,
+            }
+            if !scan.take(b',') {
+                break;
+            }
+        }
+        scan.expect(b'}')?;
+        if self.failed.is_empty() { Ok(()) } else { self.failure() }
+    }
+
+    /// Reads the value that comes next for a field whose name is the upper case of what stands there, and goes back.
+    #[cold]
+    fn upper_value(
+        &mut self,
+        scan: &mut Scan,
+        place: usize,
+        value: &mut impl FnMut(&mut Field, &mut Scan) -> Scanned<()>,
+    ) -> Scanned<()> {
+        let start = scan.at();
+        self.value(scan, (place, Fit::UpperCased), value)?;
+        scan.back_to(start);
+        Ok(())
+    }
+
+    /// Calls `value` before the value of a field if it counts, else steps over it.
+    #[inline(always)]
+    fn value(
+        &mut self,
+        scan: &mut Scan,
+        (place, fit): (usize, Fit),
+        value: &mut impl FnMut(&mut Field, &mut Scan) -> Scanned<()>,
+    ) -> Scanned<()> {
+        if !self.counts(place, fit) {
+            return scan.skip();
+        }
+        let start = scan.at();
+        match value(&mut self.fields[place], scan) {
+            Ok(()) => Ok(()),
+            Err(reason) => self.set_aside(scan, start, place, reason),
+        }
+    }
+
+    /// Steps over the name of the next field and its colon: the name's number, and what it means. `previous` is the number of
+    /// the name before.
+    #[inline(always)]
+    fn name(&mut self, scan: &mut Scan, previous: u32) -> Scanned<(u32, Option<Meaning>)> {
+        scan.peek();
+        if self.misses <= MOST_MISSES {
+            let (number, label) = self.names.expected(previous);
+            if scan.take_label(label) {
+                self.misses = self.misses.saturating_sub(1);
+                return Ok((number, self.names.meaning(number)));
+            }
+        }
+        self.searched_name(scan, previous)
+    }
+
+    /// The same for a name that was not expected.
+    #[inline(always)]
+    fn searched_name(&mut self, scan: &mut Scan, previous: u32) -> Scanned<(u32, Option<Meaning>)> {
+        let start = scan.at();
+        let known = scan.short_string().and_then(|name| self.names.number(&name));
+        let (number, meaning) = match known {
+            Some(number) => (number, self.names.meaning(number)),
+            None => {
+                scan.back_to(start);
+                self.names.find(&scan.string()?)
+            }
+        };
+        scan.expect(b':')?;
+        if self.names.expected(previous).0 == number {
+            self.misses = self.misses.saturating_sub(1);
+        } else {
+            self.misses = (self.misses + 3).min(2 * MOST_MISSES);
+            self.names.expect(previous, number);
+        }
+        Ok((number, meaning))
+    }
+
+    /// Whether a field's value counts: a later one replaces an earlier, but the exact name wins wherever it stands.
+    #[inline(always)]
+    fn counts(&mut self, place: usize, fit: Fit) -> bool {
+        let found = &mut self.found[place];
+        let counts = fit >= *found;
+        if counts {
+            *found = fit;
+            if !self.failed.is_empty() {
+                self.failed.remove(&place);
+            }
+        }
+        counts
+    }
+
+    /// Steps over a value that cannot be read and keeps the reason, in case that no other value replaces it.
+    #[cold]
+    fn set_aside(&mut self, scan: &mut Scan, start: usize, place: usize, reason: Reason) -> Scanned<()> {
+        let reason = match self.tells_path {
+            true => format!("{reason}, path: $.{}", self.fields[place].name).into(),
+            false => reason,
+        };
+        scan.back_to(start);
+        // Where the syntax is wrong, the reason that was found first tells more.
+        if scan.skip().is_err() {
+            return Err(reason);
+        }
+        self.failed.insert(place, reason);
+        Ok(())
+    }
+
+    /// The reason of the first field that has failed.
+    #[cold]
+    fn failure(&mut self) -> Scanned<()> {
+        self.failed.pop_first().map_or(Ok(()), |(_, reason)| Err(reason))
+    }
+}

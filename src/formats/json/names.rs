@@ -1,0 +1,236 @@
+//! What the names of an object's fields mean: found by hash as they stand in the text, however many fields are declared.
+
+use std::num::NonZeroU32;
+
+use foldhash::HashMap;
+
+use super::scan::{RawString, Short};
+
+/// The declared field that a name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// The field's place in the declaration.
+    pub place: u32,
+    /// Whether the name is the field's own; else its upper case is.
+    pub is_exact: bool,
+    /// One more than the place of another field, whose name is the upper case of this one: ``(`x` INT, X INT)``.
+    pub upper: Option<NonZeroU32>,
+}
+
+/// The names of declared fields, and those that texts had for them.
+pub struct Names {
+    declared: HashMap<String, u32>,
+    /// Names as they stood in texts. The first is none: it stands before the first field of an object, and for all names
+    /// that are not kept.
+    seen: Vec<Seen>,
+    /// The short names by their hashes. The length is a power of two.
+    short: Vec<Slot>,
+    /// The numbers of the long names, and of those that found no slot.
+    other: HashMap<Box<str>, u32>,
+    /// How many of `seen` were there from the start.
+    given: usize,
+}
+
+/// A short name and its number; free if that is [`NONE`].
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    name: Short,
+    number: u32,
+}
+
+/// A name that was seen.
+#[derive(Clone, Default)]
+struct Seen {
+    /// The name with quotes and colon.
+    label: Box<str>,
+    meaning: Option<Meaning>,
+    /// The number of the name that came next, the last time.
+    next: u32,
+}
+
+/// The number that stands for no name.
+pub const NONE: u32 = 0;
+/// How many names are kept besides those that are declared.
+const MOST_SEEN: usize = 256;
+/// The longest name that is kept, in bytes.
+const MOST_BYTES: usize = 255;
+/// How many slots are tried for a name; texts that were made to collide cost no more than this.
+const MOST_TRIES: usize = 8;
+
+impl Names {
+    /// The names of these fields.
+    pub fn new<'a>(fields: impl Iterator<Item = &'a str>) -> Self {
+        let names: Vec<&str> = fields.collect();
+        let mut declared = HashMap::default();
+        for (place, name) in names.iter().enumerate() {
+            declared.entry((*name).to_owned()).or_insert(place as u32);
+        }
+        let slots = ((2 * names.len() + MOST_SEEN) * 2).next_power_of_two();
+        let seen = vec![Seen::default()];
+        let mut all =
+            Names { declared, seen, short: vec![Slot::default(); slots], other: HashMap::default(), given: 0 };
+        for name in names {
+            for written in [name.to_owned(), name.to_ascii_lowercase()] {
+                let is_kept = Short::of(&written)
+                    .map_or_else(|| all.other.contains_key(written.as_str()), |short| all.number(&short).is_some());
+                if !is_kept && !written.contains(['"', '\\']) {
+                    all.keep(&written, all.declared_as(&written));
+                }
+            }
+        }
+        all.given = all.seen.len();
+        all
+    }
+
+    /// The field that a name means: by its exact name, and by the name in upper case.
+    fn declared_as(&self, name: &str) -> Option<Meaning> {
+        let exact = self.declared.get(name).copied();
+        let upper = self.declared.get(&name.to_uppercase()).copied().filter(|upper| Some(*upper) != exact);
+        match exact {
+            Some(place) => {
+                Some(Meaning { place, is_exact: true, upper: upper.and_then(|upper| NonZeroU32::new(upper + 1)) })
+            }
+            None => upper.map(|place| Meaning { place, is_exact: false, upper: None }),
+        }
+    }
+
+    /// The name, with quotes and colon, that is expected after the one of this number.
+    #[inline]
+    pub fn expected(&self, previous: u32) -> (u32, &str) {
+        let number = self.seen[previous as usize].next;
+        (number, &self.seen[number as usize].label)
+    }
+
+    /// From now on `next` is expected after `previous`.
+    #[inline]
+    pub fn expect(&mut self, previous: u32, next: u32) {
+        self.seen[previous as usize].next = next;
+    }
+
+    /// What the name of this number means.
+    #[inline]
+    pub fn meaning(&self, number: u32) -> Option<Meaning> {
+        self.seen[number as usize].meaning
+    }
+
+    /// The number of a short name, if it is kept.
+    #[inline(always)]
+    pub fn number(&self, name: &Short) -> Option<u32> {
+        let mask = self.short.len() - 1;
+        let start = hash(name);
+        for at in 0..MOST_TRIES {
+            let slot = &self.short[(start + at) & mask];
+            if slot.name == *name && slot.number != NONE {
+                return Some(slot.number);
+            }
+            if slot.number == NONE {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The number of a name as it stands in a text, [`NONE`] if it is not kept, and what it means.
+    pub fn find(&mut self, name: &RawString) -> (u32, Option<Meaning>) {
+        let short = if name.escaped { None } else { Short::of(name.raw) };
+        let number = short.and_then(|short| self.number(&short)).or_else(|| self.other.get(name.raw).copied());
+        match number {
+            Some(number) => (number, self.meaning(number)),
+            None => self.first_seen(name),
+        }
+    }
+
+    #[cold]
+    fn first_seen(&mut self, name: &RawString) -> (u32, Option<Meaning>) {
+        let meaning = self.declared_as(&name.text());
+        if name.raw.len() > MOST_BYTES || self.seen.len() >= self.given + MOST_SEEN {
+            return (NONE, meaning);
+        }
+        (self.keep(name.raw, meaning), meaning)
+    }
+
+    /// Keeps a name; its number.
+    fn keep(&mut self, name: &str, meaning: Option<Meaning>) -> u32 {
+        let number = self.seen.len() as u32;
+        self.seen.push(Seen { label: format!("\"{name}\":").into(), meaning, next: NONE });
+        let mask = self.short.len() - 1;
+        let slot = Short::of(name).filter(|_| !name.contains('\\')).and_then(|short| {
+            let start = hash(&short);
+            let slots = (0..MOST_TRIES).map(|at| (start + at) & mask);
+            Some((short, slots.into_iter().find(|slot| self.short[*slot].number == NONE)?))
+        });
+        match slot {
+            Some((name, slot)) => self.short[slot] = Slot { name, number },
+            None => drop(self.other.insert(name.into(), number)),
+        }
+        number
+    }
+
+    /// Forgets names that are not declared if there are many, since texts have ever new ones. All numbers that were given out
+    /// before are void then.
+    #[inline]
+    pub fn tidy(&mut self) {
+        if self.seen.len() >= self.given + MOST_SEEN {
+            self.forget();
+        }
+    }
+
+    #[cold]
+    fn forget(&mut self) {
+        self.seen.truncate(self.given);
+        self.seen.iter_mut().for_each(|seen| seen.next = NONE);
+        let given = self.given as u32;
+        self.short.iter_mut().filter(|slot| slot.number >= given).for_each(|slot| *slot = Slot::default());
+        self.other.retain(|_, number| *number < given);
+    }
+}
+
+/// Spreads short names over slots.
+#[inline(always)]
+fn hash(name: &Short) -> usize {
+    let [first, second] = name.words;
+    let product = u128::from(first ^ 0x9E37_79B9_7F4A_7C15) * u128::from(second ^ 0xBF58_476D_1CE4_E5B9);
+    (product as u64 ^ (product >> 64) as u64 ^ u64::from(name.length)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(name: &str) -> RawString<'_> {
+        RawString { raw: name, escaped: name.contains('\\') }
+    }
+
+    fn meaning(place: u32, is_exact: bool) -> Option<Meaning> {
+        Some(Meaning { place, is_exact, upper: None })
+    }
+
+    #[test]
+    fn a_name_means_the_field_of_its_exact_name_or_else_of_its_upper_case() {
+        let mut names = Names::new(["A", "b", "B", "ÄRGER"].into_iter());
+        for _ in 0..2 {
+            assert_eq!(names.find(&raw("a")).1, meaning(0, false));
+            assert_eq!(names.find(&raw("A")).1, meaning(0, true));
+            assert_eq!(names.find(&raw("b")).1, Some(Meaning { place: 1, is_exact: true, upper: NonZeroU32::new(3) }));
+            assert_eq!(names.find(&raw("B")).1, meaning(2, true));
+            assert_eq!(names.find(&raw("ärger")).1, meaning(3, false));
+            assert_eq!(names.find(&raw("\\u0061")).1, meaning(0, false));
+            assert_eq!(names.find(&raw("x")).1, None);
+        }
+    }
+
+    #[test]
+    fn names_without_end_are_forgotten_and_the_declared_ones_stay() {
+        let declared: Vec<String> = (0..1000).map(|i| format!("COLUMN_{i}")).collect();
+        let mut names = Names::new(declared.iter().map(String::as_str));
+        for i in 0..10_000 {
+            names.tidy();
+            let unknown = format!("some_name_that_is_not_declared_{i}");
+            assert_eq!(names.find(&raw(&unknown)).1, None);
+            assert_eq!(names.find(&raw(&format!("column_{}", i % 1000))).1, meaning(i % 1000, false));
+        }
+        assert!(names.seen.len() <= 2001 + MOST_SEEN, "{}", names.seen.len());
+        let long = "x".repeat(1000);
+        assert_eq!(names.find(&raw(&long)), (NONE, None));
+    }
+}
