@@ -58,6 +58,9 @@ impl Operator for Filter {
             let held = Side::old(batch).map(|old| holds(condition, &old)).transpose()?;
             let (holds, evaluated) = holds(condition, &side)?;
             side.report(called, condition, evaluated, cx);
+            if held.is_none() && holds.count_set_bits() == 0 {
+                return Ok(Batch::default());
+            }
             let mut passed = batch.project(keep);
             let Some((held, _)) = held else { return Ok(passed.filter(&holds)?) };
             passed.absent = Some(!&holds);

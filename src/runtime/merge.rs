@@ -63,29 +63,39 @@ impl Piece {
 
 /// The rows of a task's ports in their common order.
 pub(super) struct Merged {
-    /// The batch of each port that got rows.
-    pub ports: Vec<Option<Batch>>,
+    /// The batches of each port, in the order of their rows.
+    pub ports: Vec<Vec<Batch>>,
     pub causes: Causes,
 }
 
 /// Takes the rows up to a bound out of the pieces and numbers them from `start`; `end` is the point of what no row causes.
 /// Pieces of one lane must be in the order in which they were sent.
 pub(super) fn merge(pieces: &mut Vec<Piece>, ports: usize, bound: Bound, start: u64, end: Point) -> Result<Merged> {
-    let mut merged = Merged { ports: vec![None; ports], causes: Causes { start, points: Points::default(), end } };
+    let mut merged =
+        Merged { ports: vec![Vec::new(); ports], causes: Causes { start, points: Points::default(), end } };
     pieces.retain(|piece| !piece.is_empty());
-    if let ([piece], UNBOUND) = (pieces.as_slice(), bound) {
-        let (batch, points) = whole(piece, start)?;
-        merged.ports[piece.port()] = Some(batch);
-        merged.causes.points = points;
-        pieces.clear();
+    if let Some(first) = pieces.first()
+        && bound == UNBOUND
+        && pieces.iter().all(|piece| piece.lane == first.lane)
+    {
+        // Nothing meets here.
+        let port = first.port();
+        let (mut next, mut points) = (start, Vec::with_capacity(pieces.len()));
+        for piece in pieces.drain(..) {
+            let (batch, own) = whole(&piece, next)?;
+            next += batch.rows() as u64;
+            points.push(own);
+            merged.ports[port].push(batch);
+        }
+        merged.causes.points = Points::joined(points);
         return Ok(merged);
     }
     let order = order(pieces, bound);
     if !order.is_empty() {
         let points = order.iter().map(|(piece, index)| pieces[*piece as usize].key(*index).0).collect();
         merged.causes.points = Points::Merged(Arc::new(points));
-        for (port, batch) in merged.ports.iter_mut().enumerate() {
-            *batch = batch_of(pieces, &order, port, start)?;
+        for (port, batches) in merged.ports.iter_mut().enumerate() {
+            batches.extend(batch_of(pieces, &order, port, start)?);
         }
         for (piece, index) in &order {
             pieces[*piece as usize].from = index + 1;
@@ -95,7 +105,7 @@ pub(super) fn merge(pieces: &mut Vec<Piece>, ports: usize, bound: Bound, start: 
     Ok(merged)
 }
 
-/// All rows of the only piece.
+/// All rows of a piece, numbered from `start`.
 fn whole(piece: &Piece, start: u64) -> Result<(Batch, Points)> {
     let sent = &piece.sent;
     let (from, count) = (piece.from as usize, (piece.to - piece.from) as usize);
@@ -349,7 +359,7 @@ mod tests {
         let mut pieces =
             vec![piece(1, lane(0, 0), &[1, 1, 4], None), piece(2, lane(0, 1), &[1, 1, 3], Some(vec![0, 2]))];
         let merged = merge(&mut pieces, 1, UNBOUND, 70, Point::END).expect("no bug");
-        let batch = merged.ports[0].as_ref().expect("rows");
+        let batch = merged.ports[0].first().expect("rows");
         assert_eq!(shown(batch), [(1000, 70), (1001, 71), (2000, 72), (2002, 73), (1002, 74)]);
         assert_eq!(merged.causes.of(73), Point { time: 3, code: 2, offset: 2 });
         assert_eq!(merged.causes.of(75), Point::END);

@@ -56,6 +56,28 @@ impl Default for Points {
 }
 
 impl Points {
+    /// The points of pieces that follow each other, of one source partition or of several.
+    pub fn joined(mut pieces: Vec<Points>) -> Points {
+        if pieces.len() < 2 {
+            return pieces.pop().unwrap_or_default();
+        }
+        let code_of = |points: &Points| if let Points::Source { code, .. } = points { Some(*code) } else { None };
+        let Some(code) = code_of(&pieces[0]).filter(|code| pieces.iter().all(|own| code_of(own) == Some(*code))) else {
+            let all = pieces.iter().flat_map(|points| (0..points.len()).map(|row| points.at(row)));
+            return Points::Merged(Arc::new(all.collect()));
+        };
+        let count = pieces.iter().map(Points::len).sum();
+        let (mut all_times, mut all_offsets) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for points in &pieces {
+            if let Points::Source { floor, times, offsets, .. } = points {
+                all_times.extend(times.iter().map(|time| (*time).max(*floor)));
+                all_offsets.extend_from_slice(offsets);
+            }
+        }
+        let (times, offsets) = (all_times.into(), all_offsets.into());
+        Points::Source { code, floor: i64::MIN, times, offsets }
+    }
+
     /// The number of rows.
     pub fn len(&self) -> usize {
         match self {

@@ -185,8 +185,8 @@ impl Task {
         self.chain.start(if self.unbound { turn.call } else { Call::Advance });
         let Task { chain, out, causes, log, number, .. } = self;
         let mut ending = Ending { out, causes, number: *number };
-        for (target, batch) in self.ports.iter().zip(merged.ports) {
-            if let Some(batch) = batch {
+        for (target, batches) in self.ports.iter().zip(merged.ports) {
+            for batch in batches {
                 chain.push(*target, batch, &mut ending, log)?;
             }
         }

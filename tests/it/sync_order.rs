@@ -11,6 +11,8 @@ enum Event {
     /// Bytes were written to a segment of this topic.
     Segment(String),
     SegmentSynced(String),
+    /// The names in a folder were made durable: its path in the data folder.
+    FolderSynced(String),
     Frame,
     FrameSynced,
     /// A row was shown.
@@ -22,12 +24,16 @@ fn event(line: &str) -> Option<Event> {
     let call = line.split_once(' ')?.1.trim_start();
     let path = || call.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(path, _)| path);
     let topic = || path().split_once("/topics/").map(|(_, rest)| rest.split('/').next().unwrap_or_default().to_owned());
-    let journal = || path().contains("/journal/");
+    // Spare files lie there too.
+    let journal = || path().ends_with(".journal");
     if call.starts_with("pwrite64(") {
         return if journal() { Some(Event::Frame) } else { topic().map(Event::Segment) };
     }
     if call.starts_with("fdatasync(") {
         return if journal() { Some(Event::FrameSynced) } else { topic().map(Event::SegmentSynced) };
+    }
+    if call.starts_with("fsync(") {
+        return path().rsplit_once("/data").map(|(_, folder)| Event::FolderSynced(folder.to_owned()));
     }
     (call.starts_with("write(1<") && call.contains("shown")).then_some(Event::Shown)
 }
@@ -41,7 +47,7 @@ fn events(folder: &Folder, inline_bytes: &str) -> Option<Vec<Event>> {
         SELECT v FROM t EMIT CHANGES LIMIT 1;";
     let program = folder.command(&[]);
     let mut command = Command::new("strace");
-    command.args(["-f", "-y", "-s", "200", "-e", "trace=pwrite64,fdatasync,write", "-o"]).arg(&trace);
+    command.args(["-f", "-y", "-s", "200", "-e", "trace=pwrite64,fdatasync,fsync,write", "-o"]).arg(&trace);
     command.arg(program.get_program()).args(["--set", &format!("tidemill.inline.bytes={inline_bytes}")]);
     command.args(["run", "--output", "csv", "-e", sql]).env("TIDEMILL_DATA_DIR", folder.data());
     match command.output() {
@@ -89,6 +95,24 @@ fn a_row_is_shown_behind_the_sync_of_the_frame_that_decides_it() {
         let frame = synced + last(&before[synced..], &Event::Frame);
         let decided = frame + last(&before[frame..], &Event::FrameSynced);
         assert!(written < synced && synced < frame && frame < decided, "topic {topic}: {events:?}");
+    }
+}
+
+#[test]
+fn names_are_durable_before_a_row_is_shown() {
+    let folder = Folder::new();
+    let Some(events) = events(&folder, "0") else { return };
+    let shown = last(&events, &Event::Shown);
+    for name in ["", "/journal", "/topics", "/topics/0", "/topics/1"] {
+        last(&events[..shown], &Event::FolderSynced(name.to_owned()));
+    }
+    for topic in ["0", "1"] {
+        let named = last(&events[..shown], &Event::FolderSynced(format!("/topics/{topic}/0")));
+        let written = last(&events[..shown], &Event::Segment(topic.to_owned()));
+        assert!(
+            named < written,
+            "the segment of topic {topic} has a durable name before its records count: {events:?}"
+        );
     }
 }
 
