@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Action, Context, Kind, Reply, Statement, statement};
+use crate::engine::Change;
 use crate::error::{Error, Result};
 use crate::plan::explain::explain;
 use crate::sql::words::Ident;
@@ -45,7 +46,7 @@ impl Statement for Explain {
             Explain::Query(id) => return explain_query(id, cx),
         };
         let text = match statement.compile(cx)? {
-            Action::Change(change) => change.query().map(|query| explain(&query.plan)),
+            Action::Change(change) => explain_change(&change),
             Action::Push(plan, _) => Some(explain(&plan)),
             Action::Pull(pull) => Some(format!(
                 "look at the table {} {}\n",
@@ -57,6 +58,13 @@ impl Statement for Explain {
         let text = text.ok_or_else(|| Error::invalid("The provided statement does not run a ksql query"))?;
         Ok(Action::Reply(Reply::Message(text)))
     }
+}
+
+/// The plan of the query that a change starts, with the warnings of its statement.
+fn explain_change(change: &Change) -> Option<String> {
+    let plan = &change.query()?.plan;
+    let warnings = change.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    Some(explain(plan) + &warnings.collect::<String>())
 }
 
 fn explain_query(id: &Ident, cx: &Context) -> Result<Action> {
@@ -72,6 +80,6 @@ fn explain_query(id: &Ident, cx: &Context) -> Result<Action> {
         before.remove_source(&query.sink);
     }
     let change = super::compile_kept(&query.statement, &before, cx.properties)?;
-    let plan = change.query().map(|q| explain(&q.plan)).unwrap_or_default();
+    let plan = explain_change(&change).unwrap_or_default();
     Ok(Action::Reply(Reply::Message(format!("{}\n\n{plan}", query.statement))))
 }

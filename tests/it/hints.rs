@@ -1,10 +1,9 @@
 //! Hints that are followed: what a refusal tells to write is not refused again.
 
-use std::fs;
-use std::path::Path;
-
 use tidemill::error::{Error, Position};
 use tidemill::statements::parse;
+
+use crate::grammar::cases::texts;
 
 /// What a refusal tells to write in the place that it shows, if it says that.
 fn replacement(error: &Error) -> Option<&str> {
@@ -49,26 +48,21 @@ fn followed(text: &str, error: &Error) -> Option<(String, usize)> {
 
 #[test]
 fn what_a_hint_tells_to_write_is_accepted_there() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grammar-tests");
     let (mut tried, mut wrong) = (0, Vec::new());
-    for entry in fs::read_dir(folder).expect("the folder").flatten() {
-        let file = fs::read_to_string(entry.path()).expect("a file");
-        for case in file.trim_end().split("\n====\n") {
-            let text = case.split_once("\n----").map_or(case, |(text, _)| text);
-            let Err(errors) = parse(text) else { continue };
-            for error in &errors {
-                let Some((corrected, start)) = followed(text, error) else { continue };
-                tried += 1;
-                let again = match parse(&corrected) {
-                    Ok(_) => continue,
-                    Err(again) => again,
-                };
-                // What was wrong elsewhere still is; nothing may be wrong with what was written in its place.
-                let others: Vec<usize> = errors.iter().filter_map(|e| e.span()).map(|s| byte(text, s.start)).collect();
-                let place = |e: &Error| e.span().map_or(0, |s| byte(&corrected, s.start));
-                if again.iter().any(|e| place(e) <= start && !others.contains(&place(e)) || place(e) == start) {
-                    wrong.push(format!("{}\n{corrected}\n{}", error.render(None), again[0].render(None)));
-                }
+    for text in &texts("") {
+        let Err(errors) = parse(text) else { continue };
+        for error in &errors {
+            let Some((corrected, start)) = followed(text, error) else { continue };
+            tried += 1;
+            let again = match parse(&corrected) {
+                Ok(_) => continue,
+                Err(again) => again,
+            };
+            // What was wrong elsewhere still is; nothing may be wrong with what was written in its place.
+            let others: Vec<usize> = errors.iter().filter_map(|e| e.span()).map(|s| byte(text, s.start)).collect();
+            let place = |e: &Error| e.span().map_or(0, |s| byte(&corrected, s.start));
+            if again.iter().any(|e| place(e) <= start && !others.contains(&place(e)) || place(e) == start) {
+                wrong.push(format!("{}\n{corrected}\n{}", error.render(None), again[0].render(None)));
             }
         }
     }

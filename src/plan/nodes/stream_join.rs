@@ -53,9 +53,14 @@ impl PlanNode for StreamJoinNode {
     }
 
     fn explain(&self, cx: &Explain) -> String {
-        let grace = self.grace_ms.map_or("padding at once".to_owned(), |grace| format!("grace {grace} ms"));
+        let grace = match (self.grace_ms, self.kind) {
+            (Some(grace_ms), _) => format!(", grace {grace_ms} ms"),
+            // An inner join pads nothing.
+            (None, JoinKind::Inner) => String::new(),
+            (None, _) => ", padding at once".to_owned(),
+        };
         format!(
-            "{} on [{}] = [{}] from {} ms before to {} ms after, {grace}; state: the columns of every row that can still match",
+            "{} on [{}] = [{}] from {} ms before to {} ms after{grace}; state: the columns of every row that can still match",
             self.kind.name(),
             cx.names(&[self.left_key]),
             cx.names(&[self.right_key]),

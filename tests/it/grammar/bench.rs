@@ -1,0 +1,56 @@
+//! An engine in memory that takes statements and runs its queries only when it is told to.
+
+use std::sync::Arc;
+
+use tidemill::clock::ManualClock;
+use tidemill::config::{self, Properties};
+use tidemill::engine::{Drive, Engine, Settings, Store};
+use tidemill::error::Error;
+use tidemill::journal::WhenFull;
+use tidemill::runtime::placement;
+use tidemill::statements::{self, Outcome, Reply, Session};
+
+/// An engine that reads topics from their starts and gives a result for every row, at most `batch_rows` rows at a time.
+pub fn engine(batch_rows: &str) -> Engine {
+    let mut properties = Properties::default();
+    for (name, value) in
+        [(config::OFFSET_RESET, "earliest"), (config::CACHE_BYTES, "0"), (config::BATCH_ROWS, batch_rows)]
+    {
+        properties.set(name, value).expect("a property and its value");
+    }
+    let settings = Settings {
+        store: Store::Memory,
+        drive: Drive::Manual,
+        clock: Arc::new(ManualClock::new()),
+        properties,
+        compile: statements::compile_kept,
+        when_full: WhenFull::Refuse,
+        placement: placement::usual(),
+        report: Arc::new(|_| {}),
+    };
+    Engine::open(settings).expect("an engine in memory")
+}
+
+/// Executes statements, if none of them is refused; what they show.
+pub fn execute(session: &mut Session, text: &str) -> Result<Vec<String>, Vec<Error>> {
+    let parsed = statements::parse(text)?;
+    let placed = |place: usize, error: Error| error.at(parsed[place].span).in_source(text);
+    let checked = session.dry_run().check_all(&parsed);
+    checked.map_err(|errors| errors.into_iter().map(|(place, e)| placed(place, e)).collect::<Vec<_>>())?;
+    let mut shown = Vec::new();
+    for (place, statement) in parsed.iter().enumerate() {
+        match session.run(statement).map_err(|e| vec![placed(place, e)])? {
+            Outcome::Done { warnings, .. } => shown.extend(warnings.iter().map(|w| format!("warning: {w}"))),
+            Outcome::Reply(reply) => shown.push(text_of(&reply)),
+            Outcome::Rows(_) | Outcome::Push { .. } => panic!("golden cases show records, not rows: {text}"),
+        }
+    }
+    Ok(shown)
+}
+
+fn text_of(reply: &Reply) -> String {
+    match reply {
+        Reply::Message(message) => message.trim_end().to_owned(),
+        Reply::Table { rows, .. } => rows.iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("\n"),
+    }
+}
