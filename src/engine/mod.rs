@@ -119,8 +119,10 @@ pub(crate) struct Shared {
     checkpoints: Option<Checkpoints>,
     /// The door to the disk.
     syncs: Option<Arc<SyncOnce>>,
-    /// Who owns the folder.
-    _lock: Option<Box<dyn Lock>>,
+    /// The lock of the folder, given back at the end.
+    folder_lock: Mutex<Option<Box<dyn Lock>>>,
+    /// How many jobs of queries are at work, or will be.
+    jobs: AtomicUsize,
     /// How many queries have state that is still to be read, and how many pulls read such state.
     restoring: AtomicUsize,
     /// Where the next record without a key goes.
@@ -272,12 +274,15 @@ impl Engine {
             let _ = thread.join();
         }
         let mut seen = 0;
-        while shared.restoring.load(Ordering::SeqCst) > 0 && !shared.is_manual() {
+        let at_work = || shared.restoring.load(Ordering::SeqCst) + shared.jobs.load(Ordering::SeqCst);
+        while at_work() > 0 && !shared.is_manual() {
             seen = shared.progress.wait(seen);
         }
         if self.failure().is_none() {
             shared.checkpoint_at_end();
         }
+        // Nobody uses the folder any more, whoever still holds the engine's parts.
+        lock(&shared.folder_lock).take();
     }
 }
 

@@ -76,7 +76,8 @@ pub fn open(mut settings: Settings, pool: Option<rayon::ThreadPool>) -> Result<(
         log,
         checkpoints,
         syncs,
-        _lock: lock,
+        folder_lock: Mutex::new(lock),
+        jobs: AtomicUsize::new(0),
         restoring: AtomicUsize::new(0),
         next_partition: AtomicU32::new(0),
     };

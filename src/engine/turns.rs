@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Shared;
 use super::life::Life;
@@ -65,8 +66,12 @@ impl Shared {
     fn send_worker(self: &Arc<Self>, query: &Arc<Running>) {
         let Some(pool) = &self.pool else { return };
         let (shared, query) = (self.clone(), query.clone());
+        self.jobs.fetch_add(1, Ordering::SeqCst);
         // In the order in which they are sent: queries that read the same rows follow each other closely.
-        pool.spawn_fifo(move || shared.work(&query));
+        pool.spawn_fifo(move || {
+            shared.work(&query);
+            shared.jobs.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 
     /// The turns of a query on a worker.

@@ -310,8 +310,11 @@ impl Journal {
     /// There is no room for the next file, or it cannot be made.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.file.is_empty() {
-            // As in a round: one spare stays, for the next one.
-            self.spares.have(2)?;
+            // As in a round: one spare stays, for the next one; but a full disk is what a checkpoint may help against.
+            match self.spares.have(2) {
+                Err(error) if is_full(&error) => self.spares.have(1)?,
+                other => other?,
+            }
             self.next_file(0)?;
         }
         let generation = self.file.head.generation;
