@@ -2,9 +2,14 @@
 //!
 //! SHOW PROPERTIES, SET, `--set` and the configuration file use this list.
 
+mod topic;
+
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::error::{Error, Result};
+
+pub use topic::check_topic_setting;
 
 /// What a property takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +22,30 @@ pub enum Takes {
     Number(i64, i64),
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
+}
+
+impl Takes {
+    /// Whether a value is one of those that are taken.
+    fn fits(self, value: &str) -> bool {
+        match self {
+            Takes::Text => true,
+            Takes::Flag => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
+            Takes::Number(low, high) => value.parse().is_ok_and(|n: i64| (low..=high).contains(&n)),
+            Takes::Choice(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
+        }
+    }
+}
+
+impl fmt::Display for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Takes::Text => f.write_str("a text"),
+            Takes::Flag => f.write_str("true or false"),
+            Takes::Number(low, ANY) => write!(f, "a whole number from {low}"),
+            Takes::Number(low, high) => write!(f, "a whole number from {low} to {high}"),
+            Takes::Choice(words) => f.write_str(&words.join(" or ")),
+        }
+    }
 }
 
 /// Where a property can be set.
@@ -257,9 +286,23 @@ pub const PROPERTIES: &[Property] = &[
     },
 ];
 
-/// The values of the properties that differ from their defaults.
+/// The values of the properties that were set, and of those for which a command has a default of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Properties(BTreeMap<&'static str, String>);
+pub struct Properties {
+    set: BTreeMap<&'static str, String>,
+    assumed: BTreeMap<&'static str, &'static str>,
+}
+
+/// Where the value of a property comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the property's default.
+    Default,
+    /// It is the default of the command that runs.
+    Command,
+    /// It was set, on the command line, in a file or by SET.
+    Set,
+}
 
 /// The property of this name; `ksql.streams.` may stand before it.
 ///
@@ -278,23 +321,11 @@ pub fn find(name: &str) -> Result<&'static Property> {
 impl Property {
     /// Refuses a value that the property does not take.
     pub fn check(&self, value: &str) -> Result<()> {
-        let fits = match self.takes {
-            Takes::Text => true,
-            Takes::Flag => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
-            Takes::Number(low, high) => value.parse().is_ok_and(|n: i64| (low..=high).contains(&n)),
-            Takes::Choice(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
-        };
-        if fits {
+        if self.takes.fits(value) {
             return Ok(());
         }
-        let takes = match self.takes {
-            Takes::Text => "a text".to_owned(),
-            Takes::Flag => "true or false".to_owned(),
-            Takes::Number(low, ANY) => format!("a whole number from {low}"),
-            Takes::Number(low, high) => format!("a whole number from {low} to {high}"),
-            Takes::Choice(words) => words.join(" or "),
-        };
-        Err(Error::invalid(format!("Invalid value '{value}' for property '{}': it takes {takes}", self.name)))
+        let (name, takes) = (self.name, self.takes);
+        Err(Error::invalid(format!("Invalid value '{value}' for property '{name}': it takes {takes}")))
     }
 }
 
@@ -306,8 +337,22 @@ impl Properties {
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let property = find(name)?;
         property.check(value)?;
-        self.0.insert(property.name, value.to_owned());
+        self.set.insert(property.name, value.to_owned());
         Ok(())
+    }
+
+    /// Gives a property, by one of the constants of this module, another default.
+    pub fn assume(&mut self, name: &'static str, value: &'static str) {
+        self.assumed.insert(name, value);
+    }
+
+    /// Where the value of a property comes from.
+    pub fn origin(&self, property: &Property) -> Origin {
+        match self.assumed.get(property.name) {
+            _ if self.set.contains_key(property.name) => Origin::Set,
+            Some(assumed) if *assumed != property.default => Origin::Command,
+            _ => Origin::Default,
+        }
     }
 
     /// Sets a property for the statements that follow.
@@ -327,14 +372,15 @@ impl Properties {
     /// # Errors
     /// There is no such property.
     pub fn unset(&mut self, name: &str) -> Result<()> {
-        self.0.remove(find(name)?.name);
+        self.set.remove(find(name)?.name);
         Ok(())
     }
 
     /// The value of a property, by one of the constants of this module.
     pub fn text(&self, name: &'static str) -> &str {
         let default = || PROPERTIES.iter().find(|p| p.name == name).map_or("", |p| p.default);
-        self.0.get(name).map_or_else(default, String::as_str)
+        let assumed = || self.assumed.get(name).copied().unwrap_or_else(default);
+        self.set.get(name).map_or_else(assumed, String::as_str)
     }
 
     /// The value of a property that is a number.
@@ -352,21 +398,26 @@ impl Properties {
         self.text(name).eq_ignore_ascii_case("true")
     }
 
-    /// The properties that were set, by name.
+    /// The properties that were set, and those for which a command has a default of its own.
     pub fn overrides(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+        let assumed = self.assumed.iter().filter(|(name, _)| !self.set.contains_key(*name));
+        self.set.iter().map(|(name, value)| (*name, value.as_str())).chain(assumed.map(|(name, value)| (*name, *value)))
     }
 
     /// The properties of this scope.
     pub fn only(&self, scope: Scope) -> Properties {
         let here = |name: &str| PROPERTIES.iter().any(|property| property.name == name && property.scope == scope);
-        Properties(self.0.iter().filter(|(name, _)| here(name)).map(|(n, v)| (*n, v.clone())).collect())
+        let mut only = self.clone();
+        only.set.retain(|name, _| here(name));
+        only.assumed.retain(|name, _| here(name));
+        only
     }
 
     /// These properties, overridden by `others`.
     pub fn with(&self, others: &Properties) -> Properties {
         let mut all = self.clone();
-        all.0.extend(others.0.iter().map(|(n, v)| (*n, v.clone())));
+        all.set.extend(others.set.iter().map(|(n, v)| (*n, v.clone())));
+        all.assumed.extend(others.assumed.iter());
         all
     }
 }
@@ -381,6 +432,33 @@ mod tests {
             property.check(property.default).expect(property.name);
             assert!(property.summary.ends_with('.'), "{}", property.name);
         }
+    }
+
+    #[test]
+    fn a_command_may_have_a_default_of_its_own() {
+        let mut properties = Properties::default();
+        let property = find(OFFSET_RESET).expect("known");
+        assert_eq!((properties.text(OFFSET_RESET), properties.origin(property)), ("latest", Origin::Default));
+        properties.assume(OFFSET_RESET, "earliest");
+        assert_eq!((properties.text(OFFSET_RESET), properties.origin(property)), ("earliest", Origin::Command));
+        let mut own = Properties::default();
+        own.set(OFFSET_RESET, "latest").expect("known");
+        let both = properties.with(&own);
+        assert_eq!((both.text(OFFSET_RESET), both.origin(property)), ("latest", Origin::Set));
+    }
+
+    #[test]
+    fn settings_of_topics_are_kafkas_and_their_values_fit() {
+        check_topic_setting("retention.ms", "-1").expect("Kafka's");
+        check_topic_setting("cleanup.policy", "compact,delete").expect("Kafka's");
+        let advice = |name: &str, value: &str| {
+            let error = check_topic_setting(name, value).expect_err(name);
+            (error.message().to_owned(), error.advice().map(str::to_owned))
+        };
+        assert_eq!(advice("retnetion.ms", "1").1.as_deref(), Some("did you mean 'retention.ms'?"));
+        assert_eq!(advice("foo", "1").0, "Unknown setting of a topic: 'foo'");
+        assert!(advice("retention.ms", "a week").0.contains("whole number from -1"));
+        assert!(advice("cleanup.policy", "shred").0.contains("compact or delete"));
     }
 
     #[test]

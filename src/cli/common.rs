@@ -1,5 +1,6 @@
 //! What all commands take: where the data are, the properties, and how much is told.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,9 @@ use crate::engine::{Drive, Engine, Settings, Store};
 use crate::error::{Error, Result};
 use crate::journal::WhenFull;
 use crate::statements::compile_kept;
+
+/// The file that every data folder has.
+const FORMAT_FILE: &str = "format";
 
 #[derive(Args, Debug)]
 pub struct Common {
@@ -97,14 +101,34 @@ impl Common {
     }
 
     /// Opens the engine over the data folder. `reset` is where queries start to read if nobody has said it.
-    pub fn open(&self, drive: Drive, when_full: WhenFull, reset: &str) -> Result<Engine, Failure> {
+    pub fn open(&self, drive: Drive, when_full: WhenFull, reset: &'static str) -> Result<Engine, Failure> {
         if self.bootstrap_servers.is_some() {
             return Err(Error::unsupported("topics in Kafka").into());
         }
+        let properties = self.assumed(reset)?;
+        let store = Store::Folder { disk: Arc::new(RealDisk), path: self.data_dir.clone() };
+        self.open_store(store, drive, when_full, properties)
+    }
+
+    /// Opens an engine with nothing in it and nothing on the disk, to check what would be done in a new folder.
+    pub fn open_empty(&self, reset: &'static str) -> Result<Engine, Failure> {
+        self.open_store(Store::Memory, Drive::Threads { start: false }, WhenFull::Refuse, self.assumed(reset)?)
+    }
+
+    /// The properties, with a default of the command's own for where queries start to read.
+    fn assumed(&self, reset: &'static str) -> Result<Properties, Failure> {
         let mut properties = self.properties()?;
-        if !properties.overrides().any(|(name, _)| name == config::OFFSET_RESET) {
-            properties.set(config::OFFSET_RESET, reset)?;
-        }
+        properties.assume(config::OFFSET_RESET, reset);
+        Ok(properties)
+    }
+
+    fn open_store(
+        &self,
+        store: Store,
+        drive: Drive,
+        when_full: WhenFull,
+        properties: Properties,
+    ) -> Result<Engine, Failure> {
         let told = self.log >= Level::Warn;
         let report = move |message: &str| {
             if told {
@@ -112,7 +136,7 @@ impl Common {
             }
         };
         Ok(Engine::open(Settings {
-            store: Store::Folder { disk: Arc::new(RealDisk), path: self.data_dir.clone() },
+            store,
             drive,
             clock: Arc::new(SystemClock::new()),
             properties,
@@ -121,6 +145,47 @@ impl Common {
             placement: crate::runtime::placement::usual(),
             report: Arc::new(report),
         })?)
+    }
+
+    /// Opens the engine to look after the topics that there are: no query runs, and no folder is made.
+    ///
+    /// # Errors
+    /// There is no data folder, or it cannot be opened.
+    pub fn open_existing(&self) -> Result<Engine, Failure> {
+        self.properties()?;
+        self.require_folder()?;
+        self.open_topics()
+    }
+
+    /// The data folder as messages name it.
+    pub fn folder(&self) -> std::path::Display<'_> {
+        self.data_dir.display()
+    }
+
+    /// Whether the data folder is there. One that cannot be looked at counts: opening it tells why.
+    pub fn has_folder(&self) -> bool {
+        let found = std::fs::metadata(self.data_dir.join(FORMAT_FILE));
+        !matches!(found, Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+    }
+
+    /// Refuses a data folder that is not there, for commands that have nothing to do in a new one: its name is mistyped.
+    ///
+    /// # Errors
+    /// There is no such folder, or it is a folder of something else.
+    pub fn require_folder(&self) -> Result<(), Failure> {
+        if self.has_folder() {
+            return Ok(());
+        }
+        let shown = self.folder();
+        // A file, or a folder that lost its format file, is judged by opening it.
+        let error = match std::fs::metadata(&self.data_dir) {
+            Ok(found) if found.is_dir() && self.data_dir.join("journal").is_dir() => return Ok(()),
+            Ok(found) if found.is_dir() => Error::missing(format!("{shown} is no data folder of tidemill")),
+            Ok(_) => return Ok(()),
+            Err(_) => Error::missing(format!("there is no data folder {shown}")),
+        };
+        let hint = "--data-dir or TIDEMILL_DATA_DIR name another; topic create, run and shell make a new one";
+        Err(Failure::usage(error.hint(hint)))
     }
 
     /// Opens the engine to look after topics: no query runs.

@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
         Command::Shell(shell) => shell::run(&shell.common(common), &shell.own),
         Command::Topic(command) => topic::run(common, &command),
         Command::Fmt(arguments) => format::run(&arguments),
-        Command::Test(arguments) => test::run(&arguments).map_err(Into::into),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Bench(bench) => bench::run(&bench.common(common), &bench.own),
     };
     match done {

@@ -8,7 +8,7 @@ use clap::Args;
 use super::common::Common;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell};
-use super::script::{Script, ScriptStatement};
+use super::script::{Script, ScriptStatement, without_folder};
 use super::stop::Stop;
 use super::viewer::Viewer;
 use crate::config::Properties;
@@ -55,7 +55,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
     }
     let script = Script::read(&arguments.files, &arguments.execute)?;
     let when_full = if arguments.follow { WhenFull::Retry } else { WhenFull::Refuse };
-    let engine = common.open(Drive::Threads { start: true }, when_full, "earliest")?;
+    let engine = match without_folder(common, &script, "earliest")? {
+        Some(engine) => engine,
+        None => common.open(Drive::Threads { start: true }, when_full, "earliest")?,
+    };
     let stop = Stop::on_signals()?;
     let mut output = Output::new(arguments.output);
     let mut session = Session::new(&engine, Properties::default());

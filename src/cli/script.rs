@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::common::Common;
 use super::failure::{FAILED, Failure};
+use super::output::tell;
+use crate::config::Properties;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::sql::lexer::lex;
 use crate::statements::{self, Nature, Parsed, Session};
@@ -61,6 +65,31 @@ impl Script {
             let texts: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
             Failure { status, text: texts.join("\n\n") }
         })
+    }
+}
+
+/// If the data folder is not there and the script makes nothing that it could keep: an engine without a folder, in which
+/// the script can be executed. So a mistyped name makes no folder, and neither does a script that is refused.
+///
+/// # Errors
+/// The script is refused, or there is no statement in it.
+pub fn without_folder(common: &Common, script: &Script, reset: &'static str) -> Result<Option<Engine>, Failure> {
+    if common.has_folder() {
+        return Ok(None);
+    }
+    let engine = common.open_empty(reset)?;
+    if script.statements.is_empty() {
+        common.require_folder()?;
+    }
+    let note = format!("the data folder {} is not there", common.folder());
+    let checked = script.check(&Session::new(&engine, Properties::default()));
+    match checked {
+        Ok(natures) if natures.contains(&Nature::Change) => Ok(None),
+        Ok(_) => {
+            tell(&format!("note: {note}, and these statements do not make it"));
+            Ok(Some(engine))
+        }
+        Err(failure) => Err(Failure { text: format!("{}\n  = note: {note}", failure.text), ..failure }),
     }
 }
 

@@ -34,6 +34,12 @@ impl Stop {
         Ok(stop)
     }
 
+    /// A wish that nobody has.
+    #[cfg(test)]
+    pub fn never() -> Stop {
+        Stop(Arc::new(AtomicBool::new(false)))
+    }
+
     fn note(&self, signal: i32) -> Result<(), Failure> {
         signal_hook::flag::register(signal, self.0.clone()).map_err(Error::from)?;
         Ok(())

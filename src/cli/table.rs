@@ -2,6 +2,8 @@
 
 use std::iter::repeat_n;
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// How wide a table is drawn where there is no terminal.
 const WIDTH: usize = 120;
 /// No column of a query's rows is narrower.
@@ -88,18 +90,29 @@ impl Frame {
     }
 }
 
+/// How many columns of a terminal a text takes: a wide character takes two, a combining one none.
 fn count(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 fn pad(text: &str, width: usize) -> String {
     text.chars().chain(repeat_n(' ', width.saturating_sub(count(text)))).collect()
 }
 
-/// The text in lines of at most `width` characters.
+/// The text in lines that take at most `width` columns, but for a single character that takes more.
 fn wrap(text: &str, width: usize) -> Vec<String> {
-    let chars: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if chars.is_empty() { vec![String::new()] } else { chars.chunks(width).map(|c| c.iter().collect()).collect() }
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        let own = c.width().unwrap_or(0);
+        if used > 0 && used + own > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        lines.last_mut().expect("there is always a line").push(c);
+        used += own;
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -119,6 +132,17 @@ mod tests {
                 "---------------------------",
             ]
         );
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns_and_combining_ones_none() {
+        let rows = [vec!["東京".to_owned(), "x".to_owned()], vec!["e\u{301}".to_owned(), "y".to_owned()]];
+        let lines = listing(&["City", "B"], &rows, 120);
+        assert_eq!(&lines[2..4], [" 東京 | x ", " e\u{301}    | y "]);
+        let frame = Frame::shared(2, 14);
+        assert_eq!(frame.row(vec!["東京都".into(), "e\u{301}".into()]), ["|東京 |e\u{301}    |", "|都   |     |"]);
+        let fitted = Frame::fitted(&["C"], &[vec!["東京".to_owned()]], None);
+        assert_eq!(fitted.rule(), "+----+");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::Result;
-use crate::testing::{self, Mode, Verdict};
+use super::failure::{Done, FAILED, Failure};
+use crate::error::{Error, Kind};
+use crate::testing::{self, Case, Mode, Verdict};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -35,14 +36,19 @@ enum Batch {
 }
 
 /// Runs the cases; the exit status.
-pub fn run(arguments: &Arguments) -> Result<u8> {
+pub fn run(arguments: &Arguments) -> Done {
     let mode = match arguments.batch {
         Batch::Whole => Mode::Whole,
         Batch::One => Mode::One,
         Batch::Resume => Mode::Resume,
     };
     let filter = arguments.filter.as_deref().unwrap_or_default();
-    let report = testing::run(&arguments.paths, |case| format!("{} {}", case.file, case.name).contains(filter), mode)?;
+    let wanted = |case: &Case| format!("{} {}", case.file, case.name).contains(filter);
+    let report = testing::run(&arguments.paths, wanted, mode).map_err(|error| match error.kind() {
+        // A path or filter that finds nothing is mistyped.
+        Kind::Missing => Failure::usage(error),
+        _ => error.into(),
+    })?;
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for case in &report.cases {
         match case.status {
@@ -64,8 +70,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         report.passed, report.failed, report.skipped, report.listed
     );
     if let Some(path) = &arguments.report {
-        let text = serde_json::to_string_pretty(&report).map_err(|e| crate::error::Error::bug(e.to_string()))?;
-        std::fs::write(path, text)?;
+        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::bug(e.to_string()))?;
+        let name = path.display();
+        std::fs::write(path, text).map_err(|e| Error::backend(format!("cannot write the report {name}: {e}")))?;
     }
-    Ok(u8::from(report.failed > 0))
+    Ok(if report.failed > 0 { FAILED } else { 0 })
 }

@@ -12,6 +12,7 @@ use crate::types::SqlType;
 /// What a statement does, in order; nothing of it has happened until it is applied.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
+    /// Applied one after the other; each sees what those before it changed.
     pub effects: Vec<Effect>,
     /// What the user is told when it is done.
     pub message: String,
@@ -26,10 +27,13 @@ pub enum Effect {
     MakeTopic(NewTopic),
     /// Removes a topic with all its records.
     DropTopic(String),
+    /// Puts a stream or table into the catalog, in place of an older one of that name.
     MakeSource(Box<Source>),
+    /// Removes the stream or table of this name from the catalog; its topic stays.
     DropSource(String),
     /// Gives a type a name.
     MakeType(String, SqlType),
+    /// Removes the custom type of this name.
     DropType(String),
     /// Starts a query, and makes its sink unless that is there.
     StartQuery(Box<NewQuery>),
@@ -37,7 +41,9 @@ pub enum Effect {
     EndQuery(String),
     /// Lets a query rest, or go on.
     PauseQuery {
+        /// The id of the query, such as `CTAS_NAME_7`.
         id: String,
+        /// True to pause the query, false to resume it.
         paused: bool,
     },
 }
@@ -45,19 +51,26 @@ pub enum Effect {
 /// A topic to be made.
 #[derive(Clone, Debug)]
 pub struct NewTopic {
+    /// By which statements call the topic.
     pub name: String,
+    /// How many partitions it gets, at least 1.
     pub partitions: u32,
+    /// Settings that differ from the default, by Kafka's names.
     pub config: BTreeMap<String, String>,
 }
 
 /// A query to be started.
 #[derive(Clone, Debug)]
 pub struct NewQuery {
+    /// How the query's id is found when it starts.
     pub id: NewId,
+    /// What the query does to its rows.
     pub plan: Plan,
+    /// The stream or table that it writes, with the topic's number of partitions.
     pub sink: Sink,
     /// Whether the sink is made with it, or is there already.
     pub makes_sink: bool,
+    /// The text of the statement that starts the query, for users to read.
     pub statement: String,
 }
 
@@ -89,6 +102,7 @@ pub struct Applied {
     pub query: Option<Query>,
     /// The numbers of the queries that have ended.
     pub ended: Vec<u64>,
+    /// The topics that were removed.
     pub dropped: Vec<Topic>,
     /// The ids of queries that rest now, or do so no more.
     pub paused: Vec<(String, bool)>,
@@ -97,7 +111,9 @@ pub struct Applied {
 /// Ids that were given out before and must be given again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
+    /// One id for each topic, in the order in which the topics were made.
     pub topics: Vec<TopicId>,
+    /// The number of the query that was started; `None` if the change starts no query.
     pub query: Option<u64>,
 }
 

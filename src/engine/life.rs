@@ -7,6 +7,7 @@ use crate::error::Error;
 pub enum Life {
     /// It exists, and its state is still to be read.
     Created,
+    /// It takes turns whenever there is something to do.
     Running,
     /// It takes no turns until it is resumed.
     Paused,

@@ -68,14 +68,22 @@ pub enum Store {
     /// In memory, gone with the engine.
     Memory,
     /// In a folder.
-    Folder { disk: Arc<dyn Disk>, path: PathBuf },
+    Folder {
+        /// The door to the disk.
+        disk: Arc<dyn Disk>,
+        /// The data folder.
+        path: PathBuf,
+    },
 }
 
 /// Who makes queries run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drive {
     /// Worker threads and a journal thread. `start` is whether queries run at all.
-    Threads { start: bool },
+    Threads {
+        /// False if queries exist but take no turns.
+        start: bool,
+    },
     /// The owner, by [`Engine::settle`] and [`Engine::turn`].
     Manual,
 }
@@ -83,11 +91,17 @@ pub enum Drive {
 /// How an engine is made.
 #[derive(Clone)]
 pub struct Settings {
+    /// Decides whether the engine outlives the process.
     pub store: Store,
+    /// Decides which threads give queries their turns.
     pub drive: Drive,
+    /// The source of all times.
     pub clock: Arc<dyn Clock>,
+    /// The properties of the process; those of a session or statement take precedence.
     pub properties: Properties,
+    /// Makes the changes of kept statements again when the engine starts.
     pub compile: Compile,
+    /// What happens to epochs while the disk is full.
     pub when_full: WhenFull,
     /// Where rows go, and in which order those of several partitions are taken.
     pub placement: Arc<dyn Placement>,

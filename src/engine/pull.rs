@@ -17,7 +17,9 @@ use crate::types::{Batch, Column, SqlType, Value};
 /// The rows of a pull query.
 #[derive(Clone, Debug, Default)]
 pub struct PullRows {
+    /// The names and types of the result, in the order of the values in each row.
     pub columns: Vec<Column>,
+    /// All rows of the result; each has one value for each column.
     pub rows: Vec<Vec<Value>>,
 }
 

@@ -26,6 +26,7 @@ pub struct PushQuery {
     shared: Arc<Shared>,
     running: Arc<Running>,
     channel: Arc<Channel>,
+    /// The names and types of the result, in the order of the values in each row.
     pub columns: Vec<Column>,
 }
 

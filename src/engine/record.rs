@@ -12,9 +12,11 @@ use crate::types::row::{Input, put_bytes, put_varint};
 pub struct Record {
     /// The version of the catalog that it was understood at, which no other record has.
     pub version: u64,
+    /// The statement as SQL, from which its meaning is made again at each start.
     pub text: String,
     /// The properties that the statement was executed with, but for those of the process.
     pub properties: Vec<(String, String)>,
+    /// The ids of the topics and the query that the statement made.
     pub ids: Ids,
     /// Where its query started to read, where that was not the start of the partition.
     pub starts: Vec<(PartitionId, Offset)>,

@@ -19,13 +19,17 @@ use crate::topics::{Offset, PartitionId, TopicId};
 /// What is known of a query.
 #[derive(Clone, Debug)]
 pub struct QueryStats {
+    /// The source rows that were taken since the query was made.
     pub rows: u64,
+    /// The records, or rows for a client, that the query has made.
     pub records: u64,
     /// The bytes of memory that its state takes.
     pub memory: usize,
+    /// The number of the last epoch; epochs of a query are counted from 1.
     pub epoch: u64,
     /// The rows that were left out, by reason.
     pub totals: BTreeMap<Reason, u64>,
+    /// For each source partition, the offset of the next record to read.
     pub positions: Vec<(PartitionId, Offset)>,
 }
 

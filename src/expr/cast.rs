@@ -32,6 +32,7 @@ use crate::types::{Builder, Decimal, Rounding, SqlType, Value, arrow_error, doub
 
 /// A CAST: a catch point, from which every row goes on.
 pub struct Cast {
+    /// The operand, whose own type decides which rule of the table applies.
     pub value: Compiled,
     /// The type of the result.
     pub to: SqlType,

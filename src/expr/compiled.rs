@@ -37,6 +37,7 @@ pub struct Compiled {
 pub struct Input<'a> {
     /// The columns of the layout, with `count` entries each.
     pub columns: &'a [ArrayRef],
+    /// The number of rows, also of those outside `reach`.
     pub count: usize,
     /// The rows whose value is wanted; `None` for all. Other rows are NULL or have any value, and their errors do not count.
     pub reach: Option<&'a BooleanBuffer>,

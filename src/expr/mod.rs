@@ -74,6 +74,7 @@ const FIRST_PARAMETER: ColumnId = 1 << 31;
 /// A typed expression over columns with ids. It cannot be evaluated: see [`Compiled`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
+    /// The outermost operation, with its operands.
     pub kind: Kind,
     /// `None` for a NULL whose type is not known.
     pub sql_type: Option<SqlType>,
@@ -89,9 +90,23 @@ pub enum Kind {
     /// The number with the other sign.
     Negate(Box<Expr>),
     /// The operands have any numeric types, or both are strings.
-    Arithmetic { op: ArithmeticOp, left: Box<Expr>, right: Box<Expr> },
+    Arithmetic {
+        /// Which of the arithmetic operators.
+        op: ArithmeticOp,
+        /// The first operand.
+        left: Box<Expr>,
+        /// The second operand.
+        right: Box<Expr>,
+    },
     /// The operands have comparable types.
-    Compare { op: CompareOp, left: Box<Expr>, right: Box<Expr> },
+    Compare {
+        /// Which of the comparisons.
+        op: CompareOp,
+        /// The first operand.
+        left: Box<Expr>,
+        /// The second operand.
+        right: Box<Expr>,
+    },
     /// True where all conditions are; the first that is false decides the row.
     And(Vec<Expr>),
     /// True where one condition is; the first that is true decides the row.
@@ -99,32 +114,74 @@ pub enum Kind {
     /// The opposite of a condition.
     Not(Box<Expr>),
     /// IS NULL, or IS NOT NULL if negated.
-    IsNull { value: Box<Expr>, negated: bool },
+    IsNull {
+        /// The operand that is tested.
+        value: Box<Expr>,
+        /// True for IS NOT NULL.
+        negated: bool,
+    },
     /// The items have the value's type; untyped NULLs are left out.
-    In { value: Box<Expr>, list: Vec<Expr> },
+    In {
+        /// The operand that is searched for.
+        value: Box<Expr>,
+        /// The items that it is compared with.
+        list: Vec<Expr>,
+    },
     /// Both operands are strings.
     Like {
+        /// The text that is tested.
         value: Box<Expr>,
+        /// The pattern, in which `%` stands for any text and `_` for one character.
         pattern: Box<Expr>,
         /// The character that takes its meaning from the one after it.
         escape: Option<char>,
     },
     /// Conditions with their values; all values have one type.
-    Case { branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Case {
+        /// Each condition after WHEN with its value after THEN; the first condition that is true decides.
+        branches: Vec<(Expr, Expr)>,
+        /// The value after ELSE; `None` gives NULL.
+        otherwise: Option<Box<Expr>>,
+    },
     /// A catch point.
-    Cast { value: Box<Expr>, to: SqlType },
+    Cast {
+        /// The operand.
+        value: Box<Expr>,
+        /// The type of the result.
+        to: SqlType,
+    },
     /// A catch point that leaves values as they are.
     Catch(Box<Expr>),
     /// A call of the overload that was chosen for these arguments, which have its types.
-    Call { function: BoundScalar, args: Vec<Expr> },
+    Call {
+        /// The function with its overload.
+        function: BoundScalar,
+        /// The arguments in the order of the call, lambdas among them.
+        args: Vec<Expr>,
+    },
     /// The body of a lambda: an argument that the function calls itself.
     Lambda(Box<Expr>),
     /// `array[index]`.
-    Index { base: Box<Expr>, index: Box<Expr> },
+    Index {
+        /// The array.
+        base: Box<Expr>,
+        /// The place, counted from 1, or from the end if it is negative.
+        index: Box<Expr>,
+    },
     /// `map[key]`.
-    Lookup { base: Box<Expr>, key: Box<Expr> },
+    Lookup {
+        /// The map.
+        base: Box<Expr>,
+        /// The key whose value is wanted.
+        key: Box<Expr>,
+    },
     /// `struct->field`, by the field's place in the type.
-    Field { base: Box<Expr>, index: usize },
+    Field {
+        /// The struct.
+        base: Box<Expr>,
+        /// The place of the field, counted from 0.
+        index: usize,
+    },
     /// `ARRAY[…]`; each item is a catch point.
     Array(Vec<Expr>),
     /// `MAP(…)`; each key and each value is a catch point.
@@ -136,6 +193,7 @@ pub enum Kind {
 /// A constant, with the column of one row that holds it.
 #[derive(Clone, Debug)]
 pub struct Constant {
+    /// The constant as a single value.
     pub value: Value,
     /// An array of one row.
     array: ArrayRef,

@@ -28,7 +28,9 @@ const KNOWN: &[&str] = &["AVRO", "JSON_SR", "PROTOBUF", "PROTOBUF_NOSR"];
 /// Which part of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
+    /// The part that decides the partition.
     Key,
+    /// The part that holds all columns outside of the key.
     Value,
 }
 

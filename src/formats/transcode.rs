@@ -9,8 +9,11 @@ use crate::types::{Column, SqlType, View};
 /// How a part of a topic's records is kept, as far as anybody has said it.
 #[derive(Clone, Copy)]
 pub struct Declared<'a> {
+    /// The format in which the topic keeps the part.
     pub format: &'static dyn Format,
+    /// How the columns stand in the payload.
     pub layout: Layout,
+    /// The columns of the part; with none, the part counts as not declared.
     pub columns: &'a [Column],
 }
 
@@ -22,6 +25,7 @@ pub enum FromJson {
     Json,
     /// One value in the form of Kafka's serialisers.
     Bare(SqlType),
+    /// Columns in the declared format, read from JSON and encoded.
     Columns(Box<Transcoder>),
 }
 
@@ -87,6 +91,7 @@ pub enum ToJson {
     Guess,
     /// They are JSON already.
     Json,
+    /// Columns of the declared format, decoded and written as JSON.
     Columns(Box<Transcoder>),
 }
 

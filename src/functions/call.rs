@@ -15,14 +15,19 @@ use crate::types::{Builder, Decimal, SqlType, Value, View};
 pub struct Argument {
     /// One entry a row, or a single one if `constant`.
     pub array: ArrayRef,
+    /// True if one value stands for all rows.
     pub constant: bool,
+    /// The type after widening.
     pub sql_type: SqlType,
 }
 
 /// A call over all rows of a batch.
 pub struct Call<'a> {
+    /// The arguments in the order of the call; that of a lambda is an empty column.
     pub args: &'a [Argument],
+    /// The number of rows of the batch, which is also the length of the result.
     pub rows: usize,
+    /// The type of the result.
     pub returns: &'a SqlType,
     /// The lambdas among the arguments, in their order.
     pub lambdas: Vec<&'a mut dyn Lambda>,

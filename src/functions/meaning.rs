@@ -27,9 +27,11 @@ pub enum Meaning {
     Zone,
     /// A time zone in which an instant is read.
     ReadZone,
+    /// A regular expression, written as in Java.
     Regex,
     /// The number of a group of a regular expression.
     Group,
+    /// A path into a JSON text, such as `$.a[0]`.
     JsonPath,
     /// The name of an encoding.
     Encoding,
@@ -52,7 +54,9 @@ pub enum Meaning {
 /// Why a constant can never be right, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misuse {
+    /// The cause, without the name of the function.
     pub message: String,
+    /// The remedy, shown after the message.
     pub hint: String,
     /// Whether the statement is refused. If not, it runs as in ksqlDB, which accepts such calls, and the user is warned.
     pub refused: bool,

@@ -47,12 +47,15 @@ pub struct Scalar {
     pub summary: &'static str,
     /// Expressions and the text of their results, run as a test.
     pub examples: &'static [(&'static str, &'static str)],
+    /// All signatures, of which a call takes the one that fits best.
     pub overloads: &'static [Overload],
 }
 
 /// A signature with its body.
 pub struct Overload {
+    /// What the arguments must be, in the order of the call.
     pub params: &'static [Param],
+    /// How the type of the result is found.
     pub returns: Returns,
     /// Makes a column of the result's type; a row that cannot be computed is noted as failed.
     pub body: fn(&mut Call) -> ArrayRef,
@@ -60,6 +63,7 @@ pub struct Overload {
 
 /// The type of a result.
 pub enum Returns {
+    /// This type, whatever the arguments are; equal arguments give equal results.
     Is(SqlType),
     /// This type, with another value each time, whatever the arguments are.
     Fresh(SqlType),
@@ -72,10 +76,13 @@ pub enum Returns {
 /// A scalar function with the overload that was chosen for a call.
 #[derive(Clone, Debug)]
 pub struct BoundScalar {
+    /// The entry in the list of scalar functions.
     pub function: &'static Scalar,
+    /// The one that was chosen among those of `function`.
     pub overload: &'static Overload,
     /// The types to which the arguments are widened before the call.
     pub args: Vec<SqlType>,
+    /// The type of the result for these arguments.
     pub returns: SqlType,
 }
 

@@ -10,18 +10,29 @@ use crate::types::SqlType;
 /// The type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum T {
+    /// True or false.
     Boolean,
+    /// 32-bit integers.
     Int,
+    /// 64-bit integers.
     Bigint,
+    /// Floating-point numbers of 64 bits.
     Double,
     /// Of any precision and scale.
     Decimal,
+    /// Texts in UTF-8.
     String,
+    /// Byte strings.
     Bytes,
+    /// Days, without a time.
     Date,
+    /// Times of a day, in milliseconds.
     Time,
+    /// Instants, in milliseconds since the epoch.
     Timestamp,
+    /// Arrays with items of this type.
     Array(&'static T),
+    /// Maps with keys of the first type and values of the second.
     Map(&'static T, &'static T),
     /// Any type, the same wherever the letter stands.
     Any(char),
@@ -36,7 +47,9 @@ pub enum T {
 /// How a parameter is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Param {
+    /// The name in the function's documentation and in messages.
     pub name: &'static str,
+    /// The types of argument that it accepts.
     pub kind: T,
     /// Takes any number of arguments, none included; at most one parameter of a signature is variadic.
     pub variadic: bool,
@@ -65,8 +78,11 @@ pub const fn variadic(name: &'static str, kind: T) -> Param {
 /// parameters a lambda has.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ArgType {
+    /// An ordinary argument of this type; `None` for an untyped NULL.
     Value(Option<SqlType>),
+    /// A bare unit of time, such as `DAYS`.
     Unit,
+    /// A lambda with this many parameters.
     Lambda(usize),
 }
 

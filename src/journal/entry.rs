@@ -85,7 +85,10 @@ pub struct Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It is committed: the offset of the first record of each of its batches, and for a command the resolved ends.
-    Committed { offsets: Vec<Offset> },
+    Committed {
+        /// In the order of the entry's batches, or of the command's partitions to resolve.
+        offsets: Vec<Offset>,
+    },
     /// Refused: the query has ended or the topic was dropped. It has no effect.
     Ended,
     /// Refused: the epoch before it was not committed, and it builds on that.

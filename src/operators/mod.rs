@@ -94,6 +94,7 @@ pub struct Context<'a> {
     pub place: &'a dyn Fn(u64) -> String,
     /// How far the stream time of its source partition had come at a row of this ordinal: no later row comes from before.
     pub point_ms: &'a dyn Fn(u64) -> i64,
+    /// Takes the rows that are dropped, each with its reason.
     pub log: &'a mut Log,
 }
 

@@ -15,7 +15,9 @@ pub enum Flow {
 /// How much an output takes before it has enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
+    /// With this many rows it has enough.
     pub rows: usize,
+    /// With this many bytes it has enough.
     pub bytes: usize,
 }
 

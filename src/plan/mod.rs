@@ -37,9 +37,19 @@ use select::{KeyColumn, Selected, Strictness};
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
     /// A stream or table of this name; `timestamp` is the column of its records' time.
-    Persistent { name: &'a str, kind: SourceKind, timestamp: Option<&'a str> },
+    Persistent {
+        /// The name of the new stream or table.
+        name: &'a str,
+        /// Which of the two the statement makes; a query with another result is refused.
+        kind: SourceKind,
+        /// The name of a result column; `None` if records have the time of their rows.
+        timestamp: Option<&'a str>,
+    },
     /// An existing stream of this name.
-    Existing { name: &'a str },
+    Existing {
+        /// The name of the stream that gets the rows.
+        name: &'a str,
+    },
     /// A push query: rows for a client.
     Push,
 }

@@ -38,6 +38,11 @@ const KNOWN: &[(&str, bool)] = &[
     ("SOURCE_CONNECTOR", true),
 ];
 
+/// The names of the properties of a declaration.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|(name, _)| *name)
+}
+
 /// Reads a WITH clause; `declares` for a declared source rather than for the sink of a query.
 ///
 /// # Errors

@@ -41,6 +41,7 @@ pub enum Sealed {
     Nothing,
     /// Records of an epoch that is not finished.
     Part(Epoch),
+    /// Everything since the last whole epoch, changes of state included.
     Whole(Epoch),
 }
 

@@ -22,6 +22,7 @@ use crate::types::{Batch, Column, View};
 /// Where the result goes.
 #[derive(Clone)]
 pub enum Target {
+    /// A topic, to which rows are written as records.
     Topic(Arc<TopicTarget>),
     /// A client.
     Tap(Arc<dyn Tap>),
@@ -41,13 +42,17 @@ pub trait Tap: Send + Sync {
 
 /// A topic that a query writes.
 pub struct TopicTarget {
+    /// The stream or table that the rows belong to, with its formats.
     pub source: Source,
+    /// The id of the topic, which the journal knows it by.
     pub topic: TopicId,
+    /// How many partitions the topic has, at least 1.
     pub partitions: u32,
     /// The most bytes that a record may have.
     pub most_bytes: usize,
     /// Set if the rows have another key than those of their source.
     pub rekey: Option<Rekey>,
+    /// Decides which partition a record is written to.
     pub placement: Arc<dyn Placement>,
 }
 

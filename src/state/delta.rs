@@ -66,7 +66,14 @@ pub enum Change<'a> {
     /// No entry of an earlier bucket exists any more.
     Horizon(BucketId),
     /// An entry was set, or deleted.
-    Entry { bucket: BucketId, key: &'a [u8], value: Option<&'a [u8]> },
+    Entry {
+        /// The bucket that holds the entry.
+        bucket: BucketId,
+        /// The bytes of the entry's key.
+        key: &'a [u8],
+        /// The new value; `None` if the entry was deleted.
+        value: Option<&'a [u8]>,
+    },
 }
 
 /// Calls `each` for the changes of a delta, in their order.

@@ -18,7 +18,9 @@ pub use key_table::{KeyTable, prefetch};
 /// What a stateful operator of a plan does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OperatorKind {
+    /// An aggregation: it keeps the state of each group.
     Aggregate,
+    /// A stream-stream join: it keeps rows as long as a partner can come.
     Join,
 }
 
@@ -38,6 +40,7 @@ impl OperatorKind {
 /// unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperatorId {
+    /// Operators of other kinds have numbers of their own.
     pub kind: OperatorKind,
     /// Counts the operators of the kind in the plan.
     pub number: u16,
@@ -65,7 +68,9 @@ impl fmt::Display for OperatorId {
 /// The state of an operator in one of its tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperatorTask {
+    /// The operator in the plan of its query.
     pub operator: OperatorId,
+    /// The number of the task in its stage; the first is 0.
     pub task: u32,
 }
 

@@ -7,12 +7,19 @@ use crate::sql::lexer::{Token, lex};
 /// What can come next.
 #[derive(Debug, Default, PartialEq)]
 pub struct Next {
+    /// Words of the language, sorted, each once.
     pub keywords: Vec<&'static str>,
+    /// Whether the name of a stream or table can come.
     pub sources: bool,
+    /// Whether the name of a column or field can come.
     pub columns: bool,
+    /// Whether the name of a function can come.
     pub functions: bool,
+    /// Whether the name of a property can come.
     pub properties: bool,
+    /// Whether the name of a topic can come.
     pub topics: bool,
+    /// Whether the id of a query can come.
     pub queries: bool,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Action, Context, Kind, Statement, Touched};
+use crate::config;
 use crate::engine::{Change, Effect, NewTopic};
 use crate::error::{Error, Result, Span};
 use crate::plan::with::MOST_PARTITIONS;
@@ -58,7 +59,7 @@ impl Statement for CreateTopic {
             return Err(Error::conflict(format!("Topic '{}' already exists.", self.name)).at(self.span));
         }
         let mut partitions = PARTITIONS;
-        let mut config = BTreeMap::new();
+        let mut settings = BTreeMap::new();
         for property in &self.with.items {
             let text = match &property.value {
                 Literal::String(text) => text.clone(),
@@ -71,12 +72,20 @@ impl Statement for CreateTopic {
                     Error::invalid(message).at(property.span)
                 })?;
             } else {
-                config.insert(property.name.to_lowercase(), text);
+                let name = property.name.to_lowercase();
+                config::check_topic_setting(&name, &text).map_err(|e| e.at(property.span))?;
+                settings.insert(name, text);
             }
         }
-        let topic = NewTopic { name: self.name.clone(), partitions, config };
+        let without_effect: Vec<String> = settings.keys().map(|name| format!("'{name}'")).collect();
+        let topic = NewTopic { name: self.name.clone(), partitions, config: settings };
         let message = format!("Topic '{}' created with {partitions} partitions.", self.name);
-        Ok(Action::Change(Box::new(Change::one(Effect::MakeTopic(topic), message))))
+        let mut change = Change::one(Effect::MakeTopic(topic), message);
+        if !without_effect.is_empty() {
+            let names = without_effect.join(", ");
+            change.warnings.push(format!("kept with the topic, but without effect in this version: {names}"));
+        }
+        Ok(Action::Change(Box::new(change)))
     }
 
     fn touches(&self) -> Touched {

@@ -84,7 +84,7 @@ impl Statement for Describe {
     }
 }
 
-fn extended(source: &Source, cx: &Context) -> String {
+pub(super) fn extended(source: &Source, cx: &Context) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(out, "{name:<16}: {value}");
@@ -112,7 +112,7 @@ fn extended(source: &Source, cx: &Context) -> String {
     out
 }
 
-fn query(id: &str, cx: &Context, line: &mut dyn FnMut(&str, &str)) {
+pub(super) fn query(id: &str, cx: &Context, line: &mut dyn FnMut(&str, &str)) {
     let Some(engine) = cx.engine else { return };
     let (Some(life), Some(stats)) = (engine.life(id), engine.stats(id)) else { return };
     let status = match &life {

@@ -124,9 +124,11 @@ impl PartialEq for dyn Statement {
 pub struct Context<'a> {
     /// The text of the statement.
     pub text: &'a str,
+    /// What exists before the statement.
     pub catalog: &'a Catalog,
     /// The properties of the process, with those of the session over them.
     pub properties: &'a Properties,
+    /// The variables of the session.
     pub variables: &'a Variables,
     /// The engine, for statements that show what it does; none where a kept statement is read again.
     pub engine: Option<&'a Engine>,
@@ -142,36 +144,52 @@ pub enum Action {
     Insert(Insert),
     /// It shows something.
     Reply(Reply),
+    /// It sets a property, given by name, to a value for the rest of the session.
     Set(String, String),
+    /// It drops the session's own value of the property of this name.
     Unset(String),
     /// It gives a variable a value.
     Define(String, String),
     /// It takes a variable back.
     Undefine(String),
+    /// It shows the rows of a table as of its last commit.
     Pull(Box<Pull>),
+    /// It shows rows as they come; with a number, it ends after that many.
     Push(Box<Plan>, Option<usize>),
 }
 
 /// A record to be appended.
 pub struct Insert {
+    /// The topic that gets the record.
     pub topic: std::sync::Arc<Topic>,
     /// The record's key, which decides the partition.
     pub key: Option<Vec<u8>>,
+    /// A batch that holds just this record.
     pub batch: RecordBatch,
 }
 
 /// What a statement shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
+    /// A text, shown as it is.
     Message(String),
-    Table { columns: Vec<&'static str>, rows: Vec<Vec<String>> },
+    /// Named columns, and rows with one text for each.
+    Table {
+        /// The headings.
+        columns: Vec<&'static str>,
+        /// The rows, in the order in which they are shown.
+        rows: Vec<Vec<String>>,
+    },
 }
 
 /// A statement and the text that it was parsed from.
 #[derive(Debug)]
 pub struct Parsed {
+    /// The syntax tree.
     pub statement: Box<dyn Statement>,
+    /// The part of the script that it was parsed from, or the canonical text once variables were replaced.
     pub text: String,
+    /// Where it stands in the script.
     pub span: Span,
     /// How many tokens it has, the semicolon included.
     pub tokens: usize,

@@ -12,18 +12,24 @@ use crate::sql::variables::Variables;
 pub enum Outcome {
     /// It has done something: what to tell the user, and what to warn of.
     Done {
+        /// What to tell the user; may be empty.
         message: String,
+        /// What to warn of; may be empty.
         warnings: Vec<String>,
         /// Advice for a person at work, not for a script.
         hint: Option<String>,
     },
     /// It shows something.
     Reply(Reply),
+    /// All rows of a pull query.
     Rows(PullRows),
     /// Rows as they come, at most so many.
     Push {
+        /// The running query, from which the rows are taken.
         query: PushQuery,
+        /// The most rows to show; `None` shows rows until the client leaves.
         limit: Option<usize>,
+        /// What to warn of before the first row.
         warnings: Vec<String>,
         /// Advice for a person at work, not for a script.
         hint: Option<String>,
@@ -37,6 +43,9 @@ pub enum Nature {
     Pull,
     /// It shows rows as they come.
     Push,
+    /// It changes what exists.
+    Change,
+    /// Any other statement; it is finished when its execution returns.
     Other,
 }
 
@@ -69,7 +78,7 @@ impl DryRun<'_> {
                 if let Some(query) = change.query() {
                     engine.check(&query.plan, &self.catalog, &self.own)?;
                 }
-                Ok(Nature::Other)
+                Ok(Nature::Change)
             }
             Action::Set(name, value) => self.own.set_for_statements(&name, &value).map(|()| Nature::Other),
             Action::Unset(name) => self.own.unset(&name).map(|()| Nature::Other),

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement, not_yet};
+use super::{Action, Context, Kind, Reply, Statement, describe, not_yet};
 use crate::catalog::SourceKind;
-use crate::config::PROPERTIES;
+use crate::config::{Origin, PROPERTIES};
+use crate::engine::Engine;
 use crate::error::{Result, Span};
 use crate::functions;
+use crate::topics::{PartitionId, Topic};
 
 pub const KIND: Kind = Kind {
     name: "SHOW STREAMS",
@@ -73,6 +75,14 @@ impl fmt::Display for Show {
 impl Statement for Show {
     fn compile(&self, cx: &Context) -> Result<Action> {
         let (columns, rows) = match self.what {
+            What::Sources(kind) if self.extended => {
+                let all = cx.catalog.sources().filter(|s| s.kind == kind);
+                return Ok(one_by_one(all.map(|source| describe::extended(source, cx))));
+            }
+            What::Queries if self.extended => {
+                return Ok(one_by_one(cx.catalog.queries().into_iter().map(|query| extended_query(query, cx))));
+            }
+            What::Topics if self.extended => extended_topics(cx)?,
             What::Sources(kind) => sources(cx, kind),
             What::Topics => topics(cx),
             What::Queries => queries(cx),
@@ -105,6 +115,53 @@ fn sources(cx: &Context, kind: SourceKind) -> Listed {
 fn topics(cx: &Context) -> Listed {
     let rows = cx.catalog.topics().map(|t| vec![t.name.clone(), t.partitions.to_string()]).collect();
     (vec!["Kafka Topic", "Partitions"], rows)
+}
+
+/// Texts, with an empty line between them.
+fn one_by_one(texts: impl Iterator<Item = String>) -> Action {
+    Action::Reply(Reply::Message(texts.collect::<Vec<_>>().join("\n")))
+}
+
+/// Topics with how many records there are, and which sources are over them.
+fn extended_topics(cx: &Context) -> Result<Listed> {
+    let mut rows = Vec::new();
+    for topic in cx.catalog.topics() {
+        let records = cx.engine.map_or(Ok(0), |engine| records(engine, topic))?;
+        let over = cx.catalog.sources().filter(|s| s.topic == topic.name).map(|s| s.name.as_str());
+        let over = over.collect::<Vec<_>>().join(", ");
+        let settings = topic.config.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        rows.push(vec![
+            topic.name.clone(),
+            topic.partitions.to_string(),
+            records.to_string(),
+            over,
+            settings.join(", "),
+        ]);
+    }
+    Ok((vec!["Kafka Topic", "Partitions", "Records", "Streams and Tables", "Settings"], rows))
+}
+
+fn records(engine: &Engine, topic: &Topic) -> Result<i64> {
+    let topics = engine.topics();
+    (0..topic.partitions).try_fold(0, |sum, partition| {
+        let id = PartitionId { topic: topic.id, partition };
+        Ok(sum + topics.end(id)? - topics.start(id)?)
+    })
+}
+
+/// A query with its statement and what it counts.
+fn extended_query(query: &crate::catalog::Query, cx: &Context) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: &str| out.push_str(&format!("{name:<16}: {value}\n"));
+    line("Query ID", &query.id);
+    line("Query type", "PERSISTENT");
+    line("Sink", &query.sink);
+    if let Some(sink) = cx.catalog.source(&query.sink) {
+        line("Sink topic", &sink.topic);
+    }
+    line("Statement", query.statement.trim());
+    describe::query(&query.id, cx, &mut line);
+    out
 }
 
 fn queries(cx: &Context) -> Listed {
@@ -140,9 +197,12 @@ fn variables(cx: &Context) -> Listed {
 
 fn properties(cx: &Context) -> Listed {
     let row = |p: &crate::config::Property| {
-        let value = cx.properties.text(p.name);
-        let default = if value == p.default { "default" } else { "set" };
-        vec![p.name.to_owned(), value.to_owned(), default.to_owned(), p.summary.to_owned()]
+        let from = match cx.properties.origin(p) {
+            Origin::Default => "default",
+            Origin::Command => "default of this command",
+            Origin::Set => "set",
+        };
+        vec![p.name.to_owned(), cx.properties.text(p.name).to_owned(), from.to_owned(), p.summary.to_owned()]
     };
     (vec!["Property", "Value", "From", "Meaning"], PROPERTIES.iter().map(row).collect())
 }

@@ -13,13 +13,21 @@ use crate::error::{Error, Result};
 pub struct Case {
     /// The file's name without its ending.
     pub file: String,
+    /// The name in the file, with the format and the configuration that were put in.
     pub name: String,
+    /// The statements, each with its semicolon, in the order of execution.
     pub statements: Vec<String>,
+    /// Properties that are set before the first statement.
     pub properties: Map<String, Value>,
+    /// Topics that exist before the first statement.
     pub topics: Vec<CaseTopic>,
+    /// Records that are written to the topics, in this order.
     pub inputs: Vec<CaseRecord>,
+    /// Records that must be in the topics afterwards.
     pub outputs: Vec<CaseRecord>,
+    /// `None` if the statements must be accepted.
     pub expected_exception: Option<ExpectedException>,
+    /// What must be in the catalog afterwards; `None` if the case does not say.
     pub post: Option<Post>,
 }
 
@@ -135,11 +143,53 @@ pub struct PostKeyFormat {
 pub fn load(path: &Path) -> Result<Vec<Case>> {
     let text =
         std::fs::read_to_string(path).map_err(|e| Error::backend(format!("{} cannot be read: {e}", path.display())))?;
-    let file: File = serde_json::from_str(&without_comments(&text))
-        .map_err(|e| Error::invalid(format!("{} is no file of cases: {e}", path.display())))?;
+    let text = without_comments(&text);
+    let wrong = |e| Error::invalid(format!("{} is no file of cases: {e}", path.display()));
+    check_fields(&text, path)?;
+    let file: File = serde_json::from_str(&text).map_err(wrong)?;
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let enabled = file.tests.into_iter().filter(|case| case.enabled);
     Ok(enabled.flat_map(|case| expand(&name, case)).collect())
+}
+
+/// The fields that a case may have. Those of ksqlDB's tests that say nothing about records are read over.
+const FIELDS: &[&str] = &[
+    "comments",
+    "config",
+    "description",
+    "enabled",
+    "expectedError",
+    "expectedException",
+    "format",
+    "inputConditions",
+    "inputs",
+    "name",
+    "outputs",
+    "post",
+    "properties",
+    "responses",
+    "statements",
+    "topics",
+    "versions",
+];
+
+/// Refuses cases with fields that no case has: a mistyped `outputs` would pass without a look at any record.
+fn check_fields(text: &str, path: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Names {
+        #[serde(default)]
+        tests: Vec<Map<String, Value>>,
+    }
+    // What is not even JSON is reported by whoever reads the cases.
+    let Ok(Names { tests }) = serde_json::from_str(text) else { return Ok(()) };
+    for (place, case) in tests.iter().enumerate() {
+        let Some(name) = case.keys().find(|name| !FIELDS.contains(&name.as_str())) else { continue };
+        let number = (place + 1).to_string();
+        let title = case.get("name").and_then(Value::as_str).unwrap_or(&number);
+        let error = Error::invalid(format!("{}: case '{title}' has an unknown field '{name}'", path.display()));
+        return Err(error.suggest(name, FIELDS.iter().copied(), |known| format!("'{known}'")));
+    }
+    Ok(())
 }
 
 /// One case for every format and every configuration.

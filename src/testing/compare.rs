@@ -16,57 +16,81 @@ pub fn records(
     has_inputs: bool,
     exact: bool,
 ) -> Result<(), String> {
-    if expected.len() != actual.len() {
-        return Err(format!(
-            "Topic {topic}. Expected <{}> records but it was <{}>: {}",
-            expected.len(),
-            actual.len(),
-            shown(actual)
-        ));
-    }
-    for (index, (expected, actual)) in expected.iter().zip(actual).enumerate() {
-        record(expected, actual, has_inputs, exact)
-            .map_err(|why| format!("Topic '{topic}', message {index}: {why}"))?;
-    }
-    Ok(())
+    let differs =
+        |(expected, actual): (&&CaseRecord, &Actual)| difference(expected, actual, has_inputs, exact).is_some();
+    let alike = expected.iter().zip(actual).take_while(|pair| !differs(*pair)).count();
+    let (wanted, found) = (expected.get(alike), actual.get(alike));
+    let what = match (wanted, found) {
+        (None, None) => return Ok(()),
+        (Some(wanted), Some(found)) => {
+            let parts = difference(wanted, found, has_inputs, exact).unwrap_or_default();
+            format!("record {} has another {parts}", alike + 1)
+        }
+        (Some(_), None) => format!("record {} is missing", alike + 1),
+        (None, Some(_)) => format!("record {} is one too many", alike + 1),
+    };
+    let (wanted, found) = (wanted.map_or_else(none, |r| shown_expected(r)), found.map_or_else(none, shown_actual));
+    let counts = format!("{} expected, {} found", expected.len(), actual.len());
+    Err(format!("topic {topic} ({counts}): {what}\n  expected: {wanted}\n  found:    {found}"))
 }
 
-fn shown(actual: &[Actual]) -> String {
-    let one = |a: &Actual| format!("<{:?} {:?} {:?} at {}>", a.key, a.window, a.value, a.timestamp);
-    actual.iter().take(20).map(one).collect::<Vec<_>>().join(" ")
+/// The text for a record that is not there.
+fn none() -> String {
+    "no record".to_owned()
 }
 
-fn record(expected: &CaseRecord, actual: &Actual, has_inputs: bool, exact: bool) -> Result<(), String> {
-    let parse = |raw: &Option<Box<RawValue>>| {
-        raw.as_ref().map_or(Value::Null, |r| serde_json::from_str(r.get()).unwrap_or(Value::Null))
-    };
-    let (key, value) = (parse(&expected.key), parse(&expected.value));
-    let differs = |what: &str| {
-        Err(format!(
-            "{what}: expected <{key}, {value}> {:?} with timestamp={:?} but was {}",
-            window_of(&expected.window),
-            expected.timestamp,
-            shown(std::slice::from_ref(actual))
-        ))
-    };
-    if window_of(&expected.window) != actual.window {
-        return differs("window");
-    }
-    if !same_datum(&key, &actual.key, exact) {
-        return differs("key");
-    }
-    if !same_datum(&value, &actual.value, exact) {
-        return differs("value");
-    }
+/// The parts in which two records differ, by name.
+fn difference(expected: &CaseRecord, actual: &Actual, has_inputs: bool, exact: bool) -> Option<String> {
     let headers = expected.headers.iter().map(|h| (h.key.clone(), h.value.clone()));
-    if headers.ne(actual.headers.iter().map(|h| (h.key.clone(), header_text(h)))) {
-        return differs(&format!("headers {:?}", actual.headers));
+    let parts = [
+        ("key", !same_datum(&parsed(&expected.key), &actual.key, exact)),
+        ("window", window_of(&expected.window) != actual.window),
+        ("value", !same_datum(&parsed(&expected.value), &actual.value, exact)),
+        (
+            "timestamp",
+            match expected.timestamp {
+                Some(0) if !has_inputs => false,
+                wanted => wanted.is_some_and(|wanted| wanted != actual.timestamp),
+            },
+        ),
+        ("headers", headers.ne(actual.headers.iter().map(|h| (h.key.clone(), header_text(h))))),
+    ];
+    let names: Vec<&str> = parts.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn parsed(raw: &Option<Box<RawValue>>) -> Value {
+    raw.as_ref().map_or(Value::Null, |r| serde_json::from_str(r.get()).unwrap_or(Value::Null))
+}
+
+/// An expected record as a message shows it.
+fn shown_expected(record: &CaseRecord) -> String {
+    let headers: Vec<_> = record.headers.iter().map(|h| (h.key.clone(), h.value.clone())).collect();
+    let time = record.timestamp.map_or_else(|| "any".to_owned(), |time| time.to_string());
+    shown(&[parsed(&record.key), parsed(&record.value)], window_of(&record.window), &time, &headers)
+}
+
+/// A record that was found as a message shows it.
+fn shown_actual(record: &Actual) -> String {
+    let json = |datum: &Datum| match datum {
+        Datum::Json(value) | Datum::Kafka(value) => value.clone(),
+    };
+    let headers: Vec<_> = record.headers.iter().map(|h| (h.key.clone(), header_text(h))).collect();
+    shown(&[json(&record.key), json(&record.value)], record.window, &record.timestamp.to_string(), &headers)
+}
+
+fn shown(
+    [key, value]: &[Value; 2],
+    window: Option<(i64, i64)>,
+    time: &str,
+    headers: &[(String, Option<String>)],
+) -> String {
+    let window = window.map_or_else(String::new, |(start, end)| format!(", window {start} to {end}"));
+    let mut line = format!("key {key}{window}, value {value}, timestamp {time}");
+    for (name, value) in headers {
+        line.push_str(&format!(", header {name}={}", value.as_deref().unwrap_or("null")));
     }
-    match expected.timestamp {
-        Some(0) if !has_inputs => Ok(()),
-        Some(timestamp) if timestamp != actual.timestamp => differs("timestamp"),
-        _ => Ok(()),
-    }
+    line
 }
 
 fn same_datum(expected: &Value, actual: &Datum, exact: bool) -> bool {

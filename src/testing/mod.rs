@@ -25,8 +25,11 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
+    /// Records, catalog and refusals are as expected.
     Passed,
+    /// Something differs from what is expected, and is not listed.
     Failed,
+    /// The case needs something that is not supported here.
     Skipped,
     /// Listed as a deliberate deviation, or as something that is accepted here and refused there.
     Listed,
@@ -35,22 +38,30 @@ pub enum Verdict {
 /// What has become of a case, and why.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaseResult {
+    /// The name of the case's file without its ending.
     pub file: String,
+    /// The name of the case, with its format and configuration.
     pub name: String,
+    /// How it ended.
     pub status: Verdict,
     /// Whether the case expects a refusal.
     pub refusal: bool,
+    /// The first difference or error, the missing feature, or the reason on the list; may be empty if it passed.
     pub message: String,
 }
 
 /// What has become of all cases.
 #[derive(Debug, Serialize)]
 pub struct Report {
+    /// Cases that came out as expected.
     pub passed: usize,
+    /// Cases that came out otherwise and are not listed.
     pub failed: usize,
+    /// Cases that need something that is not supported here.
     pub skipped: usize,
     /// Cases on the list of deviations.
     pub listed: usize,
+    /// One result for each case, in the order of the files.
     pub cases: Vec<CaseResult>,
 }
 
@@ -85,11 +96,24 @@ fn entry(line: &str) -> Option<(&str, &str, &str)> {
 pub fn run(paths: &[PathBuf], wanted: impl Fn(&Case) -> bool, mode: Mode) -> Result<Report> {
     let mut cases = Vec::new();
     for path in paths {
-        for file in files(path)? {
+        let files = files(path)?;
+        if files.is_empty() {
+            let error = Error::missing(format!("there is no file of cases in {}", path.display()));
+            return Err(error.hint("the names of such files end with .json; docs/test-cases.md describes them"));
+        }
+        for file in files {
             cases.extend(case::load(&file)?);
         }
     }
+    let all = cases.len();
     cases.retain(wanted);
+    if cases.is_empty() {
+        let error = Error::missing("no case was found, so nothing was tested");
+        return Err(match all {
+            0 => error.hint("the files have no case that is enabled; docs/test-cases.md describes them"),
+            _ => error.hint(format!("none of the {all} cases has the text of --filter in its file's name or its own")),
+        });
+    }
     let results: Vec<Mutex<Option<CaseResult>>> = cases.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);

@@ -21,20 +21,57 @@ pub struct Builder {
 
 /// The values of a column under construction; NULLs have a place in all of them.
 pub enum Values {
+    /// One bit for each row.
     Boolean(BooleanBufferBuilder),
+    /// 32-bit integers, one for each row.
     Integer(Vec<i32>),
+    /// 64-bit integers, one for each row.
     Bigint(Vec<i64>),
+    /// Floating-point numbers of 64 bits, one for each row.
     Double(Vec<f64>),
+    /// Unscaled numbers, then the precision (38 at most) and the scale.
     Decimal128(Vec<i128>, u8, u8),
+    /// Unscaled numbers, then the precision (more than 38) and the scale.
     Decimal256(Vec<i256>, u8, u8),
+    /// The texts of all rows.
     String(Texts),
+    /// The byte strings of all rows.
     Bytes(Blobs),
+    /// Days since 1970-01-01, one number for each row.
     Date(Vec<i32>),
+    /// Milliseconds of the day, one number for each row.
     Time(Vec<i32>),
+    /// Milliseconds since 1970-01-01T00:00:00Z, one number for each row.
     Timestamp(Vec<i64>),
-    Array { offsets: Offsets, items: Box<Builder>, field: Arc<Field> },
-    Map { offsets: Offsets, keys: Box<Builder>, values: Box<Builder>, field: Arc<Field>, entries: Fields },
-    Struct { fields: Vec<Builder>, types: Fields },
+    /// A list of items for each row.
+    Array {
+        /// Where each row's items begin and end.
+        offsets: Offsets,
+        /// The items of all rows.
+        items: Box<Builder>,
+        /// The Arrow field of the items.
+        field: Arc<Field>,
+    },
+    /// A list of entries for each row.
+    Map {
+        /// Where each row's entries begin and end.
+        offsets: Offsets,
+        /// The keys of all rows.
+        keys: Box<Builder>,
+        /// The values of all rows, one for each key.
+        values: Box<Builder>,
+        /// The Arrow field of the entries, a struct of key and value.
+        field: Arc<Field>,
+        /// The Arrow fields of the key and of the value.
+        entries: Fields,
+    },
+    /// One column for each field.
+    Struct {
+        /// The columns, in the order of the type's fields.
+        fields: Vec<Builder>,
+        /// The Arrow fields of the columns.
+        types: Fields,
+    },
 }
 
 /// Texts one after the other. What is appended is a `str`, so that the column cannot hold anything but UTF-8.

@@ -3,8 +3,11 @@
 /// A day of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
+    /// The year; 0 is the year before year 1.
     pub year: i64,
+    /// From 1 to 12.
     pub month: u32,
+    /// The day of the month, from 1 to 31.
     pub day: u32,
     /// Days since 1970-01-01.
     pub epoch_day: i64,

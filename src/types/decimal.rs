@@ -9,7 +9,9 @@ use arrow::datatypes::i256;
 /// by [`Decimal::compare`]; it may be negative while a number is parsed or computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal {
+    /// All digits as an integer, with the sign.
     pub unscaled: i256,
+    /// The number of digits after the point.
     pub scale: i32,
 }
 

@@ -18,8 +18,11 @@ pub enum Role {
 /// A column of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Column {
+    /// The name as it is kept: in upper case unless it was quoted.
     pub name: String,
+    /// The type of the values, any of which may be NULL.
     pub sql_type: SqlType,
+    /// Which part of a record the column is read from.
     pub role: Role,
 }
 

@@ -8,18 +8,24 @@ use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 /// A type of the language. Every value may be NULL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
+    /// True or false.
     Boolean,
     /// 32 bits, wraps around.
     Integer,
     /// 64 bits, wraps around.
     Bigint,
+    /// 64 bits of floating point, as IEEE 754 has them.
     Double,
     /// An exact number of `precision` digits, `scale` of them behind the point.
     Decimal {
+        /// The number of all digits, from 1 to [`MAX_PRECISION`].
         precision: u8,
+        /// The number of digits after the point, at most `precision`.
         scale: u8,
     },
+    /// Text in UTF-8.
     String,
+    /// Any bytes.
     Bytes,
     /// Days since 1970-01-01.
     Date,
@@ -27,15 +33,20 @@ pub enum SqlType {
     Time,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     Timestamp,
+    /// Any number of items of this type.
     Array(Box<SqlType>),
+    /// Entries with keys of the first type and values of the second.
     Map(Box<SqlType>, Box<SqlType>),
+    /// The fields, in the order in which they were declared.
     Struct(Vec<StructField>),
 }
 
 /// A field of a STRUCT.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StructField {
+    /// As it is kept: in upper case unless it was quoted.
     pub name: String,
+    /// The type of the field's values.
     pub sql_type: SqlType,
 }
 

@@ -3,10 +3,15 @@
 /// A unit of durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimeUnit {
+    /// The smallest unit.
     Milliseconds,
+    /// 1,000 milliseconds each.
     Seconds,
+    /// 60 seconds each.
     Minutes,
+    /// 60 minutes each.
     Hours,
+    /// 24 hours each, whatever the time zone.
     Days,
 }
 

@@ -13,13 +13,21 @@ use super::{Decimal, SqlType, text};
 /// One value of any type. Maps are equal whatever the order of their entries is.
 #[derive(Clone, Debug)]
 pub enum Value {
+    /// The missing value, which every type has.
     Null,
+    /// True or false.
     Boolean(bool),
+    /// A 32-bit integer.
     Integer(i32),
+    /// A 64-bit integer.
     Bigint(i64),
+    /// A floating-point number of 64 bits.
     Double(f64),
+    /// An exact number, with its own scale.
     Decimal(Decimal),
+    /// A text.
     String(String),
+    /// Any bytes.
     Bytes(Vec<u8>),
     /// Days since 1970-01-01.
     Date(i32),
@@ -27,7 +35,9 @@ pub enum Value {
     Time(i32),
     /// Milliseconds since 1970-01-01T00:00:00Z.
     Timestamp(i64),
+    /// The items in their order.
     Array(Vec<Value>),
+    /// The entries, each with its key and value.
     Map(Vec<(Value, Value)>),
     /// The fields' values, in the order of the type.
     Struct(Vec<(String, Value)>),

@@ -10,24 +10,51 @@ use super::{Decimal, SqlType, Value};
 /// A borrowed column.
 pub struct View<'a> {
     nulls: Option<&'a NullBuffer>,
+    /// One value for each row, also where the row is NULL.
     pub values: ViewValues<'a>,
 }
 
 /// The values of a borrowed column; what stands at the place of a NULL means nothing.
 pub enum ViewValues<'a> {
+    /// One bit for each row.
     Boolean(&'a BooleanBuffer),
+    /// 32-bit integers, one for each row.
     Integer(&'a [i32]),
+    /// 64-bit integers, one for each row.
     Bigint(&'a [i64]),
+    /// Floating-point numbers of 64 bits, one for each row.
     Double(&'a [f64]),
+    /// Unscaled numbers of up to 38 digits, then their scale.
     Decimal128(&'a [i128], u8),
+    /// Unscaled numbers of up to 76 digits, then their scale.
     Decimal256(&'a [i256], u8),
+    /// The texts of all rows.
     String(Texts<'a>),
+    /// The byte strings of all rows.
     Bytes(Slices<'a>),
+    /// Days since 1970-01-01, one number for each row.
     Date(&'a [i32]),
+    /// Milliseconds of the day, one number for each row.
     Time(&'a [i32]),
+    /// Milliseconds since 1970-01-01T00:00:00Z, one number for each row.
     Timestamp(&'a [i64]),
-    Array { offsets: &'a [i32], items: Box<View<'a>> },
-    Map { offsets: &'a [i32], keys: Box<View<'a>>, values: Box<View<'a>> },
+    /// A list of items for each row.
+    Array {
+        /// Row `r` has the items from `offsets[r]` up to, but without, `offsets[r + 1]`.
+        offsets: &'a [i32],
+        /// The items of all rows.
+        items: Box<View<'a>>,
+    },
+    /// A list of entries for each row.
+    Map {
+        /// Row `r` has the entries from `offsets[r]` up to, but without, `offsets[r + 1]`.
+        offsets: &'a [i32],
+        /// The keys of all rows.
+        keys: Box<View<'a>>,
+        /// The values of all rows, one for each key.
+        values: Box<View<'a>>,
+    },
+    /// One view for each field, in the order of the type.
     Struct(Vec<View<'a>>),
 }
 

@@ -1,4 +1,4 @@
-//! Typing in the shell: what can come next, colours, and when a statement is complete.
+//! Typing in the shell: what can come next, and colours.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-use super::commands::is_command;
-use super::is_complete;
+use super::with;
+use crate::catalog::Catalog;
 use crate::config::PROPERTIES;
 use crate::engine::Engine;
 use crate::functions;
@@ -24,8 +24,10 @@ pub type Editor<'e> = rustyline::Editor<Assistant<'e>, DefaultHistory>;
 /// What helps at typing.
 pub struct Assistant<'e> {
     pub engine: &'e Engine,
-    /// Whether somebody types; lines that are piped in are taken one by one.
+    /// Whether somebody types, who sees colours.
     pub types: bool,
+    /// The lines of the statement that were typed before this one.
+    pub before: String,
 }
 
 impl Helper for Assistant<'_> {}
@@ -34,26 +36,24 @@ impl Hinter for Assistant<'_> {
     type Hint = String;
 }
 
-impl Validator for Assistant<'_> {
-    fn validate(&self, context: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
-        let text = context.input();
-        let done = !self.types || text.trim().is_empty() || is_command(text) || is_complete(text);
-        Ok(if done { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
-    }
-}
+/// Every line is taken as it is: the shell puts lines together, so that each has a prompt of its own.
+impl Validator for Assistant<'_> {}
 
 impl Completer for Assistant<'_> {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, words) = completions(self.engine, &line[..pos]);
+        let text = format!("{}{}", self.before, &line[..pos]);
+        let (start, words) = completions(&self.engine.catalog(), &text);
+        // In a quote that a line before has opened, there is nothing to complete.
+        let Some(start) = start.checked_sub(self.before.len()) else { return Ok((pos, Vec::new())) };
         let pair = |word: String| Pair { display: word.clone(), replacement: word };
         Ok((start, words.into_iter().map(pair).collect()))
     }
 }
 
 /// Where the word begins that is being typed at the end of `text`, and what it can be.
-fn completions(engine: &Engine, text: &str) -> (usize, Vec<String>) {
+fn completions(catalog: &Catalog, text: &str) -> (usize, Vec<String>) {
     let lexed = lex(text);
     let last = lexed.lexemes.last();
     let open = lexed.lexemes.iter().rev().find(|l| l.token == Token::Unclosed);
@@ -65,43 +65,66 @@ fn completions(engine: &Engine, text: &str) -> (usize, Vec<String>) {
     let quoted = open.is_some();
     let before = &text[..start - usize::from(quoted)];
     let typed = &text[start..];
-    let mut words = candidates(engine, before, quoted);
+    let mut words = candidates(catalog, before, quoted);
     let lower = typed.chars().any(|c| c.is_ascii_lowercase());
     if lower && !quoted {
-        words.iter_mut().filter(|w| !w.starts_with('`')).for_each(|w| *w = w.to_lowercase());
+        words.iter_mut().filter(|(_, w)| !w.starts_with(['`', '\''])).for_each(|(_, w)| *w = w.to_lowercase());
     }
-    words.retain(|word| word.get(..typed.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(typed)));
+    words.retain(|(_, word)| word.get(..typed.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(typed)));
     words.sort_unstable();
     words.dedup();
-    (start, words)
+    (start, words.into_iter().map(|(_, word)| word).collect())
+}
+
+/// The order in which words are listed: what a user has named comes before what the language has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Named,
+    Keyword,
+    Function,
 }
 
 /// What can come behind `text`, or inside a quote there.
-fn candidates(engine: &Engine, text: &str, quoted: bool) -> Vec<String> {
+fn candidates(catalog: &Catalog, text: &str, quoted: bool) -> Vec<(Rank, String)> {
+    let as_text = |word: &str| if quoted { word.to_owned() } else { format!("'{word}'") };
+    let mut words: Vec<(Rank, String)> = Vec::new();
+    let mut add = |rank: Rank, all: &mut dyn Iterator<Item = String>| words.extend(all.map(|word| (rank, word)));
+    let lexed = lex(text);
+    let statement = lexed.lexemes.iter().rposition(|l| l.text == ";").map_or(0, |end| end + 1);
+    let statement = &lexed.lexemes[statement..];
+    if let Some(with) = with::next(statement, catalog) {
+        match with.texts {
+            true => add(Rank::Named, &mut with.words.iter().map(|word| as_text(word))),
+            false if !quoted => add(Rank::Keyword, &mut with.words.into_iter()),
+            false => {}
+        }
+        return words;
+    }
     let next = next(text);
-    let catalog = engine.catalog();
-    let mut words: Vec<String> = Vec::new();
     if next.properties {
-        words.extend(PROPERTIES.iter().map(|p| if quoted { p.name.to_owned() } else { format!("'{}'", p.name) }));
+        add(Rank::Named, &mut PROPERTIES.iter().map(|p| as_text(p.name)));
     }
     if next.topics {
-        words.extend(catalog.topics().map(|t| if quoted { t.name.clone() } else { format!("'{}'", t.name) }));
+        add(Rank::Named, &mut catalog.topics().map(|t| as_text(&t.name)));
     }
     if quoted {
         return words;
     }
-    words.extend(next.keywords.iter().map(|word| (*word).to_owned()));
+    add(Rank::Keyword, &mut next.keywords.iter().map(|word| (*word).to_owned()));
     if next.sources {
-        words.extend(catalog.sources().map(|s| quote_if_needed(&s.name)));
+        add(Rank::Named, &mut catalog.sources().map(|s| quote_if_needed(&s.name)));
     }
     if next.columns {
-        words.extend(catalog.sources().flat_map(|s| s.schema.columns()).map(|c| quote_if_needed(&c.name)));
+        let is_named = |name: &str| statement.iter().any(|l| l.text.eq_ignore_ascii_case(name));
+        let any = catalog.sources().any(|s| is_named(&s.name));
+        let sources = catalog.sources().filter(|s| !any || is_named(&s.name));
+        add(Rank::Named, &mut sources.flat_map(|s| s.schema.columns()).map(|c| quote_if_needed(&c.name)));
     }
     if next.functions {
-        words.extend(functions::names().map(|name| format!("{name}(")));
+        add(Rank::Function, &mut functions::names().map(|name| format!("{name}(")));
     }
     if next.queries {
-        words.extend(catalog.queries().into_iter().map(|q| quote_if_needed(&q.id)));
+        add(Rank::Named, &mut catalog.queries().into_iter().map(|q| quote_if_needed(&q.id)));
     }
     words
 }
@@ -152,6 +175,56 @@ fn coloured(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A catalog with what some statements make.
+    fn catalog() -> std::sync::Arc<Catalog> {
+        use crate::clock::ManualClock;
+        use crate::config::Properties;
+        use crate::engine::{Drive, Settings, Store};
+        use crate::journal::WhenFull;
+        use crate::statements::{Session, compile_kept, parse};
+        let engine = Engine::open(Settings {
+            store: Store::Memory,
+            drive: Drive::Manual,
+            clock: std::sync::Arc::new(ManualClock::new()),
+            properties: Properties::default(),
+            compile: compile_kept,
+            when_full: WhenFull::Refuse,
+            placement: crate::runtime::placement::usual(),
+            report: std::sync::Arc::new(|_| {}),
+        });
+        let engine = engine.expect("an engine");
+        let text =
+            "CREATE STREAM logs (level STRING, bytes_sent INT) WITH (KAFKA_TOPIC='logs', PARTITIONS=1, VALUE_FORMAT='JSON');
+            CREATE STREAM other (leak INT) WITH (KAFKA_TOPIC='o', PARTITIONS=1, VALUE_FORMAT='JSON');";
+        let mut session = Session::new(&engine, Properties::default());
+        for statement in parse(text).expect("statements") {
+            session.run(&statement).expect("done");
+        }
+        engine.catalog()
+    }
+
+    #[test]
+    fn what_can_be_typed_next_is_completed() {
+        let catalog = catalog();
+        let at = |text: &str| completions(&catalog, text).1;
+        assert_eq!(at("CREATE STREAM x (a INT) WITH (KAFKA_T"), ["KAFKA_TOPIC="]);
+        assert_eq!(at("create stream x with (value_f"), ["value_format="]);
+        assert!(!at("CREATE STREAM x WITH (PARTITIONS=1, ").contains(&"PARTITIONS=".to_owned()));
+        assert_eq!(at("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC='l"), ["logs"]);
+        assert_eq!(at("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC="), ["'logs'", "'o'"]);
+        assert_eq!(at("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC='o', VALUE_FORMAT='j"), ["JSON"]);
+        assert_eq!(at("CREATE STREAM x (a INT) WITH (WRAP_SINGLE_VALUE=t"), ["true"]);
+        assert_eq!(at("SET 'auto.o"), ["auto.offset.reset"]);
+        assert_eq!(at("PRINT 'l"), ["logs"]);
+        // Columns come first, those of the sources that the statement names.
+        let words = at("SELECT * FROM logs WHERE le");
+        assert_eq!(words.first().map(String::as_str), Some("level"));
+        assert!(words.contains(&"length(".to_owned()) || words.contains(&"len(".to_owned()), "{words:?}");
+        assert!(!words.contains(&"leak".to_owned()));
+        assert_eq!(&at("SELECT LE")[..2], ["LEAK", "LEVEL"]);
+        assert_eq!(at("SELECT 'some l"), [String::new(); 0]);
+    }
 
     #[test]
     fn colours_show_what_is_what() {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod editor;
+mod with;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use super::common::Common;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell, tell_error};
-use super::script::Script;
+use super::script::{Script, without_folder};
 use super::stop::Stop;
 use super::viewer::Viewer;
 use crate::config::Properties;
@@ -22,6 +23,7 @@ use crate::statements::{Outcome, Session};
 use clap::Args;
 use commands::After;
 use editor::{Assistant, Editor};
+use rustyline::CompletionType;
 use rustyline::error::ReadlineError;
 
 #[derive(Args)]
@@ -51,8 +53,15 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
         return Err(Error::unsupported("a shell on a server").into());
     }
     let given = Script::read(&arguments.file, &arguments.execute)?;
-    let engine = common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?;
     let talks = arguments.file.is_empty() && arguments.execute.is_empty();
+    if talks && io::stdin().is_terminal() && !common.has_folder() {
+        tell(&format!("making a new data folder {}", common.folder()));
+    }
+    let empty = if talks { None } else { without_folder(common, &given, "latest")? };
+    let engine = match empty {
+        Some(engine) => engine,
+        None => common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?,
+    };
     let editor = if talks { Some(editor(&engine)?) } else { None };
     // Behind the editor, which handles Ctrl-C in its own way and is needed only while nothing is at work.
     let stop = Stop::on_interrupt()?;
@@ -76,8 +85,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
 }
 
 fn editor(engine: &Engine) -> Result<Editor<'_>, Failure> {
-    let mut editor = Editor::new().map_err(unusable)?;
-    editor.set_helper(Some(Assistant { engine, types: io::stdin().is_terminal() }));
+    // The first Tab completes what all candidates have in common, the second one lists them.
+    let config = rustyline::Config::builder().completion_type(CompletionType::List).build();
+    let mut editor = Editor::with_config(config).map_err(unusable)?;
+    editor.set_helper(Some(Assistant { engine, types: io::stdin().is_terminal(), before: String::new() }));
     Ok(editor)
 }
 
@@ -112,6 +123,9 @@ impl Shell<'_> {
         }
         let mut typed = String::new();
         while self.engine.failure().is_none() {
+            if let Some(assistant) = editor.helper_mut() {
+                assistant.before.clone_from(&typed);
+            }
             match editor.readline(PROMPTS[usize::from(!typed.is_empty())]) {
                 Ok(line) => {
                     if typed.is_empty() && self.is_done_with(&line, &mut editor)? == After::Leave {

@@ -5,8 +5,8 @@ use clap::Args;
 use super::source_of;
 use crate::cli::common::Common;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::output::{Format, Output};
-use crate::config::Properties;
+use crate::cli::output::{Format, Output, tell};
+use crate::config::{self, Properties};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::sql::words::string_literal;
@@ -52,7 +52,9 @@ pub fn create(common: &Common, arguments: &Create) -> Done {
         let Some((name, value)) = text.split_once('=') else {
             return Err(Failure::usage(Error::invalid(format!("--config: '{text}' is not KEY=VALUE"))));
         };
-        settings.push(format!("{}={}", string_literal(name.trim()), string_literal(value.trim())));
+        let (name, value) = (name.trim(), value.trim());
+        config::check_topic_setting(name, value).map_err(|e| Failure::usage(e.context("--config: ")))?;
+        settings.push(format!("{}={}", string_literal(name), string_literal(value)));
     }
     let with = if settings.is_empty() { String::new() } else { format!(" WITH ({})", settings.join(", ")) };
     execute(&common.open_topics()?, &format!("CREATE TOPIC {}{with};", string_literal(&arguments.name)))
@@ -60,7 +62,7 @@ pub fn create(common: &Common, arguments: &Create) -> Done {
 
 /// Removes a topic.
 pub fn delete(common: &Common, arguments: &Delete) -> Done {
-    execute(&common.open_topics()?, &format!("DROP TOPIC {};", string_literal(&arguments.name)))
+    execute(&common.open_existing()?, &format!("DROP TOPIC {};", string_literal(&arguments.name)))
 }
 
 /// Executes a statement that stands for a command: its errors have no place in a text that the user knows.
@@ -72,7 +74,8 @@ fn execute(engine: &Engine, text: &str) -> Done {
     let parsed = statements::parse(text).map_err(|mut errors| plain(errors.remove(0)))?;
     let mut session = Session::new(engine, Properties::default());
     for statement in &parsed {
-        if let Outcome::Done { message, .. } = session.run(statement).map_err(plain)? {
+        if let Outcome::Done { message, warnings, .. } = session.run(statement).map_err(plain)? {
+            warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
             let mut output = Output::new(Format::Table);
             output.line(message)?;
             output.flush()?;
@@ -83,7 +86,7 @@ fn execute(engine: &Engine, text: &str) -> Done {
 
 /// Lists the topics.
 pub fn list(common: &Common, arguments: &List) -> Done {
-    let engine = common.open_topics()?;
+    let engine = common.open_existing()?;
     let catalog = engine.catalog();
     let mut rows = Vec::new();
     for topic in catalog.topics() {
@@ -98,7 +101,7 @@ pub fn list(common: &Common, arguments: &List) -> Done {
 
 /// Shows a topic.
 pub fn describe(common: &Common, arguments: &Describe) -> Done {
-    let engine = common.open_topics()?;
+    let engine = common.open_existing()?;
     let catalog = engine.catalog();
     let topic = catalog.topic(&arguments.name).ok_or_else(|| catalog.no_topic(&arguments.name))?;
     let mut output = Output::new(arguments.output);

@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Prints the records.
 pub fn run(common: &Common, arguments: &Arguments) -> Done {
-    let engine = common.open_topics()?;
+    let engine = common.open_existing()?;
     let stop = Stop::on_signals()?;
     let catalog = engine.catalog();
     let topic = catalog.topic(&arguments.name).ok_or_else(|| catalog.no_topic(&arguments.name))?;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{declared_key, declared_value};
+use super::{declared_key, declared_value, iso_time};
 use crate::catalog::{Source, WindowType};
 use crate::error::Result;
 use crate::formats::json::encode::put_string;
@@ -179,7 +179,7 @@ impl std::str::FromStr for StartAt {
                 _ => Err("an offset is not negative".to_owned()),
             };
         }
-        let time = text::parse_i64(given).or_else(|| crate::types::parse::timestamp(given));
+        let time = text::parse_i64(given).or_else(|| iso_time(given));
         let expected = "beginning, end, an offset, a time like 2020-01-31T10:20:30Z or in milliseconds since 1970";
         time.map(StartAt::Time).ok_or_else(|| format!("expected {expected}"))
     }
@@ -208,6 +208,7 @@ mod tests {
         assert_eq!(parse("17"), Some(StartAt::Offset(17)));
         assert_eq!(parse("1600000000000"), Some(StartAt::Time(1_600_000_000_000)));
         assert_eq!(parse("1970-01-01T00:00:01Z"), Some(StartAt::Time(1000)));
+        assert_eq!(parse("1970-01-01 00:00:01.500999"), Some(StartAt::Time(1500)));
         assert_eq!((parse("-1"), parse("soon")), (None, None));
     }
 }

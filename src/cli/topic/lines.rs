@@ -8,6 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::failure::Failure;
+use crate::cli::stop::Stop;
 
 /// How much is read at once.
 const BUFFER: usize = 1 << 20;
@@ -21,8 +22,12 @@ pub struct Lines {
     /// The number of the last line.
     pub number: u64,
     reader: BufReader<Box<dyn Read>>,
-    most_bytes: usize,
-    pub progress: ProgressBar,
+    /// The most bytes of a line.
+    pub most_bytes: usize,
+    carriage_return: bool,
+    /// Whether the last line has an end: the last one of a file may lack it, and one that was cut off does.
+    ended: bool,
+    progress: ProgressBar,
 }
 
 /// What comes next in a file.
@@ -36,11 +41,12 @@ pub enum Next {
 
 impl Lines {
     /// Opens a file, `-` for the standard input. Lines of more than `most_bytes` are refused.
-    pub fn open(path: &Path, most_bytes: usize) -> Result<Lines, Failure> {
+    /// The wish to end is the end of the standard input, also while a line is waited for.
+    pub fn open(path: &Path, most_bytes: usize, stop: &Stop) -> Result<Lines, Failure> {
         let name = path.display().to_string();
         let failed = |error: io::Error| Failure::unreadable(&name, &error);
         let (source, progress): (Box<dyn Read>, ProgressBar) = if name == "-" {
-            (Box::new(io::stdin()), ProgressBar::hidden())
+            (Box::new(Typed { from: io::stdin(), stop: stop.clone() }), ProgressBar::hidden())
         } else {
             let file = File::open(path).map_err(failed)?;
             let meta = file.metadata().map_err(failed)?;
@@ -55,35 +61,53 @@ impl Lines {
         let reader: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
         let reader = BufReader::with_capacity(BUFFER, reader);
         let name = if name == "-" { "standard input".to_owned() } else { name };
-        Ok(Lines { name, number: 0, reader, most_bytes, progress })
+        Ok(Lines { name, number: 0, reader, most_bytes, carriage_return: false, ended: true, progress })
     }
 
     /// Reads the next line that is not blank, without its end.
     pub fn next_line(&mut self, line: &mut Vec<u8>) -> Result<Next, Failure> {
         loop {
-            line.clear();
-            // One byte more than may be, and the line's end, tell a line that fits from one that does not.
-            let limit = self.most_bytes as u64 + 2;
-            let read = (&mut self.reader).take(limit).read_until(b'\n', line);
-            let read = read.map_err(|e| Failure::unreadable(&self.name, &e))?;
-            if read == 0 {
-                self.progress.finish_and_clear();
-                return Ok(Next::End);
-            }
-            self.number += 1;
-            if line.last() == Some(&b'\n') {
-                line.pop();
-            }
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
-            if line.len() > self.most_bytes {
-                return Ok(Next::TooLong);
-            }
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                return Ok(Next::Line);
+            let next = self.any_line(line)?;
+            if next != Next::Line || !line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(next);
             }
         }
+    }
+
+    /// Reads the next line, blank or not, without its end.
+    pub fn any_line(&mut self, line: &mut Vec<u8>) -> Result<Next, Failure> {
+        line.clear();
+        // One byte more than may be, and the line's end, tell a line that fits from one that does not.
+        let limit = self.most_bytes as u64 + 2;
+        let read = (&mut self.reader).take(limit).read_until(b'\n', line);
+        let read = read.map_err(|e| Failure::unreadable(&self.name, &e))?;
+        if read == 0 {
+            self.progress.finish_and_clear();
+            return Ok(Next::End);
+        }
+        self.number += 1;
+        self.ended = line.last() == Some(&b'\n');
+        if self.ended {
+            line.pop();
+        }
+        self.carriage_return = self.ended && line.last() == Some(&b'\r');
+        if self.carriage_return {
+            line.pop();
+        }
+        if line.len() > self.most_bytes {
+            return Ok(Next::TooLong);
+        }
+        Ok(Next::Line)
+    }
+
+    /// Whether the last line ended with a carriage return before the line feed.
+    pub fn has_carriage_return(&self) -> bool {
+        self.carriage_return
+    }
+
+    /// Whether the last line has an end.
+    pub fn is_ended(&self) -> bool {
+        self.ended
     }
 
     /// Whether the next line may have to be waited for.
@@ -94,6 +118,41 @@ impl Lines {
     /// The place of the last line, for messages.
     pub fn place(&self) -> String {
         format!("{}, line {}", self.name, self.number)
+    }
+}
+
+/// The standard input while somebody may ask for the end.
+struct Typed {
+    from: io::Stdin,
+    stop: Stop,
+}
+
+impl Read for Typed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.stop.is_asked() {
+                return Ok(0);
+            }
+            // A read that waits is started again after a signal, so the wait is here, where the signal is seen.
+            if is_ready(libc::STDIN_FILENO)? {
+                return self.from.read(buffer);
+            }
+        }
+    }
+}
+
+/// Whether a read of a file would not wait, asked for a moment.
+fn is_ready(file: libc::c_int) -> io::Result<bool> {
+    const WAIT_MS: libc::c_int = 50;
+    let mut asked = libc::pollfd { fd: file, events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one valid structure, as the count says.
+    match unsafe { libc::poll(&mut asked, 1, WAIT_MS) } {
+        0 => Ok(false),
+        found if found > 0 => Ok(true),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
     }
 }
 
@@ -116,7 +175,7 @@ mod tests {
     fn read(bytes: &[u8], most_bytes: usize) -> Vec<String> {
         let path = std::env::temp_dir().join(format!("tidemill-lines-{}-{}", std::process::id(), bytes.len()));
         std::fs::write(&path, bytes).expect("a file");
-        let mut lines = Lines::open(&path, most_bytes).expect("lines");
+        let mut lines = Lines::open(&path, most_bytes, &Stop::never()).expect("lines");
         let (mut line, mut all) = (Vec::new(), Vec::new());
         loop {
             match lines.next_line(&mut line).expect("a line") {

@@ -1,6 +1,6 @@
 //! A line of JSON to the parts of a record.
 
-use super::{declared_key, declared_value};
+use super::{declared_key, declared_value, iso_time};
 use crate::catalog::{Source, WindowType};
 use crate::formats::json::scan::{Scan, Start};
 use crate::formats::transcode::FromJson;
@@ -13,6 +13,8 @@ pub enum Layout {
     Value { key: Option<String>, time: Option<String> },
     /// The line has a field for each part.
     Envelope,
+    /// The line is the bytes of the value.
+    Raw,
 }
 
 /// Makes records of lines.
@@ -78,7 +80,7 @@ impl Maker {
 
     /// Makes the record of a line; the reason if it is none.
     pub fn read(&mut self, line: &[u8]) -> Made<()> {
-        if simdutf8::basic::from_utf8(line).is_err() {
+        if !matches!(self.layout, Layout::Raw) && simdutf8::basic::from_utf8(line).is_err() {
             return Err("the line is not UTF-8".to_owned());
         }
         for bytes in [&mut self.key, &mut self.value, &mut self.bounds] {
@@ -88,6 +90,11 @@ impl Maker {
         (self.keyed, self.valued, self.time, self.partition) = (false, false, None, None);
         match &self.layout {
             Layout::Envelope => self.envelope(line),
+            Layout::Raw => {
+                self.value.extend_from_slice(line);
+                self.valued = true;
+                Ok(())
+            }
             Layout::Value { key: None, time: None } => {
                 let mut scan = Scan::of_bytes(line)?;
                 let text = value_text(&mut scan)?;
@@ -107,11 +114,10 @@ impl Maker {
                     Ok(())
                 })?;
                 if let Some(name) = time {
-                    let missing = || format!("there is no field {} with the time", String::from_utf8_lossy(name));
-                    self.time = Some(time_of(time_text.ok_or_else(missing)?)?);
+                    self.time = Some(time_of(time_text.ok_or_else(|| missing(line, name, "time"))?)?);
                 }
-                if let Some(text) = key_text {
-                    self.put_key(text)?;
+                if let Some(name) = key {
+                    self.put_key(key_text.ok_or_else(|| missing(line, name, "key"))?)?;
                 }
                 self.put_value(trimmed(line))
             }
@@ -194,6 +200,23 @@ impl Maker {
     }
 }
 
+/// The refusal of a line that lacks the field with its key or time.
+fn missing(line: &[u8], name: &[u8], part: &str) -> String {
+    let mut names: Vec<String> = Vec::new();
+    // The line was read before, so it is an object.
+    let _ = each_field(line, |(name, _)| {
+        names.push(String::from_utf8_lossy(&name).into_owned());
+        Ok(())
+    });
+    let name = String::from_utf8_lossy(name);
+    let text = format!("there is no field {name} with the {part}");
+    match names.iter().find(|other| other.eq_ignore_ascii_case(&name)) {
+        Some(other) => format!("{text}; it is {other}: upper and lower case matter"),
+        None if names.is_empty() => format!("{text}; the line has no field"),
+        None => format!("{text}; the line has {}", shown(names.join(", ").as_bytes())),
+    }
+}
+
 /// Calls `field` with each field of an object.
 fn each_field<'a>(text: &'a [u8], mut field: impl FnMut(Field<'a>) -> Made<()>) -> Made<()> {
     let mut scan = Scan::of_bytes(text)?;
@@ -234,16 +257,19 @@ fn trimmed(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii()
 }
 
-/// A time: milliseconds since the epoch, or a text that CAST would take.
+/// A time: milliseconds since the epoch, or a text in ISO form.
 fn time_of(text: &[u8]) -> Made<i64> {
     let mut scan = Scan::of_bytes(text)?;
     let time = match scan.start()? {
-        Start::String => parse::timestamp(&scan.string()?.text()),
+        Start::String => iso_time(&scan.string()?.text()),
         _ => std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()),
     };
     let valid = time.filter(|t| *t >= 0);
     valid.ok_or_else(|| {
-        format!("{} is no time: milliseconds since 1970, or a text like 2020-01-31T10:20:30", shown(text))
+        format!(
+            "{} is no time: milliseconds since 1970, or a text like 2020-01-31T10:20:30Z or 2020-01-31 10:20:30.123456",
+            shown(text)
+        )
     })
 }
 
@@ -319,13 +345,25 @@ mod tests {
         let layout = || Layout::Value { key: Some("id".into()), time: Some("at".into()) };
         assert_eq!(made(layout(), r#" {"id":"a","at":5} "#), r#"a {"id":"a","at":5} Some(5) None 0"#);
         assert_eq!(
-            made(layout(), r#"{"at":"1970-01-01T00:00:01"}"#),
-            r#"- {"at":"1970-01-01T00:00:01"} Some(1000) None 0"#
+            made(layout(), r#"{"id":null,"at":"1970-01-01T00:00:01"}"#),
+            r#"- {"id":null,"at":"1970-01-01T00:00:01"} Some(1000) None 0"#
         );
-        assert_eq!(made(layout(), r#"{"id":7}"#), "there is no field at with the time");
+        assert_eq!(made(layout(), r#"{"id":7}"#), "there is no field at with the time; the line has id");
+        assert_eq!(
+            made(layout(), r#"{"ID":7,"at":1}"#),
+            "there is no field id with the key; it is ID: upper and lower case matter"
+        );
         assert!(made(layout(), r#"{"id":7,"at":"soon"}"#).starts_with("\"soon\" is no time"));
         assert!(made(layout(), "[1]").starts_with("an object is expected, found [1]"));
         assert!(made(layout(), r#"{"id":7,"at":1} x"#).starts_with("the end of the line expected, found 'x'"));
+    }
+
+    #[test]
+    fn a_raw_line_is_the_value_whatever_it_is() {
+        assert_eq!(made(Layout::Raw, r#" {"id" "#), r#"-  {"id"  None None 0"#);
+        let mut maker = Maker::new(Layout::Raw, None);
+        maker.read(b"\xff\0").expect("any bytes");
+        assert_eq!(maker.value(), Some(&b"\xff\0"[..]));
     }
 
     #[test]

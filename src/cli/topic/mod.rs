@@ -2,6 +2,7 @@
 
 mod admin;
 mod consume;
+mod csv;
 mod cursor;
 mod lines;
 mod maker;
@@ -14,6 +15,7 @@ use super::failure::Done;
 use crate::catalog::{Catalog, Encoding, Source};
 use crate::formats::transcode::Declared;
 use crate::types::Column;
+use crate::types::parse;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -58,6 +60,48 @@ fn declared_value(source: Option<&Source>) -> Option<Declared<'_>> {
     source.map(|s| declared(&s.value, s.schema.values()))
 }
 
+/// A time as people and other programs write it, in milliseconds since 1970: ISO with a T or a space before the time of
+/// day, a point or a comma before the fraction, and a zone that may stand after a space. Digits after the third of the
+/// fraction are cut off. Without a zone it is UTC.
+fn iso_time(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let Some((date, rest)) = text.split_once(['T', 't', ' ']) else { return parse::timestamp(text) };
+    let rest = rest.trim_start().replace(',', ".");
+    let zone_at = rest.find(|c: char| matches!(c, '+' | '-' | ' ') || c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let (time, zone) = rest.split_at(zone_at);
+    let zone = zone.trim_start();
+    let zone = if ["Z", "UTC", "GMT"].iter().any(|utc| zone.eq_ignore_ascii_case(utc)) { "Z" } else { zone };
+    parse::timestamp(&format!("{date}T{time}{zone}"))
+}
+
 fn declared<'a>(encoding: &Encoding, columns: &'a [Column]) -> Declared<'a> {
     Declared { format: encoding.format, layout: encoding.layout, columns }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::iso_time;
+
+    #[test]
+    fn times_have_a_t_or_a_space_and_any_fraction() {
+        let noon = 1_577_880_000_000;
+        for text in [
+            "2020-01-01T12:00:00Z",
+            "2020-01-01 12:00:00",
+            " 2020-01-01 12:00 ",
+            "2020-01-01t12:00:00z",
+            "2020-01-01 14:00:00+02:00",
+            "2020-01-01 14:00:00 +0200",
+            "2020-01-01 12:00:00 UTC",
+        ] {
+            assert_eq!(iso_time(text), Some(noon), "{text}");
+        }
+        for (text, ms) in [("123456", 123), ("1", 100), ("123456789", 123), ("999999", 999)] {
+            assert_eq!(iso_time(&format!("2020-01-01 12:00:00.{text}")), Some(noon + ms), "{text}");
+            assert_eq!(iso_time(&format!("2020-01-01T12:00:00,{text}Z")), Some(noon + ms), "{text}");
+        }
+        for text in ["2020-01-01 noon", "2020-01-01 12:00:00 MARS", "2020-13-01 12:00:00", "1 2", ""] {
+            assert_eq!(iso_time(text), None, "{text:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `tidemill topic produce`: the lines of JSON files to records, read, encoded and written at the same time.
+//! `tidemill topic produce`: the lines of files to records, read, encoded and written at the same time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,12 +8,14 @@ use std::thread::JoinHandle;
 
 use clap::Args;
 
+use super::csv::Csv;
 use super::lines::{Lines, Next};
 use super::maker::{Layout, Maker};
 use super::source_of;
 use crate::cli::common::Common;
 use crate::cli::failure::{Done, FAILED, Failure};
 use crate::cli::output::{Format, Output};
+use crate::cli::stop::Stop;
 use crate::config;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -24,18 +26,25 @@ use crate::topics::{PartitionId, Topic, Topics, partition_of};
 pub struct Arguments {
     /// The topic; it must be there.
     name: String,
-    /// Files of JSON lines, plain or gzip; `-` is the standard input.
+    /// Files of JSON lines (or what --csv or --raw say), plain or gzip; `-` is the standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     files: Vec<PathBuf>,
-    /// The field of the value that is the record's key.
+    /// The field of the value that is the record's key; null is no key, and each line must have the field.
     #[arg(long, value_name = "FIELD", conflicts_with = "envelope")]
     key: Option<String>,
-    /// The field of the value that is the record's time: milliseconds since 1970, or a text like 2020-01-31T10:20:30Z.
+    /// The field of the value that is the record's time: milliseconds since 1970, or a text like 2020-01-31T10:20:30Z or
+    /// 2020-01-31 10:20:30.123456.
     #[arg(long, value_name = "FIELD", conflicts_with = "envelope")]
     timestamp: Option<String>,
     /// Each line is {"partition"?, "key", "value", "timestamp"?, "headers"?}.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["csv", "raw"])]
     envelope: bool,
+    /// The files are comma-separated values; the first line of each names the fields.
+    #[arg(long, conflicts_with = "raw")]
+    csv: bool,
+    /// Each line is the bytes of a value, whatever the catalog says of the topic.
+    #[arg(long, conflicts_with_all = ["key", "timestamp"])]
+    raw: bool,
 }
 
 /// A batch of records is about this large.
@@ -45,26 +54,81 @@ const COMMIT_BYTES: usize = 8 << 20;
 
 /// Writes the files to the topic.
 pub fn run(common: &Common, arguments: &Arguments) -> Done {
-    let engine = common.open_topics()?;
+    let engine = common.open_existing()?;
+    let stop = Stop::on_signals()?;
     let catalog = engine.catalog();
     let topic = catalog.topic(&arguments.name).ok_or_else(|| catalog.no_topic(&arguments.name))?;
-    let layout = match arguments.envelope {
-        true => Layout::Envelope,
-        false => Layout::Value { key: arguments.key.clone(), time: arguments.timestamp.clone() },
+    let source = source_of(&catalog, &topic.name);
+    let layout = match (arguments.envelope, arguments.raw) {
+        (true, _) => Layout::Envelope,
+        (_, true) => Layout::Raw,
+        _ => Layout::Value { key: arguments.key.clone(), time: arguments.timestamp.clone() },
     };
-    let mut producer = Producer::new(&engine, topic, Maker::new(layout, source_of(&catalog, &topic.name)))?;
+    let mut producer = Producer::new(&engine, topic, Maker::new(layout, source))?;
     // Every file is looked for before anything is written.
     for path in arguments.files.iter().filter(|path| path.as_os_str() != "-") {
         std::fs::metadata(path).map_err(|e| Failure::unreadable(&path.display().to_string(), &e))?;
     }
-    let produced = arguments.files.iter().try_for_each(|path| producer.file(path));
+    let produced = arguments.files.iter().try_for_each(|path| {
+        let mut lines = Lines::open(path, producer.most_line_bytes(), &stop)?;
+        let waits = path.as_os_str() == "-";
+        match (arguments.csv, arguments.raw) {
+            (true, _) => producer.file(&mut Csv::new(&mut lines, source), waits, &stop),
+            (_, true) => producer.file(&mut Whole(&mut lines), waits, &stop),
+            _ => producer.file(&mut lines, waits, &stop),
+        }
+    });
     let finished = producer.finish();
     let mut output = Output::new(Format::Table);
     output.line(format!("{} records written to topic '{}'", finished.records, topic.name))?;
     output.flush()?;
     finished.result?;
     produced?;
+    if stop.is_asked() {
+        let text = "interrupted before everything was read; what was read before is written".to_owned();
+        return Err(Failure { status: FAILED, text });
+    }
     Ok(0)
+}
+
+/// Lines, of which each stands for a record.
+pub trait Source {
+    /// The next line that stands for a record.
+    ///
+    /// # Errors
+    /// The file cannot be read, or it is not what it should be.
+    fn next(&mut self, line: &mut Vec<u8>) -> std::result::Result<Next, Failure>;
+
+    /// The file that they come from.
+    fn lines(&self) -> &Lines;
+
+    /// Where the last line begins, for messages.
+    fn place(&self) -> String {
+        self.lines().place()
+    }
+}
+
+impl Source for Lines {
+    fn next(&mut self, line: &mut Vec<u8>) -> std::result::Result<Next, Failure> {
+        self.next_line(line)
+    }
+
+    fn lines(&self) -> &Lines {
+        self
+    }
+}
+
+/// All lines, also those that are blank.
+struct Whole<'l>(&'l mut Lines);
+
+impl Source for Whole<'_> {
+    fn next(&mut self, line: &mut Vec<u8>) -> std::result::Result<Next, Failure> {
+        self.0.any_line(line)
+    }
+
+    fn lines(&self) -> &Lines {
+        self.0
+    }
 }
 
 /// Records on their way to a topic.
@@ -154,20 +218,30 @@ impl<'e> Producer<'e> {
         })
     }
 
-    /// Writes the lines of a file.
-    fn file(&mut self, path: &std::path::Path) -> std::result::Result<(), Failure> {
-        // JSON may write a character with six.
-        let mut lines = Lines::open(path, self.most_bytes.saturating_mul(6).saturating_add(4096))?;
-        let waits = path.as_os_str() == "-";
+    /// The most bytes of a line: JSON may write a character with six.
+    fn most_line_bytes(&self) -> usize {
+        self.most_bytes.saturating_mul(6).saturating_add(4096)
+    }
+
+    /// Writes the lines of a file, until somebody asks for the end; `waits` if it may be long until the next line comes.
+    fn file(&mut self, source: &mut impl Source, waits: bool, stop: &Stop) -> std::result::Result<(), Failure> {
         let mut line = Vec::new();
         loop {
-            let taken = match lines.next_line(&mut line)? {
+            let next = source.next(&mut line);
+            // What comes with the wish to end may be half a line, or the cut end of a compressed file.
+            if stop.is_asked() && !(matches!(next, Ok(Next::Line)) && source.lines().is_ended()) {
+                return Ok(());
+            }
+            let taken = match next? {
                 Next::End => return Ok(()),
                 Next::TooLong => Err(self.too_large(line.len())),
                 Next::Line => self.maker.read(&line).and_then(|()| self.put()),
             };
-            taken.map_err(|reason| bad_line(&lines, &reason))?;
-            if self.bytes >= COMMIT_BYTES || (waits && lines.is_dry() && self.writer.is_idle()) {
+            taken.map_err(|reason| bad_line(&source.place(), &reason))?;
+            if stop.is_asked() {
+                return Ok(());
+            }
+            if self.bytes >= COMMIT_BYTES || (waits && source.lines().is_dry() && self.writer.is_idle()) {
                 self.send();
                 if self.writer.thread.is_finished() {
                     return Ok(());
@@ -239,8 +313,8 @@ impl<'e> Producer<'e> {
 }
 
 /// The refusal of a line.
-fn bad_line(lines: &Lines, reason: &str) -> Failure {
-    let error = Error::invalid(format!("{}: {reason}", lines.place()));
+pub fn bad_line(place: &str, reason: &str) -> Failure {
+    let error = Error::invalid(format!("{place}: {reason}"));
     let error = error.hint("the lines before it were written; correct it and produce the rest from there");
     Failure { status: FAILED, text: error.render(None) }
 }

@@ -20,6 +20,7 @@ pub struct Scan<'a> {
 /// A string as it stands in the text, without its quotes.
 #[derive(Clone, Copy)]
 pub struct RawString<'a> {
+    /// The characters between the quotes, with escapes not yet replaced.
     pub raw: &'a str,
     /// Whether there are escapes in it.
     pub escaped: bool,
@@ -30,6 +31,7 @@ pub struct RawString<'a> {
 pub struct Short {
     /// The bytes, zeros after them.
     pub words: [u64; 2],
+    /// The number of bytes, 0 to 15.
     pub length: u32,
 }
 
@@ -55,12 +57,19 @@ impl Short {
 /// What a value starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
+    /// An opening brace.
     Object,
+    /// An opening bracket.
     Array,
+    /// A double quote.
     String,
+    /// A digit or a minus sign.
     Number,
+    /// The word `true`.
     True,
+    /// The word `false`.
     False,
+    /// The word `null`.
     Null,
 }
 

@@ -61,6 +61,7 @@ pub struct Aggregate {
     pub limit: Option<&'static str>,
     /// Whether a row can be taken back, so that a table can be aggregated.
     pub undo: bool,
+    /// All signatures, of which a call takes the one that fits best.
     pub overloads: &'static [AggregateOverload],
 }
 
@@ -79,11 +80,15 @@ pub struct AggregateOverload {
 /// An aggregate function with the overload that was chosen for a call.
 #[derive(Clone, Debug)]
 pub struct BoundAggregate {
+    /// The entry in the list of aggregate functions.
     pub function: &'static Aggregate,
+    /// The one that was chosen among those of `function`.
     pub overload: &'static AggregateOverload,
     /// The types to which the changing arguments are widened.
     pub args: Vec<SqlType>,
+    /// The values of the constant arguments, then that of the property named by the function's `limit`.
     pub constants: Vec<Value>,
+    /// The type of the result.
     pub returns: SqlType,
 }
 
@@ -167,9 +172,11 @@ pub trait States: Send {
 /// Rows that an aggregate could not take in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failed {
+    /// How many rows.
     pub count: u64,
     /// The first of them, and why.
     pub row: u32,
+    /// The cause, for the processing log.
     pub message: String,
 }
 

@@ -28,6 +28,7 @@ use rows::{Failure, Rows};
 
 /// A call of an aggregate function over columns of the input.
 pub struct Call {
+    /// The aggregate function with its overload.
     pub function: BoundAggregate,
     /// The places of the arguments.
     pub args: Vec<usize>,
@@ -37,7 +38,9 @@ pub struct Call {
 pub struct Spec {
     /// The places and types of the grouping columns.
     pub keys: Vec<(usize, SqlType)>,
+    /// The calls, in the order of their columns in the result.
     pub calls: Vec<Call>,
+    /// The window that groups are cut into; `None` if a group takes rows of all times.
     pub window: Option<TimeWindow>,
     /// Whether every row gives a result; else those of an epoch are merged.
     pub every_row: bool,

@@ -26,7 +26,9 @@ use work::Work;
 /// A side of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
+    /// The stream before JOIN.
     Left = 0,
+    /// The stream after JOIN.
     Right = 1,
 }
 
@@ -53,9 +55,13 @@ pub struct SideSpec {
 
 /// How a join is made.
 pub struct Spec {
+    /// What is read of the left stream, then of the right one.
     pub sides: [SideSpec; 2],
+    /// The type of both keys.
     pub key_type: SqlType,
+    /// How far before a left row its right partner may be, in milliseconds.
     pub before_ms: i64,
+    /// How far after a left row its right partner may be, in milliseconds.
     pub after_ms: i64,
     /// How late a row may be; without it, a row without partner is handed on at once.
     pub grace_ms: Option<i64>,

@@ -10,14 +10,17 @@ use crate::types::row::{Input, put_varint};
 /// What a run holds of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionStats {
+    /// The section that is described.
     pub section: Section,
     /// The number of entries, tombstones among them.
     pub entries: u64,
+    /// The number of entries that only say that a key is gone.
     pub tombstones: u64,
     /// The bytes of the entries in the file.
     pub bytes: u64,
     /// The least and the greatest bucket that has an entry.
     pub least: BucketId,
+    /// The greatest bucket that has an entry.
     pub greatest: BucketId,
     /// The same by buckets, in ascending order; where there are many buckets, neighbours are counted together.
     pub spans: Vec<Span>,
@@ -31,8 +34,11 @@ pub struct SectionStats {
 pub struct Span {
     /// The least and the greatest bucket that has an entry.
     pub least: BucketId,
+    /// The greatest bucket that has an entry.
     pub greatest: BucketId,
+    /// The number of entries, tombstones among them.
     pub entries: u64,
+    /// The number of entries that only say that a key is gone.
     pub tombstones: u64,
     /// The bytes of the entries in the file.
     pub bytes: u64,

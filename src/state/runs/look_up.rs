@@ -15,10 +15,13 @@ use crate::types::row::Input;
 /// What is looked up: keys of a section in a range of buckets.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a, K> {
+    /// The only section that is searched.
     pub section: Section,
+    /// The first and the last bucket that are searched.
     pub buckets: RangeInclusive<BucketId>,
     /// In ascending order.
     pub keys: &'a [K],
+    /// How a key is compared with those of entries.
     pub by: Keys,
 }
 

@@ -43,15 +43,20 @@ use crate::error::Result;
 /// The state of an operator of a query in one task. Sections sort by query, kind and number of the operator, and task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Section {
+    /// The number of the query.
     pub query: u64,
+    /// The operator and its task.
     pub place: OperatorTask,
 }
 
 /// An entry of a run. Entries sort by section, bucket and key; the bytes of keys compare as unsigned numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
+    /// The state that the entry belongs to.
     pub section: Section,
+    /// The stretch of event time that the entry belongs to.
     pub bucket: BucketId,
+    /// The key within the bucket, as the operator writes it.
     pub key: &'a [u8],
     /// `None` is a tombstone: the key is gone, whatever older runs say.
     pub value: Option<&'a [u8]>,

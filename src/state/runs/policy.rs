@@ -17,11 +17,15 @@ pub struct Stats {
 /// What a run holds of some neighbouring buckets of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
+    /// The section that is described.
     pub section: Section,
     /// The least and the greatest bucket that has an entry.
     pub least: BucketId,
+    /// The greatest bucket that has an entry.
     pub greatest: BucketId,
+    /// The number of entries, tombstones among them.
     pub entries: u64,
+    /// The number of entries that only say that a key is gone.
     pub tombstones: u64,
     /// The bytes of the entries in the file.
     pub bytes: u64,

@@ -10,6 +10,7 @@ use crate::types::text::shortened;
 /// In which language the names of months and days are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
+    /// Java's English locale, in which long names are written out.
     English,
     /// Java's root locale, in which long names are the short ones too.
     Root,

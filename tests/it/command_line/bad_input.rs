@@ -55,9 +55,10 @@ fn fields_that_are_missing_are_told_from_fields_that_are_null() {
     let folder = Folder::new();
     folder.ok(&["topic", "create", "t", "--partitions", "1"]);
     let file = folder.file("a.jsonl", "{\"id\":null}\n{\"other\":1}\n");
-    folder.ok(&["topic", "produce", "t", &file, "--key", "id"]);
+    let err = folder.refused(1, &["topic", "produce", "t", &file, "--key", "id"]);
+    assert_has(&err, &["a.jsonl, line 2: there is no field id with the key; the line has other"]);
     let keys: Vec<_> = folder.records("t").iter().map(|r| r["key"].clone()).collect();
-    assert_eq!(keys, [json!(null), json!(null)], "a record without a key is a record");
+    assert_eq!(keys, [json!(null)], "a record whose key is null is a record");
     let err = folder.refused(1, &["topic", "produce", "t", &file, "--timestamp", "at"]);
     assert_has(&err, &["a.jsonl, line 1: there is no field at with the time"]);
     let err = folder.refused(1, &["topic", "produce", "t", &file, "--timestamp", "id"]);

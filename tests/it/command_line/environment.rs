@@ -72,7 +72,7 @@ fn a_full_disk_stops_with_a_clear_error_and_nothing_is_lost() {
 #[test]
 fn a_folder_without_rights_is_named() {
     let folder = Folder::new();
-    folder.ok(&["topic", "list"]);
+    folder.ok(&["topic", "create", "t"]);
     // A user whom nobody has given any rights; where that cannot be tried, there is nothing to see.
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.args(["topic", "list"]).env("TIDEMILL_DATA_DIR", folder.data()).uid(65_534).gid(65_534);

@@ -5,9 +5,11 @@ mod collections;
 mod environment;
 mod folder;
 mod live;
+mod produce;
 mod run;
 mod semantics;
 mod shell;
+mod test_cases;
 mod topic;
 
 use std::io::Write;

@@ -52,7 +52,7 @@ fn nothing_of_a_bad_script_is_applied() {
     let place = format!(" --> {bad}:4:10");
     assert_has(&ran.err, &["error: ", "'NME'", &place, "4 |   SELECT nme FROM logs;", "  |          ^^^"]);
     assert_eq!(folder.ok(&["run", "-e", "SHOW STREAMS; SHOW TABLES; SHOW QUERIES", "--output", "json"]), "");
-    assert_eq!(folder.ok(&["topic", "list", "--output", "json"]), "");
+    assert!(!exists(&folder.data()), "a script that is refused makes no folder");
 }
 
 #[test]
@@ -141,6 +141,16 @@ fn properties_come_from_the_file_and_the_command_line_wins() {
     let folder = Folder::new();
     let file = folder
         .file("tidemill.properties", "# ours\ncommit.interval.ms=250\n\nksql.streams.auto.offset.reset = latest\n");
+    let origin = |command: &str, arguments: &[&str]| {
+        let all = [&[command, "-e", "SHOW PROPERTIES", "--output", "csv"], arguments].concat();
+        let shown = folder.ok(&all);
+        let line = shown.lines().find(|l| l.starts_with("auto.offset.reset")).expect("a property").to_owned();
+        line.split(',').skip(1).take(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(origin("run", &[]), "earliest default of this command");
+    assert_eq!(origin("run", &["--set", "auto.offset.reset=earliest"]), "earliest set");
+    assert_eq!(origin("shell", &[]), "latest default");
+    assert_eq!(origin("shell", &["--config", &file]), "latest set");
     let shown = |arguments: &[&str]| {
         let all = [&["run", "-e", "SHOW PROPERTIES", "--output", "csv"], arguments].concat();
         folder
@@ -166,7 +176,7 @@ fn the_environment_in_the_way_has_a_status_of_its_own() {
     let file = folder.file("a-file", "");
     let err = folder.refused(3, &["--data-dir", &file, "topic", "list"]);
     assert_has(&err, &["error: the data folder", "a-file cannot be used"]);
-    folder.ok(&["topic", "list"]);
+    folder.ok(&["topic", "create", "t"]);
     folder.file("data/format", "tidemill data folder, format 99\n");
     assert_has(&folder.refused(3, &["topic", "list"]), &["unknown format"]);
 }

@@ -25,6 +25,24 @@ fn topics_are_made_listed_described_and_deleted() {
 }
 
 #[test]
+fn settings_that_no_topic_has_are_refused() {
+    let folder = Folder::new();
+    let with = |setting: &str| folder.refused(2, &["topic", "create", "t", "--config", setting]);
+    assert_has(
+        &with("retnetion.ms=5"),
+        &["Unknown setting of a topic: 'retnetion.ms'", "did you mean 'retention.ms'?"],
+    );
+    assert_has(&with("retention.ms=soon"), &["'soon'", "a whole number from -1"]);
+    assert_has(&with("retention.ms"), &["'retention.ms' is not KEY=VALUE"]);
+    assert!(!super::exists(&folder.data()), "nothing is made for a command that is wrong");
+    let sql = "CREATE TOPIC 't' WITH ('cleanup.polcy'='compact');";
+    assert_has(&folder.refused(1, &["run", "-e", sql]), &["'cleanup.polcy'", "did you mean 'cleanup.policy'?", "1 |"]);
+    let ran = folder.run(&["topic", "create", "t", "--config", "retention.ms=5"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert_has(&ran.err, &["warning: kept with the topic, but without effect in this version: 'retention.ms'"]);
+}
+
+#[test]
 fn a_topic_in_use_is_not_deleted() {
     let folder = Folder::new();
     folder.ok(&["run", "-e", super::COUNTS]);
