@@ -19,7 +19,7 @@ use crate::statements::compile_kept;
 const FORMAT_FILE: &str = "format";
 
 #[derive(Args, Debug)]
-pub struct Common {
+pub(super) struct Common {
     /// The folder with the topics, the state and the journal.
     #[arg(long, global = true, env = "TIDEMILL_DATA_DIR", default_value = "./tidemill-data", value_name = "DIR")]
     data_dir: PathBuf,
@@ -46,7 +46,7 @@ struct ConfigFile {
 
 /// A command that takes the file of properties behind its name, too.
 #[derive(Args)]
-pub struct Configured<T: Args> {
+pub(super) struct Configured<T: Args> {
     #[command(flatten)]
     pub own: T,
     #[command(flatten)]
@@ -65,7 +65,7 @@ enum Level {
 
 impl<T: Args> Configured<T> {
     /// What all commands take, with what was said behind this command's name.
-    pub fn common(&self, mut common: Common) -> Common {
+    pub(super) fn common(&self, mut common: Common) -> Common {
         common.config.file = self.config.file.clone().or(common.config.file);
         common
     }
@@ -73,7 +73,7 @@ impl<T: Args> Configured<T> {
 
 impl Common {
     /// The properties of the process: the file's, and over them those of the command line.
-    pub fn properties(&self) -> Result<Properties, Failure> {
+    pub(super) fn properties(&self) -> Result<Properties, Failure> {
         let mut properties = Properties::default();
         if let Some(path) = &self.config.file {
             let name = path.display().to_string();
@@ -94,14 +94,14 @@ impl Common {
     }
 
     /// A folder beside the data folder, on the same disk, for what is measured.
-    pub fn bench_dir(&self) -> PathBuf {
+    pub(super) fn bench_dir(&self) -> PathBuf {
         let mut name = self.data_dir.file_name().map_or_else(|| "tidemill-data".into(), ToOwned::to_owned);
         name.push("-bench");
         self.data_dir.with_file_name(name)
     }
 
     /// Opens the engine over the data folder. `reset` is where queries start to read if nobody has said it.
-    pub fn open(&self, drive: Drive, when_full: WhenFull, reset: &'static str) -> Result<Engine, Failure> {
+    pub(super) fn open(&self, drive: Drive, when_full: WhenFull, reset: &'static str) -> Result<Engine, Failure> {
         if self.bootstrap_servers.is_some() {
             return Err(Error::unsupported("topics in Kafka").into());
         }
@@ -111,7 +111,7 @@ impl Common {
     }
 
     /// Opens an engine with nothing in it and nothing on the disk, to check what would be done in a new folder.
-    pub fn open_empty(&self, reset: &'static str) -> Result<Engine, Failure> {
+    pub(super) fn open_empty(&self, reset: &'static str) -> Result<Engine, Failure> {
         self.open_store(Store::Memory, Drive::Threads { start: false }, WhenFull::Refuse, self.assumed(reset)?)
     }
 
@@ -151,19 +151,19 @@ impl Common {
     ///
     /// # Errors
     /// There is no data folder, or it cannot be opened.
-    pub fn open_existing(&self) -> Result<Engine, Failure> {
+    pub(super) fn open_existing(&self) -> Result<Engine, Failure> {
         self.properties()?;
         self.require_folder()?;
         self.open_topics()
     }
 
     /// The data folder as messages name it.
-    pub fn folder(&self) -> std::path::Display<'_> {
+    pub(super) fn folder(&self) -> std::path::Display<'_> {
         self.data_dir.display()
     }
 
     /// Whether the data folder is there. One that cannot be looked at counts: opening it tells why.
-    pub fn has_folder(&self) -> bool {
+    pub(super) fn has_folder(&self) -> bool {
         let found = std::fs::metadata(self.data_dir.join(FORMAT_FILE));
         !matches!(found, Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
     }
@@ -172,7 +172,7 @@ impl Common {
     ///
     /// # Errors
     /// There is no such folder, or it is a folder of something else.
-    pub fn require_folder(&self) -> Result<(), Failure> {
+    pub(super) fn require_folder(&self) -> Result<(), Failure> {
         if self.has_folder() {
             return Ok(());
         }
@@ -189,7 +189,7 @@ impl Common {
     }
 
     /// Opens the engine to look after topics: no query runs.
-    pub fn open_topics(&self) -> Result<Engine, Failure> {
+    pub(super) fn open_topics(&self) -> Result<Engine, Failure> {
         self.open(Drive::Threads { start: false }, WhenFull::Refuse, "earliest")
     }
 }

@@ -5,18 +5,18 @@ use std::io;
 use crate::error::{Error, Kind};
 
 /// A statement, test or check failed.
-pub const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 /// The command was used wrongly.
-pub const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// The environment is in the way.
-pub const ENVIRONMENT: u8 = 3;
+pub(super) const ENVIRONMENT: u8 = 3;
 
 /// The result of a command.
-pub type Done = Result<u8, Failure>;
+pub(super) type Done = Result<u8, Failure>;
 
 /// Why a command ends early.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     pub status: u8,
     /// For the standard error; nothing if there is nobody to tell.
     pub text: String,
@@ -24,17 +24,17 @@ pub struct Failure {
 
 impl Failure {
     /// The command was used wrongly.
-    pub fn usage(error: Error) -> Failure {
+    pub(super) fn usage(error: Error) -> Failure {
         Failure { status: USAGE, text: error.render(None) }
     }
 
     /// An error in a text that a user wrote, which is known by a name.
-    pub fn in_file(error: &Error, file: &str) -> Failure {
+    pub(super) fn in_file(error: &Error, file: &str) -> Failure {
         Failure { status: status(error), text: error.render(Some(file)) }
     }
 
     /// A file that was named on the command line cannot be read.
-    pub fn unreadable(file: &str, error: &io::Error) -> Failure {
+    pub(super) fn unreadable(file: &str, error: &io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::NotFound => Failure::usage(Error::missing(format!("there is no file {file}"))),
             io::ErrorKind::IsADirectory => Failure::usage(Error::invalid(format!("{file} is a folder, not a file"))),
@@ -43,7 +43,7 @@ impl Failure {
     }
 
     /// The standard output cannot be written: if its reader has gone, that is no failure.
-    pub fn output(error: &io::Error) -> Failure {
+    pub(super) fn output(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure { status: 0, text: String::new() };
         }

@@ -10,7 +10,7 @@ use super::script::sources;
 use crate::statements::format;
 
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files of statements; `-` is the standard input.
     #[arg(value_name = "FILE.sql", required = true)]
     files: Vec<PathBuf>,
@@ -20,7 +20,7 @@ pub struct Arguments {
 }
 
 /// Prints the statements; nothing of them if one cannot be read.
-pub fn run(arguments: &Arguments) -> Done {
+pub(super) fn run(arguments: &Arguments) -> Done {
     let (mut formatted, mut errors, mut differ) = (Vec::new(), Vec::new(), false);
     for (name, text) in sources(&arguments.files)? {
         match format(&text) {

@@ -13,7 +13,7 @@ use crate::types::{Column, Value};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people.
     #[value(alias = "tabular", alias = "TABULAR")]
     Table,
@@ -25,13 +25,13 @@ pub enum Format {
 }
 
 /// The standard output.
-pub struct Output {
+pub(super) struct Output {
     pub format: Format,
     to: BufWriter<Stdout>,
 }
 
 /// Rows of one query, as they come.
-pub struct Rows {
+pub(super) struct Rows {
     columns: Vec<Column>,
     frame: Option<Frame>,
 }
@@ -40,18 +40,18 @@ type Written = Result<(), Failure>;
 
 impl Output {
     /// Results in a format.
-    pub fn new(format: Format) -> Output {
+    pub(super) fn new(format: Format) -> Output {
         Output { format, to: BufWriter::with_capacity(1 << 16, io::stdout()) }
     }
 
     /// Writes a line.
-    pub fn line(&mut self, text: impl AsRef<[u8]>) -> Written {
+    pub(super) fn line(&mut self, text: impl AsRef<[u8]>) -> Written {
         let write = self.to.write_all(text.as_ref()).and_then(|()| self.to.write_all(b"\n"));
         write.map_err(|e| Failure::output(&e))
     }
 
     /// Has everybody see what was written.
-    pub fn flush(&mut self) -> Written {
+    pub(super) fn flush(&mut self) -> Written {
         self.to.flush().map_err(|e| Failure::output(&e))
     }
 
@@ -60,7 +60,7 @@ impl Output {
     }
 
     /// Shows what a statement shows.
-    pub fn reply(&mut self, reply: &Reply) -> Written {
+    pub(super) fn reply(&mut self, reply: &Reply) -> Written {
         match reply {
             Reply::Message(text) => self.message("message", text)?,
             Reply::Table { columns, rows } => self.listing(columns, rows)?,
@@ -69,7 +69,7 @@ impl Output {
     }
 
     /// Shows a text.
-    pub fn message(&mut self, name: &str, text: &str) -> Written {
+    pub(super) fn message(&mut self, name: &str, text: &str) -> Written {
         match self.format {
             Format::Json => self.line(json_texts([(name, text)])),
             Format::Table | Format::Csv => self.line(text.trim_end()),
@@ -77,7 +77,7 @@ impl Output {
     }
 
     /// Shows what there is of a kind.
-    pub fn listing(&mut self, columns: &[&str], rows: &[Vec<String>]) -> Written {
+    pub(super) fn listing(&mut self, columns: &[&str], rows: &[Vec<String>]) -> Written {
         match self.format {
             Format::Table => self.lines(&table::listing(columns, rows, table::terminal_width())),
             Format::Json => rows.iter().try_for_each(|row| {
@@ -92,7 +92,7 @@ impl Output {
     }
 
     /// Shows the rows of a table.
-    pub fn pulled(&mut self, pulled: PullRows) -> Written {
+    pub(super) fn pulled(&mut self, pulled: PullRows) -> Written {
         let PullRows { columns, rows } = pulled;
         if self.format == Format::Table {
             let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
@@ -114,7 +114,7 @@ impl Output {
     }
 
     /// Starts to show rows that come one by one.
-    pub fn start_rows(&mut self, columns: Vec<Column>) -> Result<Rows, Failure> {
+    pub(super) fn start_rows(&mut self, columns: Vec<Column>) -> Result<Rows, Failure> {
         let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let mut frame = None;
         match self.format {
@@ -131,7 +131,7 @@ impl Output {
     }
 
     /// Shows the next row.
-    pub fn row(&mut self, rows: &mut Rows, row: &[Value]) -> Written {
+    pub(super) fn row(&mut self, rows: &mut Rows, row: &[Value]) -> Written {
         match (&rows.frame, self.format) {
             (Some(frame), _) => self.lines(&frame.row(row.iter().map(shown).collect())),
             (None, Format::Csv) => {
@@ -144,7 +144,7 @@ impl Output {
 }
 
 /// Says something that is no result.
-pub fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     if !text.is_empty() {
         // Nobody is left to be told if even this cannot be written.
         let _ = writeln!(io::stderr(), "{text}");
@@ -152,6 +152,6 @@ pub fn tell(text: &str) {
 }
 
 /// Says that something has failed; red where a person reads it.
-pub fn tell_error(text: &str) {
+pub(super) fn tell_error(text: &str) {
     if io::stderr().is_terminal() { tell(&format!("\x1b[31m{text}\x1b[0m")) } else { tell(text) }
 }

@@ -5,7 +5,7 @@ use crate::types::parse::base64_text;
 use crate::types::{Column, Value, text};
 
 /// A row as one JSON object.
-pub fn json_row(columns: &[Column], row: &[Value]) -> String {
+pub(super) fn json_row(columns: &[Column], row: &[Value]) -> String {
     let mut out = vec![b'{'];
     for (place, (column, value)) in columns.iter().zip(row).enumerate() {
         if place > 0 {
@@ -20,7 +20,7 @@ pub fn json_row(columns: &[Column], row: &[Value]) -> String {
 }
 
 /// An object of texts.
-pub fn json_texts<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(super) fn json_texts<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut out = vec![b'{'];
     for (place, (name, value)) in fields.into_iter().enumerate() {
         if place > 0 {
@@ -87,7 +87,7 @@ fn comma(place: usize, out: &mut Vec<u8>) {
 }
 
 /// A value as the shell's tables have it: a STRUCT as `{A=1}`.
-pub fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Bytes(bytes) => base64_text(bytes),
         Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
@@ -104,7 +104,7 @@ pub fn shown(value: &Value) -> String {
 }
 
 /// Fields as a line of comma-separated values.
-pub fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let quoted = |field: &str| match field.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.to_owned(),
@@ -113,7 +113,7 @@ pub fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// A value as a field of comma-separated values: a NULL is nothing.
-pub fn csv_field(value: &Value) -> String {
+pub(super) fn csv_field(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Array(_) | Value::Map(_) | Value::Struct(_) => {

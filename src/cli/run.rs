@@ -18,7 +18,7 @@ use crate::journal::WhenFull;
 use crate::statements::{Nature, Outcome, Session};
 
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files of statements; they are checked as one script, and nothing of a bad one is applied.
     #[arg(value_name = "FILE.sql")]
     files: Vec<PathBuf>,
@@ -46,7 +46,7 @@ enum Later<'s> {
 }
 
 /// Runs the script; the exit status.
-pub fn run(common: &Common, arguments: &Arguments) -> Done {
+pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     if arguments.files.is_empty() && arguments.execute.is_empty() && !arguments.until_drained && !arguments.follow {
         let error = Error::invalid("nothing to run: give files of statements, or statements with -e");
         return Err(Failure::usage(

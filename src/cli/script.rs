@@ -17,12 +17,12 @@ const COMMAND_LINE: &str = "-e";
 
 /// Statements with the names of the texts that they stand in.
 #[derive(Default)]
-pub struct Script {
+pub(super) struct Script {
     pub statements: Vec<ScriptStatement>,
 }
 
 /// A statement of a script.
-pub struct ScriptStatement {
+pub(super) struct ScriptStatement {
     pub parsed: Parsed,
     /// The name of its text.
     pub file: String,
@@ -32,7 +32,7 @@ pub struct ScriptStatement {
 
 impl Script {
     /// Reads files, `-` being the standard input, and then the texts of `-e`. All errors of all texts are reported.
-    pub fn read(files: &[PathBuf], texts: &[String]) -> Result<Script, Failure> {
+    pub(super) fn read(files: &[PathBuf], texts: &[String]) -> Result<Script, Failure> {
         let mut sources = sources(files)?;
         for text in texts {
             sources.push((COMMAND_LINE.to_owned(), completed(text)));
@@ -49,14 +49,14 @@ impl Script {
     }
 
     /// The statements of one text.
-    pub fn parse(name: &str, text: &str) -> Result<Script, Vec<Error>> {
+    pub(super) fn parse(name: &str, text: &str) -> Result<Script, Vec<Error>> {
         let source: Arc<str> = text.into();
         let statement = |parsed| ScriptStatement { parsed, file: name.to_owned(), source: source.clone() };
         Ok(Script { statements: statements::parse(text)?.into_iter().map(statement).collect() })
     }
 
     /// Checks all statements without doing any of them; what each is. All refusals are reported.
-    pub fn check(&self, session: &Session) -> Result<Vec<Nature>, Failure> {
+    pub(super) fn check(&self, session: &Session) -> Result<Vec<Nature>, Failure> {
         let checked = session.dry_run().check_all(self.statements.iter().map(|s| &s.parsed));
         checked.map_err(|errors| {
             let failures: Vec<Failure> =
@@ -73,7 +73,7 @@ impl Script {
 ///
 /// # Errors
 /// The script is refused, or there is no statement in it.
-pub fn without_folder(common: &Common, script: &Script, reset: &'static str) -> Result<Option<Engine>, Failure> {
+pub(super) fn without_folder(common: &Common, script: &Script, reset: &'static str) -> Result<Option<Engine>, Failure> {
     if common.has_folder() {
         return Ok(None);
     }
@@ -95,13 +95,13 @@ pub fn without_folder(common: &Common, script: &Script, reset: &'static str) -> 
 
 impl ScriptStatement {
     /// An error of the statement, with its place.
-    pub fn failure(&self, error: Error) -> Failure {
+    pub(super) fn failure(&self, error: Error) -> Failure {
         Failure::in_file(&error.at(self.parsed.span).in_source(&self.source), &self.file)
     }
 }
 
 /// The names and texts of files, `-` being the standard input.
-pub fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
+pub(super) fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
         let text = if name == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
@@ -111,7 +111,7 @@ pub fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// The text with a semicolon at its end: on a command line it may be missing.
-pub fn completed(text: &str) -> String {
+pub(super) fn completed(text: &str) -> String {
     let open = lex(text).lexemes.last().is_some_and(|last| last.text != ";");
     if open { format!("{text}\n;") } else { text.to_owned() }
 }

@@ -13,11 +13,11 @@ const INTERRUPTED: i32 = 130;
 
 /// Whether somebody has asked for the end.
 #[derive(Clone)]
-pub struct Stop(Arc<AtomicBool>);
+pub(super) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Notes Ctrl-C and SIGTERM from now on. A second one, while the first is being obeyed, ends the process at once.
-    pub fn on_signals() -> Result<Stop, Failure> {
+    pub(super) fn on_signals() -> Result<Stop, Failure> {
         let stop = Stop(Arc::new(AtomicBool::new(false)));
         for signal in [SIGINT, SIGTERM] {
             let again = signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, stop.0.clone());
@@ -28,7 +28,7 @@ impl Stop {
     }
 
     /// Notes Ctrl-C alone, however often; SIGTERM ends the process, which loses nothing that was committed.
-    pub fn on_interrupt() -> Result<Stop, Failure> {
+    pub(super) fn on_interrupt() -> Result<Stop, Failure> {
         let stop = Stop(Arc::new(AtomicBool::new(false)));
         stop.note(SIGINT)?;
         Ok(stop)
@@ -36,7 +36,7 @@ impl Stop {
 
     /// A wish that nobody has.
     #[cfg(test)]
-    pub fn never() -> Stop {
+    pub(super) fn never() -> Stop {
         Stop(Arc::new(AtomicBool::new(false)))
     }
 
@@ -46,12 +46,12 @@ impl Stop {
     }
 
     /// Whether somebody has asked for the end.
-    pub fn is_asked(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 
     /// Forgets it: what was to end has ended, and not the process.
-    pub fn forget(&self) {
+    pub(super) fn forget(&self) {
         self.0.store(false, Ordering::SeqCst);
     }
 }

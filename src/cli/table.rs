@@ -10,7 +10,7 @@ const WIDTH: usize = 120;
 const LEAST_CELL: usize = 5;
 
 /// The width of the terminal on the standard output.
-pub fn terminal_width() -> usize {
+pub(super) fn terminal_width() -> usize {
     // SAFETY: TIOCGWINSZ fills the structure that it is given, which is valid with any bytes in it.
     let columns = unsafe {
         let mut size: libc::winsize = std::mem::zeroed();
@@ -21,7 +21,7 @@ pub fn terminal_width() -> usize {
 }
 
 /// What there is of a kind: every column as wide as its widest cell, lines above and below the rows.
-pub fn listing(columns: &[&str], rows: &[Vec<String>], most: usize) -> Vec<String> {
+pub(super) fn listing(columns: &[&str], rows: &[Vec<String>], most: usize) -> Vec<String> {
     let width = |place: usize| {
         let cells = rows.iter().filter_map(|row| row.get(place)).flat_map(|cell| cell.lines());
         cells.map(count).max().unwrap_or(0).max(count(columns[place]))
@@ -43,18 +43,18 @@ pub fn listing(columns: &[&str], rows: &[Vec<String>], most: usize) -> Vec<Strin
 }
 
 /// The rows of a query, with cells of fixed widths; what does not fit goes on in further lines.
-pub struct Frame {
+pub(super) struct Frame {
     widths: Vec<usize>,
 }
 
 impl Frame {
     /// A frame whose columns share `width`, for rows that are still to come.
-    pub fn shared(columns: usize, width: usize) -> Frame {
+    pub(super) fn shared(columns: usize, width: usize) -> Frame {
         Frame { widths: vec![(width / columns.max(1)).saturating_sub(2).max(LEAST_CELL); columns] }
     }
 
     /// A frame for rows that are all known: as narrow as they allow, if that fits `width`.
-    pub fn fitted(names: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Frame {
+    pub(super) fn fitted(names: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Frame {
         let column = |place: usize| rows.iter().map(|r| count(&r[place])).max().unwrap_or(0).max(count(names[place]));
         let widths: Vec<usize> = (0..names.len()).map(column).collect();
         match width {
@@ -64,7 +64,7 @@ impl Frame {
     }
 
     /// The lines above the first row.
-    pub fn head(&self, names: &[&str]) -> Vec<String> {
+    pub(super) fn head(&self, names: &[&str]) -> Vec<String> {
         let mut out = vec![self.rule()];
         out.extend(self.row(names.iter().map(|n| (*n).to_owned()).collect()));
         out.push(self.rule());
@@ -72,13 +72,13 @@ impl Frame {
     }
 
     /// A line of the frame.
-    pub fn rule(&self) -> String {
+    pub(super) fn rule(&self) -> String {
         let cells: Vec<String> = self.widths.iter().map(|w| "-".repeat(*w)).collect();
         format!("+{}+", cells.join("+"))
     }
 
     /// The lines of a row.
-    pub fn row(&self, cells: Vec<String>) -> Vec<String> {
+    pub(super) fn row(&self, cells: Vec<String>) -> Vec<String> {
         let wrapped: Vec<Vec<String>> = cells.iter().zip(&self.widths).map(|(cell, w)| wrap(cell, *w)).collect();
         let height = wrapped.iter().map(Vec::len).max().unwrap_or(1);
         let line = |n: usize| {

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 use crate::testing::{self, Case, Mode, Verdict};
 
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Files of cases, or folders with such files.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -36,7 +36,7 @@ enum Batch {
 }
 
 /// Runs the cases; the exit status.
-pub fn run(arguments: &Arguments) -> Done {
+pub(super) fn run(arguments: &Arguments) -> Done {
     let mode = match arguments.batch {
         Batch::Whole => Mode::Whole,
         Batch::One => Mode::One,

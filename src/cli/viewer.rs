@@ -8,7 +8,7 @@ use super::output::{Output, Rows};
 use crate::engine::PushQuery;
 
 /// A query whose rows are shown.
-pub struct Viewer {
+pub(super) struct Viewer {
     /// Tells it from others.
     pub number: u64,
     query: PushQuery,
@@ -20,32 +20,32 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Viewer {
     /// Shows rows of a query, at most so many.
-    pub fn new(query: PushQuery, limit: Option<usize>) -> Viewer {
+    pub(super) fn new(query: PushQuery, limit: Option<usize>) -> Viewer {
         Viewer { number: NEXT.fetch_add(1, Ordering::Relaxed), query, left: limit, rows: None }
     }
 
     /// Whether as many rows as were asked for have been shown.
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.left == Some(0)
     }
 
     /// Whether no more rows will be shown.
-    pub fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.is_complete() || (self.query.is_over() && self.query.is_drained().unwrap_or(true))
     }
 
     /// Whether all rows that there are have been shown.
-    pub fn is_drained(&self) -> Result<bool, Failure> {
+    pub(super) fn is_drained(&self) -> Result<bool, Failure> {
         Ok(self.query.is_drained()?)
     }
 
     /// The next rows get a heading, since those of another query were shown.
-    pub fn name_columns_again(&mut self) {
+    pub(super) fn name_columns_again(&mut self) {
         self.rows = None;
     }
 
     /// Writes the heading, if that has not been done.
-    pub fn start(&mut self, output: &mut Output) -> Result<(), Failure> {
+    pub(super) fn start(&mut self, output: &mut Output) -> Result<(), Failure> {
         if self.rows.is_none() {
             self.rows = Some(output.start_rows(self.query.columns.clone())?);
         }
@@ -53,7 +53,7 @@ impl Viewer {
     }
 
     /// Shows the rows that have come, waiting a moment for the first; whether there were any.
-    pub fn show(&mut self, wait: Duration, output: &mut Output) -> Result<bool, Failure> {
+    pub(super) fn show(&mut self, wait: Duration, output: &mut Output) -> Result<bool, Failure> {
         let mut rows = self.query.rows(wait)?;
         if let Some(left) = &mut self.left {
             rows.truncate(*left);

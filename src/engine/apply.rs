@@ -165,7 +165,7 @@ impl Shared {
     }
 
     /// A query that writes a sink, as yet without any state.
-    pub fn new_run(
+    pub(crate) fn new_run(
         &self,
         number: u64,
         program: Program,
@@ -192,7 +192,7 @@ impl Shared {
     }
 
     /// A query that will run. One that is not kept says whether its reader has room for more rows.
-    pub fn query_of(&self, query: &Query, has_room: Option<HasRoom>, properties: &Properties) -> Running {
+    pub(crate) fn query_of(&self, query: &Query, has_room: Option<HasRoom>, properties: &Properties) -> Running {
         let catalog = self.world.catalog();
         let topic = |name: &String| catalog.source(name).and_then(|source| catalog.topic(&source.topic));
         let mut reads: Vec<_> = query.reads.iter().filter_map(topic).map(|topic| topic.id).collect();
@@ -202,7 +202,7 @@ impl Shared {
     }
 
     /// Has a query run.
-    pub fn start(self: &Arc<Self>, query: Running, run: QueryRun) -> Arc<Running> {
+    pub(crate) fn start(self: &Arc<Self>, query: Running, run: QueryRun) -> Arc<Running> {
         let query = Arc::new(query);
         query.begin(run);
         self.queries.add(&query);
@@ -211,7 +211,7 @@ impl Shared {
     }
 
     /// Stops a query for good.
-    pub fn end_query(&self, number: u64) {
+    pub(crate) fn end_query(&self, number: u64) {
         for query in self.queries.all().into_iter().filter(|q| q.number == number && q.persistent) {
             query.end();
             self.queries.remove(&query);
@@ -230,7 +230,7 @@ struct Effect {
 }
 
 /// The partitions that a query reads from their ends: those of streams, unless it is to read from the start.
-pub fn starts_latest(plan: &Plan, catalog: &Catalog, properties: &Properties) -> Vec<PartitionId> {
+pub(super) fn starts_latest(plan: &Plan, catalog: &Catalog, properties: &Properties) -> Vec<PartitionId> {
     if properties.text(config::OFFSET_RESET).eq_ignore_ascii_case("earliest") {
         return Vec::new();
     }

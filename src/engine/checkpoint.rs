@@ -24,7 +24,7 @@ const SORT_BYTES: usize = 64 << 20;
 const ENTRIES: usize = 4096;
 
 /// The checkpoints of a data folder.
-pub struct Checkpoints {
+pub(crate) struct Checkpoints {
     disk: Arc<dyn Disk>,
     /// The data folder.
     data: PathBuf,
@@ -45,7 +45,7 @@ struct Saved {
 }
 
 /// What of the journal a checkpoint covers.
-pub struct Covered {
+pub(crate) struct Covered {
     /// The first generation that it does not cover.
     pub generation: u64,
     /// The bytes of the files before.
@@ -67,7 +67,7 @@ fn horizons_of(manifest: &Manifest) -> Horizons {
 
 impl Checkpoints {
     /// The checkpoints of a folder, of which this is the last; runs that it does not name are removed.
-    pub fn open(disk: Arc<dyn Disk>, data: PathBuf, manifest: Manifest) -> Result<Checkpoints> {
+    pub(crate) fn open(disk: Arc<dyn Disk>, data: PathBuf, manifest: Manifest) -> Result<Checkpoints> {
         let folder = runs::folder(&data);
         let mut next_run = 1;
         for number in runs::list(disk.as_ref(), &folder)? {
@@ -89,14 +89,14 @@ impl Checkpoints {
     }
 
     /// The runs of the last checkpoint, the oldest first, and the horizons of a query's state in them.
-    pub fn runs(&self, query: u64) -> (Vec<Run>, BTreeMap<OperatorTask, BucketId>) {
+    pub(crate) fn runs(&self, query: u64) -> (Vec<Run>, BTreeMap<OperatorTask, BucketId>) {
         let saved = lock(&self.saved);
         let found = saved.manifest.queries.iter().find(|state| state.head.query == query);
         (saved.runs.clone(), found.map(|state| state.horizons.clone()).unwrap_or_default())
     }
 
     /// Makes a checkpoint of all that is decided. `image` gives what exists, and is called while nothing is decided.
-    pub fn make(&self, journal: &Mutex<Journal>, log: &Log, image: &dyn Fn() -> Vec<u8>) -> Result<Covered> {
+    pub(crate) fn make(&self, journal: &Mutex<Journal>, log: &Log, image: &dyn Fn() -> Vec<u8>) -> Result<Covered> {
         let _one = lock(&self.working);
         let (snapshot, image) = {
             // Under the journal's lock nothing is decided, and the effects of all that was decided have been taken.
@@ -190,7 +190,7 @@ impl Checkpoints {
 
     /// Merges runs where there are too many or too much of them is dead; whether there was anything to merge. Gives up when
     /// the engine ends.
-    pub fn merge(&self, is_closing: &dyn Fn() -> bool) -> Result<bool> {
+    pub(crate) fn merge(&self, is_closing: &dyn Fn() -> bool) -> Result<bool> {
         let _one = lock(&self.merging);
         let (runs, horizons) = {
             let saved = lock(&self.saved);

@@ -13,7 +13,7 @@ use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, TopicId, Topics};
 
 /// What decides.
-pub enum Commit {
+pub(super) enum Commit {
     Journal(Box<Journaled>),
     /// Everything is decided as it comes; only the number of commands is kept.
     Memory {
@@ -23,7 +23,7 @@ pub enum Commit {
 }
 
 /// Decisions by a journal.
-pub struct Journaled {
+pub(super) struct Journaled {
     pub journal: Mutex<Journal>,
     pub queue: Queue,
     /// What is known of the journal without waiting for its rounds.
@@ -34,21 +34,21 @@ pub struct Journaled {
 
 impl Commit {
     /// Decisions by this journal.
-    pub fn by(journal: Journal, clock: Arc<dyn Clock>) -> Commit {
+    pub(super) fn by(journal: Journal, clock: Arc<dyn Clock>) -> Commit {
         let (meter, journal) = (journal.meter().clone(), Mutex::new(journal));
         let queue = Queue::new(clock);
         Commit::Journal(Box::new(Journaled { journal, queue, meter, pressed: AtomicBool::new(false) }))
     }
 
     /// Takes no more entries.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         if let Commit::Journal(journaled) = self {
             journaled.queue.close();
         }
     }
 
     /// The journal, if there is one.
-    pub fn journal(&self) -> Option<&Mutex<Journal>> {
+    pub(super) fn journal(&self) -> Option<&Mutex<Journal>> {
         match self {
             Commit::Journal(journaled) => Some(&journaled.journal),
             Commit::Memory { .. } => None,
@@ -56,21 +56,21 @@ impl Commit {
     }
 
     /// A decision has woken a query: the next round waits a moment for what it does.
-    pub fn woke(&self) {
+    pub(super) fn woke(&self) {
         if let Commit::Journal(journaled) = self {
             journaled.queue.woke();
         }
     }
 
     /// A query that a decision has woken has run dry.
-    pub fn ran_dry(&self) {
+    pub(super) fn ran_dry(&self) {
         if let Commit::Journal(journaled) = self {
             journaled.queue.ran_dry();
         }
     }
 
     /// What the disk said, if what queries have done found no room.
-    pub fn full(&self) -> Option<String> {
+    pub(super) fn full(&self) -> Option<String> {
         match self {
             Commit::Journal(journaled) => journaled.queue.full(),
             Commit::Memory { .. } => None,
@@ -78,12 +78,12 @@ impl Commit {
     }
 
     /// Whether epochs must wait, since the journal is long and the checkpoint that makes it shorter is not done.
-    pub fn is_pressed(&self) -> bool {
+    pub(super) fn is_pressed(&self) -> bool {
         matches!(self, Commit::Journal(journaled) if journaled.pressed.load(Ordering::Relaxed))
     }
 
     /// The bytes of journal since the last checkpoint.
-    pub fn journal_bytes(&self) -> u64 {
+    pub(super) fn journal_bytes(&self) -> u64 {
         match self {
             Commit::Journal(journaled) => journaled.meter.bytes(),
             Commit::Memory { .. } => 0,
@@ -91,7 +91,7 @@ impl Commit {
     }
 
     /// Sets whether epochs must wait; whether they had to before.
-    pub fn press(&self, pressed: bool) -> bool {
+    pub(super) fn press(&self, pressed: bool) -> bool {
         matches!(self, Commit::Journal(journaled) if journaled.pressed.swap(pressed, Ordering::Relaxed))
     }
 
@@ -114,7 +114,7 @@ impl Commit {
 
 impl Shared {
     /// Has an entry committed; `done` is called when it is decided.
-    pub fn submit(self: &Arc<Self>, entry: Entry, done: Done) {
+    pub(crate) fn submit(self: &Arc<Self>, entry: Entry, done: Done) {
         match &self.commit {
             Commit::Journal(journaled) => journaled.queue.submit(entry, done),
             Commit::Memory { version, topics } => {
@@ -126,7 +126,7 @@ impl Shared {
     }
 
     /// Has an entry committed and waits for it.
-    pub fn submit_and_wait(self: &Arc<Self>, entry: Entry) -> Result<Decision> {
+    pub(crate) fn submit_and_wait(self: &Arc<Self>, entry: Entry) -> Result<Decision> {
         let (send, receive) = mpsc::channel();
         self.submit(
             entry,
@@ -142,7 +142,7 @@ impl Shared {
     }
 
     /// Makes rounds on this thread until nothing is in line, or the disk is full; whether there was anything.
-    pub fn pump(self: &Arc<Self>) -> Result<bool> {
+    pub(crate) fn pump(self: &Arc<Self>) -> Result<bool> {
         let Commit::Journal(journaled) = &self.commit else { return Ok(false) };
         let mut any = false;
         let decided = |touched: &BTreeSet<TopicId>| self.after_decision(touched);
@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// The work of the journal's thread.
-    pub fn journal_loop(self: &Arc<Self>) {
+    pub(crate) fn journal_loop(self: &Arc<Self>) {
         let Commit::Journal(journaled) = &self.commit else { return };
         let decided = |touched: &BTreeSet<TopicId>| self.after_decision(touched);
         if let Err(error) = journaled.queue.run(&journaled.journal, self.settings.when_full, &decided) {
@@ -180,7 +180,7 @@ impl Shared {
     }
 
     /// Connects the log's appends with the journal.
-    pub fn connect_append(&self, shared: &Arc<Shared>) {
+    pub(crate) fn connect_append(&self, shared: &Arc<Shared>) {
         let Some(log) = &self.log else { return };
         let weak = Arc::downgrade(shared);
         log.set_append(Arc::new(move |batches: Vec<(PartitionId, RecordBatch)>| -> Result<Vec<Offset>> {

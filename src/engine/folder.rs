@@ -13,7 +13,7 @@ use crate::topics::log;
 const FORMAT: &str = "tidemill data folder, format 2\n";
 
 /// Takes the folder for this process, and makes it if it is not there.
-pub fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
+pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
     let shown = path.display();
     let denied = |error: io::Error| match error.kind() {
         ErrorKind::PermissionDenied => {

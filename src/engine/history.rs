@@ -9,20 +9,20 @@ use crate::types::row::put_varint;
 
 /// The records of statements, by their versions.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     records: Vec<Record>,
 }
 
 impl History {
     /// Adds the next record.
-    pub fn push(&mut self, record: Record) {
+    pub(crate) fn push(&mut self, record: Record) {
         debug_assert!(self.records.last().is_none_or(|last| last.version < record.version));
         self.records.push(record);
     }
 
     /// Notes in a record what a change needs of earlier ones, and what it undoes of them. `before` is the catalog that the
     /// change was made against.
-    pub fn relate(&self, record: &mut Record, change: &Change, before: &Catalog) {
+    pub(crate) fn relate(&self, record: &mut Record, change: &Change, before: &Catalog) {
         let mut related = Related::default();
         change.effects.iter().for_each(|effect| effect.relate(before, self, &mut related));
         // A text that does not say the name of a type cannot depend on it.
@@ -35,18 +35,18 @@ impl History {
     }
 
     /// The version of the record that made a topic.
-    pub fn maker_of_topic(&self, id: u64) -> Option<u64> {
+    pub(crate) fn maker_of_topic(&self, id: u64) -> Option<u64> {
         self.records.iter().find(|r| r.ids.topics.contains(&id)).map(|r| r.version)
     }
 
     /// The version of the record that started a query.
-    pub fn maker_of_query(&self, number: u64) -> Option<u64> {
+    pub(crate) fn maker_of_query(&self, number: u64) -> Option<u64> {
         self.records.iter().find(|r| r.ids.query == Some(number)).map(|r| r.version)
     }
 
     /// Forgets the records without which the rest makes the same: kept are those of which something still exists, those that
     /// kept ones need, and those that undo something of kept ones.
-    pub fn forget(&mut self, catalog: &Catalog) {
+    pub(crate) fn forget(&mut self, catalog: &Catalog) {
         let topics: HashSet<u64> = catalog.topics().map(|t| t.id).collect();
         let queries: HashSet<u64> = catalog.queries().iter().map(|q| q.number).collect();
         let sources: HashSet<u64> = catalog.sources().map(|s| s.made_at).collect();
@@ -78,7 +78,7 @@ impl History {
     }
 
     /// What exists, as bytes: the ids that come next, and the records.
-    pub fn image(&self, catalog: &Catalog) -> Vec<u8> {
+    pub(crate) fn image(&self, catalog: &Catalog) -> Vec<u8> {
         let mut out = Vec::new();
         for number in [catalog.next_topic(), catalog.next_query(), self.records.len() as u64] {
             put_varint(&mut out, number);

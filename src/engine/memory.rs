@@ -10,33 +10,33 @@ use crate::error::{Error, Result};
 
 /// What the states of all queries take, as of the last epoch of each.
 #[derive(Default)]
-pub struct Memory {
+pub(super) struct Memory {
     total: Arc<AtomicUsize>,
     /// How many queries wait for memory.
     waiting: AtomicUsize,
 }
 
 /// What one query takes of it; given back when the share is dropped.
-pub struct Share {
+pub(crate) struct Share {
     own: AtomicUsize,
     total: Arc<AtomicUsize>,
 }
 
 impl Memory {
     /// A share, of nothing yet.
-    pub fn share(&self) -> Share {
+    pub(super) fn share(&self) -> Share {
         Share { own: AtomicUsize::new(0), total: self.total.clone() }
     }
 }
 
 impl Share {
     /// The bytes of the share.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.own.load(Ordering::Relaxed)
     }
 
     /// Changes the share.
-    pub fn set(&self, bytes: usize) {
+    pub(crate) fn set(&self, bytes: usize) {
         let before = self.own.swap(bytes, Ordering::Relaxed);
         // In this order the total never falls below zero in between.
         self.total.fetch_add(bytes, Ordering::Relaxed);
@@ -52,7 +52,7 @@ impl Drop for Share {
 
 /// Gives memory that is free back to the machine: what queries and checkpoints needed for a while lies scattered between
 /// what stays, and the allocator keeps it.
-pub fn give_back() {
+pub(super) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call touches nothing but the allocator's own free memory, under the allocator's locks.
     unsafe {
@@ -63,7 +63,7 @@ pub fn give_back() {
 impl Shared {
     /// Whether the query must not take more rows now, since memory is short. It fails if waiting cannot help: everything that
     /// it did is decided, and so is everything of the query with the largest state, which has nothing left to do.
-    pub fn is_short(self: &Arc<Self>, query: &Running) -> Result<bool> {
+    pub(crate) fn is_short(self: &Arc<Self>, query: &Running) -> Result<bool> {
         let budget = self.settings.properties.size(config::MEMORY_BYTES);
         let total = self.memory.total.load(Ordering::Relaxed);
         if total <= budget {
@@ -89,7 +89,7 @@ impl Shared {
     }
 
     /// Something was decided, and with it something may have expired: those who wait for memory look again.
-    pub fn wake_short(self: &Arc<Self>) {
+    pub(crate) fn wake_short(self: &Arc<Self>) {
         if self.memory.waiting.swap(0, Ordering::SeqCst) > 0 {
             for query in self.queries.all().iter().filter(|q| q.waits_for_memory(false)) {
                 self.wake(query);

@@ -39,7 +39,7 @@ struct Folder {
 }
 
 /// Opens the store; the queries that are to go on, if there were any.
-pub fn open(mut settings: Settings, pool: Option<rayon::ThreadPool>) -> Result<(Shared, Vec<Restoring>)> {
+pub(super) fn open(mut settings: Settings, pool: Option<rayon::ThreadPool>) -> Result<(Shared, Vec<Restoring>)> {
     let store = settings.store.clone();
     let (kept, restoring) = match store {
         Store::Memory => {

@@ -12,7 +12,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 
 /// Progress of an engine.
 #[derive(Default)]
-pub struct Progress {
+pub(super) struct Progress {
     /// Counts what was announced.
     count: Mutex<u64>,
     changed: Condvar,
@@ -23,46 +23,46 @@ pub struct Progress {
 
 impl Progress {
     /// Tells those who wait that something was decided, or that the engine cannot go on.
-    pub fn announce(&self) {
+    pub(super) fn announce(&self) {
         *lock(&self.count) += 1;
         self.changed.notify_all();
     }
 
     /// How much was announced so far.
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         *lock(&self.count)
     }
 
     /// Waits until more was announced than `seen`, or a moment; how much was announced then.
-    pub fn wait(&self, seen: u64) -> u64 {
+    pub(super) fn wait(&self, seen: u64) -> u64 {
         *wait_while(&self.changed, lock(&self.count), MOMENT, |count| *count <= seen)
     }
 
     /// The engine cannot go on.
-    pub fn fail(&self, error: Error) {
+    pub(super) fn fail(&self, error: Error) {
         // The first failure is the cause of those that follow.
         let _ = self.fatal.set(error);
         self.announce();
     }
 
     /// Why the engine cannot go on, if it cannot.
-    pub fn failure(&self) -> Option<&Error> {
+    pub(super) fn failure(&self) -> Option<&Error> {
         self.fatal.get()
     }
 
     /// An error if the engine cannot go on.
-    pub fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.fatal.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// The engine ends.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
         self.announce();
     }
 
     /// Whether nothing new is to be begun.
-    pub fn is_closing(&self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst) || self.fatal.get().is_some()
     }
 }

@@ -9,14 +9,14 @@ use crate::topics::TopicId;
 
 /// The queries at work.
 #[derive(Default)]
-pub struct Queries {
+pub(super) struct Queries {
     by_id: RwLock<BTreeMap<String, Arc<Running>>>,
     readers: RwLock<HashMap<TopicId, Arc<Readers>>>,
 }
 
 /// The queries that read a topic.
 #[derive(Default)]
-pub struct Readers {
+pub(super) struct Readers {
     queries: RwLock<Vec<Arc<Running>>>,
     pace: Mutex<Pace>,
 }
@@ -31,7 +31,7 @@ struct Pace {
 
 /// When the readers of a topic are to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub(super) enum When {
     Now,
     /// At this time of the monotonic clock.
     At(u64),
@@ -49,19 +49,19 @@ const FEW: usize = 4;
 
 impl Queries {
     /// All queries, in the order in which they were made.
-    pub fn all(&self) -> Vec<Arc<Running>> {
+    pub(super) fn all(&self) -> Vec<Arc<Running>> {
         let mut all: Vec<_> = read(&self.by_id).values().cloned().collect();
         all.sort_by_key(|query| query.number);
         all
     }
 
     /// The query of an id.
-    pub fn get(&self, id: &str) -> Option<Arc<Running>> {
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Running>> {
         read(&self.by_id).get(id).cloned()
     }
 
     /// Adds a query.
-    pub fn add(&self, query: &Arc<Running>) {
+    pub(super) fn add(&self, query: &Arc<Running>) {
         write(&self.by_id).insert(query.id.clone(), query.clone());
         let mut topics = write(&self.readers);
         for topic in &query.reads {
@@ -70,7 +70,7 @@ impl Queries {
     }
 
     /// Removes a query.
-    pub fn remove(&self, query: &Running) {
+    pub(super) fn remove(&self, query: &Running) {
         let mut by_id = write(&self.by_id);
         if by_id.get(&query.id).is_some_and(|found| std::ptr::eq(found.as_ref(), query)) {
             by_id.remove(&query.id);
@@ -90,20 +90,20 @@ impl Queries {
     }
 
     /// The readers of a topic, if there are any.
-    pub fn readers(&self, topic: TopicId) -> Option<Arc<Readers>> {
+    pub(super) fn readers(&self, topic: TopicId) -> Option<Arc<Readers>> {
         read(&self.readers).get(&topic).cloned()
     }
 }
 
 impl Readers {
     /// The queries.
-    pub fn queries(&self) -> Vec<Arc<Running>> {
+    pub(super) fn queries(&self) -> Vec<Arc<Running>> {
         read(&self.queries).clone()
     }
 
     /// Something was decided for the topic: when its readers are to be woken. Whoever is told a time wakes them then, with
     /// [`Readers::woken`].
-    pub fn when(&self, now_ns: u64) -> When {
+    pub(super) fn when(&self, now_ns: u64) -> When {
         let count = read(&self.queries).len();
         let mut pace = lock(&self.pace);
         if pace.planned {
@@ -119,7 +119,7 @@ impl Readers {
     }
 
     /// The readers are woken as planned.
-    pub fn woken(&self, now_ns: u64) {
+    pub(super) fn woken(&self, now_ns: u64) {
         *lock(&self.pace) = Pace { last_ns: Some(now_ns), planned: false };
     }
 }

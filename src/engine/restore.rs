@@ -27,7 +27,7 @@ use crate::state::{BucketId, EntryBatch, OperatorTask};
 use crate::types::{Batch, Value};
 
 /// A query that is to go on, until its state is read.
-pub struct Restoring {
+pub(crate) struct Restoring {
     query: Query,
     change: Change,
     record: Record,
@@ -43,7 +43,7 @@ const BATCH: (usize, usize) = (1024, 256 << 10);
 
 impl Restoring {
     /// A query that goes on with what was recovered of it, by the statement that made it and the record of that.
-    pub fn new(
+    pub(crate) fn new(
         query: Query,
         (change, record): (Change, Record),
         state: RecoveredQuery,
@@ -165,7 +165,7 @@ impl<'a> Loader<'a> {
 
 impl Shared {
     /// Has the queries go on where they stood, as soon as their state is read. One that cannot has failed; the others go on.
-    pub fn restart_queries(self: &Arc<Self>, all: Vec<Restoring>) {
+    pub(crate) fn restart_queries(self: &Arc<Self>, all: Vec<Restoring>) {
         self.restoring.fetch_add(all.len(), Ordering::SeqCst);
         for restoring in all.into_iter().map(Arc::new) {
             let properties = restoring.record.properties(&self.settings.properties).unwrap_or_default();
@@ -217,14 +217,14 @@ impl Shared {
     }
 
     /// What is known of a query whose state is still being read.
-    pub fn stats(&self, restoring: &Restoring) -> Result<QueryStats> {
+    pub(crate) fn stats(&self, restoring: &Restoring) -> Result<QueryStats> {
         let mut run = self.run_again(restoring)?;
         restoring.state.head.as_ref().map_or(Ok(()), |head| run.resume(head))?;
         Ok(QueryStats::of(&mut run))
     }
 
     /// The rows of some keys of the table that a query keeps, if its state is still being read.
-    pub fn look_up(&self, query: &Running, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
+    pub(crate) fn look_up(&self, query: &Running, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
         // From before it is known whether the state is being read: no checkpoint takes the journal away meanwhile.
         let _reading = Reading::begin(self);
         let Some(restoring) = query.restoring() else { return Ok(None) };

@@ -48,10 +48,10 @@ impl QueryStats {
 }
 
 /// Whether the reader of a push query has room for more rows.
-pub type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
+pub(super) type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A query at work.
-pub struct Running {
+pub(crate) struct Running {
     pub id: String,
     pub number: u64,
     /// The topics that it reads.
@@ -89,7 +89,7 @@ pub(super) const EPOCH_BYTES: usize = 4 << 20;
 
 impl Running {
     /// A query that will run. One that is not kept says whether its reader has room for more rows.
-    pub fn new(
+    pub(crate) fn new(
         query: &Query,
         reads: Vec<TopicId>,
         has_room: Option<HasRoom>,
@@ -120,13 +120,13 @@ impl Running {
     }
 
     /// The query itself, between two turns.
-    pub fn lock(&self) -> MutexGuard<'_, QueryRun> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, QueryRun> {
         // A turn that panicked has failed the query: nobody takes another one.
         lock(&self.run)
     }
 
     /// It runs from now on, unless it has ended meanwhile.
-    pub fn begin(&self, mut run: QueryRun) {
+    pub(crate) fn begin(&self, mut run: QueryRun) {
         self.memory.set(run.memory());
         *self.lock() = run;
         let mut life = lock(&self.life);
@@ -136,17 +136,17 @@ impl Running {
     }
 
     /// Sets what its state is read from, while that is done.
-    pub fn restores(&self, restoring: Option<Arc<Restoring>>) {
+    pub(crate) fn restores(&self, restoring: Option<Arc<Restoring>>) {
         *lock(&self.restoring) = restoring;
     }
 
     /// What its state is read from, while that is done.
-    pub fn restoring(&self) -> Option<Arc<Restoring>> {
+    pub(crate) fn restoring(&self) -> Option<Arc<Restoring>> {
         lock(&self.restoring).clone()
     }
 
     /// Where it is in its life.
-    pub fn life(&self) -> Life {
+    pub(crate) fn life(&self) -> Life {
         match &*lock(&self.life) {
             Life::Running if self.paused.load(Ordering::SeqCst) => Life::Paused,
             life => life.clone(),
@@ -154,17 +154,17 @@ impl Running {
     }
 
     /// Whether it takes turns.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.life(), Life::Running)
     }
 
     /// Lets it rest, or go on.
-    pub fn pause(&self, paused: bool) {
+    pub(crate) fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::SeqCst);
     }
 
     /// It cannot go on; whether that is news.
-    pub fn fail(&self, error: Error) -> bool {
+    pub(crate) fn fail(&self, error: Error) -> bool {
         let mut life = lock(&self.life);
         if let Life::Failed(_) | Life::Ended = *life {
             return false;
@@ -174,57 +174,57 @@ impl Running {
     }
 
     /// It ends.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         *lock(&self.life) = Life::Ended;
     }
 
     /// Whether nothing that it did is undecided.
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.in_flight.load(Ordering::SeqCst) == 0
     }
 
     /// Whether another epoch may be submitted.
-    pub fn may_submit(&self) -> bool {
+    pub(crate) fn may_submit(&self) -> bool {
         self.in_flight.load(Ordering::SeqCst) < MOST_IN_FLIGHT
     }
 
     /// An epoch was submitted.
-    pub fn submitted(&self) {
+    pub(crate) fn submitted(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
     }
 
     /// An epoch was decided. Called when the decision has been noted, so that a settled query has a known outcome.
-    pub fn decided(&self) {
+    pub(crate) fn decided(&self) {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Somebody wants to read its table: it takes no turns until they are done.
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.readers.fetch_add(1, Ordering::SeqCst);
     }
 
     /// They are done.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.readers.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether somebody wants to read its table.
-    pub fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.readers.load(Ordering::SeqCst) > 0
     }
 
     /// Sets whether the journal waits for it to run dry; whether it did before.
-    pub fn lingers(&self, lingers: bool) -> bool {
+    pub(crate) fn lingers(&self, lingers: bool) -> bool {
         self.linger.swap(lingers, Ordering::SeqCst)
     }
 
     /// Sets whether it waits for memory; whether it did before.
-    pub fn waits_for_memory(&self, waits: bool) -> bool {
+    pub(crate) fn waits_for_memory(&self, waits: bool) -> bool {
         self.waits_for_memory.swap(waits, Ordering::SeqCst)
     }
 
     /// Whether a timer at this time is to be set for it: none that is set will wake it by then.
-    pub fn wants_timer(&self, at_ns: u64, now_ns: u64) -> bool {
+    pub(crate) fn wants_timer(&self, at_ns: u64, now_ns: u64) -> bool {
         let set = self.timer_ns.load(Ordering::SeqCst);
         let wants = set > at_ns || set <= now_ns;
         if wants {
@@ -234,28 +234,28 @@ impl Running {
     }
 
     /// What is known of it.
-    pub fn stats(&self) -> QueryStats {
+    pub(crate) fn stats(&self) -> QueryStats {
         QueryStats::of(&mut self.lock())
     }
 
     /// Whether its rows have somewhere to go; else its reader wakes it when they have taken some.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.has_room.as_ref().is_none_or(|has_room| has_room())
     }
 
     /// Whether it has something to do: rows to take, or an epoch to be decided.
-    pub fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.life().is_active() && (self.wakes.seen() > 0 || !self.is_settled())
     }
 
     /// Notes the end of an epoch.
-    pub fn sealed(&self, now_ns: u64, memory: usize) {
+    pub(crate) fn sealed(&self, now_ns: u64, memory: usize) {
         self.last_seal_ns.store(now_ns, Ordering::Relaxed);
         self.memory.set(memory);
     }
 
     /// Whether the epoch should end.
-    pub fn is_due(&self, run: &QueryRun, now_ns: u64) -> bool {
+    pub(crate) fn is_due(&self, run: &QueryRun, now_ns: u64) -> bool {
         if run.is_ending() {
             return true;
         }

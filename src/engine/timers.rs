@@ -13,7 +13,7 @@ type Call = Box<dyn FnOnce() + Send>;
 
 /// Timers that wait, and the thread that calls them.
 #[derive(Default)]
-pub struct Timers {
+pub(super) struct Timers {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -60,7 +60,7 @@ impl Ord for Timer {
 
 impl Timers {
     /// Has `call` called at a time of the monotonic clock, in nanoseconds. It must be short.
-    pub fn set(&self, at_ns: u64, call: impl FnOnce() + Send + 'static) {
+    pub(super) fn set(&self, at_ns: u64, call: impl FnOnce() + Send + 'static) {
         let mut state = lock(&self.state);
         let number = state.next;
         state.next += 1;
@@ -72,7 +72,7 @@ impl Timers {
     }
 
     /// Calls what is due, until the timers are closed.
-    pub fn run(&self, clock: &dyn Clock) {
+    pub(super) fn run(&self, clock: &dyn Clock) {
         let mut state = lock(&self.state);
         while !state.closed {
             let now = clock.monotonic_ns();
@@ -95,7 +95,7 @@ impl Timers {
     }
 
     /// Ends the thread that calls; nothing more is called.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_all();
     }

@@ -18,7 +18,7 @@ const TURNS: usize = 2;
 
 impl Shared {
     /// Has a query take its turns, on a worker.
-    pub fn wake(self: &Arc<Self>, query: &Arc<Running>) {
+    pub(crate) fn wake(self: &Arc<Self>, query: &Arc<Running>) {
         if self.pool.is_some() && query.wakes.add() {
             self.send_worker(query);
         }
@@ -37,7 +37,7 @@ impl Shared {
     }
 
     /// Something was decided for a topic: its readers take their turns, at once or together with what comes soon.
-    pub fn wake_readers(self: &Arc<Self>, topic: TopicId) {
+    pub(crate) fn wake_readers(self: &Arc<Self>, topic: TopicId) {
         if self.pool.is_none() {
             return;
         }
@@ -88,12 +88,12 @@ impl Shared {
 
     /// A few turns of a query, and the end of its epoch if that is due; whether there is more to do at once. If something in it
     /// panics, the query fails, and no other.
-    pub fn step(self: &Arc<Self>, query: &Arc<Running>) -> bool {
+    pub(crate) fn step(self: &Arc<Self>, query: &Arc<Running>) -> bool {
         self.contain(query, || self.try_step(query)).unwrap_or(false)
     }
 
     /// Does something for a query; if that fails, or panics, the query fails, and no other.
-    pub fn contain<T>(self: &Arc<Self>, query: &Arc<Running>, work: impl FnOnce() -> Result<T>) -> Option<T> {
+    pub(crate) fn contain<T>(self: &Arc<Self>, query: &Arc<Running>, work: impl FnOnce() -> Result<T>) -> Option<T> {
         // What the work left half done is the query's own, and nobody uses it any more; the locks of others are taken by
         // way of `crate::locks`.
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
@@ -101,7 +101,7 @@ impl Shared {
     }
 
     /// A query cannot go on: it is stopped, and the others go on. What comes of it later is no news.
-    pub fn fail_query(self: &Arc<Self>, query: &Arc<Running>, error: Error) {
+    pub(crate) fn fail_query(self: &Arc<Self>, query: &Arc<Running>, error: Error) {
         if query.fail(error.clone()) {
             (self.settings.report)(&format!("query {} has failed: {error}", query.id));
             self.progress.announce();
@@ -172,7 +172,12 @@ impl Shared {
     }
 
     /// Ends the epoch or commits a part of it, unless too many wait for their decision; whether anything was committed.
-    pub fn seal_if_possible(self: &Arc<Self>, query: &Arc<Running>, run: &mut QueryRun, now: Now) -> Result<bool> {
+    pub(crate) fn seal_if_possible(
+        self: &Arc<Self>,
+        query: &Arc<Running>,
+        run: &mut QueryRun,
+        now: Now,
+    ) -> Result<bool> {
         if !run.is_dirty() || !query.may_submit() || (query.persistent && self.commit.is_pressed()) {
             return Ok(false);
         }
@@ -206,7 +211,7 @@ impl Shared {
     }
 
     /// One turn of a query and the end of its epoch, on this thread; whether it took rows.
-    pub fn turn_and_seal(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
+    pub(crate) fn turn_and_seal(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
         if !query.is_running() {
             return Ok(false);
         }
@@ -222,7 +227,7 @@ impl Shared {
     }
 
     /// Stops all queries between two turns; what they have done is still committed.
-    pub fn stop_queries(self: &Arc<Self>) {
+    pub(crate) fn stop_queries(self: &Arc<Self>) {
         for query in self.queries.all() {
             query.hold();
             self.contain(&query, || match query.is_running() {

@@ -27,7 +27,7 @@ const MOST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Wakes the threads of the upkeep.
 #[derive(Default)]
-pub struct Upkeep {
+pub(super) struct Upkeep {
     checkpoint: Bell,
     merge: Bell,
     /// Why the last checkpoint failed, if it did.
@@ -54,12 +54,12 @@ impl Bell {
 
 impl Upkeep {
     /// There is a checkpoint or a spare file to be made.
-    pub fn poke(&self) {
+    pub(super) fn poke(&self) {
         self.checkpoint.ring();
     }
 
     /// Wakes all threads, so that they see that the engine ends.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.checkpoint.ring();
         self.merge.ring();
     }
@@ -75,17 +75,17 @@ impl Engine {
 
 impl Shared {
     /// How long the journal may become before a checkpoint is made.
-    pub fn checkpoint_bytes(&self) -> u64 {
+    pub(crate) fn checkpoint_bytes(&self) -> u64 {
         self.settings.properties.size(config::CHECKPOINT_BYTES) as u64
     }
 
     /// The work of the checkpoint's thread.
-    pub fn checkpoint_loop(self: &Arc<Self>) {
+    pub(crate) fn checkpoint_loop(self: &Arc<Self>) {
         self.tend(&self.upkeep.checkpoint, || self.checkpoint_if_due() && self.make_spare_if_wanted());
     }
 
     /// The work of the merging thread.
-    pub fn merge_loop(self: &Arc<Self>) {
+    pub(crate) fn merge_loop(self: &Arc<Self>) {
         let merge = || self.merge_all().map_err(|error| self.failed_upkeep("merging runs of state", error)).is_ok();
         self.tend(&self.upkeep.merge, merge);
     }
@@ -111,14 +111,14 @@ impl Shared {
     }
 
     /// Why what queries have done cannot be committed now, if that is so.
-    pub fn blocked(&self) -> Option<String> {
+    pub(crate) fn blocked(&self) -> Option<String> {
         let late = || lock(&self.upkeep.failure).clone().filter(|_| self.commit.is_pressed());
         self.commit.full().or_else(late)
     }
 
     /// Makes a checkpoint if the journal is long enough. `false` if that failed: the one before still counts, and what was
     /// tried can be tried again, unless it was a sync that failed.
-    pub fn checkpoint_if_due(self: &Arc<Self>) -> bool {
+    pub(crate) fn checkpoint_if_due(self: &Arc<Self>) -> bool {
         let done = self.checkpoint_over(self.checkpoint_bytes()).and_then(|()| match self.is_manual() {
             true => self.merge_all(),
             false => Ok(()),
@@ -160,7 +160,7 @@ impl Shared {
     }
 
     /// Makes a checkpoint when the engine ends, unless there is little to read at the next start.
-    pub fn checkpoint_at_end(self: &Arc<Self>) {
+    pub(crate) fn checkpoint_at_end(self: &Arc<Self>) {
         let limit = self.checkpoint_bytes().min(SMALL_BYTES);
         if let Err(error) = self.checkpoint_over(limit) {
             (self.settings.report)(&format!("no checkpoint at the end: {error}"));

@@ -4,21 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The wishes that a query take turns, counted since it last had none.
 #[derive(Default)]
-pub struct Wakes(AtomicU64);
+pub(super) struct Wakes(AtomicU64);
 
 impl Wakes {
     /// Adds a wish; whether it is the first, so that somebody must be sent.
-    pub fn add(&self) -> bool {
+    pub(super) fn add(&self) -> bool {
         self.0.fetch_add(1, Ordering::SeqCst) == 0
     }
 
     /// The wishes so far: whoever was sent looks before it takes turns.
-    pub fn seen(&self) -> u64 {
+    pub(super) fn seen(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 
     /// Whoever was sent has done what `seen` wishes are about; `false` if others have come since, and it must go again.
-    pub fn done(&self, seen: u64) -> bool {
+    pub(super) fn done(&self, seen: u64) -> bool {
         self.0.compare_exchange(seen, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 }

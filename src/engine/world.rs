@@ -10,7 +10,7 @@ use crate::locks::{lock, read, write};
 
 /// What exists.
 #[derive(Default)]
-pub struct World {
+pub(super) struct World {
     now: RwLock<State>,
     /// Held by whoever changes what exists, from its validation to its effect.
     changing: Mutex<()>,
@@ -24,37 +24,37 @@ struct State {
 
 impl World {
     /// A world that was made before.
-    pub fn new(catalog: Catalog, history: History) -> World {
+    pub(super) fn new(catalog: Catalog, history: History) -> World {
         let state = State { catalog: Arc::new(catalog), history };
         World { now: RwLock::new(state), changing: Mutex::default() }
     }
 
     /// What exists now.
-    pub fn catalog(&self) -> Arc<Catalog> {
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
         read(&self.now).catalog.clone()
     }
 
     /// Takes the right to change what exists: one at a time, so that the catalog is still the same when a change is decided, and
     /// ids are given out once.
-    pub fn change(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn change(&self) -> MutexGuard<'_, ()> {
         lock(&self.changing)
     }
 
     /// Notes in a record what a change needs of earlier ones, and what it undoes of them.
-    pub fn relate(&self, record: &mut Record, change: &Change) {
+    pub(super) fn relate(&self, record: &mut Record, change: &Change) {
         let state = read(&self.now);
         state.history.relate(record, change, &state.catalog);
     }
 
     /// A change was decided: this exists now.
-    pub fn replace(&self, catalog: Arc<Catalog>, record: Record) {
+    pub(super) fn replace(&self, catalog: Arc<Catalog>, record: Record) {
         let mut state = write(&self.now);
         state.catalog = catalog;
         state.history.push(record);
     }
 
     /// What exists as of now, as bytes: the statements without which it could not be made again.
-    pub fn image(&self) -> Vec<u8> {
+    pub(super) fn image(&self) -> Vec<u8> {
         let mut state = write(&self.now);
         let catalog = state.catalog.clone();
         state.history.forget(&catalog);

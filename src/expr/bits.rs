@@ -7,10 +7,10 @@ use arrow::array::Array;
 use arrow::buffer::BooleanBuffer;
 
 /// A set of rows.
-pub type RowSet = Option<BooleanBuffer>;
+pub(super) type RowSet = Option<BooleanBuffer>;
 
 /// The rows in either set.
-pub fn union(a: RowSet, b: RowSet) -> RowSet {
+pub(super) fn union(a: RowSet, b: RowSet) -> RowSet {
     match (a, b) {
         (Some(a), Some(b)) => Some(&a | &b),
         (a, b) => a.or(b),
@@ -18,31 +18,31 @@ pub fn union(a: RowSet, b: RowSet) -> RowSet {
 }
 
 /// The rows where `array` is NULL.
-pub fn nulls(array: &dyn Array) -> RowSet {
+pub(super) fn nulls(array: &dyn Array) -> RowSet {
     array.nulls().filter(|n| n.null_count() > 0).map(|n| !n.inner())
 }
 
 /// The rows in the set that are also in `mask`.
-pub fn within(set: RowSet, mask: &BooleanBuffer) -> RowSet {
+pub(super) fn within(set: RowSet, mask: &BooleanBuffer) -> RowSet {
     set.map(|set| &set & mask)
 }
 
 /// `mask` without the rows in the set.
-pub fn without(mask: &BooleanBuffer, set: &RowSet) -> BooleanBuffer {
+pub(super) fn without(mask: &BooleanBuffer, set: &RowSet) -> BooleanBuffer {
     set.as_ref().map_or_else(|| mask.clone(), |set| mask & &!set)
 }
 
 /// The rows of the first set that are not in the second.
-pub fn except(set: RowSet, other: &RowSet) -> RowSet {
+pub(super) fn except(set: RowSet, other: &RowSet) -> RowSet {
     set.map(|set| without(&set, other))
 }
 
 /// The set over `rows` rows, from one over a constant's single row.
-pub fn spread(set: RowSet, rows: usize) -> RowSet {
+pub(super) fn spread(set: RowSet, rows: usize) -> RowSet {
     set.filter(|bits| bits.value(0)).map(|_| BooleanBuffer::new_set(rows))
 }
 
 /// The rows that are marked.
-pub fn marked(rows: Vec<bool>) -> RowSet {
+pub(super) fn marked(rows: Vec<bool>) -> RowSet {
     rows.contains(&true).then(|| BooleanBuffer::from(rows))
 }

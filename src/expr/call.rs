@@ -22,7 +22,7 @@ use crate::functions::fault::{MOST_COLUMN_BYTES, MOST_VALUE_BYTES};
 use crate::types::arrow_error;
 
 /// A call of a function.
-pub struct CallStep {
+pub(super) struct CallStep {
     /// The function with the overload that was chosen.
     pub function: BoundScalar,
     /// The arguments, of the types that the overload takes.
@@ -30,7 +30,7 @@ pub struct CallStep {
 }
 
 /// An argument.
-pub enum Arg {
+pub(super) enum Arg {
     Value(Compiled),
     /// The body of a lambda over the row and, after it, the lambda's parameters; and the places of the row that it reads.
     Lambda {

@@ -60,7 +60,7 @@ pub fn can_cast(from: &SqlType, to: &SqlType) -> bool {
 /// | `%` | `min(p1 - s1, p2 - s2) + scale` | `max(s1, s2)` |
 ///
 /// What goes beyond the precision that a DECIMAL can have is taken from the scale.
-pub fn arithmetic_type(op: crate::sql::ast::ArithmeticOp, left: &SqlType, right: &SqlType) -> Option<SqlType> {
+pub(super) fn arithmetic_type(op: crate::sql::ast::ArithmeticOp, left: &SqlType, right: &SqlType) -> Option<SqlType> {
     use crate::sql::ast::ArithmeticOp as Op;
     match (left, right) {
         (SqlType::String, SqlType::String) if op == Op::Add => return Some(SqlType::String),

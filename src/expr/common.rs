@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::types::{Decimal, SqlType, StructField, Value, text};
 
 /// The expressions coerced to the type that they have in common; constants may also change between text and numbers.
-pub fn common(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
+pub(super) fn common(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
     let mut found: Option<SqlType> = None;
     for expr in &exprs {
         let Some(own) = &expr.sql_type else { continue };

@@ -34,7 +34,7 @@ use crate::sql::ast::CompareOp;
 use crate::types::{Decimal, SqlType, Value, arrow_error, compare_doubles, compare_utf16, parse};
 
 /// `left op right`.
-pub struct Compare {
+pub(super) struct Compare {
     pub op: CompareOp,
     pub left: Compiled,
     pub right: Compiled,
@@ -71,7 +71,7 @@ fn with_nulls(op: CompareOp, values: BooleanBuffer, left_null: RowSet, right_nul
 }
 
 /// Why a value cannot be compared with one of type `other`, if it cannot.
-pub fn no_instant(value: &Value, other: &SqlType) -> Option<String> {
+pub(super) fn no_instant(value: &Value, other: &SqlType) -> Option<String> {
     let message = || format!("{} is not a {other}, with which it is compared", shown(value));
     (!value.is_null() && to_instant(value.clone(), other).is_none()).then(message)
 }
@@ -233,7 +233,7 @@ fn to_instant(value: Value, other: &SqlType) -> Option<Value> {
 }
 
 /// Whether the value equals one of a list, as Java's `equals` has it. NULL equals nothing.
-pub struct In {
+pub(super) struct In {
     /// What is looked for.
     value: Compiled,
     /// The items that depend on the row.
@@ -246,7 +246,7 @@ pub struct In {
 
 impl In {
     /// The items, each with its value if it is a constant.
-    pub fn new(value: Compiled, list: Vec<(Compiled, Option<Value>)>) -> Self {
+    pub(super) fn new(value: Compiled, list: Vec<(Compiled, Option<Value>)>) -> Self {
         let (mut items, mut constants) = (Vec::new(), HashSet::new());
         for (item, constant) in list {
             match constant {

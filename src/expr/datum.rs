@@ -12,7 +12,7 @@ use crate::types::{SqlType, Value, arrow_error, with_nulls};
 
 /// A column, or one value for all rows.
 #[derive(Clone, Debug)]
-pub enum Datum {
+pub(super) enum Datum {
     Column(ArrayRef),
     /// An array of one row.
     Constant(ArrayRef),
@@ -20,35 +20,35 @@ pub enum Datum {
 
 impl Datum {
     /// The array, of one row if this is a constant.
-    pub fn array(&self) -> &ArrayRef {
+    pub(super) fn array(&self) -> &ArrayRef {
         match self {
             Datum::Column(array) | Datum::Constant(array) => array,
         }
     }
 
     /// Whether this is one value for all rows.
-    pub fn is_constant(&self) -> bool {
+    pub(super) fn is_constant(&self) -> bool {
         matches!(self, Datum::Constant(_))
     }
 
     /// The place in the array that belongs to a row: its own, or the only one of a constant.
-    pub fn place(&self, row: usize) -> usize {
+    pub(super) fn place(&self, row: usize) -> usize {
         if self.is_constant() { 0 } else { row }
     }
 
     /// The value for a row.
-    pub fn value(&self, row: usize, sql_type: &SqlType) -> Value {
+    pub(super) fn value(&self, row: usize, sql_type: &SqlType) -> Value {
         Value::at(self.array().as_ref(), self.place(row), sql_type)
     }
 
     /// The rows where the value is NULL.
-    pub fn nulls(&self, rows: usize) -> RowSet {
+    pub(super) fn nulls(&self, rows: usize) -> RowSet {
         let nulls = bits::nulls(self.array().as_ref());
         if self.is_constant() { bits::spread(nulls, rows) } else { nulls }
     }
 
     /// A column with an entry for every row. A constant is repeated, unless that would be too large.
-    pub fn into_column(self, rows: &Rows) -> Evaluated<ArrayRef> {
+    pub(super) fn into_column(self, rows: &Rows) -> Evaluated<ArrayRef> {
         match self {
             Datum::Column(array) => Ok(array),
             Datum::Constant(array) => {
@@ -62,7 +62,7 @@ impl Datum {
 
 /// What an evaluation gives.
 #[derive(Clone, Debug)]
-pub struct Out {
+pub(super) struct Out {
     pub values: Datum,
     /// The rows whose computation ended before there was a value: by an error or a NULL operand. Their values mean nothing.
     pub ended: RowSet,
@@ -70,12 +70,12 @@ pub struct Out {
 
 impl Out {
     /// A column, with the rows that have no value.
-    pub fn column(array: ArrayRef, ended: RowSet) -> Out {
+    pub(super) fn column(array: ArrayRef, ended: RowSet) -> Out {
         Out { values: Datum::Column(array), ended }
     }
 
     /// The column with NULL in the rows that have no value.
-    pub fn or_null(self, rows: &Rows) -> Evaluated<ArrayRef> {
+    pub(super) fn or_null(self, rows: &Rows) -> Evaluated<ArrayRef> {
         let column = self.values.into_column(rows)?;
         Ok(self.ended.map_or(Ok(column.clone()), |ended| with_nulls(&column, &ended))?)
     }

@@ -17,7 +17,7 @@ use crate::types::{SqlType, Value};
 
 /// A pattern, taken apart.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pattern(Vec<Piece>);
+pub(super) struct Pattern(Vec<Piece>);
 
 /// A part of a pattern.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ enum Piece {
 
 impl Pattern {
     /// Takes a pattern apart; `None` if it ends in the escape character, so that nothing is escaped by it.
-    pub fn new(pattern: &str, escape: Option<char>) -> Option<Pattern> {
+    pub(super) fn new(pattern: &str, escape: Option<char>) -> Option<Pattern> {
         let mut pieces = Vec::new();
         let mut text = String::new();
         let mut chars = pattern.chars();
@@ -72,7 +72,7 @@ impl Pattern {
     }
 
     /// Whether the whole text fits the pattern.
-    pub fn matches(&self, text: &str) -> bool {
+    pub(super) fn matches(&self, text: &str) -> bool {
         // The last `%` seen and where the text stood then: the only place that is ever worth going back to.
         let (mut piece, mut rest) = (0, text);
         let mut retry: Option<(usize, &str)> = None;
@@ -110,7 +110,7 @@ fn skip_one(text: &str) -> Option<&str> {
 }
 
 /// `value LIKE pattern ESCAPE escape`. A NULL on either side ends the row.
-pub struct Like {
+pub(super) struct Like {
     /// The text.
     value: Compiled,
     pattern: Compiled,
@@ -122,7 +122,7 @@ pub struct Like {
 
 impl Like {
     /// A comparison with a pattern, which is `fixed` if it is a constant.
-    pub fn new(value: Compiled, pattern: Compiled, escape: Option<char>, fixed: Option<&Value>) -> Self {
+    pub(super) fn new(value: Compiled, pattern: Compiled, escape: Option<char>, fixed: Option<&Value>) -> Self {
         let fixed = match fixed {
             Some(Value::String(text)) => Pattern::new(text, escape),
             _ => None,

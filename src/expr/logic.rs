@@ -46,7 +46,7 @@ fn condition(judged: &Compiled, rows: &mut Rows) -> Evaluated<Condition> {
 }
 
 /// A boolean column.
-pub fn boolean(values: BooleanBuffer, ended: RowSet) -> Out {
+pub(super) fn boolean(values: BooleanBuffer, ended: RowSet) -> Out {
     Out::column(Arc::new(BooleanArray::new(values, None)), ended)
 }
 
@@ -56,7 +56,7 @@ fn reached(rows: &Rows) -> BooleanBuffer {
 }
 
 /// AND or OR of conditions: `decides` is the outcome of a condition that decides the row, false for AND and true for OR.
-pub struct Junction {
+pub(super) struct Junction {
     /// The conditions, from left to right.
     items: Vec<Compiled>,
     /// The outcome that decides a row.
@@ -68,7 +68,7 @@ pub struct Junction {
 impl Junction {
     /// Items after a constant that decides are never looked at. As in ksqlDB, a condition before it must have a result, and
     /// a lone one may even be NULL.
-    pub fn new(mut items: Vec<Compiled>, constants: &[Option<Value>], decides: bool) -> Self {
+    pub(super) fn new(mut items: Vec<Compiled>, constants: &[Option<Value>], decides: bool) -> Self {
         let deciding = constants.iter().skip(1).position(|c| *c == Some(Value::Boolean(decides)));
         items.truncate(deciding.map_or(items.len(), |at| at + 1));
         Junction { items, decides, decided: deciding.is_some() }
@@ -112,7 +112,7 @@ impl Step for Junction {
 }
 
 /// The opposite of a condition. Where the condition is NULL or has no value, the opposite has none.
-pub struct Not(pub Compiled);
+pub(super) struct Not(pub Compiled);
 
 impl Step for Not {
     fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {
@@ -122,7 +122,7 @@ impl Step for Not {
 }
 
 /// Whether the value is NULL, or is not.
-pub struct IsNull {
+pub(super) struct IsNull {
     pub value: Compiled,
     pub negated: bool,
 }
@@ -136,7 +136,7 @@ impl Step for IsNull {
 }
 
 /// The value of the first branch whose condition is true. A condition that is NULL ends the row.
-pub struct Case {
+pub(super) struct Case {
     /// Conditions with the values of the rows for which they are the first that is true.
     pub branches: Vec<(Compiled, Compiled)>,
     /// The value of the other rows; without it they are NULL.

@@ -23,7 +23,7 @@ use crate::functions::sets;
 use crate::types::{Builder, SqlType, Value, arrow_error, struct_fields, with_nulls};
 
 /// `array[index]`: counted from 1, or from the end if it is negative; NULL outside. A NULL index ends the row.
-pub struct Index {
+pub(super) struct Index {
     pub base: Compiled,
     pub index: Compiled,
 }
@@ -63,7 +63,7 @@ impl Step for Index {
 }
 
 /// `map[key]`: NULL for a key that is not there.
-pub struct Lookup {
+pub(super) struct Lookup {
     pub base: Compiled,
     pub key: Compiled,
     /// The type of the map's values.
@@ -97,7 +97,7 @@ impl Step for Lookup {
 }
 
 /// `struct->field`: NULL of a NULL struct.
-pub struct Field {
+pub(super) struct Field {
     pub base: Compiled,
     /// The place of the field in the type.
     pub index: usize,
@@ -128,7 +128,7 @@ fn columns<'a>(items: impl Iterator<Item = &'a Compiled>, rows: &mut Rows) -> Ev
 }
 
 /// `ARRAY[…]`.
-pub struct Array {
+pub(super) struct Array {
     /// The items, all of one type.
     pub items: Vec<Compiled>,
     /// The type of the array.
@@ -165,7 +165,7 @@ fn too_large(rows: &mut Rows, sql_type: &SqlType) -> Out {
 }
 
 /// `MAP(…)`: a later entry replaces an earlier one with the same key.
-pub struct Map {
+pub(super) struct Map {
     /// Keys and values, all keys and all values of one type.
     pub pairs: Vec<(Compiled, Compiled)>,
     /// The type of the map.
@@ -197,7 +197,7 @@ impl Step for Map {
 }
 
 /// `STRUCT(…)`.
-pub struct Struct {
+pub(super) struct Struct {
     /// The fields, in the order of the type.
     pub items: Vec<Compiled>,
     /// The type of the struct.

@@ -30,7 +30,7 @@ use crate::sql::ast::ArithmeticOp;
 use crate::types::{Builder, Decimal, Rounding, SqlType, Value, arrow_error, decimal_at};
 
 /// `left op right`, as a value of `sql_type`.
-pub struct Arithmetic {
+pub(super) struct Arithmetic {
     pub op: ArithmeticOp,
     pub left: Compiled,
     pub right: Compiled,
@@ -208,7 +208,7 @@ impl Operands {
 }
 
 /// A number of any exact type as a decimal.
-pub fn exact(array: &dyn Array, row: usize, sql_type: &SqlType) -> Decimal {
+pub(super) fn exact(array: &dyn Array, row: usize, sql_type: &SqlType) -> Decimal {
     match sql_type {
         SqlType::Decimal { scale, .. } => decimal_at(array, row, *scale),
         SqlType::Integer => Decimal::from_i64(i64::from(array.as_primitive::<Int32Type>().value(row))),
@@ -257,7 +257,7 @@ fn to_doubles(operand: &Datum) -> Result<ArrayRef> {
 }
 
 /// The number with the other sign. NULL ends the row.
-pub struct Negate(pub Compiled);
+pub(super) struct Negate(pub Compiled);
 
 impl Step for Negate {
     fn eval(&self, rows: &mut Rows) -> Evaluated<Out> {

@@ -52,28 +52,28 @@ enum Search {
 
 impl<'a> Rows<'a> {
     /// All rows of the columns, or those in `reach`.
-    pub fn new(columns: &'a [ArrayRef], count: usize, reach: RowSet) -> Self {
+    pub(super) fn new(columns: &'a [ArrayRef], count: usize, reach: RowSet) -> Self {
         Rows { columns, count, reach, faults: None, search: Search::Off }
     }
 
     /// The same, remembering the reason of the first error.
-    pub fn searching(mut self) -> Self {
+    pub(super) fn searching(mut self) -> Self {
         self.search = Search::On;
         self
     }
 
     /// The rows whose value is wanted; `None` for all.
-    pub fn reach(&self) -> Option<&BooleanBuffer> {
+    pub(super) fn reach(&self) -> Option<&BooleanBuffer> {
         self.reach.as_ref()
     }
 
     /// Whether the value of a row is wanted.
-    pub fn is_reached(&self, row: usize) -> bool {
+    pub(super) fn is_reached(&self, row: usize) -> bool {
         self.reach.as_ref().is_none_or(|reach| reach.value(row))
     }
 
     /// Evaluates `step` over those rows of `mask` that are reached.
-    pub fn within<T>(&mut self, mask: &BooleanBuffer, step: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn within<T>(&mut self, mask: &BooleanBuffer, step: impl FnOnce(&mut Self) -> T) -> T {
         let narrowed = self.reach.as_ref().map_or_else(|| mask.clone(), |reach| reach & mask);
         let before = self.reach.replace(narrowed);
         let result = step(self);
@@ -82,7 +82,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Notes that an error occurred in the rows of `failed`. `why` gives the reason for a row.
-    pub fn fault(&mut self, failed: &RowSet, why: impl FnOnce(usize) -> String) {
+    pub(super) fn fault(&mut self, failed: &RowSet, why: impl FnOnce(usize) -> String) {
         let Some(failed) = failed else { return };
         let failed = self.reach.as_ref().map_or_else(|| failed.clone(), |reach| failed & reach);
         let Some(first) = failed.set_indices().next() else { return };
@@ -93,12 +93,12 @@ impl<'a> Rows<'a> {
     }
 
     /// Whether a reason is asked for and not found yet.
-    pub fn is_searching(&self) -> bool {
+    pub(super) fn is_searching(&self) -> bool {
         matches!(self.search, Search::On)
     }
 
     /// Ends the evaluation: the rows in which an error occurred, and the reason of the first if it was searched for.
-    pub fn finish(self) -> (RowSet, Option<String>) {
+    pub(super) fn finish(self) -> (RowSet, Option<String>) {
         let reason = if let Search::Found(reason) = self.search { Some(reason) } else { None };
         (self.faults, reason)
     }

@@ -14,16 +14,16 @@ use arrow::datatypes::DataType;
 use super::rows::{Evaluated, Halt, Rows};
 use crate::error::{Error, Result};
 use crate::functions::fault::MOST_COLUMN_BYTES;
-pub use crate::types::size_of_entries as of;
+pub(super) use crate::types::size_of_entries as of;
 
 /// Halts the evaluation if several rows together would make a column of more bytes than a column may have. A single row may
 /// have a larger value.
-pub fn check(rows: &Rows, bytes: usize) -> Evaluated<()> {
+pub(super) fn check(rows: &Rows, bytes: usize) -> Evaluated<()> {
     if bytes > MOST_COLUMN_BYTES && rows.count > 1 { Err(Halt::TooMuch) } else { Ok(()) }
 }
 
 /// Whether entries can have any number of bytes.
-pub fn varies(data_type: &DataType) -> bool {
+pub(super) fn varies(data_type: &DataType) -> bool {
     match data_type {
         DataType::Struct(fields) => fields.iter().any(|field| varies(field.data_type())),
         other => !other.is_primitive() && *other != DataType::Boolean,

@@ -13,7 +13,7 @@ use crate::types::{Builder, Column, Decimal, SqlType, View, text};
 const QUOTE: char = '"';
 
 /// The format DELIMITED.
-pub struct Delimited;
+pub(super) struct Delimited;
 
 impl Format for Delimited {
     fn name(&self) -> &'static str {

@@ -7,7 +7,7 @@ use crate::types::view::ViewValues;
 use crate::types::{Builder, Column, SqlType, View};
 
 /// The format KAFKA.
-pub struct Kafka;
+pub(super) struct Kafka;
 
 impl Format for Kafka {
     fn name(&self) -> &'static str {

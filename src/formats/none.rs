@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::types::{Column, View};
 
 /// The format NONE.
-pub struct Nothing;
+pub(super) struct Nothing;
 
 impl Format for Nothing {
     fn name(&self) -> &'static str {

@@ -5,7 +5,7 @@ use crate::types::parse::{base64_bytes, base64_text};
 
 /// A way to write bytes as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub(super) enum Encoding {
     Hex,
     Utf8,
     Ascii,
@@ -14,7 +14,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// The encoding of this name, in any case.
-    pub fn find(name: &str) -> Result<Encoding, Fault> {
+    pub(super) fn find(name: &str) -> Result<Encoding, Fault> {
         match name.to_ascii_lowercase().as_str() {
             "hex" => Ok(Encoding::Hex),
             "utf8" => Ok(Encoding::Utf8),
@@ -28,7 +28,7 @@ impl Encoding {
     }
 
     /// The bytes of a text.
-    pub fn read(self, text: &str) -> Result<Vec<u8>, Fault> {
+    pub(super) fn read(self, text: &str) -> Result<Vec<u8>, Fault> {
         match self {
             Encoding::Hex => hex_bytes(text).ok_or_else(|| format!("'{text}' is no hexadecimal text").into()),
             Encoding::Utf8 => Ok(text.as_bytes().to_vec()),
@@ -38,7 +38,7 @@ impl Encoding {
     }
 
     /// The text of bytes.
-    pub fn print(self, bytes: &[u8]) -> String {
+    pub(super) fn print(self, bytes: &[u8]) -> String {
         match self {
             Encoding::Hex => bytes.iter().map(|b| format!("{b:02X}")).collect(),
             Encoding::Utf8 => utf8(bytes),

@@ -10,7 +10,7 @@ use super::call::{Call, Fault};
 use crate::types::{SqlType, Value, size_of_entries};
 
 /// The entries of all collections in a column, one after the other.
-pub struct Entries {
+pub(super) struct Entries {
     /// The entries of each row, `None` where the collection is NULL or the row is not computed.
     pub ranges: Vec<Option<Range<usize>>>,
     /// The row that each entry belongs to.
@@ -21,7 +21,7 @@ pub struct Entries {
 
 impl Entries {
     /// The entries of the first argument of a call.
-    pub fn of(call: &mut Call) -> Entries {
+    pub(super) fn of(call: &mut Call) -> Entries {
         let arg = &call.args[0];
         let lists = arg.array.as_list::<i32>();
         // The entries of a constant are repeated for each row.
@@ -53,21 +53,21 @@ impl Entries {
     }
 
     /// What a lambda of the call gives for all entries.
-    pub fn apply(&self, call: &mut Call, lambda: usize) -> Applied {
+    pub(super) fn apply(&self, call: &mut Call, lambda: usize) -> Applied {
         let (values, failed) = call.lambdas[lambda].apply(&self.columns, &self.rows);
         Applied { values, failed }
     }
 }
 
 /// The values of a lambda for entries.
-pub struct Applied {
+pub(super) struct Applied {
     values: ArrayRef,
     failed: Option<BooleanBuffer>,
 }
 
 impl Applied {
     /// The value at an entry.
-    pub fn get(&self, at: usize, sql_type: &SqlType) -> Result<Value, Fault> {
+    pub(super) fn get(&self, at: usize, sql_type: &SqlType) -> Result<Value, Fault> {
         match &self.failed {
             Some(failed) if failed.value(at) => Err(Fault::Lambda),
             _ => Ok(Value::at(self.values.as_ref(), at, sql_type)),

@@ -10,7 +10,7 @@ use super::{Overload, Returns};
 use crate::types::{SqlType, Value};
 
 /// The first of the values that no other is `beyond`; NULLs do not count.
-pub fn of<'a>(values: impl IntoIterator<Item = &'a Value>, beyond: Ordering) -> Option<&'a Value> {
+pub(super) fn of<'a>(values: impl IntoIterator<Item = &'a Value>, beyond: Ordering) -> Option<&'a Value> {
     let mut best: Option<&Value> = None;
     for value in values.into_iter().filter(|v| !v.is_null()) {
         if best.is_none_or(|best| value.compare(best) == beyond) {
@@ -21,12 +21,12 @@ pub fn of<'a>(values: impl IntoIterator<Item = &'a Value>, beyond: Ordering) -> 
 }
 
 /// The extreme of each row's arguments.
-pub fn of_arguments(call: &mut Call, beyond: Ordering) -> ArrayRef {
+pub(super) fn of_arguments(call: &mut Call, beyond: Ordering) -> ArrayRef {
     call.values(|args| Ok(of(args, beyond).cloned()))
 }
 
 /// The extreme of the items of each row's array.
-pub fn of_items(call: &mut Call, beyond: Ordering) -> ArrayRef {
+pub(super) fn of_items(call: &mut Call, beyond: Ordering) -> ArrayRef {
     call.values(|args| {
         let Value::Array(items) = &args[0] else { return Ok(None) };
         if items.iter().any(Value::is_nested) {
@@ -37,7 +37,7 @@ pub fn of_items(call: &mut Call, beyond: Ordering) -> ArrayRef {
 }
 
 /// One or more arguments of any type that has an order.
-pub const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 9] {
+pub(super) const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 9] {
     [
         Overload {
             params: const { &[param("first", T::Int), variadic("others", T::Int)] },

@@ -6,7 +6,7 @@ use super::call::Fault;
 use crate::types::Decimal;
 
 /// The first JSON value of a text; what comes after it is not read.
-pub fn first(text: &str) -> Result<Value, Fault> {
+pub(super) fn first(text: &str) -> Result<Value, Fault> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     match values.next() {
         Some(Ok(value)) => Ok(value),
@@ -17,7 +17,7 @@ pub fn first(text: &str) -> Result<Value, Fault> {
 
 /// Whether one of the items of an array is the wanted one. Items are read one after the other, and nothing is read after the
 /// one that is found.
-pub fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> bool {
+pub(super) fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> bool {
     let Some(mut rest) = array.trim_start().strip_prefix('[') else { return false };
     loop {
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
@@ -35,20 +35,20 @@ pub fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> bool {
 
 /// How numbers are printed: exact decimals, with exponents as Java prints them, or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbers {
+pub(super) enum Numbers {
     Java,
     Plain,
 }
 
 /// The value as compact JSON.
-pub fn text(value: &Value, numbers: Numbers) -> String {
+pub(super) fn text(value: &Value, numbers: Numbers) -> String {
     let mut out = String::new();
     write(value, numbers, &mut out);
     out
 }
 
 /// A part of a JSON text as a SQL text: a string as its characters, everything else as JSON; `None` for null, which is NULL.
-pub fn bare(value: &Value, numbers: Numbers) -> Option<String> {
+pub(super) fn bare(value: &Value, numbers: Numbers) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
@@ -91,7 +91,7 @@ fn write(value: &Value, numbers: Numbers, out: &mut String) {
 }
 
 /// Appends a string in quotes, escaped as Jackson escapes it.
-pub fn quote(text: &str, out: &mut String) {
+pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 /// What a path is made of, for messages.
-pub const FORM: &str = "a path is $ and then .name, .*, [0], [*], [name], ['name'] or [\"name\"], any number of times";
+pub(super) const FORM: &str =
+    "a path is $ and then .name, .*, [0], [*], [name], ['name'] or [\"name\"], any number of times";
 
 /// A path, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path(Vec<Step>);
+pub(super) struct Path(Vec<Step>);
 
 /// A step down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ enum Step {
 
 /// What is at a path.
 #[derive(Debug, PartialEq)]
-pub enum Found<'v> {
+pub(super) enum Found<'v> {
     One(&'v Value),
     /// The values that a path with a star leads to.
     Many(Vec<&'v Value>),
@@ -28,7 +29,7 @@ pub enum Found<'v> {
 
 impl Path {
     /// Parses a path; `None` if it is none.
-    pub fn parse(path: &str) -> Option<Path> {
+    pub(super) fn parse(path: &str) -> Option<Path> {
         let mut steps = Vec::new();
         let mut rest = path.strip_prefix('$')?;
         while !rest.is_empty() {
@@ -43,12 +44,12 @@ impl Path {
     }
 
     /// Whether the path is `$` alone.
-    pub fn is_root(&self) -> bool {
+    pub(super) fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What is at the path. A star leaves out what does not have the rest of the path.
-    pub fn find<'v>(&self, root: &'v Value) -> Option<Found<'v>> {
+    pub(super) fn find<'v>(&self, root: &'v Value) -> Option<Found<'v>> {
         let mut found = Found::One(root);
         for step in &self.0 {
             found = match (found, step) {

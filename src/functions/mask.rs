@@ -12,7 +12,7 @@ use crate::types::SqlType;
 
 /// The part of a string that is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// The first characters.
     Left,
     /// The last characters.
@@ -29,7 +29,7 @@ type Masks = [Option<u16>; 4];
 const DEFAULT: Masks = [Some('X' as u16), Some('x' as u16), Some('n' as u16), Some('-' as u16)];
 
 /// MASK: the string, and perhaps four masks.
-pub fn whole(call: &mut Call) -> ArrayRef {
+pub(super) fn whole(call: &mut Call) -> ArrayRef {
     let args: Vec<Reader> = call.readers();
     call.rows(|row| {
         let masks = masks(&args[1..], row)?;
@@ -38,7 +38,7 @@ pub fn whole(call: &mut Call) -> ArrayRef {
 }
 
 /// MASK_LEFT and its kin: the string, a number of characters, and perhaps four masks.
-pub fn part(call: &mut Call, part: Part) -> ArrayRef {
+pub(super) fn part(call: &mut Call, part: Part) -> ArrayRef {
     let args: Vec<Reader> = call.readers();
     call.rows(|row| {
         let masks = masks(&args[2..], row)?;
@@ -70,7 +70,7 @@ fn masks(args: &[Reader], row: usize) -> Result<Masks, Fault> {
 ///
 /// # Errors
 /// If it is not one UTF-16 unit.
-pub fn character(text: &str) -> Result<u16, Fault> {
+pub(super) fn character(text: &str) -> Result<u16, Fault> {
     let mut units = text.encode_utf16();
     match (units.next(), units.next()) {
         (Some(unit), None) => Ok(unit),
@@ -105,7 +105,7 @@ fn kind(unit: u16) -> usize {
 }
 
 /// A string and a number of characters, and then the characters that stand for those that are masked.
-pub const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
+pub(super) const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
     [
         Overload {
             params: const { &[param("input", T::String), param("numChars", T::Int).meaning(Meaning::Count)] },

@@ -11,13 +11,13 @@ use crate::types::SqlType;
 
 /// The end at which padding is added.
 #[derive(Clone, Copy, PartialEq)]
-pub enum End {
+pub(super) enum End {
     Left,
     Right,
 }
 
 /// Padding of strings and of bytes.
-pub const fn overloads(string: fn(&mut Call) -> ArrayRef, bytes: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
+pub(super) const fn overloads(string: fn(&mut Call) -> ArrayRef, bytes: fn(&mut Call) -> ArrayRef) -> [Overload; 2] {
     [
         Overload {
             params: const {
@@ -45,7 +45,7 @@ pub const fn overloads(string: fn(&mut Call) -> ArrayRef, bytes: fn(&mut Call) -
 }
 
 /// Pads strings, whose length is counted in UTF-16 units.
-pub fn strings(call: &mut Call, end: End) -> ArrayRef {
+pub(super) fn strings(call: &mut Call, end: End) -> ArrayRef {
     rows3(call, |text: &str, length: i32, padding: &str| {
         if text.is_ascii() && padding.is_ascii() {
             let bytes = padded(text.as_bytes(), length, padding.as_bytes(), end)?;
@@ -57,7 +57,7 @@ pub fn strings(call: &mut Call, end: End) -> ArrayRef {
 }
 
 /// Pads bytes.
-pub fn bytes(call: &mut Call, end: End) -> ArrayRef {
+pub(super) fn bytes(call: &mut Call, end: End) -> ArrayRef {
     rows3(call, |bytes: &[u8], length: i32, padding: &[u8]| padded(bytes, length, padding, end))
 }
 

@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// The expression of this text.
-pub fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
+pub(super) fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
     let compile = |pattern: &str| {
         Regex::new(&translated(pattern))
             .map_err(|e| Fault::shown(format!("Invalid regular expression pattern '{}': {e}", shortened(pattern))))
@@ -24,7 +24,7 @@ pub fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
 
 /// A column with the result of `extract` for the expression and the text of each row and the number of a group: 0, which is the
 /// whole match, unless a third argument gives another. NULL where the expression has no such group.
-pub fn extraction<'a, R: Put>(
+pub(super) fn extraction<'a, R: Put>(
     call: &mut Call<'a>,
     mut extract: impl FnMut(&Regex, &'a str, i32) -> Outcome<R>,
 ) -> ArrayRef {
@@ -40,13 +40,13 @@ pub fn extraction<'a, R: Put>(
 }
 
 /// The group of this number of a match, if it took part in it.
-pub fn group_of<'t>(found: &Captures<'t, str>, group: i32) -> Result<Option<&'t str>, Fault> {
+pub(super) fn group_of<'t>(found: &Captures<'t, str>, group: i32) -> Result<Option<&'t str>, Fault> {
     let group = usize::try_from(group).map_err(|_| "the number of a group is negative")?;
     Ok(found.get(group).map(|part| part.as_str()))
 }
 
 /// All matches, as Java finds them: the next search starts where the last match ended, one character on if it was empty.
-pub fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t, str>>, Fault> {
+pub(super) fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t, str>>, Fault> {
     let mut all = Vec::new();
     let mut from = 0;
     while from <= text.len() {

@@ -18,28 +18,28 @@ fn pattern(text: &str) -> Result<Rc<Pattern>, Fault> {
 }
 
 /// Why a text is not a pattern, in a sentence.
-pub fn no_pattern(text: &str, why: &str) -> String {
+pub(super) fn no_pattern(text: &str, why: &str) -> String {
     format!("'{}' is not a date-time pattern: {why}", shortened(text))
 }
 
 /// The text of a moment.
-pub fn print(format: &str, moment: &Moment) -> Outcome<String> {
+pub(super) fn print(format: &str, moment: &Moment) -> Outcome<String> {
     Ok(Some(pattern(format)?.print(moment)?))
 }
 
 /// The text of an instant in the zone of this name.
-pub fn print_instant(format: &str, ms: i64, zone: &str) -> Outcome<String> {
+pub(super) fn print_instant(format: &str, ms: i64, zone: &str) -> Outcome<String> {
     let zone = Zone::parse(zone).ok_or_else(|| Fault::shown(format!("Unknown time-zone ID: {}", shortened(zone))))?;
     print(format, &Moment::instant(ms, zone))
 }
 
 /// What a text says.
-pub fn read(format: &str, text: &str, names: Names) -> Result<Resolved, Fault> {
+pub(super) fn read(format: &str, text: &str, names: Names) -> Result<Resolved, Fault> {
     pattern(format)?.read(text, names).map_err(Fault::Shown)
 }
 
 /// The instant that a text says, in the zone of this name if the text has none.
-pub fn read_instant(format: &str, text: &str, zone: &str) -> Outcome<i64> {
+pub(super) fn read_instant(format: &str, text: &str, zone: &str) -> Outcome<i64> {
     let zone = Zone::parse(zone).ok_or_else(|| Fault::shown(format!("Unknown time-zone ID: {}", shortened(zone))))?;
     Ok(Some(read(format, text, Names::Root)?.instant(&zone)?))
 }

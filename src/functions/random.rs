@@ -4,6 +4,6 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 /// Random bits, from the seed that the standard library draws for each hash map.
-pub fn bits() -> u64 {
+pub(super) fn bits() -> u64 {
     RandomState::new().build_hasher().finish()
 }

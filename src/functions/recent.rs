@@ -6,16 +6,16 @@ use std::rc::Rc;
 const MOST_KEPT: usize = 16;
 
 /// The things made of the texts that were used last, the latest at the end.
-pub struct Recent<T>(RefCell<Vec<(String, Rc<T>)>>);
+pub(super) struct Recent<T>(RefCell<Vec<(String, Rc<T>)>>);
 
 impl<T> Recent<T> {
     /// Nothing yet.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Recent(RefCell::new(Vec::new()))
     }
 
     /// The thing that `make` makes of the text, or made earlier.
-    pub fn get<E>(&self, text: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<Rc<T>, E> {
+    pub(super) fn get<E>(&self, text: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<Rc<T>, E> {
         let mut kept = self.0.borrow_mut();
         match kept.iter().position(|(known, _)| known == text) {
             Some(at) => kept[at..].rotate_left(1),

@@ -10,7 +10,7 @@ use super::{Overload, Returns};
 use crate::types::Value;
 
 /// The signature of two arrays of one type that give another array of it.
-pub const fn overload(body: fn(&mut Call) -> ArrayRef) -> Overload {
+pub(crate) const fn overload(body: fn(&mut Call) -> ArrayRef) -> Overload {
     Overload {
         params: const { &[param("left", T::Array(&T::Any('T'))), param("right", T::Array(&T::Any('T')))] },
         returns: Returns::By(|args, _| Ok(args[0].clone())),
@@ -19,7 +19,7 @@ pub const fn overload(body: fn(&mut Call) -> ArrayRef) -> Overload {
 }
 
 /// A column with the result of `items` for the two arrays of each row, every item once.
-pub fn combined(call: &mut Call, items: fn(&[Value], &[Value]) -> Vec<Value>) -> ArrayRef {
+pub(crate) fn combined(call: &mut Call, items: fn(&[Value], &[Value]) -> Vec<Value>) -> ArrayRef {
     call.values(|args| {
         let (Value::Array(left), Value::Array(right)) = (&args[0], &args[1]) else { return Ok(None) };
         Ok(Some(distinct(items(left, right))))
@@ -27,7 +27,7 @@ pub fn combined(call: &mut Call, items: fn(&[Value], &[Value]) -> Vec<Value>) ->
 }
 
 /// The array of the items, every one once.
-pub fn distinct(items: impl IntoIterator<Item = Value>) -> Value {
+pub(crate) fn distinct(items: impl IntoIterator<Item = Value>) -> Value {
     let mut kept: IndexSet = IndexSet::default();
     items.into_iter().for_each(|item| kept.add(item));
     Value::Array(kept.items)
@@ -49,12 +49,12 @@ impl IndexSet {
 }
 
 /// The items of an array, to ask whether one is among them.
-pub fn set_of(items: &[Value]) -> HashSet<&Value> {
+pub(crate) fn set_of(items: &[Value]) -> HashSet<&Value> {
     items.iter().collect()
 }
 
 /// The map of the entries: its keys in the order in which they come first, each with the last value given for it.
-pub fn map_of(entries: impl IntoIterator<Item = (Value, Value)>) -> Value {
+pub(crate) fn map_of(entries: impl IntoIterator<Item = (Value, Value)>) -> Value {
     let mut kept: Vec<(Value, Value)> = Vec::new();
     let mut places: HashMap<Value, usize> = HashMap::new();
     for (key, value) in entries {

@@ -4,13 +4,13 @@ use super::call::{Fault, Reader};
 use crate::types::TimeUnit;
 
 /// The milliseconds of so many units; `None` if the number is NULL.
-pub fn shift_ms(unit: &Reader, count: &Reader, row: usize) -> Result<Option<i64>, Fault> {
+pub(super) fn shift_ms(unit: &Reader, count: &Reader, row: usize) -> Result<Option<i64>, Fault> {
     let name = unit.get::<&str>(row).unwrap_or_default();
     let unit = TimeUnit::parse(name).ok_or_else(|| Fault::shown(format!("'{name}' is not a unit of time")))?;
     Ok(count.get::<i32>(row).map(|count| i64::from(count) * unit.ms()))
 }
 
 /// The refusal of a result that its type cannot hold.
-pub fn out_of_range(sql_type: &str) -> Fault {
+pub(super) fn out_of_range(sql_type: &str) -> Fault {
     format!("the result is out of the range of {sql_type}").into()
 }

@@ -4,7 +4,7 @@ use super::call::Fault;
 
 /// The decoded parts of a URI; what it does not have is `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Uri {
+pub(super) struct Uri {
     pub scheme: Option<String>,
     pub host: Option<String>,
     pub port: Option<i32>,
@@ -17,7 +17,7 @@ const UNRESERVED: &str = "_-!.~'()*";
 
 impl Uri {
     /// Takes a URI apart.
-    pub fn parse(text: &str) -> Result<Uri, Fault> {
+    pub(super) fn parse(text: &str) -> Result<Uri, Fault> {
         parse(text).ok_or_else(|| format!("URL input has invalid syntax: {text}").into())
     }
 }

@@ -10,7 +10,7 @@ use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
 
 /// The length of a file's head: magic, version of the format, the three numbers of [`Head`], checksum.
-pub const HEAD: usize = 8 + 4 + 3 * 8 + 4;
+pub(super) const HEAD: usize = 8 + 4 + 3 * 8 + 4;
 /// Starts a journal file.
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 /// The version of the journal's format that this program writes and reads.
@@ -48,7 +48,7 @@ fn name(generation: u64) -> String {
 }
 
 /// The path of a journal file.
-pub fn path(dir: &Path, generation: u64) -> PathBuf {
+pub(super) fn path(dir: &Path, generation: u64) -> PathBuf {
     dir.join(name(generation))
 }
 
@@ -161,14 +161,14 @@ impl JournalFile {
 }
 
 /// The size of a file for frames of this many bytes, with the room that is kept for commands.
-pub fn size_for(bytes: usize) -> u64 {
+pub(super) fn size_for(bytes: usize) -> u64 {
     let needed = (HEAD + bytes) as u64;
     needed + needed.div_ceil(7).min(MOST_KEPT)
 }
 
 /// A journal file as it was found.
 #[derive(Clone, Debug)]
-pub struct OldFile {
+pub(super) struct OldFile {
     /// The generation that its name says.
     pub generation: u64,
     /// Where it is.
@@ -179,7 +179,7 @@ pub struct OldFile {
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<OldFile>> {
+pub(super) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<OldFile>> {
     let found = disk.names(dir)?.into_iter().filter_map(|name| {
         let generation = generation_of(&name)?;
         Some(OldFile { generation, path: dir.join(name) })
@@ -194,7 +194,7 @@ impl OldFile {
     ///
     /// # Errors
     /// The file cannot be read, or another version wrote it.
-    pub fn open(&self, disk: &dyn Disk) -> Result<(Arc<dyn DiskFile>, Option<Head>)> {
+    pub(super) fn open(&self, disk: &dyn Disk) -> Result<(Arc<dyn DiskFile>, Option<Head>)> {
         let opened = disk.open(&self.path, Open::Existing)?;
         let head = self.check_head(&disk::read(opened.as_ref(), 0, HEAD)?)?;
         Ok((opened, head))
@@ -225,7 +225,7 @@ impl OldFile {
     }
 
     /// The error for a file that is damaged at this byte.
-    pub fn corrupt(&self, at: u64) -> Error {
+    pub(super) fn corrupt(&self, at: u64) -> Error {
         let message =
             format!("{} is corrupt at byte {at}: a frame is damaged and later ones are whole", self.path.display());
         Error::backend(message).hint(

@@ -8,9 +8,9 @@ use crate::types::row::{Input, put_bytes, put_varint};
 
 /// Starts a frame. Bytes in a body cannot be mistaken for a frame: nobody can foresee the mark, and the checksum covers
 /// it.
-pub const MAGIC: [u8; 4] = *b"TMFR";
+pub(super) const MAGIC: [u8; 4] = *b"TMFR";
 /// Magic, mark of the file, round, length of the body, checksum.
-pub const HEAD: usize = 4 + 8 + 8 + 8 + 4;
+pub(super) const HEAD: usize = 4 + 8 + 8 + 8 + 4;
 
 /// The places of mark, round, length and checksum in a frame.
 const MARK: usize = 4;
@@ -20,7 +20,7 @@ const CRC: usize = 28;
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameHead {
+pub(super) struct FrameHead {
     /// The round that the frame commits.
     pub round: u64,
     /// The bytes of the body.
@@ -32,7 +32,7 @@ pub struct FrameHead {
 
 impl FrameHead {
     /// Reads a head; `None` if the bytes are no head of a frame in the file with this mark.
-    pub fn read(bytes: &[u8; HEAD], mark: u64) -> Option<FrameHead> {
+    pub(super) fn read(bytes: &[u8; HEAD], mark: u64) -> Option<FrameHead> {
         let number = |at: usize| bytes[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
         if bytes[..4] != MAGIC || number(MARK) != mark {
             return None;
@@ -42,12 +42,12 @@ impl FrameHead {
     }
 
     /// The mark in bytes that may be a head.
-    pub fn mark_in(bytes: &[u8; HEAD]) -> u64 {
+    pub(super) fn mark_in(bytes: &[u8; HEAD]) -> u64 {
         bytes[MARK..ROUND].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
     }
 
     /// Whether these bytes are the body.
-    pub fn fits(&self, body: &[u8]) -> bool {
+    pub(super) fn fits(&self, body: &[u8]) -> bool {
         body.len() as u64 == self.length && crc32c::crc32c_append(self.own, body) == self.crc
     }
 }
@@ -114,7 +114,7 @@ pub struct SpanView<'a> {
 
 /// A span while a round is made.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Span {
+pub(super) struct Span {
     /// The bytes, and where they were written.
     pub written: Written,
     /// Whether the frame repeats the bytes.
@@ -122,14 +122,14 @@ pub struct Span {
 }
 
 /// A frame while it is written.
-pub struct FrameWriter {
+pub(super) struct FrameWriter {
     bytes: Vec<u8>,
     entries: u32,
 }
 
 impl FrameWriter {
     /// Starts the frame of a round in memory that is used again.
-    pub fn new(round: u64, mut bytes: Vec<u8>) -> Self {
+    pub(super) fn new(round: u64, mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[0; 8]);
@@ -140,7 +140,7 @@ impl FrameWriter {
     }
 
     /// Adds an epoch.
-    pub fn epoch(&mut self, head: &EpochHead, delta: &[u8], written: &[Span]) {
+    pub(super) fn epoch(&mut self, head: &EpochHead, delta: &[u8], written: &[Span]) {
         let out = self.entry(EPOCH);
         put_varint(out, head.query);
         put_varint(out, head.number);
@@ -150,12 +150,12 @@ impl FrameWriter {
     }
 
     /// Adds an append.
-    pub fn append(&mut self, written: &[Span]) {
+    pub(super) fn append(&mut self, written: &[Span]) {
         encode_spans(written, self.entry(APPEND));
     }
 
     /// Adds a command with the ends that were resolved for it.
-    pub fn command(&mut self, command: &Command, resolved: &[i64]) {
+    pub(super) fn command(&mut self, command: &Command, resolved: &[i64]) {
         let out = self.entry(COMMAND);
         put_varint(out, command.version);
         put_bytes(out, &command.bytes);
@@ -176,17 +176,17 @@ impl FrameWriter {
     }
 
     /// Whether nothing was added.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.entries == 0
     }
 
     /// The number of bytes so far, which sealing does not change.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// The bytes of the frame, for the file with this mark.
-    pub fn seal(&mut self, mark: u64) -> &[u8] {
+    pub(super) fn seal(&mut self, mark: u64) -> &[u8] {
         let out = &mut self.bytes;
         out[HEAD..HEAD + 4].copy_from_slice(&self.entries.to_le_bytes());
         out[MARK..ROUND].copy_from_slice(&mark.to_le_bytes());
@@ -198,7 +198,7 @@ impl FrameWriter {
     }
 
     /// The memory, for the next frame.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 }
@@ -241,7 +241,7 @@ fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// An entry has an unknown kind or ends too early, or `each` returned an error.
-pub fn entries<'a>(body: &'a [u8], each: &mut dyn FnMut(EntryView<'a>) -> Result<()>) -> Result<()> {
+pub(super) fn entries<'a>(body: &'a [u8], each: &mut dyn FnMut(EntryView<'a>) -> Result<()>) -> Result<()> {
     let mut input = Input(body);
     for _ in 0..u32::from_le_bytes(input.array()?) {
         each(read_entry(body, &mut input)?)?;

@@ -45,7 +45,7 @@ const MAGIC: [u8; 8] = *b"TIDEMANI";
 const VERSION: u32 = 3;
 
 /// The path of the manifest in a data folder.
-pub fn path(data: &Path) -> PathBuf {
+pub(super) fn path(data: &Path) -> PathBuf {
     data.join("manifest")
 }
 
@@ -71,7 +71,7 @@ pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or has another version.
-pub fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Manifest>> {
+pub(super) fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Manifest>> {
     let file = match disk.open(&path(data), Open::Existing) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other?,

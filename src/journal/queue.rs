@@ -16,7 +16,7 @@ use crate::topics::TopicId;
 pub type Done = Box<dyn FnOnce(Result<Decision>) + Send>;
 
 /// Called with the topics that a round has written to.
-pub type OnDecided<'a> = dyn Fn(&BTreeSet<TopicId>) + 'a;
+pub(super) type OnDecided<'a> = dyn Fn(&BTreeSet<TopicId>) + 'a;
 
 /// About how many bytes of entries make a round.
 const ROUND_BYTES: usize = 8 << 20;

@@ -341,7 +341,7 @@ impl Journal {
 }
 
 /// Recycles the journal files before a generation.
-pub fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Spares, generation: u64) -> Result<()> {
+pub(super) fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Spares, generation: u64) -> Result<()> {
     for file in file::list(disk, dir)?.into_iter().filter(|file| file.generation < generation) {
         spares.recycle(&file.path)?;
     }

@@ -54,7 +54,7 @@ pub struct Place {
 }
 
 /// Takes the entries of frames: the round, where the body of its frame is, and the entry.
-pub type Visit<'a> = dyn FnMut(u64, Place, EntryView<'_>) -> Result<()> + 'a;
+pub(super) type Visit<'a> = dyn FnMut(u64, Place, EntryView<'_>) -> Result<()> + 'a;
 
 impl Tail {
     /// Reads the rounds after a checkpoint in the files before the generation `until`, and calls `visit` for their
@@ -153,7 +153,7 @@ impl Tail {
 }
 
 /// The error for a round that should be there and is not.
-pub fn missing(round: u64, there: impl fmt::Display) -> Error {
+pub(super) fn missing(round: u64, there: impl fmt::Display) -> Error {
     let message = format!("the journal is corrupt: round {round} is missing, {there} is there");
     Error::backend(message).hint("restore the folder from a backup")
 }

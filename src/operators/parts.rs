@@ -15,7 +15,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Begins with a batch.
-    pub fn start(&mut self, batch: Batch) {
+    pub(super) fn start(&mut self, batch: Batch) {
         self.left.clear();
         if batch.rows() > 0 {
             self.left.push((0, batch.rows()));
@@ -28,7 +28,11 @@ impl Parts {
     ///
     /// # Errors
     /// A bug: what `part` returns, or that it says a single row is too much.
-    pub fn take(&mut self, out: &mut Output, part: &mut dyn FnMut(&Batch) -> Result<Batch, Halt>) -> Result<Flow> {
+    pub(super) fn take(
+        &mut self,
+        out: &mut Output,
+        part: &mut dyn FnMut(&Batch) -> Result<Batch, Halt>,
+    ) -> Result<Flow> {
         while let Some((start, end)) = self.left.pop() {
             if !out.has_room() {
                 self.left.push((start, end));

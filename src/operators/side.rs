@@ -18,23 +18,23 @@ pub(super) struct Side<'a> {
 
 impl<'a> Side<'a> {
     /// The rows, or the new side of changes.
-    pub fn new(batch: &'a Batch) -> Self {
+    pub(super) fn new(batch: &'a Batch) -> Self {
         Side { columns: &batch.columns, absent: batch.absent.as_ref(), seq: &batch.seq, rows: batch.rows() }
     }
 
     /// The old side of changes, if they have one. What fails in it was counted when it was the new side.
-    pub fn old(batch: &'a Batch) -> Option<Self> {
+    pub(super) fn old(batch: &'a Batch) -> Option<Self> {
         let old = batch.old.as_ref()?;
         Some(Side { columns: &old.columns, absent: old.absent.as_ref(), seq: &batch.seq, rows: batch.rows() })
     }
 
     /// All its rows, for an expression. Those that are absent have columns too: their keys, and what is made of these.
-    pub fn input(&self) -> Input<'a> {
+    pub(super) fn input(&self) -> Input<'a> {
         Input::all(self.columns, self.rows)
     }
 
     /// Counts the rows that are present and in which an expression failed. `called` is what messages call it.
-    pub fn report(&self, called: &str, expr: &Compiled, evaluated: Evaluation, cx: &mut Context) {
+    pub(super) fn report(&self, called: &str, expr: &Compiled, evaluated: Evaluation, cx: &mut Context) {
         let evaluated = evaluated.without(self.absent);
         if let Some(row) = evaluated.first_failed() {
             cx.report(Reason::Expression, evaluated.failures(), self.seq.at(row), || {

@@ -18,12 +18,12 @@ use crate::state::OperatorKind;
 use crate::types::{Column, SqlType, Value};
 
 /// Whether an aggregate function is called anywhere in the expression.
-pub fn contains_aggregate(expr: &ast::Expr) -> bool {
+pub(super) fn contains_aggregate(expr: &ast::Expr) -> bool {
     first_aggregate(expr).is_some()
 }
 
 /// The first call of an aggregate function.
-pub fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
+pub(super) fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
     match &*expr.node {
         Ast::Call { name, .. } | Ast::CallStar { name } if is_aggregate(&name.name) => Some((&name.name, expr.span)),
         _ => expr.children().into_iter().find_map(first_aggregate),
@@ -34,7 +34,7 @@ pub fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
 ///
 /// # Errors
 /// A key has an impossible type, or an expression is neither of the key nor in an aggregate function.
-pub fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
+pub(super) fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     let query = planner.query;
     let (window, groups, names) = analyse(&planner)?;
     for (expr, what) in query.group_by.iter().flat_map(|g| &g.exprs).map(|e| (e, "GROUP BY")) {
@@ -139,7 +139,7 @@ fn analyse<'a>(planner: &Planner<'a>) -> Result<Analysed<'a>> {
 }
 
 /// What to do about values in a format that nothing can be grouped or joined by.
-pub const COPY_AS_JSON: &str = "copy the stream first: CREATE STREAM <new-stream-name> WITH(VALUE_FORMAT='Avro') AS \
+pub(super) const COPY_AS_JSON: &str = "copy the stream first: CREATE STREAM <new-stream-name> WITH(VALUE_FORMAT='Avro') AS \
                                 SELECT * FROM <existing-kafka-formatted-stream-name>;";
 
 /// Refuses aggregates without GROUP BY in a persistent query: its result would have no key.

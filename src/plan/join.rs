@@ -15,7 +15,7 @@ use crate::state::OperatorKind;
 use crate::types::{Column, SqlType};
 
 /// The node of a join, and what is known of its key.
-pub struct Joined {
+pub(super) struct Joined {
     /// The node.
     pub node: Node,
     /// The key of the joined rows.
@@ -37,7 +37,7 @@ struct Side<'a> {
 ///
 /// # Errors
 /// ON is no equality of the two sources, the sources cannot be joined, or their topics are partitioned differently.
-pub fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
+pub(super) fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> {
     let [left_relation, right_relation] = planner.relations else {
         return Err(Error::bug("a join of other than two sources"));
     };

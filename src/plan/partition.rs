@@ -26,7 +26,7 @@ struct NewKey {
 ///
 /// # Errors
 /// A part of the key has an impossible type, or the projection lacks it.
-pub fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Plan> {
+pub(super) fn plan(mut planner: Planner, input: Node, written: &Grouping) -> Result<Plan> {
     let keys = new_keys(&planner, written)?;
     let made: Vec<(ColumnId, Expr)> =
         keys.iter().filter(|k| !is_column(&k.bound)).map(|k| (k.id, k.bound.clone())).collect();

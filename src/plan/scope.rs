@@ -17,7 +17,7 @@ use super::node::{Node, SourceColumn, SourceNode};
 
 /// The columns of a plan, by their ids, its stateful operators, and what the user should know of its expressions.
 #[derive(Default)]
-pub struct Columns {
+pub(super) struct Columns {
     all: RefCell<Vec<(String, SqlType)>>,
     operators: RefCell<Vec<OperatorKind>>,
     warnings: RefCell<Vec<String>>,
@@ -26,26 +26,26 @@ pub struct Columns {
 impl Columns {
     /// The id of a new stateful operator. Each kind is counted by itself: if a query changes, operators keep their ids
     /// as long as those of their kind come in the same order.
-    pub fn operator(&self, kind: OperatorKind) -> OperatorId {
+    pub(super) fn operator(&self, kind: OperatorKind) -> OperatorId {
         let mut operators = self.operators.borrow_mut();
         operators.push(kind);
         OperatorId { kind, number: operators.iter().filter(|other| **other == kind).count() as u16 - 1 }
     }
 
     /// A new column.
-    pub fn add(&self, name: impl Into<String>, sql_type: SqlType) -> ColumnId {
+    pub(super) fn add(&self, name: impl Into<String>, sql_type: SqlType) -> ColumnId {
         let mut all = self.all.borrow_mut();
         all.push((name.into(), sql_type));
         (all.len() - 1) as ColumnId
     }
 
     /// The column as an expression.
-    pub fn expr(&self, id: ColumnId) -> Expr {
+    pub(super) fn expr(&self, id: ColumnId) -> Expr {
         Expr::column(id, self.all.borrow()[id as usize].1.clone())
     }
 
     /// Adds a warning, once.
-    pub fn warn(&self, warning: String) {
+    pub(super) fn warn(&self, warning: String) {
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&warning) {
             warnings.push(warning);
@@ -53,13 +53,13 @@ impl Columns {
     }
 
     /// All columns, and the warnings.
-    pub fn into_inner(self) -> (Vec<(String, SqlType)>, Vec<String>) {
+    pub(super) fn into_inner(self) -> (Vec<(String, SqlType)>, Vec<String>) {
         (self.all.into_inner(), self.warnings.into_inner())
     }
 }
 
 /// A source in FROM.
-pub struct Relation {
+pub(super) struct Relation {
     /// The name by which expressions call it.
     pub called: String,
     /// The stream or table.
@@ -70,7 +70,7 @@ pub struct Relation {
 
 /// A column that a source in FROM offers.
 #[derive(Clone, Debug)]
-pub struct RelationColumn {
+pub(super) struct RelationColumn {
     /// The name, as it is kept.
     pub name: String,
     /// The id in the plan.
@@ -84,7 +84,7 @@ impl Relation {
     ///
     /// # Errors
     /// There is no such source.
-    pub fn new(written: &query::Relation, catalog: &Catalog, columns: &Columns) -> Result<Relation> {
+    pub(super) fn new(written: &query::Relation, catalog: &Catalog, columns: &Columns) -> Result<Relation> {
         let source = catalog.expect_source(&written.name.name).map_err(|e| e.at(written.name.span))?.clone();
         let mut offered = Vec::new();
         let mut offer = |name: &str, sql_type: SqlType, origin| {
@@ -100,29 +100,29 @@ impl Relation {
     }
 
     /// The leaf of the plan.
-    pub fn node(&self) -> Node {
+    pub(super) fn node(&self) -> Node {
         let columns = self.columns.iter().map(|c| (c.id, c.origin.clone())).collect();
         Node::Source(SourceNode { source: self.source.clone(), columns })
     }
 
     /// The column of this name.
-    pub fn column(&self, name: &str) -> Option<&RelationColumn> {
+    pub(super) fn column(&self, name: &str) -> Option<&RelationColumn> {
         self.columns.iter().find(|c| c.name == name)
     }
 
     /// The columns that were declared, keys first.
-    pub fn declared(&self) -> impl Iterator<Item = &RelationColumn> {
+    pub(super) fn declared(&self) -> impl Iterator<Item = &RelationColumn> {
         self.columns.iter().filter(|c| matches!(c.origin, SourceColumn::Declared(_)))
     }
 
     /// The columns of the key.
-    pub fn keys(&self) -> impl Iterator<Item = &RelationColumn> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RelationColumn> {
         self.declared().take(self.source.schema.keys().len())
     }
 }
 
 /// The names that a clause of a query can use.
-pub struct QueryScope<'a> {
+pub(super) struct QueryScope<'a> {
     /// The sources in FROM.
     pub relations: &'a [Relation],
     /// What exists.
@@ -137,7 +137,7 @@ pub struct QueryScope<'a> {
 
 impl<'a> QueryScope<'a> {
     /// The same names in another clause.
-    pub fn clause(&self, clause: &'static str) -> QueryScope<'a> {
+    pub(super) fn clause(&self, clause: &'static str) -> QueryScope<'a> {
         QueryScope { clause, ..*self }
     }
 
@@ -145,7 +145,7 @@ impl<'a> QueryScope<'a> {
     ///
     /// # Errors
     /// No source has this name or alias.
-    pub fn relation(&self, called: &Ident) -> Result<&'a Relation> {
+    pub(super) fn relation(&self, called: &Ident) -> Result<&'a Relation> {
         self.relations.iter().find(|r| r.called == called.name).ok_or_else(|| {
             let error = Error::missing(format!("'{}' is not a valid stream/table name or alias.", called.name));
             let known = self.relations.iter().map(|r| r.called.as_str());
@@ -163,7 +163,7 @@ impl<'a> QueryScope<'a> {
     ///
     /// # Errors
     /// No source has such a column, or several have.
-    pub fn find(&self, source: Option<&Ident>, name: &Ident) -> Result<(&'a Relation, &'a RelationColumn)> {
+    pub(super) fn find(&self, source: Option<&Ident>, name: &Ident) -> Result<(&'a Relation, &'a RelationColumn)> {
         let candidates: Vec<&Relation> = match source {
             // A source that has an alias cannot be called by its own name, but that name is known.
             Some(called) if self.is_aliased(called) => return Err(self.unresolved(source, name)),

@@ -14,7 +14,7 @@ use crate::types::{Column, Role, SqlType, quoted};
 
 /// An item of the projection, with its name.
 #[derive(Clone, Debug)]
-pub struct Selected {
+pub(super) struct Selected {
     /// The alias, or the name that an item without one gets.
     pub name: String,
     /// The bound expression.
@@ -23,14 +23,14 @@ pub struct Selected {
 
 impl Selected {
     /// The column, if the item is one and nothing else.
-    pub fn column(&self) -> Option<ColumnId> {
+    pub(super) fn column(&self) -> Option<ColumnId> {
         if let Kind::Column(id) = self.expr.kind { Some(id) } else { None }
     }
 }
 
 /// Whether names that only transient queries can use are refused.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Strictness {
+pub(super) enum Strictness {
     /// The result has a topic: pseudo columns need an alias.
     Persistent,
     /// The result is shown.
@@ -49,7 +49,7 @@ struct Names {
 ///
 /// # Errors
 /// An item cannot be bound, or uses a name that is reserved.
-pub fn select(items: &[SelectItem], scope: &QueryScope, names: &dyn Scope) -> Result<Vec<Selected>> {
+pub(super) fn select(items: &[SelectItem], scope: &QueryScope, names: &dyn Scope) -> Result<Vec<Selected>> {
     let offered = scope.relations.iter().flat_map(|r| r.columns.iter().map(|c| c.name.clone()));
     let mut taken = Names { sources: offered.collect(), given: BTreeSet::new(), next: 0 };
     let mut selected = Vec::new();
@@ -106,12 +106,12 @@ fn fields_of(base: &ast::Expr, names: &dyn Scope) -> Result<Vec<Selected>> {
 }
 
 /// `ALIAS_COLUMN`.
-pub fn qualified(relation: &Relation, column: &RelationColumn) -> String {
+pub(super) fn qualified(relation: &Relation, column: &RelationColumn) -> String {
     format!("{}_{}", relation.called, column.name)
 }
 
 /// The name of a column where several sources may have one of that name.
-pub fn plain_or_qualified(relations: &[Relation], relation: &Relation, column: &RelationColumn) -> String {
+pub(super) fn plain_or_qualified(relations: &[Relation], relation: &Relation, column: &RelationColumn) -> String {
     let owners = relations.iter().filter(|r| r.column(&column.name).is_some()).count();
     if owners > 1 { qualified(relation, column) } else { column.name.clone() }
 }
@@ -141,7 +141,7 @@ fn generated(taken: &mut Names) -> String {
 }
 
 /// Refuses names that are kept for pseudo columns, in the items as they are written.
-pub fn check_reserved(items: &[SelectItem], scope: &QueryScope, strictness: Strictness) -> Result<()> {
+pub(super) fn check_reserved(items: &[SelectItem], scope: &QueryScope, strictness: Strictness) -> Result<()> {
     let is_pseudo = |n: &str| PSEUDO_COLUMNS.contains(&n);
     for item in items {
         let SelectItem::Expr { expr, alias } = item else { continue };
@@ -179,7 +179,7 @@ fn column_name(expr: &ast::Expr, scope: &QueryScope) -> Option<String> {
 }
 
 /// A column that must be in the projection, since it is (part of) the key of the result.
-pub struct KeyColumn {
+pub(super) struct KeyColumn {
     /// The columns that can stand for it; the first that is selected does.
     pub candidates: Vec<ColumnId>,
     /// The column that holds the key.
@@ -195,7 +195,7 @@ pub struct KeyColumn {
 /// The columns of the result: the key's, in the order of `keys`, then the values in the order of the projection.
 ///
 /// `added` is what a missing key is called where it may be added; else it is refused with `what` naming the kind of key.
-pub fn output(
+pub(super) fn output(
     selected: &[Selected],
     keys: &[KeyColumn],
     sink: &str,

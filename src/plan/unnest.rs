@@ -16,7 +16,7 @@ use crate::sql::words::Ident;
 use crate::types::SqlType;
 
 /// The names of a query in SELECT, where a call of a table function stands for the column of its items.
-pub struct Calls<'a> {
+pub(super) struct Calls<'a> {
     names: &'a dyn Scope,
     columns: &'a Columns,
     made: RefCell<Vec<Made>>,
@@ -31,12 +31,12 @@ struct Made {
 
 impl<'a> Calls<'a> {
     /// No calls yet; the arguments mean what `names` says.
-    pub fn new(names: &'a dyn Scope, columns: &'a Columns) -> Self {
+    pub(super) fn new(names: &'a dyn Scope, columns: &'a Columns) -> Self {
         Calls { names, columns, made: RefCell::default() }
     }
 
     /// The rows that the calls make of the rows of `node`.
-    pub fn unnested(self, node: Node) -> Node {
+    pub(super) fn unnested(self, node: Node) -> Node {
         let made = self.made.into_inner();
         if made.is_empty() {
             return node;
@@ -94,7 +94,7 @@ fn first(expr: &ast::Expr) -> Option<(&ast::Expr, &'static str)> {
 }
 
 /// Refuses table functions where no rows can be made of rows.
-pub fn check(planner: &Planner) -> Result<()> {
+pub(super) fn check(planner: &Planner) -> Result<()> {
     let written = planner.query.items.iter().filter_map(|item| match item {
         SelectItem::Fields(expr) | SelectItem::Expr { expr, .. } => Some(expr),
         SelectItem::All(_) | SelectItem::AllOf(_) => None,

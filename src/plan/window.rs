@@ -8,7 +8,7 @@ use crate::types::window::{DEFAULT_SPAN_MS, TimeWindow};
 ///
 /// # Errors
 /// A size is not positive, the advance is larger than the size, or the retention is too short.
-pub fn time_window(written: &Window, emit: Option<Emit>) -> Result<TimeWindow> {
+pub(super) fn time_window(written: &Window, emit: Option<Emit>) -> Result<TimeWindow> {
     let (size_ms, advance_ms) = match written.kind {
         WindowKind::Tumbling { size } => (size.ms(), size.ms()),
         WindowKind::Hopping { size, advance } => (size.ms(), advance.ms()),

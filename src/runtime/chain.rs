@@ -60,7 +60,7 @@ pub(super) trait End {
 
 impl Chain {
     /// The operators of a stage; in one call each makes about as much as `limit`.
-    pub fn new(specs: &[OperatorSpec], limit: Limit) -> Self {
+    pub(super) fn new(specs: &[OperatorSpec], limit: Limit) -> Self {
         let node = |spec: &OperatorSpec| Node {
             id: spec.id,
             operator: (spec.make)(),
@@ -74,7 +74,7 @@ impl Chain {
     }
 
     /// Sets how far the stream times may go, for each port of the stage.
-    pub fn set_limits(&mut self, limits: &[i64]) {
+    pub(super) fn set_limits(&mut self, limits: &[i64]) {
         for node in &mut self.nodes {
             for (limit, ports) in node.limits.iter_mut().zip(&node.inputs) {
                 *limit = ports.iter().map(|port| limits[*port]).min().unwrap_or(i64::MAX);
@@ -83,12 +83,12 @@ impl Chain {
     }
 
     /// Begins a step: what operators are called for when all rows are through.
-    pub fn start(&mut self, call: Call) {
+    pub(super) fn start(&mut self, call: Call) {
         (self.call, self.next) = (call, 0);
     }
 
     /// Adds a batch for whatever takes it.
-    pub fn push(&mut self, target: Target, batch: Batch, end: &mut dyn End, log: &mut Log) -> Result<()> {
+    pub(super) fn push(&mut self, target: Target, batch: Batch, end: &mut dyn End, log: &mut Log) -> Result<()> {
         match target {
             Target::Operator { operator, port } => {
                 self.nodes[operator].waiting.push_back((port, batch));
@@ -99,7 +99,7 @@ impl Chain {
     }
 
     /// Works until nothing is left to do in this step, or the end has enough.
-    pub fn run(&mut self, step: &mut Step, end: &mut dyn End) -> Result<Flow> {
+    pub(super) fn run(&mut self, step: &mut Step, end: &mut dyn End) -> Result<Flow> {
         loop {
             if let Some(node) = self.deepest() {
                 if !end.has_room() {
@@ -179,17 +179,17 @@ impl Chain {
     }
 
     /// The operators.
-    pub fn operators(&self) -> impl Iterator<Item = &dyn Operator> {
+    pub(super) fn operators(&self) -> impl Iterator<Item = &dyn Operator> {
         self.nodes.iter().map(|node| node.operator.as_ref())
     }
 
     /// The operators, to change them, each with its id if it keeps state.
-    pub fn operators_mut(&mut self) -> impl Iterator<Item = (Option<OperatorId>, &mut Box<dyn Operator>)> {
+    pub(super) fn operators_mut(&mut self) -> impl Iterator<Item = (Option<OperatorId>, &mut Box<dyn Operator>)> {
         self.nodes.iter_mut().map(|node| (node.id, &mut node.operator))
     }
 
     /// Runs the rows of an operator's table through the operators after it, without remembering anything of it.
-    pub fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
+    pub(super) fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
         let after = self.nodes.iter().position(|node| node.id == Some(after)).map_or(0, |at| at + 1);
         let (mut log, place, point_ms) = (Log::default(), |_| String::new(), |_| i64::MAX);
         let mut step = Step { now_ms: 0, end: 0, place: &place, point_ms: &point_ms, log: &mut log };

@@ -60,7 +60,7 @@ pub(super) struct Taken {
 
 impl Taken {
     /// The points of the rows alone.
-    pub fn own_points(&self) -> Points {
+    pub(super) fn own_points(&self) -> Points {
         match &self.points {
             Points::Source { code, floor, times, offsets } => Points::Source {
                 code: *code,
@@ -75,7 +75,7 @@ impl Taken {
 
 impl Cursor {
     /// The partition of a source, to be read from `position`. `rank` is that of the topic among those that the query reads.
-    pub fn new(feeds: &Feeds, spec: &FeedSpec, partition: u32, position: Offset, most: Most) -> Self {
+    pub(super) fn new(feeds: &Feeds, spec: &FeedSpec, partition: u32, position: Offset, most: Most) -> Self {
         let id = PartitionId { topic: spec.topic, partition };
         let feed = feeds.open(id, &spec.source, spec.partitions);
         Cursor {
@@ -96,49 +96,49 @@ impl Cursor {
     }
 
     /// The first record that has not been handed on.
-    pub fn position(&self) -> Offset {
+    pub(super) fn position(&self) -> Offset {
         self.position
     }
 
     /// The largest time of a row that was handed on, −1 before the first.
-    pub fn stream_time(&self) -> i64 {
+    pub(super) fn stream_time(&self) -> i64 {
         self.stream_time
     }
 
     /// Goes on where a commit has left off.
-    pub fn resume(&mut self, position: Offset, stream_time: i64, idle: bool) {
+    pub(super) fn resume(&mut self, position: Offset, stream_time: i64, idle: bool) {
         self.forget();
         (self.position, self.next) = (position, position);
         (self.stream_time, self.ready_time, self.idle) = (stream_time, stream_time, idle);
     }
 
     /// Forgets the rows that wait.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.ready.clear();
     }
 
     /// The number of rows that wait.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.ready.iter().map(|ready| ready.decoded.batch.rows() - ready.taken).sum()
     }
 
     /// About how many bytes wait.
-    pub fn waiting_bytes(&self) -> usize {
+    pub(super) fn waiting_bytes(&self) -> usize {
         self.ready.iter().map(|ready| ready.decoded.bytes).sum()
     }
 
     /// Whether records wait, readable or not.
-    pub fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         !self.ready.is_empty()
     }
 
     /// Whether there is room for more rows: less than half of what is decoded at once waits.
-    pub fn wants_more(&self) -> bool {
+    pub(super) fn wants_more(&self) -> bool {
         self.waiting() < self.most.records.div_ceil(2)
     }
 
     /// Decodes the next records; `false` at the decided end.
-    pub fn fill(&mut self) -> Result<bool> {
+    pub(super) fn fill(&mut self) -> Result<bool> {
         let Some(decoded) = self.feed.next(self.reader, self.next, self.most)? else { return Ok(false) };
         let skipped = decoded.offsets.partition_point(|offset| *offset < self.next);
         self.next = decoded.next;
@@ -163,7 +163,7 @@ impl Cursor {
     }
 
     /// Decodes until all records before an offset wait.
-    pub fn fill_to(&mut self, end: Offset) -> Result<()> {
+    pub(super) fn fill_to(&mut self, end: Offset) -> Result<()> {
         while self.next < end {
             if !self.fill()? {
                 let message = format!("{} was read before a restart and cannot be read any more", self.name(self.next));
@@ -174,7 +174,7 @@ impl Cursor {
     }
 
     /// The point up to which the partition brings no more rows than those that wait; none if it stands at its end.
-    pub fn frontier(&self) -> Option<Point> {
+    pub(super) fn frontier(&self) -> Option<Point> {
         let ready = self.ready.back()?;
         match ready.decoded.batch.rows() {
             // Only bad records were found: the next row comes at this time or later.
@@ -184,7 +184,7 @@ impl Cursor {
     }
 
     /// Hands on the rows up to a point, at most up to the offset `end`. Bad records before the new position go to the log.
-    pub fn take(&mut self, until: Point, end: Offset, log: &mut Log) -> Vec<Taken> {
+    pub(super) fn take(&mut self, until: Point, end: Offset, log: &mut Log) -> Vec<Taken> {
         let mut taken = Vec::new();
         while let Some(ready) = self.ready.front_mut() {
             let rows = ready.decoded.batch.rows();
@@ -215,7 +215,7 @@ impl Cursor {
     }
 
     /// The name of a record, for messages.
-    pub fn name(&self, offset: Offset) -> String {
+    pub(super) fn name(&self, offset: Offset) -> String {
         self.feed.name(offset)
     }
 }

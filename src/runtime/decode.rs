@@ -26,18 +26,18 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Whether everything that `other` has is wanted.
-    pub fn covers(&self, other: &Wanted) -> bool {
+    pub(super) fn covers(&self, other: &Wanted) -> bool {
         self.columns.is_superset(&other.columns) && (self.headers || !other.headers)
     }
 
     /// Wants also what `other` has.
-    pub fn add(&mut self, other: &Wanted) {
+    pub(super) fn add(&mut self, other: &Wanted) {
         self.columns.extend(other.columns.iter().cloned());
         self.headers |= other.headers;
     }
 
     /// The place of a column in decoded batches.
-    pub fn place(&self, column: &SourceColumn) -> Option<usize> {
+    pub(super) fn place(&self, column: &SourceColumn) -> Option<usize> {
         self.columns.iter().position(|own| own == column)
     }
 }
@@ -74,7 +74,7 @@ const MESSAGES: usize = 16;
 
 impl Bad {
     /// Why the record could not be read.
-    pub fn message(&self) -> &str {
+    pub(super) fn message(&self) -> &str {
         self.message.as_deref().unwrap_or("like others of its batch")
     }
 }
@@ -119,16 +119,16 @@ pub(super) struct Raw<'a> {
 
 impl<'a> Raw<'a> {
     /// The number of records.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.times.len()
     }
 
     /// The bytes of keys, values and headers.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub fn reserve(&mut self, records: usize) {
+    pub(super) fn reserve(&mut self, records: usize) {
         self.keys.reserve(records);
         self.values.reserve(records);
         self.times.reserve(records);
@@ -136,7 +136,7 @@ impl<'a> Raw<'a> {
     }
 
     #[inline]
-    pub fn push(&mut self, record: &Record<'a>, headers: bool) {
+    pub(super) fn push(&mut self, record: &Record<'a>, headers: bool) {
         self.keys.push(record.key);
         self.values.push(record.value);
         self.times.push(record.time);
@@ -165,7 +165,7 @@ pub(super) struct Place {
 }
 
 impl Decode {
-    pub fn new(source: Arc<Source>, partition: u32, wanted: Arc<Wanted>) -> Self {
+    pub(super) fn new(source: Arc<Source>, partition: u32, wanted: Arc<Wanted>) -> Self {
         let schema = &source.schema;
         let (keys, values) = (schema.keys(), schema.values());
         let time_column = source.timestamp.as_ref().and_then(|t| schema.find(&t.column)).map(|(place, _)| place);
@@ -197,7 +197,7 @@ impl Decode {
     }
 
     /// What is decoded.
-    pub fn wanted(&self) -> &Arc<Wanted> {
+    pub(super) fn wanted(&self) -> &Arc<Wanted> {
         &self.wanted
     }
 
@@ -207,7 +207,7 @@ impl Decode {
 
     /// Decodes records from whole batches in `bytes`, from `place` on, which is moved to where the next call goes on. Nothing
     /// if there was no record.
-    pub fn decode(&mut self, bytes: &[u8], place: &mut Place, most: Most) -> Result<Option<Decoded>> {
+    pub(super) fn decode(&mut self, bytes: &[u8], place: &mut Place, most: Most) -> Result<Option<Decoded>> {
         let headers = self.reads_headers();
         let mut raw = Raw::default();
         let from = place.offset;

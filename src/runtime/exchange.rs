@@ -32,12 +32,12 @@ pub(super) struct Routed {
 
 impl Routed {
     /// All rows of a batch, to one task.
-    pub fn whole(batch: Batch, causes: Causes) -> Self {
+    pub(super) fn whole(batch: Batch, causes: Causes) -> Self {
         Routed { sent: Arc::new(Sent { batch, causes, rows: None }), starts: Vec::new() }
     }
 
     /// The rows for a task, in a lane; nothing if there are none.
-    pub fn piece(&self, task: u32, lane: u32) -> Option<Piece> {
+    pub(super) fn piece(&self, task: u32, lane: u32) -> Option<Piece> {
         let (from, to) = match self.starts.as_slice() {
             [] => (0, self.sent.batch.rows() as u32),
             starts => (starts[task as usize], starts[task as usize + 1]),
@@ -46,7 +46,7 @@ impl Routed {
     }
 
     /// Whether all rows go to the first task.
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.starts.is_empty()
     }
 }
@@ -58,14 +58,19 @@ fn views<'a>(key: &[(usize, SqlType)], columns: &'a [ArrayRef]) -> Vec<View<'a>>
 
 impl Exchange {
     /// An exchange by the columns at these places, cut as a topic with keys in this encoding would be.
-    pub fn new(key: &[(usize, SqlType)], encoding: &Encoding, targets: u32, placement: Arc<dyn Placement>) -> Self {
+    pub(super) fn new(
+        key: &[(usize, SqlType)],
+        encoding: &Encoding,
+        targets: u32,
+        placement: Arc<dyn Placement>,
+    ) -> Self {
         let columns: Vec<Column> = key.iter().map(|(_, t)| Column::key("KEY", t.clone())).collect();
         let encoder = encoding.encoder(&columns);
         Exchange { key: key.to_vec(), encoder, targets, placement, scratch: Default::default() }
     }
 
     /// Finds the tasks of a batch's rows; `from` is the task that made them.
-    pub fn route(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
+    pub(super) fn route(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
         if self.targets == 1 || self.key.is_empty() {
             return Ok(Routed::whole(batch, causes));
         }

@@ -124,7 +124,7 @@ impl Feeds {
 
 impl Feed {
     /// A further query reads the feed, from an offset on: its number.
-    pub fn join(&self, position: Offset, wanted: &Arc<Wanted>) -> usize {
+    pub(super) fn join(&self, position: Offset, wanted: &Arc<Wanted>) -> usize {
         let mut shared = lock(&self.shared);
         let standing = Some(Standing { position, wanted: wanted.clone() });
         let free = shared.readers.iter().position(Option::is_none);
@@ -138,7 +138,7 @@ impl Feed {
     }
 
     /// A query reads the feed no more.
-    pub fn leave(&self, number: usize) {
+    pub(super) fn leave(&self, number: usize) {
         let mut shared = lock(&self.shared);
         shared.readers[number] = None;
         shared.want();
@@ -146,7 +146,7 @@ impl Feed {
     }
 
     /// The rows from an offset on: those that are kept, or else the next ones, decoded now. Nothing at the decided end.
-    pub fn next(&self, number: usize, from: Offset, most: Most) -> Result<Option<Arc<Decoded>>> {
+    pub(super) fn next(&self, number: usize, from: Offset, most: Most) -> Result<Option<Arc<Decoded>>> {
         let mut shared = lock(&self.shared);
         shared.stand(number, from);
         loop {
@@ -196,7 +196,7 @@ impl Feed {
     }
 
     /// The name of a record, for messages.
-    pub fn name(&self, offset: Offset) -> String {
+    pub(super) fn name(&self, offset: Offset) -> String {
         format!("topic {} partition {} offset {offset}", self.source.topic, self.id.partition)
     }
 }

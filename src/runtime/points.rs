@@ -10,7 +10,7 @@ use crate::topics::Offset;
 /// at that row, tables before streams, then by topic, partition and offset. It never falls within a partition, and does not
 /// depend on batches or threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Point {
+pub(super) struct Point {
     pub time: i64,
     /// Table or stream, topic and partition: see [`Point::code`].
     pub code: u32,
@@ -19,23 +19,23 @@ pub struct Point {
 
 impl Point {
     /// After every row.
-    pub const END: Point = Point { time: i64::MAX, code: u32::MAX, offset: Offset::MAX };
+    pub(super) const END: Point = Point { time: i64::MAX, code: u32::MAX, offset: Offset::MAX };
 
     /// The code of a partition: `topic` is the topic's rank among those that the query reads.
-    pub fn code(is_stream: bool, topic: usize, partition: u32) -> u32 {
+    pub(super) fn code(is_stream: bool, topic: usize, partition: u32) -> u32 {
         debug_assert!(topic < 1 << 11 && partition < 1 << 20);
         u32::from(is_stream) << 31 | (topic as u32) << 20 | partition
     }
 
     /// The rank of the topic and the partition.
-    pub fn source(&self) -> (usize, u32) {
+    pub(super) fn source(&self) -> (usize, u32) {
         ((self.code >> 20 & 0x7FF) as usize, self.code & 0xF_FFFF)
     }
 }
 
 /// The points of rows that stand in their order; cloning copies none of them.
 #[derive(Clone, Debug)]
-pub enum Points {
+pub(super) enum Points {
     /// Rows of one source partition.
     Source {
         code: u32,
@@ -57,7 +57,7 @@ impl Default for Points {
 
 impl Points {
     /// The points of pieces that follow each other, of one source partition or of several.
-    pub fn joined(mut pieces: Vec<Points>) -> Points {
+    pub(super) fn joined(mut pieces: Vec<Points>) -> Points {
         if pieces.len() < 2 {
             return pieces.pop().unwrap_or_default();
         }
@@ -79,7 +79,7 @@ impl Points {
     }
 
     /// The number of rows.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Points::Source { offsets, .. } => offsets.len(),
             Points::Merged(points) => points.len(),
@@ -88,7 +88,7 @@ impl Points {
 
     /// The point of a row.
     #[inline]
-    pub fn at(&self, row: usize) -> Point {
+    pub(super) fn at(&self, row: usize) -> Point {
         match self {
             Points::Source { code, floor, times, offsets } => {
                 Point { time: times[row].max(*floor), code: *code, offset: offsets[row] }
@@ -98,7 +98,7 @@ impl Points {
     }
 
     /// How many rows from `from` on have points up to `until`.
-    pub fn count_until(&self, from: usize, until: Point) -> usize {
+    pub(super) fn count_until(&self, from: usize, until: Point) -> usize {
         let (mut low, mut high) = (from, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -110,7 +110,7 @@ impl Points {
 
 /// The causes of what a task makes in a turn: which point each ordinal stands for.
 #[derive(Clone, Debug)]
-pub struct Causes {
+pub(super) struct Causes {
     /// The ordinal of the turn's first row.
     pub start: u64,
     pub points: Points,
@@ -121,13 +121,13 @@ pub struct Causes {
 impl Causes {
     /// The point of an ordinal of this turn.
     #[inline]
-    pub fn of(&self, seq: u64) -> Point {
+    pub(super) fn of(&self, seq: u64) -> Point {
         let row = (seq - self.start) as usize;
         if row < self.points.len() { self.points.at(row) } else { self.end }
     }
 
     /// The ordinal of what no row caused.
-    pub fn end_seq(&self) -> u64 {
+    pub(super) fn end_seq(&self) -> u64 {
         self.start + self.points.len() as u64
     }
 }

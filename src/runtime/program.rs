@@ -46,7 +46,7 @@ pub(super) struct FeedSpec {
 
 impl FeedSpec {
     /// Whether the source is a stream; else it is a table.
-    pub fn is_stream(&self) -> bool {
+    pub(super) fn is_stream(&self) -> bool {
         self.source.kind == SourceKind::Stream
     }
 }

@@ -8,7 +8,7 @@ use crate::types::pattern::zone::Zone;
 use crate::types::pattern::{Names, Pattern};
 
 /// The time that a column says in every row, in milliseconds; a negative one where it says none.
-pub fn row_times(column: &ArrayRef, timestamp: &TimestampColumn) -> Vec<i64> {
+pub(super) fn row_times(column: &ArrayRef, timestamp: &TimestampColumn) -> Vec<i64> {
     if let Some(format) = &timestamp.format {
         return parsed(column, format);
     }

@@ -57,7 +57,7 @@ pub struct TopicTarget {
 }
 
 /// A task's end of the query.
-pub struct SinkTask {
+pub(super) struct SinkTask {
     target: Target,
     /// The places of the result's columns.
     output: Vec<usize>,
@@ -87,7 +87,7 @@ const BATCH_BYTES: usize = 512 << 10;
 
 impl SinkTask {
     /// The end of a task. With `most` bytes waiting to be committed, it has no more room.
-    pub fn new(target: Target, program: &Program, task: u32, most: usize) -> Self {
+    pub(super) fn new(target: Target, program: &Program, task: u32, most: usize) -> Self {
         let encoders = match &target {
             Target::Topic(topic) => {
                 let (schema, source) = (&topic.source.schema, &topic.source);
@@ -116,7 +116,7 @@ impl SinkTask {
     }
 
     /// Takes rows of the result.
-    pub fn take(&mut self, batch: &Batch, log: &mut Log) -> Result<()> {
+    pub(super) fn take(&mut self, batch: &Batch, log: &mut Log) -> Result<()> {
         match self.target.clone() {
             Target::Topic(topic) => self.write(&topic, batch, log)?,
             Target::Tap(tap) => {
@@ -128,7 +128,7 @@ impl SinkTask {
     }
 
     /// Whether more rows should be made now.
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         match &self.target {
             Target::Topic(_) => self.bytes < self.most,
             Target::Tap(tap) => tap.has_room(),
@@ -136,7 +136,7 @@ impl SinkTask {
     }
 
     /// Whether the result is still wanted.
-    pub fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         match &self.target {
             Target::Topic(_) => true,
             Target::Tap(tap) => tap.is_wanted(),
@@ -144,13 +144,13 @@ impl SinkTask {
     }
 
     /// Appends what a restart needs to know, as of the end of an epoch.
-    pub fn save(&self, head: &mut Vec<u8>) {
+    pub(super) fn save(&self, head: &mut Vec<u8>) {
         head.extend_from_slice(&self.stream_time.to_le_bytes());
         put_varint(head, self.records);
     }
 
     /// Reads what [`SinkTask::save`] wrote.
-    pub fn load(&mut self, input: &mut Input) -> Result<()> {
+    pub(super) fn load(&mut self, input: &mut Input) -> Result<()> {
         self.stream_time = input.i64()?;
         self.records = input.varint()?;
         Ok(())
@@ -225,12 +225,12 @@ impl SinkTask {
     }
 
     /// The bytes that wait to be committed.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The records since the last call, partition by partition in their order.
-    pub fn take_records(&mut self) -> Vec<(PartitionId, RecordBatch)> {
+    pub(super) fn take_records(&mut self) -> Vec<(PartitionId, RecordBatch)> {
         let mut finished = std::mem::take(&mut self.finished);
         if let Target::Topic(topic) = &self.target {
             for (partition, writer) in std::mem::take(&mut self.writers) {

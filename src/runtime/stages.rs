@@ -44,17 +44,17 @@ pub(super) enum Passed {
 }
 
 impl Stages {
-    pub fn new(program: Arc<Program>, tasks: Vec<Vec<Task>>) -> Self {
+    pub(super) fn new(program: Arc<Program>, tasks: Vec<Vec<Task>>) -> Self {
         Stages { program, tasks }
     }
 
     /// All tasks.
-    pub fn iter(&self) -> impl Iterator<Item = &Task> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().flatten()
     }
 
     /// The same, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Task> {
         self.tasks.iter_mut().flatten()
     }
 
@@ -67,7 +67,7 @@ impl Stages {
     }
 
     /// Begins a turn, or the end of an epoch; the rows have come.
-    pub fn start(&mut self, turn: &Turn) {
+    pub(super) fn start(&mut self, turn: &Turn) {
         for stage in 0..self.tasks.len() {
             let limits = self.limits(stage, &turn.limits);
             self.tasks[stage].iter_mut().for_each(|task| task.start(&limits, turn.call, turn.now_ms));
@@ -75,7 +75,7 @@ impl Stages {
     }
 
     /// Goes on with what was begun.
-    pub fn run(&mut self, turn: &Turn) -> Result<Passed> {
+    pub(super) fn run(&mut self, turn: &Turn) -> Result<Passed> {
         let mut first = true;
         loop {
             for stage in 0..self.tasks.len() {
@@ -155,7 +155,7 @@ impl Stages {
     }
 
     /// Gives rows of a source partition to the task that reads it.
-    pub fn receive(&mut self, stage: usize, task: usize, piece: Piece) {
+    pub(super) fn receive(&mut self, stage: usize, task: usize, piece: Piece) {
         self.tasks[stage][task].receive(piece);
     }
 }

@@ -60,7 +60,7 @@ pub(super) enum Out {
 
 impl Out {
     /// The way of a stage's rows to other tasks.
-    pub fn tasks(spec: &StageSpec, limit: Limit, placement: &Arc<dyn Placement>) -> Out {
+    pub(super) fn tasks(spec: &StageSpec, limit: Limit, placement: &Arc<dyn Placement>) -> Out {
         let exchange = match &spec.output {
             StageOutput::Exchange { key, encoding } => {
                 Some(Exchange::new(key, encoding, spec.tasks, placement.clone()))
@@ -116,7 +116,7 @@ pub(super) struct TurnSpec<'a> {
 
 impl Task {
     /// A task of a stage that has done nothing yet.
-    pub fn new(spec: &StageSpec, number: u32, limit: Limit, out: Out) -> Task {
+    pub(super) fn new(spec: &StageSpec, number: u32, limit: Limit, out: Out) -> Task {
         Task {
             number,
             ports: spec.ports.iter().map(|port| port.target).collect(),
@@ -135,7 +135,7 @@ impl Task {
 
     /// Begins a turn or the end of an epoch. A task to which nothing comes and for which no time has passed has nothing to do,
     /// unless rows come to it later.
-    pub fn start(&mut self, limits: &[i64], call: Call, now_ms: i64) {
+    pub(super) fn start(&mut self, limits: &[i64], call: Call, now_ms: i64) {
         let wakes = || self.chain.operators().any(|o| o.next_wake_ms().is_some_and(|wake| wake <= now_ms));
         let passes = self.limits != limits || call == Call::Flush || wakes();
         if passes {
@@ -148,7 +148,7 @@ impl Task {
     }
 
     /// Rows have come.
-    pub fn receive(&mut self, piece: Piece) {
+    pub(super) fn receive(&mut self, piece: Piece) {
         if self.progress == Progress::Finished {
             self.progress = Progress::At(Point { time: i64::MIN, code: 0, offset: 0 });
         }
@@ -156,7 +156,7 @@ impl Task {
     }
 
     /// Works on the turn as far as rows may be taken and there is room for what comes out.
-    pub fn work(&mut self, turn: &TurnSpec) -> Result<()> {
+    pub(super) fn work(&mut self, turn: &TurnSpec) -> Result<()> {
         if !matches!(self.progress, Progress::Left(_)) {
             self.take_rows(turn)?;
         }
@@ -194,7 +194,7 @@ impl Task {
     }
 
     /// The rows for other tasks that were made since the last call.
-    pub fn take_routed(&mut self) -> Vec<Routed> {
+    pub(super) fn take_routed(&mut self) -> Vec<Routed> {
         match &mut self.out {
             Out::Tasks { routed, bytes, .. } => {
                 *bytes = 0;
@@ -205,22 +205,22 @@ impl Task {
     }
 
     /// The end of the query, if this is a task of the last stage.
-    pub fn sink(&self) -> Option<&SinkTask> {
+    pub(super) fn sink(&self) -> Option<&SinkTask> {
         if let Out::Sink(sink) = &self.out { Some(sink) } else { None }
     }
 
     /// The same, to change it.
-    pub fn sink_mut(&mut self) -> Option<&mut SinkTask> {
+    pub(super) fn sink_mut(&mut self) -> Option<&mut SinkTask> {
         if let Out::Sink(sink) = &mut self.out { Some(sink) } else { None }
     }
 
     /// About how many bytes of changes wait for the end of the epoch.
-    pub fn held_bytes(&self) -> usize {
+    pub(super) fn held_bytes(&self) -> usize {
         self.chain.operators().map(|o| o.held_bytes()).sum()
     }
 
     /// The time of the wall clock at which an operator wants to be called.
-    pub fn next_wake_ms(&self) -> Option<i64> {
+    pub(super) fn next_wake_ms(&self) -> Option<i64> {
         self.chain.operators().filter_map(|o| o.next_wake_ms()).min()
     }
 
@@ -228,7 +228,7 @@ impl Task {
     ///
     /// # Errors
     /// The state of a key is too large.
-    pub fn save(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn save(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) -> Result<()> {
         put_varint(head, self.next_seq);
         let mut times = Vec::new();
         let mut horizons = self.horizons.iter_mut();
@@ -252,7 +252,7 @@ impl Task {
     }
 
     /// Reads what [`Task::save`] wrote to the head.
-    pub fn load_head(&mut self, input: &mut Input) -> Result<()> {
+    pub(super) fn load_head(&mut self, input: &mut Input) -> Result<()> {
         self.next_seq = input.varint()?;
         for (_, operator) in self.chain.operators_mut() {
             if let Some(state) = operator.state() {
@@ -266,7 +266,7 @@ impl Task {
     }
 
     /// The operators that keep state, with their ids.
-    pub fn states(&mut self) -> impl Iterator<Item = (OperatorTask, &mut dyn State)> {
+    pub(super) fn states(&mut self) -> impl Iterator<Item = (OperatorTask, &mut dyn State)> {
         let task = self.number;
         self.chain
             .operators_mut()
@@ -274,7 +274,7 @@ impl Task {
     }
 
     /// Runs the operators after one over rows, without remembering anything of it: for looking at a table.
-    pub fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
+    pub(super) fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
         self.chain.project(after, batches)
     }
 }

@@ -9,7 +9,7 @@ use crate::sql::print::layout;
 use crate::sql::types::{TypeName, parse_type};
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "ALTER STREAM",
     summary: "Adds columns to a stream or table.",
     example: "ALTER TABLE users ADD COLUMN phone STRING, ADD address STRUCT<street STRING, city STRING>;",

@@ -6,7 +6,7 @@ use super::{Action, Context, Kind, Statement, not_yet};
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "ALTER SYSTEM",
     summary: "Sets a property for all sessions.",
     example: "ALTER SYSTEM 'auto.offset.reset'='earliest';",

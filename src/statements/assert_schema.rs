@@ -6,7 +6,7 @@ use super::{Action, Context, Kind, Statement, not_yet};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::{Duration, string_literal};
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "ASSERT SCHEMA",
     summary: "Fails unless a schema is registered, or is not, after a while.",
     example: "ASSERT SCHEMA SUBJECT 'orders-value' ID 3 TIMEOUT 10 SECONDS;",

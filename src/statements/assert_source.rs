@@ -10,7 +10,7 @@ use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "ASSERT STREAM",
     summary: "In tests: fails unless a stream or table is declared like this.",
     example: "ASSERT TABLE users (id INT PRIMARY KEY, name STRING) WITH (kafka_topic='users', value_format='JSON');",

@@ -8,7 +8,7 @@ use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::words::{Duration, string_literal};
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "ASSERT TOPIC",
     summary: "Fails unless a topic is there, or is not, after a while.",
     example: "ASSERT NOT EXISTS TOPIC orders WITH (partitions=4) TIMEOUT 10 SECONDS;",

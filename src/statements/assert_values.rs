@@ -9,7 +9,7 @@ use crate::sql::expr::parse_value;
 use crate::sql::print::layout;
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "ASSERT VALUES",
     summary: "In tests: fails unless the next record of a stream or table is this one.",
     example: "ASSERT NULL VALUES error_counts (service_name) KEY ('a');",

@@ -12,7 +12,7 @@ use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::query::{Query, parse_query};
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "CREATE TABLE AS SELECT",
     summary: "Starts a query whose results are a new stream or table.",
     example: "CREATE TABLE error_counts WITH (partitions=2) AS SELECT service_name, COUNT(*) AS error_count \

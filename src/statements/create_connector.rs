@@ -8,7 +8,7 @@ use crate::sql::print::layout;
 use crate::sql::properties::{Properties, Property, parse_with_exact_names};
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "CREATE CONNECTOR",
     summary: "Makes a connector of Kafka Connect that fills a topic or empties one.",
     example: "CREATE SINK CONNECTOR IF NOT EXISTS search WITH ('connector.class'='Elastic', 'topics'='orders');",

@@ -17,7 +17,7 @@ use crate::sql::types::{TypeName, parse_type, resolve};
 use crate::sql::words::{Ident, string_literal};
 use crate::types::{Column, Role, Schema, SqlType, quoted};
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "CREATE STREAM",
     summary: "Declares what the records of a topic are: a stream of events, or the latest state of keys.",
     example: "CREATE OR REPLACE SOURCE STREAM IF NOT EXISTS s (id INT KEY, `v` ARRAY<STRING>, h BYTES HEADER('k')) \
@@ -33,7 +33,7 @@ pub const KIND: Kind = Kind {
 
 /// What CREATE STREAM and CREATE TABLE start with, with or without AS.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CreateHead {
+pub(super) struct CreateHead {
     pub replace: bool,
     pub source: bool,
     pub kind: SourceKind,
@@ -43,7 +43,7 @@ pub struct CreateHead {
 
 impl CreateHead {
     /// Parses up to the name.
-    pub fn parse(cursor: &mut Cursor) -> Result<Option<CreateHead>> {
+    pub(super) fn parse(cursor: &mut Cursor) -> Result<Option<CreateHead>> {
         let mark = cursor.mark();
         cursor.expect("CREATE")?;
         let replace = cursor.take("OR REPLACE");
@@ -60,7 +60,7 @@ impl CreateHead {
     }
 
     /// Refuses to replace a source that is there.
-    pub fn refuse_replacement(&self, cx: &Context) -> Result<()> {
+    pub(super) fn refuse_replacement(&self, cx: &Context) -> Result<()> {
         match cx.catalog.source(&self.name.name).filter(|_| self.replace) {
             Some(_) => {
                 Err(Error::unsupported("CREATE OR REPLACE of what exists").at(self.name.span).hint("DROP it first"))
@@ -70,7 +70,7 @@ impl CreateHead {
     }
 
     /// What to do about a source of this name that is there already: nothing more than to say so, or to refuse.
-    pub fn existing(&self, cx: &Context) -> Result<Option<Action>> {
+    pub(super) fn existing(&self, cx: &Context) -> Result<Option<Action>> {
         let Some(existing) = cx.catalog.source(&self.name.name) else { return Ok(None) };
         let (kind, other) = (self.kind.lower(), existing.kind.lower());
         let article = |name: &str| format!("Cannot add {kind} {name}: A {other} with the same name already exists");
@@ -100,7 +100,7 @@ struct CreateSource {
 
 /// A column as it was written.
 #[derive(Debug, PartialEq)]
-pub struct Element {
+pub(super) struct Element {
     name: Ident,
     type_name: TypeName,
     role: ElementRole,
@@ -117,7 +117,7 @@ enum ElementRole {
 }
 
 /// Parses columns in parentheses, if they come next.
-pub fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
+pub(super) fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
     if !cursor.take("(") {
         return Ok(Vec::new());
     }
@@ -163,7 +163,7 @@ impl Element {
 }
 
 /// Writes a head with columns and properties: on one line if it fits there, else with each of these on its own.
-pub fn print_declaration(p: &mut Printer, head: impl fmt::Display, elements: &[Element], with: &Properties) {
+pub(super) fn print_declaration(p: &mut Printer, head: impl fmt::Display, elements: &[Element], with: &Properties) {
     p.put(head);
     p.fit_clause(
         |p| {

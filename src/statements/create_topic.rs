@@ -13,7 +13,7 @@ use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "CREATE TOPIC",
     summary: "Makes a topic.",
     example: "CREATE TOPIC 'application_logs' WITH (PARTITIONS=4, 'retention.ms'='1000');",

@@ -9,7 +9,7 @@ use crate::sql::print::layout;
 use crate::sql::types::{TypeName, parse_type, resolve};
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "CREATE TYPE",
     summary: "Gives a type a name.",
     example: "CREATE TYPE IF NOT EXISTS address AS STRUCT<street VARCHAR, city VARCHAR>;",

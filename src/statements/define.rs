@@ -6,7 +6,7 @@ use super::{Action, Context, Kind, Statement};
 use crate::error::Result;
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "DEFINE",
     summary: "Gives a variable a value, or takes it back (UNDEFINE); ${name} stands for it in later statements.",
     example: "DEFINE format = 'JSON';",

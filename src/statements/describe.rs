@@ -9,7 +9,7 @@ use crate::error::{Result, Span};
 use crate::sql::words::Ident;
 use crate::types::Role;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "DESCRIBE",
     summary: "Shows the columns of a stream or table; EXTENDED adds its queries and what they count.",
     example: "DESCRIBE error_counts EXTENDED;",

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::sql::words::Ident;
 use crate::types::quoted;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "DROP STREAM",
     summary: "Removes a stream or table, the query that fills it, and with DELETE TOPIC its records.",
     example: "DROP TABLE IF EXISTS t DELETE TOPIC;",

@@ -6,7 +6,7 @@ use super::{Action, Context, Kind, Statement, not_yet};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "DROP CONNECTOR",
     summary: "Removes a connector of Kafka Connect.",
     example: "DROP CONNECTOR IF EXISTS search;",

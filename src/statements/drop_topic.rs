@@ -7,7 +7,7 @@ use crate::engine::{Change, Effect};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "DROP TOPIC",
     summary: "Removes a topic with all its records, if no stream or table uses it.",
     example: "DROP TOPIC 'application_logs';",

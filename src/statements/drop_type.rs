@@ -7,7 +7,7 @@ use crate::engine::{Change, Effect};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "DROP TYPE",
     summary: "Removes the name of a type.",
     example: "DROP TYPE IF EXISTS address;",

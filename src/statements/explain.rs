@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::explain::explain;
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "EXPLAIN",
     summary: "Shows the plan of a statement or of a running query.",
     example: "EXPLAIN ctas_error_counts_0;",

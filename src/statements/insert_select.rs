@@ -11,7 +11,7 @@ use crate::sql::properties::{Properties, parse_with};
 use crate::sql::query::{Query, is_query, parse_query};
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "INSERT INTO SELECT",
     summary: "Starts a query that writes into a stream that is there already.",
     example: "INSERT INTO all_orders WITH (query_id='web') SELECT * FROM web_orders;",

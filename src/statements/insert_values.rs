@@ -18,7 +18,7 @@ use crate::sql::words::Ident;
 use crate::topics::record::BatchWriter;
 use crate::types::{Column, Role, SqlType, StructField, Value, View, array_of, quoted};
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "INSERT INTO",
     summary: "Appends a record to the topic of a stream or table.",
     example: "INSERT INTO application_logs (rowtime, service_name, log_level) VALUES (1000, 'a', 'ERROR');",

@@ -7,7 +7,7 @@ use crate::engine::{Change, Effect};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "PAUSE",
     summary: "Lets a query rest, or all of them, until RESUME.",
     example: "RESUME ctas_error_counts_0;",

@@ -6,7 +6,7 @@ use super::{Action, Context, Kind, Statement, not_yet};
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "PRINT",
     summary: "Shows the records of a topic as they come.",
     example: "PRINT orders FROM BEGINNING INTERVAL 10 LIMIT 5;",

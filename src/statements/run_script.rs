@@ -6,7 +6,7 @@ use super::{Action, Context, Kind, Statement, not_yet};
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "RUN SCRIPT",
     summary: "Executes the statements of a file, in a shell.",
     example: "RUN SCRIPT 'setup.sql';",

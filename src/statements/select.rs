@@ -8,7 +8,7 @@ use crate::plan::{self, Target, table};
 use crate::sql::print::layout;
 use crate::sql::query::{Query, parse_query};
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "SELECT",
     summary: "Shows a table as of its last commit, or with EMIT CHANGES rows as they come.",
     example: "SELECT service_name, error_count FROM error_counts WHERE service_name = 'a' EMIT CHANGES LIMIT 3;",

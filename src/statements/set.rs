@@ -7,7 +7,7 @@ use crate::config;
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "SET",
     summary: "Sets a property for the statements that follow.",
     example: "SET 'auto.offset.reset'='earliest';",

@@ -10,7 +10,7 @@ use crate::error::{Result, Span};
 use crate::functions;
 use crate::topics::{PartitionId, Topic};
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "SHOW STREAMS",
     summary: "Lists streams, tables, topics, queries, functions or properties.",
     example: "LIST ALL TOPICS EXTENDED;",
@@ -75,11 +75,11 @@ impl fmt::Display for Show {
 impl Statement for Show {
     fn compile(&self, cx: &Context) -> Result<Action> {
         let (columns, rows) = match self.what {
-            What::Sources(kind) if self.extended => {
+            What::Sources(kind) if self.extended && cx.catalog.sources().any(|s| s.kind == kind) => {
                 let all = cx.catalog.sources().filter(|s| s.kind == kind);
                 return Ok(one_by_one(all.map(|source| describe::extended(source, cx))));
             }
-            What::Queries if self.extended => {
+            What::Queries if self.extended && !cx.catalog.queries().is_empty() => {
                 return Ok(one_by_one(cx.catalog.queries().into_iter().map(|query| extended_query(query, cx))));
             }
             What::Topics if self.extended => extended_topics(cx)?,

@@ -7,7 +7,7 @@ use crate::engine::{Change, Effect};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "TERMINATE",
     summary: "Ends a query, or all of them; what it has written stays.",
     example: "TERMINATE ctas_error_counts_0;",

@@ -7,7 +7,7 @@ use crate::config;
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
 
-pub const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     name: "UNSET",
     summary: "Returns a property to its default.",
     example: "UNSET 'auto.offset.reset';",

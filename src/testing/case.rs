@@ -140,7 +140,7 @@ pub struct PostKeyFormat {
 }
 
 /// The cases of a file, expanded.
-pub fn load(path: &Path) -> Result<Vec<Case>> {
+pub(super) fn load(path: &Path) -> Result<Vec<Case>> {
     let text =
         std::fs::read_to_string(path).map_err(|e| Error::backend(format!("{} cannot be read: {e}", path.display())))?;
     let text = without_comments(&text);

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Source, SourceKind};
 use crate::types::{Decimal, text};
 
 /// Why the records of a topic are not those that are expected.
-pub fn records(
+pub(super) fn records(
     topic: &str,
     expected: &[&CaseRecord],
     actual: &[Actual],
@@ -160,7 +160,7 @@ fn is_scientific(number: &str) -> bool {
 }
 
 /// Why the sources are not those that are expected.
-pub fn post(post: &Post, catalog: &Catalog) -> Result<(), String> {
+pub(super) fn post(post: &Post, catalog: &Catalog) -> Result<(), String> {
     post.sources.iter().try_for_each(|expected| source(expected, catalog))
 }
 

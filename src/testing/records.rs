@@ -13,12 +13,12 @@ use crate::types::parse::{base64_bytes, base64_text};
 use crate::types::{Column, Decimal, SqlType};
 
 /// The first source over a topic.
-pub fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Source> {
+pub(super) fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Source> {
     catalog.sources().map(AsRef::as_ref).find(|s| s.topic == topic)
 }
 
 /// A batch with one record of a case.
-pub fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<RecordBatch> {
+pub(super) fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<RecordBatch> {
     if record.window.is_some() {
         return Err(Error::unsupported("input with windows"));
     }
@@ -107,7 +107,7 @@ fn bare(text: &str, sql_type: Option<&SqlType>) -> Result<Vec<u8>> {
 
 /// A record as it is compared.
 #[derive(Debug)]
-pub struct Actual {
+pub(super) struct Actual {
     pub key: Datum,
     pub window: Option<(i64, i64)>,
     pub value: Datum,
@@ -117,13 +117,18 @@ pub struct Actual {
 
 /// A key or value as it is compared: JSON, where `Kafka` marks numbers that are no JSON numbers of the peer.
 #[derive(Debug, PartialEq)]
-pub enum Datum {
+pub(super) enum Datum {
     Json(Value),
     Kafka(Value),
 }
 
 /// All records of a topic.
-pub fn read_all(topics: &dyn Topics, topic: u64, partitions: u32, source: Option<&Source>) -> Result<Vec<Actual>> {
+pub(super) fn read_all(
+    topics: &dyn Topics,
+    topic: u64,
+    partitions: u32,
+    source: Option<&Source>,
+) -> Result<Vec<Actual>> {
     let mut all = Vec::new();
     for partition in 0..partitions {
         let mut reader = topics.reader(PartitionId { topic, partition })?;
@@ -193,11 +198,11 @@ fn decode_part(bytes: Option<&[u8]>, part: Part, source: Option<&Source>) -> Res
 }
 
 /// The window of a record, if the case says one.
-pub fn window_of(window: &Option<CaseWindow>) -> Option<(i64, i64)> {
+pub(super) fn window_of(window: &Option<CaseWindow>) -> Option<(i64, i64)> {
     window.as_ref().map(|w| (w.start, w.end))
 }
 
 /// The value of a header as cases write it.
-pub fn header_text(header: &Header) -> Option<String> {
+pub(super) fn header_text(header: &Header) -> Option<String> {
     header.value.as_ref().map(|v| base64_text(v))
 }

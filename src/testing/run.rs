@@ -54,7 +54,7 @@ fn unexpected(error: &Error) -> Judged {
 }
 
 /// What is said of a case that was accepted where a refusal is expected.
-pub const ACCEPTED_INSTEAD: &str = "accepted, but a refusal is expected";
+pub(super) const ACCEPTED_INSTEAD: &str = "accepted, but a refusal is expected";
 
 /// Properties of the peer that change nothing here.
 const WITHOUT_EFFECT: [&str; 4] = [

@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::command_line::Folder;
 
 /// A record as `topic consume` prints it: its key and its value.
-pub type Record = (Value, Value);
+pub(crate) type Record = (Value, Value);
 
 /// The lines of a file, plain or gzip.
-pub fn lines(path: &Path) -> Vec<Value> {
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut text = String::new();
     if path.extension().is_some_and(|e| e == "gz") {
@@ -34,14 +34,14 @@ fn plain(value: &Value) -> Value {
 }
 
 /// Records in an order that does not depend on partitions.
-pub fn sorted(records: Vec<Record>) -> Vec<String> {
+pub(crate) fn sorted(records: Vec<Record>) -> Vec<String> {
     let mut all: Vec<String> = records.iter().map(|(k, v)| format!("{} {}", plain(k), plain(v))).collect();
     all.sort();
     all
 }
 
 /// The records of a topic, partition by partition.
-pub fn consumed(folder: &Folder, topic: &str) -> Vec<Record> {
+pub(crate) fn consumed(folder: &Folder, topic: &str) -> Vec<Record> {
     let ran = folder.run(&["topic", "consume", topic]);
     assert_eq!(ran.status, 0, "{}", ran.err);
     let record = |line: &str| {
@@ -52,7 +52,7 @@ pub fn consumed(folder: &Folder, topic: &str) -> Vec<Record> {
 }
 
 /// The last record of each key.
-pub fn last(records: Vec<Record>) -> Vec<Record> {
+pub(crate) fn last(records: Vec<Record>) -> Vec<Record> {
     let mut last: BTreeMap<String, Record> = BTreeMap::new();
     for record in records {
         last.insert(record.0.to_string(), record);
@@ -61,7 +61,7 @@ pub fn last(records: Vec<Record>) -> Vec<Record> {
 }
 
 /// Runs the program and expects that it does what it is asked to.
-pub fn run(folder: &Folder, arguments: &[&str]) -> String {
+pub(crate) fn run(folder: &Folder, arguments: &[&str]) -> String {
     let ran = folder.run(arguments);
     assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
     ran.out

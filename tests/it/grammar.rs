@@ -4,7 +4,7 @@
 //! the cases now.
 
 mod bench;
-pub mod cases;
+pub(crate) mod cases;
 mod plans;
 mod streams;
 

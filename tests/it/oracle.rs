@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::examples::Record;
 
 /// Flights, mean delay and worst delay by airport and hour.
-pub fn delays(flights: &[Value]) -> Vec<Record> {
+pub(crate) fn delays(flights: &[Value]) -> Vec<Record> {
     const HOUR_MS: i64 = 3_600_000;
     let mut groups: BTreeMap<(String, i64), Vec<i64>> = BTreeMap::new();
     for flight in flights {
@@ -25,7 +25,7 @@ pub fn delays(flights: &[Value]) -> Vec<Record> {
 
 /// Every flight with the weather of its airport at most 59 minutes before it. Rows are taken in the order of time, of one
 /// time the flights first; with `padded`, a flight that finds nothing when it comes is handed on without weather.
-pub fn weather_of_flights(flights: &[Value], weather: &[Value], padded: bool) -> Vec<Record> {
+pub(crate) fn weather_of_flights(flights: &[Value], weather: &[Value], padded: bool) -> Vec<Record> {
     const BEFORE_MS: i64 = 59 * 60_000;
     let mut rows: Vec<(i64, usize, &Value)> = flights.iter().map(|row| (time(row), 0, row)).collect();
     rows.extend(weather.iter().map(|row| (time(row), 1, row)));
@@ -61,7 +61,7 @@ pub fn weather_of_flights(flights: &[Value], weather: &[Value], padded: bool) ->
 }
 
 /// How many rows with this level each service has had in each five minutes.
-pub fn error_counts(logs: &[Value]) -> Vec<Record> {
+pub(crate) fn error_counts(logs: &[Value]) -> Vec<Record> {
     const WINDOW_MS: i64 = 300_000;
     let mut counts: BTreeMap<(String, i64), i64> = BTreeMap::new();
     for log in logs.iter().filter(|log| log["log_level"] == "ERROR") {

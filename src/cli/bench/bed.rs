@@ -20,7 +20,7 @@ use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::topics::{PartitionId, Topic, partition_of};
 
 /// An engine over a new folder, which goes when the bed does.
-pub struct Bed {
+pub(super) struct Bed {
     // In this order: the engine closes before its folder goes.
     pub engine: Engine,
     pub meter: Arc<Meter>,
@@ -28,15 +28,15 @@ pub struct Bed {
 }
 
 /// A folder of a benchmark, which goes with this.
-pub struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
     /// The folder of a benchmark in `parent`, which is not made yet.
-    pub fn new(parent: &Path, name: &str) -> Folder {
+    pub(super) fn new(parent: &Path, name: &str) -> Folder {
         Folder(parent.join(format!("bench-{}-{name}", std::process::id())))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -55,12 +55,12 @@ const APPEND_BYTES: usize = 4 << 20;
 
 impl Bed {
     /// An engine over the folder `name` in `parent`.
-    pub fn new(parent: &Path, name: &str, properties: &Properties) -> Result<Bed> {
+    pub(super) fn new(parent: &Path, name: &str, properties: &Properties) -> Result<Bed> {
         Bed::open(Folder::new(parent, name), properties)
     }
 
     /// An engine over a folder.
-    pub fn open(folder: Folder, properties: &Properties) -> Result<Bed> {
+    pub(super) fn open(folder: Folder, properties: &Properties) -> Result<Bed> {
         let meter = Arc::new(Meter::default());
         let mut properties = properties.clone();
         properties.set(config::OFFSET_RESET, "earliest")?;
@@ -78,7 +78,7 @@ impl Bed {
     }
 
     /// Executes statements, under properties of their own.
-    pub fn execute(&self, text: &str, own: Properties) -> Result<()> {
+    pub(super) fn execute(&self, text: &str, own: Properties) -> Result<()> {
         let script = statements::parse(text).map_err(|mut errors| errors.remove(0))?;
         let mut session = Session::new(&self.engine, own);
         for parsed in &script {
@@ -91,13 +91,13 @@ impl Bed {
     }
 
     /// A topic that a statement has made.
-    pub fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+    pub(super) fn topic(&self, name: &str) -> Result<Arc<Topic>> {
         let catalog = self.engine.catalog();
         catalog.topic(name).cloned().ok_or_else(|| catalog.no_topic(name))
     }
 
     /// Fills a topic with the first records of an input, cut by their keys; the number of records.
-    pub fn load(&self, input: Input, rows: u64) -> Result<u64> {
+    pub(super) fn load(&self, input: Input, rows: u64) -> Result<u64> {
         let mut loader = Loader::new(self, input.topic())?;
         let (mut key, mut value) = (String::new(), String::new());
         for i in 0..rows {
@@ -109,7 +109,7 @@ impl Bed {
     }
 
     /// Fills a topic with the lines of a file, `{"key":…,"timestamp":…,"value":{…}}` each; the number of records.
-    pub fn load_file(&self, topic: &str, path: &Path) -> Result<u64> {
+    pub(super) fn load_file(&self, topic: &str, path: &Path) -> Result<u64> {
         let mut loader = Loader::new(self, topic)?;
         let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
         let mut line = String::new();

@@ -11,7 +11,7 @@ use super::{Benchmark, Measured, percentiles};
 use crate::error::{Error, Result};
 
 /// One record that is produced.
-pub struct Produce;
+pub(super) struct Produce;
 
 const QUERIES: usize = 1_000;
 const TIMES: usize = 5;

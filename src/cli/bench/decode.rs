@@ -10,7 +10,7 @@ use crate::formats::{self, Layout};
 use crate::types::{Column, SqlType};
 
 /// Records of ten fields in several orders, and of a thousand fields.
-pub struct Decoding;
+pub(super) struct Decoding;
 
 /// How many records of ten fields each kind has, unless the user says how many.
 const ROWS: u64 = 1_000_000;

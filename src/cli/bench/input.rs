@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 /// The time of the first record: a multiple of five minutes.
-pub const BASE_MS: i64 = 1_700_000_100_000;
+pub(super) const BASE_MS: i64 = 1_700_000_100_000;
 /// The users who pay.
 const USERS: u64 = 10_000;
 /// Event time from one payment to the next, so that half of them find a signal of their user within 30 seconds:
@@ -13,7 +13,7 @@ const JOIN_STEP_MICROS: u64 = 8_656;
 
 /// A kind of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
+pub(super) enum Input {
     /// Application logs of so many services, half of them errors: ten fields, about 235 bytes, one a millisecond.
     Logs { services: u64 },
     /// Payments: ten fields, about 215 bytes.
@@ -35,7 +35,7 @@ fn mix(salt: u64, i: u64) -> u64 {
 
 impl Input {
     /// The topic that holds it.
-    pub fn topic(self) -> &'static str {
+    pub(super) fn topic(self) -> &'static str {
         match self {
             Input::Logs { .. } => "application_logs",
             Input::Payments => "payments",
@@ -44,7 +44,7 @@ impl Input {
     }
 
     /// The time of record `i`.
-    pub fn time(self, i: u64) -> i64 {
+    pub(super) fn time(self, i: u64) -> i64 {
         match self {
             Input::Logs { .. } => BASE_MS + i as i64,
             Input::Payments | Input::Signals => BASE_MS + (i * JOIN_STEP_MICROS / 1000) as i64,
@@ -52,7 +52,7 @@ impl Input {
     }
 
     /// Sets `out` to the key of record `i`.
-    pub fn key(self, i: u64, out: &mut String) {
+    pub(super) fn key(self, i: u64, out: &mut String) {
         out.clear();
         let written = match self {
             Input::Logs { services } => write!(out, "svc-{:07}", mix(1, i) % services),
@@ -63,12 +63,12 @@ impl Input {
     }
 
     /// Whether log record `i` is an error.
-    pub fn is_error(i: u64) -> bool {
+    pub(super) fn is_error(i: u64) -> bool {
         mix(2, i) & 1 == 0
     }
 
     /// Sets `out` to the value of record `i` at `time`, whose key is `key`.
-    pub fn value(self, i: u64, time: i64, key: &str, out: &mut String) {
+    pub(super) fn value(self, i: u64, time: i64, key: &str, out: &mut String) {
         out.clear();
         let written = match self {
             Input::Logs { .. } => logs(i, time, key, out),

@@ -27,7 +27,7 @@ const WARM_SECONDS: u64 = 5;
 type Appended = Mutex<HashMap<Vec<u8>, Vec<Instant>>>;
 
 /// A windowed count at a steady rate.
-pub struct Latency;
+pub(super) struct Latency;
 
 impl Benchmark for Latency {
     fn name(&self) -> &'static str {

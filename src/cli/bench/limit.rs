@@ -12,7 +12,7 @@ use crate::topics::{Fetch, PartitionId};
 use crate::types::{Column, View};
 
 /// What the bare steps reach on one core.
-pub struct Limit {
+pub(super) struct Limit {
     pub decoded_per_second: f64,
     pub encoded_per_second: f64,
     /// The number of results that the pipeline has made.
@@ -21,7 +21,7 @@ pub struct Limit {
 
 impl Limit {
     /// The rows of input per second, if nothing were done but decoding them and encoding the results.
-    pub fn rows_per_second(&self, rows: u64) -> f64 {
+    pub(super) fn rows_per_second(&self, rows: u64) -> f64 {
         let seconds = rows as f64 / self.decoded_per_second + self.results as f64 / self.encoded_per_second;
         rows as f64 / seconds
     }
@@ -31,7 +31,7 @@ impl Limit {
 const SAMPLE: u64 = 400_000;
 
 /// Measures the bare steps over the pipeline's topics.
-pub fn measure(pipeline: &Pipeline, bed: &Bed) -> Result<Limit> {
+pub(super) fn measure(pipeline: &Pipeline, bed: &Bed) -> Result<Limit> {
     let (mut rows, mut spent) = (0, Duration::ZERO);
     for (name, columns) in pipeline.reads {
         let source = source(bed, name)?;

@@ -29,7 +29,7 @@ fn service(number: usize) -> String {
 }
 
 /// Filters over a topic that was filled before.
-pub struct SharedFilters;
+pub(super) struct SharedFilters;
 
 impl Benchmark for SharedFilters {
     fn name(&self) -> &'static str {
@@ -63,7 +63,7 @@ impl Benchmark for SharedFilters {
 }
 
 /// Filters over a topic to which records come one at a time.
-pub struct ManyFilters;
+pub(super) struct ManyFilters;
 
 /// Records a second, and the seconds of the run.
 const RATE: u64 = 1_000;

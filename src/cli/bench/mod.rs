@@ -23,9 +23,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::common::Common;
-use super::failure::Done;
+use super::failure::{Done, Failure};
 use crate::config::Properties;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Kind, Result, nearest};
 use input::Input;
 use pipeline::{Options, Pipeline};
 
@@ -58,7 +58,7 @@ const OTHERS: &[&dyn Benchmark] = &[
 ];
 
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The benchmarks to run; all of them if none is named.
     names: Vec<String>,
     /// Loads a topic from a file of lines {"key":…,"timestamp":…,"value":{…}} instead of generating it.
@@ -79,7 +79,7 @@ fn topic_and_file(text: &str) -> std::result::Result<(String, PathBuf), String> 
 
 /// Percentiles in milliseconds.
 #[derive(Clone, Debug, Serialize)]
-pub struct Percentiles {
+pub(super) struct Percentiles {
     pub p50: f64,
     pub p99: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ pub struct Percentiles {
 
 /// What a benchmark has found.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Measured {
+pub(super) struct Measured {
     pub name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
@@ -229,12 +229,16 @@ const PIPELINES: &[Pipeline] = &[
 ];
 
 /// Runs benchmarks; the exit status.
-pub fn run(common: &Common, arguments: &Arguments) -> Done {
+pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let folder = common.bench_dir();
     let measured = run_in(&folder, &common.properties()?, arguments);
     // Each benchmark has removed its own folder; this one goes if nobody else uses it.
     let _ = std::fs::remove_dir(&folder);
-    Ok(measured?)
+    measured.map_err(|error| match error.kind() {
+        // An argument names what is not there.
+        Kind::Invalid => Failure::usage(error),
+        _ => error.into(),
+    })
 }
 
 /// One of `known`, or an error that names what is near.

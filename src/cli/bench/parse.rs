@@ -16,7 +16,7 @@ const JOIN: &str = "CREATE STREAM payment_risk AS SELECT p.payment_id, p.amount,
     LEFT JOIN fraud_signals f WITHIN 30 SECONDS ON p.user_id = f.user_id;";
 
 /// Statements and a script that are parsed.
-pub struct Parse;
+pub(super) struct Parse;
 
 impl Benchmark for Parse {
     fn name(&self) -> &'static str {

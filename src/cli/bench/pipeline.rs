@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::statements::{self, Outcome, Session};
 
 /// A query with its input.
-pub struct Pipeline {
+pub(super) struct Pipeline {
     pub name: &'static str,
     pub summary: &'static str,
     pub inputs: &'static [Input],
@@ -30,7 +30,7 @@ pub struct Pipeline {
 }
 
 /// What the command line says of all benchmarks.
-pub struct Options<'a> {
+pub(super) struct Options<'a> {
     pub folder: &'a Path,
     pub properties: &'a Properties,
     pub rows: Option<u64>,

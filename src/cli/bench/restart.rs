@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::statements::{self, Outcome, Session};
 
 /// A table that is read again.
-pub struct Restart;
+pub(super) struct Restart;
 
 /// How many keys the table has, unless the user says so.
 const KEYS: u64 = 10_000_000;

@@ -6,7 +6,7 @@ use crate::config;
 use crate::error::{Error, Result};
 
 /// The standard pipelines with one worker and with two.
-pub struct Scaling;
+pub(super) struct Scaling;
 
 /// The pipelines, and the names of their figures.
 const SCALED: &[(&str, &str)] = &[

@@ -14,7 +14,7 @@ const NAME: &str = "startup";
 const STARTS: usize = 20;
 
 /// Processes that are started.
-pub struct Startup;
+pub(super) struct Startup;
 
 impl Benchmark for Startup {
     fn name(&self) -> &'static str {

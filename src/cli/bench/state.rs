@@ -12,7 +12,7 @@ use crate::topics::PartitionId;
 use crate::topics::record::BatchWriter;
 
 /// Checkpoints of a table of which little changes.
-pub struct Checkpoints;
+pub(super) struct Checkpoints;
 
 /// How many keys the table has, unless the user says so.
 const KEYS: u64 = 10_000_000;
@@ -21,11 +21,11 @@ const CHECKPOINTS: u64 = 100;
 /// Those before are not counted: it takes a while until runs are merged as often as they are made.
 const WARM: u64 = 20;
 /// The table, and the stream that it counts.
-pub const TABLE: &str = "CREATE STREAM s (k BIGINT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=4, VALUE_FORMAT='JSON'); \
+pub(super) const TABLE: &str = "CREATE STREAM s (k BIGINT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=4, VALUE_FORMAT='JSON'); \
     CREATE TABLE t AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;";
 
 /// Appends a record for each key, and waits until they are counted.
-pub fn count(bed: &Bed, keys: impl Iterator<Item = u64>) -> Result<()> {
+pub(super) fn count(bed: &Bed, keys: impl Iterator<Item = u64>) -> Result<()> {
     let topic = bed.topic("s")?;
     let mut writers: Vec<BatchWriter> = (0..topic.partitions).map(|_| BatchWriter::new()).collect();
     let append = |writers: &mut Vec<BatchWriter>, least: usize| {
@@ -113,14 +113,14 @@ impl Benchmark for Checkpoints {
 }
 
 /// A well-mixed number.
-pub fn mix(i: u64) -> u64 {
+pub(super) fn mix(i: u64) -> u64 {
     let z = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z ^ (z >> 31)
 }
 
 /// Many windowed tables that are closed.
-pub struct WindowedTables;
+pub(super) struct WindowedTables;
 
 impl Benchmark for WindowedTables {
     fn name(&self) -> &'static str {

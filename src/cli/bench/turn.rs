@@ -15,7 +15,7 @@ use crate::topics::PartitionId;
 use crate::topics::record::BatchWriter;
 
 /// Turns of one row.
-pub struct Turns;
+pub(super) struct Turns;
 
 /// How many records are taken, one a turn.
 const ROWS: u64 = 400_000;

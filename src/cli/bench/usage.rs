@@ -11,7 +11,7 @@ use crate::disk::{Disk, DiskFile, Lock, Open, RealDisk, SyncSite};
 use crate::locks::lock;
 
 /// The seconds of processor time that this process has used, in user and system mode.
-pub fn cpu_seconds() -> f64 {
+pub(super) fn cpu_seconds() -> f64 {
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     // SAFETY: the structure is plain data, and the call fills it.
     let usage = unsafe {
@@ -23,27 +23,27 @@ pub fn cpu_seconds() -> f64 {
 }
 
 /// The bytes of memory that a process has in use now: this one, or the one with this id.
-pub fn resident_bytes(process: Option<u32>) -> u64 {
+pub(super) fn resident_bytes(process: Option<u32>) -> u64 {
     let path = process.map_or("/proc/self/statm".to_owned(), |id| format!("/proc/{id}/statm"));
     let pages = std::fs::read_to_string(path).ok().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
     pages.unwrap_or_default() * 4096
 }
 
 /// The most bytes of memory that this process ever had in use.
-pub fn peak_resident_bytes() -> u64 {
+pub(super) fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
 }
 
 /// The peak of memory is measured from now on.
-pub fn forget_peak() {
+pub(super) fn forget_peak() {
     // Where the kernel does not know this, the peak is that of the whole process.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Gives memory that is free back to the machine.
-pub fn give_back() {
+pub(super) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call touches nothing but the allocator's own free memory, under the allocator's locks.
     unsafe {
@@ -53,25 +53,25 @@ pub fn give_back() {
 
 /// The disk of the machine, with a count of what is written and how long each sync of the journal's frames takes.
 #[derive(Default)]
-pub struct Meter {
+pub(super) struct Meter {
     written: AtomicU64,
     syncs_ns: Mutex<Vec<u64>>,
 }
 
 impl Meter {
     /// The bytes written so far.
-    pub fn written_bytes(&self) -> u64 {
+    pub(super) fn written_bytes(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
 
     /// How long the syncs of frames since the last call took, in nanoseconds.
-    pub fn take_syncs_ns(&self) -> Vec<u64> {
+    pub(super) fn take_syncs_ns(&self) -> Vec<u64> {
         std::mem::take(&mut lock(&self.syncs_ns))
     }
 }
 
 /// The door to the disk with a meter.
-pub struct MeteredDisk(pub Arc<Meter>);
+pub(super) struct MeteredDisk(pub Arc<Meter>);
 
 struct MeteredFile(Arc<dyn DiskFile>, Arc<Meter>);
 

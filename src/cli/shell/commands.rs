@@ -12,7 +12,7 @@ use crate::statements;
 
 /// What comes after a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
+pub(super) enum After {
     /// The line was no command.
     NoCommand,
     GoOn,
@@ -60,13 +60,13 @@ fn command_of(line: &str) -> Option<String> {
 }
 
 /// Whether a line is a command.
-pub fn is_command(line: &str) -> bool {
+pub(super) fn is_command(line: &str) -> bool {
     command_of(line).is_some()
 }
 
 impl Shell<'_> {
     /// Executes a line that is a command.
-    pub fn command(&mut self, line: &str, editor: &mut Editor) -> Result<After, Failure> {
+    pub(super) fn command(&mut self, line: &str, editor: &mut Editor) -> Result<After, Failure> {
         let Some(command) = command_of(line) else { return Ok(After::NoCommand) };
         let words = words(line);
         let most = match command.as_str() {

@@ -19,10 +19,10 @@ use crate::sql::words::{is_keyword, quote_if_needed};
 use crate::statements::next;
 
 /// The line editor of the shell.
-pub type Editor<'e> = rustyline::Editor<Assistant<'e>, DefaultHistory>;
+pub(super) type Editor<'e> = rustyline::Editor<Assistant<'e>, DefaultHistory>;
 
 /// What helps at typing.
-pub struct Assistant<'e> {
+pub(super) struct Assistant<'e> {
     pub engine: &'e Engine,
     /// Whether somebody types, who sees colours.
     pub types: bool,
@@ -223,7 +223,7 @@ mod tests {
         assert!(words.contains(&"length(".to_owned()) || words.contains(&"len(".to_owned()), "{words:?}");
         assert!(!words.contains(&"leak".to_owned()));
         assert_eq!(&at("SELECT LE")[..2], ["LEAK", "LEVEL"]);
-        assert_eq!(at("SELECT 'some l"), [String::new(); 0]);
+        assert!(at("SELECT 'some l").is_empty());
     }
 
     #[test]

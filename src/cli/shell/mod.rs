@@ -27,7 +27,7 @@ use rustyline::CompletionType;
 use rustyline::error::ReadlineError;
 
 #[derive(Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The server that executes the statements.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -48,7 +48,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PROMPTS: [&str; 2] = ["tidemill> ", "        > "];
 
 /// Runs the shell; the exit status.
-pub fn run(common: &Common, arguments: &Arguments) -> Done {
+pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     if arguments.server.is_some() {
         return Err(Error::unsupported("a shell on a server").into());
     }

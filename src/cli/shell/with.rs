@@ -6,14 +6,14 @@ use crate::plan::with::names;
 use crate::sql::lexer::{Lexeme, Token};
 
 /// What can come at a place of a WITH clause.
-pub struct Words {
+pub(super) struct Words {
     pub words: Vec<String>,
     /// Whether they are texts, which stand in quotes.
     pub texts: bool,
 }
 
 /// What can come after these lexemes, if they end inside of a WITH clause.
-pub fn next(lexemes: &[Lexeme], catalog: &Catalog) -> Option<Words> {
+pub(super) fn next(lexemes: &[Lexeme], catalog: &Catalog) -> Option<Words> {
     let clause = open_clause(lexemes)?;
     let plain = |words: Vec<String>| Some(Words { words, texts: false });
     match clause {

@@ -14,7 +14,7 @@ use crate::statements::{self, Outcome, Session};
 use crate::topics::{PartitionId, Topic};
 
 #[derive(Args)]
-pub struct Create {
+pub(crate) struct Create {
     name: String,
     /// How many partitions it has.
     #[arg(long, value_name = "N")]
@@ -25,14 +25,14 @@ pub struct Create {
 }
 
 #[derive(Args)]
-pub struct List {
+pub(crate) struct List {
     /// How the list is written.
     #[arg(long, value_enum, default_value = "table")]
     output: Format,
 }
 
 #[derive(Args)]
-pub struct Describe {
+pub(crate) struct Describe {
     name: String,
     /// How it is written.
     #[arg(long, value_enum, default_value = "table")]
@@ -40,12 +40,12 @@ pub struct Describe {
 }
 
 #[derive(Args)]
-pub struct Delete {
+pub(crate) struct Delete {
     name: String,
 }
 
 /// Makes a topic.
-pub fn create(common: &Common, arguments: &Create) -> Done {
+pub(super) fn create(common: &Common, arguments: &Create) -> Done {
     let mut settings = Vec::new();
     settings.extend(arguments.partitions.map(|n| format!("PARTITIONS={n}")));
     for text in &arguments.config {
@@ -57,20 +57,30 @@ pub fn create(common: &Common, arguments: &Create) -> Done {
         settings.push(format!("{}={}", string_literal(name), string_literal(value)));
     }
     let with = if settings.is_empty() { String::new() } else { format!(" WITH ({})", settings.join(", ")) };
-    execute(&common.open_topics()?, &format!("CREATE TOPIC {}{with};", string_literal(&arguments.name)))
+    let text = format!("CREATE TOPIC {}{with};", string_literal(&arguments.name));
+    if !common.has_folder() {
+        // What is refused makes no folder either.
+        let engine = common.open_empty("earliest")?;
+        let mut checks = Session::new(&engine, Properties::default());
+        let parsed = statements::parse(&text).map_err(|mut errors| plain(errors.remove(0)))?;
+        parsed.iter().try_for_each(|statement| checks.run(statement).map(|_| ())).map_err(plain)?;
+    }
+    execute(&common.open_topics()?, &text)
 }
 
 /// Removes a topic.
-pub fn delete(common: &Common, arguments: &Delete) -> Done {
+pub(super) fn delete(common: &Common, arguments: &Delete) -> Done {
     execute(&common.open_existing()?, &format!("DROP TOPIC {};", string_literal(&arguments.name)))
+}
+
+/// An error without its place in a text that the user does not know.
+fn plain(error: Error) -> Error {
+    let bare = Error::new(error.kind(), error.message());
+    error.advice().map_or(bare.clone(), |advice| bare.hint(advice))
 }
 
 /// Executes a statement that stands for a command: its errors have no place in a text that the user knows.
 fn execute(engine: &Engine, text: &str) -> Done {
-    let plain = |error: Error| {
-        let bare = Error::new(error.kind(), error.message());
-        error.advice().map_or(bare.clone(), |advice| bare.hint(advice))
-    };
     let parsed = statements::parse(text).map_err(|mut errors| plain(errors.remove(0)))?;
     let mut session = Session::new(engine, Properties::default());
     for statement in &parsed {
@@ -85,7 +95,7 @@ fn execute(engine: &Engine, text: &str) -> Done {
 }
 
 /// Lists the topics.
-pub fn list(common: &Common, arguments: &List) -> Done {
+pub(super) fn list(common: &Common, arguments: &List) -> Done {
     let engine = common.open_existing()?;
     let catalog = engine.catalog();
     let mut rows = Vec::new();
@@ -100,7 +110,7 @@ pub fn list(common: &Common, arguments: &List) -> Done {
 }
 
 /// Shows a topic.
-pub fn describe(common: &Common, arguments: &Describe) -> Done {
+pub(super) fn describe(common: &Common, arguments: &Describe) -> Done {
     let engine = common.open_existing()?;
     let catalog = engine.catalog();
     let topic = catalog.topic(&arguments.name).ok_or_else(|| catalog.no_topic(&arguments.name))?;

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::topics::PartitionId;
 
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     name: String,
     /// Where to start: beginning, end, an offset, or a time.
     #[arg(long, default_value = "beginning", value_name = "WHERE", allow_negative_numbers = true)]
@@ -34,7 +34,7 @@ pub struct Arguments {
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Prints the records.
-pub fn run(common: &Common, arguments: &Arguments) -> Done {
+pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let engine = common.open_existing()?;
     let stop = Stop::on_signals()?;
     let catalog = engine.catalog();

@@ -12,7 +12,7 @@ use crate::types::{Decimal, SqlType, parse, text};
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The records of one file of comma-separated values, each as a line of JSON.
-pub struct Csv<'l> {
+pub(super) struct Csv<'l> {
     lines: &'l mut Lines,
     /// The types of the columns that the catalog knows, by name.
     types: Vec<(String, SqlType)>,
@@ -26,7 +26,7 @@ pub struct Csv<'l> {
 
 impl<'l> Csv<'l> {
     /// The records of a file for a topic that the catalog may know by a source.
-    pub fn new(lines: &'l mut Lines, source: Option<&catalog::Source>) -> Csv<'l> {
+    pub(super) fn new(lines: &'l mut Lines, source: Option<&catalog::Source>) -> Csv<'l> {
         let columns = source.map_or_else(Vec::new, |s| s.schema.columns().to_vec());
         let types = columns.into_iter().map(|c| (c.name, c.sql_type)).collect();
         let splitter = Splitter::default();

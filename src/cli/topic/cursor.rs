@@ -15,7 +15,7 @@ use crate::types::text;
 const READ_BYTES: usize = 256 << 10;
 
 /// How the bytes of records become text.
-pub struct Decode {
+pub(super) struct Decode {
     key: ToJson,
     value: ToJson,
     window: Option<(WindowType, Option<i64>)>,
@@ -25,7 +25,7 @@ pub struct Decode {
 
 impl Decode {
     /// The way from the records of a topic, which the catalog may know by a source.
-    pub fn new(source: Option<&Source>, raw: bool) -> Decode {
+    pub(super) fn new(source: Option<&Source>, raw: bool) -> Decode {
         Decode {
             key: ToJson::new(declared_key(source)),
             value: ToJson::new(declared_value(source)),
@@ -65,13 +65,13 @@ fn raws(payloads: &[Option<&[u8]>]) -> Vec<Vec<u8>> {
 }
 
 /// A record as it is shown.
-pub struct Shown {
+pub(super) struct Shown {
     pub time: i64,
     pub line: Vec<u8>,
 }
 
 /// A reader of one partition.
-pub struct Cursor {
+pub(super) struct Cursor {
     id: PartitionId,
     reader: Box<dyn Reader>,
     next: Offset,
@@ -82,13 +82,13 @@ pub struct Cursor {
 
 impl Cursor {
     /// A reader that starts at an offset.
-    pub fn new(topics: &dyn Topics, id: PartitionId, start: Offset) -> Result<Cursor> {
+    pub(super) fn new(topics: &dyn Topics, id: PartitionId, start: Offset) -> Result<Cursor> {
         Ok(Cursor { id, reader: topics.reader(id)?, next: start, ready: VecDeque::new(), at_end: false })
     }
 
     /// The time of the next record, if there is one. A cursor that has found the end stays there until it is told to look
     /// again.
-    pub fn next_time(&mut self, decode: &mut Decode) -> Result<Option<i64>> {
+    pub(super) fn next_time(&mut self, decode: &mut Decode) -> Result<Option<i64>> {
         if self.ready.is_empty() && !self.at_end {
             self.fill(decode)?;
             self.at_end = self.ready.is_empty();
@@ -97,12 +97,12 @@ impl Cursor {
     }
 
     /// There may be more behind the end that it found.
-    pub fn look_again(&mut self) {
+    pub(super) fn look_again(&mut self) {
         self.at_end = false;
     }
 
     /// Takes the next record.
-    pub fn take(&mut self) -> Option<Shown> {
+    pub(super) fn take(&mut self) -> Option<Shown> {
         self.ready.pop_front()
     }
 
@@ -153,7 +153,7 @@ fn put_headers(headers: &[Header], out: &mut Vec<u8>) {
 
 /// Where reading starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartAt {
+pub(super) enum StartAt {
     Beginning,
     End,
     Offset(Offset),
@@ -187,7 +187,7 @@ impl std::str::FromStr for StartAt {
 
 impl StartAt {
     /// The offset in a partition.
-    pub fn resolve(self, topics: &dyn Topics, id: PartitionId) -> Result<Offset> {
+    pub(super) fn resolve(self, topics: &dyn Topics, id: PartitionId) -> Result<Offset> {
         match self {
             StartAt::Beginning => topics.start(id),
             StartAt::End => topics.end(id),

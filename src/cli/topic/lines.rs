@@ -16,7 +16,7 @@ const BUFFER: usize = 1 << 20;
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 /// The lines of one file.
-pub struct Lines {
+pub(super) struct Lines {
     /// The file as messages name it.
     pub name: String,
     /// The number of the last line.
@@ -32,7 +32,7 @@ pub struct Lines {
 
 /// What comes next in a file.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     Line,
     /// A line that is longer than any record may be.
     TooLong,
@@ -42,7 +42,7 @@ pub enum Next {
 impl Lines {
     /// Opens a file, `-` for the standard input. Lines of more than `most_bytes` are refused.
     /// The wish to end is the end of the standard input, also while a line is waited for.
-    pub fn open(path: &Path, most_bytes: usize, stop: &Stop) -> Result<Lines, Failure> {
+    pub(super) fn open(path: &Path, most_bytes: usize, stop: &Stop) -> Result<Lines, Failure> {
         let name = path.display().to_string();
         let failed = |error: io::Error| Failure::unreadable(&name, &error);
         let (source, progress): (Box<dyn Read>, ProgressBar) = if name == "-" {
@@ -65,7 +65,7 @@ impl Lines {
     }
 
     /// Reads the next line that is not blank, without its end.
-    pub fn next_line(&mut self, line: &mut Vec<u8>) -> Result<Next, Failure> {
+    pub(super) fn next_line(&mut self, line: &mut Vec<u8>) -> Result<Next, Failure> {
         loop {
             let next = self.any_line(line)?;
             if next != Next::Line || !line.iter().all(u8::is_ascii_whitespace) {
@@ -75,7 +75,7 @@ impl Lines {
     }
 
     /// Reads the next line, blank or not, without its end.
-    pub fn any_line(&mut self, line: &mut Vec<u8>) -> Result<Next, Failure> {
+    pub(super) fn any_line(&mut self, line: &mut Vec<u8>) -> Result<Next, Failure> {
         line.clear();
         // One byte more than may be, and the line's end, tell a line that fits from one that does not.
         let limit = self.most_bytes as u64 + 2;
@@ -101,22 +101,22 @@ impl Lines {
     }
 
     /// Whether the last line ended with a carriage return before the line feed.
-    pub fn has_carriage_return(&self) -> bool {
+    pub(super) fn has_carriage_return(&self) -> bool {
         self.carriage_return
     }
 
     /// Whether the last line has an end.
-    pub fn is_ended(&self) -> bool {
+    pub(super) fn is_ended(&self) -> bool {
         self.ended
     }
 
     /// Whether the next line may have to be waited for.
-    pub fn is_dry(&self) -> bool {
+    pub(super) fn is_dry(&self) -> bool {
         self.reader.buffer().is_empty()
     }
 
     /// The place of the last line, for messages.
-    pub fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         format!("{}, line {}", self.name, self.number)
     }
 }

@@ -8,7 +8,7 @@ use crate::topics::record::Header;
 use crate::types::parse;
 
 /// Where the parts of a record stand in a line.
-pub enum Layout {
+pub(super) enum Layout {
     /// The line is the value; key and time are fields of it.
     Value { key: Option<String>, time: Option<String> },
     /// The line has a field for each part.
@@ -18,7 +18,7 @@ pub enum Layout {
 }
 
 /// Makes records of lines.
-pub struct Maker {
+pub(super) struct Maker {
     layout: Layout,
     key_format: FromJson,
     value_format: FromJson,
@@ -43,7 +43,7 @@ type Field<'a> = (std::borrow::Cow<'a, [u8]>, &'a [u8]);
 
 impl Maker {
     /// A maker of records of a topic, which the catalog may know by a source.
-    pub fn new(layout: Layout, source: Option<&Source>) -> Maker {
+    pub(super) fn new(layout: Layout, source: Option<&Source>) -> Maker {
         Maker {
             layout,
             key_format: FromJson::new(declared_key(source)),
@@ -61,12 +61,12 @@ impl Maker {
     }
 
     /// The key that decides the partition.
-    pub fn partition_key(&self) -> Option<&[u8]> {
+    pub(super) fn partition_key(&self) -> Option<&[u8]> {
         self.keyed.then_some(&self.key)
     }
 
     /// The whole key, with its window.
-    pub fn key(&mut self) -> Option<&[u8]> {
+    pub(super) fn key(&mut self) -> Option<&[u8]> {
         if self.keyed && !self.bounds.is_empty() {
             self.key.append(&mut self.bounds);
         }
@@ -74,12 +74,12 @@ impl Maker {
     }
 
     /// The value.
-    pub fn value(&self) -> Option<&[u8]> {
+    pub(super) fn value(&self) -> Option<&[u8]> {
         self.valued.then_some(&self.value)
     }
 
     /// Makes the record of a line; the reason if it is none.
-    pub fn read(&mut self, line: &[u8]) -> Made<()> {
+    pub(super) fn read(&mut self, line: &[u8]) -> Made<()> {
         if !matches!(self.layout, Layout::Raw) && simdutf8::basic::from_utf8(line).is_err() {
             return Err("the line is not UTF-8".to_owned());
         }

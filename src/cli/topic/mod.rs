@@ -18,7 +18,7 @@ use crate::types::Column;
 use crate::types::parse;
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Makes a topic.
     Create(admin::Create),
     /// Lists the topics.
@@ -34,7 +34,7 @@ pub enum Command {
 }
 
 /// Runs a command; the exit status.
-pub fn run(common: Common, command: &Command) -> Done {
+pub(super) fn run(common: Common, command: &Command) -> Done {
     match command {
         Command::Create(create) => admin::create(&common, create),
         Command::List(list) => admin::list(&list.common(common), &list.own),

@@ -23,7 +23,7 @@ use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::topics::{PartitionId, Topic, Topics, partition_of};
 
 #[derive(Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The topic; it must be there.
     name: String,
     /// Files of JSON lines (or what --csv or --raw say), plain or gzip; `-` is the standard input.
@@ -53,7 +53,7 @@ const BATCH_BYTES: usize = 512 << 10;
 const COMMIT_BYTES: usize = 8 << 20;
 
 /// Writes the files to the topic.
-pub fn run(common: &Common, arguments: &Arguments) -> Done {
+pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let engine = common.open_existing()?;
     let stop = Stop::on_signals()?;
     let catalog = engine.catalog();
@@ -92,7 +92,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Done {
 }
 
 /// Lines, of which each stands for a record.
-pub trait Source {
+pub(super) trait Source {
     /// The next line that stands for a record.
     ///
     /// # Errors
@@ -313,7 +313,7 @@ impl<'e> Producer<'e> {
 }
 
 /// The refusal of a line.
-pub fn bad_line(place: &str, reason: &str) -> Failure {
+pub(super) fn bad_line(place: &str, reason: &str) -> Failure {
     let error = Error::invalid(format!("{place}: {reason}"));
     let error = error.hint("the lines before it were written; correct it and produce the rest from there");
     Failure { status: FAILED, text: error.render(None) }

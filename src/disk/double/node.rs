@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What is written whole or not at all; less than real disks have, so that small files have many.
-pub const SECTOR: usize = 64;
+pub(super) const SECTOR: usize = 64;
 
 /// A number generator whose whole state is a number, so that what happened can happen again.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Random {
 
 /// A file: as processes see it, as it is durable, and what makes the one of the other.
 #[derive(Default)]
-pub struct File {
+pub(super) struct File {
     /// The bytes as processes see them.
     pub now: Vec<u8>,
     durable: Vec<u8>,
@@ -40,7 +40,7 @@ pub struct File {
 }
 
 /// A change of a file since its last sync.
-pub enum Change {
+pub(super) enum Change {
     /// Bytes were written.
     Write {
         /// Where they begin in the file.
@@ -54,7 +54,7 @@ pub enum Change {
 
 /// A directory: the node of each name, as processes see it and as it is durable.
 #[derive(Default)]
-pub struct Dir {
+pub(super) struct Dir {
     /// The node of each name, as processes see it.
     pub now: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
@@ -62,7 +62,7 @@ pub struct Dir {
 }
 
 /// A change of a directory's names since its last sync, whole or not at all: each name with the node that it has from now on.
-pub type Naming = Vec<(String, Option<usize>)>;
+pub(super) type Naming = Vec<(String, Option<usize>)>;
 
 impl Change {
     /// Makes the change in a picture of the file.
@@ -84,18 +84,18 @@ fn put(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
 
 impl File {
     /// What was to be made durable is lost: it is taken for clean from now on.
-    pub fn fail_sync(&mut self) {
+    pub(super) fn fail_sync(&mut self) {
         self.pending.clear();
     }
 
     /// Changes the file.
-    pub fn change(&mut self, change: Change) {
+    pub(super) fn change(&mut self, change: Change) {
         change.apply(&mut self.now);
         self.pending.push(change);
     }
 
     /// What a power cut leaves: of the changes since the last sync all, none, the first ones, or any sectors of any of them.
-    pub fn forget(&mut self, random: &mut Random) {
+    pub(super) fn forget(&mut self, random: &mut Random) {
         let kept = match random.below(4) {
             0 => 0,
             1 => self.pending.len(),
@@ -134,7 +134,7 @@ impl File {
     }
 
     /// Makes all changes durable.
-    pub fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         for change in self.pending.drain(..) {
             change.apply(&mut self.durable);
         }
@@ -153,13 +153,13 @@ fn rename_all(naming: &Naming, to: &mut BTreeMap<String, usize>) {
 
 impl Dir {
     /// Changes names.
-    pub fn change(&mut self, naming: Naming) {
+    pub(super) fn change(&mut self, naming: Naming) {
         rename_all(&naming, &mut self.now);
         self.pending.push(naming);
     }
 
     /// What a power cut leaves: of the changes since the last sync all, none, or any.
-    pub fn forget(&mut self, random: &mut Random) {
+    pub(super) fn forget(&mut self, random: &mut Random) {
         let all = random.below(3);
         for naming in self.pending.drain(..) {
             if all == 0 || all == 1 && random.one_in(2) {
@@ -170,7 +170,7 @@ impl Dir {
     }
 
     /// Makes all names durable.
-    pub fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         for naming in self.pending.drain(..) {
             rename_all(&naming, &mut self.durable);
         }

@@ -7,7 +7,7 @@ use crate::formats::{Decoded, Decoder, Rows};
 use crate::types::{Builder, Column, SqlType};
 
 /// A decoder of objects whose fields are the columns.
-pub struct ObjectDecoder {
+pub(super) struct ObjectDecoder {
     /// The types of the columns that are built.
     built: Vec<SqlType>,
     fields: Fields,
@@ -17,7 +17,7 @@ pub struct ObjectDecoder {
 
 impl ObjectDecoder {
     /// A decoder of these columns, which builds the needed ones.
-    pub fn new(columns: &[Column], needed: &[bool]) -> Self {
+    pub(super) fn new(columns: &[Column], needed: &[bool]) -> Self {
         let all = || columns.iter().zip(needed);
         let built: Vec<SqlType> = all().filter(|(_, needed)| **needed).map(|(c, _)| c.sql_type.clone()).collect();
         ObjectDecoder {
@@ -53,7 +53,7 @@ fn text_room(row_bytes: usize, rows: usize, payload_bytes: usize) -> usize {
 }
 
 /// A decoder of one bare value.
-pub struct BareDecoder {
+pub(super) struct BareDecoder {
     /// The type of the value and its reader; nothing if there is no column.
     value: Option<(SqlType, Reader)>,
     needed: bool,
@@ -61,7 +61,7 @@ pub struct BareDecoder {
 
 impl BareDecoder {
     /// A decoder of at most one column.
-    pub fn new(columns: &[Column], needed: &[bool]) -> Self {
+    pub(super) fn new(columns: &[Column], needed: &[bool]) -> Self {
         BareDecoder {
             value: columns.first().map(|c| (c.sql_type.clone(), Reader::new(&c.sql_type))),
             needed: needed.first().copied().unwrap_or(false),

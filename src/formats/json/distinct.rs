@@ -40,7 +40,7 @@ struct Open {
 }
 
 /// Appends the text of the value that comes next.
-pub fn append_value(scan: &mut Scan, out: &mut String) -> Scanned<()> {
+pub(super) fn append_value(scan: &mut Scan, out: &mut String) -> Scanned<()> {
     let mut tree = Tree::default();
     tree.read(scan)?;
     let end = scan.at();

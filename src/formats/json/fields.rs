@@ -10,7 +10,7 @@ use crate::types::{Builder, SqlType};
 /// A reader of objects with these fields.
 ///
 /// The name that came next in the last object is tried first; any other is found by its hash.
-pub struct Fields {
+pub(super) struct Fields {
     names: Names,
     fields: Vec<Field>,
     /// Which fields of the object have been found, and how well their names fit.
@@ -42,7 +42,7 @@ const MOST_MISSES: u32 = 32;
 
 impl Fields {
     /// A reader of records whose columns these are; the needed ones are built.
-    pub fn of_record<'a>(columns: impl Iterator<Item = (&'a str, &'a SqlType, bool)>) -> Self {
+    pub(super) fn of_record<'a>(columns: impl Iterator<Item = (&'a str, &'a SqlType, bool)>) -> Self {
         let mut next = 0..;
         let mut built = |is_needed: bool| if is_needed { next.next() } else { None };
         let field = |(name, sql_type, is_needed): (&str, &SqlType, bool)| Field {
@@ -54,7 +54,7 @@ impl Fields {
     }
 
     /// A reader of a STRUCT's values.
-    pub fn of_struct<'a>(fields: impl Iterator<Item = (&'a str, &'a SqlType)>) -> Self {
+    pub(super) fn of_struct<'a>(fields: impl Iterator<Item = (&'a str, &'a SqlType)>) -> Self {
         let field = |(place, (name, sql_type)): (usize, (&str, &SqlType))| Field {
             name: name.to_owned(),
             reader: Reader::new(sql_type),
@@ -76,7 +76,7 @@ impl Fields {
 
     /// Appends a value of the object that comes next to each of the built columns, which have `row` values before. If it
     /// fails, the caller truncates them.
-    pub fn read(&mut self, scan: &mut Scan, row: usize, columns: &mut [Builder]) -> Scanned<()> {
+    pub(super) fn read(&mut self, scan: &mut Scan, row: usize, columns: &mut [Builder]) -> Scanned<()> {
         self.each(scan, |field, scan| match field.built {
             Some(built) => {
                 let column = &mut columns[built];
@@ -94,7 +94,7 @@ impl Fields {
     }
 
     /// Checks the object that comes next, and builds nothing.
-    pub fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
+    pub(super) fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
         self.each(scan, |field, scan| field.reader.check(scan))
     }
 

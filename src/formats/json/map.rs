@@ -15,7 +15,7 @@ use crate::types::build::Values;
 /// Entries are read as they come. Only if a key comes twice, or a value cannot be read that a later one may replace, the map
 /// is read again in two passes: first the places of the values that count, then these. All further maps of the same text are
 /// read in two passes at once, so that maps in maps do not multiply the work.
-pub struct Entries {
+pub(super) struct Entries {
     item: Reader,
 }
 
@@ -24,12 +24,12 @@ const FEW_KEYS: usize = 8;
 
 impl Entries {
     /// A reader of maps with values of this type.
-    pub fn new(item: &crate::types::SqlType) -> Self {
+    pub(super) fn new(item: &crate::types::SqlType) -> Self {
         Entries { item: Reader::new(item) }
     }
 
     /// Appends the entries of the map that comes next to `keys` and `values`. If it fails, the caller truncates them.
-    pub fn read(&mut self, scan: &mut Scan, keys: &mut Builder, values: &mut Builder) -> Scanned<()> {
+    pub(super) fn read(&mut self, scan: &mut Scan, keys: &mut Builder, values: &mut Builder) -> Scanned<()> {
         is_object(scan, "MAP")?;
         let (start, length) = (scan.at(), keys.len());
         if !scan.has_duplicates && self.read_once(scan, keys, values)? {
@@ -71,7 +71,7 @@ impl Entries {
     }
 
     /// Checks the entries of the map that comes next, and builds nothing.
-    pub fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
+    pub(super) fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
         is_object(scan, "MAP")?;
         let start = scan.at();
         if !scan.has_duplicates && each_entry(scan, |scan, _| self.item.check(scan)).is_ok() {

@@ -8,7 +8,7 @@ use super::scan::{RawString, Short};
 
 /// The declared field that a name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meaning {
+pub(super) struct Meaning {
     /// The field's place in the declaration.
     pub place: u32,
     /// Whether the name is the field's own; else its upper case is.
@@ -18,7 +18,7 @@ pub struct Meaning {
 }
 
 /// The names of declared fields, and those that texts had for them.
-pub struct Names {
+pub(super) struct Names {
     declared: HashMap<String, u32>,
     /// Names as they stood in texts. The first is none: it stands before the first field of an object, and for all names
     /// that are not kept.
@@ -49,7 +49,7 @@ struct Seen {
 }
 
 /// The number that stands for no name.
-pub const NONE: u32 = 0;
+pub(super) const NONE: u32 = 0;
 /// How many names are kept besides those that are declared.
 const MOST_SEEN: usize = 256;
 /// The longest name that is kept, in bytes.
@@ -59,7 +59,7 @@ const MOST_TRIES: usize = 8;
 
 impl Names {
     /// The names of these fields.
-    pub fn new<'a>(fields: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn new<'a>(fields: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<&str> = fields.collect();
         let mut declared = HashMap::default();
         for (place, name) in names.iter().enumerate() {
@@ -96,26 +96,26 @@ impl Names {
 
     /// The name, with quotes and colon, that is expected after the one of this number.
     #[inline]
-    pub fn expected(&self, previous: u32) -> (u32, &str) {
+    pub(super) fn expected(&self, previous: u32) -> (u32, &str) {
         let number = self.seen[previous as usize].next;
         (number, &self.seen[number as usize].label)
     }
 
     /// From now on `next` is expected after `previous`.
     #[inline]
-    pub fn expect(&mut self, previous: u32, next: u32) {
+    pub(super) fn expect(&mut self, previous: u32, next: u32) {
         self.seen[previous as usize].next = next;
     }
 
     /// What the name of this number means.
     #[inline]
-    pub fn meaning(&self, number: u32) -> Option<Meaning> {
+    pub(super) fn meaning(&self, number: u32) -> Option<Meaning> {
         self.seen[number as usize].meaning
     }
 
     /// The number of a short name, if it is kept.
     #[inline(always)]
-    pub fn number(&self, name: &Short) -> Option<u32> {
+    pub(super) fn number(&self, name: &Short) -> Option<u32> {
         let mask = self.short.len() - 1;
         let start = hash(name);
         for at in 0..MOST_TRIES {
@@ -131,7 +131,7 @@ impl Names {
     }
 
     /// The number of a name as it stands in a text, [`NONE`] if it is not kept, and what it means.
-    pub fn find(&mut self, name: &RawString) -> (u32, Option<Meaning>) {
+    pub(super) fn find(&mut self, name: &RawString) -> (u32, Option<Meaning>) {
         let short = if name.escaped { None } else { Short::of(name.raw) };
         let number = short.and_then(|short| self.number(&short)).or_else(|| self.other.get(name.raw).copied());
         match number {
@@ -169,7 +169,7 @@ impl Names {
     /// Forgets names that are not declared if there are many, since texts have ever new ones. All numbers that were given out
     /// before are void then.
     #[inline]
-    pub fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self) {
         if self.seen.len() >= self.given + MOST_SEEN {
             self.forget();
         }

@@ -10,7 +10,7 @@ use crate::types::text::shortened;
 use crate::types::{Builder, Decimal, SqlType, text as java};
 
 /// A reader of values of one type.
-pub struct Reader {
+pub(super) struct Reader {
     sql_type: SqlType,
     parts: Parts,
 }
@@ -26,7 +26,7 @@ enum Parts {
 
 impl Reader {
     /// A reader of values of this type.
-    pub fn new(sql_type: &SqlType) -> Self {
+    pub(super) fn new(sql_type: &SqlType) -> Self {
         let parts = match sql_type {
             SqlType::String => Parts::Text(Rewriter::default()),
             SqlType::Array(item) => Parts::Item(Box::new(Reader::new(item))),
@@ -41,7 +41,7 @@ impl Reader {
 
     /// Appends the value that comes next to `column`. If it fails, the caller truncates the column.
     #[inline]
-    pub fn read(&mut self, scan: &mut Scan, column: &mut Builder) -> Scanned<()> {
+    pub(super) fn read(&mut self, scan: &mut Scan, column: &mut Builder) -> Scanned<()> {
         if scan.take_null()? {
             column.null();
             return Ok(());
@@ -87,7 +87,7 @@ impl Reader {
 
     /// Checks that the value that comes next could be read, and builds nothing.
     #[inline]
-    pub fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
+    pub(super) fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
         if scan.take_null()? {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Reader {
 
 /// Refuses a value that is no object.
 #[inline]
-pub fn is_object(scan: &mut Scan, required: &str) -> Scanned<()> {
+pub(super) fn is_object(scan: &mut Scan, required: &str) -> Scanned<()> {
     if scan.peek() == b'{' { Ok(()) } else { Err(mismatch(scan, required)) }
 }
 

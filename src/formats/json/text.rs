@@ -10,7 +10,7 @@ use crate::types::Decimal;
 
 /// Writes JSON values anew, one after the other.
 #[derive(Default)]
-pub struct Rewriter {
+pub(super) struct Rewriter {
     out: String,
     /// The objects and arrays that are open.
     open: Vec<Open>,
@@ -28,7 +28,7 @@ enum Open {
 
 /// How an array is written.
 #[derive(Clone, Copy, PartialEq)]
-pub enum List {
+pub(super) enum List {
     /// `[a, b]`: an array that stands in no object, with its strings as they are.
     Plain,
     /// `["a","b"]`: an array in an object.
@@ -37,7 +37,7 @@ pub enum List {
 
 impl List {
     /// What stands between the items.
-    pub fn separator(self) -> &'static str {
+    pub(super) fn separator(self) -> &'static str {
         if self == List::Plain { ", " } else { "," }
     }
 }
@@ -47,7 +47,7 @@ const FEW_NAMES: usize = 8;
 
 impl Rewriter {
     /// The text of the value that comes next.
-    pub fn text(&mut self, scan: &mut Scan) -> Scanned<&str> {
+    pub(super) fn text(&mut self, scan: &mut Scan) -> Scanned<&str> {
         self.out.clear();
         self.open.clear();
         self.names.clear();
@@ -156,7 +156,7 @@ impl Rewriter {
 }
 
 /// Appends the number, string or literal that comes next. A string is quoted unless it is the item of a plain array.
-pub fn append_leaf(scan: &mut Scan, is_plain: bool, out: &mut String) -> Scanned<()> {
+pub(super) fn append_leaf(scan: &mut Scan, is_plain: bool, out: &mut String) -> Scanned<()> {
     match scan.start()? {
         Start::String => {
             let string = scan.string()?;
@@ -190,7 +190,7 @@ fn append_number(number: &str, out: &mut String) {
 }
 
 /// Appends a string in quotes. Characters beyond U+FFFF are escaped in output, but not in a text that was made of JSON.
-pub fn append_quoted(string: &RawString, out: &mut String) {
+pub(super) fn append_quoted(string: &RawString, out: &mut String) {
     let text = string.text();
     let mut rest = text.as_ref();
     out.push('"');

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::functions::signature::{T, param};
 use crate::types::Builder;
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "ATTR",
     shown: "ATTR",
     summary: "The value that all rows have; NULL if there are several, a NULL being one.",

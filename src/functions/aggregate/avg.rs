@@ -20,7 +20,7 @@ macro_rules! overload {
     };
 }
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "AVG",
     shown: "avg",
     summary: "The mean of the values that are not NULL; of none it is 0. INTEGERs are added up in 32 bits.",

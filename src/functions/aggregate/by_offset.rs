@@ -39,8 +39,8 @@ macro_rules! overloads {
     };
 }
 
-pub const EARLIEST: &[AggregateOverload] = overloads!(false, "earliestN");
-pub const LATEST: &[AggregateOverload] = overloads!(true, "latestN");
+pub(super) const EARLIEST: &[AggregateOverload] = overloads!(false, "earliestN");
+pub(super) const LATEST: &[AggregateOverload] = overloads!(true, "latestN");
 
 fn ignores_nulls(constants: &[Value]) -> bool {
     constants.last() != Some(&Value::Boolean(false))

@@ -6,7 +6,7 @@ use super::{Aggregate, AggregateOverload};
 use crate::functions::signature::{T, param};
 use crate::types::SqlType;
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "COLLECT_LIST",
     shown: "COLLECT_LIST",
     summary: "All values, NULLs too, in the order in which they came.",

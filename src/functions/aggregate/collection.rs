@@ -8,7 +8,7 @@ use crate::types::row::{self, Input};
 use crate::types::{Builder, SqlType, Value, View, grow};
 
 /// What a collection does with the items of a group. An item is made of the arguments of a row.
-pub trait Collect: Send {
+pub(super) trait Collect: Send {
     /// Appends the item of a row's arguments; false if the row does not count.
     fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
         row::encode(&args[..1], row, item);
@@ -40,7 +40,7 @@ pub trait Collect: Send {
 }
 
 /// The collections of all groups.
-pub struct Collections<C> {
+pub(super) struct Collections<C> {
     collect: C,
     groups: Vec<Kept>,
     /// The bytes of memory of all groups beside their structures.
@@ -53,7 +53,7 @@ const MOST_RESULT_BYTES: usize = 1 << 30;
 
 impl<C: Collect + 'static> Collections<C> {
     /// Empty collections.
-    pub fn boxed(collect: C) -> Box<dyn States> {
+    pub(super) fn boxed(collect: C) -> Box<dyn States> {
         Box::new(Collections { collect, groups: Vec::new(), heap: 0, item: Vec::new() })
     }
 
@@ -186,7 +186,7 @@ fn put_items(kept: &Kept, out: &mut Builder) -> Result<()> {
 }
 
 /// A constant as a number.
-pub fn number(constants: &[Value], at: usize) -> Option<i64> {
+pub(super) fn number(constants: &[Value], at: usize) -> Option<i64> {
     match constants.get(at) {
         Some(Value::Integer(n)) => Some(i64::from(*n)),
         Some(Value::Bigint(n)) => Some(*n),
@@ -195,11 +195,11 @@ pub fn number(constants: &[Value], at: usize) -> Option<i64> {
 }
 
 /// The most values that a collection keeps, which stands behind the other constants.
-pub fn limit(constants: &[Value]) -> usize {
+pub(super) fn limit(constants: &[Value]) -> usize {
     number(constants, constants.len().wrapping_sub(1)).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
 }
 
 /// The type of the items of a call with these arguments' types and one value a row.
-pub fn item_type(args: &[SqlType]) -> &SqlType {
+pub(super) fn item_type(args: &[SqlType]) -> &SqlType {
     args.first().unwrap_or(&SqlType::String)
 }

@@ -17,7 +17,7 @@ macro_rules! overload {
     };
 }
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "CORRELATION",
     shown: "correlation",
     summary: "Pearson's correlation of two columns; NaN if one of them is constant.",

@@ -8,7 +8,7 @@ use crate::types::build::Values;
 use crate::types::row::Input;
 use crate::types::{Builder, SqlType, View, grow};
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "COUNT",
     shown: "COUNT",
     summary: "The number of rows, or of those in which the argument is not NULL.",

@@ -8,7 +8,7 @@ use crate::functions::call::Put;
 use crate::functions::signature::{T, param};
 use crate::types::{Builder, SqlType, View, row};
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "COUNT_DISTINCT",
     shown: "COUNT_DISTINCT",
     summary: "The number of different values that are not NULL.",

@@ -3,10 +3,10 @@
 use super::kept::{Identity, Kept};
 
 /// The bytes of the count at the end of an item.
-pub const COUNT_BYTES: usize = size_of::<i64>();
+pub(super) const COUNT_BYTES: usize = size_of::<i64>();
 
 /// Counts items of a group.
-pub struct Counted {
+pub(super) struct Counted {
     /// Tells items apart without their counts.
     pub identity: Identity,
     /// So many different values are counted at most.
@@ -14,14 +14,14 @@ pub struct Counted {
 }
 
 /// The count of an item.
-pub fn count(item: &[u8]) -> i64 {
+pub(super) fn count(item: &[u8]) -> i64 {
     let end = item.last_chunk().expect("an item ends with its count");
     i64::from_le_bytes(*end)
 }
 
 impl Counted {
     /// Counts a value so many times more, or less. One that is not there at least once is forgotten.
-    pub fn change(&self, kept: &mut Kept, value: &[u8], by: i64) {
+    pub(super) fn change(&self, kept: &mut Kept, value: &[u8], by: i64) {
         match kept.find(value, &self.identity) {
             Some(place) => match count(kept.items.get(place)) + by {
                 count @ 1.. => kept.items.overwrite_end(place, &count.to_le_bytes()),
@@ -36,7 +36,7 @@ impl Counted {
     }
 
     /// Takes in an item of another group.
-    pub fn merge(&self, kept: &mut Kept, item: &[u8]) {
+    pub(super) fn merge(&self, kept: &mut Kept, item: &[u8]) {
         self.change(kept, self.identity.value(item), count(item));
     }
 }

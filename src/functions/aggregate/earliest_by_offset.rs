@@ -3,7 +3,7 @@
 use super::Aggregate;
 use super::by_offset;
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "EARLIEST_BY_OFFSET",
     shown: "EARLIEST_BY_OFFSET",
     summary: "The first value in the order of processing, or a list of the first n; NULLs count if ignoreNulls is false.",

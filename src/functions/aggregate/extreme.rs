@@ -19,7 +19,7 @@ macro_rules! overloads {
     };
 }
 
-pub const MIN: &[AggregateOverload] =
+pub(super) const MIN: &[AggregateOverload] =
     overloads!(Ordering::Less; Int Bigint Double Decimal String Date Time Timestamp Bytes);
-pub const MAX: &[AggregateOverload] =
+pub(super) const MAX: &[AggregateOverload] =
     overloads!(Ordering::Greater; Int Bigint Double Decimal String Date Time Timestamp Bytes);

@@ -6,7 +6,7 @@ use crate::types::row::Input;
 use crate::types::{Builder, View, grow};
 
 /// How one row after the other changes the state of a group, and what comes of it.
-pub trait Fold: Send {
+pub(super) trait Fold: Send {
     /// What is kept for a group: it holds no memory of its own.
     type State: Default + Copy + Send;
 
@@ -33,7 +33,7 @@ pub trait Fold: Send {
 }
 
 /// The states of a fold.
-pub struct Folds<F: Fold> {
+pub(super) struct Folds<F: Fold> {
     fold: F,
     states: Vec<F::State>,
     failed: Option<Failed>,
@@ -41,7 +41,7 @@ pub struct Folds<F: Fold> {
 
 impl<F: Fold + 'static> Folds<F> {
     /// Empty states of a fold.
-    pub fn boxed(fold: F) -> Box<dyn States>
+    pub(super) fn boxed(fold: F) -> Box<dyn States>
     where
         F::State: 'static,
     {

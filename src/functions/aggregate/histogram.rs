@@ -10,7 +10,7 @@ use crate::functions::signature::{T, param};
 use crate::types::build::Values;
 use crate::types::{Builder, SqlType, Value, View, array_of, row};
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "HISTOGRAM",
     shown: "histogram",
     summary: "A map from each text to how often it came; at most 1,000 texts are counted.",

@@ -15,14 +15,14 @@ const FEW: usize = 8;
 
 /// The items of a group.
 #[derive(Default)]
-pub struct Kept {
+pub(super) struct Kept {
     pub items: Sequence,
     /// Finds items by their hashes; made when it is first needed. `None` where items are looked up by their order or not at all.
     index: Option<Box<Index>>,
 }
 
 /// What tells items apart.
-pub struct Identity {
+pub(super) struct Identity {
     /// Set if two values can be equal although their bytes differ: maps, whatever the order of their entries.
     with_maps: Option<SqlType>,
     /// So many bytes at the end of an item do not belong to its value.
@@ -31,17 +31,17 @@ pub struct Identity {
 
 impl Identity {
     /// The identity of items that are values of this type, as [`row::encode`] makes them, and `extra` bytes.
-    pub fn new(sql_type: &SqlType, extra: usize) -> Self {
+    pub(super) fn new(sql_type: &SqlType, extra: usize) -> Self {
         Identity { with_maps: has_map(sql_type).then(|| sql_type.clone()), extra }
     }
 
     /// The value of an item.
-    pub fn value<'a>(&self, item: &'a [u8]) -> &'a [u8] {
+    pub(super) fn value<'a>(&self, item: &'a [u8]) -> &'a [u8] {
         &item[..item.len() - self.extra]
     }
 
     /// Bytes that are the same for equal values.
-    pub fn canonical<'a>(&self, value: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(super) fn canonical<'a>(&self, value: &'a [u8]) -> Cow<'a, [u8]> {
         match self.with_maps.as_ref().map(|sql_type| sorted_maps(value, sql_type)) {
             // What cannot be read is equal to nothing else.
             Some(Ok(bytes)) => Cow::Owned(bytes),
@@ -82,14 +82,14 @@ fn hash(bytes: &[u8]) -> u64 {
 
 impl Kept {
     /// The bytes of memory beside the structure itself.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let index =
             self.index.as_ref().map_or(0, |index| size_of::<Index>() + index.slots.capacity() * size_of::<u64>());
         self.items.memory() + index
     }
 
     /// Where the item of a value is.
-    pub fn find(&mut self, value: &[u8], identity: &Identity) -> Option<Place> {
+    pub(super) fn find(&mut self, value: &[u8], identity: &Identity) -> Option<Place> {
         let wanted = identity.canonical(value);
         let is_wanted = |item: &[u8]| identity.canonical(identity.value(item)) == wanted;
         if self.items.len() <= FEW {
@@ -101,7 +101,7 @@ impl Kept {
     }
 
     /// Appends an item whose value is not there yet.
-    pub fn push(&mut self, item: &[u8], identity: &Identity) {
+    pub(super) fn push(&mut self, item: &[u8], identity: &Identity) {
         let place = self.items.push(item);
         let Some(index) = &mut self.index else { return };
         if index.is_full() {
@@ -112,7 +112,7 @@ impl Kept {
     }
 
     /// Removes an item.
-    pub fn remove(&mut self, place: Place, identity: &Identity) {
+    pub(super) fn remove(&mut self, place: Place, identity: &Identity) {
         // Those after it in its part move.
         let Some(index) = &mut self.index else { return self.items.remove(place) };
         self.items.rest_of_part(place).for_each(|(place, item)| index.remove(identity.hash(item), place));
@@ -126,13 +126,13 @@ impl Kept {
     }
 
     /// Takes all items out.
-    pub fn take(&mut self) -> Sequence {
+    pub(super) fn take(&mut self) -> Sequence {
         self.index = None;
         self.items.take()
     }
 
     /// Entries were loaded: what was known of places does not hold any more.
-    pub fn forget_places(&mut self) {
+    pub(super) fn forget_places(&mut self) {
         self.index = None;
     }
 }
@@ -212,7 +212,7 @@ impl Index {
 }
 
 /// Appends an item, which is a value of the column's type and perhaps other bytes, to a column; the other bytes.
-pub fn put_item<'a>(item: &'a [u8], out: &mut Builder) -> Result<&'a [u8]> {
+pub(super) fn put_item<'a>(item: &'a [u8], out: &mut Builder) -> Result<&'a [u8]> {
     let mut input = Input(item);
     row::decode_next(&mut input, std::slice::from_mut(out))?;
     Ok(input.0)

@@ -3,7 +3,7 @@
 use super::Aggregate;
 use super::by_offset;
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "LATEST_BY_OFFSET",
     shown: "LATEST_BY_OFFSET",
     summary: "The last value in the order of processing, or a list of the last n; NULLs count if ignoreNulls is false.",

@@ -3,7 +3,7 @@
 use super::Aggregate;
 use super::extreme;
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "MIN",
     shown: "MIN",
     summary: "The smallest value that is not NULL; NULL if there is none.",

@@ -9,10 +9,10 @@ use crate::types::{Builder, View};
 
 /// What has been added up.
 #[derive(Clone, Copy, Default)]
-pub struct Sums(pub [f64; 6]);
+pub(super) struct Sums(pub [f64; 6]);
 
 /// An aggregate over such sums: what a row adds, how two states make one, and the result.
-pub struct Moments {
+pub(super) struct Moments {
     /// Takes a row in (sign 1) or back (sign −1).
     pub change: fn(&mut Sums, &[f64], f64),
     pub merge: fn(&mut Sums, &Sums),
@@ -67,7 +67,7 @@ impl Fold for Moments {
 }
 
 /// Count, sum, and the sum of squared distances from the mean, changed by one value.
-pub fn spread(sums: &mut Sums, numbers: &[f64], sign: f64) {
+pub(super) fn spread(sums: &mut Sums, numbers: &[f64], sign: f64) {
     let [count, sum, squares, ..] = &mut sums.0;
     let value = numbers[0];
     if sign > 0.0 {
@@ -86,7 +86,7 @@ pub fn spread(sums: &mut Sums, numbers: &[f64], sign: f64) {
 }
 
 /// The same for two spreads.
-pub fn merge_spreads(sums: &mut Sums, other: &Sums) {
+pub(super) fn merge_spreads(sums: &mut Sums, other: &Sums) {
     let ([count, sum, squares, ..], [other_count, other_sum, other_squares, ..]) = (&mut sums.0, &other.0);
     let both = *count + other_count;
     let between = match (*count > 0.0, *other_count > 0.0) {
@@ -99,7 +99,7 @@ pub fn merge_spreads(sums: &mut Sums, other: &Sums) {
 }
 
 /// The variance of a sample.
-pub fn variance(sums: &Sums) -> f64 {
+pub(super) fn variance(sums: &Sums) -> f64 {
     let [count, _, squares, ..] = sums.0;
     if count < 2.0 { 0.0 } else { squares / (count - 1.0) }
 }

@@ -20,7 +20,7 @@ const ALLOCATION_BYTES: usize = 16;
 
 /// Items in an order, each a byte string.
 #[derive(Default)]
-pub struct Sequence {
+pub(super) struct Sequence {
     last: Part,
     before: Option<Box<Before>>,
     items: usize,
@@ -55,7 +55,7 @@ struct Part {
 
 /// Where an item stands. Stays valid until an item before it in its part is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     pub part: u64,
     pub at: u32,
 }
@@ -95,17 +95,17 @@ impl<'a> Iterator for Items<'a> {
 
 impl Sequence {
     /// The number of items.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.items
     }
 
     /// The bytes of all items.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The bytes of memory beside the structure itself.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let before = |before: &Before| {
             let numbers = (before.touched.capacity() + before.gone.capacity()) * size_of::<u64>();
             size_of::<Before>() + before.parts.capacity() * size_of::<Part>() + numbers + 2 * ALLOCATION_BYTES
@@ -144,33 +144,33 @@ impl Sequence {
     }
 
     /// All items.
-    pub fn iter(&self) -> impl Iterator<Item = (Place, &[u8])> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &[u8])> {
         (0..=self.full()).flat_map(|index| self.part(index).items(0))
     }
 
     /// The items of a part from a place on.
-    pub fn rest_of_part(&self, from: Place) -> impl Iterator<Item = (Place, &[u8])> {
+    pub(super) fn rest_of_part(&self, from: Place) -> impl Iterator<Item = (Place, &[u8])> {
         self.part(self.index_of(from.part)).items(from.at as usize)
     }
 
     /// Whether there is a part of this number.
-    pub fn has_part(&self, number: u64) -> bool {
+    pub(super) fn has_part(&self, number: u64) -> bool {
         self.part(self.index_of(number)).number == number
     }
 
     /// The item at a place.
-    pub fn get(&self, place: Place) -> &[u8] {
+    pub(super) fn get(&self, place: Place) -> &[u8] {
         self.rest_of_part(place).next().expect("an item stands at its place").1
     }
 
     /// The last place whose item satisfies the condition.
-    pub fn rfind(&self, mut is_wanted: impl FnMut(&[u8]) -> bool) -> Option<Place> {
+    pub(super) fn rfind(&self, mut is_wanted: impl FnMut(&[u8]) -> bool) -> Option<Place> {
         let mut in_part = |index| self.part(index).items(0).filter(|(_, item)| is_wanted(item)).last();
         (0..=self.full()).rev().find_map(&mut in_part).map(|(place, _)| place)
     }
 
     /// The first place whose item satisfies the condition, which holds for no item before one for which it does not hold.
-    pub fn partition_point(&self, mut is_after: impl FnMut(&[u8]) -> bool) -> Option<Place> {
+    pub(super) fn partition_point(&self, mut is_after: impl FnMut(&[u8]) -> bool) -> Option<Place> {
         let (mut low, mut high) = (0, self.full());
         while low < high {
             let middle = low + (high - low).div_ceil(2);
@@ -207,7 +207,7 @@ impl Sequence {
     }
 
     /// Appends an item; where it stands.
-    pub fn push(&mut self, item: &[u8]) -> Place {
+    pub(super) fn push(&mut self, item: &[u8]) -> Place {
         if !self.last.bytes.is_empty() && self.last.bytes.len() + item.len() + 1 > PART_BYTES {
             self.close(Vec::new(), 1);
         }
@@ -232,7 +232,7 @@ impl Sequence {
     }
 
     /// Puts an item before the one at a place, or at the end.
-    pub fn insert(&mut self, place: Option<Place>, item: &[u8]) {
+    pub(super) fn insert(&mut self, place: Option<Place>, item: &[u8]) {
         let (index, at) = match place {
             Some(place) => (self.index_of(place.part), place.at as usize),
             None => (self.full(), self.last.bytes.len()),
@@ -312,7 +312,7 @@ impl Sequence {
     }
 
     /// Replaces the end of the item at a place by as many bytes.
-    pub fn overwrite_end(&mut self, place: Place, end: &[u8]) {
+    pub(super) fn overwrite_end(&mut self, place: Place, end: &[u8]) {
         let item_end = {
             let mut items = self.part(self.index_of(place.part)).items(place.at as usize);
             items.next();
@@ -323,7 +323,7 @@ impl Sequence {
     }
 
     /// Removes the item at a place.
-    pub fn remove(&mut self, place: Place) {
+    pub(super) fn remove(&mut self, place: Place) {
         let index = self.index_of(place.part);
         let mut items = self.part(index).items(place.at as usize);
         items.next();
@@ -354,14 +354,14 @@ impl Sequence {
     }
 
     /// Removes the first item.
-    pub fn pop_front(&mut self) {
+    pub(super) fn pop_front(&mut self) {
         if self.items > 0 {
             self.remove(Place { part: self.part(0).number, at: 0 });
         }
     }
 
     /// Removes the last item.
-    pub fn pop_back(&mut self) {
+    pub(super) fn pop_back(&mut self) {
         let last = self.last.items(0).last();
         if let Some((place, _)) = last {
             self.remove(place);
@@ -369,17 +369,17 @@ impl Sequence {
     }
 
     /// The first item.
-    pub fn front(&self) -> Option<&[u8]> {
+    pub(super) fn front(&self) -> Option<&[u8]> {
         self.part(0).items(0).next().map(|(_, item)| item)
     }
 
     /// The last item.
-    pub fn back(&self) -> Option<&[u8]> {
+    pub(super) fn back(&self) -> Option<&[u8]> {
         self.last.items(0).last().map(|(_, item)| item)
     }
 
     /// Takes all items out, to be saved under another group; an empty sequence stays.
-    pub fn take(&mut self) -> Sequence {
+    pub(super) fn take(&mut self) -> Sequence {
         let mut taken = std::mem::take(self);
         let Some(before) = &mut taken.before else { return taken };
         let mut gone = std::mem::take(&mut before.gone);
@@ -398,7 +398,7 @@ impl Sequence {
     }
 
     /// Sets items that were taken out of another group; there were none.
-    pub fn put(&mut self, items: Sequence) {
+    pub(super) fn put(&mut self, items: Sequence) {
         let own = std::mem::replace(self, items);
         if let Some(own) = own.before {
             self.before.get_or_insert_default().gone.extend(own.gone);
@@ -406,7 +406,7 @@ impl Sequence {
     }
 
     /// Appends what is saved with the group: the last part, and how many others there are.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.last.number);
         put_varint(out, self.items as u64);
         put_varint(out, self.full() as u64);
@@ -414,7 +414,7 @@ impl Sequence {
     }
 
     /// Hands over the parts before the last that changed since the last call, and the numbers of those that are gone.
-    pub fn take_parts(&mut self, part: &mut dyn FnMut(u64, Option<&[u8]>)) {
+    pub(super) fn take_parts(&mut self, part: &mut dyn FnMut(u64, Option<&[u8]>)) {
         let Some(before) = &mut self.before else { return };
         let (gone, touched) = (std::mem::take(&mut before.gone), std::mem::take(&mut before.touched));
         for number in gone {
@@ -437,7 +437,7 @@ impl Sequence {
     }
 
     /// Sets what [`Sequence::encode`] wrote.
-    pub fn decode(&mut self, input: &mut Input) -> Result<()> {
+    pub(super) fn decode(&mut self, input: &mut Input) -> Result<()> {
         let number = input.varint()?;
         self.items = input.varint()? as usize;
         let expected = input.varint()? as usize;
@@ -452,7 +452,7 @@ impl Sequence {
     }
 
     /// Sets a part that [`Sequence::take_parts`] gave, or removes it.
-    pub fn load_part(&mut self, number: u64, bytes: Option<&[u8]>) -> Result<()> {
+    pub(super) fn load_part(&mut self, number: u64, bytes: Option<&[u8]>) -> Result<()> {
         let part = bytes.map(checked).transpose()?.map(|bytes| Part { number, bytes, saved: true, touched: false });
         let index = self.index_of(number);
         let before = self.before.get_or_insert_default();
@@ -474,7 +474,7 @@ impl Sequence {
     ///
     /// # Errors
     /// A bug: parts are missing.
-    pub fn loaded(&self) -> Result<()> {
+    pub(super) fn loaded(&self) -> Result<()> {
         match &self.before {
             Some(before) if before.parts.len() != before.expected => {
                 let (there, expected) = (before.parts.len(), before.expected);

@@ -14,7 +14,7 @@ use crate::types::{Builder, NARROW_PRECISION, SqlType, View, compare_doubles, gr
 
 /// Which value is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub(super) enum Rule {
     First,
     Last,
     /// The one that is so to all others; of equal ones the first.
@@ -49,7 +49,7 @@ impl What {
 }
 
 /// Empty states that keep one value of this type; NULLs count unless they are ignored.
-pub fn states(sql_type: &SqlType, rule: Rule, ignore_nulls: bool) -> Box<dyn States> {
+pub(super) fn states(sql_type: &SqlType, rule: Rule, ignore_nulls: bool) -> Box<dyn States> {
     match sql_type {
         SqlType::Boolean => fixed::<bool>(rule, ignore_nulls),
         SqlType::Integer | SqlType::Date | SqlType::Time => fixed::<i32>(rule, ignore_nulls),

@@ -17,7 +17,7 @@ macro_rules! overload {
     };
 }
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "STDDEV_SAMP",
     shown: "STDDEV_SAMP",
     summary: "The variance of a sample, under the name that ksqlDB gives it; 0 for fewer than two values.",

@@ -20,7 +20,7 @@ macro_rules! overload {
     };
 }
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "STDDEV_SAMPLE",
     shown: "stddev_sample",
     summary: "The standard deviation of a sample; 0 for fewer than two values.",

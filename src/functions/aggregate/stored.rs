@@ -9,7 +9,7 @@ use crate::types::row::Input;
 use crate::types::{NARROW_PRECISION, SqlType, compare_doubles, compare_signed_bytes};
 
 /// Compares two values of a type that is not nested; neither is NULL.
-pub fn compare(a: &[u8], b: &[u8], sql_type: &SqlType) -> Ordering {
+pub(super) fn compare(a: &[u8], b: &[u8], sql_type: &SqlType) -> Ordering {
     // The first byte says that the value is there.
     let (mut a, mut b) = (Input(&a[1..]), Input(&b[1..]));
     let ordered = match sql_type {

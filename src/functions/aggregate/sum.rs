@@ -12,7 +12,7 @@ use crate::types::row::Input;
 use crate::types::view::ViewValues;
 use crate::types::{Builder, Decimal, SqlType, View, grow};
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "SUM",
     shown: "SUM",
     summary: "The sum of the values that are not NULL; of none it is 0. Whole numbers wrap around.",
@@ -53,7 +53,7 @@ pub const FUNCTION: Aggregate = Aggregate {
 };
 
 /// A number that is added up in its own width.
-pub trait Summand: for<'a> Get<'a> + Put + Copy + Default + Send {
+pub(super) trait Summand: for<'a> Get<'a> + Put + Copy + Default + Send {
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     fn save(self, out: &mut Vec<u8>);

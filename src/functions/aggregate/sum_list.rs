@@ -21,7 +21,7 @@ macro_rules! overload {
     };
 }
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "SUM_LIST",
     shown: "sum_list",
     summary: "The sum of all items of all lists; NULLs are left out.",

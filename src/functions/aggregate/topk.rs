@@ -22,7 +22,7 @@ macro_rules! overload {
     };
 }
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "TOPK",
     shown: "TOPK",
     summary: "The k largest values, the largest first; of equal ones the earlier. With further columns a STRUCT of each.",

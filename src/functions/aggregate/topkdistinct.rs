@@ -21,7 +21,7 @@ macro_rules! overload {
     };
 }
 
-pub const FUNCTION: Aggregate = Aggregate {
+pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "TOPKDISTINCT",
     shown: "TOPKDISTINCT",
     summary: "The k largest different values, the largest first.",

@@ -2,7 +2,7 @@
 
 use crate::functions::{Scalar, sets};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "ARRAY_EXCEPT",
     shown: "array_except",
     category: "ARRAY",

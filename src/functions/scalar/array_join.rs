@@ -8,7 +8,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "ARRAY_JOIN",
     shown: "array_join",
     category: "ARRAY",

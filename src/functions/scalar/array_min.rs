@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar, extreme};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "ARRAY_MIN",
     shown: "array_min",
     category: "ARRAY",

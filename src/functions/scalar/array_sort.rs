@@ -7,7 +7,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::Value;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "ARRAY_SORT",
     shown: "array_sort",
     category: "ARRAY",

@@ -4,7 +4,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar, sets};
 use crate::types::{SqlType, Value};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "AS_MAP",
     shown: "as_map",
     category: "MAP",

@@ -3,7 +3,7 @@
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "AS_VALUE",
     shown: "AS_VALUE",
     category: "OTHER",

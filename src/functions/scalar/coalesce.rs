@@ -3,7 +3,7 @@
 use crate::functions::signature::{T, param, variadic};
 use crate::functions::{Overload, Returns, Scalar};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "COALESCE",
     shown: "COALESCE",
     category: "CONDITIONAL",

@@ -7,7 +7,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, pattern::zone::Zone};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "CONVERT_TZ",
     shown: "convert_tz",
     category: "DATE / TIME",

@@ -8,7 +8,7 @@ use crate::types::SqlType;
 
 const DAY_MS: i64 = 86_400_000;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "DATEADD",
     shown: "dateadd",
     category: "DATE / TIME",

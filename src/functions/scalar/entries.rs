@@ -7,7 +7,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value, compare_utf16, text};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "ENTRIES",
     shown: "ENTRIES",
     category: "MAP",

@@ -8,7 +8,7 @@ use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 use crate::types::pattern::Moment;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "FORMAT_DATE",
     shown: "format_date",
     category: "DATE / TIME",

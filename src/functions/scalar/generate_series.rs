@@ -9,7 +9,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "GENERATE_SERIES",
     shown: "generate_series",
     category: "ARRAY",

@@ -8,7 +8,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar, distance};
 use crate::types::SqlType;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "GEO_DISTANCE",
     shown: "geo_distance",
     category: "MATHEMATICAL",

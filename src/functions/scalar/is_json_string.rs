@@ -6,7 +6,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "IS_JSON_STRING",
     shown: "is_json_string",
     category: "STRING",

@@ -7,7 +7,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "JSON_ARRAY_CONTAINS",
     shown: "JSON_ARRAY_CONTAINS",
     category: "JSON",

@@ -8,7 +8,7 @@ use crate::functions::signature::{T, variadic};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "JSON_CONCAT",
     shown: "JSON_CONCAT",
     category: "JSON",

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::functions::{Scalar, extreme};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "LEAST",
     shown: "least",
     category: "MATHEMATICAL",

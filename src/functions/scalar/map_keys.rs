@@ -5,7 +5,7 @@ use crate::functions::{Overload, Returns, Scalar};
 use crate::types::text::hash_map_order;
 use crate::types::{SqlType, Value};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "MAP_KEYS",
     shown: "map_keys",
     category: "MAP",

@@ -3,7 +3,7 @@
 use crate::functions::Scalar;
 use crate::functions::mask::{self, Part};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "MASK_KEEP_LEFT",
     shown: "mask_keep_left",
     category: "STRING",

@@ -3,7 +3,7 @@
 use crate::functions::Scalar;
 use crate::functions::mask::{self, Part};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "MASK_RIGHT",
     shown: "mask_right",
     category: "STRING",

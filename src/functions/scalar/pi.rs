@@ -3,7 +3,7 @@
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "PI",
     shown: "pi",
     category: "MATHEMATICAL",

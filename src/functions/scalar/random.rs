@@ -4,7 +4,7 @@ use crate::functions::random;
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "RANDOM",
     shown: "random",
     category: "MATHEMATICAL",

@@ -11,7 +11,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{Value, array_of, text};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "REDUCE",
     shown: "reduce",
     category: "LAMBDA",

@@ -9,7 +9,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "REGEXP_EXTRACT_ALL",
     shown: "regexp_extract_all",
     category: "STRING",

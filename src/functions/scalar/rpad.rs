@@ -3,7 +3,7 @@
 use crate::functions::Scalar;
 use crate::functions::pad::{self, End};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "RPAD",
     shown: "RPad",
     category: "STRING",

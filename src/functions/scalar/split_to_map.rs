@@ -5,7 +5,7 @@ use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar, sets};
 use crate::types::{SqlType, Value};
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "SPLIT_TO_MAP",
     shown: "split_to_map",
     category: "STRING",

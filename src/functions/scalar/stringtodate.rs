@@ -8,7 +8,7 @@ use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 use crate::types::pattern::Names;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "STRINGTODATE",
     shown: "stringtodate",
     category: "DATE / TIME",

@@ -6,7 +6,7 @@ use crate::functions::units::{out_of_range, shift_ms};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "TIMESTAMPSUB",
     shown: "timestampsub",
     category: "DATE / TIME",

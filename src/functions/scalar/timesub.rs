@@ -8,7 +8,7 @@ use crate::types::SqlType;
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "TIMESUB",
     shown: "timesub",
     category: "DATE / TIME",

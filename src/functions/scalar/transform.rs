@@ -14,7 +14,7 @@ const ITEM: T = T::Lambda(&[T::Any('T')], &T::Any('R'));
 const KEY: T = T::Lambda(&[T::Any('K'), T::Any('V')], &T::Any('R'));
 const VALUE: T = T::Lambda(&[T::Any('K'), T::Any('V')], &T::Any('U'));
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "TRANSFORM",
     shown: "transform",
     category: "LAMBDA",

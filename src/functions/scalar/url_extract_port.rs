@@ -6,7 +6,7 @@ use crate::functions::uri::Uri;
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::SqlType;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "URL_EXTRACT_PORT",
     shown: "url_extract_port",
     category: "URL",

@@ -9,7 +9,7 @@ use crate::types::{SqlType, Value};
 /// The most items that can be chosen among: that makes a million rows.
 const MOST_CHOICES: usize = 20;
 
-pub const FUNCTION: Scalar = Scalar {
+pub(super) const FUNCTION: Scalar = Scalar {
     name: "CUBE_EXPLODE",
     shown: "cube_explode",
     category: "TABLE",

@@ -9,7 +9,7 @@ use crate::types::{Builder, grow};
 
 /// How windows stand in buckets, and at the ends of keys: as their numbers in the bucket, in as few bytes as these need.
 /// Without windows everything is in one bucket and nothing stands at the end of a key.
-pub struct Windows {
+pub(super) struct Windows {
     bucket_ms: i64,
     advance_ms: i64,
     /// How many bytes the number of a window in its bucket takes.
@@ -18,7 +18,7 @@ pub struct Windows {
 
 impl Windows {
     /// The windows of an aggregation.
-    pub fn new(window: Option<&TimeWindow>) -> Self {
+    pub(super) fn new(window: Option<&TimeWindow>) -> Self {
         let Some(window) = window else { return Windows { bucket_ms: i64::MAX, advance_ms: 1, bytes: 0 } };
         let advance_ms = window.advance_ms.max(1);
         let bucket_ms = bucket_ms(window.retention_ms, advance_ms);
@@ -28,30 +28,30 @@ impl Windows {
 
     /// The bucket of the window that starts there.
     #[inline]
-    pub fn bucket(&self, start: i64) -> BucketId {
+    pub(super) fn bucket(&self, start: i64) -> BucketId {
         start.div_euclid(self.bucket_ms)
     }
 
     /// The starts from which and up to which windows are in a bucket.
-    pub fn bounds(&self, bucket: BucketId) -> (i64, i64) {
+    pub(super) fn bounds(&self, bucket: BucketId) -> (i64, i64) {
         let first = bucket.saturating_mul(self.bucket_ms);
         (first, first.saturating_add(self.bucket_ms))
     }
 
     /// The start of the last window in a bucket.
-    pub fn last_start(&self, bucket: BucketId) -> i64 {
+    pub(super) fn last_start(&self, bucket: BucketId) -> i64 {
         (bucket + 1).saturating_mul(self.bucket_ms) - self.advance_ms
     }
 
     /// Appends the window that starts there to its group's key.
     #[inline]
-    pub fn put(&self, start: i64, key: &mut Vec<u8>) {
+    pub(super) fn put(&self, start: i64, key: &mut Vec<u8>) {
         let number = start.rem_euclid(self.bucket_ms) / self.advance_ms;
         key.extend_from_slice(&number.to_be_bytes()[8 - self.bytes..]);
     }
 
     /// A key of a bucket without its window, and the start of that.
-    pub fn split<'a>(&self, bucket: BucketId, key: &'a [u8]) -> (&'a [u8], i64) {
+    pub(super) fn split<'a>(&self, bucket: BucketId, key: &'a [u8]) -> (&'a [u8], i64) {
         let (key, end) = key.split_at(key.len().saturating_sub(self.bytes));
         let number = end.iter().fold(0, |number, byte| number << 8 | i64::from(*byte));
         (key, bucket * self.bucket_ms + number * self.advance_ms)
@@ -59,7 +59,7 @@ impl Windows {
 }
 
 /// Groups by their keys.
-pub struct Bucket {
+pub(super) struct Bucket {
     pub table: KeyTable,
     /// The largest time of a row in each group.
     pub times: Vec<i64>,
@@ -79,14 +79,14 @@ const PART_KEY_BYTES: usize = size_of::<u16>() + size_of::<u64>();
 
 impl Bucket {
     /// A bucket without groups.
-    pub fn new<'a>(calls: impl Iterator<Item = &'a BoundAggregate>) -> Self {
+    pub(super) fn new<'a>(calls: impl Iterator<Item = &'a BoundAggregate>) -> Self {
         let states: Vec<_> = calls.map(BoundAggregate::states).collect();
         let has_parts = states.iter().any(|states| states.has_parts());
         Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states, has_parts }
     }
 
     /// Appends the group of each key to `groups`, which is about to change; those that are not there are made.
-    pub fn groups(&mut self, keys: &[u8], ends: &[usize], groups: &mut Vec<u32>) {
+    pub(super) fn groups(&mut self, keys: &[u8], ends: &[usize], groups: &mut Vec<u32>) {
         self.table.find_or_insert(keys, ends, groups);
         self.grow();
     }
@@ -102,7 +102,7 @@ impl Bucket {
 
     /// Notes that the group is touched; whether that is the first time in this epoch.
     #[inline]
-    pub fn touch(&mut self, group: u32) -> bool {
+    pub(super) fn touch(&mut self, group: u32) -> bool {
         let (word, bit) = (&mut self.touched[group as usize / 64], 1 << (group % 64));
         let first = *word & bit == 0;
         *word |= bit;
@@ -111,22 +111,22 @@ impl Bucket {
 
     /// A new epoch begins, in which the group has not been touched.
     #[inline]
-    pub fn untouch(&mut self, group: u32) {
+    pub(super) fn untouch(&mut self, group: u32) {
         self.touched[group as usize / 64] &= !(1 << (group % 64));
     }
 
     /// Whether no row has come into the group yet.
-    pub fn is_new(&self, group: u32) -> bool {
+    pub(super) fn is_new(&self, group: u32) -> bool {
         self.times[group as usize] < 0
     }
 
     /// Appends the group's results to a column for each call.
-    pub fn results(&self, group: u32, columns: &mut [Builder]) -> Result<()> {
+    pub(super) fn results(&self, group: u32, columns: &mut [Builder]) -> Result<()> {
         self.states.iter().zip(columns).try_for_each(|(states, column)| states.result(group, column))
     }
 
     /// About how many bytes the group's results have.
-    pub fn result_bytes(&self, group: u32) -> usize {
+    pub(super) fn result_bytes(&self, group: u32) -> usize {
         self.states.iter().map(|states| states.result_bytes(group)).sum()
     }
 
@@ -134,7 +134,12 @@ impl Bucket {
     ///
     /// If states have parts, an entry's value begins with a byte that says which of them it is, and the key of a part is that
     /// of its group with the number of the call and that of the part.
-    pub fn take_entries(&mut self, group: u32, value: &mut Vec<u8>, entry: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub(super) fn take_entries(
+        &mut self,
+        group: u32,
+        value: &mut Vec<u8>,
+        entry: &mut dyn FnMut(&[u8], Option<&[u8]>),
+    ) {
         let key = self.table.key(group);
         value.clear();
         if self.has_parts {
@@ -161,7 +166,7 @@ impl Bucket {
     }
 
     /// Sets groups from entries that [`Bucket::take_entries`] gave.
-    pub fn load(&mut self, entries: &EntryBatch) -> Result<()> {
+    pub(super) fn load(&mut self, entries: &EntryBatch) -> Result<()> {
         if self.has_parts {
             return self.load_with_parts(entries);
         }
@@ -211,12 +216,12 @@ impl Bucket {
     ///
     /// # Errors
     /// A bug: parts of a state are missing.
-    pub fn loaded(&self) -> Result<()> {
+    pub(super) fn loaded(&self) -> Result<()> {
         self.states.iter().try_for_each(|states| states.loaded())
     }
 
     /// The bytes of memory that the bucket takes.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let own = self.times.capacity() * size_of::<i64>() + self.touched.capacity() * size_of::<u64>();
         self.table.memory() + own + self.states.iter().map(|s| s.memory()).sum::<usize>()
     }

@@ -31,7 +31,7 @@ const NO_KEY: u32 = u32::MAX;
 
 impl Pairs {
     /// No pairs, of which about so many are expected; there is room for what fits into a batch of the output.
-    pub fn new(out: &Output, expected: usize) -> Self {
+    pub(super) fn new(out: &Output, expected: usize) -> Self {
         let most = expected.min(out.batch_rows());
         Pairs {
             origins: [Vec::with_capacity(most), Vec::with_capacity(most)],
@@ -45,24 +45,24 @@ impl Pairs {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
 
     /// About how many bytes the batch will have.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether another pair should be added.
     #[inline]
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.times.len() < self.most.0 && self.bytes < self.most.1
     }
 
     /// Adds a pair: the row at hand (where it is, its bytes, its time), which is of `side`, with a partner.
     #[inline]
-    pub fn push(&mut self, cause: &Cause, side: Side, row: (Origin, u32, i64), key: u32, partner: &Found) {
+    pub(super) fn push(&mut self, cause: &Cause, side: Side, row: (Origin, u32, i64), key: u32, partner: &Found) {
         let (origin, bytes, time) = row;
         self.origins[side as usize].push(origin);
         self.origins[side.other() as usize].push(Origin::Stored(partner.slot, partner.row));
@@ -70,7 +70,7 @@ impl Pairs {
     }
 
     /// Adds a row of `side` without partner; `row` is its time and its bytes.
-    pub fn push_alone(&mut self, cause: &Cause, side: Side, origin: Origin, key: Option<u32>, row: (i64, u32)) {
+    pub(super) fn push_alone(&mut self, cause: &Cause, side: Side, origin: Origin, key: Option<u32>, row: (i64, u32)) {
         self.origins[side as usize].push(origin);
         self.origins[side.other() as usize].push(Origin::None);
         self.end(cause, key.unwrap_or(NO_KEY), row.0, row.1);

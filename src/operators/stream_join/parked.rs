@@ -53,26 +53,26 @@ pub(super) struct Deadline {
 
 impl Parked {
     /// Nothing waits.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Parked { rows: Vec::new(), least_time: i64::MAX, saved: 0, gone: Vec::new(), loaded: HashMap::default() }
     }
 
     /// Parks a row that is at a place of the store.
-    pub fn park(&mut self, store: &mut Store, row: Waiting) {
+    pub(super) fn park(&mut self, store: &mut Store, row: Waiting) {
         self.least_time = self.least_time.min(row.time);
         store.set_waiting(row.side.0, row.slot, row.row, true);
         self.rows.push(row);
     }
 
     /// A waiting row waits no more: it has found a partner, or none can come.
-    pub fn release(&mut self, store: &mut Store, (side, slot, row): (Side, u32, u32), ordinal: u64) {
+    pub(super) fn release(&mut self, store: &mut Store, (side, slot, row): (Side, u32, u32), ordinal: u64) {
         if store.set_waiting(side, slot, row, false) {
             self.gone.push(ordinal);
         }
     }
 
     /// The rows that nothing can match any more, in the order in which they are handed on. They still wait.
-    pub fn over(&mut self, store: &Store, deadline: &Deadline, key_bytes: &KeyBytes) -> Result<Vec<Waiting>> {
+    pub(super) fn over(&mut self, store: &Store, deadline: &Deadline, key_bytes: &KeyBytes) -> Result<Vec<Waiting>> {
         let Deadline { now, grace_ms, look_ms, ahead_ms } = deadline;
         if self.least_time >= now.saturating_sub(*look_ms).saturating_sub(*grace_ms) {
             return Ok(Vec::new());
@@ -120,7 +120,7 @@ impl Parked {
     }
 
     /// Hands over the entries that changed since the last call.
-    pub fn take_changes(&mut self, store: &mut Store, change: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub(super) fn take_changes(&mut self, store: &mut Store, change: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
         for row in &self.rows[self.saved..] {
             if store.is_waiting(row.side.0, row.slot, row.row, row.ordinal) {
                 // From now on it is among the entries that are dumped.
@@ -138,7 +138,7 @@ impl Parked {
     }
 
     /// Sets an entry: a row that waits, unless it does already, or one that waits no more. It counts after [`Parked::settle`].
-    pub fn load(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+    pub(super) fn load(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let ordinal = u64::from_be_bytes(Input(key).array()?);
         let Some(value) = value else {
             self.loaded.remove(&ordinal);
@@ -151,7 +151,7 @@ impl Parked {
     }
 
     /// All state is loaded: finds the places of the rows that wait.
-    pub fn settle(&mut self, store: &mut Store) -> Result<()> {
+    pub(super) fn settle(&mut self, store: &mut Store) -> Result<()> {
         let mut loaded: Vec<(u64, (Side, i64))> = std::mem::take(&mut self.loaded).into_iter().collect();
         loaded.sort_unstable();
         for (ordinal, (side, time)) in loaded {
@@ -165,7 +165,7 @@ impl Parked {
     }
 
     /// The bytes of memory that the rows take.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         self.rows.capacity() * size_of::<Waiting>()
     }
 }

@@ -188,7 +188,7 @@ impl Bucket {
 
 impl Store {
     /// A store without rows; `types` are those of each side's columns.
-    pub fn new(retention_ms: i64, types: [Vec<SqlType>; 2]) -> Self {
+    pub(super) fn new(retention_ms: i64, types: [Vec<SqlType>; 2]) -> Self {
         Store {
             keys: KeyTable::new(),
             newest: Vec::new(),
@@ -200,50 +200,50 @@ impl Store {
     }
 
     /// The time of the rows of a side that have a key and a value.
-    pub fn time(&mut self, side: Side) -> &mut OperatorTime {
+    pub(super) fn time(&mut self, side: Side) -> &mut OperatorTime {
         &mut self.sides[side as usize].time
     }
 
     /// The same, to look at.
-    pub fn time_of(&self, side: Side) -> &OperatorTime {
+    pub(super) fn time_of(&self, side: Side) -> &OperatorTime {
         &self.sides[side as usize].time
     }
 
     /// The bucket of a time.
-    pub fn bucket(&self, time: i64) -> BucketId {
+    pub(super) fn bucket(&self, time: i64) -> BucketId {
         time.div_euclid(self.bucket_ms)
     }
 
     /// Appends the number of each key to `numbers`; the keys stand one after the other, each up to its place in `ends`.
     /// A number is valid until [`Store::expire`] is called.
-    pub fn keys(&mut self, keys: &[u8], ends: &[usize], numbers: &mut Vec<u32>) {
+    pub(super) fn keys(&mut self, keys: &[u8], ends: &[usize], numbers: &mut Vec<u32>) {
         self.keys.find_or_insert(keys, ends, numbers);
         grow::resize(&mut self.newest, self.keys.len(), [NONE; 2]);
     }
 
     /// The key of a row, encoded.
-    pub fn key(&self, side: Side, slot: u32, row: u32) -> &[u8] {
+    pub(super) fn key(&self, side: Side, slot: u32, row: u32) -> &[u8] {
         self.keys.key(self.sides[side as usize].slots[slot as usize].rows[row as usize].key)
     }
 
     /// The number of a row's key.
-    pub fn key_number(&self, side: Side, slot: u32, row: u32) -> u32 {
+    pub(super) fn key_number(&self, side: Side, slot: u32, row: u32) -> u32 {
         self.sides[side as usize].slots[slot as usize].rows[row as usize].key
     }
 
     /// The key of a number, encoded.
-    pub fn key_of(&self, number: u32) -> &[u8] {
+    pub(super) fn key_of(&self, number: u32) -> &[u8] {
         self.keys.key(number)
     }
 
     /// Whether a row of this time can no longer be found.
-    pub fn is_expired(&self, side: Side, time: i64) -> bool {
+    pub(super) fn is_expired(&self, side: Side, time: i64) -> bool {
         time <= self.sides[side as usize].time.now().saturating_sub(self.retention_ms)
     }
 
     /// Adds a row in its place among those of its key, after all that are not newer: the place of its columns, which
     /// [`Store::fill`] must append in the order of the calls. A row that is expired already is kept but never found.
-    pub fn add(&mut self, added: Added) -> (u32, u32) {
+    pub(super) fn add(&mut self, added: Added) -> (u32, u32) {
         let (id, expired) = (self.bucket(added.time), self.is_expired(added.side, added.time));
         let rows = &mut self.sides[added.side as usize];
         let slot = rows.slot(id);
@@ -275,7 +275,7 @@ impl Store {
     }
 
     /// Appends the columns of rows that were added: for each slot the rows of `arrays`, in the order of [`Store::add`].
-    pub fn fill(&mut self, side: Side, arrays: &[ArrayRef], slot: u32, rows: &[u32]) {
+    pub(super) fn fill(&mut self, side: Side, arrays: &[ArrayRef], slot: u32, rows: &[u32]) {
         let bucket = &mut self.sides[side as usize].slots[slot as usize];
         for (column, array) in bucket.columns.iter_mut().zip(arrays) {
             column.append(array.as_ref(), rows);
@@ -284,7 +284,7 @@ impl Store {
 
     /// Sets `found` to the rows of a side that have the key and a time in the range: the newest first, of one time the last to
     /// come first.
-    pub fn find(&self, side: Side, key: u32, (from, to): (i64, i64), found: &mut Vec<Found>) {
+    pub(super) fn find(&self, side: Side, key: u32, (from, to): (i64, i64), found: &mut Vec<Found>) {
         let rows = &self.sides[side as usize];
         let least = from.max(rows.time.now().saturating_sub(self.retention_ms).saturating_add(1));
         found.clear();
@@ -302,19 +302,19 @@ impl Store {
     }
 
     /// About how many bytes the columns of a row take.
-    pub fn bytes(&self, side: Side, slot: u32, row: u32) -> u32 {
+    pub(super) fn bytes(&self, side: Side, slot: u32, row: u32) -> u32 {
         self.sides[side as usize].slots[slot as usize].rows[row as usize].bytes()
     }
 
     /// Asks for the memory that will be looked at for a row with this key.
     #[inline]
-    pub fn prefetch_key(&self, key: u32) {
+    pub(super) fn prefetch_key(&self, key: u32) {
         prefetch(self.newest.as_ptr().wrapping_add(key as usize).cast());
     }
 
     /// The same for the newest row of a side with this key.
     #[inline]
-    pub fn prefetch_row(&self, side: Side, key: u32) {
+    pub(super) fn prefetch_row(&self, side: Side, key: u32) {
         let link = self.newest[key as usize][side as usize];
         if let (true, Some(bucket)) = (link.time != NONE.time, self.sides[side as usize].slots.get(link.slot as usize))
         {
@@ -323,13 +323,13 @@ impl Store {
     }
 
     /// The column of a place in every slot of a side.
-    pub fn column(&self, side: Side, place: usize) -> Vec<&Column> {
+    pub(super) fn column(&self, side: Side, place: usize) -> Vec<&Column> {
         self.sides[side as usize].slots.iter().map(|bucket| &bucket.columns[place]).collect()
     }
 
     /// A row begins to wait for a partner, or waits no more; whether its waiting was saved. Its bucket is kept as long as it
     /// waits.
-    pub fn set_waiting(&mut self, side: Side, slot: u32, row: u32, waits: bool) -> bool {
+    pub(super) fn set_waiting(&mut self, side: Side, slot: u32, row: u32, waits: bool) -> bool {
         let bucket = &mut self.sides[side as usize].slots[slot as usize];
         let row = &mut bucket.rows[row as usize];
         let before = row.bytes;
@@ -343,23 +343,23 @@ impl Store {
     }
 
     /// The waiting of a row is saved.
-    pub fn set_saved(&mut self, side: Side, slot: u32, row: u32) {
+    pub(super) fn set_saved(&mut self, side: Side, slot: u32, row: u32) {
         self.sides[side as usize].slots[slot as usize].rows[row as usize].bytes |= SAVED;
     }
 
     /// Whether the row of this ordinal is still at its place and waits.
-    pub fn is_waiting(&self, side: Side, slot: u32, row: u32, ordinal: u64) -> bool {
+    pub(super) fn is_waiting(&self, side: Side, slot: u32, row: u32, ordinal: u64) -> bool {
         let bucket = &self.sides[side as usize].slots[slot as usize];
         bucket.rows.get(row as usize).is_some_and(|row| row.ordinal == ordinal && row.bytes & WAITS != 0)
     }
 
     /// How many rows wait.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.sides.iter().flat_map(|rows| &rows.slots).map(|bucket| bucket.waiting).sum()
     }
 
     /// The place of a row that is there.
-    pub fn place(&self, side: Side, time: i64, ordinal: u64) -> Result<(u32, u32)> {
+    pub(super) fn place(&self, side: Side, time: i64, ordinal: u64) -> Result<(u32, u32)> {
         let rows = &self.sides[side as usize];
         let slot = rows.buckets.get(&self.bucket(time));
         let row = slot.and_then(|slot| {
@@ -370,7 +370,7 @@ impl Store {
     }
 
     /// Drops the buckets in which no row can be found and none waits, and the keys that no row has.
-    pub fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         for rows in &mut self.sides {
             let least = rows.time.now().saturating_sub(self.retention_ms);
             let is_over = |id: &BucketId| (id + 1).saturating_mul(self.bucket_ms) - 1 <= least;
@@ -418,7 +418,7 @@ impl Store {
     }
 
     /// Hands over the rows of a side that were added since the last call, in blocks: bucket, first ordinal, and the block.
-    pub fn take_added(&mut self, side: Side, block: &mut dyn FnMut(BucketId, u64, &[u8])) {
+    pub(super) fn take_added(&mut self, side: Side, block: &mut dyn FnMut(BucketId, u64, &[u8])) {
         let mut value = Vec::new();
         for slot in std::mem::take(&mut self.sides[side as usize].unsaved) {
             let bucket = &self.sides[side as usize].slots[slot as usize];
@@ -434,7 +434,7 @@ impl Store {
     }
 
     /// No row of an earlier bucket is there, or will be.
-    pub fn horizon(&self) -> BucketId {
+    pub(super) fn horizon(&self) -> BucketId {
         let least = |rows: &Rows| {
             let bound =
                 (rows.time.now().saturating_sub(self.retention_ms)).saturating_add(1).div_euclid(self.bucket_ms);
@@ -458,7 +458,7 @@ impl Store {
     }
 
     /// Adds the rows of a block. The blocks of a side and a bucket come in the order of their ordinals.
-    pub fn load(&mut self, side: Side, first: u64, value: &[u8]) -> Result<()> {
+    pub(super) fn load(&mut self, side: Side, first: u64, value: &[u8]) -> Result<()> {
         let mut input = Input(value);
         let count = input.varint()? as usize;
         let times = (0..count).map(|_| input.i64()).collect::<Result<Vec<_>>>()?;
@@ -485,7 +485,7 @@ impl Store {
     }
 
     /// The bytes of memory that the store takes.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let rows: usize = self.sides.iter().flat_map(|s| &s.slots).map(Bucket::memory).sum();
         self.keys.memory() + self.newest.capacity() * size_of::<[Link; 2]>() + rows
     }

@@ -68,12 +68,12 @@ enum Phase {
 
 impl Work {
     /// Adds rows of a side to the turn.
-    pub fn add(&mut self, side: Side, batch: Batch) {
+    pub(super) fn add(&mut self, side: Side, batch: Batch) {
         self.sides[side as usize].batches.push(batch);
     }
 
     /// The rows of a side.
-    pub fn input(&self, side: Side) -> &Input {
+    pub(super) fn input(&self, side: Side) -> &Input {
         &self.sides[side as usize]
     }
 

@@ -16,7 +16,7 @@ const INDEX_BYTES: u64 = 64 << 10;
 const SCAN_BYTES: usize = 8 << 10;
 
 /// A file of a partition.
-pub struct Segment {
+pub(super) struct Segment {
     /// The offset of its first record.
     pub base: Offset,
     file: Arc<dyn DiskFile>,
@@ -61,12 +61,12 @@ struct Entry {
 }
 
 /// The name of a segment's file.
-pub fn file_name(base: Offset) -> String {
+pub(super) fn file_name(base: Offset) -> String {
     format!("{base:020}.log")
 }
 
 /// The base offset that a file's name says.
-pub fn base_of(name: &str) -> Option<Offset> {
+pub(super) fn base_of(name: &str) -> Option<Offset> {
     name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok()
 }
 
@@ -75,23 +75,23 @@ impl Segment {
     ///
     /// # Errors
     /// The file cannot be made, or it exists although it must not.
-    pub fn open(handles: &Handles, dir: &Path, base: Offset, how: Open) -> io::Result<Segment> {
+    pub(super) fn open(handles: &Handles, dir: &Path, base: Offset, how: Open) -> io::Result<Segment> {
         let file = handles.file(dir.join(file_name(base)), how)?;
         Ok(Segment { base, file, index: Mutex::new(Index { max_time: i64::MIN, ..Index::default() }) })
     }
 
     /// The bytes from a place, fewer at the end of the file.
-    pub fn read(&self, byte: u64, len: usize) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&self, byte: u64, len: usize) -> io::Result<Vec<u8>> {
         disk::read(self.file.as_ref(), byte, len)
     }
 
     /// Like [`Segment::read`], into memory that is used again.
-    pub fn read_into(&self, byte: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn read_into(&self, byte: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         disk::read_into(self.file.as_ref(), byte, len, bytes)
     }
 
     /// Writes a batch at a place.
-    pub fn write(&self, batch: &[u8], byte: u64) -> io::Result<()> {
+    pub(super) fn write(&self, batch: &[u8], byte: u64) -> io::Result<()> {
         self.file.write_at(batch, byte)?;
         let mut index = self.lock();
         if index.scanned == byte
@@ -103,12 +103,12 @@ impl Segment {
     }
 
     /// The length of the file.
-    pub fn len(&self) -> io::Result<u64> {
+    pub(super) fn len(&self) -> io::Result<u64> {
         self.file.len()
     }
 
     /// Cuts the file after a batch.
-    pub fn truncate(&self, len: u64) -> io::Result<()> {
+    pub(super) fn truncate(&self, len: u64) -> io::Result<()> {
         let mut index = self.lock();
         index.entries.retain(|e| e.byte < len);
         index.scanned = index.scanned.min(len);
@@ -116,7 +116,7 @@ impl Segment {
     }
 
     /// Makes what was written durable.
-    pub fn sync(&self, site: SyncSite) -> io::Result<()> {
+    pub(super) fn sync(&self, site: SyncSite) -> io::Result<()> {
         self.file.sync(site)
     }
 
@@ -130,7 +130,7 @@ impl Segment {
     ///
     /// # Errors
     /// A batch is damaged.
-    pub fn locate(&self, offset: Offset, end: u64) -> Result<u64> {
+    pub(super) fn locate(&self, offset: Offset, end: u64) -> Result<u64> {
         if offset == self.base {
             return Ok(0);
         }
@@ -146,7 +146,7 @@ impl Segment {
     ///
     /// # Errors
     /// A batch is damaged.
-    pub fn locate_time(&self, time_ms: i64, end: u64) -> Result<Option<u64>> {
+    pub(super) fn locate_time(&self, time_ms: i64, end: u64) -> Result<Option<u64>> {
         let start = {
             let mut index = self.lock();
             if index.max_time < time_ms {

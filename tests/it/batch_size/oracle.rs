@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// A record as it lies in a topic: nothing for one that has no value.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub(super) struct Record {
     pub time: i64,
     pub value: Option<Value>,
 }
 
 /// The value of a record.
 #[derive(Clone, Debug)]
-pub struct Value {
+pub(super) struct Value {
     /// What rows are grouped or joined by.
     pub key: Option<String>,
     pub number: i64,
@@ -20,7 +20,7 @@ pub struct Value {
 }
 
 /// The partitions of a topic.
-pub type Topic = Vec<Vec<Record>>;
+pub(super) type Topic = Vec<Vec<Record>>;
 
 /// A row in the order in which rows of several partitions are taken.
 struct Taken<'t> {
@@ -74,7 +74,7 @@ impl Time {
 
 /// How rows are counted.
 #[derive(Clone, Copy, Debug)]
-pub struct Counting {
+pub(super) struct Counting {
     pub size_ms: i64,
     pub advance_ms: i64,
     pub grace_ms: i64,
@@ -83,10 +83,10 @@ pub struct Counting {
 }
 
 /// A result of counting: key, start of the window, count, sum, largest number, time.
-pub type Counted = (String, i64, i64, i64, i64, i64);
+pub(super) type Counted = (String, i64, i64, i64, i64, i64);
 
 /// The results, task by task.
-pub fn count(topic: &Topic, counting: Counting, task_of: &dyn Fn(&str) -> usize) -> Vec<Vec<Counted>> {
+pub(super) fn count(topic: &Topic, counting: Counting, task_of: &dyn Fn(&str) -> usize) -> Vec<Vec<Counted>> {
     let mut results = vec![Vec::new(); topic.len()];
     let mut times = vec![Time::START; topic.len()];
     let mut groups: BTreeMap<(String, i64), (i64, i64, i64, i64)> = BTreeMap::new();
@@ -123,7 +123,7 @@ pub fn count(topic: &Topic, counting: Counting, task_of: &dyn Fn(&str) -> usize)
 
 /// The kinds of joins.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub(super) enum Kind {
     Inner,
     Left,
     Right,
@@ -132,7 +132,7 @@ pub enum Kind {
 
 /// How rows are joined.
 #[derive(Clone, Copy, Debug)]
-pub struct Joining {
+pub(super) struct Joining {
     pub kind: Kind,
     pub before_ms: i64,
     pub after_ms: i64,
@@ -140,7 +140,7 @@ pub struct Joining {
 }
 
 /// A result of joining: key, the numbers of both rows, time.
-pub type Joined = (Option<String>, Option<i64>, Option<i64>, i64);
+pub(super) type Joined = (Option<String>, Option<i64>, Option<i64>, i64);
 
 /// A row that was kept.
 #[derive(Clone)]
@@ -164,7 +164,7 @@ struct JoinTask {
 }
 
 /// The results, task by task.
-pub fn join(topics: [&Topic; 2], joining: Joining, task_of: &dyn Fn(&str) -> usize) -> Vec<Vec<Joined>> {
+pub(super) fn join(topics: [&Topic; 2], joining: Joining, task_of: &dyn Fn(&str) -> usize) -> Vec<Vec<Joined>> {
     let new = |_| JoinTask {
         joining,
         times: [Time::START; 2],

@@ -132,6 +132,7 @@ fn wrong_usage_has_a_status_of_its_own() {
         &["did you mean 'auto.offset.reset'?"],
     );
     assert_has(&folder.refused(2, &["topic", "list", "--set", "tidemill.workers=many"]), &["it takes a whole number"]);
+    assert_has(&folder.refused(2, &["bench", "nope"]), &["there is no benchmark nope"]);
     assert!(!exists(&folder.data()));
     assert_has(&folder.ok(&["--help"]), &["run", "shell", "topic"]);
 }

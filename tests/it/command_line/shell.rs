@@ -90,3 +90,87 @@ fn an_interrupt_ends_the_query_and_not_the_shell() {
     assert_eq!(ran.status, 0, "{ran:?}");
     assert_has(&ran.err, &["Query terminated"]);
 }
+
+#[test]
+fn extended_lists_show_what_there_is_to_know_of_each() {
+    let folder = Folder::new();
+    folder.ok(&["run", "-e", COUNTS]);
+    folder.run_with(&["topic", "produce", "logs"], LOGS);
+    folder.ok(&["run", "--until-drained"]);
+    let shown = |what: &str| folder.ok(&["shell", "-e", &format!("SHOW {what} EXTENDED;")]);
+    assert_has(
+        &shown("STREAMS"),
+        &["Name            : LOGS", "Column          : `LOG_LEVEL`", "Read by         : CTAS_COUNTS"],
+    );
+    assert_has(&shown("TABLES"), &["Name            : COUNTS", "Written by      : CTAS_COUNTS", "  rows in       : 4"]);
+    let query = &["Query ID        : CTAS_COUNTS", "Sink topic      : COUNTS", "WHERE log_level = 'ERROR'", "  status"];
+    assert_has(&shown("QUERIES"), query);
+    assert_has(
+        &shown("TOPICS"),
+        &["| Records | Streams and Tables | Settings ", " logs        | 2          | 4       | LOGS"],
+    );
+    // Where there is nothing to tell, the list is an empty one.
+    folder.ok(&["run", "-e", "DROP TABLE counts;"]);
+    assert_has(&shown("QUERIES"), &[" Query ID "]);
+}
+
+/// Waits until a file can be read, for half a minute at most.
+fn wait_for(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let mut asked = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one valid structure, as the count says.
+    let found = unsafe { libc::poll(&mut asked, 1, 30_000) };
+    if found > 0 { Ok(()) } else { Err(std::io::ErrorKind::TimedOut.into()) }
+}
+
+/// What a shell at a terminal writes. Each text is typed when the one before it has been shown since the last was typed.
+fn at_a_terminal(folder: &Folder, steps: &[(&str, &str)]) -> String {
+    use std::io::Read;
+    use std::os::fd::FromRawFd;
+    use std::process::Stdio;
+    let (mut ours, mut theirs) = (0, 0);
+    let none = std::ptr::null_mut();
+    // SAFETY: the first two pointers are to numbers that the call sets, and the others may be null.
+    let opened = unsafe { libc::openpty(&mut ours, &mut theirs, none, none.cast(), none.cast()) };
+    assert_eq!(opened, 0, "no terminal can be made");
+    // SAFETY: both are open files that nobody else has.
+    let (mut ours, theirs) = unsafe { (std::fs::File::from_raw_fd(ours), std::fs::File::from_raw_fd(theirs)) };
+    let end = || Stdio::from(theirs.try_clone().expect("a handle"));
+    let mut command = folder.command(&["shell"]);
+    let mut child = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()).spawn().expect("the program");
+    drop((command, theirs));
+    let (mut shown, mut seen, mut steps) = (String::new(), 0, steps.iter());
+    let (mut next, mut buffer) = (steps.next(), [0; 4096]);
+    // The terminal of a process that has ended gives an error.
+    while let Ok(count @ 1..) = wait_for(&ours).and_then(|()| ours.read(&mut buffer)) {
+        shown.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        if let Some((wanted, typed)) = next.filter(|(wanted, _)| shown[seen..].contains(wanted)) {
+            assert!(!wanted.is_empty());
+            seen = shown.len();
+            ours.write_all(typed.as_bytes()).expect("taken");
+            next = steps.next();
+        }
+    }
+    // A shell that waits for more ends with its terminal.
+    drop(ours);
+    assert_eq!(child.wait().expect("an end").code(), Some(0), "{shown}");
+    shown
+}
+
+#[test]
+fn a_terminal_has_a_prompt_for_each_line_and_a_list_on_the_second_tab() {
+    let folder = Folder::new();
+    let steps = [
+        ("tidemill> ", "CREATE STREAM s (leaf INT)\r"),
+        ("        > ", "WITH (KAFKA_TOPIC='s', PARTITIONS=1,\r"),
+        ("\n\u{1b}", "VALUE_F\t"),
+        ("VALUE_FORMAT=", "'js\t"),
+        ("JSON", "');\r"),
+        ("tidemill> ", "SELECT lea\t\t"),
+        ("least(", "\u{15}exit\r"),
+    ];
+    let shown = at_a_terminal(&folder, &steps);
+    assert_has(&shown, &["making a new data folder", "tidemill> ", "        > ", "Stream created"]);
+    let (leaf, least) = (shown.find("\nleaf"), shown.find("least("));
+    assert!(leaf.is_some() && leaf < least, "columns come before functions: {shown:?}");
+}

@@ -34,6 +34,8 @@ fn settings_that_no_topic_has_are_refused() {
     );
     assert_has(&with("retention.ms=soon"), &["'soon'", "a whole number from -1"]);
     assert_has(&with("retention.ms"), &["'retention.ms' is not KEY=VALUE"]);
+    folder.refused(1, &["topic", "create", "t", "--partitions", "0"]);
+    folder.refused(1, &["topic", "create", "a b"]);
     assert!(!super::exists(&folder.data()), "nothing is made for a command that is wrong");
     let sql = "CREATE TOPIC 't' WITH ('cleanup.polcy'='compact');";
     assert_has(&folder.refused(1, &["run", "-e", sql]), &["'cleanup.polcy'", "did you mean 'cleanup.policy'?", "1 |"]);

@@ -11,7 +11,7 @@ use tidemill::runtime::placement;
 use tidemill::statements::{self, Outcome, Reply, Session};
 
 /// An engine that reads topics from their starts and gives a result for every row, at most `batch_rows` rows at a time.
-pub fn engine(batch_rows: &str) -> Engine {
+pub(super) fn engine(batch_rows: &str) -> Engine {
     let mut properties = Properties::default();
     for (name, value) in
         [(config::OFFSET_RESET, "earliest"), (config::CACHE_BYTES, "0"), (config::BATCH_ROWS, batch_rows)]
@@ -32,7 +32,7 @@ pub fn engine(batch_rows: &str) -> Engine {
 }
 
 /// Executes statements, if none of them is refused; what they show.
-pub fn execute(session: &mut Session, text: &str) -> Result<Vec<String>, Vec<Error>> {
+pub(super) fn execute(session: &mut Session, text: &str) -> Result<Vec<String>, Vec<Error>> {
     let parsed = statements::parse(text)?;
     let placed = |place: usize, error: Error| error.at(parsed[place].span).in_source(text);
     let checked = session.dry_run().check_all(&parsed);

@@ -72,7 +72,7 @@ fn check_file(path: &Path, outcome: &dyn Fn(&str) -> String) -> Vec<String> {
 }
 
 /// The texts of all cases in a folder.
-pub fn texts(name: &str) -> Vec<String> {
+pub(crate) fn texts(name: &str) -> Vec<String> {
     let mut texts = Vec::new();
     for path in files(&folder(name)) {
         let file = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -83,7 +83,7 @@ pub fn texts(name: &str) -> Vec<String> {
 }
 
 /// Checks every case of every file in a folder.
-pub fn check(name: &str, outcome: &dyn Fn(&str) -> String) {
+pub(crate) fn check(name: &str, outcome: &dyn Fn(&str) -> String) {
     let wrong: Vec<String> = files(&folder(name)).iter().flat_map(|path| check_file(path, outcome)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

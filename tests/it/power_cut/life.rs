@@ -52,7 +52,7 @@ const STATEMENTS: &[(&str, &str)] = &[
 ];
 
 /// A machine with an engine on it, and what must be there.
-pub struct Machine {
+pub(super) struct Machine {
     pub disk: ForgetfulDisk,
     pub random: Random,
     pub model: Model,
@@ -76,7 +76,7 @@ enum Asked<T> {
 }
 
 impl Machine {
-    pub fn new(seed: u64, ignored: Option<SyncSite>, threads: bool) -> Machine {
+    pub(super) fn new(seed: u64, ignored: Option<SyncSite>, threads: bool) -> Machine {
         let mut random = Random::new(seed);
         let disk = ForgetfulDisk::new(seed.wrapping_add(1 << 32));
         if let Some(site) = ignored {
@@ -116,7 +116,7 @@ impl Machine {
     }
 
     /// Starts an engine, in as many processes as it takes, and compares it with what must be there.
-    pub fn start(&mut self) -> Checked {
+    pub(super) fn start(&mut self) -> Checked {
         for _ in 0..40 {
             let settings = Settings {
                 store: Store::Folder { disk: self.disk.boot(), path: "/machine/data".into() },
@@ -210,7 +210,7 @@ impl Machine {
     }
 
     /// One life: random requests until the process ends or there have been enough.
-    pub fn live(&mut self) -> Checked {
+    pub(super) fn live(&mut self) -> Checked {
         let end = if self.random.one_in(3) { End::Kill } else { End::Cut };
         let range = [10, 60, 300, 1500][self.random.below(4) as usize];
         let operations = self.random.below(range);
@@ -258,7 +258,7 @@ impl Machine {
     }
 
     /// The last life, in which nothing goes wrong: everything that is left to do is done, and every result is there once.
-    pub fn finish(&mut self) -> Checked {
+    pub(super) fn finish(&mut self) -> Checked {
         for round in 0..2 {
             self.story.push(format!("finish {round}"));
             self.start()?;

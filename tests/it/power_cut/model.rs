@@ -8,14 +8,14 @@ use tidemill::topics::record::{BatchHead, Records};
 use tidemill::topics::{PartitionId, Topic};
 
 /// A record as a reader sees it: its time, key and value.
-pub type Seen = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
+pub(super) type Seen = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// The records of a topic, partition by partition.
-pub type Partitions = BTreeMap<u32, Vec<Seen>>;
+pub(super) type Partitions = BTreeMap<u32, Vec<Seen>>;
 
 /// Something that was asked for and not answered before the process ended: it has happened whole, or not at all.
 #[derive(Clone, Debug)]
-pub enum Pending {
+pub(super) enum Pending {
     Append { topic: String, records: Vec<(u32, Seen)> },
     Create(String),
     Drop(String),
@@ -23,7 +23,7 @@ pub enum Pending {
 
 /// What must be there.
 #[derive(Default)]
-pub struct Model {
+pub(super) struct Model {
     pub inputs: BTreeMap<String, Partitions>,
     pub sources: BTreeSet<String>,
     pub shown: BTreeMap<String, Partitions>,
@@ -31,11 +31,11 @@ pub struct Model {
 }
 
 /// What a check finds wrong.
-pub type Checked<T = ()> = Result<T, String>;
+pub(super) type Checked<T = ()> = Result<T, String>;
 
 impl Model {
     /// A pending request was answered, or is found to have happened.
-    pub fn happened(&mut self) {
+    pub(super) fn happened(&mut self) {
         match self.pending.take() {
             Some(Pending::Append { topic, records }) => {
                 let partitions = self.inputs.entry(topic).or_default();
@@ -55,7 +55,7 @@ impl Model {
     }
 
     /// Compares with what an engine has that was just opened.
-    pub fn check(&mut self, engine: &Engine) -> Checked {
+    pub(super) fn check(&mut self, engine: &Engine) -> Checked {
         self.check_pending(engine)?;
         let names: BTreeSet<String> = engine.catalog().sources().map(|s| s.name.clone()).collect();
         if names != self.sources {
@@ -98,7 +98,7 @@ impl Model {
     }
 
     /// A reader looks at all results: from now on they must stay.
-    pub fn look(&mut self, engine: &Engine) -> Checked {
+    pub(super) fn look(&mut self, engine: &Engine) -> Checked {
         for source in engine.catalog().sources().filter(|s| s.query.is_some()) {
             self.shown.insert(source.topic.clone(), all_records(engine, &source.topic)?);
         }
@@ -114,13 +114,13 @@ fn shown(partitions: &Partitions) -> String {
 }
 
 /// The topic of this name.
-pub fn topic_of(engine: &Engine, name: &str) -> Checked<Topic> {
+pub(super) fn topic_of(engine: &Engine, name: &str) -> Checked<Topic> {
     let catalog = engine.catalog();
     catalog.topic(name).map(|t| Topic::clone(t)).ok_or_else(|| format!("there is no topic {name}"))
 }
 
 /// All committed records of a topic; partitions without any are left out.
-pub fn all_records(engine: &Engine, name: &str) -> Checked<Partitions> {
+pub(super) fn all_records(engine: &Engine, name: &str) -> Checked<Partitions> {
     let topic = topic_of(engine, name)?;
     let mut all = Partitions::new();
     for partition in 0..topic.partitions {
@@ -156,6 +156,6 @@ fn read(engine: &Engine, id: PartitionId) -> tidemill::error::Result<Vec<Seen>> 
 }
 
 /// The value of a record as JSON.
-pub fn json(record: &Seen) -> Value {
+pub(super) fn json(record: &Seen) -> Value {
     record.2.as_ref().map_or(Value::Null, |bytes| serde_json::from_slice(bytes).expect("a result is JSON"))
 }

@@ -7,9 +7,9 @@ use tidemill::engine::Engine;
 use super::model::{Checked, Model, Partitions, Seen, all_records, json};
 
 /// The windows of COUNTS.
-pub const WINDOW_MS: i64 = 10_000;
+pub(super) const WINDOW_MS: i64 = 10_000;
 /// How far payments and signals may be apart.
-pub const WITHIN_MS: i64 = 30_000;
+pub(super) const WITHIN_MS: i64 = 30_000;
 
 fn rows<'m>(model: &'m Model, topic: &str) -> impl Iterator<Item = &'m Seen> {
     model.inputs.get(topic).into_iter().flat_map(|partitions| partitions.values()).flatten()
@@ -25,7 +25,7 @@ fn key(payment: &Seen) -> String {
 }
 
 /// Compares the results of all queries, which have read everything, with the inputs.
-pub fn check(engine: &Engine, model: &Model, every_row: bool) -> Checked {
+pub(super) fn check(engine: &Engine, model: &Model, every_row: bool) -> Checked {
     counts(&all_records(engine, "COUNTS")?, model, every_row)?;
     let pairs = pairs(model);
     for name in ["RISK", "RISK_LATER"] {
