@@ -1,7 +1,7 @@
 //! The record of a statement that changed what exists.
 
 use super::Ids;
-use crate::config::{Properties, Scope};
+use crate::config::{self, Properties, Scope};
 use crate::error::{Error, Result};
 use crate::state::OperatorId;
 use crate::topics::{Offset, PartitionId};
@@ -30,9 +30,13 @@ pub struct Record {
 
 impl Record {
     /// The properties that the statement is executed with in a process of these: whatever else is set there now, it means the
-    /// same.
+    /// same. How long a partition may hold back time decides when results come, not what they are: where the statement does
+    /// not say it, the process does.
     pub fn properties(&self, process: &Properties) -> Result<Properties> {
         let mut all = process.only(Scope::Process);
+        if let Some((name, value)) = process.overrides().find(|(name, _)| *name == config::IDLE_MS) {
+            all.set(name, value)?;
+        }
         self.properties.iter().try_for_each(|(name, value)| all.set(name, value))?;
         Ok(all)
     }
@@ -99,6 +103,20 @@ fn take_numbers(input: &mut Input) -> Result<Vec<u64>> {
 mod tests {
     use super::*;
     use crate::state::OperatorKind;
+
+    #[test]
+    fn a_process_says_how_long_time_is_held_back_where_the_statement_does_not() {
+        let mut process = Properties::default();
+        for (name, value) in [(config::IDLE_MS, "500"), (config::OFFSET_RESET, "earliest")] {
+            process.set(name, value).expect("a property");
+        }
+        let mut record = Record::default();
+        let all = record.properties(&process).expect("properties");
+        assert_eq!(all.number(config::IDLE_MS), 500);
+        assert_ne!(all.overrides().count(), 2, "where reading starts is the statement's");
+        record.properties.push((config::IDLE_MS.to_owned(), "7".to_owned()));
+        assert_eq!(record.properties(&process).expect("properties").number(config::IDLE_MS), 7);
+    }
 
     #[test]
     fn records_survive_the_way_through_bytes() {

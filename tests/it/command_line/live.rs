@@ -40,6 +40,27 @@ fn follow_shows_rows_and_ends_in_order_when_it_is_asked_to() {
 }
 
 #[test]
+fn windows_behind_an_exchange_close_when_a_partition_stays_behind() {
+    let folder = Folder::new();
+    let made = "CREATE STREAM s (k INT KEY, v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=2, VALUE_FORMAT='JSON');
+        CREATE TABLE o AS SELECT v, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY v EMIT FINAL;
+        CREATE STREAM counts (c BIGINT) WITH (KAFKA_TOPIC='O', VALUE_FORMAT='JSON');";
+    folder.ok(&["run", "-e", made]);
+    let row = |partition, time| {
+        format!("{{\"partition\":{partition},\"key\":1,\"value\":{{\"v\":\"a\"}},\"timestamp\":{time}}}\n")
+    };
+    let rows = [(0, 0), (1, 100), (1, 1500), (1, 9500)].map(|(partition, time)| row(partition, time)).concat();
+    assert_eq!(folder.run_with(&["topic", "produce", "s", "--envelope"], &rows).status, 0);
+    // No record comes any more: only the time at which the first partition counts as idle closes the windows.
+    let sql = "SELECT c FROM counts EMIT CHANGES;";
+    let mut child = folder.start(&["run", "-e", sql, "--follow", "--output", "json", "--set", "tidemill.idle.ms=300"]);
+    let mut out = output_of(&mut child);
+    assert_eq!([line(&mut out), line(&mut out)], ["{\"C\":2}\n", "{\"C\":1}\n"]);
+    signal(&child, "-INT");
+    assert_eq!(Ran::of(child.wait_with_output().expect("an end")).status, 0);
+}
+
+#[test]
 fn consume_follows_until_it_is_interrupted() {
     let folder = Folder::new();
     folder.ok(&["topic", "create", "t"]);
