@@ -163,7 +163,7 @@ impl Shared {
     }
 
     /// Wakes the queries that read what was decided, and all who wait for a decision.
-    fn after_decision(self: &Arc<Self>, touched: &BTreeSet<TopicId>) {
+    pub(super) fn after_decision(self: &Arc<Self>, touched: &BTreeSet<TopicId>) {
         self.progress.announce();
         self.wake_short();
         if let Commit::Journal(journaled) = &self.commit {
