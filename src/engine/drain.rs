@@ -23,6 +23,9 @@ impl Engine {
     pub fn wait_drained(&self, stop: &dyn Fn() -> bool) -> Result<()> {
         let mut seen = 0;
         while !stop() {
+            let count = self.shared.progress.count();
+            let is_drained = self.shared.is_drained()? && self.shared.progress.count() == count;
+            // After that, since a query that fails meanwhile is none of those that have something left to do.
             self.shared.progress.check()?;
             if let Some((id, error)) = self.failed().into_iter().next() {
                 return Err(error.context(format!("query {id} has failed: ")));
@@ -30,8 +33,7 @@ impl Engine {
             if let (WhenFull::Refuse, Some(reason)) = (self.shared.settings.when_full, self.shared.blocked()) {
                 return Err(Error::backend(reason).hint("make room on the disk; nothing is lost"));
             }
-            let count = self.shared.progress.count();
-            if self.shared.is_drained()? && self.shared.progress.count() == count {
+            if is_drained {
                 return Ok(());
             }
             seen = self.shared.progress.wait(seen.max(count));
