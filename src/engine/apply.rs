@@ -1,6 +1,5 @@
 //! Changes: validated against a snapshot, committed, applied when they are decided.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
@@ -23,11 +22,7 @@ impl Engine {
         let next = if key.is_none() { self.shared.next_partition.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let partition = self.shared.settings.placement.partition(key, next, topic.partitions);
 
-        let offsets = self.shared.topics.append(vec![(PartitionId { topic: topic.id, partition }, batch)])?;
-        if self.shared.log.is_none() {
-            // Topics in memory have no rounds that tell of it.
-            self.shared.after_decision(&BTreeSet::from([topic.id]));
-        }
+        let offsets = self.shared.append(vec![(PartitionId { topic: topic.id, partition }, batch)])?;
         offsets.first().copied().ok_or_else(|| Error::bug("an append without an offset"))
     }
 

@@ -163,7 +163,7 @@ impl Shared {
     }
 
     /// Wakes the queries that read what was decided, and all who wait for a decision.
-    pub(super) fn after_decision(self: &Arc<Self>, touched: &BTreeSet<TopicId>) {
+    fn after_decision(self: &Arc<Self>, touched: &BTreeSet<TopicId>) {
         self.progress.announce();
         self.wake_short();
         if let Commit::Journal(journaled) = &self.commit {
@@ -185,10 +185,15 @@ impl Shared {
         let weak = Arc::downgrade(shared);
         log.set_append(Arc::new(move |batches: Vec<(PartitionId, RecordBatch)>| -> Result<Vec<Offset>> {
             let shared = weak.upgrade().ok_or_else(|| Error::backend("the engine has ended"))?;
-            match shared.submit_and_wait(Entry::Append(Append { batches }))? {
-                Decision::Committed { offsets } => Ok(offsets),
-                refused => Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason"))),
-            }
+            shared.append(batches)
         }));
+    }
+
+    /// Has batches of records committed, whether topics are in a folder or in memory; their offsets.
+    pub(super) fn append(self: &Arc<Self>, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
+        match self.submit_and_wait(Entry::Append(Append { batches }))? {
+            Decision::Committed { offsets } => Ok(offsets),
+            refused => Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason"))),
+        }
     }
 }
