@@ -182,16 +182,19 @@ impl Queue {
         // There may still be room for commands, above all for a DROP.
         let (commands, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_command);
         let mut progress = !commands.is_empty();
+        let mut made_room = false;
         let commands = match others.is_empty() || commands.is_empty() {
             true => commands,
             false => {
                 let left = commit(journal, commands, decided)?;
-                self.lock().is_due |= left.is_none();
+                made_room = left.is_none();
                 left.map(|(_, commands)| commands).unwrap_or_default()
             }
         };
         commands.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.clone()))));
         progress |= self.put_back(others, &message, when_full);
+        // A DROP may have made room: what was put back need not wait.
+        self.lock().is_due |= made_room;
         Ok(progress)
     }
 
