@@ -25,6 +25,7 @@ mod timers;
 mod turns;
 mod upkeep;
 mod wakes;
+mod workers;
 mod world;
 
 pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
@@ -57,6 +58,7 @@ use progress::Progress;
 use queries::Queries;
 use timers::Timers;
 use upkeep::Upkeep;
+use workers::Workers;
 use world::World;
 
 /// Makes the change that a statement's text means, against a catalog and the properties that were set for it.
@@ -125,7 +127,7 @@ pub(crate) struct Shared {
     queries: Queries,
     memory: Memory,
     progress: Progress,
-    pool: Option<rayon::ThreadPool>,
+    workers: Workers,
     timers: Timers,
     upkeep: Upkeep,
     /// What there is only with a data folder.
@@ -135,8 +137,6 @@ pub(crate) struct Shared {
     syncs: Option<Arc<SyncOnce>>,
     /// The lock of the folder, given back at the end.
     folder_lock: Mutex<Option<Box<dyn Lock>>>,
-    /// How many jobs of queries are at work, or will be.
-    jobs: AtomicUsize,
     /// How many queries have state that is still to be read, and how many pulls read such state.
     restoring: AtomicUsize,
     /// Where the next record without a key goes.
@@ -178,7 +178,6 @@ impl Shared {
         Options {
             batch_rows: properties.size(config::BATCH_ROWS),
             idle_ns: properties.number(config::IDLE_MS) as u64 * 1_000_000,
-            parallel: self.pool.as_ref().is_some_and(|p| p.current_num_threads() > 1),
             turn_bytes: properties.size(config::TURN_BYTES),
         }
     }
@@ -191,15 +190,11 @@ impl Engine {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             some => some,
         };
-        let pool = match settings.drive {
-            Drive::Manual => None,
-            Drive::Threads { .. } => {
-                let builder = rayon::ThreadPoolBuilder::new().num_threads(workers).stack_size(8 << 20);
-                let pool = builder.thread_name(|n| format!("worker {n}")).build();
-                Some(pool.map_err(|e| Error::backend(format!("no worker threads: {e}")))?)
-            }
+        let workers = match settings.drive {
+            Drive::Manual => Workers::default(),
+            Drive::Threads { .. } => Workers::new(workers)?,
         };
-        let (shared, restoring) = open::open(settings, pool)?;
+        let (shared, restoring) = open::open(settings, workers)?;
         let engine = Engine { shared: Arc::new(shared), threads: Mutex::default() };
         engine.shared.connect_append(&engine.shared);
         if !engine.shared.is_manual() {
@@ -288,7 +283,7 @@ impl Engine {
             let _ = thread.join();
         }
         let mut seen = 0;
-        let at_work = || shared.restoring.load(Ordering::SeqCst) + shared.jobs.load(Ordering::SeqCst);
+        let at_work = || shared.restoring.load(Ordering::SeqCst) + shared.workers.jobs();
         while at_work() > 0 && !shared.is_manual() {
             seen = shared.progress.wait(seen);
         }

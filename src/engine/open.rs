@@ -9,6 +9,7 @@ use super::checkpoint::Checkpoints;
 use super::commit::Commit;
 use super::history::History;
 use super::restore::Restoring;
+use super::workers::Workers;
 use super::world::World;
 use super::{Change, Record, Settings, Shared, Store, folder};
 use crate::catalog::{Catalog, Query};
@@ -39,7 +40,7 @@ struct Folder {
 }
 
 /// Opens the store; the queries that are to go on, if there were any.
-pub(super) fn open(mut settings: Settings, pool: Option<rayon::ThreadPool>) -> Result<(Shared, Vec<Restoring>)> {
+pub(super) fn open(mut settings: Settings, workers: Workers) -> Result<(Shared, Vec<Restoring>)> {
     let store = settings.store.clone();
     let (kept, restoring) = match store {
         Store::Memory => {
@@ -70,14 +71,13 @@ pub(super) fn open(mut settings: Settings, pool: Option<rayon::ThreadPool>) -> R
         queries: Default::default(),
         memory: Default::default(),
         progress: Default::default(),
-        pool,
+        workers,
         timers: Default::default(),
         upkeep: Default::default(),
         log,
         checkpoints,
         syncs,
         folder_lock: Mutex::new(lock),
-        jobs: AtomicUsize::new(0),
         restoring: AtomicUsize::new(0),
         next_partition: AtomicU32::new(0),
     };

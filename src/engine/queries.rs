@@ -41,7 +41,7 @@ pub(super) enum When {
 
 /// How long a topic's readers are left alone after they were woken, for each of them: so long does it take to wake one, and
 /// what comes meanwhile is worked off together.
-const PACE_NS: u64 = 20_000;
+const PACE_NS: u64 = 40_000;
 /// The longest time for which they are left alone.
 const MOST_PACE_NS: u64 = 40_000_000;
 /// So few readers are woken at once, always.

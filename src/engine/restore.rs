@@ -173,7 +173,7 @@ impl Shared {
             query.restores(Some(restoring.clone()));
             self.queries.add(&query);
             let shared = self.clone();
-            let restore = move || {
+            self.workers.send(move || {
                 if let Some(Some(run)) = shared.contain(&query, || shared.restore(&query, &restoring)) {
                     query.begin(run);
                 }
@@ -183,11 +183,7 @@ impl Shared {
                 }
                 shared.progress.announce();
                 shared.wake(&query);
-            };
-            match &self.pool {
-                Some(pool) => pool.spawn_fifo(restore),
-                None => restore(),
-            }
+            });
         }
     }
 

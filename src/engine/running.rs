@@ -69,6 +69,8 @@ pub(crate) struct Running {
     linger: AtomicBool,
     /// Epochs that are not decided yet.
     in_flight: AtomicUsize,
+    /// It cannot go on before one of them is decided.
+    waits_for_decision: AtomicBool,
     /// Readers of its table that wait for a moment in which all of it is committed.
     readers: AtomicUsize,
     /// What its state took at the end of the last epoch.
@@ -108,6 +110,7 @@ impl Running {
             wakes: Wakes::default(),
             linger: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            waits_for_decision: AtomicBool::new(false),
             readers: AtomicUsize::new(0),
             memory,
             waits_for_memory: AtomicBool::new(false),
@@ -188,14 +191,25 @@ impl Running {
         self.in_flight.load(Ordering::SeqCst) < MOST_IN_FLIGHT
     }
 
+    /// The same; if not, the next decision says that somebody waits for it.
+    pub(crate) fn may_submit_or_waits(&self) -> bool {
+        // Asked again behind the note: what is decided in between has not seen it.
+        self.may_submit() || {
+            self.waits_for_decision.store(true, Ordering::SeqCst);
+            self.may_submit()
+        }
+    }
+
     /// An epoch was submitted.
     pub(crate) fn submitted(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// An epoch was decided. Called when the decision has been noted, so that a settled query has a known outcome.
-    pub(crate) fn decided(&self) {
+    /// An epoch was decided; whether the query waits for that. Called when the decision has been noted, so that a settled query
+    /// has a known outcome.
+    pub(crate) fn decided(&self) -> bool {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.waits_for_decision.swap(false, Ordering::SeqCst)
     }
 
     /// Somebody wants to read its table: it takes no turns until they are done.

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Shared;
 use super::life::Life;
@@ -13,20 +12,23 @@ use crate::journal::{Decision, Entry};
 use crate::runtime::{Now, QueryRun, Sealed, Turned};
 use crate::topics::TopicId;
 
-/// How many turns a query takes before others come.
-const TURNS: usize = 2;
+/// For how long a query takes turns before others come. Queries that find rows decoded take many turns in it and those that
+/// decode them few, so that those behind come up to those ahead.
+const SLICE_NS: u64 = 1_000_000;
+/// How many turns it takes in it where the owner decides what happens when, so that epochs are many.
+const MANUAL_TURNS: usize = 2;
 
 impl Shared {
     /// Has a query take its turns, on a worker.
     pub(crate) fn wake(self: &Arc<Self>, query: &Arc<Running>) {
-        if self.pool.is_some() && query.wakes.add() {
+        if self.workers.exist() && query.wakes.add() {
             self.send_worker(query);
         }
     }
 
     /// Has a query take its turns at a time of the monotonic clock.
     fn wake_at(self: &Arc<Self>, query: &Arc<Running>, at_ns: u64) {
-        if self.pool.is_some() && query.wants_timer(at_ns, self.now().monotonic_ns) {
+        if self.workers.exist() && query.wants_timer(at_ns, self.now().monotonic_ns) {
             let (shared, query) = (Arc::downgrade(self), Arc::downgrade(query));
             self.timers.set(at_ns, move || {
                 if let (Some(shared), Some(query)) = (shared.upgrade(), query.upgrade()) {
@@ -38,7 +40,7 @@ impl Shared {
 
     /// Something was decided for a topic: its readers take their turns, at once or together with what comes soon.
     pub(crate) fn wake_readers(self: &Arc<Self>, topic: TopicId) {
-        if self.pool.is_none() {
+        if !self.workers.exist() {
             return;
         }
         let Some(readers) = self.queries.readers(topic) else { return };
@@ -64,14 +66,9 @@ impl Shared {
     }
 
     fn send_worker(self: &Arc<Self>, query: &Arc<Running>) {
-        let Some(pool) = &self.pool else { return };
         let (shared, query) = (self.clone(), query.clone());
-        self.jobs.fetch_add(1, Ordering::SeqCst);
         // In the order in which they are sent: queries that read the same rows follow each other closely.
-        pool.spawn_fifo(move || {
-            shared.work(&query);
-            shared.jobs.fetch_sub(1, Ordering::SeqCst);
-        });
+        self.workers.send(move || shared.work(&query));
     }
 
     /// The turns of a query on a worker.
@@ -123,8 +120,16 @@ impl Shared {
             Life::Running | Life::Paused => {}
         }
         let mut run = query.lock();
-        for _ in 0..TURNS {
+        let began_ns = self.now().monotonic_ns;
+        for turns in 0.. {
             let now = self.now();
+            let is_over = match self.is_manual() {
+                true => turns >= MANUAL_TURNS,
+                false => now.monotonic_ns - began_ns >= SLICE_NS,
+            };
+            if is_over {
+                break;
+            }
             if run.is_ending() {
                 if self.seal_if_possible(query, &mut run, now)? { continue } else { return Ok(false) }
             }
@@ -141,7 +146,7 @@ impl Shared {
                 self.seal_if_possible(query, &mut run, now)?;
                 return Ok(false);
             }
-            match run.turn(now)? {
+            match run.turn(now, self.workers.shared())? {
                 Turned::Drained => {
                     self.seal_if_possible(query, &mut run, now)?;
                     if let Some(at_ns) = run.next_wake(now) {
@@ -178,10 +183,10 @@ impl Shared {
         run: &mut QueryRun,
         now: Now,
     ) -> Result<bool> {
-        if !run.is_dirty() || !query.may_submit() || (query.persistent && self.commit.is_pressed()) {
+        if !run.is_dirty() || !query.may_submit_or_waits() || (query.persistent && self.commit.is_pressed()) {
             return Ok(false);
         }
-        let epoch = match run.seal()? {
+        let epoch = match run.seal(self.workers.shared())? {
             Sealed::Nothing => return Ok(false),
             Sealed::Part(epoch) | Sealed::Whole(epoch) => epoch,
         };
@@ -203,8 +208,9 @@ impl Shared {
                     Ok(refused) => refused.refusal().into_iter().for_each(|error| shared.fail_query(&decided, error)),
                     Err(error) => shared.fail_query(&decided, error),
                 }
-                decided.decided();
-                shared.wake(&decided);
+                if decided.decided() {
+                    shared.wake(&decided);
+                }
             }),
         );
         Ok(true)
@@ -221,7 +227,7 @@ impl Shared {
             self.seal_if_possible(query, &mut run, now)?;
             return Ok(true);
         }
-        let turned = run.turn(now)?;
+        let turned = run.turn(now, self.workers.shared())?;
         self.seal_if_possible(query, &mut run, now)?;
         Ok(turned != Turned::Drained)
     }

@@ -156,7 +156,7 @@ impl Journal {
             }
             Entry::Epoch(epoch) if !self.follows(&epoch.head, round) => Fate::Gap,
             Entry::Epoch(epoch) => {
-                round.heads.push(epoch.head.clone());
+                round.heads.insert(epoch.head.query, epoch.head.clone());
                 Fate::Wrote(self.write_batches(&mut epoch.outputs, round)?)
             }
             Entry::Append(append) => Fate::Wrote(self.write_batches(&mut append.batches, round)?),
@@ -176,7 +176,7 @@ impl Journal {
     /// Whether this epoch directly follows the query's last one. The one before it may have been refused on a full
     /// disk.
     fn follows(&self, head: &EpochHead, round: &Round) -> bool {
-        let last = round.heads.iter().rfind(|last| last.query == head.query).or_else(|| self.heads.get(&head.query));
+        let last = round.heads.get(&head.query).or_else(|| self.heads.get(&head.query));
         head.number == last.map_or(0, |last| last.number) + 1
     }
 
@@ -266,10 +266,10 @@ impl Journal {
         self.version = round.version;
         self.ended.extend(&round.ended);
         self.dropped.extend(&round.dropped);
-        for head in round.heads.drain(..) {
-            self.heads.insert(head.query, head);
+        self.heads.append(&mut round.heads);
+        for query in &round.ended {
+            self.heads.remove(query);
         }
-        self.heads.retain(|query, _| !self.ended.contains(query));
         round.touched.values().for_each(|(partition, _)| partition.decide());
     }
 
@@ -352,7 +352,8 @@ pub(super) fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Sp
 #[derive(Default)]
 struct Round {
     fates: Vec<Fate>,
-    heads: Vec<EpochHead>,
+    /// The last epoch of every query that has one in the round.
+    heads: BTreeMap<u64, EpochHead>,
     version: u64,
     ended: HashSet<u64>,
     dropped: HashSet<TopicId>,

@@ -5,11 +5,13 @@
 
 mod partition;
 mod segment;
+mod tail;
 
 pub use partition::{Partition, Place, WriteFailure, Written};
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use super::record::RecordBatch;
@@ -21,6 +23,8 @@ use crate::locks::{read, write};
 /// The log of a data folder.
 pub struct Log {
     handles: Arc<Handles>,
+    /// The bytes that all partitions keep in memory for readers at their ends.
+    tails: Arc<AtomicUsize>,
     root: PathBuf,
     segment_bytes: u64,
     partitions: RwLock<HashMap<PartitionId, Arc<Partition>>>,
@@ -31,7 +35,14 @@ impl Log {
     /// The log in a folder; its topics are opened by [`Topics::create`].
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, segment_bytes: u64) -> Self {
         let handles = Arc::new(Handles::sharing(disk));
-        Log { handles, root, segment_bytes, partitions: RwLock::default(), append: OnceLock::new() }
+        Log {
+            handles,
+            tails: Arc::default(),
+            root,
+            segment_bytes,
+            partitions: RwLock::default(),
+            append: OnceLock::new(),
+        }
     }
 
     /// Connects the log with the journal, which is made after the log and does the appending.
@@ -139,7 +150,10 @@ impl Topics for Log {
         let mut opened = Vec::new();
         for (number, dir) in dirs.into_iter().enumerate() {
             let id = id(number as u32);
-            opened.push((id, Arc::new(Partition::open(self.handles.clone(), dir, id, self.segment_bytes)?)));
+            opened.push((
+                id,
+                Arc::new(Partition::open(self.handles.clone(), self.tails.clone(), (dir, id), self.segment_bytes)?),
+            ));
         }
         write(&self.partitions).extend(opened);
         Ok(())

@@ -1,11 +1,13 @@
 //! A partition of the embedded log: its segments, how far they are decided, and the batches that were decided last.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::segment::{self, Segment};
+use super::tail::Tail;
 use crate::disk::{Handles, Open, SyncSite};
 use crate::error::{Error, Result};
 use crate::locks::lock;
@@ -54,9 +56,6 @@ pub enum WriteFailure {
     Fatal(io::Error),
 }
 
-/// How many bytes of decided batches are kept in memory for readers at the end.
-const TAIL_BYTES: usize = 256 << 10;
-
 /// A partition.
 pub struct Partition {
     /// Which partition it is.
@@ -91,41 +90,18 @@ impl State {
     }
 }
 
-/// The last decided batches, so that readers at the end need no disk.
-#[derive(Default)]
-struct Tail {
-    batches: VecDeque<(Offset, Arc<Vec<u8>>)>,
-    bytes: usize,
-}
-
-impl Tail {
-    /// Adds a batch and drops the oldest ones beyond the limit.
-    fn push(&mut self, offset: Offset, bytes: Arc<Vec<u8>>) {
-        self.bytes += bytes.len();
-        self.batches.push_back((offset, bytes));
-        while self.bytes > TAIL_BYTES {
-            let Some((_, oldest)) = self.batches.pop_front() else { return };
-            self.bytes -= oldest.len();
-        }
-    }
-
-    fn clear(&mut self) {
-        *self = Tail::default();
-    }
-
-    /// The piece that starts with or holds `offset`.
-    fn find(&self, offset: Offset) -> Option<Arc<Vec<u8>>> {
-        let after = self.batches.partition_point(|(first, _)| *first <= offset);
-        after.checked_sub(1).map(|i| self.batches[i].1.clone())
-    }
-}
-
 impl Partition {
-    /// Opens a partition with the segments that its folder has. [`Partition::cut`] later sets the decided end.
+    /// Opens a partition with the segments that its folder has. [`Partition::cut`] later sets the decided end. `tails` counts
+    /// the bytes that all partitions keep in memory.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn open(handles: Arc<Handles>, dir: PathBuf, id: PartitionId, segment_bytes: u64) -> io::Result<Partition> {
+    pub fn open(
+        handles: Arc<Handles>,
+        tails: Arc<AtomicUsize>,
+        (dir, id): (PathBuf, PartitionId),
+        segment_bytes: u64,
+    ) -> io::Result<Partition> {
         let mut segments = Vec::new();
         for base in handles.disk().names(&dir)?.iter().filter_map(|name| segment::base_of(name)) {
             segments.push(Arc::new(Segment::open(&handles, &dir, base, Open::Existing)?));
@@ -135,7 +111,7 @@ impl Partition {
             decided: Place::START,
             written: Place::START,
             undecided: Vec::new(),
-            tail: Tail::default(),
+            tail: Tail::new(tails),
             dirty: BTreeMap::new(),
             writes: 0,
         };
@@ -320,7 +296,7 @@ impl Partition {
             if from >= state.decided.offset {
                 return Ok(Fetch::default());
             }
-            if let Some(bytes) = state.tail.find(from) {
+            if let Some(bytes) = state.tail.find(from, most_bytes) {
                 return Ok(Fetch { bytes });
             }
             let after = state.segments.partition_point(|s| s.base <= from);
@@ -412,7 +388,7 @@ mod tests {
         let disk = ForgetfulDisk::new(0).boot();
         let id = PartitionId { topic: 0, partition: 0 };
         let handles = Arc::new(Handles::new(disk, 1));
-        let partition = Partition::open(handles, PathBuf::from("/"), id, 200).expect("a partition");
+        let partition = Partition::open(handles, Arc::default(), (PathBuf::from("/"), id), 200).expect("a partition");
         partition.write(&mut batch(&[1])).expect("written");
         partition.decide();
         // Too much for the segment: it goes to the next one.

@@ -1,0 +1,168 @@
+//! The threads on which queries take turns, with one line for all of them: a job that is sent again waits behind every other.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+
+use crate::error::{Error, Result};
+use crate::locks::{lock, wait};
+
+/// The stack of a thread, in bytes.
+const STACK_BYTES: usize = 8 << 20;
+
+/// The threads, if there are any.
+#[derive(Default)]
+pub(super) struct Workers {
+    line: Option<Arc<Line>>,
+    /// Threads for the parts of one turn, if there are several.
+    shared: Option<rayon::ThreadPool>,
+}
+
+/// The jobs in line.
+#[derive(Default)]
+struct Line {
+    state: Mutex<State>,
+    /// A job has come, or the end.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    at_work: usize,
+    /// How many threads have nothing to do.
+    resting: usize,
+    closed: bool,
+}
+
+/// What a worker does.
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Workers {
+    /// So many threads.
+    pub(super) fn new(count: usize) -> Result<Workers> {
+        let line = Arc::new(Line::default());
+        let workers = Workers { line: Some(line.clone()), shared: (count > 1).then(|| pool(count)).transpose()? };
+        for number in 0..count {
+            let line = line.clone();
+            let thread = std::thread::Builder::new().name(format!("worker {number}")).stack_size(STACK_BYTES);
+            thread.spawn(move || line.work()).map_err(no_threads)?;
+        }
+        Ok(workers)
+    }
+
+    /// Whether there are any.
+    pub(super) fn exist(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Threads for the parts of one turn, if there are several and no other query waits for its turn.
+    pub(super) fn shared(&self) -> Option<&rayon::ThreadPool> {
+        let is_wanted = |line: &Arc<Line>| !lock(&line.state).waiting.is_empty();
+        self.shared.as_ref().filter(|_| !self.line.as_ref().is_some_and(is_wanted))
+    }
+
+    /// How many jobs wait or are at work.
+    pub(super) fn jobs(&self) -> usize {
+        let Some(line) = &self.line else { return 0 };
+        let state = lock(&line.state);
+        state.waiting.len() + state.at_work
+    }
+
+    /// Has a job done, behind all others; here and now if there are no threads.
+    pub(super) fn send(&self, job: impl FnOnce() + Send + 'static) {
+        let Some(line) = &self.line else { return job() };
+        let mut state = lock(&line.state);
+        state.waiting.push_back(Box::new(job));
+        if state.resting > 0 {
+            line.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(line) = &self.line {
+            lock(&line.state).closed = true;
+            line.changed.notify_all();
+        }
+    }
+}
+
+fn pool(count: usize) -> Result<rayon::ThreadPool> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(count).stack_size(STACK_BYTES);
+    builder.thread_name(|n| format!("turns {n}")).build().map_err(no_threads)
+}
+
+fn no_threads(error: impl std::error::Error) -> Error {
+    Error::backend(format!("no worker threads: {error}"))
+}
+
+impl Line {
+    /// The work of a thread.
+    fn work(&self) {
+        let mut state = lock(&self.state);
+        loop {
+            match state.waiting.pop_front() {
+                Some(job) => {
+                    state.at_work += 1;
+                    drop(state);
+                    let at_work = AtWork(self);
+                    job();
+                    drop(at_work);
+                    state = lock(&self.state);
+                }
+                None if state.closed => return,
+                None => {
+                    state.resting += 1;
+                    state = wait(&self.changed, state);
+                    state.resting -= 1;
+                }
+            }
+        }
+    }
+}
+
+/// A job is at work.
+struct AtWork<'a>(&'a Line);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).at_work -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_sends_itself_again_waits_behind_those_that_came_meanwhile() {
+        /// Sends itself until it was told to end, and tells each time.
+        fn again(workers: Arc<Workers>, told: mpsc::Sender<&'static str>, end: Arc<AtomicUsize>) {
+            let sent = workers.clone();
+            sent.send(move || {
+                // Whoever listens may be gone at the end.
+                let _ = told.send("again");
+                if end.load(Ordering::SeqCst) == 0 {
+                    again(workers, told, end);
+                }
+            });
+        }
+        let (workers, end) = (Arc::new(Workers::new(1).unwrap()), Arc::new(AtomicUsize::new(0)));
+        let (tell, told) = mpsc::channel();
+        again(workers.clone(), tell.clone(), end.clone());
+        assert_eq!(told.recv(), Ok("again"));
+        let ended = end.clone();
+        workers.send(move || {
+            ended.store(1, Ordering::SeqCst);
+            let _ = tell.send("other");
+        });
+        assert!(told.iter().any(|who| who == "other"), "it comes to its turn");
+        while workers.jobs() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}
