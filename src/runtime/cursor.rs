@@ -134,7 +134,7 @@ impl Cursor {
 
     /// Whether there is room for more rows: less than half of what is decoded at once waits.
     pub(super) fn wants_more(&self) -> bool {
-        self.waiting() < self.most.records.div_ceil(2)
+        self.waiting() < self.most.records.div_ceil(2) && self.waiting_bytes() < self.most.bytes.div_ceil(2)
     }
 
     /// Decodes the next records; `false` at the decided end.

@@ -5,6 +5,8 @@
 //! records again. After a restart the turns of an unfinished epoch are repeated exactly, and the records that were
 //! committed are left out. This needs results that depend on nothing but the rows and what a [`TurnRecord`] has.
 
+use rayon::prelude::*;
+
 use super::points::Point;
 use super::query::QueryRun;
 use super::task::Task;
@@ -69,13 +71,13 @@ impl TurnRecord {
 }
 
 impl QueryRun {
-    /// Ends the epoch, or commits a part of it if it cannot be ended yet.
-    pub fn seal(&mut self) -> Result<Sealed> {
+    /// Ends the epoch, or commits a part of it if it cannot be ended yet. `threads` are those that may work on parts of it.
+    pub fn seal(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Sealed> {
         if !self.dirty {
             return Ok(Sealed::Nothing);
         }
         let is_turn = matches!(self.open, Some((Open::Turn { .. }, _)));
-        if is_turn || !self.redo.0.is_empty() || !self.flush()? {
+        if is_turn || !self.redo.0.is_empty() || !self.flush(threads)? {
             return Ok(self.part());
         }
         if self.stages.iter().filter_map(Task::sink).any(|sink| sink.skip > 0) {
@@ -83,7 +85,7 @@ impl QueryRun {
         }
         self.collect_log();
         let (mut head, mut delta) = (Vec::new(), Vec::new());
-        self.save_head(&mut head, &mut delta)?;
+        self.save_head(&mut head, &mut delta, threads)?;
         self.turns.clear();
         self.redo.1 = false;
         self.stages.iter_mut().filter_map(Task::sink_mut).for_each(|sink| sink.emitted = 0);
@@ -117,14 +119,31 @@ impl QueryRun {
         Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }
     }
 
-    fn save_head(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) -> Result<()> {
+    fn save_head(
+        &mut self,
+        head: &mut Vec<u8>,
+        delta: &mut Vec<u8>,
+        threads: Option<&rayon::ThreadPool>,
+    ) -> Result<()> {
         for cursor in self.cursors.iter().flatten() {
             put_varint(head, cursor.position() as u64);
             head.extend_from_slice(&cursor.stream_time().to_le_bytes());
             head.push(u8::from(cursor.idle));
         }
-        for task in self.stages.iter_mut() {
-            task.save(head, delta)?;
+        match threads.filter(|_| self.is_large) {
+            None => self.stages.iter_mut().try_for_each(|task| task.save(head, delta))?,
+            Some(threads) => {
+                let tasks: Vec<&mut Task> = self.stages.iter_mut().collect();
+                let save = |task: &mut Task| {
+                    let (mut head, mut delta) = (Vec::new(), Vec::new());
+                    task.save(&mut head, &mut delta).map(|()| (head, delta))
+                };
+                let saved: Result<Vec<_>> = threads.install(|| tasks.into_par_iter().map(save).collect());
+                for (own_head, own_delta) in saved? {
+                    head.extend_from_slice(&own_head);
+                    delta.extend_from_slice(&own_delta);
+                }
+            }
         }
         put_varint(head, self.rows);
         for reason in Reason::ALL {

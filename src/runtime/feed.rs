@@ -14,8 +14,10 @@ use crate::error::Result;
 use crate::locks::{lock, wait};
 use crate::topics::{Offset, PartitionId, Reader, Topics};
 
-/// About how many bytes are read at once.
-const READ_BYTES: usize = 1 << 20;
+/// About how many bytes are read at once, of all partitions of a topic together and of one.
+const READ_BYTES: usize = 32 << 20;
+const LEAST_READ_BYTES: usize = 128 << 10;
+const MOST_READ_BYTES: usize = 1 << 20;
 
 /// About how many bytes of decoded rows the feeds of a topic keep for readers that will come by.
 const KEPT_BYTES: usize = 32 << 20;
@@ -23,6 +25,10 @@ const KEPT_BYTES: usize = 32 << 20;
 const KEPT_BATCHES: usize = 2;
 /// Readers that are no further apart than this, in records, have the same columns decoded.
 const NEAR: Offset = 64 << 10;
+/// Batches of fewer records, decoded as they came, are decoded anew together with those behind them once these are so many
+/// times as many: whoever falls behind would have to take them one by one.
+const FEW: Offset = 64;
+const MORE: Offset = 4;
 /// How many readings a feed keeps open.
 const READINGS: usize = 4;
 
@@ -39,6 +45,8 @@ pub(super) struct Feed {
     id: PartitionId,
     source: Arc<Source>,
     topics: Arc<dyn Topics>,
+    /// About how many bytes are read at once.
+    read_bytes: usize,
     /// About how many bytes of decoded rows are kept.
     most_kept: usize,
     shared: Mutex<Shared>,
@@ -109,11 +117,13 @@ impl Feeds {
             return feed;
         }
         open.retain(|_, feed| feed.strong_count() > 0);
+        let partitions = partitions.max(1) as usize;
         let feed = Arc::new(Feed {
             id,
+            read_bytes: (READ_BYTES / partitions).clamp(LEAST_READ_BYTES, MOST_READ_BYTES),
             source: source.clone(),
             topics: self.topics.clone(),
-            most_kept: KEPT_BYTES / partitions.max(1) as usize,
+            most_kept: KEPT_BYTES / partitions,
             shared: Mutex::default(),
             decoded: Condvar::new(),
         });
@@ -147,11 +157,18 @@ impl Feed {
 
     /// The rows from an offset on: those that are kept, or else the next ones, decoded now. Nothing at the decided end.
     pub(super) fn next(&self, number: usize, from: Offset, most: Most) -> Result<Option<Arc<Decoded>>> {
+        let end = self.topics.end(self.id)?;
         let mut shared = lock(&self.shared);
         shared.stand(number, from);
+        if from >= end {
+            return Ok(None);
+        }
         loop {
             if let Some(found) = shared.find(number, from) {
-                return Ok(Some(found));
+                let is_small = found.next - found.from < FEW;
+                if !is_small || end - from < MORE * (found.next - from) {
+                    return Ok(Some(found));
+                }
             }
             if !shared.decoding.contains(&from) {
                 break;
@@ -174,7 +191,7 @@ impl Feed {
         if reading.decode.wanted() != &wanted {
             reading.decode = Decode::new(self.source.clone(), self.id.partition, wanted);
         }
-        let decoded = reading.next(most)?.map(Arc::new);
+        let decoded = reading.next(most, self.read_bytes)?.map(Arc::new);
         let mut shared = lock(&self.shared);
         if shared.readings.len() >= READINGS {
             shared.readings.remove(0);
@@ -235,7 +252,8 @@ impl Shared {
     fn find(&mut self, number: usize, from: Offset) -> Option<Arc<Decoded>> {
         let wanted = &self.readers[number].as_ref()?.wanted;
         let (_, kept) = self.kept.range_mut(..=from).next_back()?;
-        if kept.decoded.next <= from || !kept.decoded.wanted.covers(wanted) {
+        let covers = Arc::ptr_eq(&kept.decoded.wanted, wanted) || kept.decoded.wanted.covers(wanted);
+        if kept.decoded.next <= from || !covers {
             return None;
         }
         self.uses += 1;
@@ -270,9 +288,12 @@ impl Shared {
             self.uses += 1;
             let kept = Kept { decoded: decoded.clone(), used: self.uses };
             self.kept_bytes += decoded.bytes;
-            if let Some(before) = self.kept.insert(decoded.from, kept) {
-                self.kept_bytes -= before.decoded.bytes;
+            let within = self.kept.range(decoded.from..decoded.next).map(|(from, _)| *from).collect::<Vec<_>>();
+            let within = within.into_iter().filter(|from| self.kept[from].decoded.next <= decoded.next);
+            for from in within.collect::<Vec<_>>() {
+                self.kept_bytes -= self.kept.remove(&from).map_or(0, |before| before.decoded.bytes);
             }
+            self.kept.insert(decoded.from, kept);
         }
         self.forget(most_bytes);
     }
@@ -297,10 +318,10 @@ impl Shared {
 
 impl Reading {
     /// Decodes the next records; nothing at the decided end.
-    fn next(&mut self, most: Most) -> Result<Option<Decoded>> {
+    fn next(&mut self, most: Most, read_bytes: usize) -> Result<Option<Decoded>> {
         loop {
             let Some(bytes) = self.fetched.take().filter(|bytes| self.place.byte < bytes.len()) else {
-                let fetch = self.reader.read(self.place.offset, READ_BYTES)?;
+                let fetch = self.reader.read(self.place.offset, read_bytes)?;
                 if fetch.bytes.is_empty() {
                     return Ok(None);
                 }

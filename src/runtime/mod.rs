@@ -7,6 +7,7 @@ mod epoch;
 mod exchange;
 mod feed;
 mod idle;
+mod intake;
 mod lower;
 mod merge;
 pub mod placement;

@@ -8,14 +8,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
-use rayon::prelude::*;
-
 use super::chain::Call;
 use super::cursor::{Cursor, Taken};
 use super::decode::Most;
 use super::epoch::{Open, TurnRecord};
 use super::feed::Feeds;
+use super::intake::{self, refill};
 use super::merge::{Piece, Sent, lane};
 use super::points::{Causes, Point};
 use super::program::{PortOrigin, Program};
@@ -27,6 +25,7 @@ use crate::operators::{Limit, Log, Reason, State};
 use crate::state::OperatorTask;
 use crate::topics::{Offset, PartitionId};
 use crate::types::{Batch, Value};
+use arrow::datatypes::DataType;
 
 /// How a query is run.
 #[derive(Clone, Debug)]
@@ -35,8 +34,6 @@ pub struct Options {
     pub batch_rows: usize,
     /// Idle timeout in nanoseconds: after this long at its end, a partition no longer holds back stream time.
     pub idle_ns: u64,
-    /// Whether the tasks of a stage may run on several threads.
-    pub parallel: bool,
     /// About how many bytes of results a turn makes before it is left, so that they can be committed.
     pub turn_bytes: usize,
 }
@@ -76,6 +73,8 @@ pub struct QueryRun {
     pub(super) epoch: u64,
     /// Whether anything has happened since the last whole epoch.
     pub(super) dirty: bool,
+    /// Whether the last turn had so many rows that it is worth waking other threads for parts of it.
+    pub(super) is_large: bool,
     /// Whether partitions at their ends count as idle, however short they have been there.
     pub(super) idle_declared: bool,
 }
@@ -94,7 +93,7 @@ pub enum Turned {
 /// With fewer rows in a turn it is not worth waking another thread.
 const PARALLEL_ROWS: usize = 2048;
 /// The most rows that wait decoded in all partitions together, if that leaves a few for each.
-const MOST_ROWS: usize = 256 << 10;
+const MOST_ROWS: usize = 512 << 10;
 const FEW_ROWS: usize = 64;
 /// The most bytes of records that are decoded at once.
 const MOST_BYTES: usize = 4 << 20;
@@ -102,9 +101,6 @@ const MOST_BYTES: usize = 4 << 20;
 const FEW_BYTES: usize = 256 << 10;
 /// How much an operator makes in one call.
 const CALL: Limit = Limit { rows: 8192, bytes: 1 << 20 };
-/// How many batches without a good record are stepped over in a turn.
-const BAD_BATCHES: usize = 4;
-
 impl QueryRun {
     /// A query that starts at `starts`, for each source partition.
     pub fn new(
@@ -146,7 +142,7 @@ impl QueryRun {
     fn empty(number: u64, program: Arc<Program>) -> QueryRun {
         QueryRun {
             number,
-            options: Options { batch_rows: 1, idle_ns: 0, parallel: false, turn_bytes: 1 },
+            options: Options { batch_rows: 1, idle_ns: 0, turn_bytes: 1 },
             cursors: Vec::new(),
             stages: Stages::new(program.clone(), Vec::new()),
             program,
@@ -160,6 +156,7 @@ impl QueryRun {
             rows: 0,
             epoch: 0,
             dirty: false,
+            is_large: false,
             idle_declared: false,
         }
     }
@@ -244,10 +241,11 @@ impl QueryRun {
         waiting + states.sum::<usize>()
     }
 
-    /// Takes rows from all source partitions and works them off, or goes on with a turn that was left.
-    pub fn turn(&mut self, now: Now) -> Result<Turned> {
+    /// Takes rows from all source partitions and works them off, or goes on with a turn that was left. `threads` are those
+    /// that may work on parts of it.
+    pub fn turn(&mut self, now: Now, threads: Option<&rayon::ThreadPool>) -> Result<Turned> {
         if matches!(self.open, Some((Open::Turn { .. }, _))) {
-            return self.go_on();
+            return self.go_on(threads);
         }
         debug_assert!(!self.is_ending(), "an epoch that has begun to end is ended before another turn");
         let again = self.redo.0.pop_front();
@@ -260,7 +258,7 @@ impl QueryRun {
                 record
             }
             None => {
-                self.fill()?;
+                self.fill(threads)?;
                 let time_passed = self.note_idle(now.monotonic_ns) | self.wakes(now.wall_ms);
                 let waits = self.cursors.iter().flatten().any(Cursor::waits);
                 if !waits && !time_passed {
@@ -269,44 +267,51 @@ impl QueryRun {
                 TurnRecord { now_ms: now.wall_ms, until: self.until(), limits: self.limits(), ends: Vec::new() }
             }
         };
-        self.start(record)
+        self.start(record, threads)
     }
 
     /// Begins a turn.
-    fn start(&mut self, record: TurnRecord) -> Result<Turned> {
+    fn start(&mut self, record: TurnRecord, threads: Option<&rayon::ThreadPool>) -> Result<Turned> {
         let taken = self.take(&record);
         let rows: usize = taken.iter().flatten().flatten().map(|taken| taken.count).sum();
         let ends = self.cursors.iter().flatten().map(Cursor::position).collect();
-        let turn = Turn {
-            call: Call::Advance,
-            limits: record.limits.clone(),
-            now_ms: record.now_ms,
-            end: record.until,
-            parallel: self.options.parallel && rows >= PARALLEL_ROWS,
-        };
+        let turn =
+            Turn { call: Call::Advance, limits: record.limits.clone(), now_ms: record.now_ms, end: record.until };
         self.turns.push(TurnRecord { ends, ..record });
         self.rows += rows as u64;
         self.dirty = true;
         self.hand_out(&taken)?;
         drop(taken);
         self.stages.start(&turn);
-        let passed = if turn.parallel {
-            // While the stages work, the rows of the next turn are decoded.
-            let (stages, cursors) = (&mut self.stages, &mut self.cursors);
-            let (passed, filled) = rayon::join(|| stages.run(&turn), || refill(cursors));
-            filled.and(passed)?
-        } else {
-            self.stages.run(&turn)?
+        self.is_large = rows >= PARALLEL_ROWS;
+        let passed = match threads.filter(|_| self.is_large) {
+            Some(threads) => {
+                // While the stages work, the rows of the next turn are decoded.
+                let (stages, cursors) = (&mut self.stages, &mut self.cursors);
+                let both = || rayon::join(|| stages.run(&turn, true), || refill(cursors));
+                let (passed, filled) = threads.install(both);
+                filled.and(passed)?
+            }
+            None => self.stages.run(&turn, false)?,
         };
         self.open = Some((Open::Turn { rows }, turn));
         Ok(self.passed(passed))
     }
 
     /// Goes on with a turn that was left.
-    fn go_on(&mut self) -> Result<Turned> {
-        let Some((_, turn)) = &self.open else { return Ok(Turned::Drained) };
-        let passed = self.stages.run(turn)?;
+    fn go_on(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Turned> {
+        let passed = self.run_open(threads)?;
         Ok(self.passed(passed))
+    }
+
+    /// Has the stages go on with what was begun.
+    fn run_open(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Passed> {
+        let Some((_, turn)) = &self.open else { return Ok(Passed::Whole) };
+        let stages = &mut self.stages;
+        match threads.filter(|_| self.is_large) {
+            Some(threads) => threads.install(|| stages.run(turn, true)),
+            None => stages.run(turn, false),
+        }
     }
 
     fn passed(&mut self, passed: Passed) -> Turned {
@@ -321,13 +326,11 @@ impl QueryRun {
     }
 
     /// Has every partition decode rows that has few, unless it stands at its end.
-    fn fill(&mut self) -> Result<()> {
-        let hungry = self.cursors.iter().flatten().filter(|cursor| cursor.wants_more()).count();
-        if self.options.parallel && hungry > 1 {
-            let all: Vec<&mut Cursor> = self.cursors.iter_mut().flatten().collect();
-            return all.into_par_iter().try_for_each(fill);
+    fn fill(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<()> {
+        match threads.filter(|_| self.is_large) {
+            Some(threads) => threads.install(|| refill(&mut self.cursors)),
+            None => self.cursors.iter_mut().flatten().try_for_each(intake::fill),
         }
-        self.cursors.iter_mut().flatten().try_for_each(fill)
     }
 
     /// Has every partition decode rows up to an offset.
@@ -371,17 +374,16 @@ impl QueryRun {
     }
 
     /// Begins or goes on with the end of an epoch: what operators have held back is handed on. Whether that is all.
-    pub(super) fn flush(&mut self) -> Result<bool> {
+    pub(super) fn flush(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<bool> {
         if !matches!(self.open, Some((Open::Flush, _))) {
             let now_ms = self.turns.last().map_or(0, |turn| turn.now_ms);
             let limits =
                 self.turns.last().map_or_else(|| vec![i64::MAX; self.cursors.len()], |turn| turn.limits.clone());
-            let turn = Turn { call: Call::Flush, limits, now_ms, end: Point::END, parallel: false };
+            let turn = Turn { call: Call::Flush, limits, now_ms, end: Point::END };
             self.stages.start(&turn);
             self.open = Some((Open::Flush, turn));
         }
-        let Some((_, turn)) = &self.open else { return Ok(true) };
-        let passed = self.stages.run(turn)?;
+        let passed = self.run_open(threads)?;
         if passed == Passed::Whole {
             self.open = None;
         }
@@ -456,22 +458,6 @@ fn tasks(program: &Program, target: &Target, feeds: &Feeds, limit: Limit, turn_b
         (0..spec.tasks).map(task).collect()
     };
     program.stages.iter().enumerate().map(stage).collect()
-}
-
-/// Decodes rows for a partition that has few, stepping over a few batches that hold none.
-fn fill(cursor: &mut Cursor) -> Result<()> {
-    for _ in 0..BAD_BATCHES {
-        if !cursor.wants_more() || !cursor.fill()? || cursor.waiting() > 0 {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Decodes ahead for all partitions that have few rows.
-fn refill(cursors: &mut [Vec<Cursor>]) -> Result<()> {
-    let hungry: Vec<&mut Cursor> = cursors.iter_mut().flatten().filter(|cursor| cursor.wants_more()).collect();
-    hungry.into_par_iter().try_for_each(fill)
 }
 
 /// Rows for a port: the columns at `places`.

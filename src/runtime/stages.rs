@@ -30,8 +30,6 @@ pub(super) struct Turn {
     pub now_ms: i64,
     /// The point of what no row causes.
     pub end: Point,
-    /// Whether the tasks of a stage run on several threads.
-    pub parallel: bool,
 }
 
 /// What has come of passes.
@@ -74,12 +72,12 @@ impl Stages {
         }
     }
 
-    /// Goes on with what was begun.
-    pub(super) fn run(&mut self, turn: &Turn) -> Result<Passed> {
+    /// Goes on with what was begun; `parallel` is whether the tasks of a stage run on several threads.
+    pub(super) fn run(&mut self, turn: &Turn, parallel: bool) -> Result<Passed> {
         let mut first = true;
         loop {
             for stage in 0..self.tasks.len() {
-                self.pass(stage, turn, first)?;
+                self.pass(stage, turn, (parallel, first))?;
             }
             if self.iter().all(|task| task.progress == Progress::Finished) {
                 return Ok(Passed::Whole);
@@ -106,7 +104,7 @@ impl Stages {
     }
 
     /// One pass over the tasks of a stage.
-    fn pass(&mut self, stage: usize, turn: &Turn, first: bool) -> Result<()> {
+    fn pass(&mut self, stage: usize, turn: &Turn, (parallel, first): (bool, bool)) -> Result<()> {
         let bound = self.bound(stage);
         let program = self.program.clone();
         let name = |point: Point| name(&program, point);
@@ -119,7 +117,7 @@ impl Stages {
             None => false,
             Some(point) => first || is_last || Some(point) == least,
         };
-        if turn.parallel {
+        if parallel {
             self.tasks[stage].par_iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
         } else {
             self.tasks[stage].iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
