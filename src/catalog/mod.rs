@@ -5,7 +5,7 @@
 
 mod source;
 
-pub use source::{Encoding, PSEUDO_COLUMNS, Source, SourceKind, TimestampColumn, WindowInfo, WindowType};
+pub use source::{PSEUDO_COLUMNS, Source, SourceKind, TimestampColumn, WindowInfo, WindowType};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use crate::error::{Error, Result};
-use crate::formats::{Decoder, Encoder, Format, Layout, Part, Wrapping};
+use crate::formats::Encoding;
 use crate::types::pattern::Pattern;
-use crate::types::{Column, Schema, TimeUnit};
+use crate::types::{Schema, TimeUnit};
 
 /// Whether records are events, or the latest state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,72 +31,6 @@ impl SourceKind {
             SourceKind::Table => "table",
         }
     }
-}
-
-/// How the keys or the values of a topic are written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Encoding {
-    /// The format of the bytes.
-    pub format: &'static dyn Format,
-    /// Whether the columns are fields of something, and the character between them.
-    pub layout: Layout,
-}
-
-impl Encoding {
-    /// A decoder of these columns, of which only the `needed` ones are built.
-    pub fn decoder(&self, columns: &[Column], needed: &[bool]) -> Box<dyn Decoder> {
-        self.format.decoder(columns, needed, self.layout)
-    }
-
-    /// An encoder of these columns.
-    pub fn encoder(&self, columns: &[Column]) -> Box<dyn Encoder> {
-        self.format.encoder(columns, self.layout)
-    }
-
-    /// The same encoding with another delimiter, if one is given.
-    ///
-    /// # Errors
-    /// The format has no delimiter, or cannot use this one.
-    pub fn with_delimiter(mut self, part: Part, columns: &[Column], delimiter: Option<char>) -> Result<Encoding> {
-        if let Some(delimiter) = delimiter {
-            self.format.check_delimiter(delimiter).map_err(|e| e.context(unsupported(part, self.format, columns)))?;
-            self.layout.delimiter = delimiter;
-        }
-        Ok(self)
-    }
-
-    /// The encoding of a part with these columns. `wrap` is what the statement says of a single value column.
-    ///
-    /// # Errors
-    /// The format cannot hold the columns, or cannot wrap as `wrap` says.
-    pub fn new(part: Part, format: &'static dyn Format, columns: &[Column], wrap: Option<bool>) -> Result<Encoding> {
-        if let Some(wrap) = wrap {
-            if columns.len() != 1 {
-                return Err(Error::invalid("'WRAP_SINGLE_VALUE' is only valid for single-field value schemas"));
-            }
-            if wrap && format.wrapping() == Wrapping::Never {
-                let message = format!("Format '{}' does not support 'WRAP_SINGLE_VALUE' set to 'true'.", format.name());
-                return Err(Error::invalid(message));
-            }
-        }
-        format.check(columns).map_err(|error| error.context(unsupported(part, format, columns)))?;
-        // A single key column is never written as a field if the format has the choice.
-        let wrapped = match (format.wrapping(), part) {
-            (Wrapping::Never, _) => columns.len() > 1,
-            (Wrapping::Choice, Part::Key) => columns.len() > 1,
-            (Wrapping::Choice, Part::Value) => columns.len() != 1 || wrap.unwrap_or(true),
-        };
-        Ok(Encoding { format, layout: Layout::new(wrapped) })
-    }
-}
-
-/// The start of the message for columns that a format cannot hold.
-fn unsupported(part: Part, format: &'static dyn Format, columns: &[Column]) -> String {
-    let (name, shown): (_, Vec<String>) = (format.name(), columns.iter().map(Column::to_string).collect());
-    let shown = shown.join(", ");
-    format!(
-        "{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: "
-    )
 }
 
 /// The column that holds a record's time.

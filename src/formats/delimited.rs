@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{Decoded, Decoder, Encoder, Format, Layout, Rows, Wrapping};
+use super::{Asked, Codec, Decoded, Decoder, Encoder, Format, Property, Rows};
 use crate::error::{Error, Result};
 use crate::types::build::Values;
 use crate::types::parse::{DAY_MS, base64_bytes, base64_text};
 use crate::types::view::ViewValues;
-use crate::types::{Builder, Column, Decimal, SqlType, View, text};
+use crate::types::{Builder, Decimal, SqlType, View, text};
 
 /// What stands around a field in which there are other characters than its own.
 const QUOTE: char = '"';
@@ -20,35 +20,65 @@ impl Format for Delimited {
         "DELIMITED"
     }
 
-    fn wrapping(&self) -> Wrapping {
-        Wrapping::Never
+    fn properties(&self) -> &'static [Property] {
+        &[Property { name: "DELIMITER", shown: DELIMITER, read: read_delimiter }]
     }
 
-    fn check_delimiter(&self, delimiter: char) -> Result<()> {
-        if delimiter != QUOTE {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("The quoteChar character and the delimiter cannot be the same ('{delimiter}')")))
-    }
-
-    fn check(&self, columns: &[Column]) -> Result<()> {
-        match columns.iter().find(|c| c.sql_type.is_nested()) {
-            Some(column) => Err(Error::invalid(format!(
+    fn bind(&self, asked: &Asked) -> Result<Box<dyn Codec>> {
+        if let Some(column) = asked.columns.iter().find(|c| c.sql_type.is_nested()) {
+            return Err(Error::invalid(format!(
                 "The 'DELIMITED' format does not support type '{}', column: `{}`",
                 column.sql_type.base_name(),
                 column.name
-            ))),
-            None => Ok(()),
+            )));
         }
+        let delimiter = asked.settings.own.get(DELIMITER).and_then(|text| text.chars().next()).unwrap_or(',');
+        if delimiter == QUOTE {
+            let message = format!("The quoteChar character and the delimiter cannot be the same ('{delimiter}')");
+            return Err(Error::invalid(message));
+        }
+        Ok(Box::new(DelimitedCodec { types: asked.columns.iter().map(|c| c.sql_type.clone()).collect(), delimiter }))
+    }
+}
+
+/// The name of the property of the character between columns.
+const DELIMITER: &str = "delimiter";
+
+/// The character between columns; invisible ones are written by name.
+fn read_delimiter(written: &str) -> Result<String, String> {
+    let mut units = written.chars();
+    let read = match (written, units.next(), units.next()) {
+        ("TAB", ..) => Ok("\t".to_owned()),
+        ("SPACE", ..) => Ok(" ".to_owned()),
+        (text, ..) if text.trim().is_empty() => {
+            let hint =
+                "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
+            Err(format!("Delimiter cannot be empty, {hint}"))
+        }
+        // What Java holds in two units is two characters there.
+        (_, Some(c), None) if c.len_utf16() == 1 => Ok(c.to_string()),
+        _ => {
+            let why = "Delimiter must be a single character or TAB,SPACE";
+            Err(format!("Invalid delimiter value: '{written}'. {why}"))
+        }
+    };
+    read.map_err(|why| format!("{why}\nExample valid value: ';'"))
+}
+
+/// DELIMITED with these columns.
+struct DelimitedCodec {
+    types: Vec<SqlType>,
+    delimiter: char,
+}
+
+impl Codec for DelimitedCodec {
+    fn decoder(&self, needed: &[bool]) -> Box<dyn Decoder> {
+        let columns = self.types.iter().cloned().zip(needed.iter().copied()).collect();
+        Box::new(DelimitedDecoder { columns, delimiter: self.delimiter })
     }
 
-    fn decoder(&self, columns: &[Column], needed: &[bool], layout: Layout) -> Box<dyn Decoder> {
-        let columns = columns.iter().map(|c| c.sql_type.clone()).zip(needed.iter().copied()).collect();
-        Box::new(DelimitedDecoder { columns, delimiter: layout.delimiter })
-    }
-
-    fn encoder(&self, columns: &[Column], layout: Layout) -> Box<dyn Encoder> {
-        Box::new(DelimitedEncoder { columns: columns.len(), delimiter: layout.delimiter, field: String::new() })
+    fn encoder(&self) -> Box<dyn Encoder> {
+        Box::new(DelimitedEncoder { columns: self.types.len(), delimiter: self.delimiter, field: String::new() })
     }
 }
 
@@ -279,10 +309,9 @@ mod tests {
             let value = |c: &Option<&str>| c.map_or(Value::Null, |c| Value::String(c.to_owned()));
             let arrays: Vec<_> = cells.iter().map(|c| array_of([&value(c)], &SqlType::String)).collect();
             let views: Vec<View> = arrays.iter().map(|a| View::new(a.as_ref(), &SqlType::String)).collect();
-            let columns = vec![Column::value("C", SqlType::String); cells.len()];
             let mut out = Vec::new();
-            let layout = Layout { wrapped: true, delimiter: ',' };
-            assert!(Delimited.encoder(&columns, layout).encode(&views, 0, &mut out));
+            let codec = DelimitedCodec { types: vec![SqlType::String; cells.len()], delimiter: ',' };
+            assert!(codec.encoder().encode(&views, 0, &mut out));
             String::from_utf8(out).expect("text")
         };
         assert_eq!(print(&[Some("-1"), Some("-1"), None, Some("")]), "\"-1\",-1,,\"\"");

@@ -1,6 +1,6 @@
 //! KAFKA: one bare column, as Kafka's own serialisers write it.
 
-use super::{Decoded, Decoder, Encoder, Format, Layout, Rows, Wrapping};
+use super::{Asked, Codec, Decoded, Decoder, Encoder, Format, Rows};
 use crate::error::{Error, Result};
 use crate::types::build::Values;
 use crate::types::view::ViewValues;
@@ -14,36 +14,38 @@ impl Format for Kafka {
         "KAFKA"
     }
 
-    fn wrapping(&self) -> Wrapping {
-        Wrapping::Never
-    }
-
     fn joins(&self) -> bool {
         false
     }
 
-    fn check(&self, columns: &[Column]) -> Result<()> {
-        if columns.len() > 1 {
-            let names: Vec<String> = columns.iter().map(Column::to_string).collect();
+    fn bind(&self, asked: &Asked) -> Result<Box<dyn Codec>> {
+        if asked.columns.len() > 1 {
+            let names: Vec<String> = asked.columns.iter().map(Column::to_string).collect();
             let message = format!("The 'KAFKA' format only supports a single field. Got: [{}]", names.join(", "));
             return Err(Error::invalid(message));
         }
-        match columns.first().map(|c| &c.sql_type) {
+        let sql_type = asked.columns.first().map(|c| c.sql_type.clone());
+        match &sql_type {
             None | Some(SqlType::Integer | SqlType::Bigint | SqlType::Double | SqlType::String | SqlType::Bytes) => {
-                Ok(())
+                Ok(Box::new(KafkaCodec(sql_type)))
             }
             Some(other) => {
                 Err(Error::invalid(format!("The 'KAFKA' format does not support type '{}'", other.base_name())))
             }
         }
     }
+}
 
-    fn decoder(&self, columns: &[Column], needed: &[bool], _: Layout) -> Box<dyn Decoder> {
+/// KAFKA with a column of this type, or none.
+struct KafkaCodec(Option<SqlType>);
+
+impl Codec for KafkaCodec {
+    fn decoder(&self, needed: &[bool]) -> Box<dyn Decoder> {
         let needed = needed.first().copied().unwrap_or(false);
-        Box::new(KafkaDecoder { sql_type: columns.first().map(|c| c.sql_type.clone()), needed })
+        Box::new(KafkaDecoder { sql_type: self.0.clone(), needed })
     }
 
-    fn encoder(&self, _: &[Column], _: Layout) -> Box<dyn Encoder> {
+    fn encoder(&self) -> Box<dyn Encoder> {
         Box::new(KafkaEncoder)
     }
 }
@@ -108,14 +110,14 @@ mod tests {
 
     #[test]
     fn values_survive_and_wrong_lengths_are_set_aside() {
-        let column = [Column::key("K", SqlType::Integer)];
+        let codec = KafkaCodec(Some(SqlType::Integer));
         let array = array_of(&[Value::Integer(-2), Value::Null], &SqlType::Integer);
         let views = [View::new(array.as_ref(), &SqlType::Integer)];
-        let mut encoder = Kafka.encoder(&column, Layout::new(false));
+        let mut encoder = codec.encoder();
         let mut bytes = Vec::new();
         assert!(encoder.encode(&views, 0, &mut bytes));
         assert!(!encoder.encode(&views, 1, &mut Vec::new()));
-        let decoded = Kafka.decoder(&column, &[true], Layout::new(false)).decode(&[Some(&bytes), None, Some(b"abc")]);
+        let decoded = codec.decoder(&[true]).decode(&[Some(&bytes), None, Some(b"abc")]);
         assert_eq!(Value::at(&decoded.columns[0], 0, &SqlType::Integer), Value::Integer(-2));
         assert_eq!(decoded.failed, [(2, "3 bytes where 4 are expected".to_owned())]);
     }

@@ -1,10 +1,12 @@
 //! The formats of keys and values: bytes to columns and back.
 //!
-//! A format is one file (or folder) with a [`Format`] and its word in the list here. Decoding is vectorised: a
+//! A format is one file (or folder) with a [`Format`] and its word in the list here. Bound to columns and to what a
+//! statement says of them, it is an [`Encoding`], which makes decoders and encoders. Decoding is vectorised: a
 //! [`Decoder`] gets the payloads of a batch, builds only the columns that are needed, checks all that are declared, and
 //! sets a payload that it cannot read aside with the reason; the others go on.
 
 mod delimited;
+mod encoding;
 pub mod json;
 mod kafka;
 mod none;
@@ -17,7 +19,9 @@ use std::fmt;
 use arrow::array::ArrayRef;
 
 use crate::error::{Error, Result, nearest};
-use crate::types::{Builder, Column, View};
+use crate::types::{Builder, View};
+
+pub use encoding::{Asked, Encoding, Settings};
 
 /// All formats that can be used.
 pub const ALL: &[&dyn Format] = &[&delimited::Delimited, &json::Json, &kafka::Kafka, &none::Nothing];
@@ -43,57 +47,55 @@ impl fmt::Display for Part {
     }
 }
 
-/// Whether a single column stands in an object of its own or bare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrapping {
-    /// Always bare.
-    Never,
-    /// As the statement says; wrapped by default.
-    Choice,
-}
-
-/// How the columns of a part stand in its payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Whether the columns are fields of something; else there is at most one, and it stands bare.
-    pub wrapped: bool,
-    /// What stands between the columns, in a format that has such a character.
-    pub delimiter: char,
-}
-
-impl Layout {
-    /// The layout of columns that are fields of something, or of one that is not.
-    pub fn new(wrapped: bool) -> Layout {
-        Layout { wrapped, delimiter: ',' }
-    }
-}
-
 /// A way to write keys or values.
 pub trait Format: Sync {
     /// The name in upper case.
     fn name(&self) -> &'static str;
 
-    /// What can be done with single columns.
-    fn wrapping(&self) -> Wrapping;
+    /// Whether a statement may say if a single value column is a field of something or stands bare.
+    fn chooses_wrapping(&self) -> bool {
+        false
+    }
 
     /// Whether values in this format can be grouped and joined; ksqlDB refuses that of bare KAFKA values.
     fn joins(&self) -> bool {
         true
     }
 
-    /// Refuses columns that the format cannot hold.
-    fn check(&self, columns: &[Column]) -> Result<()>;
-
-    /// Refuses a character between the columns, as most formats refuse any.
-    fn check_delimiter(&self, _: char) -> Result<()> {
-        Err(Error::invalid(format!("{} does not support the following configs: [delimiter]", self.name())))
+    /// The properties that a WITH clause can have for this format.
+    fn properties(&self) -> &'static [Property] {
+        &[]
     }
 
-    /// A decoder of these columns, of which only the `needed` ones are built.
-    fn decoder(&self, columns: &[Column], needed: &[bool], layout: Layout) -> Box<dyn Decoder>;
+    /// Binds the format to columns and settings, of which no setting belongs to another format.
+    ///
+    /// # Errors
+    /// It cannot hold the columns, or not with these settings.
+    fn bind(&self, asked: &Asked) -> Result<Box<dyn Codec>>;
+}
 
-    /// An encoder of these columns.
-    fn encoder(&self, columns: &[Column], layout: Layout) -> Box<dyn Encoder>;
+/// A property of a format, for the key and for the value.
+pub struct Property {
+    /// The name behind `KEY_` and `VALUE_` in a WITH clause, in upper case.
+    pub name: &'static str,
+    /// The name in messages, as ksqlDB's formats have it.
+    pub shown: &'static str,
+    /// What a text in the WITH clause stands for, or why it stands for nothing.
+    pub read: fn(&str) -> Result<String, String>,
+}
+
+/// The properties of all formats.
+pub fn properties() -> impl Iterator<Item = &'static Property> {
+    ALL.iter().flat_map(|format| format.properties())
+}
+
+/// A format that was bound to columns and settings.
+pub trait Codec: Send + Sync {
+    /// A decoder of the columns, of which only the `needed` ones are built.
+    fn decoder(&self, needed: &[bool]) -> Box<dyn Decoder>;
+
+    /// An encoder of the columns.
+    fn encoder(&self) -> Box<dyn Encoder>;
 }
 
 /// Bytes to columns.

@@ -1,6 +1,6 @@
 //! NONE: no bytes at all, where there are no columns.
 
-use super::{Decoded, Decoder, Encoder, Format, Layout, Wrapping};
+use super::{Asked, Codec, Decoded, Decoder, Encoder, Format};
 use crate::error::{Error, Result};
 use crate::types::{Column, View};
 
@@ -12,25 +12,25 @@ impl Format for Nothing {
         "NONE"
     }
 
-    fn wrapping(&self) -> Wrapping {
-        Wrapping::Never
-    }
-
-    fn check(&self, columns: &[Column]) -> Result<()> {
-        if columns.is_empty() {
-            return Ok(());
+    fn bind(&self, asked: &Asked) -> Result<Box<dyn Codec>> {
+        if asked.columns.is_empty() {
+            return Ok(Box::new(NoCodec));
         }
-        let shown: Vec<String> = columns.iter().map(Column::to_string).collect();
+        let shown: Vec<String> = asked.columns.iter().map(Column::to_string).collect();
         let message =
             format!("The 'NONE' format can only be used when no columns are defined. Got: [{}]", shown.join(", "));
         Err(Error::invalid(message))
     }
+}
 
-    fn decoder(&self, _: &[Column], _: &[bool], _: Layout) -> Box<dyn Decoder> {
+struct NoCodec;
+
+impl Codec for NoCodec {
+    fn decoder(&self, _: &[bool]) -> Box<dyn Decoder> {
         Box::new(NoDecoder)
     }
 
-    fn encoder(&self, _: &[Column], _: Layout) -> Box<dyn Encoder> {
+    fn encoder(&self) -> Box<dyn Encoder> {
         Box::new(NoEncoder)
     }
 }

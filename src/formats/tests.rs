@@ -1,7 +1,7 @@
 //! What holds for every format, tested for all of them.
 
 use super::*;
-use crate::types::{Decimal, SqlType, Value, array_of};
+use crate::types::{Column, Decimal, SqlType, Value, array_of};
 
 fn number(text: &str) -> Value {
     Value::Decimal(Decimal::parse(text).expect("a number"))
@@ -42,40 +42,44 @@ fn types() -> Vec<(SqlType, Vec<Value>)> {
     ]
 }
 
-/// Every format with its layouts, and columns that it can hold: each type alone, and all together.
-fn each_case(mut case: impl FnMut(&'static dyn Format, Layout, &[Column], &[Vec<Value>])) {
+/// Every format, with columns that it can hold: each type alone, as a field and bare, and all together.
+fn each_case(mut case: impl FnMut(&Encoding, &[Column], &[Vec<Value>])) {
+    let bind = |format: &'static dyn Format, columns: &[Column], wrap| {
+        Encoding::bind(format, Asked { part: Part::Value, columns, settings: &Settings::wrapping(wrap) })
+    };
     for format in ALL {
         let mut together: (Vec<Column>, Vec<Vec<Value>>) = (Vec::new(), Vec::new());
         for (at, (sql_type, mut values)) in types().into_iter().enumerate() {
             values.push(Value::Null);
-            let column = Column::value(format!("C{at}"), sql_type);
-            if format.check(std::slice::from_ref(&column)).is_err() {
+            let column = [Column::value(format!("C{at}"), sql_type)];
+            let encodings = [Some(false), Some(true)].map(|wrap| bind(*format, &column, wrap));
+            if encodings.iter().all(Result::is_err) {
                 continue;
             }
-            for wrapped in [false, true] {
-                if !wrapped || format.wrapping() == Wrapping::Choice {
-                    let rows: Vec<Vec<Value>> = values.iter().map(|value| vec![value.clone()]).collect();
-                    case(*format, Layout::new(wrapped), std::slice::from_ref(&column), &rows);
-                }
+            for encoding in encodings.into_iter().flatten() {
+                let rows: Vec<Vec<Value>> = values.iter().map(|value| vec![value.clone()]).collect();
+                case(&encoding, &column, &rows);
             }
-            together.0.push(column);
+            together.0.extend(column);
             together.1.push(values);
         }
-        if together.0.len() > 1 && format.check(&together.0).is_ok() {
+        if together.0.len() > 1
+            && let Ok(encoding) = bind(*format, &together.0, None)
+        {
             let longest = together.1.iter().map(Vec::len).max().unwrap_or(0);
             let row = |row: usize| together.1.iter().map(|values| values[row % values.len()].clone()).collect();
             let mut rows: Vec<Vec<Value>> = (0..longest).map(row).collect();
             rows.push(vec![Value::Null; together.0.len()]);
-            case(*format, Layout::new(true), &together.0, &rows);
+            case(&encoding, &together.0, &rows);
         }
     }
 }
 
-fn encoded(format: &dyn Format, layout: Layout, columns: &[Column], rows: &[Vec<Value>]) -> Vec<Option<Vec<u8>>> {
+fn encoded(encoding: &Encoding, columns: &[Column], rows: &[Vec<Value>]) -> Vec<Option<Vec<u8>>> {
     let arrays: Vec<ArrayRef> =
         (0..columns.len()).map(|at| array_of(rows.iter().map(|row| &row[at]), &columns[at].sql_type)).collect();
     let views: Vec<View> = arrays.iter().zip(columns).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
-    let mut encoder = format.encoder(columns, layout);
+    let mut encoder = encoding.encoder();
     let payload = |row| {
         let mut out = Vec::new();
         encoder.encode(&views, row, &mut out).then_some(out)
@@ -83,9 +87,9 @@ fn encoded(format: &dyn Format, layout: Layout, columns: &[Column], rows: &[Vec<
     (0..rows.len()).map(payload).collect()
 }
 
-fn decoded(format: &dyn Format, layout: Layout, columns: &[Column], payloads: &[Option<Vec<u8>>]) -> Decoded {
+fn decoded(encoding: &Encoding, columns: &[Column], payloads: &[Option<Vec<u8>>]) -> Decoded {
     let payloads: Vec<Option<&[u8]>> = payloads.iter().map(Option::as_deref).collect();
-    format.decoder(columns, &vec![true; columns.len()], layout).decode(&payloads)
+    encoding.decoder(&vec![true; columns.len()]).decode(&payloads)
 }
 
 /// The rows as text.
@@ -100,13 +104,14 @@ fn shown(columns: &[Column], decoded: &Decoded, rows: usize) -> Vec<String> {
 #[test]
 fn what_was_written_is_read_again() {
     let mut cases = 0;
-    each_case(|format, layout, columns, rows| {
-        let payloads = encoded(format, layout, columns, rows);
-        let decoded = decoded(format, layout, columns, &payloads);
-        let name = format!("{} of {}", format.name(), columns[0].sql_type);
+    each_case(|encoding, columns, rows| {
+        let payloads = encoded(encoding, columns, rows);
+        let decoded = decoded(encoding, columns, &payloads);
+        let name = format!("{} of {}", encoding.format.name(), columns[0].sql_type);
         // NULL that stands alone has no text in DELIMITED, and a record without text is none.
         let is_lost = |row: u32| {
-            format.name() == "DELIMITED" && payloads[row as usize].as_ref().is_some_and(|payload| payload.is_empty())
+            encoding.format.name() == "DELIMITED"
+                && payloads[row as usize].as_ref().is_some_and(|payload| payload.is_empty())
         };
         let failed = decoded.failed.iter().filter(|(row, _)| !is_lost(*row)).collect::<Vec<_>>();
         assert!(failed.is_empty(), "{name}: {failed:?}");
@@ -133,14 +138,14 @@ fn columns_that_are_not_needed_are_checked_all_the_same() {
         b"{\"C0\":1,\"C6\":{}}",
         b"\0\0\0\x01",
     ];
-    each_case(|format, layout, columns, rows| {
-        let mut payloads = encoded(format, layout, columns, rows);
+    each_case(|encoding, columns, rows| {
+        let mut payloads = encoded(encoding, columns, rows);
         payloads.extend(wrong.iter().map(|bytes| Some(bytes.to_vec())));
         payloads.push(None);
-        let built = decoded(format, layout, columns, &payloads);
+        let built = decoded(encoding, columns, &payloads);
         let borrowed: Vec<Option<&[u8]>> = payloads.iter().map(Option::as_deref).collect();
-        let checked = format.decoder(columns, &vec![false; columns.len()], layout).decode(&borrowed);
-        let name = format!("{} of {}", format.name(), columns[0].sql_type);
+        let checked = encoding.decoder(&vec![false; columns.len()]).decode(&borrowed);
+        let name = format!("{} of {}", encoding.format.name(), columns[0].sql_type);
         assert_eq!(built.failed, checked.failed, "{name}");
         assert!(checked.columns.is_empty(), "{name}");
         for column in &built.columns {
@@ -168,6 +173,46 @@ fn a_batch_whose_texts_would_be_too_large_sets_payloads_aside() {
     let array = builder.finish();
     let values = (0..4).map(|row| Value::at(array.as_ref(), row, &SqlType::String));
     assert_eq!(values.collect::<Vec<_>>(), [text("12345"), Value::Null, text("67890"), text("")]);
+}
+
+#[test]
+fn a_format_refuses_what_is_said_of_another() {
+    let columns = [Column::value("A", SqlType::String), Column::value("B", SqlType::String)];
+    let mut settings = Settings::default();
+    settings.own.insert("delimiter", ";".to_owned());
+    for format in ALL {
+        let bound = Encoding::bind(*format, Asked { part: Part::Value, columns: &columns, settings: &settings });
+        match (format.name(), bound) {
+            ("DELIMITED", bound) => {
+                let row = vec![text("x"), text("y")];
+                let payloads = encoded(&bound.expect("its own property"), &columns, &[row]);
+                assert_eq!(payloads, [Some(b"x;y".to_vec())]);
+            }
+            ("JSON", Err(error)) => {
+                assert!(
+                    error.to_string().ends_with("JSON does not support the following configs: [delimiter]"),
+                    "{error}"
+                );
+            }
+            // These cannot hold two columns, which is said first.
+            (_, Err(error)) => {
+                assert!(error.to_string().starts_with("Value format does not support schema"), "{error}")
+            }
+            (name, Ok(_)) => panic!("{name} takes a delimiter"),
+        }
+    }
+}
+
+#[test]
+fn encodings_are_equal_that_write_the_same_bytes() {
+    let key =
+        |format: &str, columns: &[Column]| Encoding::of_key(find(format).expect("a format"), columns).expect("fits");
+    let (a, b) = ([Column::key("A", SqlType::String)], [Column::key("B", SqlType::String)]);
+    assert_eq!(key("JSON", &a), key("JSON", &b), "a single key column has no name in its bytes");
+    assert_ne!(key("JSON", &a), key("KAFKA", &a));
+    let settings = Settings { own: [("delimiter", ";".to_owned())].into(), wrap: None };
+    let other = Asked { part: Part::Key, columns: &a, settings: &settings };
+    assert_ne!(key("DELIMITED", &a), Encoding::bind(find("DELIMITED").expect("a format"), other).expect("fits"));
 }
 
 #[test]

@@ -1,18 +1,16 @@
 //! Keys and values between JSON text, which people type and read, and the format in which a topic keeps them.
 
 use super::json::scan::{Scan, Start};
-use super::json::{Json, compact};
-use super::{Decoder, Encoder, Format, Layout};
+use super::json::{JsonCodec, compact};
+use super::{Codec, Decoder, Encoder, Encoding};
 use crate::types::parse::base64_bytes;
 use crate::types::{Column, SqlType, View};
 
 /// How a part of a topic's records is kept, as far as anybody has said it.
 #[derive(Clone, Copy)]
 pub struct Declared<'a> {
-    /// The format in which the topic keeps the part.
-    pub format: &'static dyn Format,
-    /// How the columns stand in the payload.
-    pub layout: Layout,
+    /// How the topic keeps the part.
+    pub encoding: &'a Encoding,
     /// The columns of the part; with none, the part counts as not declared.
     pub columns: &'a [Column],
 }
@@ -33,10 +31,10 @@ impl FromJson {
     /// The way to a part that was declared, or was not.
     pub fn new(declared: Option<Declared>) -> FromJson {
         let Some(declared) = declared.filter(|d| !d.columns.is_empty()) else { return FromJson::Plain };
-        match declared.format.name() {
+        match declared.encoding.format.name() {
             "JSON" => FromJson::Json,
             "KAFKA" => FromJson::Bare(declared.columns[0].sql_type.clone()),
-            _ => FromJson::Columns(Box::new(Transcoder::new(&Json, declared.format, declared))),
+            _ => FromJson::Columns(Box::new(Transcoder::from_json(declared))),
         }
     }
 
@@ -100,8 +98,8 @@ impl ToJson {
     pub fn new(declared: Option<Declared>) -> ToJson {
         match declared.filter(|d| !d.columns.is_empty()) {
             None => ToJson::Guess,
-            Some(declared) if declared.format.name() == "JSON" => ToJson::Json,
-            Some(declared) => ToJson::Columns(Box::new(Transcoder::new(declared.format, &Json, declared))),
+            Some(declared) if declared.encoding.format.name() == "JSON" => ToJson::Json,
+            Some(declared) => ToJson::Columns(Box::new(Transcoder::to_json(declared))),
         }
     }
 
@@ -156,14 +154,27 @@ pub struct Transcoder {
 }
 
 impl Transcoder {
-    fn new(from: &dyn Format, to: &dyn Format, declared: Declared) -> Transcoder {
-        let Declared { columns, layout, .. } = declared;
-        let needed = vec![true; columns.len()];
+    fn from_json(declared: Declared) -> Transcoder {
+        let Declared { columns, encoding } = declared;
         Transcoder {
-            decoder: from.decoder(columns, &needed, layout),
-            encoder: to.encoder(columns, layout),
+            decoder: Transcoder::json(declared).decoder(&vec![true; columns.len()]),
+            encoder: encoding.encoder(),
             types: columns.iter().map(|c| c.sql_type.clone()).collect(),
         }
+    }
+
+    fn to_json(declared: Declared) -> Transcoder {
+        let Declared { columns, encoding } = declared;
+        Transcoder {
+            decoder: encoding.decoder(&vec![true; columns.len()]),
+            encoder: Transcoder::json(declared).encoder(),
+            types: columns.iter().map(|c| c.sql_type.clone()).collect(),
+        }
+    }
+
+    /// The columns as people write them: a single one stands bare.
+    fn json(declared: Declared) -> JsonCodec {
+        JsonCodec { columns: declared.columns.to_vec(), wrapped: declared.columns.len() > 1 }
     }
 
     fn one(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<bool, String> {
@@ -198,8 +209,9 @@ mod tests {
     use super::*;
     use crate::formats::find;
 
-    fn declared<'a>(format: &str, columns: &'a [Column]) -> Option<Declared<'a>> {
-        Some(Declared { format: find(format).expect("a format"), layout: Layout::new(false), columns })
+    fn bound(format: &str, sql_type: SqlType) -> (Encoding, [Column; 1]) {
+        let columns = [Column::key("K", sql_type)];
+        (Encoding::of_key(find(format).expect("a format"), &columns).expect("a column that fits"), columns)
     }
 
     fn there_and_back(declared: Option<Declared>, text: &str) -> String {
@@ -216,7 +228,10 @@ mod tests {
 
     #[test]
     fn what_was_typed_is_what_is_read() {
-        let column = |t: SqlType| [Column::key("K", t)];
+        let there_and_back = |format, sql_type, text| {
+            let (encoding, columns) = bound(format, sql_type);
+            there_and_back(Some(Declared { encoding: &encoding, columns: &columns }), text)
+        };
         for (sql_type, text) in [
             (SqlType::Integer, "-7"),
             (SqlType::Bigint, "9007199254740993"),
@@ -225,12 +240,12 @@ mod tests {
             (SqlType::String, "null"),
             (SqlType::Bytes, r#""AQID""#),
         ] {
-            assert_eq!(there_and_back(declared("KAFKA", &column(sql_type)), text), text);
+            assert_eq!(there_and_back("KAFKA", sql_type, text), text);
         }
-        assert_eq!(there_and_back(declared("KAFKA", &column(SqlType::String)), "17"), r#""17""#);
-        assert_eq!(there_and_back(declared("KAFKA", &column(SqlType::Integer)), "1.5"), "1.5 is no INTEGER");
-        assert_eq!(there_and_back(declared("KAFKA", &column(SqlType::Integer)), r#""7""#), r#""7" is no INTEGER"#);
-        assert_eq!(there_and_back(declared("JSON", &column(SqlType::Integer)), r#""x""#), r#""x""#);
+        assert_eq!(there_and_back("KAFKA", SqlType::String, "17"), r#""17""#);
+        assert_eq!(there_and_back("KAFKA", SqlType::Integer, "1.5"), "1.5 is no INTEGER");
+        assert_eq!(there_and_back("KAFKA", SqlType::Integer, r#""7""#), r#""7" is no INTEGER"#);
+        assert_eq!(there_and_back("JSON", SqlType::Integer, r#""x""#), r#""x""#);
     }
 
     #[test]

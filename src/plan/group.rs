@@ -4,11 +4,11 @@ use super::node::{AggregateCall, AggregateNode, Node, Plan, WindowNode};
 use super::scope::QueryScope;
 use super::select::{self, KeyColumn};
 use super::{KeyInfo, Planner, computed, is_aggregate, window};
-use crate::catalog::{Encoding, SourceKind, WindowType};
+use crate::catalog::{SourceKind, WindowType};
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
-use crate::formats::{Part, json::Json};
+use crate::formats::{Encoding, json::Json};
 use crate::functions::signature::ArgType;
 use crate::functions::{self, aggregate::BoundAggregate};
 use crate::sql::ast::{self, Node as Ast};
@@ -424,8 +424,7 @@ fn exchanged(
         groups.iter().zip(names).map(|(g, name)| Column::key(name, g.bound.result_type())).collect();
     columns.iter().try_for_each(check_key_type)?;
     let inherited = planner.relations[0].source.key.format;
-    let encoding = Encoding::new(Part::Key, inherited, &columns, None)
-        .or_else(|_| Encoding::new(Part::Key, &Json, &columns, None))?;
+    let encoding = Encoding::of_key(inherited, &columns).or_else(|_| Encoding::of_key(&Json, &columns))?;
     let key = groups.iter().map(|g| g.id).collect();
     Ok((input.exchange(key, encoding.clone()), encoding))
 }

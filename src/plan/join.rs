@@ -4,11 +4,11 @@ use super::node::{Node, StreamJoinNode};
 use super::scope::{QueryScope, Relation, RelationColumn};
 use super::select::{KeyColumn, plain_or_qualified, qualified};
 use super::{KeyInfo, Planner};
-use crate::catalog::{Encoding, SourceKind};
+use crate::catalog::SourceKind;
 use crate::error::{Error, Result};
 use crate::expr::bind::bind;
 use crate::expr::{ColumnId, Expr, Kind};
-use crate::formats::{Part, json::Json};
+use crate::formats::{Encoding, json::Json};
 use crate::sql::ast::{self, CompareOp, Node as Ast};
 use crate::sql::query::{Join, JoinKind};
 use crate::state::OperatorKind;
@@ -212,8 +212,7 @@ fn sides(
         (false, false) => (left_source, false, false),
     };
     let columns = std::slice::from_ref(&column);
-    let encoding = Encoding::new(Part::Key, model.key.format, columns, None)
-        .or_else(|_| Encoding::new(Part::Key, &Json, columns, None))?;
+    let encoding = Encoding::of_key(model.key.format, columns).or_else(|_| Encoding::of_key(&Json, columns))?;
     let side = |side: &Side, stays: bool| {
         let mut node = side.relation.node();
         let id = match side.bound.kind {

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::catalog::{Encoding, Source, SourceKind, TimestampColumn};
+use crate::catalog::{Source, SourceKind, TimestampColumn};
 use crate::expr::{ColumnId, Expr};
+use crate::formats::Encoding;
 use crate::types::{Column, SqlType};
 
 pub use super::nodes::{

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::node::{Plan, Sink};
-use crate::catalog::{Catalog, Encoding, Source, TimestampColumn, WindowInfo};
+use crate::catalog::{Catalog, Source, TimestampColumn, WindowInfo};
 use crate::config::{self, Properties};
 use crate::error::{Error, Result, Span};
-use crate::formats::{self, Format, Part};
+use crate::formats::{self, Asked, Encoding, Format, Part, Settings};
 use crate::types::{Schema, quoted};
 
 use super::group::check_key_type;
 
 /// What a WITH clause says of a sink, or of a declared source.
-pub struct Settings {
+pub struct SinkSettings {
     /// KAFKA_TOPIC: the name of the topic.
     pub topic: Option<String>,
     /// PARTITIONS: the number of partitions, at least 1.
@@ -21,12 +21,10 @@ pub struct Settings {
     pub key_format: Option<FormatName>,
     /// VALUE_FORMAT, or FORMAT.
     pub value_format: Option<FormatName>,
-    /// KEY_DELIMITER: the character between the columns of a DELIMITED key.
-    pub key_delimiter: Option<char>,
-    /// VALUE_DELIMITER: the character between the columns of a DELIMITED value.
-    pub value_delimiter: Option<char>,
-    /// WRAP_SINGLE_VALUE: whether a single value column is written as a field.
-    pub wrap: Option<bool>,
+    /// What the properties of formats say of keys, such as KEY_DELIMITER.
+    pub key: Settings,
+    /// What they say of values, and WRAP_SINGLE_VALUE.
+    pub value: Settings,
     /// TIMESTAMP and TIMESTAMP_FORMAT: the column of the time.
     pub timestamp: Option<TimestampColumn>,
     /// WINDOW_TYPE and WINDOW_SIZE: the windows in the keys of a declared source.
@@ -62,7 +60,7 @@ impl FormatName {
 pub fn plan(
     name: &str,
     plan: &Plan,
-    settings: Settings,
+    settings: SinkSettings,
     catalog: &Catalog,
     properties: &Properties,
     statement: &str,
@@ -76,16 +74,12 @@ pub fn plan(
         return Err(Error::invalid("Key format specified for stream without key columns."));
     }
     let key = match unkeyed {
-        true => Encoding::new(Part::Key, formats::find(NO_FORMAT)?, &[], None)?,
-        false => key_encoding(&schema, key_format, settings.key_delimiter, &first.key, properties)?,
+        true => Encoding::of_key(formats::find(NO_FORMAT)?, &[])?,
+        false => key_encoding(&schema, key_format, settings.key, &first.key, properties)?,
     };
     let value_format = settings.value_format.as_ref().map_or(Ok(first.value.format), FormatName::find)?;
-    let wrap = settings.wrap.or(default_wrap(properties, value_format, &schema));
-    let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?.with_delimiter(
-        Part::Value,
-        schema.values(),
-        settings.value_delimiter.or(inherited_delimiter(&first.value, value_format)),
-    )?;
+    let value =
+        value_encoding(&schema, value_format, inherits(settings.value, &first.value, value_format), properties)?;
     let topic = settings.topic.unwrap_or_else(|| format!("{}{name}", properties.text(config::OUTPUT_TOPIC_PREFIX)));
     let existing = catalog.topic(&topic).map(|t| t.partitions);
     if let (Some(wanted), Some(existing)) = (settings.partitions, existing)
@@ -128,7 +122,7 @@ pub fn partitions_differ(topic: &str, wanted: u32, existing: u32) -> Error {
 fn key_encoding(
     schema: &Schema,
     format: Option<&'static dyn Format>,
-    delimiter: Option<char>,
+    settings: Settings,
     first: &Encoding,
     properties: &Properties,
 ) -> Result<Encoding> {
@@ -139,25 +133,35 @@ fn key_encoding(
         }
         None => first.format,
     };
-    Encoding::new(Part::Key, format, schema.keys(), None)?.with_delimiter(
-        Part::Key,
-        schema.keys(),
-        delimiter.or(inherited_delimiter(first, format)),
-    )
+    let settings = inherits(settings, first, format);
+    Encoding::bind(format, Asked { part: Part::Key, columns: schema.keys(), settings: &settings })
+}
+
+/// The way values are written; a single one is a field of something as the statement or a property says.
+///
+/// # Errors
+/// The format cannot hold the columns, or lacks a property of which the statement says something.
+pub fn value_encoding(
+    schema: &Schema,
+    format: &'static dyn Format,
+    mut settings: Settings,
+    properties: &Properties,
+) -> Result<Encoding> {
+    settings.wrap = settings.wrap.or(default_wrap(properties, format, schema));
+    Encoding::bind(format, Asked { part: Part::Value, columns: schema.values(), settings: &settings })
 }
 
 /// The format of missing keys.
 const NO_FORMAT: &str = "NONE";
 
-/// A source's delimiter goes on to a sink of the same format.
-fn inherited_delimiter(first: &Encoding, format: &'static dyn Format) -> Option<char> {
-    let delimiter = first.layout.delimiter;
-    (format == first.format && format.check_delimiter(delimiter).is_ok()).then_some(delimiter)
+/// What was said of a source's format goes on to a sink of the same format.
+fn inherits(settings: Settings, first: &Encoding, format: &'static dyn Format) -> Settings {
+    if format == first.format { settings.or(&first.own) } else { settings }
 }
 
 /// The default for wrapping a single value, from the property; `None` for a format without a choice.
-pub fn default_wrap(properties: &Properties, format: &'static dyn Format, schema: &Schema) -> Option<bool> {
-    let single = schema.values().len() == 1 && format.wrapping() == formats::Wrapping::Choice;
+fn default_wrap(properties: &Properties, format: &'static dyn Format, schema: &Schema) -> Option<bool> {
+    let single = schema.values().len() == 1 && format.chooses_wrapping();
     let text = properties.text(config::WRAP_SINGLE_VALUES);
     if single && !text.is_empty() { Some(text.eq_ignore_ascii_case("true")) } else { None }
 }

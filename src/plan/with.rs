@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::sink::{FormatName, Settings};
+use super::sink::{FormatName, SinkSettings};
 use crate::catalog::{TimestampColumn, WindowInfo, WindowType};
 use crate::error::{Error, Result, nearest};
+use crate::formats::{self, Part, Settings};
 use crate::sql::ast::Literal;
 use crate::sql::properties::{Properties, Property};
 use crate::types::TimeUnit;
 use crate::types::pattern::Pattern;
 
-/// Every property that a WITH clause can have, and whether it only belongs to a declaration.
+/// Every property that a WITH clause can have besides those of formats, and whether it only belongs to a declaration.
 const KNOWN: &[(&str, bool)] = &[
     ("KAFKA_TOPIC", false),
     ("FORMAT", false),
@@ -23,8 +24,6 @@ const KNOWN: &[(&str, bool)] = &[
     ("TIMESTAMP", false),
     ("TIMESTAMP_FORMAT", false),
     ("WRAP_SINGLE_VALUE", false),
-    ("KEY_DELIMITER", false),
-    ("VALUE_DELIMITER", false),
     ("KEY_SCHEMA_ID", false),
     ("VALUE_SCHEMA_ID", false),
     ("KEY_SCHEMA_FULL_NAME", false),
@@ -39,31 +38,39 @@ const KNOWN: &[(&str, bool)] = &[
 ];
 
 /// The names of the properties of a declaration.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    KNOWN.iter().map(|(name, _)| *name)
+pub fn names() -> impl Iterator<Item = String> {
+    let of_formats = [Part::Key, Part::Value]
+        .into_iter()
+        .flat_map(|part| formats::properties().map(move |property| property_name(part, property.name)));
+    KNOWN.iter().map(|(name, _)| (*name).to_owned()).chain(of_formats)
+}
+
+/// The name of a format's property for a part: `KEY_DELIMITER`.
+fn property_name(part: Part, name: &str) -> String {
+    format!("{}_{name}", part.to_string().to_uppercase())
 }
 
 /// Reads a WITH clause; `declares` for a declared source rather than for the sink of a query.
 ///
 /// # Errors
 /// A property is unknown or has an impossible value.
-pub fn settings(with: &Properties, declares: bool) -> Result<Settings> {
-    check_names(with, |name| KNOWN.iter().any(|(known, only)| *known == name && (declares || !only)))?;
+pub fn settings(with: &Properties, declares: bool) -> Result<SinkSettings> {
+    let declared_only = |name: &str| KNOWN.iter().any(|(known, only)| *known == name && *only);
+    check_names(with, |name| names().any(|known| known == name) && (declares || !declared_only(name)))?;
     for registry in ["KEY_SCHEMA_ID", "VALUE_SCHEMA_ID", "KEY_SCHEMA_FULL_NAME", "VALUE_SCHEMA_FULL_NAME"] {
         if let Some(property) = with.get(registry) {
             return Err(Error::unsupported(format!("{registry}, which needs a Schema Registry")).at(property.span));
         }
     }
-    let (key_format, value_format) = formats(with)?;
+    let (key_format, value_format) = format_names(with)?;
     refuse_settings_of_other_formats(with, value_format.as_ref())?;
-    Ok(Settings {
+    Ok(SinkSettings {
         topic: text(with, "KAFKA_TOPIC")?,
         partitions: partitions(with)?,
         key_format,
         value_format,
-        key_delimiter: delimiter(with, "KEY_DELIMITER")?,
-        value_delimiter: delimiter(with, "VALUE_DELIMITER")?,
-        wrap: flag(with, "WRAP_SINGLE_VALUE")?,
+        key: format_settings(with, Part::Key)?,
+        value: Settings { wrap: flag(with, "WRAP_SINGLE_VALUE")?, ..format_settings(with, Part::Value)? },
         timestamp: timestamp(with)?,
         window: window(with)?,
         config: config(with)?,
@@ -129,7 +136,7 @@ fn check_names(with: &Properties, known: impl Fn(&str) -> bool) -> Result<()> {
     let span = with.get(unknown[0]).map_or(with.span, |p| p.span);
     let error =
         Error::invalid(format!("Invalid config variable(s) in the WITH clause: {}", unknown.join(","))).at(span);
-    Err(match nearest(unknown[0], KNOWN.iter().map(|(name, _)| *name)) {
+    Err(match nearest(unknown[0], names().collect::<Vec<_>>().iter().map(String::as_str)) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error,
     })
@@ -187,35 +194,21 @@ fn integer(with: &Properties, name: &str) -> Result<Option<i64>> {
     }
 }
 
-/// The character between columns; invisible ones are written by name.
-fn delimiter(with: &Properties, name: &str) -> Result<Option<char>> {
-    let Some(property) = with.get(name) else { return Ok(None) };
-    let written = match &property.value {
-        Literal::String(text) => text.clone(),
-        other => {
-            return Err(invalid(property, &format!("Expected value to be a string, but it was a {}", class(other))));
-        }
-    };
-    let wrong = |why: String| {
-        let message = format!("Configuration {name} is invalid: {why}\nExample valid value: ';'");
-        Error::invalid(message).at(property.span)
-    };
-    let mut units = written.chars();
-    match (written.as_str(), units.next(), units.next()) {
-        ("TAB", ..) => Ok(Some('\t')),
-        ("SPACE", ..) => Ok(Some(' ')),
-        (text, ..) if text.trim().is_empty() => {
-            let hint =
-                "if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'";
-            Err(wrong(format!("Delimiter cannot be empty, {hint}")))
-        }
-        // What Java holds in two units is two characters there.
-        (_, Some(c), None) if c.len_utf16() == 1 => Ok(Some(c)),
-        _ => {
-            let why = "Delimiter must be a single character or TAB,SPACE";
-            Err(wrong(format!("Invalid delimiter value: '{written}'. {why}")))
-        }
+/// What the properties of formats say of a part.
+fn format_settings(with: &Properties, part: Part) -> Result<Settings> {
+    let mut settings = Settings::default();
+    for known in formats::properties() {
+        let name = property_name(part, known.name);
+        let Some(property) = with.get(&name) else { continue };
+        let Literal::String(written) = &property.value else {
+            let class = class(&property.value);
+            return Err(invalid(property, &format!("Expected value to be a string, but it was a {class}")));
+        };
+        let read = (known.read)(written)
+            .map_err(|why| Error::invalid(format!("Configuration {name} is invalid: {why}")).at(property.span))?;
+        settings.own.insert(known.shown, read);
     }
+    Ok(settings)
 }
 
 /// The value of a property that is true or false, or a text of that.
@@ -251,7 +244,7 @@ fn partitions(with: &Properties) -> Result<Option<u32>> {
 pub const MOST_PARTITIONS: u32 = 10_000;
 
 /// The formats of keys and values: KEY_FORMAT and VALUE_FORMAT, or FORMAT for both.
-fn formats(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)> {
+fn format_names(with: &Properties) -> Result<(Option<FormatName>, Option<FormatName>)> {
     let both = with.get("FORMAT");
     for part in ["KEY_FORMAT", "VALUE_FORMAT"] {
         if let (Some(both), Some(_)) = (both, with.get(part)) {

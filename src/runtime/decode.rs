@@ -186,8 +186,8 @@ impl Decode {
             SourceColumn::RowOffset => Origin::Offset,
         };
         Decode {
-            key: source.key.decoder(keys, key_needed),
-            value: source.value.decoder(values, value_needed),
+            key: source.key.decoder(key_needed),
+            value: source.value.decoder(value_needed),
             origins: wanted.columns.iter().map(origin).collect(),
             time: time_column.map(declared),
             partition,

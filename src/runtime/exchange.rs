@@ -8,10 +8,9 @@ use arrow::buffer::BooleanBuffer;
 use super::merge::{Piece, Sent};
 use super::placement::Placement;
 use super::points::Causes;
-use crate::catalog::Encoding;
 use crate::error::Result;
-use crate::formats::Encoder;
-use crate::types::{Batch, Column, SqlType, View};
+use crate::formats::{Encoder, Encoding};
+use crate::types::{Batch, SqlType, View};
 
 /// Finds the task of each row.
 pub(super) struct Exchange {
@@ -64,9 +63,7 @@ impl Exchange {
         targets: u32,
         placement: Arc<dyn Placement>,
     ) -> Self {
-        let columns: Vec<Column> = key.iter().map(|(_, t)| Column::key("KEY", t.clone())).collect();
-        let encoder = encoding.encoder(&columns);
-        Exchange { key: key.to_vec(), encoder, targets, placement, scratch: Default::default() }
+        Exchange { key: key.to_vec(), encoder: encoding.encoder(), targets, placement, scratch: Default::default() }
     }
 
     /// Finds the tasks of a batch's rows; `from` is the task that made them.
@@ -135,5 +132,31 @@ impl Exchange {
             *place += 1;
         }
         Routed { sent: Arc::new(Sent { batch, causes, rows: Some(rows) }), starts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::find;
+    use crate::runtime::placement::usual;
+    use crate::topics::partition_of;
+    use crate::types::{Column, Seq, Value, array_of};
+
+    #[test]
+    fn rows_go_where_a_topic_with_their_keys_would_have_them() {
+        let columns = [Column::key("A", SqlType::Integer), Column::key("b c", SqlType::String)];
+        let json = Encoding::of_key(find("JSON").expect("a format"), &columns).expect("columns that fit");
+        let key = [(0, SqlType::Integer), (1, SqlType::String)];
+        let mut exchange = Exchange::new(&key, &json, 7, usual());
+        let numbers: Vec<Value> = (0..100).map(Value::Integer).collect();
+        let names: Vec<Value> = (0..100).map(|number| Value::String(format!("n{number}"))).collect();
+        let arrays = vec![array_of(&numbers, &SqlType::Integer), array_of(&names, &SqlType::String)];
+        let batch = Batch::new(arrays, vec![0; 100].into(), Seq::From(0));
+        let targets = exchange.targets_of(&batch.columns, 100, 0);
+        for (number, target) in targets.iter().enumerate() {
+            let bytes = format!("{{\"A\":{number},\"b c\":\"n{number}\"}}");
+            assert_eq!(*target, partition_of(bytes.as_bytes(), 7), "{bytes}");
+        }
     }
 }

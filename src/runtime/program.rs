@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::decode::Wanted;
-use crate::catalog::{Encoding, Source, SourceKind};
+use crate::catalog::{Source, SourceKind};
+use crate::formats::Encoding;
 use crate::operators::Operator;
 use crate::plan::node::{Rekey, SourceColumn};
 use crate::state::OperatorId;

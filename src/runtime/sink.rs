@@ -89,11 +89,7 @@ impl SinkTask {
     /// The end of a task. With `most` bytes waiting to be committed, it has no more room.
     pub(super) fn new(target: Target, program: &Program, task: u32, most: usize) -> Self {
         let encoders = match &target {
-            Target::Topic(topic) => {
-                let (schema, source) = (&topic.source.schema, &topic.source);
-                let key = source.key.encoder(schema.keys());
-                Some((key, source.value.encoder(schema.values())))
-            }
+            Target::Topic(topic) => Some((topic.source.key.encoder(), topic.source.value.encoder())),
             Target::Tap(_) => None,
         };
         SinkTask {

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::{Action, Context, Kind, Statement, Touched};
-use crate::catalog::{Encoding, PSEUDO_COLUMNS, Source, SourceKind};
+use crate::catalog::{PSEUDO_COLUMNS, Source, SourceKind};
 use crate::config;
 use crate::engine::{Change, Effect, NewTopic};
 use crate::error::{Error, Result, Span};
-use crate::formats::{self, Part};
-use crate::plan::sink::{check_timestamp, default_wrap, partitions_differ};
+use crate::formats::{self, Asked, Encoding, Part};
+use crate::plan::sink::{check_timestamp, partitions_differ, value_encoding};
 use crate::plan::with;
 use crate::sql::cursor::Cursor;
 use crate::sql::print::{Printer, layout};
@@ -214,17 +214,9 @@ impl Statement for CreateSource {
             return Err(Error::invalid("The statement does not define any columns.").at(head.name.span));
         }
         schema.keys().iter().try_for_each(crate::plan::check_key_type)?;
-        let wrap = settings.wrap.or(default_wrap(cx.properties, value_format, &schema));
-        let key = Encoding::new(Part::Key, key_format, schema.keys(), None)?.with_delimiter(
-            Part::Key,
-            schema.keys(),
-            settings.key_delimiter,
-        )?;
-        let value = Encoding::new(Part::Value, value_format, schema.values(), wrap)?.with_delimiter(
-            Part::Value,
-            schema.values(),
-            settings.value_delimiter,
-        )?;
+        let key = Asked { part: Part::Key, columns: schema.keys(), settings: &settings.key };
+        let key = Encoding::bind(key_format, key)?;
+        let value = value_encoding(&schema, value_format, settings.value, cx.properties)?;
         if let Some(timestamp) = &settings.timestamp {
             check_timestamp(timestamp, &schema)?;
         }

@@ -235,8 +235,8 @@ fn record(source: &Source, row: &Row, now_ms: i64) -> Made {
     let (keys, rest) = views.split_at(schema.keys().len());
     let values = &rest[..schema.values().len()];
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    let keyed = source.key.encoder(schema.keys()).encode(keys, 0, &mut key);
-    let valued = source.value.encoder(schema.values()).encode(values, 0, &mut value);
+    let keyed = source.key.encoder().encode(keys, 0, &mut key);
+    let valued = source.value.encoder().encode(values, 0, &mut value);
     let mut writer = BatchWriter::new();
     let key = keyed.then_some(key);
     writer.push(row.time.unwrap_or(now_ms), key.as_deref(), valued.then_some(value.as_slice()), &[]);

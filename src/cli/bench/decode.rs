@@ -6,7 +6,7 @@ use super::input::Input;
 use super::pipeline::Options;
 use super::{Benchmark, Measured, usage};
 use crate::error::{Error, Result};
-use crate::formats::{self, Layout};
+use crate::formats::{self, Asked, Encoding, Part, Settings};
 use crate::types::{Column, SqlType};
 
 /// Records of ten fields in several orders, and of a thousand fields.
@@ -142,7 +142,8 @@ fn scatter(row: usize, name: &str) -> u64 {
 
 /// Decodes all rows of a kind; the seconds of processor time.
 fn measure(kind: &Kind) -> Result<f64> {
-    let mut decoder = formats::find("JSON")?.decoder(&kind.columns, &kind.needed, Layout::new(true));
+    let asked = Asked { part: Part::Value, columns: &kind.columns, settings: &Settings::default() };
+    let mut decoder = Encoding::bind(formats::find("JSON")?, asked)?.decoder(&kind.needed);
     let payloads: Vec<Vec<Option<&[u8]>>> =
         kind.batches.iter().map(|batch| batch.iter().map(|payload| Some(payload.as_slice())).collect()).collect();
     let start = usage::cpu_seconds();

@@ -70,7 +70,7 @@ struct Sample {
 fn decode(bed: &Bed, source: &Source, needed: &dyn Fn(&Column) -> bool) -> Result<Sample> {
     let columns = source.schema.values();
     let wanted: Vec<bool> = columns.iter().map(needed).collect();
-    let mut decoder = source.value.decoder(columns, &wanted);
+    let mut decoder = source.value.decoder(&wanted);
     let topic = bed.topic(&source.topic)?;
     let mut sample = Sample { rows: 0, values: Vec::new(), decoding: Duration::ZERO };
     for partition in 0..topic.partitions {
@@ -120,7 +120,7 @@ fn decode_fetch(
 /// The time that it takes to encode the values of a sample again.
 fn encode(source: &Source, sample: &Sample) -> Duration {
     let columns = source.schema.values();
-    let mut encoder = source.value.encoder(columns);
+    let mut encoder = source.value.encoder();
     let mut out = Vec::with_capacity(1 << 20);
     let start = Instant::now();
     for decoded in &sample.values {

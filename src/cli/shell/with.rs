@@ -35,7 +35,7 @@ fn open_clause<'a>(lexemes: &'a [Lexeme]) -> Option<&'a [Lexeme<'a>]> {
 /// The names of the properties that the clause does not have yet.
 fn unused(clause: &[Lexeme]) -> Vec<String> {
     let used = |name: &str| clause.iter().any(|l| l.token == Token::Word && l.text.eq_ignore_ascii_case(name));
-    names().filter(|name| !used(name)).map(|name| format!("{name}=")).collect()
+    names().filter(|name| !used(name)).map(|name| name + "=").collect()
 }
 
 /// The values of a property, as far as they are known.

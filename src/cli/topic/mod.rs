@@ -12,7 +12,8 @@ use clap::Subcommand;
 
 use super::common::{Common, Configured};
 use super::failure::Done;
-use crate::catalog::{Catalog, Encoding, Source};
+use crate::catalog::{Catalog, Source};
+use crate::formats::Encoding;
 use crate::formats::transcode::Declared;
 use crate::types::Column;
 use crate::types::parse;
@@ -74,8 +75,8 @@ fn iso_time(text: &str) -> Option<i64> {
     parse::timestamp(&format!("{date}T{time}{zone}"))
 }
 
-fn declared<'a>(encoding: &Encoding, columns: &'a [Column]) -> Declared<'a> {
-    Declared { format: encoding.format, layout: encoding.layout, columns }
+fn declared<'a>(encoding: &'a Encoding, columns: &'a [Column]) -> Declared<'a> {
+    Declared { encoding, columns }
 }
 
 #[cfg(test)]

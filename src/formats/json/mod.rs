@@ -10,7 +10,7 @@ mod read;
 pub mod scan;
 mod text;
 
-use super::{Decoder, Encoder, Format, Layout, Wrapping};
+use super::{Asked, Codec, Decoder, Encoder, Format};
 use crate::error::{Error, Result};
 use crate::types::{Column, SqlType, View};
 
@@ -22,30 +22,40 @@ impl Format for Json {
         "JSON"
     }
 
-    fn wrapping(&self) -> Wrapping {
-        Wrapping::Choice
+    fn chooses_wrapping(&self) -> bool {
+        true
     }
 
-    fn check(&self, columns: &[Column]) -> Result<()> {
-        columns.iter().try_for_each(|column| check_maps(&column.sql_type))
+    fn bind(&self, asked: &Asked) -> Result<Box<dyn Codec>> {
+        asked.columns.iter().try_for_each(|column| check_maps(&column.sql_type))?;
+        Ok(Box::new(JsonCodec { columns: asked.columns.to_vec(), wrapped: asked.is_wrapped(true) }))
     }
+}
 
-    fn decoder(&self, columns: &[Column], needed: &[bool], layout: Layout) -> Box<dyn Decoder> {
-        if layout.wrapped {
-            return Box::new(decode::ObjectDecoder::new(columns, needed));
+/// JSON with these columns.
+pub(super) struct JsonCodec {
+    pub columns: Vec<Column>,
+    /// Whether they are fields of an object.
+    pub wrapped: bool,
+}
+
+impl Codec for JsonCodec {
+    fn decoder(&self, needed: &[bool]) -> Box<dyn Decoder> {
+        if self.wrapped {
+            return Box::new(decode::ObjectDecoder::new(&self.columns, needed));
         }
-        Box::new(decode::BareDecoder::new(columns, needed))
+        Box::new(decode::BareDecoder::new(&self.columns, needed))
     }
 
-    fn encoder(&self, columns: &[Column], layout: Layout) -> Box<dyn Encoder> {
-        let labels = columns.iter().enumerate().map(|(i, column)| {
+    fn encoder(&self) -> Box<dyn Encoder> {
+        let labels = self.columns.iter().enumerate().map(|(i, column)| {
             let mut label = vec![if i == 0 { b'{' } else { b',' }];
             encode::put_string(column.name.as_bytes(), &mut label);
             label.push(b':');
             label
         });
-        let types = columns.iter().map(|c| c.sql_type.clone()).collect();
-        Box::new(JsonEncoder { labels: labels.collect(), types, wrapped: layout.wrapped })
+        let types = self.columns.iter().map(|c| c.sql_type.clone()).collect();
+        Box::new(JsonEncoder { labels: labels.collect(), types, wrapped: self.wrapped })
     }
 }
 

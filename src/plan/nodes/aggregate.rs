@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::catalog::{Encoding, WindowType};
+use crate::catalog::WindowType;
 use crate::expr::ColumnId;
+use crate::formats::Encoding;
 use crate::functions::aggregate::BoundAggregate;
 use crate::plan::node::{Explain, Node, PlanNode};
 use crate::state::OperatorId;

@@ -1,7 +1,7 @@
 //! Each row to the task that its key belongs to.
 
-use crate::catalog::Encoding;
 use crate::expr::ColumnId;
+use crate::formats::Encoding;
 use crate::plan::node::{Explain, Node, PlanNode};
 
 /// What a repartition topic does in ksqlDB, in memory.

@@ -1,7 +1,7 @@
 //! The pairs of rows of two streams whose keys are equal and whose times are close.
 
-use crate::catalog::Encoding;
 use crate::expr::ColumnId;
+use crate::formats::Encoding;
 use crate::plan::node::{Explain, Node, PlanNode};
 use crate::sql::query::JoinKind;
 use crate::state::OperatorId;

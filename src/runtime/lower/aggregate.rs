@@ -6,8 +6,8 @@ use crate::operators::aggregate::{Aggregate, Call, Spec};
 use crate::plan::node::AggregateNode;
 use crate::types::SqlType;
 
-/// Changes whenever the bytes of the states do.
-const LAYOUT: u32 = 2;
+/// Changes whenever the bytes of the states do, or the tasks that have them.
+const LAYOUT: u32 = 3;
 
 impl Lower for AggregateNode {
     fn lower(&self, cx: &mut Lowering, needs: &Needs) -> Result<Chain> {

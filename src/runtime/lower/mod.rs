@@ -16,10 +16,11 @@ use std::sync::Arc;
 
 use super::decode::Wanted;
 use super::program::{FeedSpec, MakeOperator, OperatorSpec, Port, PortOrigin, Program, StageOutput, StageSpec, Target};
-use crate::catalog::{Catalog, Encoding};
+use crate::catalog::Catalog;
 use crate::config::{self, Properties};
 use crate::error::{Error, Result};
 use crate::expr::{ColumnId, Expr};
+use crate::formats::Encoding;
 use crate::operators::KeyBytes;
 use crate::plan::node::{Node, Plan, SourceColumn, with_node};
 use crate::state::OperatorId;
@@ -240,7 +241,7 @@ fn key_bytes(types: &[SqlType], encoding: &Encoding) -> KeyBytes {
         let arrays: Vec<arrow::array::ArrayRef> = builders.into_iter().map(Builder::finish).collect();
         let views: Vec<View> = arrays.iter().zip(&columns).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
         let mut bytes = Vec::new();
-        encoding.encoder(&columns).encode(&views, 0, &mut bytes);
+        encoding.encoder().encode(&views, 0, &mut bytes);
         Ok(bytes)
     })
 }
