@@ -337,3 +337,92 @@ impl Reading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::SourceKind;
+    use crate::formats::{Encoding, find};
+    use crate::plan::node::SourceColumn;
+    use crate::runtime::placement::usual;
+    use crate::topics::Topic;
+    use crate::topics::memory::MemoryTopics;
+    use crate::topics::record::BatchWriter;
+    use crate::types::{Column, Schema, SqlType};
+
+    const ID: PartitionId = PartitionId { topic: 0, partition: 0 };
+    const MOST: Most = Most { records: 1000, bytes: 1 << 20 };
+
+    fn source() -> Arc<Source> {
+        let columns = [Column::value("V", SqlType::Bigint)];
+        Arc::new(Source {
+            name: "S".to_owned(),
+            kind: SourceKind::Stream,
+            schema: Schema::new(columns.clone()),
+            topic: "s".to_owned(),
+            key: Encoding::of_key(find("NONE").expect("a format"), &[]).expect("no columns"),
+            value: Encoding::of_key(find("KAFKA").expect("a format"), &columns).expect("a column that fits"),
+            timestamp: None,
+            window: None,
+            read_only: false,
+            statement: String::new(),
+            query: None,
+            made_at: 0,
+        })
+    }
+
+    /// A partition in memory with its feed.
+    struct Bed {
+        topics: Arc<MemoryTopics>,
+        feed: Arc<Feed>,
+        wanted: Arc<Wanted>,
+    }
+
+    impl Bed {
+        fn new() -> Bed {
+            let topics = Arc::new(MemoryTopics::new());
+            let topic = Topic { name: "s".to_owned(), id: 0, partitions: 1, config: BTreeMap::new() };
+            topics.create(&topic).expect("created");
+            let feed = Feeds::new(topics.clone(), usual()).open(ID, &source(), 1);
+            let wanted = Wanted { columns: [SourceColumn::Declared(0)].into(), headers: false };
+            Bed { topics, feed, wanted: Arc::new(wanted) }
+        }
+
+        fn append(&self, records: i64) {
+            let mut writer = BatchWriter::new();
+            (0..records).for_each(|number| writer.push(0, None, Some(&number.to_be_bytes()), &[]));
+            self.topics.append(writer.finish().map(|batch| (ID, batch)).into_iter().collect()).expect("appended");
+        }
+
+        fn next(&self, reader: usize, from: Offset) -> Option<Arc<Decoded>> {
+            self.feed.next(reader, from, MOST).expect("readable")
+        }
+    }
+
+    #[test]
+    fn what_one_reader_had_decoded_the_others_take() {
+        let bed = Bed::new();
+        let readers = [0; 3].map(|position| bed.feed.join(position, &bed.wanted));
+        bed.append(500);
+        let first = bed.next(readers[0], 0).expect("rows");
+        for reader in &readers[1..] {
+            assert!(Arc::ptr_eq(&first, &bed.next(*reader, 0).expect("rows")), "decoded once");
+        }
+        assert!(readers.iter().all(|reader| bed.next(*reader, 500).is_none()), "the end");
+    }
+
+    #[test]
+    fn records_that_came_one_by_one_are_taken_together_by_who_comes_late() {
+        let bed = Bed::new();
+        let [early, late, last] = [0; 3].map(|position| bed.feed.join(position, &bed.wanted));
+        for number in 0..100 {
+            bed.append(1);
+            let decoded = bed.next(early, number).expect("a row");
+            assert_eq!((decoded.from, decoded.next), (number, number + 1));
+        }
+        let behind = bed.next(late, 0).expect("rows");
+        assert_eq!((behind.from, behind.next), (0, 100), "and not one by one");
+        assert!(Arc::ptr_eq(&behind, &bed.next(last, 0).expect("rows")), "decoded once");
+        assert_eq!(bed.next(last, 40).expect("rows").next, 100, "also from the middle of it");
+    }
+}

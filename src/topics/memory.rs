@@ -100,13 +100,14 @@ struct MemoryReader {
 }
 
 impl Reader for MemoryReader {
-    fn read(&mut self, from: Offset, _: usize) -> Result<Fetch> {
+    fn read(&mut self, from: Offset, most_bytes: usize) -> Result<Fetch> {
         self.topics.with(self.partition, |stored| {
             if from >= stored.end {
                 return Fetch::default();
             }
             let after = stored.batches.partition_point(|(first, _)| *first <= from);
-            after.checked_sub(1).map_or_else(Fetch::default, |i| Fetch { bytes: stored.batches[i].1.clone() })
+            let behind = &stored.batches[after.saturating_sub(1)..];
+            Fetch::joined(behind.iter().map(|(_, batch)| batch), most_bytes)
         })
     }
 }

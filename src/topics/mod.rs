@@ -49,6 +49,28 @@ pub struct Fetch {
     pub bytes: Arc<Vec<u8>>,
 }
 
+impl Fetch {
+    /// The first of some batches; those behind it come along as long as all have at most so many bytes, so that who comes late
+    /// reads many small ones at once.
+    fn joined<'a>(mut batches: impl Iterator<Item = &'a Arc<Vec<u8>>>, most_bytes: usize) -> Fetch {
+        let most_bytes = most_bytes.min(JOINED_BYTES);
+        let Some(first) = batches.next() else { return Fetch::default() };
+        let mut bytes = first.len();
+        let fits = |batch: &&Arc<Vec<u8>>| {
+            bytes += batch.len();
+            bytes <= most_bytes
+        };
+        let rest: Vec<&[u8]> = batches.take_while(fits).map(|batch| batch.as_slice()).collect();
+        if rest.is_empty() {
+            return Fetch { bytes: first.clone() };
+        }
+        Fetch { bytes: Arc::new([first.as_slice()].into_iter().chain(rest).collect::<Vec<_>>().concat()) }
+    }
+}
+
+/// About how many bytes of small batches are read at once.
+const JOINED_BYTES: usize = 64 << 10;
+
 /// Appends record batches and says at which offsets they are, when they are durable.
 pub type AppendHandle = Arc<dyn Fn(Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> + Send + Sync>;
 

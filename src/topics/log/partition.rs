@@ -296,8 +296,8 @@ impl Partition {
             if from >= state.decided.offset {
                 return Ok(Fetch::default());
             }
-            if let Some(bytes) = state.tail.find(from, most_bytes) {
-                return Ok(Fetch { bytes });
+            if let Some(fetch) = state.tail.find(from, most_bytes) {
+                return Ok(fetch);
             }
             let after = state.segments.partition_point(|s| s.base <= from);
             let index = after.checked_sub(1).ok_or_else(|| gone(self.id, from))?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::topics::Offset;
+use crate::topics::{Fetch, Offset};
 
 /// About how many bytes a partition keeps.
 const MOST_BYTES: usize = 256 << 10;
@@ -12,8 +12,6 @@ const MOST_BYTES: usize = 256 << 10;
 const FEW_BYTES: usize = 16 << 10;
 /// About how many bytes all partitions of a log keep.
 const ALL_BYTES: usize = 32 << 20;
-/// How many bytes are read at once, unless one batch has more.
-const JOINED_BYTES: usize = 64 << 10;
 
 /// The last batches.
 pub(super) struct Tail {
@@ -47,24 +45,11 @@ impl Tail {
         self.shrink(self.bytes);
     }
 
-    /// The batch that starts with or holds `offset`; small ones together with those behind it, so that who comes late reads
-    /// them at once.
-    pub(super) fn find(&self, offset: Offset, most_bytes: usize) -> Option<Arc<Vec<u8>>> {
+    /// From the batch on that starts with or holds `offset`; nothing if that is gone.
+    pub(super) fn find(&self, offset: Offset, most_bytes: usize) -> Option<Fetch> {
         let after = self.batches.partition_point(|(first, _)| *first <= offset);
         let from = after.checked_sub(1)?;
-        let most_bytes = most_bytes.min(JOINED_BYTES);
-        let mut bytes = 0;
-        let fits = |(_, batch): &&(Offset, Arc<Vec<u8>>)| {
-            bytes += batch.len();
-            bytes <= most_bytes
-        };
-        match self.batches.range(from..).take_while(fits).count() {
-            0 | 1 => Some(self.batches[from].1.clone()),
-            count => {
-                let joined: Vec<&[u8]> = self.batches.range(from..from + count).map(|(_, b)| b.as_slice()).collect();
-                Some(Arc::new(joined.concat()))
-            }
-        }
+        Some(Fetch::joined(self.batches.range(from..).map(|(_, batch)| batch), most_bytes))
     }
 
     fn grow(&mut self, bytes: usize) {
@@ -88,6 +73,9 @@ impl Drop for Tail {
 mod tests {
     use super::*;
 
+    /// Too much to come along.
+    const LARGE: usize = 64 << 10;
+
     fn batch(bytes: usize) -> Arc<Vec<u8>> {
         Arc::new(vec![b'x'; bytes])
     }
@@ -95,14 +83,14 @@ mod tests {
     #[test]
     fn small_batches_are_read_together_and_large_ones_alone() {
         let mut tail = Tail::new(Arc::default());
-        let batches = [(0, 10), (3, 20), (5, 30), (6, JOINED_BYTES), (9, 7)];
+        let batches = [(0, 10), (3, 20), (5, 30), (6, LARGE), (9, 7)];
         batches.into_iter().for_each(|(offset, bytes)| tail.push(offset, batch(bytes)));
-        let found = |offset, most| tail.find(offset, most).map(|bytes| bytes.len());
+        let found = |offset, most| tail.find(offset, most).map(|fetch| fetch.bytes.len());
         assert_eq!(found(0, 1 << 20), Some(60), "up to the large one");
         assert_eq!(found(4, 1 << 20), Some(50), "from the batch that holds the offset");
         assert_eq!(found(4, 49), Some(20), "as many as are asked for");
         assert_eq!(found(4, 1), Some(20), "but one at least");
-        assert_eq!(found(7, 1 << 20), Some(JOINED_BYTES));
+        assert_eq!(found(7, 1 << 20), Some(LARGE));
         assert_eq!(found(9, 1 << 20), Some(7));
     }
 
