@@ -2,11 +2,11 @@
 //!
 //! Three layers of help for the author of a body, from the fast to the general one:
 //!
-//! helper | arguments as | NULL arguments |
+//! | helper | arguments as | NULL arguments |
 //! |---|---|---|
-//! [`rows1`], [`rows2`], [`rows3`] | Rust types | make the result NULL |
-//! [`Call::rows`] with [`Call::readers`] | Rust types, asked for one by one | the body decides |
-//! [`Call::values`] | [`Value`]s, copied for each row | the body decides |
+//! | [`rows1`], [`rows2`], [`rows3`] | Rust types | make the result NULL |
+//! | [`Call::rows`] with [`Call::readers`] | Rust types, asked for one by one | the body decides |
+//! | [`Call::values`] | [`Value`]s, copied for each row | the body decides |
 //!
 //! All of them go row by row, skip what nobody asks for, and count the bytes of what they make. The cost is O(rows)
 //! and one virtual step per batch, not per row.

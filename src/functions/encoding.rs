@@ -1,11 +1,11 @@
 //! The encodings of bytes as text that functions know by name.
 //!
-//! name | text to bytes | bytes to text |
+//! | name | text to bytes | bytes to text |
 //! |---|---|---|
-//! `hex` | two digits a byte, in any case | upper-case digits |
-//! `utf8` | UTF-8 | UTF-8; bad bytes become U+FFFD |
-//! `ascii` | other characters become `?` | bytes from 0x80 become U+FFFD |
-//! `base64` | the standard alphabet; padding may be missing | with padding |
+//! | `hex` | two digits a byte, in any case | upper-case digits |
+//! | `utf8` | UTF-8 | UTF-8; bad bytes become U+FFFD |
+//! | `ascii` | other characters become `?` | bytes from 0x80 become U+FFFD |
+//! | `base64` | the standard alphabet; padding may be missing | with padding |
 //!
 //! Replacing instead of failing is what Java's `String` does with bad bytes and characters.
 

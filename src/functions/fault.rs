@@ -2,13 +2,13 @@
 //!
 //! Four limits keep one row from taking the memory of the whole process:
 //!
-//! limit | of what | value |
+//! | limit | of what | value |
 //! |---|---|---|
-//! [`MOST_COLUMN_BYTES`] | a column of several rows | 64 MiB; the batch is halved until it fits |
-//! [`MOST_VALUE_BYTES`] | one value | 2 GiB less one byte, the largest 32-bit offset of Arrow |
-//! [`MOST_CHARACTERS`] | a text whose length an argument names | 16,777,216 |
-//! [`MOST_ITEMS`] | a collection whose length arguments name | 1,048,576 |
-//! [`MOST_RESULT_ITEMS`] | a collection that is made of others | 4,194,304 |
+//! | [`MOST_COLUMN_BYTES`] | a column of several rows | 64 MiB; the batch is halved until it fits |
+//! | [`MOST_VALUE_BYTES`] | one value | 2 GiB less one byte, the largest 32-bit offset of Arrow |
+//! | [`MOST_CHARACTERS`] | a text whose length an argument names | 16,777,216 |
+//! | [`MOST_ITEMS`] | a collection whose length arguments name | 1,048,576 |
+//! | [`MOST_RESULT_ITEMS`] | a collection that is made of others | 4,194,304 |
 //!
 //! All but the first fail the row that exceeds them. The first is no error: it only decides how many rows are
 //! computed at once.

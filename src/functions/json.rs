@@ -104,12 +104,12 @@ fn write(value: &Value, numbers: Numbers, out: &mut String) {
 
 /// Appends a string in quotes, escaped as Jackson escapes it.
 ///
-/// character | written as |
+/// | character | written as |
 /// |---|---|
-/// `"` and `\` | with a backslash before it |
-/// backspace, form feed, line feed, return, tab | `\b`, `\f`, `\n`, `\r`, `\t` |
-/// other control characters below U+0020 | `\u` and four upper-case hexadecimal digits |
-/// everything else, `/` and characters beyond ASCII too | itself |
+/// | `"` and `\` | with a backslash before it |
+/// | backspace, form feed, line feed, return, tab | `\b`, `\f`, `\n`, `\r`, `\t` |
+/// | other control characters below U+0020 | `\u` and four upper-case hexadecimal digits |
+/// | everything else, `/` and characters beyond ASCII too | itself |
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {

@@ -1,12 +1,12 @@
 //! Paths into JSON values: `$.a[0].b`, `$["a b"]`, `$.items[*].price`.
 //!
-//! step | meaning |
+//! | step | meaning |
 //! |---|---|
-//! `.name` | the field; the name goes on to the next dot or bracket and may have blanks |
-//! `['name']`, `["name"]` | the field of this exact name; a backslash takes the meaning from the next character |
-//! `[3]` | the item at this place, the first being 0, or the field `3` of an object |
-//! `[name]` | the field, if the name has letters, digits, `_`, `:`, `@` and `-` only |
-//! `.*`, `[*]` | all items or all fields |
+//! | `.name` | the field; the name goes on to the next dot or bracket and may have blanks |
+//! | `['name']`, `["name"]` | the field of this exact name; a backslash takes the meaning from the next character |
+//! | `[3]` | the item at this place, the first being 0, or the field `3` of an object |
+//! | `[name]` | the field, if the name has letters, digits, `_`, `:`, `@` and `-` only |
+//! | `.*`, `[*]` | all items or all fields |
 //!
 //! There are no filters, slices, negative places or `..`. A path is parsed in one pass; finding it costs one step per
 //! name, and one per value where a star spreads.

@@ -3,12 +3,12 @@
 //! Characters are UTF-16 units, as in Java, so a character beyond U+FFFF counts as two and each half is masked for
 //! itself.
 //!
-//! characters | Unicode category | mask unless given |
+//! | characters | Unicode category | mask unless given |
 //! |---|---|---|
-//! upper-case letters | Lu | `X` |
-//! lower-case letters | Ll | `x` |
-//! digits | Nd | `n` |
-//! all others, blanks too | | `-` |
+//! | upper-case letters | Lu | `X` |
+//! | lower-case letters | Ll | `x` |
+//! | digits | Nd | `n` |
+//! | all others, blanks too | | `-` |
 //!
 //! A NULL for a mask keeps the characters that it would stand for. `MASK('My Test $123')` is `Xx-Xxxx--nnn`.
 

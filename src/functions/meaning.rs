@@ -7,11 +7,11 @@
 //! There are two outcomes. A statement that ksqlDB accepts, although the call is NULL in every row, runs here as
 //! well, with a warning: such statements exist and must go on running. Every other misuse refuses the statement.
 //!
-//! meaning | a bad constant is |
+//! | meaning | a bad constant is |
 //! |---|---|
-//! patterns that read, zones that read, expressions, JSON paths, lengths, steps | refused |
-//! patterns that print an instant or a date or a time, zones that print or convert | warned of |
-//! encodings, byte orders, distances, masks, counts, groups | warned of |
+//! | patterns that read, zones that read, expressions, JSON paths, lengths, steps | refused |
+//! | patterns that print an instant or a date or a time, zones that print or convert | warned of |
+//! | encodings, byte orders, distances, masks, counts, groups | warned of |
 //!
 //! NULL is never a misuse: what it does is up to the function.
 

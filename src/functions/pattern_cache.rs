@@ -85,14 +85,14 @@ pub(super) fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'
 
 /// Java's dialect in that of the engine: `\d`, `\w` and `\s` are ASCII, `.` stops at every line terminator, `\Q…\E` quotes.
 ///
-/// Java | engine |
+/// | Java | engine |
 /// |---|---|
-/// `\d`, `\w`, `\s` and their opposites | classes of ASCII characters |
-/// `.` without `(?s)` | all but `\n`, `\r`, U+0085, U+2028 and U+2029 |
-/// `\Q…\E` | each character for itself |
-/// `\uXXXX` | `\u{XXXX}` |
-/// `\p{Upper}` and the other POSIX names | ASCII classes |
-/// `\p{IsLatin}` | `\p{Latin}` |
+/// | `\d`, `\w`, `\s` and their opposites | classes of ASCII characters |
+/// | `.` without `(?s)` | all but `\n`, `\r`, U+0085, U+2028 and U+2029 |
+/// | `\Q…\E` | each character for itself |
+/// | `\uXXXX` | `\u{XXXX}` |
+/// | `\p{Upper}` and the other POSIX names | ASCII classes |
+/// | `\p{IsLatin}` | `\p{Latin}` |
 ///
 /// `(?s)` anywhere makes every dot match all: a simplification, since in Java it holds from its place on.
 fn translated(pattern: &str) -> String {

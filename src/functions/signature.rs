@@ -10,13 +10,13 @@
 //! 4. If two are equally specific the call is ambiguous and refused. Only a call without any argument takes the first
 //!    one.
 //!
-//! given | is taken for, when widened |
+//! | given | is taken for, when widened |
 //! |---|---|
-//! INTEGER | BIGINT, DECIMAL, DOUBLE |
-//! BIGINT | DECIMAL, DOUBLE |
-//! DECIMAL | DOUBLE |
-//! STRING | BYTES, DATE, TIME, TIMESTAMP |
-//! an untyped NULL | everything but a unit and a lambda, exactly |
+//! | INTEGER | BIGINT, DECIMAL, DOUBLE |
+//! | BIGINT | DECIMAL, DOUBLE |
+//! | DECIMAL | DOUBLE |
+//! | STRING | BYTES, DATE, TIME, TIMESTAMP |
+//! | an untyped NULL | everything but a unit and a lambda, exactly |
 //!
 //! So `ROUND(BIGINT, INTEGER)` is refused although ROUND has overloads for DOUBLE and for DECIMAL with a number of
 //! digits: both fit after widening, and neither is more specific. ksqlDB's `UdfIndex` is the source of these rules.

@@ -1,13 +1,13 @@
 //! URLs taken apart as `java.net.URI` does: RFC 2396, with characters beyond ASCII allowed.
 //!
-//! part of `http://me@host:80/a%20b?q=1#top` | value |
+//! | part of `http://me@host:80/a%20b?q=1#top` | value |
 //! |---|---|
-//! scheme | `http` |
-//! host | `host` |
-//! port | 80 |
-//! path | `/a b`, decoded |
-//! query | `q=1`, decoded |
-//! fragment | `top`, decoded |
+//! | scheme | `http` |
+//! | host | `host` |
+//! | port | 80 |
+//! | path | `/a b`, decoded |
+//! | query | `q=1`, decoded |
+//! | fragment | `top`, decoded |
 //!
 //! A text with a scheme that is not followed by `/` is opaque (`mailto:a@b.c`) and has only a scheme and perhaps a
 //! fragment. A relative reference such as `/a?b` is valid and has no scheme.

@@ -1,11 +1,11 @@
 //! What EARLIEST_BY_OFFSET and LATEST_BY_OFFSET share: the first or the last values.
 //!
-//! call | result |
+//! | call | result |
 //! |---|---|
-//! `(col)` | the value; NULLs are ignored |
-//! `(col, ignoreNulls)` | the value; NULLs count if the flag is false |
-//! `(col, n)` | an array of up to n values, the oldest first; NULLs are ignored |
-//! `(col, n, ignoreNulls)` | an array of up to n values; NULLs count if the flag is false |
+//! | `(col)` | the value; NULLs are ignored |
+//! | `(col, ignoreNulls)` | the value; NULLs count if the flag is false |
+//! | `(col, n)` | an array of up to n values, the oldest first; NULLs are ignored |
+//! | `(col, n, ignoreNulls)` | an array of up to n values; NULLs count if the flag is false |
 //!
 //! "By offset" is ksqlDB's word for the order in which rows are processed. Between partitions it is the order in
 //! which this engine merges them. Row times play no part.

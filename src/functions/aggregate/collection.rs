@@ -4,13 +4,13 @@
 //! [`Kept`] per group, counts memory, and saves and loads. An item is the encoded argument of a row, which a function
 //! may extend: HISTOGRAM and ATTR append a count, TOPK with further columns makes a struct.
 //!
-//! function | item | when one comes |
+//! | function | item | when one comes |
 //! |---|---|---|
-//! COLLECT_LIST | the value | appended, up to the limit |
-//! COLLECT_SET, COUNT_DISTINCT | the value | appended if no equal one is there |
-//! HISTOGRAM, ATTR | the value and its count | counted up, or appended with 1 |
-//! TOPK, TOPKDISTINCT | the value, or a struct that starts with it | put at its place in descending order |
-//! EARLIEST_BY_OFFSET, LATEST_BY_OFFSET with n | the value | appended; the latest drop the oldest |
+//! | COLLECT_LIST | the value | appended, up to the limit |
+//! | COLLECT_SET, COUNT_DISTINCT | the value | appended if no equal one is there |
+//! | HISTOGRAM, ATTR | the value and its count | counted up, or appended with 1 |
+//! | TOPK, TOPKDISTINCT | the value, or a struct that starts with it | put at its place in descending order |
+//! | EARLIEST_BY_OFFSET, LATEST_BY_OFFSET with n | the value | appended; the latest drop the oldest |
 
 use super::States;
 use super::kept::{Kept, put_item};

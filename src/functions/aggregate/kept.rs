@@ -4,11 +4,11 @@
 //! to eight are compared one by one, beyond that an open-addressing index by hash is made, on the first search. The
 //! index holds places, not bytes, so that each item is stored once.
 //!
-//! operation | few items | with an index |
+//! | operation | few items | with an index |
 //! |---|---|---|
-//! find | O(items) | O(1) expected |
-//! push | O(1) | O(1) amortised; a full index is rebuilt |
-//! remove | O(part) | O(part): the items after it in its part get new places |
+//! | find | O(items) | O(1) expected |
+//! | push | O(1) | O(1) amortised; a full index is rebuilt |
+//! | remove | O(part) | O(part): the items after it in its part get new places |
 //!
 //! The index is never saved. After loading it is made again when it is first needed.
 

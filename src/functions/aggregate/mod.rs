@@ -5,12 +5,12 @@
 //! hands over whole batches. A group's state therefore has no object of its own, and an update of a fixed-size state
 //! is an array access.
 //!
-//! kind | state of a group | functions | files |
+//! | kind | state of a group | functions | files |
 //! |---|---|---|---|
-//! counts and sums | one number | COUNT, SUM of numbers | `count`, `sum` |
-//! folds | a few numbers of fixed size | AVG, SUM of decimals, SUM_LIST, CORRELATION, the deviations | `fold`, `moments` |
-//! singles | one value, NULL or nothing | MIN, MAX, EARLIEST_BY_OFFSET, LATEST_BY_OFFSET | `single` |
-//! collections | many values, saved in parts | the rest | `collection`, `kept`, `sequence` |
+//! | counts and sums | one number | COUNT, SUM of numbers | `count`, `sum` |
+//! | folds | a few numbers | AVG, SUM of decimals, SUM_LIST, CORRELATION, the deviations | `fold`, `moments` |
+//! | singles | one value, NULL or nothing | MIN, MAX, EARLIEST_BY_OFFSET, LATEST_BY_OFFSET | `single` |
+//! | collections | many values, saved in parts | the rest | `collection`, `kept`, `sequence` |
 //!
 //! States are saved as bytes per group ([`States::encode`]) and restored in any order. Large collections are saved in
 //! parts, so that an append to a list of a million items does not write the list again.
@@ -171,8 +171,9 @@ pub trait States: Send {
     ///
     /// This is what two session windows need to become one. `from` is empty afterwards.
     ///
-    /// # Errors The merged state cannot be represented, for example a DECIMAL sum with too many digits. The caller
-    /// must not go on with either group.
+    /// # Errors
+    /// The merged state cannot be represented, for example a DECIMAL sum with too many digits. The caller must not go
+    /// on with either group.
     fn merge(&mut self, into: u32, from: u32) -> Result<()>;
 
     /// Appends the group's result.

@@ -5,14 +5,14 @@
 //! mean is large and the spread is small. CORRELATION does keep plain sums. The order of the rows can change the last
 //! digits of a result.
 //!
-//! slot | deviations | CORRELATION |
+//! | slot | deviations | CORRELATION |
 //! |---|---|---|
-//! 0 | count | count |
-//! 1 | sum | sum of x |
-//! 2 | squared distances from the mean | sum of y |
-//! 3 | unused | sum of x² |
-//! 4 | unused | sum of y² |
-//! 5 | unused | sum of x·y |
+//! | 0 | count | count |
+//! | 1 | sum | sum of x |
+//! | 2 | squared distances from the mean | sum of y |
+//! | 3 | unused | sum of x² |
+//! | 4 | unused | sum of y² |
+//! | 5 | unused | sum of x·y |
 
 use super::fold::Fold;
 use crate::error::Result;

@@ -2,11 +2,11 @@
 //!
 //! What is kept depends on the rule and on what NULLs mean:
 //!
-//! function | rule | NULLs |
+//! | function | rule | NULLs |
 //! |---|---|---|
-//! MIN, MAX | the extreme value; of equal ones the first | ignored |
-//! EARLIEST_BY_OFFSET | the first value | ignored, unless `ignoreNulls` is false |
-//! LATEST_BY_OFFSET | the last value | ignored, unless `ignoreNulls` is false |
+//! | MIN, MAX | the extreme value; of equal ones the first | ignored |
+//! | EARLIEST_BY_OFFSET | the first value | ignored, unless `ignoreNulls` is false |
+//! | LATEST_BY_OFFSET | the last value | ignored, unless `ignoreNulls` is false |
 //!
 //! Types of fixed width keep their values in one vector, the others as encoded bytes, one allocation per group. A
 //! state is saved as

@@ -1,11 +1,11 @@
 //! `SUM`: the values added up.
 //!
-//! type of the argument | type of the sum | too large |
+//! | type of the argument | type of the sum | too large |
 //! |---|---|---|
-//! INTEGER | INTEGER | wraps around in 32 bits, as Java's `int` does |
-//! BIGINT | BIGINT | wraps around in 64 bits, as Java's `long` does |
-//! DOUBLE | DOUBLE | becomes an infinity |
-//! DECIMAL(p, s) | DECIMAL(p, s) | the row fails and the sum stays |
+//! | INTEGER | INTEGER | wraps around in 32 bits, as Java's `int` does |
+//! | BIGINT | BIGINT | wraps around in 64 bits, as Java's `long` does |
+//! | DOUBLE | DOUBLE | becomes an infinity |
+//! | DECIMAL(p, s) | DECIMAL(p, s) | the row fails and the sum stays |
 //!
 //! The sum of no values is 0, not NULL. Taking back doubles can leave a rounding error: after 1e16, 1 and the taking
 //! back of 1e16 the sum is 0, not 1.

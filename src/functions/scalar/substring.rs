@@ -1,12 +1,12 @@
 //! `SUBSTRING`: a part of a string or of bytes.
 //!
-//! call | result |
+//! | call | result |
 //! |---|---|
-//! `SUBSTRING('stream', 2)` | `tream` |
-//! `SUBSTRING('stream', -3)` | `eam`: from the third unit from the end |
-//! `SUBSTRING('stream', 2, 3)` | `tre` |
-//! `SUBSTRING('stream', 0)` | `stream`: 0 is taken for 1 |
-//! `SUBSTRING('stream', 9)` | empty |
+//! | `SUBSTRING('stream', 2)` | `tream` |
+//! | `SUBSTRING('stream', -3)` | `eam`: from the third unit from the end |
+//! | `SUBSTRING('stream', 2, 3)` | `tre` |
+//! | `SUBSTRING('stream', 0)` | `stream`: 0 is taken for 1 |
+//! | `SUBSTRING('stream', 9)` | empty |
 
 use crate::functions::call::{rows2, rows3};
 use crate::functions::signature::{T, param};

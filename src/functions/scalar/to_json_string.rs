@@ -21,13 +21,13 @@ pub(super) const FUNCTION: Scalar = Scalar {
     }],
 };
 
-/// value | JSON |
+/// | value | JSON |
 /// |---|---|
-/// numbers | as a cast to STRING prints them; NaN and infinities as texts |
-/// BYTES | base64 |
-/// DATE, TIME, TIMESTAMP | their text in quotes |
-/// MAP | an object; keys that are no texts are printed as such |
-/// STRUCT | an object with the fields' names |
+/// | numbers | as a cast to STRING prints them; NaN and infinities as texts |
+/// | BYTES | base64 |
+/// | DATE, TIME, TIMESTAMP | their text in quotes |
+/// | MAP | an object; keys that are no texts are printed as such |
+/// | STRUCT | an object with the fields' names |
 fn written(value: &Value) -> String {
     let mut out = String::new();
     write(value, &mut out);
