@@ -1,4 +1,8 @@
 //! `CREATE STREAM … AS SELECT` and `CREATE TABLE … AS SELECT`: a query that runs until it is terminated.
+//!
+//! Three things are made together or not at all: the topic of the results, the source over it, and the query. The
+//! query's id is `CSAS_NAME_n` or `CTAS_NAME_n`, as in ksqlDB, with a number that no other query gets. Dropping the
+//! source ends the query.
 
 use std::fmt;
 

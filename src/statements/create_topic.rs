@@ -29,6 +29,8 @@ pub(super) const KIND: Kind = Kind {
 };
 
 /// The partitions of a topic where nothing is said.
+///
+/// ksqlDB has no such statement, so the number is this engine's own.
 const PARTITIONS: u32 = 4;
 
 #[derive(Debug, PartialEq)]

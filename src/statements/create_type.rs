@@ -1,4 +1,7 @@
 //! `CREATE TYPE`: a name for a type.
+//!
+//! A custom type is an abbreviation: where it is used, the type that it stands for is put in its place at once. So a
+//! later DROP TYPE, or another type of that name, changes nothing that exists.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! `DROP TOPIC`: a topic with all its records; an extension of ksqlDB's language.
+//!
+//! An extension of ksqlDB's language. The records go for good.
 
 use std::fmt;
 

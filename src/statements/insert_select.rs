@@ -1,4 +1,8 @@
 //! `INSERT INTO … SELECT`: a query that writes into a stream that is there already.
+//!
+//! Several queries may write into one stream, which is how streams are united. The query's id is `INSERTQUERY_n`,
+//! unless WITH names another. The selected columns must be the stream's, in its order; dropping the stream is refused
+//! as long as the query exists.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
 //! `PAUSE` and `RESUME`: a query rests, keeping its state and its place, and goes on.
+//!
+//! A paused query stays paused over a restart of the process. While it rests, records wait in its topics as long as
+//! these keep them.
 
 use std::fmt;
 

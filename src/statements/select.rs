@@ -1,4 +1,7 @@
 //! `SELECT`: a look at a table as it is, or with EMIT CHANGES at rows as they come.
+//!
+//! Without EMIT the statement is a pull query and ends with its last row. With EMIT CHANGES it is a push query: it
+//! goes on until LIMIT rows are shown or the client leaves, and keeps nothing when it ends.
 
 use std::fmt;
 

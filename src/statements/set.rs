@@ -1,4 +1,7 @@
 //! `SET`: a property for the statements that follow.
+//!
+//! Names and values are checked at once, so that a misspelt name is no silent default. Queries that run already keep
+//! the values that they were started with.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
 //! `SHOW` (or `LIST`): what there is of a kind.
+//!
+//! EXTENDED adds what the engine counts; without an engine, where a kept statement is read again, these figures are
+//! left out.
 
 use std::fmt;
 
@@ -41,6 +44,8 @@ enum What {
 }
 
 /// What can be listed, by its words.
+///
+/// Tried from front to back, and printed by these words.
 const WHAT: &[(&str, What)] = &[
     ("STREAMS", What::Sources(SourceKind::Stream)),
     ("TABLES", What::Sources(SourceKind::Table)),
@@ -100,6 +105,7 @@ impl Statement for Show {
 const SHOWN: &str =
     "SHOW STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, TYPES, PROPERTIES and VARIABLES show what there is";
 
+/// Headings and rows; each row has a text for each heading.
 type Listed = (Vec<&'static str>, Vec<Vec<String>>);
 
 fn sources(cx: &Context, kind: SourceKind) -> Listed {
@@ -141,6 +147,8 @@ fn extended_topics(cx: &Context) -> Result<Listed> {
     Ok((vec!["Kafka Topic", "Partitions", "Records", "Streams and Tables", "Settings"], rows))
 }
 
+/// The difference of end and start offsets, summed over the partitions. In a compacted topic fewer records may be
+/// there.
 fn records(engine: &Engine, topic: &Topic) -> Result<i64> {
     let topics = engine.topics();
     (0..topic.partitions).try_fold(0, |sum, partition| {
@@ -164,6 +172,7 @@ fn extended_query(query: &crate::catalog::Query, cx: &Context) -> String {
     out
 }
 
+/// Push queries are not listed: they belong to their clients.
 fn queries(cx: &Context) -> Listed {
     let state = |id: &str| cx.engine.and_then(|engine| engine.life(id)).map_or("NOT STARTED", |life| life.name());
     let row = |q: &std::sync::Arc<crate::catalog::Query>| {
@@ -195,6 +204,7 @@ fn variables(cx: &Context) -> Listed {
     (vec!["Variable Name", "Value"], rows)
 }
 
+/// The third column says where the value comes from: the default, the default of this command, or a setting.
 fn properties(cx: &Context) -> Listed {
     let row = |p: &crate::config::Property| {
         let from = match cx.properties.origin(p) {

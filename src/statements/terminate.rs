@@ -1,4 +1,6 @@
 //! `TERMINATE`: a query ends; what it has written stays.
+//!
+//! Its sink and topic stay, and other queries may go on reading them. To stop a query for a while there is PAUSE.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! `UNSET`: a property back to its default.
+//!
+//! Unsetting what was not set is no error; the value is then that of the process.
 
 use std::fmt;
 
