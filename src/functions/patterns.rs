@@ -38,7 +38,7 @@ pub(super) fn print(format: &str, moment: &Moment) -> Outcome<String> {
 /// `ms` counts from the epoch in UTC.
 ///
 /// # Errors
-/// The zone is unknown, or as in [`print`].
+/// The zone is unknown, or as in [`print()`].
 pub(super) fn print_instant(format: &str, ms: i64, zone: &str) -> Outcome<String> {
     let zone = Zone::parse(zone).ok_or_else(|| Fault::shown(format!("Unknown time-zone ID: {}", shortened(zone))))?;
     print(format, &Moment::instant(ms, zone))

@@ -4,7 +4,7 @@
 //! The layout depends on the tree alone, so formatting a formatted text changes nothing.
 //!
 //! How lines are broken: [`Printer::fit`] writes a part flat, as if there were room, and stops as soon as the line is
-//! longer than [`WIDTH`]; then it takes back what it wrote and writes the part broken. What is beyond the width is
+//! longer than `WIDTH`; then it takes back what it wrote and writes the part broken. What is beyond the width is
 //! never written, so a try costs at most one line of text, however much is nested in the part.
 //!
 //! How tightly an expression binds decides about parentheses:

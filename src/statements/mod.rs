@@ -258,7 +258,7 @@ const MOST_ERRORS: usize = 1_000;
 /// on a new line that begins a statement if the semicolon is missing.
 ///
 /// # Errors
-/// All syntax errors in the order of the text, at most [`MOST_ERRORS`] and one that says so. Each has its line of
+/// All syntax errors in the order of the text, at most 1,000 and one that says so. Each has its line of
 /// text.
 pub fn parse(text: &str) -> Result<Vec<Parsed>, Vec<Error>> {
     parse_lexed(text, &lex(text))
