@@ -55,6 +55,11 @@ impl fmt::Display for CreateAs {
 }
 
 impl Statement for CreateAs {
+    /// The query is planned before the name is checked, so a bad query is refused even with IF NOT EXISTS.
+    ///
+    /// # Errors
+    /// Those of planning and of the sink's properties; unsupported for OR REPLACE of what exists; a conflict if the
+    /// name is taken.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let head = &self.head;
         let name = &head.name.name;

@@ -220,6 +220,12 @@ impl fmt::Display for CreateSource {
 }
 
 impl Statement for CreateSource {
+    /// The properties are checked first, then the columns, then formats, then the topic and the name: the first that
+    /// is wrong is reported.
+    ///
+    /// # Errors
+    /// Missing for a topic that does not exist without PARTITIONS, a conflict for a name that is taken, unsupported
+    /// for OR REPLACE of what exists, and invalid for everything that does not go together.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let head = &self.head;
         let settings = with::settings(&self.with, true)?;

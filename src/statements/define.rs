@@ -47,6 +47,7 @@ impl fmt::Display for Define {
 }
 
 impl Statement for Define {
+    /// Never refused. UNDEFINE of an unknown variable is warned of when it is executed.
     fn compile(&self, _: &Context) -> Result<Action> {
         Ok(match &self.value {
             Some(value) => Action::Define(self.name.clone(), value.clone()),

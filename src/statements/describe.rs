@@ -54,6 +54,8 @@ impl fmt::Display for Describe {
 }
 
 impl Statement for Describe {
+    /// # Errors
+    /// Missing if there is no such source, with the nearest name; unsupported for all streams or all tables at once.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let written = match &self.what {
             What::One(written) => written,

@@ -50,6 +50,12 @@ impl fmt::Display for Drop {
 }
 
 impl Statement for Drop {
+    /// The effects come in this order: the query ends, the source goes, the topic goes. Without IF EXISTS a missing
+    /// source is an error, with it only a message.
+    ///
+    /// # Errors
+    /// Missing if there is no such source, invalid if it is of the other kind or read-only with DELETE TOPIC, and a
+    /// conflict if others use it or its topic.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let name = &self.name.name;
         let Some(source) = cx.catalog.source(name) else {

@@ -36,6 +36,8 @@ impl fmt::Display for DropTopic {
 }
 
 impl Statement for DropTopic {
+    /// # Errors
+    /// Missing if there is no such topic, a conflict if a stream or table is over it.
     fn compile(&self, cx: &Context) -> Result<Action> {
         if cx.catalog.topic(&self.name).is_none() {
             return Err(cx.catalog.no_topic(&self.name).at(self.span));

@@ -45,6 +45,8 @@ impl fmt::Display for Explain {
 }
 
 impl Statement for Explain {
+    /// # Errors
+    /// Those of the statement itself, and invalid for a statement that runs no query, such as SHOW or SET.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let statement = match self {
             Explain::Statement(statement) => statement,

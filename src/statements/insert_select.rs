@@ -56,6 +56,9 @@ impl fmt::Display for InsertSelect {
 }
 
 impl Statement for InsertSelect {
+    /// # Errors
+    /// Those of planning; the target cannot be written to; the columns are not the target's; or a conflict if the id
+    /// of WITH is taken.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let (name, span) = (&self.target.name, self.target.span);
         let target = insert::target(name, span, cx.catalog)?;

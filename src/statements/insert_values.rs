@@ -84,6 +84,9 @@ impl Scope for NoColumns {
 }
 
 impl Statement for InsertValues {
+    /// # Errors
+    /// Invalid if INSERT VALUES is switched off by its property, the target is windowed or read-only, or a value does
+    /// not fit; missing if there is no such target or column.
     fn compile(&self, cx: &Context) -> Result<Action> {
         if !cx.properties.flag(config::INSERT_VALUES_ENABLED) {
             let message = "The server has disabled INSERT INTO ... VALUES functionality.";

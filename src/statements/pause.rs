@@ -39,6 +39,10 @@ impl fmt::Display for Pause {
 }
 
 impl Statement for Pause {
+    /// One effect for each query.
+    ///
+    /// # Errors
+    /// Missing if there is no query of this id.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let paused = self.verb == "PAUSE";
         let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;

@@ -78,6 +78,11 @@ impl fmt::Display for Show {
 }
 
 impl Statement for Show {
+    /// An empty list is a table without rows, also with EXTENDED.
+    ///
+    /// # Errors
+    /// Unsupported for what this version has none of, such as connectors. Counting records can fail with the topics'
+    /// own errors.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let (columns, rows) = match self.what {
             What::Sources(kind) if self.extended && cx.catalog.sources().any(|s| s.kind == kind) => {

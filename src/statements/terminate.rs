@@ -37,6 +37,10 @@ impl fmt::Display for Terminate {
 }
 
 impl Statement for Terminate {
+    /// ALL without any query is a change without effects.
+    ///
+    /// # Errors
+    /// Missing if there is no query of this id.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;
         let message = "Query terminated.".to_owned();

@@ -34,6 +34,8 @@ impl fmt::Display for Unset {
 }
 
 impl Statement for Unset {
+    /// # Errors
+    /// The name is not a property.
     fn compile(&self, _: &Context) -> Result<Action> {
         config::find(&self.name).map_err(|e| e.at(self.span))?;
         Ok(Action::Unset(self.name.clone()))
