@@ -4,14 +4,14 @@
 //! (`1.5abc`), what `${name}` means. Tokens borrow from the text. Comments are kept, so that a formatted statement has
 //! them. The lexer never fails: text that is no token becomes a token that no parser accepts.
 //!
-//! token | form |
+//! | token | form |
 //! |---|---|
-//! word | a letter or `_`, then letters, digits, `_` and `@`; also digits with such a tail, as in `1st` |
-//! quoted name | between double quotes or back-ticks; the quote written twice stands for itself |
-//! text | between single quotes, line breaks included; two quotes are one |
-//! number | digits, a point, an exponent; never a sign |
-//! variable | `${name}` outside of quotes |
-//! symbol | one or two characters; the two-character ones win |
+//! | word | a letter or `_`, then letters, digits, `_` and `@`; also digits with such a tail, as in `1st` |
+//! | quoted name | between double quotes or back-ticks; the quote written twice stands for itself |
+//! | text | between single quotes, line breaks included; two quotes are one |
+//! | number | digits, a point, an exponent; never a sign |
+//! | variable | `${name}` outside of quotes |
+//! | symbol | one or two characters; the two-character ones win |
 //!
 //! Only ASCII letters make words; other letters must be quoted. Whether a word is a keyword is not decided here.
 //! Cutting goes through the text once. That no `*/` follows is remembered, so that many `/*` do not cost a search

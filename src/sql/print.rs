@@ -9,16 +9,16 @@
 //!
 //! How tightly an expression binds decides about parentheses:
 //!
-//! binding | expressions |
+//! | binding | expressions |
 //! |---|---|
-//! 0 | lambdas |
-//! 1, 2, 3 | OR, AND, NOT |
-//! 4 | comparisons, IS NULL, BETWEEN, IN, LIKE |
-//! 5 | `||` |
-//! 6, 7 | `+` and `-`; `*`, `/` and `%` |
-//! 8 | signs, negative literals |
-//! 9 | AT TIME ZONE |
-//! 10 | everything else: names, literals, calls, CASE, CAST, constructors |
+//! | 0 | lambdas |
+//! | 1, 2, 3 | OR, AND, NOT |
+//! | 4 | comparisons, IS NULL, BETWEEN, IN, LIKE |
+//! | 5 | `\|\|` |
+//! | 6, 7 | `+` and `-`; `*`, `/` and `%` |
+//! | 8 | signs, negative literals |
+//! | 9 | AT TIME ZONE |
+//! | 10 | everything else: names, literals, calls, CASE, CAST, constructors |
 
 use std::fmt::{self, Write};
 

@@ -3,15 +3,15 @@
 //! Two steps, since custom types are in the catalog and the parser does not know it: [`parse_type`] makes a
 //! [`TypeName`], [`resolve`] makes an [`SqlType`] of it when the statement is compiled.
 //!
-//! written | means |
+//! | written | means |
 //! |---|---|
-//! `INT`, `INTEGER` | INTEGER |
-//! `STRING`, `VARCHAR`, `VARCHAR(10)` | STRING, of any length |
-//! `DECIMAL(10, 2)` | ten digits, two of them after the point; both numbers are needed |
-//! `ARRAY<INT>`, `INT ARRAY` | ARRAY |
-//! `MAP<STRING, INT>` | MAP |
-//! `STRUCT<a INT, b STRING>` | STRUCT |
-//! any other name | a custom type |
+//! | `INT`, `INTEGER` | INTEGER |
+//! | `STRING`, `VARCHAR`, `VARCHAR(10)` | STRING, of any length |
+//! | `DECIMAL(10, 2)` | ten digits, two of them after the point; both numbers are needed |
+//! | `ARRAY<INT>`, `INT ARRAY` | ARRAY |
+//! | `MAP<STRING, INT>` | MAP |
+//! | `STRUCT<a INT, b STRING>` | STRUCT |
+//! | any other name | a custom type |
 
 use std::fmt;
 

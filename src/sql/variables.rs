@@ -1,11 +1,11 @@
 //! Variables: `${name}` stands for a name, a constant, or a part of a text.
 //!
-//! where `${name}` stands | what is put in | if it is not defined |
+//! | where `${name}` stands | what is put in | if it is not defined |
 //! |---|---|---|
-//! alone, as a token | its value as a name, number, TRUE, FALSE or text in quotes | refused |
-//! inside of a text in single quotes | its value as characters | it stays as it is |
-//! inside of a text, as `$${name}` | `${name}` | the same |
-//! inside of a quoted name or a comment | nothing | it stays as it is |
+//! | alone, as a token | its value as a name, number, TRUE, FALSE or text in quotes | refused |
+//! | inside of a text in single quotes | its value as characters | it stays as it is |
+//! | inside of a text, as `$${name}` | `${name}` | the same |
+//! | inside of a quoted name or a comment | nothing | it stays as it is |
 //!
 //! Values are put in once: a `${…}` in a value is not looked up again. A value cannot add clauses to a statement,
 //! since alone it must be a single token, or a minus and a number.

@@ -1,12 +1,12 @@
 //! Names and keywords: what is reserved, how a name is stored and how it is printed.
 //!
-//! written | kept as | printed as |
+//! | written | kept as | printed as |
 //! |---|---|---|
-//! `orders` | `ORDERS` | `ORDERS` |
-//! `` `orders` `` or `"orders"` | `orders` | `` `orders` `` |
-//! `` `ORDERS` `` | `ORDERS` | `ORDERS` |
-//! `` `select` `` | `select` | `` `select` `` |
-//! `` `a``b` `` | ``a`b`` | `` `a``b` `` |
+//! | `orders` | `ORDERS` | `ORDERS` |
+//! | `` `orders` `` or `"orders"` | `orders` | `` `orders` `` |
+//! | `` `ORDERS` `` | `ORDERS` | `ORDERS` |
+//! | `` `select` `` | `select` | `` `select` `` |
+//! | `` `a``b` `` | ``a`b`` | `` `a``b` `` |
 //!
 //! The lists of keywords are sorted, so that a word is found by a binary search; tests hold them to that and to what
 //! the parsers look for. The reserved words are those of ksqlDB's grammar.

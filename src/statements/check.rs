@@ -6,11 +6,11 @@
 //! not exist. The second error says nothing new. So the names that a refused statement would have made are
 //! remembered, and a later refusal that may follow from them is left out.
 //!
-//! kind of the later error | left out if the statement mentions |
+//! | kind of the later error | left out if the statement mentions |
 //! |---|---|
-//! missing, conflict | a name or a query that a refused statement would have made or removed |
-//! invalid | such a name that exists all the same, perhaps as something else |
-//! any other | never |
+//! | missing, conflict | a name or a query that a refused statement would have made or removed |
+//! | invalid | such a name that exists all the same, perhaps as something else |
+//! | any other | never |
 
 use std::collections::BTreeSet;
 

@@ -1,12 +1,12 @@
 //! `CREATE STREAM` and `CREATE TABLE` with columns: what the records of a topic are.
 //!
-//! property | means | without it |
+//! | property | means | without it |
 //! |---|---|---|
-//! `KAFKA_TOPIC` | the topic | refused |
-//! `VALUE_FORMAT`, `KEY_FORMAT`, `FORMAT` | how records are written | the defaults of the session |
-//! `PARTITIONS` | makes the topic if it does not exist | the topic must exist |
-//! `TIMESTAMP`, `TIMESTAMP_FORMAT` | the column with the row time | the record's own timestamp |
-//! `WINDOW_TYPE`, `WINDOW_SIZE` | the keys of the topic have windows | they have none |
+//! | `KAFKA_TOPIC` | the topic | refused |
+//! | `VALUE_FORMAT`, `KEY_FORMAT`, `FORMAT` | how records are written | the defaults of the session |
+//! | `PARTITIONS` | makes the topic if it does not exist | the topic must exist |
+//! | `TIMESTAMP`, `TIMESTAMP_FORMAT` | the column with the row time | the record's own timestamp |
+//! | `WINDOW_TYPE`, `WINDOW_SIZE` | the keys of the topic have windows | they have none |
 //!
 //! Nothing is read from the topic: records that do not fit fail when a query reads them. SOURCE makes it read-only:
 //! INSERT INTO it and DELETE TOPIC are refused.

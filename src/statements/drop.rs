@@ -1,11 +1,11 @@
 //! `DROP STREAM` and `DROP TABLE`: a source goes, and with it the query that was made together with it.
 //!
-//! there is | the statement |
+//! | there is | the statement |
 //! |---|---|
-//! a query that reads it | is refused |
-//! a query that writes into it by INSERT INTO | is refused |
-//! its own query of CREATE AS | ends the query |
-//! another source over its topic, and DELETE TOPIC | is refused |
+//! | a query that reads it | is refused |
+//! | a query that writes into it by INSERT INTO | is refused |
+//! | its own query of CREATE AS | ends the query |
+//! | another source over its topic, and DELETE TOPIC | is refused |
 //!
 //! Without DELETE TOPIC the topic and its records stay and can be declared again.
 

@@ -5,13 +5,13 @@
 //!
 //! # Life of a statement
 //!
-//! step | where | what it gives |
+//! | step | where | what it gives |
 //! |---|---|---|
-//! parse | [`parse`], [`Kind::parse`] | a [`Parsed`] for each statement, or all syntax errors of the text |
-//! substitute | variables of the session | the same statement with values in the places of `${name}` |
-//! check | [`DryRun::check_all`] | the [`Nature`] of each statement of a script, or all refusals; nothing is done |
-//! compile | [`Statement::compile`] | an [`Action`]: what would be done, as a value |
-//! run | [`Session::run`] | an [`Outcome`], after the engine has committed the change |
+//! | parse | [`parse`], [`Kind::parse`] | a [`Parsed`] for each statement, or all syntax errors of the text |
+//! | substitute | variables of the session | the same statement with values in the places of `${name}` |
+//! | check | [`DryRun::check_all`] | the [`Nature`] of each statement of a script, or all refusals; nothing is done |
+//! | compile | [`Statement::compile`] | an [`Action`]: what would be done, as a value |
+//! | run | [`Session::run`] | an [`Outcome`], after the engine has committed the change |
 //!
 //! Compiling is pure: it reads the catalog of the [`Context`] and changes nothing. The engine may compile a statement
 //! again against a newer catalog before its change is applied, and once more from the kept text when it starts. So
