@@ -57,7 +57,7 @@ pub enum Meaning {
     Encoding,
     /// The name of an encoding other than that of the argument before.
     ///
-    /// ENCODE with two equal encodings is accepted, but nobody means it, so it is warned of.
+    /// ENCODE from an encoding to the same one is accepted and warned of.
     OtherEncoding,
     /// The order of the bytes of a number.
     ByteOrder,

@@ -254,7 +254,7 @@ const MOST_ERRORS: usize = 1_000;
 
 /// Parses a script. Every bad statement is reported, not only the first.
 ///
-/// An empty text is an empty script. After a bad statement parsing goes on behind its semicolon, or at the next word
+/// An empty text is an empty script. After a bad statement parsing goes on after its semicolon, or at the next word
 /// on a new line that begins a statement if the semicolon is missing.
 ///
 /// # Errors

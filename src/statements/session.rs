@@ -1,8 +1,8 @@
 //! A session: the properties of one user, and the statements that run under them.
 //!
 //! A session belongs to one user: a shell, a run of a file, a client of the server. Its own properties (SET) and
-//! variables (DEFINE) live as long as it does, and nobody else sees them. What its statements make belongs to the
-//! process.
+//! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
+//! the process.
 
 use super::{Action, Context, Parsed, Reply, with_variables};
 use crate::catalog::Catalog;

@@ -1,7 +1,7 @@
 //! `SHOW` (or `LIST`): what there is of a kind.
 //!
-//! EXTENDED adds what the engine counts; without an engine, where a kept statement is read again, these figures are
-//! left out.
+//! EXTENDED adds what the engine counts; without an engine, where a kept statement is read again, these figures are 0
+//! or left out.
 
 use std::fmt;
 

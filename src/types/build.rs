@@ -82,8 +82,8 @@ pub enum Values {
 
 /// Texts one after the other. What is appended is a `str`, so that the column cannot hold anything but UTF-8.
 ///
-/// `offsets` has one entry more than there are texts, the first being 0. A piece that is not sealed yet is behind the
-/// last offset.
+/// `offsets` has one entry more than there are texts, the first being 0. A piece that is not sealed yet stands after
+/// the last offset.
 pub struct Texts {
     offsets: Offsets,
     text: String,

@@ -20,8 +20,8 @@
 //! last byte, as Protobuf writes unsigned numbers: 300 is `AC 02`. The order of the bytes says nothing about the
 //! order of the values; for that there is [`key`](super::key).
 //!
-//! Reading checks that the bytes are whole and texts are UTF-8, and nothing else: whoever keeps the bytes keeps a
-//! checksum too.
+//! Reading checks that the bytes are whole and texts are UTF-8, and nothing else: a checksum is the business of the
+//! file or the message that holds the bytes.
 
 use arrow::datatypes::i256;
 

@@ -74,7 +74,7 @@ pub const NARROW_PRECISION: u8 = 38;
 impl SqlType {
     /// DECIMAL(precision, scale).
     ///
-    /// Does not check the numbers: whoever reads them from a statement does.
+    /// Does not check the numbers. They are checked where a statement names a type.
     pub fn decimal(precision: u8, scale: u8) -> SqlType {
         SqlType::Decimal { precision, scale }
     }

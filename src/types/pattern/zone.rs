@@ -39,7 +39,7 @@ impl Zone {
 
     /// The zone of this name; `None` if Java knows none.
     ///
-    /// `Europe/Paris`, `UTC`, `+02:00`, `UTC+2` and `GMT-03:30` are zones; `CEST` and `europe/paris` are none.
+    /// `Europe/Paris`, `UTC`, `+02:00`, `UTC+2` and `GMT-03:30` are zones; `CEST` and `europe/paris` are not.
     pub fn parse(name: &str) -> Option<Zone> {
         if matches!(name, "Z" | "UTC" | "GMT" | "UT") {
             return Some(Zone::utc(name));
