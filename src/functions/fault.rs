@@ -1,6 +1,6 @@
 //! Why a function has no value for a row, values as messages show them, and how large results may be.
 //!
-//! Four limits keep one row from taking the memory of the whole process:
+//! Five limits keep one row from taking the memory of the whole process:
 //!
 //! | limit | of what | value |
 //! |---|---|---|

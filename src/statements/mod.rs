@@ -13,15 +13,15 @@
 //! | compile | [`Statement::compile`] | an [`Action`]: what would be done, as a value |
 //! | run | [`Session::run`] | an [`Outcome`], after the engine has committed the change |
 //!
-//! Compiling is pure: it reads the catalog of the [`Context`] and changes nothing. The engine may compile a statement
-//! again against a newer catalog before its change is applied, and once more from the kept text when it starts. So
-//! the same text must mean the same with the same catalog, properties and variables.
+//! Compiling is pure: it reads the [`Context`] and changes nothing. The engine may compile a statement again against
+//! a newer catalog before its change is applied, and once more from the kept text when it starts. So the same text
+//! must mean the same with the same catalog, properties and variables.
 //!
 //! # The order of the kinds
 //!
 //! Several kinds begin with the same word. They are tried in the order of the list, each from the first word on,
 //! until one returns a statement or an error. A kind that finds that another one is meant goes back to where it began
-//! and returns `None`. The last kind of a word refuses what no kind has taken, with everything that was looked for.
+//! and returns `None`. What no kind has taken is refused, with everything that was looked for.
 
 mod check;
 mod complete;

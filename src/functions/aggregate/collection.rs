@@ -230,7 +230,7 @@ pub(super) fn number(constants: &[Value], at: usize) -> Option<i64> {
 
 /// The most values that a collection keeps, which stands behind the other constants.
 ///
-/// The property's value is the last constant. A negative one gives the largest `usize`, which is no limit.
+/// The property's value is the last constant. Without one there is no limit.
 pub(super) fn limit(constants: &[Value]) -> usize {
     number(constants, constants.len().wrapping_sub(1)).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
 }

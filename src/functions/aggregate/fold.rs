@@ -56,8 +56,6 @@ impl<F: Fold + 'static> Folds<F> {
     }
 
     /// A row that fails leaves its group as it was.
-    ///
-    /// A row that fails leaves its group as it was.
     #[inline]
     fn change(&mut self, group: u32, row: u32, args: &[View], sign: i64) {
         if let Err(message) = self.fold.change(&mut self.states[group as usize], args, row as usize, sign) {

@@ -78,7 +78,7 @@ pub struct Aggregate {
     pub examples: &'static [(&'static str, &'static str)],
     /// The property that says how many values it keeps; its value is handed on behind the other constants.
     ///
-    /// The names and defaults are ksqlDB's, for example `ksql.functions.collect_list.limit`.
+    /// The names are ksqlDB's, for example `ksql.functions.collect_list.limit`.
     pub limit: Option<&'static str>,
     /// Whether a row can be taken back, so that a table can be aggregated.
     ///
@@ -101,7 +101,8 @@ pub struct AggregateOverload {
     pub constants: &'static [Param],
     /// The type of the result, from the arguments' types and the constants.
     ///
-    /// Called with the types after widening. An `Err` refuses the statement, for example for a `k` below 1.
+    /// Called with the types after widening. An `Err` refuses the statement, for example for LATEST_BY_OFFSET with an
+    /// `n` below 1.
     pub returns: fn(&[SqlType], &[Value]) -> Result<SqlType>,
     /// Empty states for calls with these arguments' types and constants.
     ///
