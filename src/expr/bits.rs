@@ -2,6 +2,8 @@
 //!
 //! Most batches have no NULLs and no errors, so that most sets cost nothing. A set has a bit for every row of its batch; all
 //! sets of one evaluation are equally long.
+//!
+//! A set that is `Some` may still be empty, for example after an intersection: `None` is an advantage, not a promise.
 
 use arrow::array::Array;
 use arrow::buffer::BooleanBuffer;
@@ -38,6 +40,8 @@ pub(super) fn except(set: RowSet, other: &RowSet) -> RowSet {
 }
 
 /// The set over `rows` rows, from one over a constant's single row.
+///
+/// All rows or none.
 pub(super) fn spread(set: RowSet, rows: usize) -> RowSet {
     set.filter(|bits| bits.value(0)).map(|_| BooleanBuffer::new_set(rows))
 }

@@ -26,6 +26,8 @@ pub(super) struct CallStep {
     /// The function with the overload that was chosen.
     pub function: BoundScalar,
     /// The arguments, of the types that the overload takes.
+    ///
+    /// As many as the overload takes, variadic ones spread out.
     pub args: Vec<Arg>,
 }
 
@@ -35,6 +37,7 @@ pub(super) enum Arg {
     /// The body of a lambda over the row and, after it, the lambda's parameters; and the places of the row that it reads.
     Lambda {
         body: Compiled,
+        /// May name a place twice.
         used: Vec<usize>,
     },
 }

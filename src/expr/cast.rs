@@ -98,6 +98,8 @@ fn widen(array: &ArrayRef, to: &SqlType) -> Result<Option<ArrayRef>> {
 ///
 /// # Errors
 /// Why it cannot be one, in a sentence that shows the value.
+///
+/// Whether the types allow it at all is not asked here: see [`can_cast`](super::coerce::can_cast).
 pub fn cast(value: &Value, to: &SqlType) -> Result<Value, String> {
     let mut cut = None;
     let cast = cast_counting(value, to, &mut cut)?;
@@ -153,6 +155,8 @@ fn is_integer(sql_type: &SqlType) -> bool {
 
 /// What an integer type keeps of a number that is too large for it: the low bits of an exact number, the nearest one of a
 /// double.
+///
+/// `None` where nothing is kept: for texts, which then fail the whole collection.
 fn cut_integer(value: &Value, to: &SqlType) -> Option<Value> {
     Some(match (value, to) {
         (Value::Bigint(v), SqlType::Integer) => Value::Integer(*v as i32),
@@ -216,6 +220,8 @@ fn scalar(value: &Value, to: &SqlType) -> Option<Value> {
 }
 
 /// Rounded to the digits of the type first, as Java's MathContext does, then judged.
+///
+/// 12345 as DECIMAL(3, 0) is rounded to three digits, 12300, and has too many digits all the same: `None`.
 fn integer_to_decimal(value: i64, to: &SqlType) -> Option<Value> {
     let SqlType::Decimal { precision, scale } = to else { return None };
     let rounded = Decimal::from_i64(value).round_to_precision(u32::from(*precision), Rounding::HalfUp)?;

@@ -9,6 +9,8 @@
 use crate::types::{MAX_PRECISION, SqlType, StructField};
 
 /// Whether a value of `from` may stand where `to` is expected, without a CAST.
+///
+/// Reflexive, but not for nested types with different items: an ARRAY of INTEGER does not widen to one of BIGINT.
 pub fn widens(from: &SqlType, to: &SqlType) -> bool {
     match (from, to) {
         (from, to) if from == to => true,
@@ -28,6 +30,9 @@ fn holds(to: &SqlType, precision: u8, scale: u8) -> bool {
 }
 
 /// Whether CAST takes a value of `from` to `to`.
+///
+/// A field that the source struct lacks becomes NULL, so it is no obstacle. BYTES cannot become STRING, since the
+/// encoding would be a guess: FROM_BYTES names one.
 pub fn can_cast(from: &SqlType, to: &SqlType) -> bool {
     use SqlType::{
         Array, Bigint, Boolean, Bytes, Date, Decimal, Double, Integer, Map, String, Struct, Time, Timestamp,
@@ -96,6 +101,8 @@ fn digits(sql_type: &SqlType) -> Option<(u32, u32)> {
 }
 
 /// The type that values of both types can be coerced to without losing anything; `None` if there is none.
+///
+/// For INTEGER and DECIMAL(4, 2) it is DECIMAL(12, 2). Symmetric but for the order of struct fields.
 pub fn common_type(a: &SqlType, b: &SqlType) -> Option<SqlType> {
     use SqlType::{Array, Decimal, Double, Map, String, Struct};
     match (a, b) {
@@ -118,6 +125,8 @@ pub fn common_type(a: &SqlType, b: &SqlType) -> Option<SqlType> {
 }
 
 /// All fields of both; those that only the later one has come first.
+///
+/// Every field is in the result, with the common type where both have it.
 fn common_struct(a: &[StructField], b: &[StructField]) -> Option<SqlType> {
     let find = |fields: &[StructField], name: &str| fields.iter().find(|f| f.name == name).cloned();
     let mut fields: Vec<StructField> = b.iter().filter(|f| find(a, &f.name).is_none()).cloned().collect();

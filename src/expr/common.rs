@@ -11,6 +11,12 @@ use crate::error::{Error, Result};
 use crate::types::{Decimal, SqlType, StructField, Value, text};
 
 /// The expressions coerced to the type that they have in common; constants may also change between text and numbers.
+///
+/// Untyped NULLs take the common type as typed NULLs; if nothing has a type the list comes back as it is. `[1, 2.50]`
+/// becomes two DECIMALs, `['2020-01-01', a date]` two DATEs.
+///
+/// # Errors
+/// Invalid: two types have none in common, or a constant cannot be of the common one.
 pub(super) fn common(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
     let mut found: Option<SqlType> = None;
     for expr in &exprs {
@@ -32,6 +38,9 @@ pub(super) fn common(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
 
 /// The type that a constant has in common with `earlier` although its own is another: a text is taken for a number or
 /// BOOLEAN, those for a text, also inside of a collection.
+///
+/// A text that is a number takes the narrowest type that holds it: '1' next to an INTEGER keeps it INTEGER, '1.5'
+/// makes it a DECIMAL. A text that is no number keeps the earlier type, and [`coerced`] refuses it.
 fn lax(earlier: &SqlType, own: &SqlType, value: &Value) -> Option<SqlType> {
     if let Some(common) = common_type(earlier, own) {
         return Some(common);

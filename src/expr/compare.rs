@@ -61,6 +61,9 @@ impl Step for Compare {
 }
 
 /// What `IS [NOT] DISTINCT FROM` says of NULLs, added to a result that is false where an operand is NULL.
+///
+/// NULL is not distinct from NULL, and distinct from every value. So these two operators are never without a result
+/// because of NULLs.
 fn with_nulls(op: CompareOp, values: BooleanBuffer, left_null: RowSet, right_null: RowSet) -> BooleanBuffer {
     if !matches!(op, CompareOp::Distinct | CompareOp::NotDistinct) || left_null.is_none() && right_null.is_none() {
         return values;
@@ -99,6 +102,8 @@ fn satisfies(op: CompareOp, order: Ordering) -> bool {
 }
 
 /// The same for doubles, where NaN has no order except for IS DISTINCT FROM.
+///
+/// `0.0` and `-0.0` are equal for all operators. IS DISTINCT FROM takes NaN as equal to itself.
 fn satisfies_double(op: CompareOp, left: f64, right: f64) -> bool {
     match op {
         CompareOp::Distinct | CompareOp::NotDistinct => {
@@ -218,6 +223,8 @@ impl Pair<'_> {
 }
 
 /// A value as it is compared with one of type `other`: texts are read as times, dates as their midnight.
+///
+/// `None` for a text that is not such a time. A DATE compared with a TIME is refused when the expression is bound.
 fn to_instant(value: Value, other: &SqlType) -> Option<Value> {
     match (value, other) {
         (Value::String(text), SqlType::Timestamp) => parse::timestamp(&text).map(Value::Timestamp),
@@ -233,6 +240,9 @@ fn to_instant(value: Value, other: &SqlType) -> Option<Value> {
 }
 
 /// Whether the value equals one of a list, as Java's `equals` has it. NULL equals nothing.
+///
+/// Constants are looked up by hash, so a long list of constants costs O(1) per row; other items are compared one by
+/// one.
 pub(super) struct In {
     /// What is looked for.
     value: Compiled,

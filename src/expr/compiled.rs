@@ -20,10 +20,19 @@ use crate::types::SqlType;
 /// What one kind of expression does.
 pub(super) trait Step: Send + Sync {
     /// The values for all rows. Those of rows that are not reached mean nothing.
+    ///
+    /// What a step owes the step above:
+    ///
+    /// * a column with an entry for each row, or a constant, of its type;
+    /// * in `ended` every reached row without a value, whose entry means nothing;
+    /// * every error noted with [`Rows::fault`], in reached rows only;
+    /// * `Err` only for columns that become too large, and for bugs.
     fn eval(&self, rows: &mut Rows) -> Evaluated<Out>;
 }
 
 /// An expression that is ready to be evaluated over rows with a fixed layout. Copies share what they consist of.
+///
+/// Immutable and shared between threads. Evaluating it twice over the same input gives the same, unless it is fresh.
 #[derive(Clone)]
 pub struct Compiled {
     /// The outermost step, which holds those below it.
@@ -38,6 +47,8 @@ pub struct Input<'a> {
     /// The columns of the layout, with `count` entries each.
     pub columns: &'a [ArrayRef],
     /// The number of rows, also of those outside `reach`.
+    ///
+    /// An expression without columns is evaluated over one row.
     pub count: usize,
     /// The rows whose value is wanted; `None` for all. Other rows are NULL or have any value, and their errors do not count.
     pub reach: Option<&'a BooleanBuffer>,
@@ -49,8 +60,12 @@ pub struct Evaluation {
     /// A value for each row, NULL where there is none.
     pub values: ArrayRef,
     /// The reached rows in which an error occurred. If it occurred in a part that may be NULL, the row has a value.
+    ///
+    /// One bit for each row of the input; `None` if no row failed.
     pub failed: Option<BooleanBuffer>,
     /// The rows that have no value: an error or a NULL operand ended their computation.
+    ///
+    /// A filter must not take such a row, even if it is not in `failed`: its condition is not true.
     pub ended: Option<BooleanBuffer>,
 }
 
@@ -115,6 +130,9 @@ impl Compiled {
     }
 
     /// Why a row failed, as a sentence with the value that was at fault. The row is evaluated once more, alone.
+    ///
+    /// Costs an evaluation of one row, so it is made for a sample of the failed rows only. The row is taken to be
+    /// reached.
     pub fn reason(&self, input: &Input, row: usize) -> String {
         let columns: Vec<ArrayRef> = input.columns.iter().map(|c| c.slice(row, 1)).collect();
         let mut rows = Rows::new(&columns, 1, None).searching();
@@ -127,6 +145,8 @@ impl Compiled {
     }
 
     /// What the expression gives, for a step above.
+    ///
+    /// Unlike [`Compiled::eval`] it keeps constants as one row, and leaves entries of ended rows as they are.
     pub(super) fn out(&self, rows: &mut Rows) -> Evaluated<Out> {
         self.step.eval(rows)
     }
@@ -168,6 +188,8 @@ impl Expr {
     ///
     /// # Panics
     /// If a column is not in the layout: the planner puts every column there that something reads.
+    ///
+    /// Takes O(nodes + columns read · length of the layout), once per query.
     pub fn compile(&self, layout: &[ColumnId]) -> Compiled {
         stacker::maybe_grow(128 << 10, 2 << 20, || Compiler { layout }.compiled(self))
     }
@@ -205,6 +227,9 @@ impl Compiler<'_> {
     }
 
     /// An argument of a call.
+    ///
+    /// The places that the body of a lambda reads are collected, so that only these columns are repeated for its
+    /// entries.
     fn arg(&self, arg: &Expr) -> call::Arg {
         let Kind::Lambda(body) = &arg.kind else { return call::Arg::Value(arg.compile(self.layout)) };
         let mut used = Vec::new();

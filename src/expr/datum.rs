@@ -11,6 +11,8 @@ use super::size;
 use crate::types::{SqlType, Value, arrow_error, with_nulls};
 
 /// A column, or one value for all rows.
+///
+/// A column has one entry per row of the evaluation.
 #[derive(Clone, Debug)]
 pub(super) enum Datum {
     Column(ArrayRef),
@@ -48,6 +50,9 @@ impl Datum {
     }
 
     /// A column with an entry for every row. A constant is repeated, unless that would be too large.
+    ///
+    /// # Errors
+    /// [`Halt::TooMuch`](super::Halt::TooMuch) if the repeated constant would be too large for several rows.
     pub(super) fn into_column(self, rows: &Rows) -> Evaluated<ArrayRef> {
         match self {
             Datum::Column(array) => Ok(array),
@@ -65,6 +70,9 @@ impl Datum {
 pub(super) struct Out {
     pub values: Datum,
     /// The rows whose computation ended before there was a value: by an error or a NULL operand. Their values mean nothing.
+    ///
+    /// A superset of the rows in which an error occurred in this step or below it, except where a catch point has
+    /// turned them into NULL.
     pub ended: RowSet,
 }
 

@@ -16,6 +16,9 @@ use crate::functions::fault::shown;
 use crate::types::{SqlType, Value};
 
 /// A pattern, taken apart.
+///
+/// Two runs of `%` never follow each other, and neither do two texts. An empty pattern has no pieces and fits the
+/// empty text only.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pattern(Vec<Piece>);
 
@@ -32,6 +35,8 @@ enum Piece {
 
 impl Pattern {
     /// Takes a pattern apart; `None` if it ends in the escape character, so that nothing is escaped by it.
+    ///
+    /// There is no escape character unless one is given: a backslash is an ordinary character, as in ksqlDB.
     pub(super) fn new(pattern: &str, escape: Option<char>) -> Option<Pattern> {
         let mut pieces = Vec::new();
         let mut text = String::new();
@@ -72,6 +77,9 @@ impl Pattern {
     }
 
     /// Whether the whole text fits the pattern.
+    ///
+    /// After a failure it is enough to go back to the last `%`: whatever an earlier `%` could take, the last one can
+    /// take as well.
     pub(super) fn matches(&self, text: &str) -> bool {
         // The last `%` seen and where the text stood then: the only place that is ever worth going back to.
         let (mut piece, mut rest) = (0, text);

@@ -33,6 +33,8 @@ struct Condition {
 }
 
 /// Evaluates a condition for the rows that are reached.
+///
+/// A constant condition is repeated for all rows.
 fn condition(judged: &Compiled, rows: &mut Rows) -> Evaluated<Condition> {
     let out = judged.out(rows)?;
     let ended = bits::union(out.ended, out.values.nulls(rows.count));
@@ -75,6 +77,9 @@ impl Junction {
     }
 
     /// The rows that no item has decided, and those that have no result.
+    ///
+    /// `alive` starts with the reached rows and loses those that are decided or ended. An item is not evaluated at
+    /// all if no row is left.
     fn judge(&self, rows: &mut Rows) -> Evaluated<(BooleanBuffer, RowSet)> {
         let mut alive = reached(rows);
         let mut ended = None;
@@ -136,6 +141,8 @@ impl Step for IsNull {
 }
 
 /// The value of the first branch whose condition is true. A condition that is NULL ends the row.
+///
+/// The operand of a simple CASE is part of each condition here: `CASE x WHEN 1` has the condition `x = 1`.
 pub(super) struct Case {
     /// Conditions with the values of the rows for which they are the first that is true.
     pub branches: Vec<(Compiled, Compiled)>,

@@ -69,9 +69,13 @@ pub type ColumnId = u32;
 
 /// Ids from here on are parameters of lambdas, numbered from the outermost lambda on. While a lambda is evaluated, the row
 /// has its parameters after its own columns.
+///
+/// The planner gives smaller ids to columns, so the two never meet.
 const FIRST_PARAMETER: ColumnId = 1 << 31;
 
 /// A typed expression over columns with ids. It cannot be evaluated: see [`Compiled`].
+///
+/// Equal expressions give equal values for equal rows, unless they are fresh.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
     /// The outermost operation, with its operands.
@@ -212,6 +216,9 @@ impl Expr {
     }
 
     /// A constant of this type.
+    ///
+    /// # Panics
+    /// If the value is not of the type.
     pub fn constant(value: Value, sql_type: SqlType) -> Expr {
         let array = array_of([&value], &sql_type);
         Expr { kind: Kind::Constant(Constant { value, array }), sql_type: Some(sql_type) }
@@ -234,6 +241,9 @@ impl Expr {
     }
 
     /// The expressions directly below.
+    ///
+    /// In the order in which they are written. A column and a constant have none; a lambda's body is a child of the
+    /// lambda.
     pub fn children(&self) -> Vec<&Expr> {
         match &self.kind {
             Kind::Column(_) | Kind::Constant(_) => Vec::new(),
@@ -260,6 +270,8 @@ impl Expr {
     }
 
     /// Adds the columns that the expression reads to `into`.
+    ///
+    /// In the order of the expression, repeated if read repeatedly. Parameters of lambdas are not columns.
     pub fn columns(&self, into: &mut Vec<ColumnId>) {
         if let Kind::Column(id) = self.kind
             && id < FIRST_PARAMETER
@@ -270,6 +282,8 @@ impl Expr {
     }
 
     /// Whether the expression gives another value each time that it is evaluated over the same row.
+    ///
+    /// Two such expressions must not be taken for one, although they are equal.
     pub fn is_fresh(&self) -> bool {
         let own = matches!(&self.kind, Kind::Call { function, .. } if function.is_fresh());
         own || self.children().into_iter().any(Expr::is_fresh)

@@ -23,6 +23,8 @@ use crate::functions::sets;
 use crate::types::{Builder, SqlType, Value, arrow_error, struct_fields, with_nulls};
 
 /// `array[index]`: counted from 1, or from the end if it is negative; NULL outside. A NULL index ends the row.
+///
+/// `a[1]` is the first item and `a[-1]` the last; `a[0]` and places beyond either end are NULL, as in ksqlDB.
 pub(super) struct Index {
     pub base: Compiled,
     pub index: Compiled,
@@ -63,6 +65,8 @@ impl Step for Index {
 }
 
 /// `map[key]`: NULL for a key that is not there.
+///
+/// Entries are looked through one by one, which copies the map of the row: O(entries).
 pub(super) struct Lookup {
     pub base: Compiled,
     pub key: Compiled,

@@ -95,6 +95,8 @@ impl Arithmetic {
 }
 
 /// One text after the other.
+///
+/// Only reached rows without NULL are put together and counted.
 fn concat(left: &Datum, right: &Datum, ended: RowSet, rows: &mut Rows) -> Evaluated<Out> {
     let mut out = StringBuilder::new();
     let mut too_long = vec![false; rows.count];
@@ -188,6 +190,8 @@ impl Operands {
 
     /// Decimals of the precision and scale `to`: the values, and the rows whose result does not fit. `types` are those of the
     /// operands.
+    ///
+    /// Row by row, since each result has to be checked against the digits of its type.
     fn decimals(&self, op: ArithmeticOp, types: (&SqlType, &SqlType), to: (u8, u8)) -> (ArrayRef, RowSet) {
         let (precision, scale) = to;
         let mut out = Builder::new(&SqlType::decimal(precision, scale), self.rows);
@@ -208,6 +212,9 @@ impl Operands {
 }
 
 /// A number of any exact type as a decimal.
+///
+/// # Panics
+/// If the array is not of the type.
 pub(super) fn exact(array: &dyn Array, row: usize, sql_type: &SqlType) -> Decimal {
     match sql_type {
         SqlType::Decimal { scale, .. } => decimal_at(array, row, *scale),

@@ -14,6 +14,8 @@ use super::bits::{self, RowSet};
 use crate::error::Error;
 
 /// Why an evaluation has no result.
+///
+/// Neither is about data: a row with bad data fails alone.
 #[derive(Debug)]
 pub enum Halt {
     /// The columns would become too large: evaluate fewer rows at once. Never said of a single row.
@@ -32,6 +34,9 @@ impl From<Error> for Halt {
 pub(super) type Evaluated<T> = Result<T, Halt>;
 
 /// The rows under evaluation.
+///
+/// One for each evaluation, handed down through all its steps. `faults` is always within `reach` as it was when the
+/// error was noted, and it only grows.
 pub(super) struct Rows<'a> {
     pub columns: &'a [ArrayRef],
     pub count: usize,
@@ -73,6 +78,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Evaluates `step` over those rows of `mask` that are reached.
+    ///
+    /// The former reach is back afterwards. Nested calls narrow it further.
     pub(super) fn within<T>(&mut self, mask: &BooleanBuffer, step: impl FnOnce(&mut Self) -> T) -> T {
         let narrowed = self.reach.as_ref().map_or_else(|| mask.clone(), |reach| reach & mask);
         let before = self.reach.replace(narrowed);
@@ -82,6 +89,9 @@ impl<'a> Rows<'a> {
     }
 
     /// Notes that an error occurred in the rows of `failed`. `why` gives the reason for a row.
+    ///
+    /// Rows of `failed` that are not reached are dropped. `why` is called at most once, and only while a reason is
+    /// searched for.
     pub(super) fn fault(&mut self, failed: &RowSet, why: impl FnOnce(usize) -> String) {
         let Some(failed) = failed else { return };
         let failed = self.reach.as_ref().map_or_else(|| failed.clone(), |reach| failed & reach);

@@ -1,4 +1,15 @@
 //! A call of a scalar function over a batch: arguments in, a column out, and which rows failed.
+//!
+//! Three layers of help for the author of a body, from the fast to the general one:
+//!
+//! | helper | arguments as | NULL arguments |
+//! |---|---|---|
+//! | [`rows1`], [`rows2`], [`rows3`] | Rust types | make the result NULL |
+//! | [`Call::rows`] with [`Call::readers`] | Rust types, asked for one by one | the body decides |
+//! | [`Call::values`] | [`Value`]s, copied for each row | the body decides |
+//!
+//! All of them go row by row, skip what nobody asks for, and count the bytes of what they make. The cost is O(rows)
+//! and one virtual step per batch, not per row.
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::buffer::BooleanBuffer;
@@ -11,9 +22,13 @@ use crate::types::view::ViewValues;
 use crate::types::{Builder, Decimal, SqlType, Value, View};
 
 /// One argument: a column, or one value for all rows.
+///
+/// After widening, so the array is that of `sql_type`, whatever the statement wrote.
 #[derive(Clone, Debug)]
 pub struct Argument {
     /// One entry a row, or a single one if `constant`.
+    ///
+    /// The argument of a lambda has no entry at all: what it gives is asked of [`Call::lambdas`].
     pub array: ArrayRef,
     /// True if one value stands for all rows.
     pub constant: bool,
@@ -30,11 +45,19 @@ pub struct Call<'a> {
     /// The type of the result.
     pub returns: &'a SqlType,
     /// The lambdas among the arguments, in their order.
+    ///
+    /// The first lambda of the call has number 0, wherever it stands among the arguments.
     pub lambdas: Vec<&'a mut dyn Lambda>,
     /// The rows that are not computed: nothing asks for them, or an argument has no value.
+    ///
+    /// `None` skips nothing. A set bit skips its row.
     skipped: Option<BooleanBuffer>,
+    /// The rows with an error of the function itself, ascending; [`Call::finish`] relies on that.
     failed: Vec<u32>,
+    /// The rows without a value because a lambda had none, ascending. Such an error is counted where the lambda was
+    /// evaluated, so it is not counted here again.
     ended: Vec<u32>,
+    /// Why the first row of `failed` failed. Only one reason is kept, since a message is made for one row per batch.
     first: Option<Fault>,
     /// Whether the rows together would make too large a column.
     too_much: bool,
@@ -42,15 +65,26 @@ pub struct Call<'a> {
 
 impl Argument {
     /// The value for a row.
+    ///
+    /// Copies texts and collections. `row` counts from 0 in the batch, for a constant too.
+    ///
+    /// # Panics
+    /// If `row` is beyond the column.
     pub fn value(&self, row: usize) -> Value {
         Value::at(self.array.as_ref(), if self.constant { 0 } else { row }, &self.sql_type)
     }
 }
 
 /// A lambda as a function gets it.
+///
+/// The function prepares one column per parameter: for `TRANSFORM(array, x => …)` the items of all arrays of the
+/// batch, one after the other. All columns have as many entries as `rows`.
 pub trait Lambda {
     /// The result of the lambda for each entry of its parameters, and the entries that have none. `rows` has the row of the
     /// batch that each entry belongs to.
+    ///
+    /// The result has one entry per entry of the parameters. A set bit in the second part marks an entry without a
+    /// value; whether that was an error has been noted for its row already.
     fn apply(&mut self, params: &[ArrayRef], rows: &[u32]) -> (ArrayRef, Option<BooleanBuffer>);
 }
 
@@ -58,8 +92,12 @@ pub trait Lambda {
 #[derive(Debug)]
 pub struct Ended {
     /// The rows in which an error occurred.
+    ///
+    /// One bit per row of the batch; `None` if no row failed. The rows are NULL in the column.
     pub failed: Option<BooleanBuffer>,
     /// The rows that have no value because a lambda had none.
+    ///
+    /// Disjoint from `failed`, `None` if there are none.
     pub ended: Option<BooleanBuffer>,
     /// Whether the rows together would have made too large a column: then the column is not whole.
     pub is_too_much: bool,
@@ -69,6 +107,9 @@ pub struct Ended {
 impl Ended {
     /// Why the first of the failed rows failed, as a sentence with the function and the value that was at fault. `row` is
     /// that row.
+    ///
+    /// The form is `NAME: cause: NAME(arguments)`, with long values cut. A [`Fault::Shown`] names the value itself,
+    /// so the call is left out.
     pub fn reason(&self, row: usize, function: &BoundScalar, args: &[Argument]) -> String {
         let name = function.function.name;
         match &self.first {
@@ -86,9 +127,17 @@ impl Ended {
 }
 
 /// The result of a function for a row: a value, NULL or the reason why there is none.
+///
+/// `Ok(None)` is NULL and no error. `Err` is NULL too, and the row is counted as failed.
 pub type Outcome<R> = Result<Option<R>, Fault>;
 
 /// A Rust type that an argument is read as. `Option` of one is given NULLs too; else a NULL argument makes the result NULL.
+///
+/// INTEGER, DATE and TIME are read as `i32`, BIGINT and TIMESTAMP as `i64`: a body that takes a DATE sees days, one
+/// that takes a TIMESTAMP sees milliseconds. Texts and bytes are borrowed from the column.
+///
+/// # Panics
+/// If the column holds another type: the binder has widened the arguments to the parameters' types.
 pub trait Get<'a>: Sized {
     /// The value in a row; `None` if it is NULL and this type cannot hold that.
     fn get(view: &View<'a>, row: usize, sql_type: &SqlType) -> Option<Self>;
@@ -127,11 +176,18 @@ impl<'a, T: Get<'a>> Get<'a> for Option<T> {
 }
 
 /// A Rust type of results.
+///
+/// The counterpart of [`Get`]. A body that gives `i32` fills a column of INTEGER, DATE or TIME, whichever its
+/// signature declares.
 pub trait Put {
     /// About how many bytes of texts and items the value has.
+    ///
+    /// An estimate for the limits of columns and values, not for memory accounts.
     fn size(&self) -> usize;
 
     /// How many items the value has, if it is a collection.
+    ///
+    /// Only the outermost collection counts. 0 for every other value.
     fn items(&self) -> usize {
         0
     }
@@ -219,6 +275,8 @@ impl<'a> Call<'a> {
     }
 
     /// Ends the call: which rows have no value, and why.
+    ///
+    /// The column that the body gave is valid only if [`Ended::is_too_much`] is false.
     pub fn finish(self) -> Ended {
         let bits = |marked: Vec<u32>| {
             let mut marked = marked.into_iter().peekable();
@@ -237,6 +295,11 @@ impl<'a> Call<'a> {
     }
 
     /// Reads an argument as a Rust type.
+    ///
+    /// Asks for the type of the column once, so that a loop over rows need not.
+    ///
+    /// # Panics
+    /// If there is no argument of this number.
     pub fn read(&self, index: usize) -> Reader<'a> {
         let arg = &self.args[index];
         Reader { view: View::new(arg.array.as_ref(), &arg.sql_type), constant: arg.constant, sql_type: &arg.sql_type }
@@ -248,6 +311,11 @@ impl<'a> Call<'a> {
     }
 
     /// A column with the result of `row` for each row. A row without a value is NULL and noted.
+    ///
+    /// `row` is called at most once for each row, in ascending order, and not for rows that the call skips. A result
+    /// larger than a value may be, or with more items than a collection may have, fails its row. When the rows
+    /// together exceed the limit of a column, the rest is not computed and the column is all NULL: the caller drops
+    /// it and tries with fewer rows.
     pub fn rows<R: Put>(&mut self, mut row: impl FnMut(usize) -> Outcome<R>) -> ArrayRef {
         let mut out = Builder::new(self.returns, self.rows);
         let mut bytes = 0usize;
@@ -279,11 +347,15 @@ impl<'a> Call<'a> {
     /// call is made again with fewer rows.
     ///
     /// Whether it is too large.
+    ///
+    /// A single row is never too much, so that halving a batch always ends. A function that makes large buffers calls
+    /// this before it fills them; [`Call::rows`] does it for all others.
     pub fn is_too_much(&mut self, bytes: usize) -> bool {
         self.too_much |= bytes > MOST_COLUMN_BYTES && self.rows > 1;
         self.too_much
     }
 
+    /// Appends NULL and notes the row. [`Fault::Lambda`] goes to `ended`, every other fault to `failed`.
     fn fail(&mut self, row: usize, fault: Fault, out: &mut Builder) {
         out.null();
         if fault == Fault::Lambda {
@@ -294,6 +366,9 @@ impl<'a> Call<'a> {
     }
 
     /// A column with the result of `f` for all arguments as [`Value`]s: slower, for values of any type.
+    ///
+    /// A constant is read once and kept in its place; only varying arguments are copied for each row. With no rows
+    /// nothing is read. Not for calls with lambdas, whose arguments have no value to read.
     pub fn values(&mut self, mut f: impl FnMut(&[Value]) -> Outcome<Value>) -> ArrayRef {
         let args = self.args;
         let is_varying = |arg: &Argument| !arg.constant;
@@ -312,6 +387,8 @@ impl<'a> Call<'a> {
 }
 
 /// An argument under a Rust type.
+///
+/// Cheap to make and to keep for the whole batch; it borrows the argument's array.
 pub struct Reader<'a> {
     view: View<'a>,
     constant: bool,
@@ -326,6 +403,8 @@ impl<'a> Reader<'a> {
 }
 
 /// A column with the result of `f` for one argument, NULL where that is NULL.
+///
+/// `f` is called for rows without NULLs that the call does not skip. NULL rows are not errors.
 pub fn rows1<'a, A: Get<'a>, R: Put>(call: &mut Call<'a>, mut f: impl FnMut(A) -> Outcome<R>) -> ArrayRef {
     let a = call.read(0);
     call.rows(|row| a.get(row).map_or(Ok(None), &mut f))

@@ -1,4 +1,13 @@
 //! The encodings of bytes as text that functions know by name.
+//!
+//! | name | text to bytes | bytes to text |
+//! |---|---|---|
+//! | `hex` | two digits a byte, in any case | upper-case digits |
+//! | `utf8` | UTF-8 | UTF-8; bad bytes become U+FFFD |
+//! | `ascii` | other characters become `?` | bytes from 0x80 become U+FFFD |
+//! | `base64` | the standard alphabet; padding may be missing | with padding |
+//!
+//! Replacing instead of failing is what Java's `String` does with bad bytes and characters.
 
 use super::call::Fault;
 use crate::types::parse::{base64_bytes, base64_text};
@@ -14,6 +23,9 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// The encoding of this name, in any case.
+    ///
+    /// # Errors
+    /// The name is not one of the four, with ksqlDB's message.
     pub(super) fn find(name: &str) -> Result<Encoding, Fault> {
         match name.to_ascii_lowercase().as_str() {
             "hex" => Ok(Encoding::Hex),
@@ -28,6 +40,9 @@ impl Encoding {
     }
 
     /// The bytes of a text.
+    ///
+    /// # Errors
+    /// The text is not hexadecimal, with an even number of digits, or not base64. The other two never fail.
     pub(super) fn read(self, text: &str) -> Result<Vec<u8>, Fault> {
         match self {
             Encoding::Hex => hex_bytes(text).ok_or_else(|| format!("'{text}' is no hexadecimal text").into()),
@@ -38,6 +53,8 @@ impl Encoding {
     }
 
     /// The text of bytes.
+    ///
+    /// Never fails.
     pub(super) fn print(self, bytes: &[u8]) -> String {
         match self {
             Encoding::Hex => bytes.iter().map(|b| format!("{b:02X}")).collect(),
@@ -49,6 +66,9 @@ impl Encoding {
 }
 
 /// The text of UTF-8 bytes; what is none becomes U+FFFD, and so does half of a surrogate pair as a whole.
+///
+/// Rust's chunks give three invalid pieces for the three bytes of an encoded surrogate; Java's decoder gives one
+/// replacement for all three.
 fn utf8(bytes: &[u8]) -> String {
     let is_surrogate = |at: usize| matches!(bytes[at..], [0xED, 0xA0..=0xBF, 0x80..=0xBF, ..]);
     let mut text = String::with_capacity(bytes.len());
@@ -69,6 +89,7 @@ fn utf8(bytes: &[u8]) -> String {
     text
 }
 
+/// `None` for an odd number of digits or any other character.
 fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     if text.len() % 2 == 1 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;

@@ -1,4 +1,8 @@
 //! The entries of collections as columns, which lambdas are applied to.
+//!
+//! `TRANSFORM(ARRAY[1, 2], x => …)` over a batch calls the lambda once, with one column of all items of all rows,
+//! instead of once per item. [`Entries`] makes that column and remembers which entries belong to which row;
+//! [`Applied`] gives the results back one by one.
 
 use std::ops::Range;
 
@@ -10,8 +14,12 @@ use super::call::{Call, Fault};
 use crate::types::{SqlType, Value, size_of_entries};
 
 /// The entries of all collections in a column, one after the other.
+///
+/// The ranges are ascending and do not overlap, and the entries of a constant are repeated for each row.
 pub(super) struct Entries {
     /// The entries of each row, `None` where the collection is NULL or the row is not computed.
+    ///
+    /// Ranges into `rows` and into each of `columns`.
     pub ranges: Vec<Option<Range<usize>>>,
     /// The row that each entry belongs to.
     pub rows: Vec<u32>,
@@ -21,6 +29,9 @@ pub(super) struct Entries {
 
 impl Entries {
     /// The entries of the first argument of a call.
+    ///
+    /// Entries of rows that are not computed are left out, so that the lambda is not evaluated for them. If all
+    /// entries together are too large for one column there are none at all, and the call notes that it is too much.
     pub(super) fn of(call: &mut Call) -> Entries {
         let arg = &call.args[0];
         let lists = arg.array.as_list::<i32>();
@@ -53,6 +64,8 @@ impl Entries {
     }
 
     /// What a lambda of the call gives for all entries.
+    ///
+    /// `lambda` is its number among the lambdas of the call.
     pub(super) fn apply(&self, call: &mut Call, lambda: usize) -> Applied {
         let (values, failed) = call.lambdas[lambda].apply(&self.columns, &self.rows);
         Applied { values, failed }
@@ -67,6 +80,9 @@ pub(super) struct Applied {
 
 impl Applied {
     /// The value at an entry.
+    ///
+    /// # Errors
+    /// [`Fault::Lambda`] for an entry without a value, which ends the row of the whole call.
     pub(super) fn get(&self, at: usize, sql_type: &SqlType) -> Result<Value, Fault> {
         match &self.failed {
             Some(failed) if failed.value(at) => Err(Fault::Lambda),

@@ -10,6 +10,9 @@ use super::{Overload, Returns};
 use crate::types::{SqlType, Value};
 
 /// The first of the values that no other is `beyond`; NULLs do not count.
+///
+/// `beyond` is `Greater` for the largest and `Less` for the smallest. `None` if there are only NULLs. NaN is above
+/// all other doubles, as in Java's order.
 pub(super) fn of<'a>(values: impl IntoIterator<Item = &'a Value>, beyond: Ordering) -> Option<&'a Value> {
     let mut best: Option<&Value> = None;
     for value in values.into_iter().filter(|v| !v.is_null()) {
@@ -26,6 +29,8 @@ pub(super) fn of_arguments(call: &mut Call, beyond: Ordering) -> ArrayRef {
 }
 
 /// The extreme of the items of each row's array.
+///
+/// An array without items, or with NULLs alone, gives NULL. Arrays, maps and structs in it fail the row.
 pub(super) fn of_items(call: &mut Call, beyond: Ordering) -> ArrayRef {
     call.values(|args| {
         let Value::Array(items) = &args[0] else { return Ok(None) };
@@ -88,6 +93,8 @@ pub(super) const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 9] 
 }
 
 /// A DECIMAL that holds all arguments.
+///
+/// The most digits before the point and the most after it: DECIMAL(4, 2) and DECIMAL(5, 1) give DECIMAL(6, 2).
 fn widest(args: &[SqlType]) -> SqlType {
     let (mut whole, mut behind) = (0, 0);
     for arg in args {

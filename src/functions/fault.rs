@@ -1,10 +1,26 @@
 //! Why a function has no value for a row, values as messages show them, and how large results may be.
+//!
+//! Five limits keep one row from taking the memory of the whole process:
+//!
+//! | limit | of what | value |
+//! |---|---|---|
+//! | [`MOST_COLUMN_BYTES`] | a column of several rows | 64 MiB; the batch is halved until it fits |
+//! | [`MOST_VALUE_BYTES`] | one value | 2 GiB less one byte, the largest 32-bit offset of Arrow |
+//! | [`MOST_CHARACTERS`] | a text whose length an argument names | 16,777,216 |
+//! | [`MOST_ITEMS`] | a collection whose length arguments name | 1,048,576 |
+//! | [`MOST_RESULT_ITEMS`] | a collection that is made of others | 4,194,304 |
+//!
+//! All but the first fail the row that exceeds them. The first is no error: it only decides how many rows are
+//! computed at once.
 
 use crate::types::Value;
 pub use crate::types::text::shortened;
 use crate::types::text::{self, MOST_SHOWN};
 
 /// Why a row has no value.
+///
+/// A text becomes a [`Fault::Reason`] by `into()` and `?`, which is the usual case: the message then shows the
+/// arguments. Where an argument is shown by the reason itself, use [`Fault::shown`], or the message shows it twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// An error: a reason that does not show the arguments, which are added to the message.
@@ -28,6 +44,8 @@ impl Fault {
     }
 
     /// The reason.
+    ///
+    /// Without the function's name and its arguments; [`Ended::reason`](super::call::Ended::reason) adds them.
     pub fn text(&self) -> &str {
         match self {
             Fault::Reason(text) | Fault::Shown(text) => text,
@@ -37,6 +55,9 @@ impl Fault {
 }
 
 /// A value as messages show it: texts in quotes, long ones cut.
+///
+/// At most [`MOST_SHOWN`] characters of the value and an ellipsis; bytes in hexadecimal after `0x`. Takes time in
+/// proportion to what is shown, not to the value.
 pub fn shown(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
@@ -61,6 +82,8 @@ fn head(value: &Value) -> Value {
 }
 
 /// How many bytes a column may have that several rows share. A single row may need more.
+///
+/// Counted by [`Put::size`](super::call::Put::size) and its kin, so without NULL bits and reserved memory.
 pub const MOST_COLUMN_BYTES: usize = 64 << 20;
 
 /// How many bytes a value may have.
@@ -76,6 +99,8 @@ pub const MOST_ITEMS: usize = 1 << 20;
 ///
 /// # Errors
 /// If it is more than a function makes.
+///
+/// For LPAD and RPAD, whose result is as long as an argument says. UTF-16 units for strings, bytes for BYTES.
 pub fn made_length(length: usize) -> Result<usize, Fault> {
     if length <= MOST_CHARACTERS {
         return Ok(length);
@@ -101,6 +126,8 @@ pub fn check_items(count: usize) -> Result<(), Fault> {
 ///
 /// # Errors
 /// If it is more than a function makes.
+///
+/// For GENERATE_SERIES, whose bounds decide the number.
 pub fn made_items(count: u64) -> Result<usize, Fault> {
     match usize::try_from(count) {
         Ok(count) if count <= MOST_ITEMS => Ok(count),
@@ -120,6 +147,9 @@ pub fn check_size(bytes: usize) -> Result<(), Fault> {
 }
 
 /// The number of bytes of pieces of these lengths with a separator between each two.
+///
+/// Saturates instead of wrapping, so that the sum can be given to [`check_size`] as it is. Two pieces of 3 and 4
+/// bytes with a separator of 2 give 9; no piece gives 0.
 pub fn joined_size(lengths: impl ExactSizeIterator<Item = usize>, separator: usize) -> usize {
     let between = separator.saturating_mul(lengths.len().saturating_sub(1));
     lengths.fold(between, usize::saturating_add)

@@ -1,4 +1,7 @@
 //! What the JSON functions share: reading the first JSON value of a text, and writing values as Jackson does.
+//!
+//! Numbers keep all their digits: the parser holds them as they were written, so `1.10` is not rounded through a
+//! double. Objects keep the order of their fields.
 
 use serde_json::Value;
 
@@ -6,6 +9,11 @@ use super::call::Fault;
 use crate::types::Decimal;
 
 /// The first JSON value of a text; what comes after it is not read.
+///
+/// `1 x` gives 1, as Jackson's `readTree` gives the first value of a text. Takes time in proportion to that value.
+///
+/// # Errors
+/// The text is empty, or begins with something that is no JSON value (RFC 8259).
 pub(super) fn first(text: &str) -> Result<Value, Fault> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     match values.next() {
@@ -17,6 +25,8 @@ pub(super) fn first(text: &str) -> Result<Value, Fault> {
 
 /// Whether one of the items of an array is the wanted one. Items are read one after the other, and nothing is read after the
 /// one that is found.
+///
+/// False for a text that is no array. A syntax error ends the search: `[1, 2, x` has the items 1 and 2.
 pub(super) fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> bool {
     let Some(mut rest) = array.trim_start().strip_prefix('[') else { return false };
     loop {
@@ -34,6 +44,8 @@ pub(super) fn any_item(array: &str, mut wanted: impl FnMut(&Value) -> bool) -> b
 }
 
 /// How numbers are printed: exact decimals, with exponents as Java prints them, or without.
+///
+/// `Java` prints as `BigDecimal.toString`: 1E+3 stays `1E+3`. `Plain` prints all digits: 1E+3 becomes `1000`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbers {
     Java,
@@ -91,6 +103,13 @@ fn write(value: &Value, numbers: Numbers, out: &mut String) {
 }
 
 /// Appends a string in quotes, escaped as Jackson escapes it.
+///
+/// | character | written as |
+/// |---|---|
+/// | `"` and `\` | with a backslash before it |
+/// | backspace, form feed, line feed, return, tab | `\b`, `\f`, `\n`, `\r`, `\t` |
+/// | other control characters below U+0020 | `\u` and four upper-case hexadecimal digits |
+/// | everything else, `/` and characters beyond ASCII too | itself |
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {

@@ -1,4 +1,15 @@
 //! Paths into JSON values: `$.a[0].b`, `$["a b"]`, `$.items[*].price`.
+//!
+//! | step | meaning |
+//! |---|---|
+//! | `.name` | the field; the name goes on to the next dot or bracket and may have blanks |
+//! | `['name']`, `["name"]` | the field of this exact name; a backslash takes the meaning from the next character |
+//! | `[3]` | the item at this place, the first being 0, or the field `3` of an object |
+//! | `[name]` | the field, if the name has letters, digits, `_`, `:`, `@` and `-` only |
+//! | `.*`, `[*]` | all items or all fields |
+//!
+//! There are no filters, slices, negative places or `..`. A path is parsed in one pass; finding it costs one step per
+//! name, and one per value where a star spreads.
 
 use serde_json::Value;
 
@@ -14,6 +25,8 @@ pub(super) struct Path(Vec<Step>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     /// The field of this name, or the item at this place of an array.
+    ///
+    /// Which of the two is meant is known only when the value is there: `[0]` of an object is its field `0`.
     Name(String),
     /// All items of an array, or all fields of an object.
     All,
@@ -29,6 +42,8 @@ pub(super) enum Found<'v> {
 
 impl Path {
     /// Parses a path; `None` if it is none.
+    ///
+    /// Without a leading `$` a text is not a path, and blanks are part of names, not separators.
     pub(super) fn parse(path: &str) -> Option<Path> {
         let mut steps = Vec::new();
         let mut rest = path.strip_prefix('$')?;
@@ -49,6 +64,9 @@ impl Path {
     }
 
     /// What is at the path. A star leaves out what does not have the rest of the path.
+    ///
+    /// `None` if a name before any star is missing, or if the first star stands at a value without children. After a
+    /// star the result is always [`Found::Many`], perhaps empty. A JSON null is a value and is found.
     pub(super) fn find<'v>(&self, root: &'v Value) -> Option<Found<'v>> {
         let mut found = Found::One(root);
         for step in &self.0 {

@@ -1,4 +1,16 @@
 //! What the MASK functions share: which characters are masked, and by what.
+//!
+//! Characters are UTF-16 units, as in Java, so a character beyond U+FFFF counts as two and each half is masked for
+//! itself.
+//!
+//! | characters | Unicode category | mask unless given |
+//! |---|---|---|
+//! | upper-case letters | Lu | `X` |
+//! | lower-case letters | Ll | `x` |
+//! | digits | Nd | `n` |
+//! | all others, blanks too | | `-` |
+//!
+//! A NULL for a mask keeps the characters that it would stand for. `MASK('My Test $123')` is `Xx-Xxxx--nnn`.
 
 use arrow::array::ArrayRef;
 
@@ -38,6 +50,9 @@ pub(super) fn whole(call: &mut Call) -> ArrayRef {
 }
 
 /// MASK_LEFT and its kin: the string, a number of characters, and perhaps four masks.
+///
+/// A negative or NULL number of characters fails the row. A number beyond the length masks all, or nothing for the
+/// kinds that keep.
 pub(super) fn part(call: &mut Call, part: Part) -> ArrayRef {
     let args: Vec<Reader> = call.readers();
     call.rows(|row| {
@@ -55,6 +70,10 @@ pub(super) fn part(call: &mut Call, part: Part) -> ArrayRef {
     })
 }
 
+/// Masks that the call does not have keep their defaults.
+///
+/// # Errors
+/// A mask is not exactly one UTF-16 unit.
 fn masks(args: &[Reader], row: usize) -> Result<Masks, Fault> {
     let mut masks = DEFAULT;
     for (arg, mask) in args.iter().zip(&mut masks) {
@@ -89,6 +108,8 @@ fn masked(text: &str, masks: &Masks, within: impl Fn(usize, usize) -> bool) -> S
 }
 
 /// Which mask belongs to a character, by the categories Lu, Ll and Nd of Unicode exactly.
+///
+/// An index into the masks. Half of a surrogate pair has no category and counts as other.
 fn kind(unit: u16) -> usize {
     let Some(c) = char::from_u32(u32::from(unit)) else { return 3 };
     if c.is_ascii() {

@@ -1,4 +1,19 @@
 //! What a parameter of a function is for, so that a constant that can never be right is refused with the statement.
+//!
+//! A parameter may say what its argument stands for: a pattern, a time zone, a regular expression. If the argument is
+//! a constant, it is checked once when the statement is bound, instead of failing every row for months. What varies
+//! from row to row is checked by the function's body, and a bad value fails its row only.
+//!
+//! There are two outcomes. A statement that ksqlDB accepts, although the call is NULL in every row, runs here as
+//! well, with a warning: such statements exist and must go on running. Every other misuse refuses the statement.
+//!
+//! | meaning | a bad constant is |
+//! |---|---|
+//! | patterns that read, zones that read, expressions, JSON paths, lengths, steps | refused |
+//! | patterns that print an instant or a date or a time, zones that print or convert | warned of |
+//! | encodings, byte orders, distances, masks, counts, groups | warned of |
+//!
+//! NULL is never a misuse: what it does is up to the function.
 
 use super::encoding::Encoding;
 use super::fault::{MOST_CHARACTERS, shown};
@@ -9,6 +24,9 @@ use crate::types::pattern::zone::Zone;
 use crate::types::pattern::{Moment, Pattern};
 
 /// What an argument stands for.
+///
+/// A variant says nothing of the type: a constant of another type than the meaning expects passes, since the choice
+/// of the overload has checked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// A value of which nothing more is known.
@@ -22,6 +40,8 @@ pub enum Meaning {
     /// A pattern by which a TIME is printed.
     TimePattern,
     /// A pattern by which a TIME is read.
+    ///
+    /// It must name an hour or another part of the time, and nothing of a date: else every reading fails.
     ReadTimePattern,
     /// A time zone in which an instant is printed, or between which it is moved.
     Zone,
@@ -36,6 +56,8 @@ pub enum Meaning {
     /// The name of an encoding.
     Encoding,
     /// The name of an encoding other than that of the argument before.
+    ///
+    /// ENCODE from an encoding to the same one is accepted and warned of.
     OtherEncoding,
     /// The order of the bytes of a number.
     ByteOrder,
@@ -80,6 +102,8 @@ impl Meaning {
     ///
     /// # Errors
     /// Why every call with it would fail.
+    ///
+    /// A pattern is tried on a moment of the type that it will print: `HH` is a good pattern, but not for a DATE.
     pub fn check(self, value: &Value, before: Option<&Value>) -> Result<(), Misuse> {
         match (self, value) {
             (_, Value::Null) | (Meaning::Any, _) => Ok(()),
@@ -119,6 +143,8 @@ impl Meaning {
 }
 
 /// The constants that are numbers.
+///
+/// Only INTEGER constants are judged.
 fn number(meaning: Meaning, value: &Value) -> Result<(), Misuse> {
     let Value::Integer(number) = *value else { return Ok(()) };
     match meaning {
@@ -139,6 +165,9 @@ fn instant() -> Moment {
 }
 
 /// A pattern that must be able to print a moment.
+///
+/// Patterns with letters for what the moment lacks are found by printing it once. An optional part in brackets never
+/// fails.
 fn pattern(text: &str, moment: &Moment) -> Result<(), Misuse> {
     let parsed = Pattern::parse(text).or_else(|why| no_pattern(text, &why))?;
     match parsed.print(moment) {
@@ -150,6 +179,8 @@ fn pattern(text: &str, moment: &Moment) -> Result<(), Misuse> {
     }
 }
 
+/// The hint quotes the letters that mean nothing, if that makes a pattern of the text: for `yyyy-MM-ddTHH:mm` it
+/// proposes `yyyy-MM-dd''T''HH:mm`.
 fn no_pattern(text: &str, why: &str) -> Result<Pattern, Misuse> {
     let hint = match Pattern::quoting(text) {
         Some(corrected) => format!(
@@ -175,6 +206,8 @@ fn read_time(text: &str) -> Result<(), Misuse> {
     }
 }
 
+/// Names are those of Java's `ZoneId`, in which case matters: `europe/paris` is refused with the right spelling as
+/// the hint.
 fn zone(name: &str) -> Result<(), Misuse> {
     if Zone::parse(name).is_some() {
         return Ok(());

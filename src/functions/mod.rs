@@ -4,6 +4,23 @@
 //! and an example that is run as a test. To add one, write its file under `scalar` and its word in the list there. An
 //! aggregate function is an [`aggregate::Aggregate`] with a file under `aggregate`, a table function a [`Scalar`] that returns an
 //! array, under `table`.
+//!
+//! A call passes three stations. `bind` chooses the [`Overload`] by the types of the arguments ([`signature`]) and
+//! fixes the type of the result. Constant arguments are checked against what their parameter stands for
+//! ([`meaning`]). The body then gets a [`call::Call`]: all rows of a batch at once, with every argument widened to
+//! the parameter's type. It gives a column with one entry per row.
+//!
+//! What a body owes its caller:
+//!
+//! * one entry for every row, also for rows that it skips or fails;
+//! * NULL for a row that it cannot compute, noted with a [`call::Fault`]; data never makes a call panic or end with
+//!   an error;
+//! * the same result for equal arguments, unless the overload is [`Returns::Fresh`]; constants are folded because of
+//!   this promise;
+//! * no state between calls but caches, since tasks share the function.
+//!
+//! Which rows are computed at all is decided by the caller, with [`call::Call::skipping`]: rows that nothing asks for
+//! and rows with a failed argument are left out. What a NULL argument does is up to the body.
 
 pub mod aggregate;
 pub mod call;
@@ -36,16 +53,23 @@ use call::Call;
 use signature::{ArgType, Chosen, Generics, Param, T};
 
 /// A scalar function.
+///
+/// Functions are constants in the lists `scalar::ALL` and `table::ALL`, so that a reference to one lives as long as
+/// the program. Two bound calls are of one function if their references are the same.
 pub struct Scalar {
     /// The name in upper case.
     pub name: &'static str,
     /// The name as messages show it.
+    ///
+    /// ksqlDB's messages write some names in lower case and some in upper case; this is the form that it uses.
     pub shown: &'static str,
     /// What it belongs to: `STRING`, `MATHEMATICAL` …
     pub category: &'static str,
     /// What it does, in a sentence.
     pub summary: &'static str,
     /// Expressions and the text of their results, run as a test.
+    ///
+    /// The result is written as a cast to STRING prints it. In a result that is an array, texts stand without quotes.
     pub examples: &'static [(&'static str, &'static str)],
     /// All signatures, of which a call takes the one that fits best.
     pub overloads: &'static [Overload],
@@ -54,22 +78,38 @@ pub struct Scalar {
 /// A signature with its body.
 pub struct Overload {
     /// What the arguments must be, in the order of the call.
+    ///
+    /// Its parameters decide which arguments are widened: the body never sees an INTEGER where the parameter is
+    /// BIGINT.
     pub params: &'static [Param],
     /// How the type of the result is found.
     pub returns: Returns,
     /// Makes a column of the result's type; a row that cannot be computed is noted as failed.
+    ///
+    /// The column has [`Call::rows`] entries of the type that `returns` gives. Entries of rows that the call skips
+    /// may have any value.
     pub body: fn(&mut Call) -> ArrayRef,
 }
 
 /// The type of a result.
+///
+/// An overload with [`Returns::Any`] or [`Returns::By`] needs arguments with known types. A call that gives only
+/// untyped NULLs for a generic letter is refused, with the advice to CAST.
 pub enum Returns {
     /// This type, whatever the arguments are; equal arguments give equal results.
     Is(SqlType),
     /// This type, with another value each time, whatever the arguments are.
+    ///
+    /// A call of such an overload is never folded to a constant: `UUID()` differs from row to row.
     Fresh(SqlType),
     /// What the generic letter stands for.
+    ///
+    /// The letter must occur in a parameter, or as the result of a lambda parameter.
     Any(char),
     /// What depends on the arguments' types after widening.
+    ///
+    /// The first argument has one type per argument of the call, variadic ones included. An `Err` refuses the
+    /// statement, for example for a DECIMAL of more digits than there can be.
     By(fn(&[SqlType], &Generics) -> Result<SqlType>),
 }
 
@@ -81,6 +121,8 @@ pub struct BoundScalar {
     /// The one that was chosen among those of `function`.
     pub overload: &'static Overload,
     /// The types to which the arguments are widened before the call.
+    ///
+    /// One type per argument of the call. For a lambda it is the type that its body gives.
     pub args: Vec<SqlType>,
     /// The type of the result for these arguments.
     pub returns: SqlType,
@@ -96,6 +138,15 @@ impl BoundScalar {
 impl Scalar {
     /// Chooses the overload for arguments of these types. `lambda` is asked what the lambda at a place gives for parameters
     /// of these types.
+    ///
+    /// The lambda's parameters get their types from the other arguments, so the overload must be known before the
+    /// body of a lambda can be bound. That is why `lambda` is a callback: it is called once per lambda, from left to
+    /// right, after the choice. A later lambda sees generic letters that an earlier lambda has fixed.
+    ///
+    /// # Errors
+    /// Invalid, each with a remedy: no signature fits, two fit equally well, a lambda gives another type than the
+    /// parameter demands, or a generic parameter got only untyped NULLs. Errors of `lambda` and of [`Returns::By`]
+    /// are passed on. A bug if a signature names a letter that no argument tells.
     pub fn bind(
         &'static self,
         given: &[ArgType],
@@ -164,6 +215,8 @@ impl std::fmt::Debug for Overload {
 }
 
 /// The scalar function of this name, in any case.
+///
+/// Takes time in proportion to the list; it is asked once per call in a statement.
 pub fn find_scalar(name: &str) -> Option<&'static Scalar> {
     scalar::ALL.iter().copied().find(|f| f.name.eq_ignore_ascii_case(name))
 }
@@ -179,6 +232,8 @@ pub fn find_table(name: &str) -> Option<&'static Scalar> {
 }
 
 /// The names of all functions.
+///
+/// Scalar functions come first, then table functions, then aggregates, each in the order of its list.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let scalar = scalar::ALL.iter().chain(table::ALL).map(|f| f.name);
     scalar.chain(aggregate::ALL.iter().map(|f| f.name))
@@ -188,6 +243,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 const LATER: &[(&str, &str)] = &[("PARSE_DATE", "CAST(PARSE_TIMESTAMP(text, pattern) AS DATE)")];
 
 /// The refusal of a name that is not a function. Of the known names only those that `fit` are suggested.
+///
+/// Unsupported with the replacement for a function of ksqlDB that is still to come, else missing. A table function in
+/// the wrong place gets a hint that says where it may stand; other names get the nearest known name, or the advice to
+/// list them all.
 pub fn unknown(name: &str, fits: impl Fn(&str) -> bool) -> Error {
     if let Some((later, meanwhile)) = LATER.iter().find(|(later, _)| later.eq_ignore_ascii_case(name)) {
         return Error::unsupported(format!("the function {later}")).hint(format!("use {meanwhile}"));

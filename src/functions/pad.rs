@@ -45,6 +45,8 @@ pub(super) const fn overloads(string: fn(&mut Call) -> ArrayRef, bytes: fn(&mut 
 }
 
 /// Pads strings, whose length is counted in UTF-16 units.
+///
+/// A cut through a surrogate pair leaves U+FFFD. ASCII texts, where bytes and units are the same, take a shorter way.
 pub(super) fn strings(call: &mut Call, end: End) -> ArrayRef {
     rows3(call, |text: &str, length: i32, padding: &str| {
         if text.is_ascii() && padding.is_ascii() {
@@ -61,6 +63,12 @@ pub(super) fn bytes(call: &mut Call, end: End) -> ArrayRef {
     rows3(call, |bytes: &[u8], length: i32, padding: &[u8]| padded(bytes, length, padding, end))
 }
 
+/// NULL for a negative length or an empty padding, as in ksqlDB. A text that is longer than the length is cut at its
+/// end, whichever end is padded. The padding is repeated and its last repetition cut: `LPAD('foo', 7, 'Bar')` is
+/// `BarBfoo`.
+///
+/// # Errors
+/// The length is beyond the limit of a text that an argument asks for.
 fn padded<U: Copy>(given: &[U], length: i32, padding: &[U], end: End) -> Outcome<Vec<U>> {
     let Some(length) = usize::try_from(length).ok().filter(|_| !padding.is_empty()) else { return Ok(None) };
     if length <= given.len() {

@@ -1,4 +1,12 @@
 //! Regular expressions in Java's dialect, compiled once.
+//!
+//! ksqlDB's patterns are those of `java.util.regex`. They are translated into the dialect of the `fancy-regex`
+//! engine, which knows look-around and back-references; what neither the translation nor the engine knows is refused
+//! as an invalid pattern. Each thread keeps the last few compiled patterns, so a constant pattern is compiled once
+//! per thread.
+//!
+//! Matching can backtrack for patterns with look-around or back-references. The engine gives up after a bounded
+//! number of steps, and the row fails.
 
 use std::rc::Rc;
 
@@ -14,6 +22,9 @@ thread_local! {
 }
 
 /// The expression of this text.
+///
+/// # Errors
+/// The text is no expression that the engine knows; the reason shows it.
 pub(super) fn compiled(pattern: &str) -> Result<Rc<Regex>, Fault> {
     let compile = |pattern: &str| {
         Regex::new(&translated(pattern))
@@ -40,12 +51,23 @@ pub(super) fn extraction<'a, R: Put>(
 }
 
 /// The group of this number of a match, if it took part in it.
+///
+/// `Ok(None)` for a group in a branch that the match did not take: `(a)|(b)` on `b` has no group 1.
+///
+/// # Errors
+/// The number is negative.
 pub(super) fn group_of<'t>(found: &Captures<'t, str>, group: i32) -> Result<Option<&'t str>, Fault> {
     let group = usize::try_from(group).map_err(|_| "the number of a group is negative")?;
     Ok(found.get(group).map(|part| part.as_str()))
 }
 
 /// All matches, as Java finds them: the next search starts where the last match ended, one character on if it was empty.
+///
+/// For `a*` on `ba` these are the empty match at 0, `a` at 1 and the empty match at 2, as Java's `Matcher.find` gives
+/// them.
+///
+/// # Errors
+/// The engine gave up on a search.
 pub(super) fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'t, str>>, Fault> {
     let mut all = Vec::new();
     let mut from = 0;
@@ -62,6 +84,17 @@ pub(super) fn matches<'t>(regex: &Regex, text: &'t str) -> Result<Vec<Captures<'
 }
 
 /// Java's dialect in that of the engine: `\d`, `\w` and `\s` are ASCII, `.` stops at every line terminator, `\Q…\E` quotes.
+///
+/// | Java | engine |
+/// |---|---|
+/// | `\d`, `\w`, `\s` and their opposites | classes of ASCII characters |
+/// | `.` without `(?s)` | all but `\n`, `\r`, U+0085, U+2028 and U+2029 |
+/// | `\Q…\E` | each character for itself |
+/// | `\uXXXX` | `\u{XXXX}` |
+/// | `\p{Upper}` and the other POSIX names | ASCII classes |
+/// | `\p{IsLatin}` | `\p{Latin}` |
+///
+/// `(?s)` anywhere makes every dot match all: a simplification, since in Java it holds from its place on.
 fn translated(pattern: &str) -> String {
     let dot_matches_all = pattern.contains("(?s");
     let mut out = String::with_capacity(pattern.len());
@@ -105,6 +138,8 @@ fn translated(pattern: &str) -> String {
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
 /// The characters between `\Q` and `\E`, each for itself.
+///
+/// A missing `\E` quotes up to the end, as in Java.
 fn quoted(chars: &mut Chars, out: &mut String) {
     while let Some(c) = chars.next() {
         if c == '\\' && chars.peek() == Some(&'E') {

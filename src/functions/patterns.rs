@@ -1,4 +1,7 @@
 //! Patterns of dates and times, each parsed once.
+//!
+//! Like regular expressions, patterns are kept per thread by their text, so that a constant pattern is parsed once
+//! per thread and not once per row.
 
 use std::rc::Rc;
 
@@ -23,22 +26,37 @@ pub(super) fn no_pattern(text: &str, why: &str) -> String {
 }
 
 /// The text of a moment.
+///
+/// # Errors
+/// The pattern is none, or asks for something that the moment lacks.
 pub(super) fn print(format: &str, moment: &Moment) -> Outcome<String> {
     Ok(Some(pattern(format)?.print(moment)?))
 }
 
 /// The text of an instant in the zone of this name.
+///
+/// `ms` counts from the epoch in UTC.
+///
+/// # Errors
+/// The zone is unknown, or as in [`print()`].
 pub(super) fn print_instant(format: &str, ms: i64, zone: &str) -> Outcome<String> {
     let zone = Zone::parse(zone).ok_or_else(|| Fault::shown(format!("Unknown time-zone ID: {}", shortened(zone))))?;
     print(format, &Moment::instant(ms, zone))
 }
 
 /// What a text says.
+///
+/// `names` is the language of the names of months and days.
+///
+/// # Errors
+/// The pattern is none, the text does not fit, or its parts contradict each other. The reason shows text and pattern.
 pub(super) fn read(format: &str, text: &str, names: Names) -> Result<Resolved, Fault> {
     pattern(format)?.read(text, names).map_err(Fault::Shown)
 }
 
 /// The instant that a text says, in the zone of this name if the text has none.
+///
+/// Milliseconds since the epoch. A zone in the text wins over the one that is given.
 pub(super) fn read_instant(format: &str, text: &str, zone: &str) -> Outcome<i64> {
     let zone = Zone::parse(zone).ok_or_else(|| Fault::shown(format!("Unknown time-zone ID: {}", shortened(zone))))?;
     Ok(Some(read(format, text, Names::Root)?.instant(&zone)?))

@@ -3,9 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// A search compares texts one by one, so the list must stay short.
 const MOST_KEPT: usize = 16;
 
 /// The things made of the texts that were used last, the latest at the end.
+///
+/// Lives in a thread-local, so there is no lock, and the values are shared by [`Rc`].
 pub(super) struct Recent<T>(RefCell<Vec<(String, Rc<T>)>>);
 
 impl<T> Recent<T> {
@@ -15,6 +18,9 @@ impl<T> Recent<T> {
     }
 
     /// The thing that `make` makes of the text, or made earlier.
+    ///
+    /// A text that fails is not remembered: `make` is asked again the next time. `make` must not use the same cache,
+    /// which is borrowed meanwhile.
     pub(super) fn get<E>(&self, text: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<Rc<T>, E> {
         let mut kept = self.0.borrow_mut();
         match kept.iter().position(|(known, _)| known == text) {

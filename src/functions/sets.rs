@@ -1,4 +1,7 @@
 //! Sets and maps made of values, by hash: what the functions of arrays and maps share.
+//!
+//! Equality is that of [`Value`], which follows Java's `equals`: NaN is one value, `-0.0` and `0.0` are two, maps are
+//! equal whatever the order of their entries. Everything takes O(items) expected time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,6 +22,8 @@ pub(crate) const fn overload(body: fn(&mut Call) -> ArrayRef) -> Overload {
 }
 
 /// A column with the result of `items` for the two arrays of each row, every item once.
+///
+/// NULL if one of the arrays is NULL. An item that is NULL is an item like others.
 pub(crate) fn combined(call: &mut Call, items: fn(&[Value], &[Value]) -> Vec<Value>) -> ArrayRef {
     call.values(|args| {
         let (Value::Array(left), Value::Array(right)) = (&args[0], &args[1]) else { return Ok(None) };
@@ -27,6 +32,8 @@ pub(crate) fn combined(call: &mut Call, items: fn(&[Value], &[Value]) -> Vec<Val
 }
 
 /// The array of the items, every one once.
+///
+/// The first of equal items keeps its place.
 pub(crate) fn distinct(items: impl IntoIterator<Item = Value>) -> Value {
     let mut kept: IndexSet = IndexSet::default();
     items.into_iter().for_each(|item| kept.add(item));
@@ -49,6 +56,8 @@ impl IndexSet {
 }
 
 /// The items of an array, to ask whether one is among them.
+///
+/// Borrows the items; the set lives no longer than they do.
 pub(crate) fn set_of(items: &[Value]) -> HashSet<&Value> {
     items.iter().collect()
 }

@@ -1,5 +1,25 @@
 //! Signatures and the choice among them, by ksqlDB's rules: first exact types, then implicit widening; the most specific
 //! wins, and a tie is refused.
+//!
+//! The choice in steps:
+//!
+//! 1. All signatures that take the given types exactly, with each generic letter standing for one type.
+//! 2. If there is none, all that take them after implicit widening.
+//! 3. Of several, the most specific: without a variadic parameter before with one, then more parameters, then fewer
+//!    generic ones.
+//! 4. If two are equally specific the call is ambiguous and refused. Only a call without any argument takes the first
+//!    one.
+//!
+//! | given | is taken for, when widened |
+//! |---|---|
+//! | INTEGER | BIGINT, DECIMAL, DOUBLE |
+//! | BIGINT | DECIMAL, DOUBLE |
+//! | DECIMAL | DOUBLE |
+//! | STRING | BYTES, DATE, TIME, TIMESTAMP |
+//! | an untyped NULL | everything but a unit and a lambda, exactly |
+//!
+//! So `ROUND(BIGINT, INTEGER)` is refused although ROUND has overloads for DOUBLE and for DECIMAL with a number of
+//! digits: both fit after widening, and neither is more specific. ksqlDB's `UdfIndex` is the source of these rules.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +28,9 @@ use crate::error::{Error, Result};
 use crate::types::SqlType;
 
 /// The type of a parameter.
+///
+/// The letters of [`T::Any`] are local to a signature. Widening also applies to the items of arrays and to the keys
+/// and values of maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum T {
     /// True or false.
@@ -35,12 +58,19 @@ pub enum T {
     /// Maps with keys of the first type and values of the second.
     Map(&'static T, &'static T),
     /// Any type, the same wherever the letter stands.
+    ///
+    /// The first argument that has a type fixes the letter; later ones must have exactly that type. Widening does not
+    /// apply: `COALESCE(1, 2.5)` is refused.
     Any(char),
     /// Whatever is given, each argument for itself.
+    ///
+    /// Used where only whether the value is NULL matters, or where every type prints.
     Object,
     /// A bare unit of time.
     Unit,
     /// A lambda: its parameters, and what it gives.
+    ///
+    /// Only the number of parameters counts for the choice. Types are given to the parameters afterwards.
     Lambda(&'static [T], &'static T),
 }
 
@@ -52,6 +82,8 @@ pub struct Param {
     /// The types of argument that it accepts.
     pub kind: T,
     /// Takes any number of arguments, none included; at most one parameter of a signature is variadic.
+    ///
+    /// It need not be the last one: parameters after it take the last arguments.
     pub variadic: bool,
     /// What the argument stands for, by which constants are checked.
     pub meaning: Meaning,
@@ -87,6 +119,8 @@ pub enum ArgType {
 }
 
 /// A signature that fits: which one, and the types to which the arguments are widened before the call.
+///
+/// `args` and the arguments of the call have the same length and order.
 #[derive(Debug)]
 pub struct Chosen {
     /// The place in the list of signatures.
@@ -96,6 +130,8 @@ pub struct Chosen {
     /// What the letters of [`T::Any`] stand for.
     pub generics: Generics,
     /// Whether a letter stands for nothing that is known: only untyped NULLs were given for it.
+    ///
+    /// The letter is taken for STRING then. A caller whose result type depends on it must refuse the call.
     pub unknown: bool,
 }
 
@@ -103,6 +139,11 @@ pub struct Chosen {
 pub type Generics = BTreeMap<char, SqlType>;
 
 /// Chooses among the signatures of the function that messages call `shown`.
+///
+/// Takes O(signatures × arguments).
+///
+/// # Errors
+/// Invalid, with all signatures in the hint, if none fits or if several fit equally well.
 pub fn choose(shown: &str, signatures: &[&[Param]], args: &[ArgType]) -> Result<Chosen> {
     for widening in [false, true] {
         let mut fits: Vec<(usize, Generics)> = Vec::new();
@@ -138,6 +179,9 @@ pub fn refused(shown: &str, signatures: &[&[Param]], args: &[ArgType]) -> Error 
 }
 
 /// The parameter for each of `count` arguments, if that many can be given.
+///
+/// A signature of `(first, others...)` spread over three arguments gives first, others, others. `None` if there are
+/// too few arguments, or too many without a variadic parameter.
 fn spread(params: &[Param], count: usize) -> Option<Vec<&Param>> {
     let Some(at) = params.iter().position(|p| p.variadic) else {
         return (params.len() == count).then(|| params.iter().collect());
@@ -147,12 +191,14 @@ fn spread(params: &[Param], count: usize) -> Option<Vec<&Param>> {
     Some(head.iter().chain(std::iter::repeat_n(&params[at], many)).chain(tail).collect())
 }
 
+/// The generic letters as the arguments fix them, from left to right; `None` if an argument does not fit.
 fn fit(params: &[Param], args: &[ArgType], widening: bool) -> Option<Generics> {
     let mut generics = Generics::new();
     let params = spread(params, args.len())?;
     params.iter().zip(args).all(|(p, arg)| accepts(p.kind, arg, widening, &mut generics)).then_some(generics)
 }
 
+/// An untyped NULL fits every parameter for values and fixes no letter.
 fn accepts(kind: T, arg: &ArgType, widening: bool, generics: &mut Generics) -> bool {
     match (kind, arg) {
         (T::Unit, ArgType::Unit) => true,
@@ -190,6 +236,8 @@ fn matches_type(kind: T, given: &SqlType, widening: bool, generics: &mut Generic
 }
 
 /// Not variadic before variadic, then more parameters, then fewer generic ones.
+///
+/// Compared as a tuple: the largest is the most specific.
 fn specificity(params: &[Param]) -> (bool, usize, i32) {
     let generic = params.iter().map(|p| generics_in(p.kind)).sum::<i32>();
     (!params.iter().any(|p| p.variadic), params.len(), -generic)
@@ -205,6 +253,9 @@ fn generics_in(kind: T) -> i32 {
 }
 
 /// An argument whose generic type no argument tells.
+///
+/// An untyped NULL gives `ArgType::Value(None)`. A lambda is never unresolved by this function, since its letters are
+/// known after its body is bound.
 fn unresolved(params: &[Param], args: &[ArgType], generics: &Generics) -> Option<ArgType> {
     let params = spread(params, args.len())?;
     let unknown = |kind: T| letters(kind).iter().any(|letter| !generics.contains_key(letter));
@@ -235,6 +286,10 @@ fn argument_types(params: &[Param], args: &[ArgType], generics: &Generics) -> Ve
 }
 
 /// The SQL type of a parameter when `given` is passed to it.
+///
+/// A DECIMAL parameter keeps a decimal's own precision and scale; INTEGER becomes DECIMAL(10, 0) and BIGINT
+/// DECIMAL(19, 0), which hold all their values. A letter that stands for nothing becomes STRING, and so does an
+/// untyped NULL for [`T::Object`]. Units arrive as their name.
 pub fn type_for(kind: T, given: Option<&SqlType>, generics: &Generics) -> SqlType {
     match kind {
         T::Boolean => SqlType::Boolean,

@@ -1,8 +1,22 @@
 //! URLs taken apart as `java.net.URI` does: RFC 2396, with characters beyond ASCII allowed.
+//!
+//! | part of `http://me@host:80/a%20b?q=1#top` | value |
+//! |---|---|
+//! | scheme | `http` |
+//! | host | `host` |
+//! | port | 80 |
+//! | path | `/a b`, decoded |
+//! | query | `q=1`, decoded |
+//! | fragment | `top`, decoded |
+//!
+//! A text with a scheme that is not followed by `/` is opaque (`mailto:a@b.c`) and has only a scheme and perhaps a
+//! fragment. A relative reference such as `/a?b` is valid and has no scheme.
 
 use super::call::Fault;
 
 /// The decoded parts of a URI; what it does not have is `None`.
+///
+/// The path of a hierarchical URI may be empty, which is not the same as `None`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Uri {
     pub scheme: Option<String>,
@@ -17,6 +31,9 @@ const UNRESERVED: &str = "_-!.~'()*";
 
 impl Uri {
     /// Takes a URI apart.
+    ///
+    /// # Errors
+    /// The text is not a URI, with ksqlDB's message.
     pub(super) fn parse(text: &str) -> Result<Uri, Fault> {
         parse(text).ok_or_else(|| format!("URL input has invalid syntax: {text}").into())
     }
@@ -84,6 +101,9 @@ fn legal<'a>(text: &'a str, more: &str) -> Option<&'a str> {
 }
 
 /// The host and the port of an authority; neither if it is the name of something else than a server.
+///
+/// `None` refuses the URI. An authority such as `a_b` is legal, though no host name: then host and port are `None`
+/// inside.
 fn server(authority: &str) -> Option<(Option<String>, Option<i32>)> {
     let (user, address) = authority.rsplit_once('@').map_or((None, authority), |(user, address)| (Some(user), address));
     let known = user.is_none_or(|user| legal(user, ";:&=+$,").is_some());
@@ -93,6 +113,8 @@ fn server(authority: &str) -> Option<(Option<String>, Option<i32>)> {
     legal(authority, "$,;:@&=+").map(|_| (None, None))
 }
 
+/// The port is decimal digits after the last part of the host; an empty one, as in `host:`, counts as none. An IPv6
+/// address stands in brackets and keeps them.
 fn address_of(address: &str) -> Option<(String, Option<i32>)> {
     let end = match address.strip_prefix('[') {
         Some(inner) => inner.find(']')? + 2,
@@ -119,6 +141,8 @@ fn is_hostname(host: &str) -> bool {
 }
 
 /// The text with its escapes as characters.
+///
+/// Bytes that are not UTF-8 become U+FFFD. A `+` stays a plus: only forms encode blanks so.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

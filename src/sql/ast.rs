@@ -15,6 +15,8 @@ pub struct Expr {
     /// Where it was written.
     pub span: Span,
     /// The number of nodes on the longest path to a leaf, this node included.
+    ///
+    /// Parsers refuse what is higher than the cursor's limit, so that recursion over a tree is safe.
     pub height: u32,
 }
 

@@ -22,6 +22,8 @@ pub struct Cursor<'a> {
 
 /// The words that were looked for and not found at the furthest token, and at the token before it: what could stand
 /// there. Keywords are in upper case; what is in lower case describes what was expected.
+///
+/// A token beyond the furthest one replaces the list, so it never holds more than what one place can have.
 #[derive(Default)]
 struct Tried {
     at: usize,
@@ -88,6 +90,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// The stretch from `start` to the token before.
+    ///
+    /// `start` is the span of its first token.
     pub fn since(&self, start: Span) -> Span {
         start.to(self.last_span())
     }
@@ -103,6 +107,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Back to a mark.
+    ///
+    /// What was looked for meanwhile is not forgotten: it belongs to the messages.
     pub fn reset(&mut self, mark: usize) {
         self.next = mark;
     }

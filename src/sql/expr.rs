@@ -1,4 +1,9 @@
 //! The parser of expressions: precedence as ksqlDB's grammar has it, no construct that ksqlDB refuses.
+//!
+//! Recursive descent, one function for each level of binding, from the loosest to the tightest: `or`, `and`, `not`,
+//! `predicate`, `concat`, `sum`, `product`, `unary`, `at_time_zone`, `postfix`, `primary`. Each calls the next one
+//! for its operands. Parentheses leave no node, since the printer puts them back where they are needed. Recursion
+//! goes through [`Cursor::nested`], and a tree higher than [`MAX_DEPTH`] is refused.
 
 use std::collections::HashSet;
 

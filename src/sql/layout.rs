@@ -1,4 +1,8 @@
 //! The canonical text of queries: a clause on each line.
+//!
+//! Each method writes to a [`Printer`], which decides where lines break. Keywords are in upper case, names as they
+//! must be written to be read back. What was written in two ways has one form: `LEFT OUTER JOIN` becomes `LEFT JOIN`,
+//! and an alias always has its AS.
 
 use std::fmt;
 
@@ -113,6 +117,7 @@ impl Query {
         }
     }
 
+    /// The brackets stand on lines of their own, the query between them is indented.
     fn print_in_brackets(&self, p: &mut Printer) {
         p.put("(");
         p.indented(|p| {
@@ -123,6 +128,7 @@ impl Query {
         p.put(")");
     }
 
+    /// From SELECT to HAVING: the part that every query of a UNION ALL has for itself.
     fn print_core(&self, p: &mut Printer) {
         let open = if self.distinct { "SELECT DISTINCT " } else { "SELECT " };
         p.clause_list(open, &self.items, "", SelectItem::print);
@@ -167,6 +173,7 @@ impl Join {
 }
 
 impl Grouping {
+    /// `keywords` ends in a blank.
     fn print(&self, keywords: &str, p: &mut Printer) {
         if self.exprs.is_empty() {
             return p.put(format_args!("{keywords}()"));

@@ -3,6 +3,19 @@
 //! This lexer is our own, since ksqlDB has its own rules: what is a name (`a1@b`, `1R0`), where a number ends
 //! (`1.5abc`), what `${name}` means. Tokens borrow from the text. Comments are kept, so that a formatted statement has
 //! them. The lexer never fails: text that is no token becomes a token that no parser accepts.
+//!
+//! | token | form |
+//! |---|---|
+//! | word | a letter or `_`, then letters, digits, `_` and `@`; also digits with such a tail, as in `1st` |
+//! | quoted name | between double quotes or back-ticks; the quote written twice stands for itself |
+//! | text | between single quotes, line breaks included; two quotes are one |
+//! | number | digits, a point, an exponent; never a sign |
+//! | variable | `${name}` outside of quotes |
+//! | symbol | one or two characters; the two-character ones win |
+//!
+//! Only ASCII letters make words; other letters must be quoted. Whether a word is a keyword is not decided here.
+//! Cutting goes through the text once. That no `*/` follows is remembered, so that many `/*` do not cost a search
+//! each.
 
 use std::borrow::Cow;
 
@@ -35,6 +48,8 @@ pub struct Lexeme<'a> {
     /// What it is.
     pub token: Token,
     /// As it was written, quotes included.
+    ///
+    /// Borrowed unless a variable was replaced in it.
     pub text: Cow<'a, str>,
     /// The byte of the text at which it begins.
     pub at: usize,
@@ -43,6 +58,8 @@ pub struct Lexeme<'a> {
 }
 
 /// A comment, and where it stands.
+///
+/// A `--` comment ends before the line break, which is not part of it, and loses blanks at its end.
 #[derive(Clone, Debug)]
 pub struct Comment<'a> {
     /// The comment with its `--` or `/* */`.
@@ -52,6 +69,8 @@ pub struct Comment<'a> {
     /// Where it stands.
     pub span: Span,
     /// How many tokens stand before it.
+    ///
+    /// So 0 is a comment before the first token.
     pub before: usize,
 }
 
@@ -67,6 +86,8 @@ pub struct Directive<'a> {
 }
 
 /// All tokens and comments of a text.
+///
+/// Every byte of the text is in a token, in a comment, or white space. Tokens and comments do not overlap.
 #[derive(Debug, Default)]
 pub struct Lexed<'a> {
     /// The tokens, in their order.
@@ -93,6 +114,8 @@ pub fn lex(text: &str) -> Lexed<'_> {
 }
 
 /// Cuts a `text` that begins at `start` of a larger one.
+///
+/// Only the spans begin at `start`; [`Lexeme::at`] counts bytes of `text`.
 pub fn lex_at(text: &str, start: Position) -> Lexed<'_> {
     let mut scanner = Scanner { text, at: 0, position: start, unclosed_comment: false };
     let mut lexed = Lexed::default();
@@ -120,6 +143,8 @@ pub fn lex_at(text: &str, start: Position) -> Lexed<'_> {
 }
 
 /// A place in a text.
+///
+/// `at` is always between two characters. `position` is that of the same place, in characters.
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -140,6 +165,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over one character of `length` bytes.
+    ///
+    /// A line break counts as the last character of its line.
     fn step(&mut self, length: usize) {
         match self.peek(0) {
             Some(b'\n') => self.position = Position { line: self.position.line + 1, column: 1 },
@@ -193,6 +220,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// A number or a name, whichever is longer; `1E3` is a number.
+    ///
+    /// `1.5abc` is the number `1.5` and the word `abc`, `1R0` is a word, `1E3` a number although both are equally
+    /// long.
     fn number_or_name(&self) -> (Token, usize) {
         let rest = self.rest();
         let digits = |from: usize| rest[from.min(rest.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
@@ -210,6 +240,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// A text or name in quotes; the quote written twice stands for itself.
+    ///
+    /// Without an end only the opening quote is a token, [`Token::Unclosed`], and what comes after it is cut as
+    /// usual.
     fn quoted(&self, quote: u8, token: Token) -> (Token, usize) {
         let rest = self.rest();
         let mut at = 1;
@@ -224,6 +257,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// The length of `${name}`, if it begins here.
+    ///
+    /// The name has the form of a plain name, without quotes.
     fn variable(&self) -> Option<usize> {
         let starts = self.peek(1) == Some(b'{') && self.peek(2).is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
         let end = 2 + self.name_length(2.min(self.rest().len()));
@@ -245,6 +280,8 @@ impl<'a> Scanner<'a> {
 }
 
 /// A name or text without its quotes.
+///
+/// The quote is taken from the first character. A text of one character is empty without its quotes.
 pub fn unquoted(text: &str) -> String {
     let Some(quote) = text.get(..1) else { return String::new() };
     let inner = &text[1..text.len().max(2) - 1];

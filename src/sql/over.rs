@@ -1,4 +1,7 @@
 //! The rows that a function is computed over, and orders of rows.
+//!
+//! Windows in the sense of standard SQL (ISO/IEC 9075), which ksqlDB does not have. They are parsed, printed and
+//! refused when they are bound.
 
 use super::ast::{Distance, Frame, FrameBound, Over, SortItem};
 use super::cursor::Cursor;
@@ -7,6 +10,9 @@ use crate::error::Result;
 use crate::types::TimeUnit;
 
 /// Parses `(PARTITION BY … ORDER BY … ROWS …)`.
+///
+/// # Errors
+/// Something else comes next, or a bound of the frame has neither PRECEDING nor FOLLOWING.
 pub fn parse_over(cursor: &mut Cursor) -> Result<Over> {
     cursor.expect("(")?;
     let partition_by = if cursor.take("PARTITION BY") { cursor.list(parse_value)? } else { Vec::new() };
@@ -43,6 +49,8 @@ fn frame_bound(cursor: &mut Cursor) -> Result<FrameBound> {
 }
 
 /// Parses `ORDER BY …`, if it comes next.
+///
+/// Empty without ORDER BY. Ascending is the default; where NULLs stand is `None` unless it was written.
 pub fn parse_order_by(cursor: &mut Cursor) -> Result<Vec<SortItem>> {
     if !cursor.take("ORDER BY") {
         return Ok(Vec::new());

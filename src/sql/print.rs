@@ -2,6 +2,23 @@
 //!
 //! A list or an expression is written on one line if it fits; otherwise each part is on its own line, indented by two.
 //! The layout depends on the tree alone, so formatting a formatted text changes nothing.
+//!
+//! How lines are broken: [`Printer::fit`] writes a part flat, as if there were room, and stops as soon as the line is
+//! longer than `WIDTH`; then it takes back what it wrote and writes the part broken. What is beyond the width is
+//! never written, so a try costs at most one line of text, however much is nested in the part.
+//!
+//! How tightly an expression binds decides about parentheses:
+//!
+//! | binding | expressions |
+//! |---|---|
+//! | 0 | lambdas |
+//! | 1, 2, 3 | OR, AND, NOT |
+//! | 4 | comparisons, IS NULL, BETWEEN, IN, LIKE |
+//! | 5 | `\|\|` |
+//! | 6, 7 | `+` and `-`; `*`, `/` and `%` |
+//! | 8 | signs, negative literals |
+//! | 9 | AT TIME ZONE |
+//! | 10 | everything else: names, literals, calls, CASE, CAST, constructors |
 
 use std::fmt::{self, Write};
 
@@ -28,6 +45,8 @@ pub struct Printer {
 }
 
 /// The text that `print` writes, on as many lines as it needs; `spread` if every part of a clause has its own.
+///
+/// No line break at the end.
 pub fn layout(spread: bool, print: impl FnOnce(&mut Printer)) -> String {
     let mut printer = Printer { out: String::new(), indent: 0, line_start: 0, flat: false, width: WIDTH, spread };
     print(&mut printer);
@@ -44,6 +63,9 @@ pub fn one_line(print: impl FnOnce(&mut Printer)) -> String {
 
 impl Printer {
     /// Writes a piece of text that stands on one line.
+    ///
+    /// A piece with a line break in it, such as a text in quotes, makes the line longer than it is; it is never
+    /// broken.
     pub fn put(&mut self, piece: impl fmt::Display) {
         if !self.is_over() {
             // Writing into a String cannot fail.
@@ -52,6 +74,8 @@ impl Printer {
     }
 
     /// Goes to the next line.
+    ///
+    /// On one line it is a blank.
     pub fn line(&mut self) {
         if self.flat {
             self.out.push(' ');
@@ -75,6 +99,8 @@ impl Printer {
     }
 
     /// Writes with `flat` if that fits on the line, else with `broken`.
+    ///
+    /// Both must write the same tokens.
     pub fn fit(&mut self, flat: impl FnOnce(&mut Self), broken: impl FnOnce(&mut Self)) {
         if self.flat {
             return flat(self);
@@ -110,6 +136,8 @@ impl Printer {
     }
 
     /// `open`, items and `close`; on lines of their own if they do not fit.
+    ///
+    /// `open` ends in a blank or a bracket. Without items only `open` and `close` are written.
     pub fn list<T>(&mut self, open: &str, items: &[T], close: &str, item: impl Fn(&mut Self, &T)) {
         self.fit(
             |p| {
@@ -146,6 +174,8 @@ impl Printer {
     }
 
     /// An expression, in parentheses if it binds less than its place needs.
+    ///
+    /// `binding` of 0 never makes parentheses.
     pub fn expr(&mut self, expr: &Expr, binding: u8) {
         if self.is_over() {
             return;
@@ -208,6 +238,9 @@ impl Printer {
     }
 
     /// Operands with an operator between them. If they do not fit, each is on its own line after its operator.
+    ///
+    /// `a - b - c` needs no parentheses, `a - (b - c)` does: only the left operand may bind as tightly as the
+    /// operator. A long chain is walked in a loop, not by recursion.
     fn chain(&mut self, expr: &Expr) {
         let mut operators = Vec::new();
         let mut operands = Vec::new();

@@ -1,4 +1,7 @@
 //! The properties of a WITH clause: names in any case, values that are constants.
+//!
+//! `WITH (KAFKA_TOPIC = 'orders', PARTITIONS = 4)`: a name is a word or a text in quotes, a value is a literal. Which
+//! properties a statement knows, and of which type each is, is decided by the statement; here every name is good.
 
 use std::collections::HashMap;
 
@@ -38,6 +41,9 @@ pub fn parse_with(cursor: &mut Cursor) -> Result<Properties> {
 }
 
 /// Parses `WITH (…)` if it comes next; names in quotes stay as they are written.
+///
+/// For connectors, whose properties are called `connector.class` and the like. Words without quotes still get upper
+/// case.
 pub fn parse_with_exact_names(cursor: &mut Cursor) -> Result<Properties> {
     parse(cursor, str::to_owned)
 }
@@ -101,6 +107,8 @@ impl Properties {
 
 impl Property {
     /// The value as a text, without quotes.
+    ///
+    /// So `PARTITIONS = 4` and `PARTITIONS = '4'` are the same to a statement that asks for the text.
     pub fn text(&self) -> String {
         match &self.value {
             Literal::String(text) => text.clone(),

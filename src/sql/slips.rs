@@ -1,9 +1,14 @@
 //! Hints for usual mistakes: words and symbols of other languages, quotes, missing and superfluous signs.
+//!
+//! Hints are looked up only for a statement that is refused anyway, so they cost nothing for good ones. A hint names
+//! what to write here; it never changes what the parser accepts.
 
 use super::lexer::{Lexeme, Token};
 use super::words::is_reserved;
 
 /// Words of other languages, and what is written here instead.
+///
+/// Sorted by word. Words that are keywords here as well, such as DELETE, are hinted at only where they are refused.
 const FOREIGN: &[(&str, &str)] = &[
     ("AUTO_INCREMENT", NO_CONSTRAINTS),
     ("BEGIN", NO_TRANSACTIONS),
@@ -66,11 +71,17 @@ const NO_CONSTRAINTS: &str =
 const NO_TRANSACTIONS: &str = "there are no transactions: every statement is done as a whole";
 
 /// What is written instead of a word of another language.
+///
+/// In any case of its letters.
 pub fn foreign(word: &str) -> Option<&'static str> {
     FOREIGN.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, hint)| *hint)
 }
 
 /// The hint where `found` follows `before` and is not what was `expected`.
+///
+/// `expected` is the text after "expected" in the message, by which places are told apart: a comma after FROM is
+/// another slip than one after LIMIT. `None` if nothing usual is seen. The first rule that fits decides, so special
+/// rules stand before general ones.
 pub fn slip(before: Option<&Lexeme>, found: &Lexeme, expected: &str) -> Option<String> {
     let last = before.map_or("", |l| l.text.as_ref());
     let hint = match (found.token, found.text.as_ref()) {

@@ -1,4 +1,17 @@
 //! Types as they are written, before the names of custom types are looked up.
+//!
+//! Two steps, since custom types are in the catalog and the parser does not know it: [`parse_type`] makes a
+//! [`TypeName`], [`resolve`] makes an [`SqlType`] of it when the statement is compiled.
+//!
+//! | written | means |
+//! |---|---|
+//! | `INT`, `INTEGER` | INTEGER |
+//! | `STRING`, `VARCHAR`, `VARCHAR(10)` | STRING, of any length |
+//! | `DECIMAL(10, 2)` | ten digits, two of them after the point; both numbers are needed |
+//! | `ARRAY<INT>`, `INT ARRAY` | ARRAY |
+//! | `MAP<STRING, INT>` | MAP |
+//! | `STRUCT<a INT, b STRING>` | STRUCT |
+//! | any other name | a custom type |
 
 use std::fmt;
 
@@ -35,6 +48,8 @@ pub enum TypeName {
 ///
 /// # Errors
 /// The text is no type.
+///
+/// Types nest up to the depth of all syntax trees, counting `ARRAY` after a type too.
 pub fn parse_type(cursor: &mut Cursor) -> Result<TypeName> {
     let mut parsed = cursor.nested(simple_type)?;
     let mut depth = 0;
@@ -178,6 +193,8 @@ const BASE_TYPES: &[(&str, SqlType)] = &[
 ];
 
 /// The base type that `name` (in upper case) means, if it is one.
+///
+/// DECIMAL, ARRAY, MAP and STRUCT are not among them, as they need parameters.
 pub fn base_type(name: &str) -> Option<SqlType> {
     BASE_TYPES.iter().find(|(known, _)| *known == name).map(|(_, found)| found.clone())
 }
@@ -186,6 +203,8 @@ pub fn base_type(name: &str) -> Option<SqlType> {
 ///
 /// # Errors
 /// A type is unknown, or a DECIMAL has an impossible precision or scale.
+///
+/// A base type wins over a custom type of the same name. `custom` gets names in upper case.
 pub fn resolve(written: &TypeName, custom: &dyn Fn(&str) -> Option<SqlType>) -> Result<SqlType> {
     Ok(match written {
         TypeName::Named(ident) => {

@@ -3,6 +3,10 @@
 //! A comment on a line of its own gets its own line before the line of the token that follows it. Any other comment
 //! goes to the end of the line of the token before it. If that token was added or left out, the nearest remaining one
 //! counts.
+//!
+//! How it works: the canonical text is cut into tokens again and aligned with the old tokens; each comment then finds
+//! the new line of the token that it stood at. Alignment looks only a few tokens ahead and never goes back, so it
+//! takes O(tokens). Comments are never lost or doubled, whatever the alignment finds.
 
 use super::lexer::{Comment, Lexeme, lex};
 
@@ -11,6 +15,8 @@ pub struct Inner<'a> {
     /// The comment with its marks.
     pub text: &'a str,
     /// How many of the statement's tokens stand before it.
+    ///
+    /// 0 for one before the first token of the statement.
     pub before: usize,
     /// Whether no token stands before it on its line.
     pub own_line: bool,
@@ -26,6 +32,9 @@ impl<'a> Inner<'a> {
 }
 
 /// The canonical text of a statement with its comments; `old` are the tokens as they were written.
+///
+/// `canonical` must be spread over lines, each part of a clause on its own, or comments pile up at the end of a long
+/// line.
 pub fn weave(canonical: &str, old: &[Lexeme], comments: &[Inner]) -> String {
     let lexed = lex(canonical);
     let new = &lexed.lexemes;
@@ -56,6 +65,9 @@ pub fn weave(canonical: &str, old: &[Lexeme], comments: &[Inner]) -> String {
 }
 
 /// For each old token the number of the new one that stands for it.
+///
+/// Quotes and case do not matter, since the canonical text may have added or dropped them. A token without a
+/// counterpart gets the place where it would stand. The result never falls.
 fn align(old: &[Lexeme], new: &[Lexeme]) -> Vec<usize> {
     /// How far ahead a token is looked for; more than this is not added in one place.
     const AHEAD: usize = 12;
@@ -89,6 +101,8 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Takes the comments that cannot stand after the line, because an earlier one extends to the end of the line.
+    ///
+    /// Nothing can stand on a line after a `--` comment; these go above the next line.
     fn late(&mut self) -> Vec<&'a str> {
         let first = self.behind.iter().position(|c| c.starts_with("--")).map_or(self.behind.len(), |at| at + 1);
         self.behind.split_off(first)
@@ -106,6 +120,8 @@ impl<'a> Line<'a> {
 }
 
 /// Cuts the text before the tokens that lines begin with.
+///
+/// One per token that begins a line, so a text over several lines stays in one piece.
 fn canonical_lines<'a>(text: &'a str, tokens: &[Lexeme], starts: &[usize]) -> Vec<Line<'a>> {
     let mut cuts = Vec::with_capacity(starts.len() + 1);
     let (mut at, mut line) = (0, 1);

@@ -1,4 +1,15 @@
 //! Names and keywords: what is reserved, how a name is stored and how it is printed.
+//!
+//! | written | kept as | printed as |
+//! |---|---|---|
+//! | `orders` | `ORDERS` | `ORDERS` |
+//! | `` `orders` `` or `"orders"` | `orders` | `` `orders` `` |
+//! | `` `ORDERS` `` | `ORDERS` | `ORDERS` |
+//! | `` `select` `` | `select` | `` `select` `` |
+//! | `` `a``b` `` | ``a`b`` | `` `a``b` `` |
+//!
+//! The lists of keywords are sorted, so that a word is found by a binary search; tests hold them to that and to what
+//! the parsers look for. The reserved words are those of ksqlDB's grammar.
 
 use std::fmt;
 
@@ -98,6 +109,8 @@ pub const RESERVED: &[&str] = &[
 ];
 
 /// Keywords that can also be names, sorted.
+///
+/// A parser that takes one of these must be sure that a name cannot stand there, or look further ahead.
 pub const NOT_RESERVED: &[&str] = &[
     "ADD",
     "ALTER",
@@ -197,6 +210,8 @@ fn is_in(sorted: &[&str], word: &str) -> bool {
 }
 
 /// A name: kept in upper case if it was written without quotes, else as it was written; `${name}` if it is a variable.
+///
+/// Two names are equal if `name` is: where and how they were written does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ident {
     /// The name as it is kept.
@@ -246,6 +261,8 @@ pub fn is_variable(text: &str) -> bool {
 }
 
 /// Whether this is a name that needs no quotes, whatever it means.
+///
+/// Keywords pass too, and case does not matter.
 pub fn is_plain_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@')
@@ -258,6 +275,9 @@ impl fmt::Display for Ident {
 }
 
 /// The name as it must be written to be read back: in back-ticks only where it has to be.
+///
+/// Quoted are names with lower-case letters, other characters than letters, digits, `_` and `@`, reserved words, and
+/// ARRAY, MAP and STRUCT. Reading the result gives `name` again.
 pub fn quote_if_needed(name: &str) -> String {
     // Some would be taken for the beginning of a constructor.
     let special = is_reserved(name) || ["ARRAY", "MAP", "STRUCT"].contains(&name);
@@ -266,11 +286,15 @@ pub fn quote_if_needed(name: &str) -> String {
 }
 
 /// The text as a string literal.
+///
+/// In single quotes, each quote inside doubled. There are no escapes with backslashes.
 pub fn string_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A length of time as it was written: `5 MINUTES`.
+///
+/// `count` may be negative where a sign was written; whether that makes sense is up to the clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Duration {
     /// How many units.

@@ -1,4 +1,6 @@
 //! `ALTER STREAM` and `ALTER TABLE`: more columns for a source.
+//!
+//! Parsed and printed, not executed in this version: the refusal says what to do instead.
 
 use std::fmt;
 

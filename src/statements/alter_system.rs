@@ -1,4 +1,6 @@
 //! `ALTER SYSTEM`: a property for everybody.
+//!
+//! Parsed and printed, not executed in this version.
 
 use std::fmt;
 

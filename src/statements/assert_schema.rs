@@ -1,4 +1,6 @@
 //! `ASSERT SCHEMA`: waits until a schema is registered, or gone.
+//!
+//! Parsed and printed, not executed in this version: there is no schema registry to ask.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
 //! `ASSERT STREAM` and `ASSERT TABLE`: what a source is, in tests.
+//!
+//! Parsed and printed, not executed in this version. As the last kind that begins with ASSERT it refuses what no
+//! other kind has taken.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! `ASSERT TOPIC`: waits until a topic is there, or gone.
+//!
+//! Parsed and printed, not executed in this version: the refusal says what to do instead.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! `ASSERT VALUES` and `ASSERT NULL VALUES`: the next record of a source, in tests.
+//!
+//! Parsed and printed, not executed in this version: the refusal says what to do instead.
 
 use std::fmt;
 

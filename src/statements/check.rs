@@ -1,5 +1,16 @@
 //! The check of a whole script before any of it is done: all refusals are found at once, but not those that only follow
 //! from an earlier one.
+//!
+//! A script is checked by a dry run from its first statement to its last. The difficulty is what follows a refused
+//! statement: `CREATE STREAM a …` is refused for a typing error, and `SELECT * FROM a` is then refused because A does
+//! not exist. The second error says nothing new. So the names that a refused statement would have made are
+//! remembered, and a later refusal that may follow from them is left out.
+//!
+//! | kind of the later error | left out if the statement mentions |
+//! |---|---|
+//! | missing, conflict | a name or a query that a refused statement would have made or removed |
+//! | invalid | such a name that exists all the same, perhaps as something else |
+//! | any other | never |
 
 use std::collections::BTreeSet;
 
@@ -10,11 +21,15 @@ use crate::error::{Error, Kind, Result};
 use crate::sql::lexer::{Token, lex, unquoted};
 
 /// What a statement makes, changes or removes.
+///
+/// Names are as the catalog stores them, the words of a text in upper case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// The names of sources, topics and types.
     pub names: Vec<String>,
     /// How the id of the query begins that the statement starts.
+    ///
+    /// `CTAS_ORDERS_` for example; the number after it is not known.
     pub query: Option<String>,
 }
 
@@ -47,6 +62,9 @@ struct Open {
 
 impl Open {
     /// Remembers what a refused statement does not do. The queries after it get the numbers that they would have had.
+    ///
+    /// The ids after it are shifted as if the statement had been executed, so that messages show the ids that a
+    /// corrected script gets.
     fn add(&mut self, statement: &dyn Statement, catalog: &mut Catalog) {
         let Touched { names, query } = statement.touches();
         self.names.extend(names);
@@ -73,6 +91,8 @@ impl Open {
 }
 
 /// The names and texts in a statement.
+///
+/// Too many rather than too few: every word counts, keywords too, and every quoted text.
 fn mentioned(text: &str) -> Vec<String> {
     let lexed = lex(text);
     let name = |token: Token, text: &str| match token {
@@ -88,6 +108,8 @@ impl DryRun<'_> {
     ///
     /// # Errors
     /// The refused statements, by their places, each with its error.
+    ///
+    /// The natures have the order of the statements. Every statement is checked, also after an error.
     pub fn check_all<'p>(
         &mut self,
         statements: impl IntoIterator<Item = &'p Parsed>,

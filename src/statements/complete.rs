@@ -1,4 +1,8 @@
 //! What can come next in a statement that is being typed.
+//!
+//! The text is parsed as a statement, and what the parser looked for at the very end is what can come next. So
+//! completion needs no list of its own: it knows a new statement as soon as its parser does. Names are not looked up
+//! here; the shell adds those that exist.
 
 use super::statement;
 use crate::sql::cursor::Cursor;
@@ -27,6 +31,9 @@ pub struct Next {
 const EXPRESSION: &[&str] = &["ARRAY[", "CASE", "CAST(", "FALSE", "MAP(", "NOT", "NULL", "STRUCT(", "TRUE"];
 
 /// What can come behind `text`, which is whole words; what is in an open quote is not part of it.
+///
+/// Only the last statement counts, from its semicolon on. Empty where the text is wrong before its end, or a quote is
+/// open.
 pub fn next(text: &str) -> Next {
     let lexed = lex(text);
     if lexed.lexemes.iter().any(|l| l.token == Token::Unclosed) {
@@ -42,6 +49,7 @@ pub fn next(text: &str) -> Next {
     if cursor.furthest() == lexed.lexemes.len() { wanted(cursor.furthest_tried()) } else { Next::default() }
 }
 
+/// Descriptions such as "the name of a column" are told from keywords by their lower case.
 fn wanted(tried: &[&'static str]) -> Next {
     let mut next = Next::default();
     for what in tried {

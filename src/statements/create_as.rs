@@ -1,4 +1,8 @@
 //! `CREATE STREAM … AS SELECT` and `CREATE TABLE … AS SELECT`: a query that runs until it is terminated.
+//!
+//! Three things are made together or not at all: the topic of the results, the source over it, and the query. The
+//! query's id is `CSAS_NAME_n` or `CTAS_NAME_n`, as in ksqlDB, with a number that no other query gets. Dropping the
+//! source ends the query.
 
 use std::fmt;
 
@@ -51,6 +55,11 @@ impl fmt::Display for CreateAs {
 }
 
 impl Statement for CreateAs {
+    /// The query is planned before the name is checked, so a bad query is refused even with IF NOT EXISTS.
+    ///
+    /// # Errors
+    /// Those of planning and of the sink's properties; unsupported for OR REPLACE of what exists; a conflict if the
+    /// name is taken.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let head = &self.head;
         let name = &head.name.name;

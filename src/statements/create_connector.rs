@@ -1,4 +1,7 @@
 //! `CREATE SOURCE CONNECTOR` and `CREATE SINK CONNECTOR`: a connector of Kafka Connect.
+//!
+//! Parsed and printed, not executed in this version. Names of properties keep their case, since those of Kafka
+//! Connect are in lower case.
 
 use std::fmt;
 

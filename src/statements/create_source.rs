@@ -1,4 +1,15 @@
 //! `CREATE STREAM` and `CREATE TABLE` with columns: what the records of a topic are.
+//!
+//! | property | means | without it |
+//! |---|---|---|
+//! | `KAFKA_TOPIC` | the topic | refused |
+//! | `VALUE_FORMAT`, `KEY_FORMAT`, `FORMAT` | how records are written | the defaults of the session |
+//! | `PARTITIONS` | makes the topic if it does not exist | the topic must exist |
+//! | `TIMESTAMP`, `TIMESTAMP_FORMAT` | the column with the row time | the record's own timestamp |
+//! | `WINDOW_TYPE`, `WINDOW_SIZE` | the keys of the topic have windows | they have none |
+//!
+//! Nothing is read from the topic: records that do not fit fail when a query reads them. SOURCE makes it read-only:
+//! INSERT INTO it and DELETE TOPIC are refused.
 
 use std::fmt;
 
@@ -32,9 +43,12 @@ pub(super) const KIND: Kind = Kind {
 };
 
 /// What CREATE STREAM and CREATE TABLE start with, with or without AS.
+///
+/// Shared with CREATE AS, which begins alike.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CreateHead {
     pub replace: bool,
+    /// Whether SOURCE was written, which makes the source read-only.
     pub source: bool,
     pub kind: SourceKind,
     pub if_not_exists: bool,
@@ -43,6 +57,11 @@ pub(super) struct CreateHead {
 
 impl CreateHead {
     /// Parses up to the name.
+    ///
+    /// `None`, with the cursor where it was, if CREATE is followed by something else.
+    ///
+    /// # Errors
+    /// OR REPLACE is followed by neither STREAM nor TABLE, or the name is no name of a source.
     pub(super) fn parse(cursor: &mut Cursor) -> Result<Option<CreateHead>> {
         let mark = cursor.mark();
         cursor.expect("CREATE")?;
@@ -70,6 +89,11 @@ impl CreateHead {
     }
 
     /// What to do about a source of this name that is there already: nothing more than to say so, or to refuse.
+    ///
+    /// `Ok(None)` if the name is free.
+    ///
+    /// # Errors
+    /// A conflict with ksqlDB's message, unless IF NOT EXISTS was written.
     pub(super) fn existing(&self, cx: &Context) -> Result<Option<Action>> {
         let Some(existing) = cx.catalog.source(&self.name.name) else { return Ok(None) };
         let (kind, other) = (self.kind.lower(), existing.kind.lower());
@@ -99,6 +123,8 @@ struct CreateSource {
 }
 
 /// A column as it was written.
+///
+/// Types are still names here: a custom type is looked up when the statement is compiled.
 #[derive(Debug, PartialEq)]
 pub(super) struct Element {
     name: Ident,
@@ -107,6 +133,7 @@ pub(super) struct Element {
     span: Span,
 }
 
+/// KEY belongs to streams and PRIMARY KEY to tables; the other combination is refused with the right word.
 #[derive(Clone, Debug, PartialEq)]
 enum ElementRole {
     Value,
@@ -117,6 +144,9 @@ enum ElementRole {
 }
 
 /// Parses columns in parentheses, if they come next.
+///
+/// Empty without parentheses. In ksqlDB the columns then come from a schema registry; here CREATE is refused without
+/// any.
 pub(super) fn parse_elements(cursor: &mut Cursor) -> Result<Vec<Element>> {
     if !cursor.take("(") {
         return Ok(Vec::new());
@@ -190,6 +220,12 @@ impl fmt::Display for CreateSource {
 }
 
 impl Statement for CreateSource {
+    /// The properties are checked first, then the columns, then formats, then the topic and the name: the first that
+    /// is wrong is reported.
+    ///
+    /// # Errors
+    /// Missing for a topic that does not exist without PARTITIONS, a conflict for a name that is taken, unsupported
+    /// for OR REPLACE of what exists, and invalid for everything that does not go together.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let head = &self.head;
         let settings = with::settings(&self.with, true)?;
@@ -255,6 +291,11 @@ impl Statement for CreateSource {
 }
 
 /// The topic to be made, if it is not there.
+///
+/// `None` if it is there.
+///
+/// # Errors
+/// It is there with another number of partitions, or it is not there and no number is given.
 fn new_topic(
     cx: &Context,
     name: &str,
@@ -280,6 +321,9 @@ fn new_topic(
 }
 
 impl CreateSource {
+    /// # Errors
+    /// A type is unknown, a name occurs twice or belongs to a pseudo column such as ROWTIME, a header column has the
+    /// wrong type, or a key is needed and missing.
     fn schema(&self, cx: &Context, windowed: bool) -> Result<Schema> {
         let mut columns: Vec<Column> = Vec::new();
         for element in &self.elements {
@@ -333,6 +377,9 @@ impl CreateSource {
 }
 
 /// The rules of header columns: their types, and which can stand together.
+///
+/// HEADERS is an `ARRAY<STRUCT<KEY STRING, VALUE BYTES>>` and stands alone; HEADER('name') is BYTES, and each name
+/// occurs once.
 fn check_headers(earlier: &[Column], role: &Role, sql_type: &SqlType, span: Span) -> Result<()> {
     let Role::Headers(key) = role else { return Ok(()) };
     let expected = match key {

@@ -29,6 +29,8 @@ pub(super) const KIND: Kind = Kind {
 };
 
 /// The partitions of a topic where nothing is said.
+///
+/// ksqlDB has no such statement, so the number is this engine's own.
 const PARTITIONS: u32 = 4;
 
 #[derive(Debug, PartialEq)]
@@ -48,6 +50,12 @@ impl fmt::Display for CreateTopic {
 }
 
 impl Statement for CreateTopic {
+    /// All settings but PARTITIONS are Kafka's names in lower case. Those that this version knows and does not follow
+    /// are kept with the topic and warned of.
+    ///
+    /// # Errors
+    /// Invalid for a bad name, number of partitions or setting; a conflict if the topic exists. There is no IF NOT
+    /// EXISTS.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if self.name.is_empty() || self.name.len() > 249 || !self.name.chars().all(valid) {

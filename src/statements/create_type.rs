@@ -1,4 +1,7 @@
 //! `CREATE TYPE`: a name for a type.
+//!
+//! A custom type is an abbreviation: where it is used, the type that it stands for is put in its place at once. So a
+//! later DROP TYPE, or another type of that name, changes nothing that exists.
 
 use std::fmt;
 
@@ -43,6 +46,9 @@ impl fmt::Display for CreateType {
 }
 
 impl Statement for CreateType {
+    /// # Errors
+    /// Missing if the meaning names an unknown type, a conflict if the name is taken and IF NOT EXISTS was not
+    /// written.
     fn compile(&self, cx: &Context) -> Result<Action> {
         // The names of types ignore case, in back-ticks too.
         let name = self.name.name.to_uppercase();

@@ -1,4 +1,8 @@
 //! `DEFINE` and `UNDEFINE`: variables, which stand for names and constants in later statements.
+//!
+//! Names ignore case. The value must be a name or a constant where `${name}` stands alone, and may be anything where
+//! it stands inside of a text. Values are put in when a statement is executed, so a later DEFINE does not change an
+//! earlier statement.
 
 use std::fmt;
 
@@ -43,6 +47,7 @@ impl fmt::Display for Define {
 }
 
 impl Statement for Define {
+    /// Never refused. UNDEFINE of an unknown variable is warned of when it is executed.
     fn compile(&self, _: &Context) -> Result<Action> {
         Ok(match &self.value {
             Some(value) => Action::Define(self.name.clone(), value.clone()),

@@ -1,4 +1,7 @@
 //! `DESCRIBE`: the columns of a source, and with EXTENDED where it comes from and what has become of its rows.
+//!
+//! Plain DESCRIBE is a table of columns with their types and roles. EXTENDED is a text of lines `name: value`, with
+//! the queries that read and write the source, their counts, and the place of each in its topics.
 
 use std::fmt::{self, Write};
 
@@ -51,6 +54,8 @@ impl fmt::Display for Describe {
 }
 
 impl Statement for Describe {
+    /// # Errors
+    /// Missing if there is no such source, with the nearest name; unsupported for all streams or all tables at once.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let written = match &self.what {
             What::One(written) => written,
@@ -84,6 +89,7 @@ impl Statement for Describe {
     }
 }
 
+/// One line for each fact, names padded to 16 characters.
 pub(super) fn extended(source: &Source, cx: &Context) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| {
@@ -112,6 +118,8 @@ pub(super) fn extended(source: &Source, cx: &Context) -> String {
     out
 }
 
+/// Lines for status, rows in, records out, bytes of state, rows left out by reason, and positions. Nothing if the
+/// query is not known to the engine.
 pub(super) fn query(id: &str, cx: &Context, line: &mut dyn FnMut(&str, &str)) {
     let Some(engine) = cx.engine else { return };
     let (Some(life), Some(stats)) = (engine.life(id), engine.stats(id)) else { return };

@@ -1,4 +1,6 @@
 //! `DESCRIBE CONNECTOR`: what is known of a connector of Kafka Connect.
+//!
+//! Parsed and printed, not executed in this version.
 
 use std::fmt;
 

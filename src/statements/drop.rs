@@ -1,4 +1,13 @@
 //! `DROP STREAM` and `DROP TABLE`: a source goes, and with it the query that was made together with it.
+//!
+//! | there is | the statement |
+//! |---|---|
+//! | a query that reads it | is refused |
+//! | a query that writes into it by INSERT INTO | is refused |
+//! | its own query of CREATE AS | ends the query |
+//! | another source over its topic, and DELETE TOPIC | is refused |
+//!
+//! Without DELETE TOPIC the topic and its records stay and can be declared again.
 
 use std::fmt;
 
@@ -41,6 +50,12 @@ impl fmt::Display for Drop {
 }
 
 impl Statement for Drop {
+    /// The effects come in this order: the query ends, the source goes, the topic goes. Without IF EXISTS a missing
+    /// source is an error, with it only a message.
+    ///
+    /// # Errors
+    /// Missing if there is no such source, invalid if it is of the other kind or read-only with DELETE TOPIC, and a
+    /// conflict if others use it or its topic.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let name = &self.name.name;
         let Some(source) = cx.catalog.source(name) else {
@@ -96,6 +111,9 @@ impl Statement for Drop {
 
 impl Drop {
     /// Refuses to drop what others read or write.
+    ///
+    /// # Errors
+    /// A conflict with ksqlDB's message, which lists the queries or the sinks of the readers.
     fn check_readers(&self, cx: &Context) -> Result<()> {
         let name = &self.name.name;
         let (readers, writers) = cx.catalog.queries_of(name);

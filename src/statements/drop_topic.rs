@@ -1,4 +1,6 @@
 //! `DROP TOPIC`: a topic with all its records; an extension of ksqlDB's language.
+//!
+//! An extension of ksqlDB's language. The records go for good.
 
 use std::fmt;
 
@@ -34,6 +36,8 @@ impl fmt::Display for DropTopic {
 }
 
 impl Statement for DropTopic {
+    /// # Errors
+    /// Missing if there is no such topic, a conflict if a stream or table is over it.
     fn compile(&self, cx: &Context) -> Result<Action> {
         if cx.catalog.topic(&self.name).is_none() {
             return Err(cx.catalog.no_topic(&self.name).at(self.span));

@@ -35,6 +35,8 @@ impl fmt::Display for DropType {
 }
 
 impl Statement for DropType {
+    /// # Errors
+    /// Missing if there is no such type and IF EXISTS was not written.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let name = self.name.name.to_uppercase();
         if cx.catalog.custom_type(&name).is_none() {

@@ -1,4 +1,8 @@
 //! `EXPLAIN`: what will run, or what runs.
+//!
+//! A statement is compiled as if it were to run, and its plan is printed instead. So what it shows is what would run,
+//! with the same refusals. For a running query its kept statement is planned again, against a catalog in which
+//! neither the query nor its sink exists.
 
 use std::fmt;
 
@@ -23,6 +27,7 @@ pub(super) const KIND: Kind = Kind {
     },
 };
 
+/// A lone word is an id: EXPLAIN never takes the name of a source.
 #[derive(Debug, PartialEq)]
 enum Explain {
     Query(Ident),
@@ -40,6 +45,8 @@ impl fmt::Display for Explain {
 }
 
 impl Statement for Explain {
+    /// # Errors
+    /// Those of the statement itself, and invalid for a statement that runs no query, such as SHOW or SET.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let statement = match self {
             Explain::Statement(statement) => statement,
@@ -61,12 +68,16 @@ impl Statement for Explain {
 }
 
 /// The plan of the query that a change starts, with the warnings of its statement.
+///
+/// `None` if the statement starts no query.
 fn explain_change(change: &Change) -> Option<String> {
     let plan = &change.query()?.plan;
     let warnings = change.warnings.iter().map(|warning| format!("warning: {warning}\n"));
     Some(explain(plan) + &warnings.collect::<String>())
 }
 
+/// # Errors
+/// There is no query of this id, or its statement cannot be planned any more.
 fn explain_query(id: &Ident, cx: &Context) -> Result<Action> {
     let query = cx.catalog.query(&id.name).ok_or_else(|| {
         let message =

@@ -1,4 +1,8 @@
 //! Scripts in canonical form: each statement as it is printed, with the comments where they were.
+//!
+//! Formatting twice gives the same as formatting once. The words of the language and names without quotes get upper
+//! case, each clause its own line, and between two statements at most one empty line stays. Comments keep their text;
+//! those within a statement go with the part that they stand at, by [`weave`].
 
 use std::fmt::Write;
 
@@ -8,6 +12,11 @@ use crate::sql::lexer::{Comment, Lexed, lex};
 use crate::sql::weave::{Inner, weave};
 
 /// The text in canonical form; the errors of all statements that cannot be read.
+///
+/// Ends with a line break, unless the text is empty.
+///
+/// # Errors
+/// If one statement cannot be read nothing is formatted.
 pub fn format(text: &str) -> Result<String, Vec<Error>> {
     let lexed = lex(text);
     let statements = parse_lexed(text, &lexed)?;
@@ -26,6 +35,8 @@ pub fn format(text: &str) -> Result<String, Vec<Error>> {
 struct Script<'a> {
     lexed: &'a Lexed<'a>,
     /// Those that are still to be written.
+    ///
+    /// In the order of the text.
     comments: &'a [Comment<'a>],
     out: String,
     /// The line of the old text on which what was written last ends.
@@ -75,6 +86,8 @@ impl<'a> Script<'a> {
         lex(last).comments.last().is_some_and(|c| c.text.starts_with("--"))
     }
 
+    /// `first` is the number of its first token. A statement with comments has each part on its own line, so that a
+    /// comment can stand at its end.
     fn statement(&mut self, parsed: &Parsed, first: usize) {
         let old = &self.lexed.lexemes[first..first + parsed.tokens];
         // What stands behind the last token, the semicolon, is no part of the statement.

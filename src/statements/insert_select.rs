@@ -1,4 +1,8 @@
 //! `INSERT INTO … SELECT`: a query that writes into a stream that is there already.
+//!
+//! Several queries may write into one stream, which is how streams are united. The query's id is `INSERTQUERY_n`,
+//! unless WITH names another. The selected columns must be the stream's, in its order; dropping the stream is refused
+//! as long as the query exists.
 
 use std::fmt;
 
@@ -52,6 +56,9 @@ impl fmt::Display for InsertSelect {
 }
 
 impl Statement for InsertSelect {
+    /// # Errors
+    /// Those of planning; the target cannot be written to; the columns are not the target's; or a conflict if the id
+    /// of WITH is taken.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let (name, span) = (&self.target.name, self.target.span);
         let target = insert::target(name, span, cx.catalog)?;

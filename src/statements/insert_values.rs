@@ -1,4 +1,11 @@
 //! `INSERT INTO … VALUES`: one record.
+//!
+//! The values are computed when the statement is compiled; the record is then committed like every other. Columns
+//! that are not named are NULL. A table needs all its key columns. ROWTIME may be given, in milliseconds since the
+//! epoch, and is otherwise the time of the process.
+//!
+//! A value must fit its column as ksqlDB demands: numbers widen but are never cut, texts are read as times, and a
+//! DECIMAL must fit without rounding.
 
 use std::fmt;
 
@@ -61,6 +68,8 @@ impl fmt::Display for InsertValues {
 }
 
 /// Values have no columns to refer to.
+///
+/// A name in double quotes is the usual reason why one is found: other languages write texts so.
 struct NoColumns;
 
 impl Scope for NoColumns {
@@ -75,6 +84,9 @@ impl Scope for NoColumns {
 }
 
 impl Statement for InsertValues {
+    /// # Errors
+    /// Invalid if INSERT VALUES is switched off by its property, the target is windowed or read-only, or a value does
+    /// not fit; missing if there is no such target or column.
     fn compile(&self, cx: &Context) -> Result<Action> {
         if !cx.properties.flag(config::INSERT_VALUES_ENABLED) {
             let message = "The server has disabled INSERT INTO ... VALUES functionality.";
@@ -107,10 +119,14 @@ impl Statement for InsertValues {
 struct Row {
     /// One for every column of the schema.
     values: Vec<Value>,
+    /// Milliseconds since the epoch, not negative; `None` is the time of the process.
     time: Option<i64>,
 }
 
 impl InsertValues {
+    /// # Errors
+    /// A column is unknown, named twice, a header or a pseudo column other than ROWTIME; the number of values is
+    /// wrong; or a value cannot be computed or does not fit.
     fn row(&self, source: &Source) -> Result<Row> {
         let schema = &source.schema;
         let insertable = |c: &&Column| !matches!(c.role, Role::Headers(_));
@@ -156,6 +172,7 @@ impl InsertValues {
         Ok(row)
     }
 
+    /// Streams may have records without a key.
     fn check_keys(&self, source: &Source, names: &[Ident]) -> Result<()> {
         if source.kind != crate::catalog::SourceKind::Table {
             return Ok(());
@@ -182,6 +199,9 @@ fn row_time(expr: &Expr, written: &ast::Expr) -> Result<i64> {
 }
 
 /// The value as one of the column's type, if nothing is lost on the way.
+///
+/// # Errors
+/// The value fails to compute, is of a type that does not widen, or would lose digits.
 fn coerced(expr: &Expr, column: &Column, written: &ast::Expr) -> Result<Value> {
     let failed = |why| Error::invalid(format!("the value {written} cannot be computed: {why}")).at(written.span);
     let value = evaluate_strictly(expr)?.map_err(failed)?;
@@ -223,9 +243,12 @@ fn fits(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
+/// No key for a record whose key columns give none, such as a stream without a key.
 type Made = (Option<Vec<u8>>, Option<crate::topics::record::RecordBatch>);
 
 /// The key and the batch of the record.
+///
+/// Values of headers are never written.
 fn record(source: &Source, row: &Row, now_ms: i64) -> Made {
     let schema = &source.schema;
     let arrays: Vec<ArrayRef> =

@@ -2,6 +2,26 @@
 //!
 //! A statement is a [`Statement`] with its syntax tree, its canonical text and its meaning. To add one, write its file and
 //! its word in the list here.
+//!
+//! # Life of a statement
+//!
+//! | step | where | what it gives |
+//! |---|---|---|
+//! | parse | [`parse`], [`Kind::parse`] | a [`Parsed`] for each statement, or all syntax errors of the text |
+//! | substitute | variables of the session | the same statement with values in the places of `${name}` |
+//! | check | [`DryRun::check_all`] | the [`Nature`] of each statement of a script, or all refusals; nothing is done |
+//! | compile | [`Statement::compile`] | an [`Action`]: what would be done, as a value |
+//! | run | [`Session::run`] | an [`Outcome`], after the engine has committed the change |
+//!
+//! Compiling is pure: it reads the [`Context`] and changes nothing. The engine may compile a statement again against
+//! a newer catalog before its change is applied, and once more from the kept text when it starts. So the same text
+//! must mean the same with the same catalog, properties and variables.
+//!
+//! # The order of the kinds
+//!
+//! Several kinds begin with the same word. They are tried in the order of the list, each from the first word on,
+//! until one returns a statement or an error. A kind that finds that another one is meant goes back to where it began
+//! and returns `None`. What no kind has taken is refused, with everything that was looked for.
 
 mod check;
 mod complete;
@@ -71,6 +91,8 @@ shelf! {
 }
 
 /// A kind of statement.
+///
+/// A constant in the list [`ALL`]; help, completion and tests loop over it.
 pub struct Kind {
     /// The words by which it is known, for messages and help.
     pub name: &'static str,
@@ -79,8 +101,15 @@ pub struct Kind {
     /// One that is parsed and printed as a test.
     pub example: &'static str,
     /// The words that it can begin with.
+    ///
+    /// Upper-case keywords. `parse` is called only if the next token is one of them.
     pub begins: &'static [&'static str],
     /// Parses a statement of this kind; `None`, without a step, if another kind begins here.
+    ///
+    /// The semicolon is not part of it.
+    ///
+    /// # Errors
+    /// Syntax, with the place. Nothing is looked up in the catalog here.
     pub parse: fn(&mut Cursor) -> Result<Option<Box<dyn Statement>>>,
 }
 
@@ -104,11 +133,20 @@ impl<T: PartialEq + fmt::Debug + 'static> Tree for T {
 }
 
 /// A statement. `Display` gives its canonical text, without the semicolon; with `{:#}`, every part of a clause on its own line.
+///
+/// Printing and parsing again gives an equal tree, for every statement: a test holds the examples of all kinds to it.
 pub trait Statement: Tree + fmt::Display + Send + Sync {
     /// What the statement does, as of the given state of things. Nothing is done yet.
+    ///
+    /// # Errors
+    /// By remedy: missing for a name that does not exist, conflict for one that is taken or in use, invalid for what
+    /// contradicts itself or the types, unsupported for what this version does not do. Each has the place in the
+    /// statement where it is known, and most say what to do instead.
     fn compile(&self, cx: &Context) -> Result<Action>;
 
     /// What the statement makes, changes or removes. Where it is refused, the check of later ones takes that into account.
+    ///
+    /// By default nothing. It is taken from the tree alone, since a refused statement has no plan.
     fn touches(&self) -> Touched {
         Touched::default()
     }
@@ -123,6 +161,8 @@ impl PartialEq for dyn Statement {
 /// What a statement is compiled against.
 pub struct Context<'a> {
     /// The text of the statement.
+    ///
+    /// With variables replaced; it is kept with what the statement makes and read again when the engine starts.
     pub text: &'a str,
     /// What exists before the statement.
     pub catalog: &'a Catalog,
@@ -133,12 +173,18 @@ pub struct Context<'a> {
     /// The engine, for statements that show what it does; none where a kept statement is read again.
     pub engine: Option<&'a Engine>,
     /// The time, in milliseconds since the epoch, for records that do not say theirs.
+    ///
+    /// 0 where a kept statement is read again, since nothing then depends on it.
     pub now_ms: i64,
 }
 
 /// What a statement does.
+///
+/// A value, so that it can be checked, explained or thrown away.
 pub enum Action {
     /// It changes what exists.
+    ///
+    /// One statement may have several effects; they become visible together.
     Change(Box<Change>),
     /// It appends a record.
     Insert(Insert),
@@ -155,6 +201,8 @@ pub enum Action {
     /// It shows the rows of a table as of its last commit.
     Pull(Box<Pull>),
     /// It shows rows as they come; with a number, it ends after that many.
+    ///
+    /// `None` goes on until the client leaves.
     Push(Box<Plan>, Option<usize>),
 }
 
@@ -163,8 +211,12 @@ pub struct Insert {
     /// The topic that gets the record.
     pub topic: std::sync::Arc<Topic>,
     /// The record's key, which decides the partition.
+    ///
+    /// As bytes in the key format of the source. Without a key any partition is right.
     pub key: Option<Vec<u8>>,
     /// A batch that holds just this record.
+    ///
+    /// With the time of the record already set.
     pub batch: RecordBatch,
 }
 
@@ -192,6 +244,8 @@ pub struct Parsed {
     /// Where it stands in the script.
     pub span: Span,
     /// How many tokens it has, the semicolon included.
+    ///
+    /// Formatting uses it to find the comments within the statement.
     pub tokens: usize,
 }
 
@@ -199,6 +253,13 @@ pub struct Parsed {
 const MOST_ERRORS: usize = 1_000;
 
 /// Parses a script. Every bad statement is reported, not only the first.
+///
+/// An empty text is an empty script. After a bad statement parsing goes on after its semicolon, or at the next word
+/// on a new line that begins a statement if the semicolon is missing.
+///
+/// # Errors
+/// All syntax errors in the order of the text, at most 1,000 and one that says so. Each has its line of
+/// text.
 pub fn parse(text: &str) -> Result<Vec<Parsed>, Vec<Error>> {
     parse_lexed(text, &lex(text))
 }
@@ -232,6 +293,11 @@ fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
 }
 
 /// The statement with the values of variables in their places, if there are any; its text is then the canonical one.
+///
+/// `None` if the text has no `${`: then the statement is used as it is.
+///
+/// # Errors
+/// A variable is not defined or its value does not fit, or the statement with the values is not one.
 fn with_variables(parsed: &Parsed, variables: &Variables) -> Result<Option<Parsed>> {
     if !parsed.text.contains("${") {
         return Ok(None);
@@ -293,6 +359,8 @@ fn statement(cursor: &mut Cursor, in_script: bool) -> Result<Box<dyn Statement>>
 }
 
 /// The refusal of what no statement begins with.
+///
+/// If the first word is right, the error is about the word after it.
 fn unknown(cursor: &mut Cursor, start: Span) -> Error {
     if starts_statement(cursor) {
         cursor.advance();
@@ -313,6 +381,12 @@ fn unknown(cursor: &mut Cursor, start: Span) -> Error {
 }
 
 /// What a kept statement changed: the engine reads its text again when it starts.
+///
+/// Variables were replaced before the text was kept, so none are needed.
+///
+/// # Errors
+/// A bug if the text is not one statement that changes something. A statement that this version refuses, though an
+/// earlier one accepted it, gives its refusal.
 pub fn compile_kept(text: &str, catalog: &Catalog, properties: &Properties) -> Result<Change> {
     let mut parsed = parse(text).map_err(|mut errors| errors.remove(0))?;
     let Some(only) = parsed.pop().filter(|_| parsed.is_empty()) else {
@@ -327,6 +401,8 @@ pub fn compile_kept(text: &str, catalog: &Catalog, properties: &Properties) -> R
 }
 
 /// Finds places of a text.
+///
+/// Positions count lines and characters from 1, and bytes are wanted: finding one takes O(length of the line).
 struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,

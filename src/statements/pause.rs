@@ -1,4 +1,7 @@
 //! `PAUSE` and `RESUME`: a query rests, keeping its state and its place, and goes on.
+//!
+//! A paused query stays paused over a restart of the process. While it rests, records wait in its topics as long as
+//! these keep them.
 
 use std::fmt;
 
@@ -36,6 +39,10 @@ impl fmt::Display for Pause {
 }
 
 impl Statement for Pause {
+    /// One effect for each query.
+    ///
+    /// # Errors
+    /// Missing if there is no query of this id.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let paused = self.verb == "PAUSE";
         let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;

@@ -1,4 +1,6 @@
 //! `PRINT`: the records of a topic as they come.
+//!
+//! Parsed and printed, not executed in this version: `topic consume` on the command line shows records.
 
 use std::fmt;
 

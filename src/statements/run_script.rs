@@ -1,4 +1,6 @@
 //! `RUN SCRIPT`: the statements of a file.
+//!
+//! Parsed and printed, not executed in this version: a script is given to the command line.
 
 use std::fmt;
 

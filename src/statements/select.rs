@@ -1,4 +1,7 @@
 //! `SELECT`: a look at a table as it is, or with EMIT CHANGES at rows as they come.
+//!
+//! Without EMIT the statement is a pull query and ends with its last row. With EMIT CHANGES it is a push query: it
+//! goes on until LIMIT rows are shown or the client leaves, and keeps nothing when it ends.
 
 use std::fmt;
 
@@ -26,6 +29,10 @@ impl fmt::Display for Select {
 }
 
 impl Statement for Select {
+    /// EMIT FINAL is left to the planner, which says where it is possible.
+    ///
+    /// # Errors
+    /// Those of planning: missing names, types that do not fit, clauses that a pull or push query does not have.
     fn compile(&self, cx: &Context) -> Result<Action> {
         if self.0.emit.is_none() {
             return Ok(Action::Pull(Box::new(table::plan(&self.0, cx.catalog)?)));

@@ -1,4 +1,8 @@
 //! A session: the properties of one user, and the statements that run under them.
+//!
+//! A session belongs to one user: a shell, a run of a file, a client of the server. Its own properties (SET) and
+//! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
+//! the process.
 
 use super::{Action, Context, Parsed, Reply, with_variables};
 use crate::catalog::Catalog;
@@ -37,6 +41,9 @@ pub enum Outcome {
 }
 
 /// What a statement is, to one who has to decide when it is executed.
+///
+/// A runner of scripts uses it: rows must be shown where their statement stands, and statements after a change may
+/// depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
     /// It shows a table as it is at that moment.
@@ -50,6 +57,9 @@ pub enum Nature {
 }
 
 /// Statements that are checked against what those before them would change.
+///
+/// Holds copies of catalog, properties and variables, on which the effects of each checked statement are tried.
+/// Dropping it undoes everything.
 pub struct DryRun<'s> {
     session: &'s Session<'s>,
     catalog: Catalog,
@@ -69,6 +79,11 @@ impl DryRun<'_> {
     }
 
     /// Checks the next statement.
+    ///
+    /// Statements are checked in their order: one sees what those before it would make.
+    ///
+    /// # Errors
+    /// Why the statement would be refused.
     pub fn check(&mut self, parsed: &Parsed) -> Result<Nature> {
         let engine = self.session.engine;
         let bound = self.session.bound(parsed, &self.own, &self.variables)?;
@@ -98,6 +113,8 @@ impl DryRun<'_> {
 }
 
 /// The properties of one user, over those of the process.
+///
+/// Not shared between threads: one statement runs at a time.
 pub struct Session<'e> {
     engine: &'e Engine,
     own: Properties,
@@ -106,6 +123,8 @@ pub struct Session<'e> {
 
 impl<'e> Session<'e> {
     /// A session with these properties set.
+    ///
+    /// Without variables.
     pub fn new(engine: &'e Engine, own: Properties) -> Self {
         Session { engine, own, variables: Variables::default() }
     }
@@ -117,6 +136,13 @@ impl<'e> Session<'e> {
     }
 
     /// Executes a statement.
+    ///
+    /// Returns when the effects are durable. A push query has only begun then: its rows are taken from the outcome.
+    ///
+    /// # Errors
+    /// The statement is refused, with nothing done, or the engine could not commit it. If the catalog changes between
+    /// compiling and committing, the statement is compiled again; what then means something else is refused as a
+    /// conflict.
     pub fn run(&mut self, parsed: &Parsed) -> Result<Outcome> {
         let done = |message: String| Outcome::Done { message, warnings: Vec::new(), hint: None };
         let catalog = self.engine.catalog();
@@ -167,6 +193,8 @@ impl<'e> Session<'e> {
     }
 
     /// What should be said of records that a new query does not see, since it starts after them.
+    ///
+    /// `None` if there are none.
     fn skipped(&self, plan: &Plan, own: &Properties) -> Result<Option<String>> {
         let count = self.engine.skipped(plan, own)?;
         let hint = format!(
@@ -177,6 +205,8 @@ impl<'e> Session<'e> {
     }
 
     /// The statement with the values of variables in their places, if there are any.
+    ///
+    /// Nothing is replaced if the property `ksql.variable.substitution.enable` is false.
     fn bound(&self, parsed: &Parsed, own: &Properties, variables: &Variables) -> Result<Option<Parsed>> {
         let substitutes = self.engine.properties().with(own).flag(config::VARIABLE_SUBSTITUTION);
         if substitutes { with_variables(parsed, variables) } else { Ok(None) }

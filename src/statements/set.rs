@@ -1,4 +1,7 @@
 //! `SET`: a property for the statements that follow.
+//!
+//! Names and values are checked at once, so that a misspelt name is no silent default. Queries that run already keep
+//! the values that they were started with.
 
 use std::fmt;
 
@@ -36,6 +39,8 @@ impl fmt::Display for Set {
 }
 
 impl Statement for Set {
+    /// # Errors
+    /// The name is not a property, or the value is not one of its type, with the place of the name.
     fn compile(&self, _: &Context) -> Result<Action> {
         config::find(&self.name).and_then(|property| property.check(&self.value)).map_err(|e| e.at(self.span))?;
         Ok(Action::Set(self.name.clone(), self.value.clone()))

@@ -1,4 +1,7 @@
 //! `SHOW` (or `LIST`): what there is of a kind.
+//!
+//! EXTENDED adds what the engine counts; without an engine, where a kept statement is read again, these figures are 0
+//! or left out.
 
 use std::fmt;
 
@@ -41,6 +44,8 @@ enum What {
 }
 
 /// What can be listed, by its words.
+///
+/// Tried from front to back, and printed by these words.
 const WHAT: &[(&str, What)] = &[
     ("STREAMS", What::Sources(SourceKind::Stream)),
     ("TABLES", What::Sources(SourceKind::Table)),
@@ -73,6 +78,11 @@ impl fmt::Display for Show {
 }
 
 impl Statement for Show {
+    /// An empty list is a table without rows, also with EXTENDED.
+    ///
+    /// # Errors
+    /// Unsupported for what this version has none of, such as connectors. Counting records can fail with the topics'
+    /// own errors.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let (columns, rows) = match self.what {
             What::Sources(kind) if self.extended && cx.catalog.sources().any(|s| s.kind == kind) => {
@@ -100,6 +110,7 @@ impl Statement for Show {
 const SHOWN: &str =
     "SHOW STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, TYPES, PROPERTIES and VARIABLES show what there is";
 
+/// Headings and rows; each row has a text for each heading.
 type Listed = (Vec<&'static str>, Vec<Vec<String>>);
 
 fn sources(cx: &Context, kind: SourceKind) -> Listed {
@@ -141,6 +152,8 @@ fn extended_topics(cx: &Context) -> Result<Listed> {
     Ok((vec!["Kafka Topic", "Partitions", "Records", "Streams and Tables", "Settings"], rows))
 }
 
+/// The difference of end and start offsets, summed over the partitions. In a compacted topic fewer records may be
+/// there.
 fn records(engine: &Engine, topic: &Topic) -> Result<i64> {
     let topics = engine.topics();
     (0..topic.partitions).try_fold(0, |sum, partition| {
@@ -164,6 +177,7 @@ fn extended_query(query: &crate::catalog::Query, cx: &Context) -> String {
     out
 }
 
+/// Push queries are not listed: they belong to their clients.
 fn queries(cx: &Context) -> Listed {
     let state = |id: &str| cx.engine.and_then(|engine| engine.life(id)).map_or("NOT STARTED", |life| life.name());
     let row = |q: &std::sync::Arc<crate::catalog::Query>| {
@@ -195,6 +209,7 @@ fn variables(cx: &Context) -> Listed {
     (vec!["Variable Name", "Value"], rows)
 }
 
+/// The third column says where the value comes from: the default, the default of this command, or a setting.
 fn properties(cx: &Context) -> Listed {
     let row = |p: &crate::config::Property| {
         let from = match cx.properties.origin(p) {

@@ -1,4 +1,6 @@
 //! `TERMINATE`: a query ends; what it has written stays.
+//!
+//! Its sink and topic stay, and other queries may go on reading them. To stop a query for a while there is PAUSE.
 
 use std::fmt;
 
@@ -35,6 +37,10 @@ impl fmt::Display for Terminate {
 }
 
 impl Statement for Terminate {
+    /// ALL without any query is a change without effects.
+    ///
+    /// # Errors
+    /// Missing if there is no query of this id.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;
         let message = "Query terminated.".to_owned();

@@ -1,4 +1,6 @@
 //! `UNSET`: a property back to its default.
+//!
+//! Unsetting what was not set is no error; the value is then that of the process.
 
 use std::fmt;
 
@@ -32,6 +34,8 @@ impl fmt::Display for Unset {
 }
 
 impl Statement for Unset {
+    /// # Errors
+    /// The name is not a property.
     fn compile(&self, _: &Context) -> Result<Action> {
         config::find(&self.name).map_err(|e| e.at(self.span))?;
         Ok(Action::Unset(self.name.clone()))

@@ -1,4 +1,8 @@
 //! Columns while they are filled, one value after the other, of any type and with a way back.
+//!
+//! A value is appended in two steps: its parts to [`Builder::values`], then [`Builder::valid`]. A decoder that finds
+//! a mistake half-way through a row calls [`Builder::truncate`] on every column, which also forgets the parts of a
+//! value that was never marked. Nested columns are builders of their own.
 
 use std::sync::Arc;
 
@@ -14,6 +18,8 @@ use super::sql_type::{entries_field, entry_fields, item_field, struct_fields};
 use super::{Decimal, NARROW_PRECISION, SqlType, Value};
 
 /// A column under construction.
+///
+/// `nulls.len` is the number of complete values. Between two values every part of `values` has as many entries.
 pub struct Builder {
     values: Values,
     nulls: Nulls,
@@ -75,6 +81,9 @@ pub enum Values {
 }
 
 /// Texts one after the other. What is appended is a `str`, so that the column cannot hold anything but UTF-8.
+///
+/// `offsets` has one entry more than there are texts, the first being 0. A piece that is not sealed yet stands after
+/// the last offset.
 pub struct Texts {
     offsets: Offsets,
     text: String,
@@ -134,6 +143,8 @@ impl Offsets {
     ///
     /// # Panics
     /// If `end` is beyond what 32 bits hold, which would mix up the entries. Whoever fills columns keeps batches smaller.
+    ///
+    /// Ends never fall.
     #[inline(always)]
     pub fn push(&mut self, end: usize) {
         match i32::try_from(end) {
@@ -226,6 +237,8 @@ impl Builder {
     }
 
     /// Makes room for so many bytes of strings.
+    ///
+    /// Does nothing for columns of other types.
     pub fn reserve_text(&mut self, bytes: usize) {
         match &mut self.values {
             Values::String(texts) => texts.text.reserve(bytes),
@@ -284,6 +297,8 @@ impl Builder {
     }
 
     /// The values, to append exactly one and then call [`Builder::valid`].
+    ///
+    /// A value without its mark makes the column invalid, and [`Builder::finish`] panics.
     #[inline(always)]
     pub fn values(&mut self) -> &mut Values {
         &mut self.values
@@ -394,6 +409,9 @@ impl Builder {
     }
 
     /// The finished column.
+    ///
+    /// # Panics
+    /// If a value was appended and not marked, or the parts of a struct differ in length.
     pub fn finish(self) -> ArrayRef {
         let nulls = self.nulls.bits.and_then(NullBufferBuilder::build);
         match self.values {

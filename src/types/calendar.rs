@@ -1,6 +1,11 @@
 //! The calendar: Gregorian in both directions, without an end.
+//!
+//! Days before 1582 are Gregorian too (proleptic), as in Java's `LocalDate` and ISO 8601. All functions take constant
+//! time. The year zero exists: it is 1 BC.
 
 /// A day of the calendar.
+///
+/// The four fields always describe the same day; a date is made by [`Date::of`] or [`Date::first_of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
     /// The year; 0 is the year before year 1.
@@ -20,6 +25,8 @@ const MARCH_DAYS: i64 = 719_468;
 
 impl Date {
     /// The day so many days after 1970-01-01.
+    ///
+    /// 0 is 1970-01-01 and -1 is 1969-12-31. Exact for all years that Java knows, and far beyond.
     pub fn of(epoch_day: i64) -> Date {
         let shifted = epoch_day + MARCH_DAYS;
         let (era, day) = (shifted.div_euclid(ERA_DAYS), shifted.rem_euclid(ERA_DAYS));
@@ -36,6 +43,8 @@ impl Date {
     }
 
     /// The first day of a year.
+    ///
+    /// 1 January.
     pub fn first_of(year: i64) -> Date {
         let before = year - 1;
         let epoch_day = before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162;
@@ -43,6 +52,8 @@ impl Date {
     }
 
     /// The day of the year, counted from 1.
+    ///
+    /// Up to 366.
     pub fn day_of_year(&self) -> u32 {
         (self.epoch_day - Date::first_of(self.year).epoch_day + 1) as u32
     }

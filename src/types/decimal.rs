@@ -1,4 +1,8 @@
 //! Exact decimal numbers: an integer of up to 256 bits and the number of its digits after the point.
+//!
+//! All arithmetic is checked: a result that needs more than 256 bits is `None`, never a wrapped number. 256 bits hold
+//! every number of 76 digits. The type of a column limits precision and scale; a value on its own knows only its
+//! scale.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,6 +20,15 @@ pub struct Decimal {
 }
 
 /// How the digits that do not fit are dropped.
+///
+/// To whole numbers:
+///
+/// | number | HalfUp | HalfDown | Down | Ceiling | Floor | Exact |
+/// |---|---|---|---|---|---|---|
+/// | 2.5 | 3 | 2 | 2 | 3 | 2 | none |
+/// | -2.5 | -3 | -2 | -2 | -2 | -3 | none |
+/// | 2.6 | 3 | 3 | 2 | 3 | 2 | none |
+/// | 2.0 | 2 | 2 | 2 | 2 | 2 | 2 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
     /// To the nearest; a half goes away from zero.
@@ -45,6 +58,8 @@ impl Decimal {
 
     /// Reads what Java's `BigDecimal` reads: sign, digits (of any script), a point, an exponent. `None` if the text is
     /// no number or has more digits than 256 bits hold.
+    ///
+    /// `1.50` has scale 2, `15e-1` scale 1, `1e3` scale -3. Blanks are not allowed.
     pub fn parse(text: &str) -> Option<Decimal> {
         let (mantissa, exponent) = match text.find(['e', 'E']) {
             Some(at) => (&text[..at], parse_exponent(&text[at + 1..])?),
@@ -78,6 +93,8 @@ impl Decimal {
     }
 
     /// The same number with `scale` digits after the point; `None` if it does not fit or would be inexact and must not.
+    ///
+    /// With more digits than before the value is the same and `rounding` is not used.
     pub fn rescale(&self, scale: i32, rounding: Rounding) -> Option<Decimal> {
         // Scales may lie farther apart than their type is wide; any number of digits is too many then.
         let shift = scale.saturating_sub(self.scale);
@@ -98,6 +115,9 @@ impl Decimal {
     }
 
     /// The same number with at most `precision` digits, rounded.
+    ///
+    /// The scale may become negative: 1234 with two digits is 12·10^2. Rounding 99.9 to two digits carries over and
+    /// gives 10·10^1.
     pub fn round_to_precision(&self, precision: u32, rounding: Rounding) -> Option<Decimal> {
         let excess = self.precision().saturating_sub(precision) as i32;
         if excess == 0 {
@@ -118,12 +138,16 @@ impl Decimal {
     }
 
     /// The number as a value of DECIMAL(precision, scale) without rounding; `None` if it does not fit exactly.
+    ///
+    /// 1.50 fits DECIMAL(2, 1), 1.55 does not.
     pub fn fit_exactly(&self, precision: u8, scale: u8) -> Option<Decimal> {
         let exact = self.rescale(i32::from(scale), Rounding::Exact)?;
         (exact.precision() <= u32::from(precision) || exact.unscaled == i256::ZERO).then_some(exact)
     }
 
     /// Compares by value, whatever the scales.
+    ///
+    /// Numbers so far apart in scale that 256 bits do not hold both are compared as doubles.
     pub fn compare(&self, other: &Decimal) -> Ordering {
         let scale = self.scale.max(other.scale);
         match (self.rescale(scale, Rounding::Exact), other.rescale(scale, Rounding::Exact)) {
@@ -138,11 +162,15 @@ impl Decimal {
     }
 
     /// The shortest decimal that prints as this double does; `None` if it is not finite or too large.
+    ///
+    /// 0.1 gives 0.1, as `BigDecimal.valueOf` does.
     pub fn from_f64(value: f64) -> Option<Decimal> {
         value.is_finite().then(|| Decimal::parse(&super::text::double(value)))?
     }
 
     /// The double's exact binary value, rounded half up to `precision` digits.
+    ///
+    /// 0.1 to 20 digits gives 0.10000000000000000555, as `new BigDecimal(double)` does before it is rounded.
     pub fn from_f64_exact(value: f64, precision: u32) -> Option<Decimal> {
         if !value.is_finite() {
             return None;
@@ -167,12 +195,16 @@ impl Decimal {
     }
 
     /// The integer part, with the low 64 bits if it is larger.
+    ///
+    /// `BigDecimal.longValue` does the same. A number that cannot be brought to scale 0 gives 0.
     pub fn to_i64_wrapping(&self) -> i64 {
         self.rescale(0, Rounding::Down).map_or(0, |d| d.unscaled.to_parts().0 as i64)
     }
 
     /// The quotient with `scale` digits after the point, rounded half up; `None` for a division by zero, or if the dividend
     /// with that many digits needs more than 256 bits.
+    ///
+    /// 10 / 4 with scale 0 is 3, -10 / 4 is -3.
     pub fn divide(&self, divisor: Decimal, scale: i32) -> Option<Decimal> {
         if self.unscaled == i256::ZERO && divisor.unscaled != i256::ZERO {
             return Some(Decimal { unscaled: i256::ZERO, scale });
@@ -241,11 +273,15 @@ fn digits(value: i256) -> u32 {
 }
 
 /// 10 to the `exponent`, if 256 bits hold it.
+///
+/// Up to 76.
 pub fn power_of_ten(exponent: u32) -> Option<i256> {
     i256::from_i128(10).checked_pow(exponent)
 }
 
 /// `value / divisor` for a positive divisor.
+///
+/// `None` for a divisor of 0, or if rounding is [`Rounding::Exact`] and something is left.
 pub fn divide(value: i256, divisor: i256, rounding: Rounding) -> Option<i256> {
     let quotient = value.checked_div(divisor)?;
     let rest = value.checked_rem(divisor)?;

@@ -3,6 +3,23 @@
 //! A value is one byte that says whether it is there (NULL comes first), then its bytes: numbers big-endian with the sign
 //! turned round, strings with every zero byte followed by 0xFF and two zero bytes at the end. So a key that is a prefix
 //! of another comes before it, and something appended to all keys does not disturb their order.
+//!
+//! | value | bytes after the byte 1 |
+//! |---|---|
+//! | BOOLEAN | 0 or 1 |
+//! | INTEGER, DATE, TIME; BIGINT, TIMESTAMP | 4 or 8 bytes, big-endian, the sign bit flipped |
+//! | DOUBLE | 8 bytes: the sign bit of positive numbers is flipped, all bits of negative ones |
+//! | DECIMAL | 16 or 32 bytes, big-endian, the sign bit flipped; only numbers of one scale compare |
+//! | STRING, BYTES | the bytes, 0 written as `00 FF`, then `00 00` |
+//! | ARRAY | 1 before each item, 0 at the end |
+//! | MAP | 1 before each entry, 0 at the end, in the order in which the entries are stored |
+//! | STRUCT | each field with its own first byte |
+//!
+//! NULL is the single byte 0. So INTEGER -1 is `01 7F FF FF FF` and 0 is `01 80 00 00 00`; the text `a` is `01 61 00
+//! 00` and sorts before `ab`, `01 61 62 00 00`. Strings sort by their UTF-8 bytes here, not by UTF-16 units as in
+//! comparisons.
+//!
+//! Two keys are equal if their bytes are. Maps with the same entries in another order are therefore two keys.
 
 use std::borrow::Cow;
 
@@ -21,6 +38,9 @@ const END: u8 = 0;
 const ITEM: u8 = 1;
 
 /// Appends the key in row `row` of `columns` to `out`.
+///
+/// A key of several columns is their encodings one after the other, so it sorts by the first column, then by the
+/// second.
 pub fn encode(columns: &[View<'_>], row: usize, out: &mut Vec<u8>) {
     for column in columns {
         encode_value(column, row, out);
@@ -86,6 +106,7 @@ fn from_ordered_double(bits: u64) -> f64 {
     f64::from_bits(if bits >> 63 == 1 { bits ^ (1 << 63) } else { !bits })
 }
 
+/// A zero byte inside is followed by FF and the end by another zero, so that a prefix sorts first.
 fn put_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut rest = bytes;
     while let Some(zero) = memchr::memchr(0, rest) {
@@ -98,6 +119,11 @@ fn put_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends the values of the key at the front of `input` to `columns`.
+///
+/// What follows the key in `input` stays there, for example the start of a window.
+///
+/// # Errors
+/// A bug: the bytes break off or were not written by [`encode`].
 pub fn decode(input: &mut Input<'_>, columns: &mut [Builder]) -> Result<()> {
     columns.iter_mut().try_for_each(|column| decode_value(input, column))
 }
@@ -146,6 +172,9 @@ fn decode_value(input: &mut Input<'_>, column: &mut Builder) -> Result<()> {
 }
 
 /// The byte string at the front; only one with zero bytes in it is copied.
+///
+/// # Errors
+/// A bug: the end mark is missing, or a zero byte has another byte than 0 or FF after it.
 fn take_escaped<'a>(input: &mut Input<'a>) -> Result<Cow<'a, [u8]>> {
     let mut out = Cow::Borrowed(&[][..]);
     loop {

@@ -1,4 +1,16 @@
 //! SQL types, schemas, values, and the batches of rows that move between operators.
+//!
+//! A column of rows exists in three forms, and everything moves between them:
+//!
+//! | form | type | for |
+//! |---|---|---|
+//! | finished | an Arrow array | kept in a [`Batch`], sliced and handed on without copying |
+//! | being filled | [`Builder`] | decoders, functions, results of aggregates |
+//! | being read | [`View`] | loops over rows that must not ask for the type in each row |
+//!
+//! A single [`Value`] is the slow and general way, for constants, keys to look up and rows to show. As bytes, a row
+//! has two encodings: [`row`] is compact and for storing, [`key`] sorts as the values do and is for looking up. What
+//! prints and parses follows Java, since ksqlDB's output is compared byte for byte.
 
 pub mod batch;
 pub mod build;

@@ -1,4 +1,13 @@
 //! Text to dates, times, instants and bytes, as ksqlDB reads them in CAST, comparisons and INSERT VALUES.
+//!
+//! | function | accepts | for example |
+//! |---|---|---|
+//! | [`timestamp`] | a date, complete or not; a date, time and offset | `2020`, `2020-05-26T23:59:58.123+0200` |
+//! | [`date`] | a date, complete or not | `2020`, `2020-05-26` |
+//! | [`time`] | a time of day with at least hour and minute | `23:59`, `23:59:58.123` |
+//! | [`base64_bytes`] | base64 with or without padding | `YQ==`, `YQ` |
+//!
+//! All give `None` for anything else, and the caller makes the message. Blanks around are not accepted.
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
@@ -28,6 +37,8 @@ pub fn base64_bytes(text: &str) -> Option<Vec<u8>> {
 
 /// Days since the epoch of a year, month and day, as Java's SMART resolver takes them: a day up to 31 that the month does
 /// not have is its last.
+///
+/// 30 February is 28 or 29 February; day 32 is `None`.
 fn smart_day(year: i32, month: u32, day: u32) -> Option<i64> {
     if !(1..=31).contains(&day) {
         return None;
@@ -61,6 +72,8 @@ fn partial_date(text: &str, complete: bool) -> Option<i64> {
 
 /// An instant: a date, complete or partial, or a complete date with a time, complete or partial, and a zone.
 /// Milliseconds since the epoch.
+///
+/// `2020-02-30` is 2020-02-29T00:00. 24:00 is midnight at the end of the day. Without an offset the text is in UTC.
 pub fn timestamp(text: &str) -> Option<i64> {
     let Some((date, rest)) = text.split_once('T') else {
         return partial_date(text, false).map(|days| days * DAY_MS);
@@ -117,6 +130,8 @@ fn zone_offset_ms(zone: &str) -> Option<i64> {
 }
 
 /// An ISO date, or `yyyy` or `yyyy-MM`: days since the epoch.
+///
+/// Strict, unlike [`timestamp`]: 30 February is `None`.
 pub fn date(text: &str) -> Option<i32> {
     let (negative, body) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -140,6 +155,8 @@ pub fn date(text: &str) -> Option<i32> {
 }
 
 /// An ISO time, `HH:mm[:ss[.fraction]]`: milliseconds of the day.
+///
+/// Digits after the third of the fraction are cut off. 24:00 is `None`.
 pub fn time(text: &str) -> Option<i32> {
     let (clock, fraction) = match text.split_once('.') {
         Some((clock, fraction)) => (clock, Some(fraction)),

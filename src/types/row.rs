@@ -2,6 +2,26 @@
 //!
 //! A value is one byte that says whether it is there, then its bytes: numbers little-endian and as wide as their type,
 //! strings with their length as a varint, collections with their count. The schema is not in the bytes.
+//!
+//! | value | bytes after the byte 1 |
+//! |---|---|
+//! | BOOLEAN | 1 byte, 0 or 1 |
+//! | INTEGER, DATE, TIME | 4 bytes, two's complement |
+//! | BIGINT, TIMESTAMP | 8 bytes, two's complement |
+//! | DOUBLE | 8 bytes, IEEE 754; every NaN has the same bits |
+//! | DECIMAL of up to 38 digits | 16 bytes, the unscaled number; the scale is in the type |
+//! | DECIMAL of more digits | 32 bytes, the unscaled number |
+//! | STRING, BYTES | length in bytes as a varint, then the bytes |
+//! | ARRAY | number of items as a varint, then each item with its own first byte |
+//! | MAP | number of entries as a varint, then key and value of each |
+//! | STRUCT | each field with its own first byte |
+//!
+//! NULL is the single byte 0. A varint has seven bits a byte, the lowest first, and the upper bit set in all but its
+//! last byte, as Protobuf writes unsigned numbers: 300 is `AC 02`. The order of the bytes says nothing about the
+//! order of the values; for that there is [`key`](super::key).
+//!
+//! Reading checks that the bytes are whole and texts are UTF-8, and nothing else: a checksum is the business of the
+//! file or the message that holds the bytes.
 
 use arrow::datatypes::i256;
 
@@ -14,6 +34,8 @@ const ABSENT: u8 = 0;
 const PRESENT: u8 = 1;
 
 /// Appends row `row` of `columns` to `out`.
+///
+/// Values follow each other without a separator. `row` is the place in every column.
 pub fn encode(columns: &[View<'_>], row: usize, out: &mut Vec<u8>) {
     for column in columns {
         encode_value(column, row, out);
@@ -65,6 +87,8 @@ pub fn encode_struct(fields: &[View<'_>], row: usize, out: &mut Vec<u8>) {
 
 /// Appends the value in a row as [`encode`] does, but with the entries of maps in the order of their bytes: equal values
 /// have equal bytes.
+///
+/// Used where equality is decided by bytes, such as in sets. Costs an allocation per entry of a map.
 pub fn encode_canonical(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
     match &column.values {
         ViewValues::Array { offsets, items } if !column.is_null(row) => {
@@ -96,6 +120,12 @@ pub fn encode_canonical(column: &View<'_>, row: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends the values of one encoded row to `columns`.
+///
+/// The columns must have the types that the row was encoded with; nothing in the bytes tells them.
+///
+/// # Errors
+/// A bug: the bytes break off, are too many, or hold a text that is not UTF-8. The columns then have parts of the row
+/// and must be truncated or dropped.
 pub fn decode(bytes: &[u8], columns: &mut [Builder]) -> Result<()> {
     let mut input = Input(bytes);
     decode_next(&mut input, columns)?;
@@ -103,6 +133,9 @@ pub fn decode(bytes: &[u8], columns: &mut [Builder]) -> Result<()> {
 }
 
 /// The same for a row with more bytes behind it.
+///
+/// # Errors
+/// As for [`decode`], but for bytes left over.
 pub fn decode_next(input: &mut Input<'_>, columns: &mut [Builder]) -> Result<()> {
     columns.iter_mut().try_for_each(|column| decode_value(input, column))
 }
@@ -145,10 +178,14 @@ fn decode_value(input: &mut Input<'_>, column: &mut Builder) -> Result<()> {
 }
 
 /// Bytes that are read from front to back; everything that asks for more than there is fails.
+///
+/// The field is what is left. Every `Err` is of the kind bug.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
     /// The next `count` bytes.
+    ///
+    /// On an error nothing is taken.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8]> {
         let (head, tail) = self.0.split_at_checked(count).ok_or_else(|| Error::bug("encoded bytes break off"))?;
         self.0 = tail;
@@ -172,6 +209,8 @@ impl<'a> Input<'a> {
     }
 
     /// The next unsigned varint.
+    ///
+    /// At most ten bytes. Bits beyond the 64th in the tenth byte are lost.
     pub fn varint(&mut self) -> Result<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -202,11 +241,16 @@ impl<'a> Input<'a> {
 }
 
 /// Encoded bytes as text.
+///
+/// # Errors
+/// A bug: the bytes were not written by [`encode`].
 pub fn utf8(bytes: &[u8]) -> Result<&str> {
     simdutf8::basic::from_utf8(bytes).map_err(|_| Error::bug("encoded text is not UTF-8"))
 }
 
 /// Appends an unsigned varint.
+///
+/// One byte up to 127, two up to 16,383, ten for the largest.
 #[inline]
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

@@ -5,6 +5,8 @@ use std::fmt;
 use super::SqlType;
 
 /// What a column is in its record.
+///
+/// KEY and PRIMARY KEY are both [`Role::Key`]: whether a key is primary follows from the source being a table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Part of the record's key.
@@ -12,6 +14,8 @@ pub enum Role {
     /// Part of the record's value.
     Value,
     /// Filled from the record's headers: all of them, or the last with this name.
+    ///
+    /// `None` for HEADERS, an array of all; a name for HEADER('name'), the bytes of one.
     Headers(Option<String>),
 }
 
@@ -39,6 +43,9 @@ impl Column {
 }
 
 /// The columns of a source: those of the key first, then those of the value, then headers, each as declared.
+///
+/// Names are unique. Places are counted over all columns, so the values' places start at the number of keys. Pseudo
+/// columns such as ROWTIME are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     columns: Vec<Column>,
@@ -46,6 +53,8 @@ pub struct Schema {
 
 impl Schema {
     /// A schema of these columns, which are brought into the order key, value, headers.
+    ///
+    /// The sort is stable, so columns of one role stay as declared. That names differ is the caller's promise.
     pub fn new(columns: impl IntoIterator<Item = Column>) -> Self {
         let mut columns: Vec<Column> = columns.into_iter().collect();
         columns.sort_by_key(|c| match c.role {
@@ -62,6 +71,8 @@ impl Schema {
     }
 
     /// The columns of the key.
+    ///
+    /// Empty for a stream without a key.
     pub fn keys(&self) -> &[Column] {
         let end = self.columns.iter().take_while(|c| c.role == Role::Key).count();
         &self.columns[..end]
@@ -75,6 +86,8 @@ impl Schema {
     }
 
     /// The position and the column of this exact name.
+    ///
+    /// Case matters: names are stored in upper case unless they were quoted.
     pub fn find(&self, name: &str) -> Option<(usize, &Column)> {
         self.columns.iter().enumerate().find(|(_, c)| c.name == name)
     }

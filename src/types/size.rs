@@ -4,6 +4,12 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 
 /// About how many bytes the entries from `start` on, `count` of them, have in an array.
+///
+/// Counts values and offsets, not NULL bits. `start + count` is at most the length of the array. Takes constant time
+/// for each part of the type, however many entries there are.
+///
+/// # Panics
+/// For strings, bytes and lists, if the range is outside of the array.
 pub fn size_of_entries(array: &dyn Array, start: usize, count: usize) -> usize {
     let span = |offsets: &[i32]| (offsets[start] as usize, (offsets[start + count] - offsets[start]) as usize);
     match array.data_type() {

@@ -1,4 +1,14 @@
 //! The SQL types, how they are printed, and the Arrow type that holds each.
+//!
+//! | type | Arrow |
+//! |---|---|
+//! | BOOLEAN | Boolean |
+//! | INTEGER, BIGINT, DOUBLE | Int32, Int64, Float64 |
+//! | DECIMAL of up to 38 digits, of more | Decimal128, Decimal256 |
+//! | STRING, BYTES | Utf8, Binary, with 32-bit offsets |
+//! | DATE, TIME, TIMESTAMP | Date32, Time32 and Timestamp in milliseconds, without a zone |
+//! | ARRAY, MAP | List; a map is a list of structs of key and value |
+//! | STRUCT | Struct |
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +16,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
 /// A type of the language. Every value may be NULL.
+///
+/// Two types are equal if they are the same in every parameter: DECIMAL(4, 2) and DECIMAL(5, 2) are two types, and so
+/// are structs whose fields stand in another order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SqlType {
     /// True or false.
@@ -51,6 +64,8 @@ pub struct StructField {
 }
 
 /// The most digits that a DECIMAL can have here: those of Arrow's widest decimal.
+///
+/// ksqlDB has no such limit; a DECIMAL of more digits is refused when it is declared.
 pub const MAX_PRECISION: u8 = 76;
 
 /// The precision up to which a DECIMAL is held in 128 bits.
@@ -58,11 +73,15 @@ pub const NARROW_PRECISION: u8 = 38;
 
 impl SqlType {
     /// DECIMAL(precision, scale).
+    ///
+    /// Does not check the numbers. They are checked where a statement names a type.
     pub fn decimal(precision: u8, scale: u8) -> SqlType {
         SqlType::Decimal { precision, scale }
     }
 
     /// The type of all headers of a record.
+    ///
+    /// `ARRAY<STRUCT<KEY STRING, VALUE BYTES>>`.
     pub fn headers() -> SqlType {
         SqlType::array(SqlType::structure([("KEY", SqlType::String), ("VALUE", SqlType::Bytes)]))
     }

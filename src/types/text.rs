@@ -1,4 +1,7 @@
 //! Values as text, as Java prints them: ksqlDB's output is compared byte for byte.
+//!
+//! The other direction is in [`parse`](super::parse) for CAST and comparisons, and in [`pattern`](super::pattern)
+//! where a statement gives a pattern.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -26,6 +29,9 @@ pub fn digit(c: char) -> Option<u8> {
 }
 
 /// A whole number as Java's `Long.parseLong` reads it: an optional sign and digits of any script.
+///
+/// `None` for an empty text, blanks, or a number out of range. The common case of ASCII digits is left to the
+/// standard library.
 pub fn parse_i64(text: &str) -> Option<i64> {
     if let Ok(value) = text.parse() {
         return Some(value);
@@ -50,6 +56,8 @@ pub fn parse_i32(text: &str) -> Option<i32> {
 }
 
 /// A double as Java's `Double.parseDouble` reads it: blanks around, a suffix `d` or `f`, `NaN`, `Infinity`.
+///
+/// A number too large gives an infinity. Hexadecimal floats, which Java reads too, are `None`.
 pub fn parse_f64(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -76,6 +84,9 @@ pub fn double(value: f64) -> String {
 }
 
 /// Appends [`double`] to `out`.
+///
+/// From 10^-3 up to, but without, 10^7 a number prints without an exponent, others with one: 1.0E7, 1.0E-4. The
+/// digits are the shortest that read back as the same double (JDK 19 and later do the same).
 pub fn write_double(out: &mut String, value: f64) {
     if value.is_nan() {
         return out.push_str("NaN");
@@ -120,6 +131,8 @@ fn iso_year(year: i64) -> String {
 }
 
 /// ISO time of day, as short as it can be: `10:20`, `10:20:30`, `10:20:30.123`.
+///
+/// `LocalTime.toString`. A number outside of a day prints as the number.
 pub fn time(ms: i32) -> String {
     let Some(t) = NaiveTime::from_num_seconds_from_midnight_opt((ms / 1000) as u32, (ms % 1000) as u32 * 1_000_000)
     else {
@@ -165,6 +178,8 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 ///
 /// Follows the source of OpenJDK 17: 16 buckets, doubled when more than three quarters are in; a bucket keeps the order of
 /// insertion, and doubling keeps it too. Buckets of eight and more keys become trees there; their order is not followed.
+///
+/// The result has the places of the keys in the order in which they are walked over.
 pub fn hash_map_order<'a>(keys: impl ExactSizeIterator<Item = &'a str>) -> Vec<usize> {
     let mut capacity = keys.len().max(1).next_power_of_two();
     while keys.len() * 4 > capacity * 3 {

@@ -43,6 +43,8 @@ impl TimeUnit {
     }
 
     /// The unit that `word` names in the singular or the plural, in any case.
+    ///
+    /// There are no months and years: their length is not fixed.
     pub fn parse(word: &str) -> Option<TimeUnit> {
         TimeUnit::ALL.into_iter().find(|unit| {
             let plural = unit.name();

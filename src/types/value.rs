@@ -1,4 +1,14 @@
 //! Single values: constants, keys to look up, rows to show; and the way between them and arrays.
+//!
+//! A value owns what it holds, so reading one from an array copies texts and collections. Loops over many rows use a
+//! [`View`](super::View) or Arrow's kernels instead.
+//!
+//! There are two notions of equality and one of order, all of them Java's:
+//!
+//! | | NaN and NaN | 0.0 and -0.0 | 1.0 and 1.00 (DECIMAL) |
+//! |---|---|---|---|
+//! | `==` and hashes | equal | differ | differ |
+//! | [`Value::compare`] | equal | -0.0 is less | equal |
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -44,6 +54,8 @@ pub enum Value {
 }
 
 /// As Java's `equals` has it: NaN equals NaN, `-0.0` does not equal `0.0`, and decimals of other scales differ.
+///
+/// Values of two types are never equal: INTEGER 1 is not BIGINT 1. Callers bring both sides to one type first.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -96,6 +108,8 @@ fn hash_of(entry: &(Value, Value)) -> u64 {
     foldhash::fast::FixedState::default().hash_one(entry)
 }
 
+/// A map has each key once, so that equal numbers of entries and a hit for each are enough. O(entries), or less where
+/// the order is the same.
 fn same_entries(a: &[(Value, Value)], b: &[(Value, Value)]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -119,6 +133,8 @@ impl Value {
     }
 
     /// About how many bytes the value has in a column, its items included.
+    ///
+    /// Offsets of 4 bytes are counted, NULL bits are not. A DECIMAL counts 16 bytes, whatever its precision.
     pub fn size(&self) -> usize {
         match self {
             Value::String(text) => text.len() + 4,
@@ -132,6 +148,9 @@ impl Value {
     }
 
     /// The value in row `row` of an array that holds values of `sql_type`.
+    ///
+    /// # Panics
+    /// If the row is beyond the array, or the array does not hold `sql_type`.
     pub fn at(array: &dyn Array, row: usize, sql_type: &SqlType) -> Value {
         if array.is_null(row) {
             return Value::Null;
@@ -168,6 +187,10 @@ impl Value {
     }
 
     /// The value as ksqlDB casts it to STRING: `1.0`, `[1, null]`, `{k=v}`, `Struct{A=1}`. NULL gives `null`.
+    ///
+    /// TIME is cut to whole seconds, and a TIMESTAMP always has three digits of milliseconds. Inside of a collection
+    /// both print as Java's `java.sql.Time` and `java.sql.Timestamp` do. Entries of a map come in the order of a
+    /// `java.util.HashMap`, and NULL fields of a struct are left out.
     pub fn to_text(&self) -> String {
         self.java_text(false)
     }
@@ -210,6 +233,9 @@ impl Value {
     }
 
     /// Compares two values of one type as ksqlDB does; NULL comes first.
+    ///
+    /// Collections and values of two types have no order and count as equal here; the binder refuses such comparisons
+    /// before.
     pub fn compare(&self, other: &Value) -> Ordering {
         match (self, other) {
             (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
@@ -230,6 +256,9 @@ impl Value {
 }
 
 /// The decimal in a row of an array of 128 or 256 bits.
+///
+/// # Panics
+/// If the array has no decimals.
 pub fn decimal_at(array: &dyn Array, row: usize, scale: u8) -> Decimal {
     let unscaled = match array.as_primitive_opt::<arrow_types::Decimal128Type>() {
         Some(narrow) => arrow_types::i256::from_i128(narrow.value(row)),
@@ -239,6 +268,8 @@ pub fn decimal_at(array: &dyn Array, row: usize, scale: u8) -> Decimal {
 }
 
 /// The integer part of a double; `None` for NaN and for a number that 64 bits do not hold.
+///
+/// `-0.9` gives 0, 2^63 gives `None`, -2^63 is the smallest BIGINT.
 pub fn double_to_i64(value: f64) -> Option<i64> {
     // 2^63 is a double, and one more than the largest BIGINT.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
@@ -246,6 +277,8 @@ pub fn double_to_i64(value: f64) -> Option<i64> {
 }
 
 /// Java's order of doubles: `-0.0` before `0.0`, NaN last.
+///
+/// `Double.compareTo`: all NaNs are equal to each other and above positive infinity.
 pub fn compare_doubles(a: f64, b: f64) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
         (false, false) => a.total_cmp(&b),
@@ -254,6 +287,8 @@ pub fn compare_doubles(a: f64, b: f64) -> Ordering {
 }
 
 /// Java's order of strings: by UTF-16 code unit, which differs from the order of bytes only beyond U+D7FF.
+///
+/// `String.compareTo`. Texts without a byte of 0xED or above, which is nearly all, are compared as bytes.
 pub fn compare_utf16(a: &str, b: &str) -> Ordering {
     if a.bytes().chain(b.bytes()).all(|byte| byte < 0xED) { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
@@ -263,11 +298,14 @@ pub fn compare_signed_bytes(a: &[u8], b: &[u8]) -> Ordering {
     a.iter().map(|b| *b as i8).cmp(b.iter().map(|b| *b as i8))
 }
 
+/// `java.sql.Time.toString`, without milliseconds: `10:20:30`.
 fn java_sql_time(ms: i32) -> String {
     let second = ms / 1000;
     format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// `java.sql.Timestamp.toString`: a blank instead of the `T`, and zeros at the end of the fraction left out but for
+/// one: `2020-01-31 10:20:30.0`.
 fn java_sql_timestamp(ms: i64) -> String {
     let text = text::timestamp(ms).replace('T', " ");
     let trimmed = text.trim_end_matches('0');

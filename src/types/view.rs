@@ -1,4 +1,8 @@
 //! A column borrowed with its type, so that a loop over rows asks for the type once and not in every row.
+//!
+//! Making a view costs a match on the type, once per batch and column, and no copying. Access to a row is then an
+//! index into a slice. Views of collections hold views of their items, so that nested values are read without
+//! building arrays.
 
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
@@ -99,6 +103,9 @@ impl<'a> Texts<'a> {
 
 impl<'a> View<'a> {
     /// A view of `array`, which holds values of `sql_type`.
+    ///
+    /// # Panics
+    /// If the array is not the one that [`SqlType::arrow`] names for the type.
     pub fn new(array: &'a dyn Array, sql_type: &SqlType) -> View<'a> {
         let values = match sql_type {
             SqlType::Boolean => ViewValues::Boolean(array.as_boolean().values()),
@@ -140,6 +147,11 @@ impl<'a> View<'a> {
     }
 
     /// The value in a row, which is of `sql_type`.
+    ///
+    /// Copies texts and collections.
+    ///
+    /// # Panics
+    /// If the row is beyond the column, or the type is not that of the view.
     pub fn value(&self, row: usize, sql_type: &SqlType) -> Value {
         if self.is_null(row) {
             return Value::Null;
@@ -183,6 +195,8 @@ impl<'a> View<'a> {
     }
 
     /// The NULLs, if there are any.
+    ///
+    /// A buffer without a single NULL is possible.
     pub fn nulls(&self) -> Option<&'a NullBuffer> {
         self.nulls
     }

@@ -14,6 +14,9 @@ use crate::types::{SqlType, Value};
 
 impl Binder<'_> {
     /// A call by name.
+    ///
+    /// # Errors
+    /// Missing if there is no scalar function of this name, with the nearest one that takes such arguments as a hint.
     pub(super) fn call(&self, name: &str, args: &[ast::Expr]) -> Result<Expr> {
         match functions::find_scalar(name) {
             Some(function) => self.call_of(function, args),
@@ -71,6 +74,13 @@ impl Binder<'_> {
     }
 
     /// A lambda whose parameters have these types.
+    ///
+    /// Parameters are numbered on from those of the lambdas around, so that a nested body reads all of them from one
+    /// row.
+    ///
+    /// # Errors
+    /// Invalid, with ksqlDB's messages: a parameter has the name of a column, of an outer parameter or of another one
+    /// of its own.
     fn lambda(&self, written: &ast::Expr, types: &[SqlType]) -> Result<Expr> {
         let Node::Lambda { params, body } = &*written.node else {
             return Err(Error::bug(format!("{written} is not a lambda")));
@@ -102,6 +112,8 @@ impl Binder<'_> {
     }
 
     /// Refuses constants with which every call would fail, or warns of them.
+    ///
+    /// Each constant is judged by what its parameter stands for, together with the constant before it.
     fn check_constants(&self, written: &[ast::Expr], call: &BoundScalar, args: &[Expr]) -> Result<()> {
         for (at, arg) in args.iter().enumerate() {
             let Some(value) = arg.as_constant() else { continue };

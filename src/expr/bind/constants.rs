@@ -28,6 +28,9 @@ pub(super) fn constant(literal: &Literal) -> Result<Expr> {
 }
 
 /// A decimal's type follows from its text: below 1 all digits are after the point, and there is one more before it.
+///
+/// `0.05` is DECIMAL(3, 2), `12.50` is DECIMAL(4, 2) and `1.` is DECIMAL(1, 0). `None` for more digits than a DECIMAL
+/// can have.
 fn decimal_literal(text: &str) -> Option<(Decimal, SqlType)> {
     let value = Decimal::parse(text)?;
     let scale = u8::try_from(value.scale).ok()?;
@@ -37,6 +40,12 @@ fn decimal_literal(text: &str) -> Option<(Decimal, SqlType)> {
 }
 
 /// The value of an expression without columns, NULL in parts that cannot be computed; `None` if the whole cannot be.
+///
+/// # Errors
+/// A bug; data never gives an error.
+///
+/// # Panics
+/// If the expression reads a column.
 pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
     let evaluated = evaluate(&expr.compile(&[]))?;
     let value = || Value::at(evaluated.values.as_ref(), 0, &expr.result_type());
@@ -44,6 +53,8 @@ pub fn evaluate_constant(expr: &Expr) -> Result<Option<Value>> {
 }
 
 /// The value of an expression without columns, or why it, or a part of it, cannot be computed.
+///
+/// The outer error is a bug, the inner one a sentence for the user.
 pub fn evaluate_strictly(expr: &Expr) -> Result<Result<Value, String>> {
     let compiled = expr.compile(&[]);
     let evaluated = evaluate(&compiled)?;

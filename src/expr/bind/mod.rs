@@ -24,6 +24,8 @@ use crate::types::{SqlType, Value};
 use constants::constant;
 
 /// What the names in an expression mean.
+///
+/// Names arrive as they are stored: in upper case unless they were quoted.
 pub trait Scope {
     /// The column that is meant.
     fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr>;
@@ -91,6 +93,12 @@ impl Scope for LambdaScope<'_> {
 }
 
 /// Makes a typed expression.
+///
+/// The depth of the tree is bounded by the parser, and the stack is grown where it is short.
+///
+/// # Errors
+/// By remedy, with the place: missing names, types that do not fit, what this version does not do. Never because of
+/// data, since nothing but constants is computed.
 pub fn bind(expr: &ast::Expr, scope: &dyn Scope) -> Result<Expr> {
     Binder { scope }.bind(expr)
 }
@@ -101,6 +109,11 @@ pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope
 }
 
 /// Makes a condition: an expression that is BOOLEAN; `clause` names it in the refusal.
+///
+/// An untyped NULL is accepted; it is true for no row.
+///
+/// # Errors
+/// As for [`bind`], and invalid if the type is another.
 pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Expr> {
     let bound = bind(expr, scope)?;
     match &bound.sql_type {
@@ -207,6 +220,9 @@ fn negate_if(negated: bool, kind: Kind) -> Result<Expr> {
 }
 
 /// The expression as one of type `to`.
+///
+/// An untyped NULL becomes a typed one, and an expression of the type stays as it is. Whether the cast is allowed is
+/// the caller's business.
 pub(super) fn cast_to(expr: Expr, to: SqlType) -> Expr {
     match &expr.sql_type {
         None => Expr::constant(Value::Null, to),
@@ -216,6 +232,9 @@ pub(super) fn cast_to(expr: Expr, to: SqlType) -> Expr {
 }
 
 /// Evaluates an expression of constants, unless something in it fails or a function without arguments is in it.
+///
+/// Children are folded before, so a constant subtree of any depth becomes one constant. An expression that fails
+/// stays: a CASE may never reach it.
 fn fold(expr: Expr) -> Result<Expr> {
     let children = expr.children();
     if children.is_empty() || expr.sql_type.is_none() || !children.iter().all(|c| c.as_constant().is_some()) {

@@ -52,6 +52,11 @@ impl Binder<'_> {
     }
 
     /// A comparison; a written text that is compared with an instant's milliseconds is read as an instant.
+    ///
+    /// So `WHERE ROWTIME > '2020-05-26'` compares milliseconds.
+    ///
+    /// # Errors
+    /// Invalid: one side is an untyped NULL, the types do not compare, or the text is no instant.
     pub(super) fn compare(&self, op: CompareOp, left: &ast::Expr, right: &ast::Expr, expr: &ast::Expr) -> Result<Expr> {
         let (bound_left, bound_right) = (self.bind(left)?, self.bind(right)?);
         let instant = |e: &Expr| matches!(e.kind, Kind::Column(id) if self.scope.is_instant(id));
@@ -121,6 +126,7 @@ impl Binder<'_> {
         negate_if(negated, Kind::Like { value, pattern, escape })
     }
 
+    /// All conditions are BOOLEAN, and all values have one type: CASE does not widen, as in ksqlDB.
     pub(super) fn case(
         &self,
         operand: Option<&ast::Expr>,
@@ -233,6 +239,8 @@ fn time_form(sql_type: &SqlType) -> &'static str {
 }
 
 /// Whether an operator compares values of these types. Collections and booleans are equal or not, but have no order.
+///
+/// A text compares with times but not with numbers or BYTES.
 fn comparable(op: CompareOp, left: &SqlType, right: &SqlType) -> bool {
     use SqlType::{Array, Boolean, Bytes, Date, Map, String, Struct, Time, Timestamp};
     let equality = matches!(op, CompareOp::Equal | CompareOp::NotEqual | CompareOp::Distinct | CompareOp::NotDistinct);

@@ -27,6 +27,9 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
 };
 
 /// Keeps all different values, so that rows can be taken back.
+///
+/// A single value and its count would do for streams; a table needs all of them, since the taking back of one value
+/// can leave another as the common one. Memory grows with the number of different values.
 struct Common {
     counted: Counted,
 }

@@ -1,4 +1,7 @@
 //! `AVG`: the mean of the values.
+//!
+//! The result is always a DOUBLE: the sum divided by the count. INTEGERs are added up in 32 bits and BIGINTs in 64,
+//! both wrapping around, as ksqlDB does, so the mean of two INTEGERs of 2,000,000,000 is negative.
 
 use super::fold::{Fold, Folds};
 use super::{Aggregate, AggregateOverload};
@@ -30,9 +33,12 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
     overloads: &[overload!(Int), overload!(Bigint), overload!(Double)],
 };
 
+/// The type of the argument decides in which width the sum wraps around.
 struct Average(SqlType);
 
 /// The sum in the width of its type, and the number of values.
+///
+/// Saved as the three numbers in this order, 8 bytes each, little-endian.
 #[derive(Clone, Copy, Default)]
 struct Mean {
     whole: i64,

@@ -1,4 +1,14 @@
 //! What EARLIEST_BY_OFFSET and LATEST_BY_OFFSET share: the first or the last values.
+//!
+//! | call | result |
+//! |---|---|
+//! | `(col)` | the value; NULLs are ignored |
+//! | `(col, ignoreNulls)` | the value; NULLs count if the flag is false |
+//! | `(col, n)` | an array of up to n values, the oldest first; NULLs are ignored |
+//! | `(col, n, ignoreNulls)` | an array of up to n values; NULLs count if the flag is false |
+//!
+//! "By offset" is ksqlDB's word for the order in which rows are processed. Between partitions it is the order in
+//! which this engine merges them. Row times play no part.
 
 use super::collection::{Collect, Collections, item_type, number};
 use super::kept::Kept;
@@ -42,10 +52,13 @@ macro_rules! overloads {
 pub(super) const EARLIEST: &[AggregateOverload] = overloads!(false, "earliestN");
 pub(super) const LATEST: &[AggregateOverload] = overloads!(true, "latestN");
 
+/// True for every last constant but FALSE, NULL included.
 fn ignores_nulls(constants: &[Value]) -> bool {
     constants.last() != Some(&Value::Boolean(false))
 }
 
+/// # Errors
+/// Invalid if n is below 1, with ksqlDB's message.
 fn list_type(args: &[SqlType], constants: &[Value], many: &str) -> Result<SqlType> {
     match number(constants, 0) {
         Some(n) if n < 1 => {
@@ -63,6 +76,8 @@ fn states(args: &[SqlType], latest: bool, many: Option<i64>, ignore_nulls: bool)
 }
 
 /// The first or the last values.
+///
+/// The earliest are complete once there are `most` of them; the latest drop the first item for each new one.
 struct Ends {
     latest: bool,
     most: usize,

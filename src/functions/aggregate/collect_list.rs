@@ -24,6 +24,8 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
     }],
 };
 
+/// Values beyond the limit are dropped and not counted anywhere, as in ksqlDB; after one was taken back there is room
+/// for a new one. Taking back searches from the end, which takes O(items).
 struct List {
     most: usize,
     identity: Identity,

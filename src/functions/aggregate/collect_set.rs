@@ -24,6 +24,7 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
     }],
 };
 
+/// A value beyond the limit is dropped. Not undoable, since how often each value came is not kept.
 struct Set {
     most: usize,
     identity: Identity,

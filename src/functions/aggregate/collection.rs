@@ -1,4 +1,16 @@
 //! Aggregates that keep values: a frame for those whose state is a list or a set of them.
+//!
+//! A function says with [`Collect`] what an item is and what happens when one comes; [`Collections`] holds one
+//! [`Kept`] per group, counts memory, and saves and loads. An item is the encoded argument of a row, which a function
+//! may extend: HISTOGRAM and ATTR append a count, TOPK with further columns makes a struct.
+//!
+//! | function | item | when one comes |
+//! |---|---|---|
+//! | COLLECT_LIST | the value | appended, up to the limit |
+//! | COLLECT_SET, COUNT_DISTINCT | the value | appended if no equal one is there |
+//! | HISTOGRAM, ATTR | the value and its count | counted up, or appended with 1 |
+//! | TOPK, TOPKDISTINCT | the value, or a struct that starts with it | put at its place in descending order |
+//! | EARLIEST_BY_OFFSET, LATEST_BY_OFFSET with n | the value | appended; the latest drop the oldest |
 
 use super::States;
 use super::kept::{Kept, put_item};
@@ -10,12 +22,16 @@ use crate::types::{Builder, SqlType, Value, View, grow};
 /// What a collection does with the items of a group. An item is made of the arguments of a row.
 pub(super) trait Collect: Send {
     /// Appends the item of a row's arguments; false if the row does not count.
+    ///
+    /// `item` is empty before. What is appended for a row that does not count is ignored.
     fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
         row::encode(&args[..1], row, item);
         true
     }
 
     /// Takes an item in.
+    ///
+    /// Must be deterministic: after a crash the same rows are added again and must give the same state.
     fn add(&self, kept: &mut Kept, item: &[u8]);
 
     /// Takes an item back; only where the aggregate says that this can be done.
@@ -24,6 +40,9 @@ pub(super) trait Collect: Send {
     }
 
     /// Takes in an item of another group that came later.
+    ///
+    /// Here `item` comes from another group's [`Kept`], so it has the extra bytes; [`Collect::add`] gets it without
+    /// them. An aggregate with a count must therefore write its own.
     fn merge(&self, kept: &mut Kept, item: &[u8]) {
         self.add(kept, item);
     }
@@ -34,6 +53,8 @@ pub(super) trait Collect: Send {
     }
 
     /// About how many bytes the result has.
+    ///
+    /// Taken from the encoded bytes, which are about as many as those of the column.
     fn result_bytes(&self, kept: &Kept) -> usize {
         kept.items.bytes() + kept.items.len() * size_of::<i32>()
     }
@@ -44,11 +65,16 @@ pub(super) struct Collections<C> {
     collect: C,
     groups: Vec<Kept>,
     /// The bytes of memory of all groups beside their structures.
+    ///
+    /// Kept up to date by every change, so that [`States::memory`] takes O(1).
     heap: usize,
+    /// The item of the current row; its memory is used again for the next one.
     item: Vec<u8>,
 }
 
 /// A result of more bytes cannot be handed on.
+///
+/// A list column in Arrow has 32-bit offsets, so one value must stay well below 2 GiB.
 const MOST_RESULT_BYTES: usize = 1 << 30;
 
 impl<C: Collect + 'static> Collections<C> {
@@ -58,6 +84,8 @@ impl<C: Collect + 'static> Collections<C> {
     }
 
     /// Changes what a group keeps, and keeps account.
+    ///
+    /// Every change of a [`Kept`] passes here or does the same sums itself.
     fn change(&mut self, group: u32, change: impl FnOnce(&C, &mut Kept, &[u8])) {
         let kept = &mut self.groups[group as usize];
         let before = kept.memory();
@@ -65,11 +93,14 @@ impl<C: Collect + 'static> Collections<C> {
         self.heap = self.heap + kept.memory() - before;
     }
 
+    /// False if the row does not count.
     fn take_item(&mut self, args: &[View], row: u32) -> bool {
         self.item.clear();
         self.collect.item(args, row as usize, &mut self.item)
     }
 
+    /// # Errors
+    /// Backend, with the advice to collect less, if the result is larger than [`MOST_RESULT_BYTES`].
     fn put_result(&self, group: u32, out: &mut Builder) -> Result<()> {
         let kept = &self.groups[group as usize];
         let bytes = self.collect.result_bytes(kept);
@@ -162,6 +193,7 @@ impl<C: Collect + 'static> States for Collections<C> {
 }
 
 impl<C: Collect + 'static> Collections<C> {
+    /// Loading changes places, so what the index knows is dropped.
     fn load(&mut self, group: u32, load: impl FnOnce(&mut Kept) -> Result<()>) -> Result<()> {
         let kept = &mut self.groups[group as usize];
         let before = kept.memory();
@@ -186,6 +218,8 @@ fn put_items(kept: &Kept, out: &mut Builder) -> Result<()> {
 }
 
 /// A constant as a number.
+///
+/// `None` if there is no such constant, or if it is NULL or not a whole number.
 pub(super) fn number(constants: &[Value], at: usize) -> Option<i64> {
     match constants.get(at) {
         Some(Value::Integer(n)) => Some(i64::from(*n)),
@@ -195,6 +229,8 @@ pub(super) fn number(constants: &[Value], at: usize) -> Option<i64> {
 }
 
 /// The most values that a collection keeps, which stands behind the other constants.
+///
+/// The property's value is the last constant. Without one there is no limit.
 pub(super) fn limit(constants: &[Value]) -> usize {
     number(constants, constants.len().wrapping_sub(1)).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
 }

@@ -37,6 +37,8 @@ fn merge(sums: &mut Sums, other: &Sums) {
     sums.0.iter_mut().zip(other.0).for_each(|(sum, term)| *sum += term);
 }
 
+/// Pearson's formula over plain sums: (n·Σxy − Σx·Σy) / √((n·Σx² − (Σx)²)·(n·Σy² − (Σy)²)). With fewer than two rows,
+/// or if a column is constant, it is 0/0 and so NaN. Large means with small deviations lose digits.
 fn result(sums: &Sums) -> f64 {
     let [count, x, y, xx, yy, xy] = sums.0;
     (count * xy - x * y) / ((count * xx - x * x) * (count * yy - y * y)).sqrt()

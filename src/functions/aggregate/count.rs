@@ -23,6 +23,8 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
     }],
 };
 
+/// One count per group, saved as an i64, little-endian. It never falls below 0 as long as only rows that were counted
+/// are taken back.
 struct Counts(Vec<i64>);
 
 impl States for Counts {

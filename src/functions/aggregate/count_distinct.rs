@@ -23,6 +23,7 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
     }],
 };
 
+/// Exact: every different value is kept, so memory grows with their number. There is no estimate by sketches.
 struct Distinct {
     identity: Identity,
 }

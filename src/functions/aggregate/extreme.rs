@@ -1,4 +1,7 @@
 //! What MIN and MAX share: the value that comes first or last of all.
+//!
+//! BOOLEAN and collections have no overload, as in ksqlDB. The order of strings is that of Java, by UTF-16 unit; NaN
+//! is above all doubles.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,7 @@
 //! Aggregates whose state is a few numbers: the frame around what a row changes of them.
+//!
+//! A [`Fold`] says what one row does to one state; [`Folds`] holds the states of all groups and does the rest of
+//! [`States`]. The state is `Copy` and has no heap memory, so the memory of all groups is the capacity of one vector.
 
 use super::{Failed, States};
 use crate::error::{Error, Result};
@@ -29,6 +32,9 @@ pub(super) trait Fold: Send {
     fn save(&self, state: &Self::State, out: &mut Vec<u8>);
 
     /// The state that [`Fold::save`] wrote.
+    ///
+    /// # Errors
+    /// A bug: the bytes break off, or are no state that [`Fold::save`] could have written.
     fn load(&self, input: &mut Input) -> Result<Self::State>;
 }
 
@@ -36,6 +42,7 @@ pub(super) trait Fold: Send {
 pub(super) struct Folds<F: Fold> {
     fold: F,
     states: Vec<F::State>,
+    /// The first failure since the last report, and how many there were.
     failed: Option<Failed>,
 }
 
@@ -48,6 +55,7 @@ impl<F: Fold + 'static> Folds<F> {
         Box::new(Folds { fold, states: Vec::new(), failed: None })
     }
 
+    /// A row that fails leaves its group as it was.
     #[inline]
     fn change(&mut self, group: u32, row: u32, args: &[View], sign: i64) {
         if let Err(message) = self.fold.change(&mut self.states[group as usize], args, row as usize, sign) {

@@ -29,12 +29,15 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
 };
 
 /// The most texts that are counted.
+///
+/// ksqlDB's limit. Texts beyond it are not counted, those that are in the map still are.
 const MOST: usize = 1000;
 
 fn map() -> SqlType {
     SqlType::map(SqlType::String, SqlType::Bigint)
 }
 
+/// The map's entries stand in the order in which the texts first came.
 struct Histogram {
     counted: Counted,
     /// What a NULL is counted as.

@@ -1,4 +1,16 @@
 //! The items that an aggregate keeps for a group, and how one is found among many.
+//!
+//! Items are byte strings in a [`Sequence`], in the order in which they came. A set must find an item among many: up
+//! to eight are compared one by one, beyond that an open-addressing index by hash is made, on the first search. The
+//! index holds places, not bytes, so that each item is stored once.
+//!
+//! | operation | few items | with an index |
+//! |---|---|---|
+//! | find | O(items) | O(1) expected |
+//! | push | O(1) | O(1) amortised; a full index is rebuilt |
+//! | remove | O(part) | O(part): the items after it in its part get new places |
+//!
+//! The index is never saved. After loading it is made again when it is first needed.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
@@ -22,6 +34,9 @@ pub(super) struct Kept {
 }
 
 /// What tells items apart.
+///
+/// Equality is that of the encoded bytes, but for maps, whose entries may stand in any order. All NaNs are encoded
+/// alike, so they are one item; `-0.0` and `0.0` are two, as for Java's `Double.equals`.
 pub(super) struct Identity {
     /// Set if two values can be equal although their bytes differ: maps, whatever the order of their entries.
     with_maps: Option<SqlType>,
@@ -36,11 +51,17 @@ impl Identity {
     }
 
     /// The value of an item.
+    ///
+    /// # Panics
+    /// If the item is shorter than the `extra` bytes.
     pub(super) fn value<'a>(&self, item: &'a [u8]) -> &'a [u8] {
         &item[..item.len() - self.extra]
     }
 
     /// Bytes that are the same for equal values.
+    ///
+    /// Borrowed unless the type has maps: then the value is decoded and encoded again with sorted entries, which
+    /// costs an allocation per comparison.
     pub(super) fn canonical<'a>(&self, value: &'a [u8]) -> Cow<'a, [u8]> {
         match self.with_maps.as_ref().map(|sql_type| sorted_maps(value, sql_type)) {
             // What cannot be read is equal to nothing else.
@@ -74,6 +95,7 @@ fn sorted_maps(value: &[u8], sql_type: &SqlType) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The seed is fixed, so that nothing depends on the process. The hash is never saved.
 fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = FixedState::with_seed(0).build_hasher();
     hasher.write(bytes);
@@ -89,6 +111,8 @@ impl Kept {
     }
 
     /// Where the item of a value is.
+    ///
+    /// `value` is without extra bytes. The result is valid until the next change of the group.
     pub(super) fn find(&mut self, value: &[u8], identity: &Identity) -> Option<Place> {
         let wanted = identity.canonical(value);
         let is_wanted = |item: &[u8]| identity.canonical(identity.value(item)) == wanted;
@@ -101,6 +125,8 @@ impl Kept {
     }
 
     /// Appends an item whose value is not there yet.
+    ///
+    /// The caller has looked for it with [`Kept::find`]; a second equal item would never be found.
     pub(super) fn push(&mut self, item: &[u8], identity: &Identity) {
         let place = self.items.push(item);
         let Some(index) = &mut self.index else { return };
@@ -112,6 +138,9 @@ impl Kept {
     }
 
     /// Removes an item.
+    ///
+    /// Index entries of the moved items are removed before the change and added after it. Marks of removed entries
+    /// fill the index too, so it may have to be rebuilt by removals alone.
     pub(super) fn remove(&mut self, place: Place, identity: &Identity) {
         // Those after it in its part move.
         let Some(index) = &mut self.index else { return self.items.remove(place) };
@@ -132,16 +161,29 @@ impl Kept {
     }
 
     /// Entries were loaded: what was known of places does not hold any more.
+    ///
+    /// The index is dropped and made again by the next search that needs it.
     pub(super) fn forget_places(&mut self) {
         self.index = None;
     }
 }
 
 /// Places of items by the hashes of their values: open addressing with linear probing.
+///
+/// The number of slots is a power of two, at most three quarters are used, and a search ends at the first free slot.
+/// A slot of 64 bits:
+///
+/// ```text
+/// | 63 … 42: upper bits of the hash | 41 … 10: number of the part + 1 | 9 … 0: place in the part |
+/// ```
+///
+/// 0 is free and 1 is a removed entry; neither can be a place, since the number of a part plus one is at least 1.
 struct Index {
     /// The upper bits of the hash, the number of the part plus one, and the place in it; 0 is free.
     slots: Vec<u64>,
     /// How many slots are not free, those of removed items included.
+    ///
+    /// Grows with insertions into free slots only; the index is rebuilt when three quarters are used.
     used: usize,
 }
 
@@ -155,6 +197,8 @@ const REMOVED: u64 = 1;
 
 impl Index {
     /// An index of all items, with room for as many more.
+    ///
+    /// O(items), each hashed once.
     fn of(items: &Sequence, identity: &Identity) -> Index {
         let slots = (items.len() * 2 + 1).next_power_of_two();
         let mut index = Index { slots: vec![0; slots], used: 0 };
@@ -172,11 +216,14 @@ impl Index {
     }
 
     /// The slots that may have an item of this hash, in the order in which they are tried.
+    ///
+    /// Starts at the lower bits of the hash and goes round once.
     fn probe(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
         let mask = self.slots.len() - 1;
         (0..=mask).map(move |step| (hash as usize).wrapping_add(step) & mask)
     }
 
+    /// `is_wanted` is asked only for entries whose upper hash bits agree, and compares the items themselves.
     fn find(&self, hash: u64, mut is_wanted: impl FnMut(Place) -> bool) -> Option<Place> {
         for at in self.probe(hash) {
             let slot = self.slots[at];
@@ -212,6 +259,9 @@ impl Index {
 }
 
 /// Appends an item, which is a value of the column's type and perhaps other bytes, to a column; the other bytes.
+///
+/// # Errors
+/// A bug: the item is not a value of the column's type.
 pub(super) fn put_item<'a>(item: &'a [u8], out: &mut Builder) -> Result<&'a [u8]> {
     let mut input = Input(item);
     row::decode_next(&mut input, std::slice::from_mut(out))?;

@@ -1,4 +1,18 @@
 //! Sums of numbers and of their products, from which deviations and correlations are computed.
+//!
+//! The deviations keep count, sum and the sum of squared distances from the mean, with the update of Youngs and
+//! Cramer and the merge of Chan, Golub and LeVeque. This loses far fewer digits than plain sums of squares when the
+//! mean is large and the spread is small. CORRELATION does keep plain sums. The order of the rows can change the last
+//! digits of a result.
+//!
+//! | slot | deviations | CORRELATION |
+//! |---|---|---|
+//! | 0 | count | count |
+//! | 1 | sum | sum of x |
+//! | 2 | squared distances from the mean | sum of y |
+//! | 3 | unused | sum of x² |
+//! | 4 | unused | sum of y² |
+//! | 5 | unused | sum of x·y |
 
 use super::fold::Fold;
 use crate::error::Result;
@@ -8,6 +22,8 @@ use crate::types::view::ViewValues;
 use crate::types::{Builder, View};
 
 /// What has been added up.
+///
+/// Saved as six doubles, little-endian, in this order, unused ones too.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Sums(pub [f64; 6]);
 
@@ -15,11 +31,14 @@ pub(super) struct Sums(pub [f64; 6]);
 pub(super) struct Moments {
     /// Takes a row in (sign 1) or back (sign −1).
     pub change: fn(&mut Sums, &[f64], f64),
+    /// The first state is that of the earlier rows.
     pub merge: fn(&mut Sums, &Sums),
     pub result: fn(&Sums) -> f64,
 }
 
 /// A number of any type as a double; `None` for NULL.
+///
+/// A BIGINT beyond 2^53 loses its last digits, as a cast to `double` does in Java.
 fn number(view: &View, row: usize) -> Option<f64> {
     match &view.values {
         _ if view.is_null(row) => None,
@@ -67,6 +86,8 @@ impl Fold for Moments {
 }
 
 /// Count, sum, and the sum of squared distances from the mean, changed by one value.
+///
+/// Taking back the only value leaves a count of 0; rounding may then leave a small sum behind.
 pub(super) fn spread(sums: &mut Sums, numbers: &[f64], sign: f64) {
     let [count, sum, squares, ..] = &mut sums.0;
     let value = numbers[0];
@@ -86,6 +107,8 @@ pub(super) fn spread(sums: &mut Sums, numbers: &[f64], sign: f64) {
 }
 
 /// The same for two spreads.
+///
+/// A state without rows adds nothing and does not divide by its count.
 pub(super) fn merge_spreads(sums: &mut Sums, other: &Sums) {
     let ([count, sum, squares, ..], [other_count, other_sum, other_squares, ..]) = (&mut sums.0, &other.0);
     let both = *count + other_count;
@@ -99,6 +122,8 @@ pub(super) fn merge_spreads(sums: &mut Sums, other: &Sums) {
 }
 
 /// The variance of a sample.
+///
+/// Divides by count − 1 (Bessel's correction). With fewer than two values it is 0, not NULL.
 pub(super) fn variance(sums: &Sums) -> f64 {
     let [count, _, squares, ..] = sums.0;
     if count < 2.0 { 0.0 } else { squares / (count - 1.0) }

@@ -1,4 +1,22 @@
 //! Aggregates that keep one value of a group: the first, the last, the smallest or the largest.
+//!
+//! What is kept depends on the rule and on what NULLs mean:
+//!
+//! | function | rule | NULLs |
+//! |---|---|---|
+//! | MIN, MAX | the extreme value; of equal ones the first | ignored |
+//! | EARLIEST_BY_OFFSET | the first value | ignored, unless `ignoreNulls` is false |
+//! | LATEST_BY_OFFSET | the last value | ignored, unless `ignoreNulls` is false |
+//!
+//! Types of fixed width keep their values in one vector, the others as encoded bytes, one allocation per group. A
+//! state is saved as
+//!
+//! ```text
+//! | kind: 1 byte | value, only if kind is 2 |
+//! ```
+//!
+//! with kind 0 for nothing yet, 1 for NULL and 2 for a value. Values of fixed width are little-endian, the others
+//! have their length as a varint before them.
 
 use std::cmp::Ordering;
 
@@ -13,6 +31,8 @@ use crate::types::view::ViewValues;
 use crate::types::{Builder, NARROW_PRECISION, SqlType, View, compare_doubles, grow};
 
 /// Which value is kept.
+///
+/// Equal values matter for MIN and MAX only where they print differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     First,
@@ -34,6 +54,8 @@ impl Rule {
 }
 
 /// What a group has.
+///
+/// Saved as its number, so the order of the variants is part of the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     Nothing,
@@ -71,6 +93,9 @@ fn fixed<N: Fixed + 'static>(rule: Rule, ignore_nulls: bool) -> Box<dyn States> 
 }
 
 /// The values of all groups.
+///
+/// There is one value "in hand": [`Slots::read`] and [`Slots::reread`] take it up, [`Slots::order`] and
+/// [`Slots::keep`] use it. So a value is read from its column once, however often it is compared.
 trait Slots: Send {
     fn grow(&mut self, groups: usize);
     /// The value in a row, to be compared with kept ones.
@@ -80,6 +105,8 @@ trait Slots: Send {
     /// Keeps the value that was read last.
     fn keep(&mut self, group: usize);
     /// Makes the value of a group the one that was read last.
+    ///
+    /// Leaves the slot of the group empty where values have memory of their own.
     fn reread(&mut self, group: usize);
     fn put(&self, group: usize, out: &mut Builder) -> Result<()>;
     fn bytes(&self, group: usize) -> usize;
@@ -89,6 +116,8 @@ trait Slots: Send {
 }
 
 /// One value of each group, or NULL, or nothing yet.
+///
+/// `values` and `kept` have one entry per group; the value means something only where `kept` is [`What::Value`].
 struct Singles<S> {
     values: S,
     kept: Vec<What>,
@@ -97,6 +126,7 @@ struct Singles<S> {
 }
 
 impl<S: Slots> Singles<S> {
+    /// Under [`Rule::First`] the column is not read any more once there is a value.
     #[inline]
     fn take(&mut self, group: usize, view: &View, row: usize) {
         let kept = self.kept[group];
@@ -193,6 +223,8 @@ impl<S: Slots> States for Singles<S> {
 }
 
 /// A value of so many bytes in every row. The last entry of the vector is the value that was read last.
+///
+/// The vector is therefore one entry longer than there are groups.
 trait Fixed: Copy + Default + Send {
     fn read(view: &View, row: usize) -> Self;
     fn write(self, out: &mut Builder);
@@ -321,6 +353,8 @@ impl<N: Fixed> Slots for Vec<N> {
 }
 
 /// Values as [`row::encode`] makes them.
+///
+/// For strings, bytes and collections. An empty item stands for no value; an encoded value has at least one byte.
 struct Varying {
     items: Vec<Box<[u8]>>,
     /// The bytes of all items.

@@ -1,4 +1,8 @@
 //! Values as [`crate::types::row`] encodes them, compared without being decoded.
+//!
+//! Sorting and comparing kept values happens once per row, so decoding both sides into values would cost an
+//! allocation for each text. Here both are read in place. The order is the same as that of
+//! [`Value::compare`](crate::types::Value::compare); a test holds the two together.
 
 use std::cmp::Ordering;
 
@@ -9,6 +13,11 @@ use crate::types::row::Input;
 use crate::types::{NARROW_PRECISION, SqlType, compare_doubles, compare_signed_bytes};
 
 /// Compares two values of a type that is not nested; neither is NULL.
+///
+/// Bytes after the value are ignored, so that items with something appended can be given as they are.
+///
+/// # Panics
+/// If the bytes are not whole values of the type.
 pub(super) fn compare(a: &[u8], b: &[u8], sql_type: &SqlType) -> Ordering {
     // The first byte says that the value is there.
     let (mut a, mut b) = (Input(&a[1..]), Input(&b[1..]));
@@ -38,12 +47,17 @@ fn pair<T>(a: &mut Input, b: &mut Input, read: impl Fn(&mut Input) -> Result<T>)
     Ok((read(a)?, read(b)?))
 }
 
+/// Strings and bytes have the same layout: a length as a varint, then the bytes.
 fn texts<'a>(a: &mut Input<'a>, b: &mut Input<'a>) -> Result<(&'a [u8], &'a [u8])> {
     Ok((a.bytes()?, b.bytes()?))
 }
 
 /// Java's order of strings, by UTF-16 code unit: characters beyond U+FFFF are two units, which come before U+E000. In UTF-8
 /// the first byte that differs tells.
+///
+/// The two orders differ only between U+E000–U+FFFF (first byte 0xEE or 0xEF) and characters beyond U+FFFF (first
+/// byte 0xF0 to 0xF4): as UTF-16 the latter start with a surrogate, 0xD800 to 0xDBFF. So the ranks of these first
+/// bytes are exchanged, and all other bytes keep theirs.
 fn compare_texts(a: &[u8], b: &[u8]) -> Ordering {
     let rank = |byte: u8| match byte {
         0xEE | 0xEF => byte + 5,

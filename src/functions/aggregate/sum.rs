@@ -1,4 +1,14 @@
 //! `SUM`: the values added up.
+//!
+//! | type of the argument | type of the sum | too large |
+//! |---|---|---|
+//! | INTEGER | INTEGER | wraps around in 32 bits, as Java's `int` does |
+//! | BIGINT | BIGINT | wraps around in 64 bits, as Java's `long` does |
+//! | DOUBLE | DOUBLE | becomes an infinity |
+//! | DECIMAL(p, s) | DECIMAL(p, s) | the row fails and the sum stays |
+//!
+//! The sum of no values is 0, not NULL. Taking back doubles can leave a rounding error: after 1e16, 1 and the taking
+//! back of 1e16 the sum is 0, not 1.
 
 use arrow::datatypes::i256;
 
@@ -53,6 +63,8 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
 };
 
 /// A number that is added up in its own width.
+///
+/// Saved little-endian in its own width.
 pub(super) trait Summand: for<'a> Get<'a> + Put + Copy + Default + Send {
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
@@ -86,6 +98,7 @@ summand!(i32, i32::wrapping_add, i32::wrapping_sub);
 summand!(i64, i64::wrapping_add, i64::wrapping_sub);
 summand!(f64, |a, b| a + b, |a, b| a - b);
 
+/// One sum per group.
 struct Sums<N>(Vec<N>);
 
 impl<N: Summand> States for Sums<N> {
@@ -140,12 +153,16 @@ impl<N: Summand> States for Sums<N> {
 }
 
 /// A sum of decimals of a precision and a scale, which it must keep.
+///
+/// The state is the unscaled number in 256 bits, which no addition of two fitting sums can overflow.
 struct DecimalSum {
     precision: u8,
     scale: u8,
 }
 
 impl DecimalSum {
+    /// # Errors
+    /// The sum has more digits than the precision, with ksqlDB's message for it. `state` stays as it was.
     fn plus(&self, state: &mut i256, value: i256) -> Result<(), String> {
         let DecimalSum { precision, scale } = *self;
         let sum = Decimal::new(state.wrapping_add(value), i32::from(scale));

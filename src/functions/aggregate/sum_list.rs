@@ -38,6 +38,9 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
 struct ListSum;
 
 /// The sum of whole numbers in the width of their type, or of doubles.
+///
+/// Saved as both numbers, 8 bytes each, little-endian; the one that the type does not use is 0. Sums of INTEGER items
+/// wrap around in 32 bits when the result is made.
 #[derive(Clone, Copy, Default)]
 struct Sum {
     whole: i64,

@@ -33,6 +33,8 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
 };
 
 /// The type of an entry: the value, or a struct of it with the further columns.
+///
+/// The fields are `sort_col` and then `col0`, `col1` …, ksqlDB's names for them.
 fn item(args: &[SqlType]) -> SqlType {
     let [sort, others @ ..] = args else { return SqlType::String };
     if others.is_empty() {
@@ -43,6 +45,8 @@ fn item(args: &[SqlType]) -> SqlType {
     SqlType::Struct(fields.collect())
 }
 
+/// Items are kept sorted in descending order, at most `most` of them. A new value costs a binary search over parts
+/// and a look through one part; a value below the last of a full list costs one comparison.
 struct Top {
     most: usize,
     /// The number of arguments; with one an item is the value itself.
@@ -52,6 +56,8 @@ struct Top {
 
 impl Top {
     /// The value by which an item is sorted; in a struct it is the first field.
+    ///
+    /// In a struct the byte before it says that the struct itself is there.
     fn value<'a>(&self, item: &'a [u8]) -> &'a [u8] {
         if self.fields == 1 { item } else { &item[1..] }
     }

@@ -41,6 +41,8 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
     ],
 };
 
+/// Sorted in descending order, no two items equal. Equality is that of the order: two DECIMALs of one type with one
+/// value are equal.
 struct Top {
     most: usize,
     sql_type: SqlType,

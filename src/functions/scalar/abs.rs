@@ -1,4 +1,7 @@
 //! `ABS`: the distance from zero.
+//!
+//! `ABS(-2147483648)` is -2147483648, since Java's `Math.abs` wraps around; the same for the smallest BIGINT. A
+//! DECIMAL keeps its scale.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

@@ -1,4 +1,6 @@
 //! `ACOS`: the inverse of the cosine.
+//!
+//! In radians, from 0 to π; NaN outside of [-1, 1].
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

@@ -1,4 +1,7 @@
 //! `ARRAY_CONTAINS`: whether an array has an item.
+//!
+//! FALSE for a NULL array, not NULL. A NULL item is found by NULL. Equality is that of Java's `equals`: NaN is found,
+//! and `-0.0` is not `0.0`.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};

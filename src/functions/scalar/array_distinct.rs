@@ -1,4 +1,6 @@
 //! `ARRAY_DISTINCT`: the different items of an array.
+//!
+//! Each item stands where it came first; several NULLs become one.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar, sets};

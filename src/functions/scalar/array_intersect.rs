@@ -1,4 +1,6 @@
 //! `ARRAY_INTERSECT`: the items that both arrays have.
+//!
+//! Takes O(left + right). Every item once, in the order of the first array; NULL counts as an item.
 
 use crate::functions::{Scalar, sets};
 

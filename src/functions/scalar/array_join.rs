@@ -28,6 +28,10 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// A NULL item is printed as `null`; a NULL delimiter joins without one.
+///
+/// # Errors
+/// An item is not BOOLEAN, a number or a text, or the result is too long.
 fn joined(call: &mut Call) -> ArrayRef {
     call.values(|args| {
         let Value::Array(items) = &args[0] else { return Ok(None) };

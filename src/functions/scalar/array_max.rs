@@ -1,4 +1,6 @@
 //! `ARRAY_MAX`: the largest item of an array.
+//!
+//! NULLs do not count; NULL if nothing else is there. Texts compare by UTF-16 unit, and NaN is the largest double.
 
 use std::cmp::Ordering;
 

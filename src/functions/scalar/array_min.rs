@@ -1,4 +1,6 @@
 //! `ARRAY_MIN`: the smallest item of an array.
+//!
+//! NULLs do not count; NULL if nothing else is there.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,6 @@
 //! `ARRAY_REMOVE`: an array without an item.
+//!
+//! All items that equal the second argument go. NULL removes the NULLs.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};

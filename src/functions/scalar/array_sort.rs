@@ -27,6 +27,10 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// Takes O(n log n); equal items keep their order. NULL for an unknown direction.
+///
+/// # Errors
+/// Two or more items that are arrays, maps or structs fail the row.
 fn sorted(call: &mut Call) -> ArrayRef {
     call.values(|args| {
         let Value::Array(items) = &args[0] else { return Ok(None) };

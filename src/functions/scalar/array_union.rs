@@ -1,4 +1,6 @@
 //! `ARRAY_UNION`: the items that either array has.
+//!
+//! The items of the first array come first, each item once.
 
 use crate::functions::{Scalar, sets};
 

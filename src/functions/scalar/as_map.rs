@@ -1,4 +1,7 @@
 //! `AS_MAP`: a map of two arrays.
+//!
+//! A key without a value gets NULL, and values without a key are left out. Of equal keys the last value counts. NULL
+//! if an array is NULL.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar, sets};

@@ -1,4 +1,7 @@
 //! `AS_VALUE`: a copy of a key column that is stored in the value.
+//!
+//! A key column that is selected as it is stays the key. A call of this function is an expression over it, so its
+//! result is a column of the value.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};

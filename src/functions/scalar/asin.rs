@@ -1,4 +1,6 @@
 //! `ASIN`: the inverse of the sine.
+//!
+//! In radians, from -π/2 to π/2; NaN outside of [-1, 1].
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

@@ -1,4 +1,6 @@
 //! `ATAN`: the inverse of the tangent.
+//!
+//! In radians, between -π/2 and π/2.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

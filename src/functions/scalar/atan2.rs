@@ -1,4 +1,6 @@
 //! `ATAN2`: the angle of a point.
+//!
+//! In radians, from -π to π: the angle of the point (x, y), so y is the first argument.
 
 use crate::functions::call::rows2;
 use crate::functions::signature::{T, param};

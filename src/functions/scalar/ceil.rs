@@ -1,4 +1,6 @@
 //! `CEIL`: the whole number above.
+//!
+//! The type stays: 1.20 becomes 2.00. NULL for a DECIMAL whose result has more digits than 256 bits hold.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

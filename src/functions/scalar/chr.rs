@@ -28,6 +28,10 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// The characters of escapes as Java writes them.
+///
+/// `\u0041` is `A`, and two escapes may be a surrogate pair. Several `u` may stand after the backslash, as in Java's
+/// source code. `None` if the text does not begin with an escape, an escape has no four hexadecimal digits, or half
+/// of a pair is left alone.
 fn escaped(text: &str) -> Option<String> {
     if text.len() < 6 || !text.starts_with("\\u") {
         return None;

@@ -1,4 +1,7 @@
 //! `COALESCE`: the first argument that is not NULL.
+//!
+//! All arguments have one type; there is no widening, since the parameter is generic. A call or CAST that fails as an
+//! argument counts as NULL, because it is a catch point there.
 
 use crate::functions::signature::{T, param, variadic};
 use crate::functions::{Overload, Returns, Scalar};

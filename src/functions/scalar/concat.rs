@@ -1,4 +1,6 @@
 //! `CONCAT`: strings or bytes, one after the other.
+//!
+//! Without anything but NULLs the result is empty, not NULL. The operator `||` is this function.
 
 use crate::functions::call::Reader;
 use crate::functions::fault::check_size;

@@ -1,4 +1,8 @@
 //! `CONCAT_WS`: strings or bytes with a separator between them.
+//!
+//! NULL only if the separator is NULL. Empty texts are not left out, so they leave two separators in a row.
+//!
+//! A call with fewer than two arguments fails each row, as it does in ksqlDB.
 
 use crate::functions::call::Reader;
 use crate::functions::fault::{check_size, joined_size};

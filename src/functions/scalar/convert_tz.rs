@@ -31,6 +31,11 @@ pub(super) const FUNCTION: Scalar = Scalar {
 
 /// Seconds east of UTC. Java's older zones, which are meant here, know offsets as `GMT+1` and `+0100`, and take what they do
 /// not know for UTC.
+///
+/// `ms` is the instant at which the offset is wanted.
+///
+/// # Errors
+/// The name is no zone.
 fn offset(name: &str, ms: i64) -> Result<i32, Fault> {
     let zone = Zone::parse(name).ok_or_else(|| Fault::shown(format!("Invalid time zone: {}", shortened(name))))?;
     let unknown = ["UTC", "UT"].iter().any(|p| name.strip_prefix(p).is_some_and(|rest| rest.starts_with(['+', '-'])));

@@ -1,4 +1,6 @@
 //! `COT`: the cotangent.
+//!
+//! 1 / tan(x): an infinity at 0.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

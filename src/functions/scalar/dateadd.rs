@@ -1,4 +1,7 @@
 //! `DATEADD`: a day later.
+//!
+//! 25 hours after a day is the next day, and 23 hours after it is the day itself. Units are never longer than a day,
+//! so there are no months to count.
 
 use crate::functions::call::Reader;
 use crate::functions::signature::{T, param};

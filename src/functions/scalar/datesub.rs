@@ -1,4 +1,6 @@
 //! `DATESUB`: a day earlier.
+//!
+//! A part of a day is cut off after the subtraction, as for DATEADD.
 
 use crate::functions::call::Reader;
 use crate::functions::signature::{T, param};

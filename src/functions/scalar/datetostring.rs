@@ -1,4 +1,6 @@
 //! `DATETOSTRING`: days as the text of a date.
+//!
+//! The older form of FORMAT_DATE, for days since the epoch. A pattern with letters of times fails the row.
 
 use crate::functions::call::rows2;
 use crate::functions::meaning::Meaning;

@@ -26,6 +26,10 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// The bits of IEEE 754.
+///
+/// # Errors
+/// The bytes are not exactly 8, or the order is neither of the two names, in any case; a NULL order is an error too.
 fn number(bytes: &[u8], order: Option<&str>) -> Outcome<f64> {
     let Some(order) = order.map(str::to_uppercase).filter(|o| o == "BIG_ENDIAN" || o == "LITTLE_ENDIAN") else {
         return Err(format!(

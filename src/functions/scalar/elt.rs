@@ -1,4 +1,6 @@
 //! `ELT`: the n-th string.
+//!
+//! A NULL number fails the row; a number below 1 or beyond the strings gives NULL.
 
 use crate::functions::call::Reader;
 use crate::functions::signature::{T, param, variadic};

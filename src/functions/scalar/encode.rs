@@ -38,6 +38,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// The digits of a hexadecimal text as SQL dialects write it: `0x4D`, `X'4D'`, `4D`.
+///
+/// A missing digit after `0x` is taken for a zero before the others: `0x4D4` is `04D4`.
 fn digits(text: &str) -> String {
     if let Some(digits) = text.strip_prefix("0x") {
         return if digits.len() % 2 == 1 { format!("0{digits}") } else { digits.to_owned() };
@@ -47,6 +49,9 @@ fn digits(text: &str) -> String {
 }
 
 /// Base64 in which other characters are passed over, and `-` and `_` stand for `+` and `/`.
+///
+/// As Apache Commons' `Base64` reads: it stops at the first `=`. A last group of two characters gives one byte, of
+/// three two bytes, of one none.
 fn lenient_base64(text: &str) -> Vec<u8> {
     let value = |c: u8| match c {
         b'A'..=b'Z' => Some(c - b'A'),

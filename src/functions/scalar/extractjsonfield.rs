@@ -1,4 +1,15 @@
 //! `EXTRACTJSONFIELD`: a part of a JSON text.
+//!
+//! | text | path | result |
+//! |---|---|---|
+//! | `{"a": {"b": "x"}}` | `$.a.b` | `x`, without quotes |
+//! | `{"a": [1, 2.50]}` | `$.a` | `[1,2.50]` |
+//! | `{"a": null}` | `$.a` | NULL |
+//! | `{"a": 1}` | `$.b` | NULL |
+//! | `[{"b": 1}, {"c": 2}]` | `$[*].b` | `[1]` |
+//! | `{"a":` | any | an error |
+//!
+//! The text is parsed as a whole for every call: several calls over one text parse it several times.
 
 use serde_json::Value;
 

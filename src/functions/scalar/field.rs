@@ -1,4 +1,6 @@
 //! `FIELD`: the place of a string.
+//!
+//! A NULL is found nowhere, so it gives 0 and not NULL.
 
 use crate::functions::call::Reader;
 use crate::functions::signature::{T, param, variadic};

@@ -34,6 +34,10 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// The order of the items stays.
+///
+/// # Errors
+/// The lambda gives NULL, or a map keeps an entry whose value is NULL.
 fn filtered(call: &mut Call) -> ArrayRef {
     let entries = Entries::of(call);
     let kept = entries.apply(call, 0);

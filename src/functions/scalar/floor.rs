@@ -1,4 +1,6 @@
 //! `FLOOR`: the whole number below.
+//!
+//! The type stays: 1.80 becomes 1.00.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

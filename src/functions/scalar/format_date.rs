@@ -1,4 +1,6 @@
 //! `FORMAT_DATE`: a date as text.
+//!
+//! A pattern with letters of times or zones fails the row, since a DATE has neither.
 
 use crate::functions::call::rows2;
 use crate::functions::meaning::Meaning;

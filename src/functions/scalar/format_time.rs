@@ -1,4 +1,6 @@
 //! `FORMAT_TIME`: a time of day as text.
+//!
+//! A pattern with letters of dates or zones fails the row.
 
 use crate::functions::call::rows2;
 use crate::functions::meaning::Meaning;

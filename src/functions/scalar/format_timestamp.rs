@@ -1,4 +1,6 @@
 //! `FORMAT_TIMESTAMP`: an instant as text.
+//!
+//! Without a zone the text is that of GMT, whatever the zone of the machine is.
 
 use crate::functions::call::{rows2, rows3};
 use crate::functions::meaning::Meaning;

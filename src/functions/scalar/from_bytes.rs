@@ -1,4 +1,6 @@
 //! `FROM_BYTES`: bytes as text.
+//!
+//! No bytes fail: what has no text in the encoding is replaced by U+FFFD.
 
 use crate::functions::call::rows2;
 use crate::functions::encoding::Encoding;

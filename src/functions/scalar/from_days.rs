@@ -1,4 +1,6 @@
 //! `FROM_DAYS`: a number as a DATE.
+//!
+//! NULL fails the row instead of giving NULL.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

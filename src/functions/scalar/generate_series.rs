@@ -47,6 +47,10 @@ fn number(value: &Value) -> Option<i64> {
     }
 }
 
+/// A series whose ends are equal has one item, whatever the step. The end is left out if no step hits it.
+///
+/// # Errors
+/// An argument is NULL, the step is 0 or leads away from the end, or there are more items than a function makes.
 fn series(call: &mut Call) -> ArrayRef {
     call.values(|args| {
         let numbers: Option<Vec<i64>> = args.iter().map(number).collect();

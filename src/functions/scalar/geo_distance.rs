@@ -39,6 +39,10 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// The haversine formula on a sphere: latitudes and longitudes in degrees, the result in the unit that is given,
+/// kilometres by default.
+///
+/// A NULL coordinate is an error, not NULL; a NULL unit is taken for the default.
 fn distances(call: &mut Call, with_unit: bool) -> ArrayRef {
     let args: Vec<Reader> = call.readers();
     call.rows(|row| {

@@ -1,4 +1,6 @@
 //! `IFNULL`: a value for NULL.
+//!
+//! COALESCE for two arguments.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};

@@ -19,6 +19,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// Blanks before the first word are dropped, as ksqlDB does.
+///
+/// Every letter after the first of a word becomes lower case, so `iPHONE 5S` becomes `Iphone 5s`.
 fn capitalized(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut starts = true;

@@ -38,6 +38,7 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// 0 for a NULL text, but NULL for a NULL position or occurrence, as in ksqlDB.
 fn instr(call: &mut Call) -> ArrayRef {
     let args: Vec<Reader> = call.readers();
     call.rows(|row| {
@@ -51,6 +52,8 @@ fn instr(call: &mut Call) -> ArrayRef {
     })
 }
 
+/// All numbers are in UTF-16 units and count from 1; 0 is "not found". A negative position searches backwards from
+/// that far before the end: only matches that end at or before it count.
 fn find(text: &[u16], wanted: &[u16], position: i32, occurrence: i32) -> i32 {
     let length = text.len() as i32;
     if position == 0 || position.unsigned_abs() as usize > text.len() || occurrence < 1 {
@@ -71,6 +74,8 @@ fn find(text: &[u16], wanted: &[u16], position: i32, occurrence: i32) -> i32 {
 }
 
 /// All places where `wanted` begins, also those that overlap, by the algorithm of Knuth, Morris and Pratt: in one pass.
+///
+/// Takes O(text + wanted), however repetitive both are.
 fn places(text: &[u16], wanted: &[u16]) -> Vec<usize> {
     // For each prefix of `wanted` the length of its longest proper prefix that it ends in.
     let mut borders = vec![0; wanted.len() + 1];

@@ -30,6 +30,7 @@ pub(super) const FUNCTION: Scalar = Scalar {
     }],
 };
 
+/// `{"a":1}` and `{"a":2}` give `{"a":2}`; `[1]` and `2` give `[1,2]`; `1` and `{}` give `[1,{}]`.
 fn joined(values: Vec<Value>) -> Value {
     if values.iter().all(Value::is_object) {
         let fields = values.into_iter().filter_map(|v| if let Value::Object(fields) = v { Some(fields) } else { None });

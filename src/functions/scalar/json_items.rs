@@ -1,4 +1,6 @@
 //! `JSON_ITEMS`: the items of a JSON array as JSON texts.
+//!
+//! A text that is JSON but no array fails the row. Numbers are written without exponents.
 
 use crate::functions::call::rows1;
 use crate::functions::json::{self, Numbers};

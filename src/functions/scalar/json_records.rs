@@ -1,4 +1,6 @@
 //! `JSON_RECORDS`: the fields of a JSON object as a map.
+//!
+//! A text that is no JSON fails the row; JSON that is no object gives NULL. The entries keep the order of the fields.
 
 use crate::functions::call::rows1;
 use crate::functions::json::{self, Numbers};

@@ -1,4 +1,6 @@
 //! `LEN`: how long a string is, or how many bytes there are.
+//!
+//! An emoji has the length 2 in a string, as in Java's `String.length`.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

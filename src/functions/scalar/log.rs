@@ -25,6 +25,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// The quotient of two natural logarithms, as ksqlDB computes it, so that the last digit may differ from the exact
+/// one.
 fn to_base(base: f64, value: f64) -> f64 {
     if base <= 0.0 || base == 1.0 { f64::NAN } else { value.ln() / base.ln() }
 }

@@ -1,4 +1,6 @@
 //! `MAP_UNION`: the entries of two maps.
+//!
+//! NULL only if both maps are NULL; one that is NULL counts as empty. A key keeps the place at which it came first.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar, sets};

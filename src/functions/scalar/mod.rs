@@ -1,4 +1,11 @@
 //! The scalar functions.
+//!
+//! One file each: names, signatures, documentation, examples and body. Every example is run as a test, so the
+//! documentation of a function cannot be wrong about what it shows. What several functions share is one level up:
+//! `json`, `mask`, `pad`, `sets`, `uri`, `patterns` and so on.
+//!
+//! Unless a file says otherwise a NULL argument makes the result NULL, and an error fails the row. Positions of
+//! characters and lengths of strings are counted in UTF-16 units, as Java counts them, so an emoji has the length 2.
 
 macro_rules! shelf {
     ($($name:ident)*) => {

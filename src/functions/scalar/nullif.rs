@@ -1,4 +1,6 @@
 //! `NULLIF`: NULL for a value.
+//!
+//! Two NULLs are equal here, and the result is NULL in any case then. Equality is that of Java's `equals`.
 
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};

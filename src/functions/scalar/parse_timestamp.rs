@@ -1,4 +1,7 @@
 //! `PARSE_TIMESTAMP`: a text as an instant.
+//!
+//! What the text does not say is that of 1970-01-01T00:00. A text that does not fit fails the row, with the character
+//! at which it does not.
 
 use crate::functions::call::{rows2, rows3};
 use crate::functions::meaning::Meaning;

@@ -1,4 +1,8 @@
 //! `REDUCE`: a collection made into one value, entry by entry.
+//!
+//! `REDUCE(ARRAY[1, 2, 3], 10, (s, x) => s + x)` is 16. The lambda is called once per step for all rows together:
+//! first with every row's first item, then with every second one, as long as a row has items left. So a batch costs
+//! as many calls as its longest array has items, not as many as there are items.
 
 use std::ops::Range;
 
@@ -42,6 +46,7 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// A NULL first state gives NULL. A state that becomes NULL is passed on to the next step as any other value.
 fn reduced(call: &mut Call) -> ArrayRef {
     let entries = Entries::of(call);
     let (init, returns) = (call.args[1].clone(), call.returns);

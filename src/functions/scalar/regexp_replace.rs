@@ -43,6 +43,12 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// Appends a replacement as Java writes it: `$1` and `${name}` stand for groups, a backslash quotes the next character.
+///
+/// As `Matcher.appendReplacement` reads it: `$12` is group 12 if there is one, else group 1 followed by `2`. A group
+/// that took no part in the match stands for nothing.
+///
+/// # Errors
+/// With Java's messages: there is no such group, `$` stands before something else, or a backslash is last.
 fn expand(new: &str, regex: &Regex, found: &Captures<'_, str>, out: &mut String) -> Result<(), Fault> {
     let mut chars = new.chars().peekable();
     while let Some(c) = chars.next() {

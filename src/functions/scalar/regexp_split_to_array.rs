@@ -1,4 +1,8 @@
 //! `REGEXP_SPLIT_TO_ARRAY`: the pieces between matches of a regular expression.
+//!
+//! There are two ways to cut, as in ksqlDB: an expression that matches the empty text is given to Java's
+//! `Pattern.split`, all others to Guava's `Splitter`. They differ in empty pieces: `a1b2` cut by `[0-9]` keeps the
+//! empty piece at its end, cut by `[0-9]*` it does not.
 
 use fancy_regex::Regex;
 
@@ -22,6 +26,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
     }],
 };
 
+/// # Errors
+/// The pattern is none, or the engine gave up on a search.
 fn pieces(text: &str, pattern: &str) -> Result<Vec<Value>, Fault> {
     let regex = compiled(pattern)?;
     let matches_nothing = regex.find("").map_err(|e| e.to_string())?.is_some_and(|m| m.start() == m.end());

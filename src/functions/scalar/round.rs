@@ -56,12 +56,17 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// A half goes up; adding it before cutting would round what is a little less than a half.
+///
+/// A double beyond 64 bits gives the nearest BIGINT, and NaN gives 0, as a cast to `long` does in Java.
 fn nearest(v: f64) -> i64 {
     let floor = v.floor();
     (if v - floor >= 0.5 { floor + 1.0 } else { floor }) as i64
 }
 
 /// To the nearest number with so many digits after the point: a half is rounded up, for negative numbers towards zero.
+///
+/// Halves go up as `Math.round` takes them: 2.5 becomes 3, and -2.5 becomes -2. A negative number of places rounds
+/// before the point: 1250 with -2 becomes 1300.
 fn round(value: Decimal, places: i32) -> Option<Decimal> {
     if places >= value.scale {
         return Some(value);
@@ -70,6 +75,10 @@ fn round(value: Decimal, places: i32) -> Option<Decimal> {
     value.rescale(places, if negative { Rounding::HalfDown } else { Rounding::HalfUp })
 }
 
+/// The double counts as the shortest decimal that prints as it does, so 1.125 is exactly a half.
+///
+/// # Errors
+/// An infinity or NaN.
 fn round_double(value: f64, places: i32) -> Outcome<f64> {
     let decimal = Decimal::from_f64(value).ok_or("Infinite or NaN")?;
     Ok(round(decimal, places).map(|r| r.to_f64()))

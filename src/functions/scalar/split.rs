@@ -36,6 +36,7 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// There is always at least one piece. Two delimiters in a row have an empty piece between them.
 fn pieces(bytes: &[u8], delimiter: &[u8]) -> Vec<Value> {
     if delimiter.is_empty() {
         return match bytes {

@@ -1,4 +1,7 @@
 //! `SPLIT_TO_MAP`: entries of a map in a text.
+//!
+//! An entry without the second delimiter is left out, and what follows a further one is cut off: `a:1:2` is the value
+//! `1` for `a`. NULL if a delimiter is empty or both are the same.
 
 use crate::functions::call::rows3;
 use crate::functions::signature::{T, param};

@@ -1,4 +1,7 @@
 //! `STRINGTOTIMESTAMP`: a text as an instant.
+//!
+//! The older form of PARSE_TIMESTAMP, with a BIGINT as its result. A text without a zone is read in UTC, or in the
+//! zone that is given.
 
 use crate::functions::call::{rows2, rows3};
 use crate::functions::meaning::Meaning;

@@ -1,4 +1,12 @@
 //! `SUBSTRING`: a part of a string or of bytes.
+//!
+//! | call | result |
+//! |---|---|
+//! | `SUBSTRING('stream', 2)` | `tream` |
+//! | `SUBSTRING('stream', -3)` | `eam`: from the third unit from the end |
+//! | `SUBSTRING('stream', 2, 3)` | `tre` |
+//! | `SUBSTRING('stream', 0)` | `stream`: 0 is taken for 1 |
+//! | `SUBSTRING('stream', 9)` | empty |
 
 use crate::functions::call::{rows2, rows3};
 use crate::functions::signature::{T, param};
@@ -40,6 +48,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// The part of a string, counted in UTF-16 code units; ASCII, where a unit is a byte, is cut without decoding.
+///
+/// A cut through a surrogate pair leaves U+FFFD.
 fn text_part(text: &str, pos: i32, len: Option<i32>) -> String {
     if text.is_ascii() {
         return String::from_utf8_lossy(part(text.as_bytes(), pos, len)).into_owned();
@@ -48,6 +58,7 @@ fn text_part(text: &str, pos: i32, len: Option<i32>) -> String {
     String::from_utf16_lossy(part(&units, pos, len))
 }
 
+/// `pos` counts from 1. `len` of `None` goes to the end; a negative one gives nothing.
 fn part<U>(all: &[U], pos: i32, len: Option<i32>) -> &[U] {
     let size = all.len() as i32;
     let start = if pos > 0 {

@@ -1,4 +1,6 @@
 //! `TIMEADD`: a time of day later.
+//!
+//! The sum wraps around at midnight: 23:00 and two hours is 01:00.
 
 use crate::functions::call::Reader;
 use crate::functions::signature::{T, param};

@@ -1,4 +1,6 @@
 //! `TIMESTAMPADD`: an instant later.
+//!
+//! A result that 64 bits of milliseconds do not hold fails the row. A day is 24 hours, whatever the zone.
 
 use crate::functions::call::Reader;
 use crate::functions::signature::{T, param};

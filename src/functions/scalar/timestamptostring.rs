@@ -1,4 +1,6 @@
 //! `TIMESTAMPTOSTRING`: milliseconds as the text of an instant.
+//!
+//! The older form of FORMAT_TIMESTAMP, for milliseconds since the epoch.
 
 use crate::functions::call::{rows2, rows3};
 use crate::functions::meaning::Meaning;

@@ -1,4 +1,6 @@
 //! `TO_BYTES`: the bytes that a text stands for.
+//!
+//! A text that is not in the encoding fails the row.
 
 use crate::functions::call::rows2;
 use crate::functions::encoding::Encoding;

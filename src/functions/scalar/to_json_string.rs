@@ -21,6 +21,13 @@ pub(super) const FUNCTION: Scalar = Scalar {
     }],
 };
 
+/// | value | JSON |
+/// |---|---|
+/// | numbers | as a cast to STRING prints them; NaN and infinities as texts |
+/// | BYTES | base64 |
+/// | DATE, TIME, TIMESTAMP | their text in quotes |
+/// | MAP | an object; keys that are no texts are printed as such |
+/// | STRUCT | an object with the fields' names |
 fn written(value: &Value) -> String {
     let mut out = String::new();
     write(value, &mut out);
@@ -54,6 +61,7 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
+/// Sorted by Java's order of strings.
 fn fields(mut fields: Vec<(String, &Value)>, out: &mut String) {
     fields.sort_by(|a, b| compare_utf16(&a.0, &b.0));
     out.push('{');

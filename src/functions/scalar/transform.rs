@@ -47,6 +47,9 @@ fn items(call: &mut Call) -> ArrayRef {
     })
 }
 
+/// # Errors
+/// Two keys that become equal, or a value that becomes NULL, fail the row: Java's `Collectors.toMap`, which ksqlDB
+/// uses, takes neither.
 fn entries(call: &mut Call) -> ArrayRef {
     let entries = Entries::of(call);
     let (keys, values) = (entries.apply(call, 0), entries.apply(call, 1));

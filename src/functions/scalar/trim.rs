@@ -1,4 +1,6 @@
 //! `TRIM`: a string without blanks around it.
+//!
+//! As Java's `String.trim`: control characters go, but a no-break space, U+00A0, stays.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

@@ -59,6 +59,7 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
 };
 
+/// Towards zero. A negative number of places makes zeros before the point.
 fn cut(value: Decimal, places: i32) -> Option<Decimal> {
     if places >= value.scale { Some(value) } else { value.rescale(places, Rounding::Down) }
 }

@@ -18,6 +18,10 @@ pub(super) const FUNCTION: Scalar = Scalar {
     }],
 };
 
+/// As `java.net.URLDecoder` with UTF-8: `+` is a blank, bytes that are not UTF-8 become U+FFFD.
+///
+/// # Errors
+/// A `%` without two hexadecimal digits after it.
 fn decoded(text: &str) -> Result<String, Fault> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

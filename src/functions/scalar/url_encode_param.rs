@@ -18,6 +18,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
     }],
 };
 
+/// As Guava's form escaper: letters, digits, `-`, `_`, `.` and `*` stay, a blank becomes `+`, and everything else is
+/// percent-encoded byte by byte in UTF-8.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

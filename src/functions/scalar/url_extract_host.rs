@@ -1,4 +1,7 @@
 //! `URL_EXTRACT_HOST`: the host of a URL.
+//!
+//! NULL for a relative or opaque URL, and for an authority that is no host name, such as one with an underscore. An
+//! IPv6 address keeps its brackets.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

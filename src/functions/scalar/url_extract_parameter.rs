@@ -1,4 +1,7 @@
 //! `URL_EXTRACT_PARAMETER`: a parameter of a URL.
+//!
+//! The query is decoded before it is taken apart, so an encoded `&` ends a value. NULL if there is no query or no
+//! such parameter. Names are compared with their case.
 
 use crate::functions::call::rows2;
 use crate::functions::signature::{T, param};

@@ -1,4 +1,6 @@
 //! `URL_EXTRACT_PORT`: the port of a URL.
+//!
+//! A scheme's usual port is not filled in: `http://a/` has none.
 
 use crate::functions::call::rows1;
 use crate::functions::signature::{T, param};

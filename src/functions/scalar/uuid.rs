@@ -29,6 +29,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// A random UUID of version 4.
+///
+/// RFC 9562: 122 random bits, the version in the upper half of byte 6, the variant in the top two bits of byte 8.
 fn made() -> String {
     let bits = u128::from(random::bits()) << 64 | u128::from(random::bits());
     let (version, variant) = (0xF << 76, 0x3 << 62);

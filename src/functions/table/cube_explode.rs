@@ -7,6 +7,8 @@ use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{SqlType, Value};
 
 /// The most items that can be chosen among: that makes a million rows.
+///
+/// The limit is this engine's own: more would fill the memory from a single row.
 const MOST_CHOICES: usize = 20;
 
 pub(super) const FUNCTION: Scalar = Scalar {
@@ -34,6 +36,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
 };
 
 /// All choices, the last item changing first. An item that is NULL is not chosen or left out.
+///
+/// For `[1, 2]`: neither, 2 alone, 1 alone, both. There are 2^n rows for n items that are not NULL.
 fn cube(items: &[Value]) -> Vec<Value> {
     let choices = items.iter().filter(|item| **item != Value::Null).count();
     let choice = |chosen: u32| {

@@ -3,6 +3,7 @@
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 
+/// The array is handed on as it is: nothing is copied unless it is a constant.
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "EXPLODE",
     shown: "explode",

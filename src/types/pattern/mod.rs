@@ -1,4 +1,20 @@
 //! Patterns of dates and times in the letters of Java's `DateTimeFormatter`: `yyyy-MM-dd HH:mm`.
+//!
+//! A [`Pattern`] is parsed once and then prints a [`Moment`] or reads a text to a [`Resolved`]. Letters, their
+//! numbers and the refusals are those of `DateTimeFormatterBuilder.appendPattern` in Java 17, and the messages are
+//! Java's where it has one.
+//!
+//! | part | meaning |
+//! |---|---|
+//! | a run of one letter | a field; the number of letters decides width or style |
+//! | `'text'` | the text; two quotes are one quote |
+//! | `[…]` | optional: left out if it cannot be printed or read |
+//! | `ppH` | padded with blanks to two characters |
+//! | `{`, `}`, `#` | refused, reserved by Java |
+//! | anything else | itself |
+//!
+//! Whether a pattern fits a type shows only when it is used: `HH` is a good pattern, and printing a DATE by it is the
+//! error.
 
 mod print;
 mod read;
@@ -124,6 +140,8 @@ impl Pattern {
     ///
     /// # Errors
     /// Why the text is not a pattern, in a sentence.
+    ///
+    /// An optional part that is not closed ends with the pattern.
     pub fn parse(text: &str) -> Result<Pattern, String> {
         let mut open: Vec<Vec<Item>> = vec![Vec::new()];
         let mut rest = text;
@@ -158,6 +176,8 @@ impl Pattern {
 
     /// The pattern that was probably meant by a text that is not one: the letters that mean nothing are quoted. `None` if the
     /// result is not a pattern either.
+    ///
+    /// For `yyyy-MM-ddTHH:mm` it is `yyyy-MM-dd'T'HH:mm`.
     pub fn quoting(text: &str) -> Option<String> {
         let mut corrected = String::new();
         let mut rest = text;
@@ -239,6 +259,8 @@ fn letters(text: &str, letter: char) -> Result<(Item, usize), String> {
     }
 }
 
+/// # Errors
+/// With Java's messages: the letter means nothing, or not so often.
 fn item(letter: char, count: usize) -> Result<Item, String> {
     let too_many = || Err(format!("Too many pattern letters: {letter}"));
     let number = |field, min, max, sign| Ok(Item::Number { field, min, max, sign });

@@ -6,6 +6,8 @@ use crate::types::calendar::Date;
 use crate::types::parse::DAY_MS;
 
 /// What a text is made of: a date, a time, both, and perhaps a zone.
+///
+/// At least one of date and time is there. A zone is there only if both are.
 #[derive(Clone, Debug)]
 pub struct Moment {
     date: Option<Date>,
@@ -103,6 +105,8 @@ fn week(date: Date, day: u32) -> u32 {
 }
 
 /// The year that a date's week belongs to, and the week's number in it.
+///
+/// 29 December 2024 is a Sunday and begins the week of 1 January 2025, so it is in week 1 of 2025.
 fn week_of_year(date: Date) -> (i64, u32) {
     // The week of next January's first day belongs to the next year as a whole.
     let next = Date::first_of(date.year + 1);
@@ -112,6 +116,9 @@ fn week_of_year(date: Date) -> (i64, u32) {
 
 impl Pattern {
     /// The text of a moment; why there is none, if the moment has not what the pattern asks for.
+    ///
+    /// # Errors
+    /// With Java's messages: the moment lacks a field, or a number has more digits than its letters allow.
     pub fn print(&self, moment: &Moment) -> Result<String, String> {
         let mut out = String::new();
         print_all(&self.items, moment, &mut out)?;

@@ -72,6 +72,9 @@ fn width(item: &Item) -> Option<(usize, bool)> {
 }
 
 /// For each item how it stands to the numbers around it: the first of a row of numbers leaves room for those of a fixed width.
+///
+/// In `yyyyMMdd` the year leaves room for four digits: the months and days have fixed widths. So `20200131` is read
+/// as 2020, 01 and 31. Java calls this adjacent value parsing.
 fn adjacency(items: &[Item]) -> Vec<Adjacent> {
     let mut found = vec![Adjacent::Before(0); items.len()];
     let mut first: Option<usize> = None;
@@ -164,6 +167,7 @@ impl Reading<'_> {
         Some(())
     }
 
+    /// `None` if fewer digits than `min` stand here, or a sign that the field does not allow. Nothing is taken then.
     fn number(&mut self, min: usize, max: usize, sign: Sign, adjacent: Adjacent) -> Option<i64> {
         let start = self.at;
         let written = self.text.get(self.at).copied().filter(|c| matches!(c, '+' | '-'));
@@ -211,6 +215,9 @@ impl Reading<'_> {
     }
 
     /// A zone by its id or by a name; the longest that fits.
+    ///
+    /// Tries lengths from the longest run of characters that a name can have, so `Europe/Paris` is not cut at
+    /// `Europe`.
     fn zone(&mut self) -> Option<()> {
         let is_name = |c: &&char| c.is_alphanumeric() || matches!(c, '+' | '-' | '/' | '_' | ':' | '~' | '.');
         let longest = self.text[self.at..].iter().take_while(is_name).count();

@@ -1,4 +1,8 @@
 //! What was read by a pattern made into dates, times and instants, by the rules of Java's SMART resolver.
+//!
+//! SMART means: fields must be in range, but a day up to 31 that its month does not have becomes the month's last
+//! day. Fields that say the same thing twice must agree. A date is found by year, month and day first, then by year
+//! and day of the year, then by weeks.
 
 use super::Field;
 use super::read::Fields;
@@ -26,6 +30,8 @@ const DAY_NS: i64 = 86_400 * SECOND_NS;
 const MOST_YEARS: i64 = 999_999_999;
 
 impl Resolved {
+    /// # Errors
+    /// A field is out of range, or two contradict each other; a sentence for the message.
     pub(super) fn of(mut fields: Fields) -> Result<Resolved, String> {
         resolve_year(&mut fields)?;
         resolve_day_of_week(&mut fields)?;
@@ -43,6 +49,10 @@ impl Resolved {
     }
 
     /// Milliseconds since the epoch: what was not read is that of 1970-01-01T00:00, in the zone that was read, or in `zone`.
+    ///
+    /// # Errors
+    /// The instant does not fit 64 bits of milliseconds, or a part of a date is impossible, such as 29 February
+    /// without a year.
     pub fn instant(&self, zone: &Zone) -> Result<i64, String> {
         let date = match self.date {
             Some(date) => Date::of(date.epoch_day + i64::from(self.next_day)),
@@ -56,12 +66,18 @@ impl Resolved {
     }
 
     /// Days since the epoch of a date that was read as a whole.
+    ///
+    /// # Errors
+    /// The text has no whole date, or the date is beyond 32 bits of days.
     pub fn date(&self) -> Result<i32, String> {
         let date = self.date.ok_or("the text has no whole date")?;
         i32::try_from(date.epoch_day).map_err(|_| "the date is too far away".to_owned())
     }
 
     /// Milliseconds of the day of a time that was read with its hour, and without a date.
+    ///
+    /// # Errors
+    /// The pattern also read a part of a date, or no hour. A fraction finer than a millisecond is cut off.
     pub fn time(&self) -> Result<i32, String> {
         if self.fields.values.keys().any(|field| *field < Field::HalfOfDay) {
             return Err("Time format contains date field.".to_owned());

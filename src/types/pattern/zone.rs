@@ -1,4 +1,7 @@
 //! Time zones by the names that Java's `ZoneId` knows.
+//!
+//! A zone is a region of the IANA database or a fixed offset. Names are checked with their case, as Java does. The
+//! database is compiled into the program, so results do not depend on the machine.
 
 use std::str::FromStr;
 
@@ -35,6 +38,8 @@ impl Zone {
     }
 
     /// The zone of this name; `None` if Java knows none.
+    ///
+    /// `Europe/Paris`, `UTC`, `+02:00`, `UTC+2` and `GMT-03:30` are zones; `CEST` and `europe/paris` are not.
     pub fn parse(name: &str) -> Option<Zone> {
         if matches!(name, "Z" | "UTC" | "GMT" | "UT") {
             return Some(Zone::utc(name));
@@ -92,6 +97,10 @@ impl Zone {
 
     /// The instant at which the clocks of the zone show `local` milliseconds: the earlier one if there are two; where clocks
     /// are put forward, as if they had not been.
+    ///
+    /// In Paris on 31 March 2024 clocks go from 02:00 to 03:00: 02:30 is taken with the offset before the change and
+    /// is the instant that clocks show as 03:30. On 27 October 2024 02:30 comes twice; the first is meant. This is
+    /// what Java's `ZonedDateTime.of` does.
     pub fn instant(&self, local: i64) -> i64 {
         // The offset of a day before is the one that a change may end.
         let before = self.offset_at(local - 86_400_000);
@@ -123,6 +132,8 @@ fn usual(region: Tz, saves: bool) -> <Tz as TimeZone>::Offset {
 }
 
 /// `+2`, `+02`, `+0230`, `+02:30`, `+02:30:15`, `+023015`: seconds east of UTC.
+///
+/// At most 18 hours in either direction, as `ZoneOffset` allows. `None` for other shapes.
 pub fn offset_seconds(text: &str) -> Option<i32> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let body = text.get(1..).filter(|_| text.starts_with(['+', '-']))?;
