@@ -7,7 +7,8 @@ use arrow::array::ArrayRef;
 use super::call::Call;
 use super::signature::{T, param, variadic};
 use super::{Overload, Returns};
-use crate::types::{SqlType, Value};
+use crate::error::{Error, Result};
+use crate::types::{MAX_PRECISION, SqlType, Value};
 
 /// The first of the values that no other is `beyond`; NULLs do not count.
 ///
@@ -61,7 +62,7 @@ pub(super) const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 9] 
         },
         Overload {
             params: const { &[param("first", T::Decimal), variadic("others", T::Decimal)] },
-            returns: Returns::By(|args, _| Ok(widest(args))),
+            returns: Returns::By(|args, _| widest(args)),
             body,
         },
         Overload {
@@ -95,12 +96,32 @@ pub(super) const fn overloads(body: fn(&mut Call) -> ArrayRef) -> [Overload; 9] 
 /// A DECIMAL that holds all arguments.
 ///
 /// The most digits before the point and the most after it: DECIMAL(4, 2) and DECIMAL(5, 1) give DECIMAL(6, 2).
-fn widest(args: &[SqlType]) -> SqlType {
+///
+/// # Errors
+/// That is more digits than a DECIMAL can have.
+fn widest(args: &[SqlType]) -> Result<SqlType> {
     let (mut whole, mut behind) = (0, 0);
     for arg in args {
         if let SqlType::Decimal { precision, scale } = arg {
             (whole, behind) = (whole.max(precision - scale), behind.max(*scale));
         }
     }
-    SqlType::decimal(whole + behind, behind)
+    let digits = whole + behind;
+    if digits > MAX_PRECISION {
+        let message = format!("the arguments need {digits} digits, and a DECIMAL has at most {MAX_PRECISION}");
+        return Err(Error::invalid(message).hint("CAST them to types with fewer digits"));
+    }
+    Ok(SqlType::decimal(digits, behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_that_holds_all_arguments_has_a_most_of_digits() {
+        let decimals = |a, b, c, d| [SqlType::decimal(a, b), SqlType::decimal(c, d)];
+        assert_eq!(widest(&decimals(4, 2, 5, 1)).expect("few digits"), SqlType::decimal(6, 2));
+        assert!(widest(&decimals(76, 0, 76, 76)).is_err());
+    }
 }
