@@ -196,7 +196,7 @@ impl<'a> Scan<'a> {
     pub fn string(&mut self) -> Scanned<RawString<'a>> {
         self.expect(b'"')?;
         let start = self.at;
-        self.at += plain_length(&self.bytes[start..]);
+        self.at += plain_length(self.bytes, start);
         if self.bytes.get(self.at) == Some(&b'"') {
             let raw = self.since(start);
             self.at += 1;
@@ -209,7 +209,7 @@ impl<'a> Scan<'a> {
     #[inline(always)]
     pub fn short_string(&mut self) -> Option<Short> {
         let (quote, bytes) = self.bytes.get(self.at..self.at + 17)?.split_first()?;
-        let length = plain_length(bytes);
+        let length = plain_length(bytes, 0);
         if *quote != b'"' || bytes.get(length) != Some(&b'"') {
             return None;
         }
@@ -231,7 +231,7 @@ impl<'a> Scan<'a> {
                 Some(_) => return Err("a control character stands in a string".into()),
                 None => return Err("a string has no end".into()),
             }
-            self.at += plain_length(&self.bytes[self.at..]);
+            self.at += plain_length(self.bytes, self.at);
         }
     }
 
@@ -376,29 +376,58 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The number of bytes before the first quote, backslash or control character.
-#[inline]
-fn plain_length(bytes: &[u8]) -> usize {
-    let mut done = 0;
+/// The number of bytes from `from` on before the first quote, backslash or control character.
+#[inline(always)]
+fn plain_length(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
     #[cfg(target_arch = "x86_64")]
-    while let Some(chunk) = bytes.get(done..done + 16) {
-        // SAFETY: SSE2 is part of every x86_64, and the chunk has the 16 bytes that are loaded.
-        let special = unsafe {
-            use std::arch::x86_64::{
-                _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
-            };
-            let data = _mm_loadu_si128(chunk.as_ptr().cast());
-            let control = _mm_cmpeq_epi8(_mm_min_epu8(data, _mm_set1_epi8(0x1F)), data);
-            let quote = _mm_cmpeq_epi8(data, _mm_set1_epi8(b'"' as i8));
-            let backslash = _mm_cmpeq_epi8(data, _mm_set1_epi8(b'\\' as i8));
-            _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash)))
-        };
-        if special != 0 {
-            return done + special.trailing_zeros() as usize;
+    {
+        while let Some(chunk) = bytes.get(at..at + 32) {
+            // SAFETY: the chunk has the 32 bytes that are loaded.
+            let special = unsafe { special(chunk.as_ptr()) | special(chunk.as_ptr().add(16)) << 16 };
+            if special != 0 {
+                return at - from + special.trailing_zeros() as usize;
+            }
+            at += 32;
         }
-        done += 16;
+        if let Some(chunk) = bytes.get(at..at + 16) {
+            // SAFETY: the chunk has the 16 bytes that are loaded.
+            let special = unsafe { special(chunk.as_ptr()) };
+            if special != 0 {
+                return at - from + special.trailing_zeros() as usize;
+            }
+            at += 16;
+        }
+        if let Some(last) = bytes.last_chunk::<16>() {
+            // The last bytes once more, without those before `at`.
+            let before = 16 - (bytes.len() - at);
+            // SAFETY: there are the 16 bytes that are loaded.
+            let special = unsafe { special(last.as_ptr()) } >> before;
+            let length = if special == 0 { bytes.len() - at } else { special.trailing_zeros() as usize };
+            return at - from + length;
+        }
     }
-    done + bytes[done..].iter().take_while(|b| **b >= 0x20 && **b != b'"' && **b != b'\\').count()
+    at - from + bytes[at..].iter().take_while(|b| **b >= 0x20 && **b != b'"' && **b != b'\\').count()
+}
+
+/// A bit for each of 16 bytes that is a quote, a backslash or a control character.
+///
+/// # Safety
+/// There are 16 bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn special(bytes: *const u8) -> u32 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+    };
+    // SAFETY: the caller has the bytes, and SSE2 is part of every x86_64.
+    unsafe {
+        let data = _mm_loadu_si128(bytes.cast());
+        let control = _mm_cmpeq_epi8(_mm_min_epu8(data, _mm_set1_epi8(0x1F)), data);
+        let quote = _mm_cmpeq_epi8(data, _mm_set1_epi8(b'"' as i8));
+        let backslash = _mm_cmpeq_epi8(data, _mm_set1_epi8(b'\\' as i8));
+        _mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, backslash))) as u32
+    }
 }
 
 /// Whether two short texts of the same length are the same, without a call.
