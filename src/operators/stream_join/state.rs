@@ -1,4 +1,13 @@
 //! The entries of a join's state, saved and loaded: blocks of rows by time bucket, and the rows that wait.
+//!
+//! ```text
+//! bucket           key                                          value
+//! of the rows      side (1), first ordinal (8, big-endian)      a block of rows, see `Store::encode`
+//! `BucketId::MAX`  ordinal (8, big-endian)                      a waiting row, see `Parked`
+//! ```
+//!
+//! The times are five numbers of 8 bytes for the two sides and the waiting rows: for each side the operator's time and
+//! that of the store (16 bytes each, see [`OperatorTime::save`]), then the least time of waiting rows.
 
 use super::{SIDES, Side, StreamJoin};
 use crate::error::{Error, Result};
@@ -16,6 +25,8 @@ fn block_key(side: Side, ordinal: u64) -> [u8; 9] {
     key
 }
 
+/// # Errors
+/// The key has fewer than 9 bytes.
 fn parse_key(key: &[u8]) -> Result<(Side, u64)> {
     let mut input = Input(key);
     let side = if input.byte()? == 0 { Side::Left } else { Side::Right };

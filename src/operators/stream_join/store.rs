@@ -1,5 +1,9 @@
 //! The rows of both sides of a join that can still find a partner: by key in the order of their times, and dropped by time
 //! bucket.
+//!
+//! Three parts per side: buckets of rows in the order in which they came, columns with the values of these rows, and
+//! for each key a chain through its rows from the newest to the oldest. A place is a slot (the number of a bucket's
+//! memory) and a row in it. Slots are used again; rows are never moved within a bucket.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +25,15 @@ use crate::types::{SqlType, grow};
 pub(super) struct Store {
     keys: KeyTable,
     /// For each key the newest row of each side.
+    ///
+    /// Indexed by the number of the key; left, then right.
     newest: Vec<[Link; 2]>,
     sides: [Rows; 2],
+    /// The width of a bucket in milliseconds of row time.
     bucket_ms: i64,
     /// How long a row is found, counted from the largest time that its side has seen.
+    ///
+    /// A row at `t` can be found while the side's time is less than `t + retention_ms`.
     retention_ms: i64,
 }
 
@@ -32,6 +41,8 @@ pub(super) struct Store {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     /// The time of the row; the least number if there is none.
+    ///
+    /// Milliseconds since the epoch.
     time: i64,
     pub slot: u32,
     pub row: u32,
@@ -46,9 +57,11 @@ struct Rows {
     types: Vec<SqlType>,
     /// The slot of each bucket.
     buckets: BTreeMap<BucketId, u32>,
+    /// Slots of dropped buckets stay, with no rows in them.
     slots: Vec<Bucket>,
     /// Slots of buckets that were dropped.
     free: Vec<u32>,
+    /// The rows of all buckets, those that are expired but not dropped included.
     count: usize,
     /// The slots with rows that are not saved.
     unsaved: Vec<u32>,
@@ -69,11 +82,13 @@ struct Bucket {
     waiting: usize,
 }
 
+/// 40 bytes; the values of the row are in the columns of its bucket.
 #[derive(Clone, Copy)]
 struct Row {
     /// The next older row of the same key.
     older: Link,
     time: i64,
+    /// Rising within a bucket, which [`Store::place`] relies on for its binary search.
     ordinal: u64,
     key: u32,
     /// About how many bytes the columns take, and the flags [`WAITS`] and [`SAVED`].
@@ -81,6 +96,8 @@ struct Row {
 }
 
 /// Set in a row that waits for a partner.
+///
+/// The flags leave 30 bits for the estimate of bytes, so more than 1 GiB in one row is not counted exactly.
 const WAITS: u32 = 1 << 31;
 /// Set in a waiting row whose waiting is saved.
 const SAVED: u32 = 1 << 30;
@@ -114,6 +131,8 @@ pub(super) struct Found {
 }
 
 /// The most rows, and about the most bytes, of an entry.
+///
+/// Blocks keep an entry far below the limit of an entry in a file, and make loading cheap: one key for a thousand rows.
 const BLOCK: (usize, usize) = (1024, 256 << 10);
 
 impl Rows {
@@ -136,6 +155,8 @@ impl Rows {
     }
 
     /// The slot of a bucket, which is made if it is not there.
+    ///
+    /// Costs O(log buckets), O(1) if the bucket is the one of the row before.
     #[inline]
     fn slot(&mut self, id: BucketId) -> u32 {
         match self.last {
@@ -175,6 +196,8 @@ impl Bucket {
     }
 
     /// The end of the block of rows that starts at `from`.
+    ///
+    /// At least one row more than `from`.
     fn block_end(&self, from: usize) -> usize {
         let mut bytes = 0;
         let fits = |row: &&Row| {
@@ -237,12 +260,17 @@ impl Store {
     }
 
     /// Whether a row of this time can no longer be found.
+    ///
+    /// The bound is inclusive: a row exactly `retention_ms` older than its side's time is expired.
     pub(super) fn is_expired(&self, side: Side, time: i64) -> bool {
         time <= self.sides[side as usize].time.now().saturating_sub(self.retention_ms)
     }
 
     /// Adds a row in its place among those of its key, after all that are not newer: the place of its columns, which
     /// [`Store::fill`] must append in the order of the calls. A row that is expired already is kept but never found.
+    ///
+    /// Returns slot and row. Rows of one key in order cost O(1); a row that comes late costs a step for each newer row
+    /// of its key.
     pub(super) fn add(&mut self, added: Added) -> (u32, u32) {
         let (id, expired) = (self.bucket(added.time), self.is_expired(added.side, added.time));
         let rows = &mut self.sides[added.side as usize];
@@ -275,6 +303,8 @@ impl Store {
     }
 
     /// Appends the columns of rows that were added: for each slot the rows of `arrays`, in the order of [`Store::add`].
+    ///
+    /// `rows` are places in the arrays. A caller that adds rows and does not fill leaves columns shorter than rows.
     pub(super) fn fill(&mut self, side: Side, arrays: &[ArrayRef], slot: u32, rows: &[u32]) {
         let bucket = &mut self.sides[side as usize].slots[slot as usize];
         for (column, array) in bucket.columns.iter_mut().zip(arrays) {
@@ -284,6 +314,9 @@ impl Store {
 
     /// Sets `found` to the rows of a side that have the key and a time in the range: the newest first, of one time the last to
     /// come first.
+    ///
+    /// Both ends of the range are included, in milliseconds since the epoch. Costs a step for each row of the key that
+    /// is not older than the range.
     pub(super) fn find(&self, side: Side, key: u32, (from, to): (i64, i64), found: &mut Vec<Found>) {
         let rows = &self.sides[side as usize];
         let least = from.max(rows.time.now().saturating_sub(self.retention_ms).saturating_add(1));
@@ -313,6 +346,8 @@ impl Store {
     }
 
     /// The same for the newest row of a side with this key.
+    ///
+    /// The key's own entry must be in reach already, or the call waits for memory itself.
     #[inline]
     pub(super) fn prefetch_row(&self, side: Side, key: u32) {
         let link = self.newest[key as usize][side as usize];
@@ -359,6 +394,9 @@ impl Store {
     }
 
     /// The place of a row that is there.
+    ///
+    /// # Errors
+    /// A bug: there is no such row.
     pub(super) fn place(&self, side: Side, time: i64, ordinal: u64) -> Result<(u32, u32)> {
         let rows = &self.sides[side as usize];
         let slot = rows.buckets.get(&self.bucket(time));
@@ -370,6 +408,9 @@ impl Store {
     }
 
     /// Drops the buckets in which no row can be found and none waits, and the keys that no row has.
+    ///
+    /// Called at the end of an epoch only: it numbers keys and slots anew, so nothing may be left half joined. A bucket
+    /// with waiting rows stays, whatever its age. Keys are dropped when there are more than twice as many as rows.
     pub(super) fn expire(&mut self) {
         for rows in &mut self.sides {
             let least = rows.time.now().saturating_sub(self.retention_ms);
@@ -418,6 +459,8 @@ impl Store {
     }
 
     /// Hands over the rows of a side that were added since the last call, in blocks: bucket, first ordinal, and the block.
+    ///
+    /// Blocks of one bucket come in the order of their ordinals.
     pub(super) fn take_added(&mut self, side: Side, block: &mut dyn FnMut(BucketId, u64, &[u8])) {
         let mut value = Vec::new();
         for slot in std::mem::take(&mut self.sides[side as usize].unsaved) {
@@ -444,6 +487,15 @@ impl Store {
     }
 
     /// Sets `value` to the block of the rows from `from` to `to`; the ordinal of the first.
+    ///
+    /// ```text
+    /// number of rows                 varint
+    /// time of each row               8 bytes each, little-endian
+    /// ordinal less the first one     varint each
+    /// estimate of the bytes          varint each
+    /// key                            length as varint and bytes, each
+    /// columns of the side            one after the other, as `Column::save` writes them
+    /// ```
     fn encode(&self, side: Side, slot: u32, (from, to): (usize, usize), value: &mut Vec<u8>) -> u64 {
         let bucket = &self.sides[side as usize].slots[slot as usize];
         let rows = &bucket.rows[from..to];
@@ -458,6 +510,11 @@ impl Store {
     }
 
     /// Adds the rows of a block. The blocks of a side and a bucket come in the order of their ordinals.
+    ///
+    /// `first` is the ordinal of the block's first row. Everything loaded counts as saved.
+    ///
+    /// # Errors
+    /// The bytes are too short or damaged.
     pub(super) fn load(&mut self, side: Side, first: u64, value: &[u8]) -> Result<()> {
         let mut input = Input(value);
         let count = input.varint()? as usize;
