@@ -22,7 +22,9 @@ impl Sorter {
     /// Takes a change.
     ///
     /// # Errors
-    /// There are more than four billion keys.
+    /// Never: the map takes any number of keys.
+    ///
+    /// Replaces an earlier change of the same key.
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         let Entry { section, bucket, key, value } = entry;
         self.bytes += key.len() + value.map_or(0, <[u8]>::len) + 64;
@@ -31,6 +33,9 @@ impl Sorter {
     }
 
     /// The bytes of memory that the changes take.
+    ///
+    /// An estimate from above: keys, values and 64 bytes for each change, replaced ones included. The caller writes a
+    /// run when it passes a bound.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -49,6 +54,8 @@ impl Sorter {
     ///
     /// # Errors
     /// The run cannot be written.
+    ///
+    /// A key that was deleted becomes a tombstone, since older runs may have it.
     pub fn write(&mut self, mut writer: RunWriter) -> Result<Run> {
         for ((section, bucket, key), value) in &self.entries {
             writer.push(Entry { section: *section, bucket: *bucket, key, value: value.as_deref() })?;
