@@ -166,7 +166,7 @@ impl Column {
     ///
     /// ```text
     /// 1 byte         1 if some row is NULL, else 0
-    /// bits           only if that is 1: ⌈rows / 8⌉ bytes, bit i of byte b for row 8b + i, set where the row is not NULL
+    /// bits           only if that is 1: ⌈rows / 8⌉ bytes; bit i of byte b is set where row 8b + i is not NULL
     /// fixed width    the values one after the other, NULLs too
     /// else           the length of each value as a varint, then all values one after the other
     /// ```

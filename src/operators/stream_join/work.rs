@@ -1,6 +1,7 @@
 //! The rows of a turn, taken in their order: which of them make pairs.
 //!
-//! The rows of both sides are taken in the order of their ordinals, as if they had come one by one. For each row, in this order:
+//! The rows of both sides are taken in the order of their ordinals, as if they had come one by one. For each row, in
+//! this order:
 //!
 //! * the time of its side moves;
 //! * a row without a value is counted and left out, one whose key is NULL is handed on alone or counted;

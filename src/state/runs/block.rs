@@ -4,7 +4,8 @@
 //! so that a key is found without decoding the whole block.
 //!
 //! ```text
-//! entry     shared (varint), rest (varint), value (varint: 0 for a tombstone, else its length + 1), rest of the key, value
+//! entry     shared (varint), rest (varint), value (varint: 0 for a tombstone, else its length + 1),
+//!           rest of the key, value
 //! …
 //! places    4 bytes for each restart point: where its entry begins in the block
 //! number    4 bytes: how many restart points there are
