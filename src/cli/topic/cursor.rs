@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The key of a windowed source is `{"key":…,"window":{"start":…,"end":…}}`, with milliseconds since the epoch. Bytes
-//! that cannot be decoded as declared are shown all the same, as text or base64, so that no record is left out.
+//! that are not what was declared are shown all the same, as what they look like or in base64, so that no record is
+//! left out.
 
 use std::collections::VecDeque;
 
