@@ -2,12 +2,29 @@
 //!
 //! ```text
 //! bucket           key                                          value
-//! of the rows      side (1), first ordinal (8, big-endian)      a block of rows, see `Store::encode`
+//! of the rows      side (1), first ordinal (8, big-endian)      a block of rows
 //! `BucketId::MAX`  ordinal (8, big-endian)                      a waiting row, see `Parked`
 //! ```
 //!
-//! The times are five numbers of 8 bytes for the two sides and the waiting rows: for each side the operator's time and
-//! that of the store (16 bytes each, see [`OperatorTime::save`]), then the least time of waiting rows.
+//! A block of rows, as `Store::encode` writes it:
+//!
+//! ```text
+//! number of rows                 varint
+//! time of each row               8 bytes each, little-endian
+//! ordinal less the first one     varint each
+//! estimate of the bytes          varint each
+//! key                            length as varint and bytes, each
+//! columns of the side            one after the other, as `Column::save` writes them
+//! ```
+//!
+//! The times are 72 bytes: for each side the operator's time and that of the store (16 bytes each, see
+//! [`OperatorTime::save`]), then the least time of waiting rows (8 bytes).
+//!
+//! In memory a side has three parts: buckets of rows in the order in which they came, columns with the values of these
+//! rows, and for each key a chain through its rows from the newest to the oldest. A place is a slot (the number of a
+//! bucket's memory) and a row in it. Slots are used again; rows are never moved within a bucket. To add a row costs
+//! O(1) if it is the newest of its key, else a step for each newer one. A row at `t` can be found while its side's time
+//! is less than `t` plus the retention. A bucket with waiting rows stays, whatever its age.
 
 use super::{SIDES, Side, StreamJoin};
 use crate::error::{Error, Result};

@@ -1,9 +1,5 @@
 //! The rows of both sides of a join that can still find a partner: by key in the order of their times, and dropped by time
 //! bucket.
-//!
-//! Three parts per side: buckets of rows in the order in which they came, columns with the values of these rows, and
-//! for each key a chain through its rows from the newest to the oldest. A place is a slot (the number of a bucket's
-//! memory) and a row in it. Slots are used again; rows are never moved within a bucket.
 
 use std::collections::BTreeMap;
 
@@ -24,25 +20,18 @@ use crate::types::{SqlType, grow};
 /// time tells.
 pub(super) struct Store {
     keys: KeyTable,
-    /// For each key the newest row of each side.
-    ///
-    /// Indexed by the number of the key; left, then right.
+    /// For each key the newest row of each side. Indexed by the number of the key; left, then right.
     newest: Vec<[Link; 2]>,
     sides: [Rows; 2],
-    /// The width of a bucket in milliseconds of row time.
     bucket_ms: i64,
     /// How long a row is found, counted from the largest time that its side has seen.
-    ///
-    /// A row at `t` can be found while the side's time is less than `t + retention_ms`.
     retention_ms: i64,
 }
 
 /// A row as another one refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
-    /// The time of the row; the least number if there is none.
-    ///
-    /// Milliseconds since the epoch.
+    /// The time of the row; the least number if there is none. Milliseconds since the epoch.
     time: i64,
     pub slot: u32,
     pub row: u32,
@@ -57,11 +46,9 @@ struct Rows {
     types: Vec<SqlType>,
     /// The slot of each bucket.
     buckets: BTreeMap<BucketId, u32>,
-    /// Slots of dropped buckets stay, with no rows in them.
     slots: Vec<Bucket>,
     /// Slots of buckets that were dropped.
     free: Vec<u32>,
-    /// The rows of all buckets, those that are expired but not dropped included.
     count: usize,
     /// The slots with rows that are not saved.
     unsaved: Vec<u32>,
@@ -82,22 +69,19 @@ struct Bucket {
     waiting: usize,
 }
 
-/// 40 bytes; the values of the row are in the columns of its bucket.
 #[derive(Clone, Copy)]
 struct Row {
     /// The next older row of the same key.
     older: Link,
     time: i64,
-    /// Rising within a bucket, which [`Store::place`] relies on for its binary search.
+    /// Rising within a bucket: [`Store::place`] searches by halving.
     ordinal: u64,
     key: u32,
     /// About how many bytes the columns take, and the flags [`WAITS`] and [`SAVED`].
     bytes: u32,
 }
 
-/// Set in a row that waits for a partner.
-///
-/// The flags leave 30 bits for the estimate of bytes, so more than 1 GiB in one row is not counted exactly.
+/// Set in a row that waits for a partner. The flags leave 30 bits for the estimate of bytes.
 const WAITS: u32 = 1 << 31;
 /// Set in a waiting row whose waiting is saved.
 const SAVED: u32 = 1 << 30;
@@ -131,8 +115,6 @@ pub(super) struct Found {
 }
 
 /// The most rows, and about the most bytes, of an entry.
-///
-/// Blocks keep an entry far below the limit of an entry in a file, and make loading cheap: one key for a thousand rows.
 const BLOCK: (usize, usize) = (1024, 256 << 10);
 
 impl Rows {
@@ -154,9 +136,7 @@ impl Rows {
         &self.slots[link.slot as usize].rows[link.row as usize]
     }
 
-    /// The slot of a bucket, which is made if it is not there.
-    ///
-    /// Costs O(log buckets), O(1) if the bucket is the one of the row before.
+    /// The slot of a bucket, which is made if it is not there. O(1) if it is that of the row before, else O(log n).
     #[inline]
     fn slot(&mut self, id: BucketId) -> u32 {
         match self.last {
@@ -195,9 +175,7 @@ impl Bucket {
         self.rows.capacity() * size_of::<Row>() + self.columns.iter().map(Column::memory).sum::<usize>()
     }
 
-    /// The end of the block of rows that starts at `from`.
-    ///
-    /// At least one row more than `from`.
+    /// The end of the block of rows that starts at `from`, at least one row later.
     fn block_end(&self, from: usize) -> usize {
         let mut bytes = 0;
         let fits = |row: &&Row| {
@@ -259,18 +237,13 @@ impl Store {
         self.keys.key(number)
     }
 
-    /// Whether a row of this time can no longer be found.
-    ///
-    /// The bound is inclusive: a row exactly `retention_ms` older than its side's time is expired.
+    /// Whether a row of this time can no longer be found: it is at least `retention_ms` older than its side's time.
     pub(super) fn is_expired(&self, side: Side, time: i64) -> bool {
         time <= self.sides[side as usize].time.now().saturating_sub(self.retention_ms)
     }
 
     /// Adds a row in its place among those of its key, after all that are not newer: the place of its columns, which
     /// [`Store::fill`] must append in the order of the calls. A row that is expired already is kept but never found.
-    ///
-    /// Returns slot and row. Rows of one key in order cost O(1); a row that comes late costs a step for each newer row
-    /// of its key.
     pub(super) fn add(&mut self, added: Added) -> (u32, u32) {
         let (id, expired) = (self.bucket(added.time), self.is_expired(added.side, added.time));
         let rows = &mut self.sides[added.side as usize];
@@ -303,8 +276,6 @@ impl Store {
     }
 
     /// Appends the columns of rows that were added: for each slot the rows of `arrays`, in the order of [`Store::add`].
-    ///
-    /// `rows` are places in the arrays. A caller that adds rows and does not fill leaves columns shorter than rows.
     pub(super) fn fill(&mut self, side: Side, arrays: &[ArrayRef], slot: u32, rows: &[u32]) {
         let bucket = &mut self.sides[side as usize].slots[slot as usize];
         for (column, array) in bucket.columns.iter_mut().zip(arrays) {
@@ -313,10 +284,7 @@ impl Store {
     }
 
     /// Sets `found` to the rows of a side that have the key and a time in the range: the newest first, of one time the last to
-    /// come first.
-    ///
-    /// Both ends of the range are included, in milliseconds since the epoch. Costs a step for each row of the key that
-    /// is not older than the range.
+    /// come first. Both ends are included. Costs a step for each row of the key that is not older than the range.
     pub(super) fn find(&self, side: Side, key: u32, (from, to): (i64, i64), found: &mut Vec<Found>) {
         let rows = &self.sides[side as usize];
         let least = from.max(rows.time.now().saturating_sub(self.retention_ms).saturating_add(1));
@@ -346,8 +314,6 @@ impl Store {
     }
 
     /// The same for the newest row of a side with this key.
-    ///
-    /// The key's own entry must be in reach already, or the call waits for memory itself.
     #[inline]
     pub(super) fn prefetch_row(&self, side: Side, key: u32) {
         let link = self.newest[key as usize][side as usize];
@@ -394,9 +360,6 @@ impl Store {
     }
 
     /// The place of a row that is there.
-    ///
-    /// # Errors
-    /// A bug: there is no such row.
     pub(super) fn place(&self, side: Side, time: i64, ordinal: u64) -> Result<(u32, u32)> {
         let rows = &self.sides[side as usize];
         let slot = rows.buckets.get(&self.bucket(time));
@@ -407,10 +370,8 @@ impl Store {
         row.ok_or_else(|| Error::bug(format!("the row {ordinal} waits for a partner and is not there")))
     }
 
-    /// Drops the buckets in which no row can be found and none waits, and the keys that no row has.
-    ///
-    /// Called at the end of an epoch only: it numbers keys and slots anew, so nothing may be left half joined. A bucket
-    /// with waiting rows stays, whatever its age. Keys are dropped when there are more than twice as many as rows.
+    /// Drops the buckets in which no row can be found and none waits, and the keys that no row has. It may number keys
+    /// anew, so it is called at the end of an epoch only.
     pub(super) fn expire(&mut self) {
         for rows in &mut self.sides {
             let least = rows.time.now().saturating_sub(self.retention_ms);
@@ -459,8 +420,6 @@ impl Store {
     }
 
     /// Hands over the rows of a side that were added since the last call, in blocks: bucket, first ordinal, and the block.
-    ///
-    /// Blocks of one bucket come in the order of their ordinals.
     pub(super) fn take_added(&mut self, side: Side, block: &mut dyn FnMut(BucketId, u64, &[u8])) {
         let mut value = Vec::new();
         for slot in std::mem::take(&mut self.sides[side as usize].unsaved) {
@@ -487,15 +446,6 @@ impl Store {
     }
 
     /// Sets `value` to the block of the rows from `from` to `to`; the ordinal of the first.
-    ///
-    /// ```text
-    /// number of rows                 varint
-    /// time of each row               8 bytes each, little-endian
-    /// ordinal less the first one     varint each
-    /// estimate of the bytes          varint each
-    /// key                            length as varint and bytes, each
-    /// columns of the side            one after the other, as `Column::save` writes them
-    /// ```
     fn encode(&self, side: Side, slot: u32, (from, to): (usize, usize), value: &mut Vec<u8>) -> u64 {
         let bucket = &self.sides[side as usize].slots[slot as usize];
         let rows = &bucket.rows[from..to];
@@ -510,11 +460,6 @@ impl Store {
     }
 
     /// Adds the rows of a block. The blocks of a side and a bucket come in the order of their ordinals.
-    ///
-    /// `first` is the ordinal of the block's first row. Everything loaded counts as saved.
-    ///
-    /// # Errors
-    /// The bytes are too short or damaged.
     pub(super) fn load(&mut self, side: Side, first: u64, value: &[u8]) -> Result<()> {
         let mut input = Input(value);
         let count = input.varint()? as usize;
