@@ -169,10 +169,10 @@ impl Common {
 
     /// Opens the engine to look after the topics that there are: no query runs, and no folder is made.
     ///
+    /// The properties are read first, so that a mistake in them is told even if the folder is missing too.
+    ///
     /// # Errors
     /// There is no data folder, or it cannot be opened.
-    ///
-    /// The properties are read first, so that a mistake in them is told even if the folder is missing too.
     pub(super) fn open_existing(&self) -> Result<Engine, Failure> {
         self.properties()?;
         self.require_folder()?;

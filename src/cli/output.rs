@@ -48,7 +48,8 @@ pub(super) struct Rows {
     frame: Option<Frame>,
 }
 
-/// Fails with status 0 and no text if the reader has gone, so that `tidemill … | head` ends in order.
+/// The result of writing. It fails with status 0 and no text if the reader has gone, so that `tidemill … | head` ends
+/// in order.
 type Written = Result<(), Failure>;
 
 impl Output {

@@ -117,7 +117,7 @@ fn count(text: &str) -> usize {
     text.width()
 }
 
-/// A text that is too wide stays as it is.
+/// The text with blanks up to a width; one that is too wide stays as it is.
 fn pad(text: &str, width: usize) -> String {
     text.chars().chain(repeat_n(' ', width.saturating_sub(count(text)))).collect()
 }

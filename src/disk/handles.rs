@@ -180,7 +180,8 @@ impl LazyFile {
         }
     }
 
-    /// Marked before and after: whichever comes last, the write or the closing, the next sync reaches the disk.
+    /// Writes and marks the file as dirty, before and after: whichever comes last, the write or the closing, the next
+    /// sync reaches the disk.
     fn write(&self, write: impl FnOnce(&dyn DiskFile) -> io::Result<()>) -> io::Result<()> {
         let file = self.get()?;
         self.dirty.store(true, Ordering::SeqCst);

@@ -40,7 +40,7 @@ impl std::error::Error for Named {
     }
 }
 
-/// The kind stays that of the system's error.
+/// Adds the operation and the file to an error, whose kind stays that of the system.
 fn named<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), Named { operation, path: path.to_owned(), error }))
 }
@@ -119,7 +119,7 @@ impl RealFile {
         self.file.sync_data()
     }
 
-    /// File systems that cannot reserve get zeros.
+    /// Reserves room up to a length; on file systems that cannot reserve it writes zeros.
     #[cfg(target_os = "linux")]
     fn fallocate(&self, len: u64) -> io::Result<()> {
         let length = libc::off_t::try_from(len).map_err(io::Error::other)?;

@@ -102,7 +102,7 @@ impl Commit {
         matches!(self, Commit::Journal(journaled) if journaled.pressed.swap(pressed, Ordering::Relaxed))
     }
 
-    /// A command is checked against the version as the journal does.
+    /// Decides an entry at once. A command is checked against the version as the journal does.
     fn decide_in_memory(version: &Mutex<u64>, topics: &dyn Topics, entry: Entry) -> Result<Decision> {
         match entry {
             Entry::Epoch(epoch) => Ok(Decision::Committed { offsets: topics.append(epoch.outputs)? }),

@@ -266,7 +266,7 @@ pub(super) struct Related {
     pub undoes: BTreeSet<u64>,
 }
 
-/// `None` if the topic was not made by a statement that is kept.
+/// The version of the statement that made a topic; `None` if no statement that is kept made it.
 fn topic_maker(name: &str, before: &Catalog, history: &History) -> Option<u64> {
     before.topic(name).and_then(|topic| history.maker_of_topic(topic.id))
 }

@@ -83,7 +83,8 @@ fn sync_parents(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the file into a new folder, after the names of all its parents are durable.
+/// Refuses a folder of another format. Into a new folder it writes the file, after the names of all its parents are
+/// durable.
 fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     let file = path.join("format");
     match disk.open(&file, Open::Existing) {
@@ -109,8 +110,8 @@ fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     }
 }
 
-/// By way of another name, so that no power cut leaves a half written file under the right one. The rename is made
-/// durable by the caller's sync of the folder.
+/// Writes the format file by way of another name, so that no power cut leaves a half written one under the right name.
+/// The rename is made durable by the caller's sync of the folder.
 fn write_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     let beside = path.join("format.new");
     match disk.remove_file(&beside) {

@@ -146,7 +146,8 @@ struct Rebuilt {
     changes: BTreeMap<u64, (Change, Record)>,
 }
 
-/// Ids that a dropped topic or query had are skipped, so that no new one gets them.
+/// Executes the kept statements again, those of the image first. Ids that a dropped topic or query had are skipped, so
+/// that no new one gets them.
 fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
     let mut rebuilt = Rebuilt { catalog: Catalog::default(), history: History::default(), changes: BTreeMap::new() };
     if let Some(image) = &recovered.image {

@@ -122,8 +122,8 @@ impl Shared {
         }
     }
 
-    /// True if the slice was used up with work left; false if there is nothing to do, or somebody else will wake the
-    /// query.
+    /// Takes turns for a slice of time. True if the slice was used up with work left; false if there is nothing to do,
+    /// or somebody else will wake the query.
     fn try_step(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
         match query.life() {
             Life::Created | Life::Ended => return Ok(false),

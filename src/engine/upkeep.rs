@@ -40,7 +40,7 @@ pub(super) struct Upkeep {
     failure: Mutex<Option<String>>,
 }
 
-/// Ringing it twice before it is heard is the same as once.
+/// Wakes a thread of the upkeep. Ringing twice before it is heard is the same as once.
 #[derive(Default)]
 struct Bell {
     rung: Mutex<bool>,
@@ -181,7 +181,7 @@ impl Shared {
         }
     }
 
-    /// Does nothing while state is being restored, or if the journal has at most `limit` bytes.
+    /// Makes a checkpoint, unless state is being restored or the journal has at most `limit` bytes.
     fn checkpoint_over(self: &Arc<Self>, limit: u64) -> Result<()> {
         let (Some(checkpoints), Some(journal), Some(log)) = (&self.checkpoints, self.commit.journal(), &self.log)
         else {

@@ -19,7 +19,7 @@ pub(super) struct World {
     changing: Mutex<()>,
 }
 
-/// Catalog and records are replaced together, so that an image never has one without the other.
+/// What exists and why. Catalog and records are replaced together, so that an image never has one without the other.
 #[derive(Default)]
 struct State {
     catalog: Arc<Catalog>,

@@ -105,11 +105,11 @@ impl Head {
 impl JournalFile {
     /// Starts a file with room for `size` bytes. Its name is durable now, its head with the first frame.
     ///
-    /// # Errors
-    /// There is no room for the file, or it cannot be made.
-    ///
     /// Up to the rename a failure leaves nothing but a spare. The sync of the folder is not undone: an error there
     /// means that the process must end.
+    ///
+    /// # Errors
+    /// There is no room for the file, or it cannot be made.
     pub fn create(disk: &dyn Disk, dir: &Path, spares: &mut Spares, head: Head, size: u64) -> io::Result<JournalFile> {
         let spare = spares.take(size)?;
         let (file, size) = (spare.file.clone(), spare.size);
@@ -172,10 +172,10 @@ impl JournalFile {
     /// The first one is written in one piece with the head: no power cut leaves a frame in a file without a head, so that whoever
     /// finds one knows that the head is damaged.
     ///
+    /// After an error the place is still the same, and a frame can be written there again.
+    ///
     /// # Errors
     /// The disk is full, or the file cannot be written.
-    ///
-    /// After an error the place is still the same, and a frame can be written there again.
     pub fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         if self.is_empty() {
             let mut both = self.head.encode();
@@ -216,10 +216,10 @@ pub(super) struct OldFile {
 
 /// The journal files of a folder, the oldest first.
 ///
+/// Generations may have gaps at the front only: files are dropped from the oldest on.
+///
 /// # Errors
 /// The folder cannot be read.
-///
-/// Generations may have gaps at the front only: files are dropped from the oldest on.
 pub(super) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<OldFile>> {
     let found = disk.names(dir)?.into_iter().filter_map(|name| {
         let generation = generation_of(&name)?;

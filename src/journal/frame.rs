@@ -280,10 +280,10 @@ fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
 
 /// Calls `each` for every entry in the body of a frame.
 ///
+/// In the order in which they were added. Bytes after the last entry are not looked at: the checksum covers them.
+///
 /// # Errors
 /// An entry has an unknown kind or ends too early, or `each` returned an error.
-///
-/// In the order in which they were added. Bytes after the last entry are not looked at: the checksum covers them.
 pub(super) fn entries<'a>(body: &'a [u8], each: &mut dyn FnMut(EntryView<'a>) -> Result<()>) -> Result<()> {
     let mut input = Input(body);
     for _ in 0..u32::from_le_bytes(input.array()?) {

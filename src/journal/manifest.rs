@@ -71,11 +71,11 @@ pub(super) fn path(data: &Path) -> PathBuf {
 
 /// Replaces the manifest. The new one is written beside the old one and renamed, so that there is always a whole one.
 ///
-/// # Errors
-/// The disk is full, or the file cannot be written or synced.
-///
 /// When it returns, the new manifest is durable. After an error the old one is still there, or after a failed sync
 /// either of them.
+///
+/// # Errors
+/// The disk is full, or the file cannot be written or synced.
 pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
     let target = path(data);
     let beside = data.join("manifest.new");
@@ -92,10 +92,10 @@ pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
 
 /// The manifest of a data folder, if there has been a checkpoint.
 ///
+/// `None` if there has been none.
+///
 /// # Errors
 /// The file cannot be read, is damaged, or has another version.
-///
-/// `None` if there has been none.
 pub(super) fn read(disk: &dyn Disk, data: &Path) -> Result<Option<Manifest>> {
     let file = match disk.open(&path(data), Open::Existing) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -90,10 +90,10 @@ impl Delta {
 
 /// Reads the journal of a data folder, whose directories are there, and makes what it found durable.
 ///
+/// No record of a topic is touched yet.
+///
 /// # Errors
 /// A file cannot be read or written, is corrupt, or was written by another version; or a round is missing.
-///
-/// No record of a topic is touched yet.
 pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<Recovered> {
     let dir = folder(data);
     let manifest = manifest::read(disk.as_ref(), data)?;
@@ -163,10 +163,10 @@ impl Recovered {
     /// Brings the partitions of the log to their decided ends and opens the journal. The log has all topics that still
     /// exist. Entries of topics and queries that are gone are skipped.
     ///
+    /// `lives` says whether the query of a number still exists.
+    ///
     /// # Errors
     /// A segment is shorter than what was decided, or cannot be written.
-    ///
-    /// `lives` says whether the query of a number still exists.
     pub fn finish(self, place: Home, log: Arc<Log>, lives: &dyn Fn(u64) -> bool) -> Result<Finished> {
         let Recovered { manifest, tail, mut queries, file, spares, commands, .. } = self;
         let mut ends: BTreeMap<PartitionId, Place> = manifest.ends.clone();

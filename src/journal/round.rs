@@ -335,10 +335,10 @@ impl Journal {
     /// The state at the last decided round, for a checkpoint. The next round goes to a new file, so that the checkpoint
     /// can drop all files before it.
     ///
+    /// If the file has no frame yet, it serves, and no new one is begun.
+    ///
     /// # Errors
     /// There is no room for the next file, or it cannot be made.
-    ///
-    /// If the file has no frame yet, it serves, and no new one is begun.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.file.is_empty() {
             // As in a round: one spare stays, for the next one; but a full disk is what a checkpoint may help against.
@@ -363,10 +363,10 @@ impl Journal {
 
     /// Drops the files before a generation, which have `bytes` in total and which a checkpoint covers.
     ///
+    /// They become spares, up to the number that is kept.
+    ///
     /// # Errors
     /// A file cannot be renamed or removed.
-    ///
-    /// They become spares, up to the number that is kept.
     pub fn drop_before(&mut self, generation: u64, bytes: u64) -> Result<()> {
         self.meter.bytes.fetch_sub(bytes.min(self.meter.bytes()), Ordering::Relaxed);
         drop_files(self.disk.as_ref(), &self.dir, &mut self.spares, generation)

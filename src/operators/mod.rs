@@ -182,8 +182,8 @@ pub trait State: Send {
 
     /// No entry of an earlier bucket exists any more, nor will one. Never goes back.
     ///
-    /// `BucketId::MIN` as long as nothing was dropped. Entries of earlier buckets are ignored when state is loaded, and
-    /// left out when files are merged.
+    /// `BucketId::MIN` as long as nothing was dropped. Entries of earlier buckets are left out when runs are read or
+    /// merged.
     fn horizon(&self) -> BucketId;
 
     /// Appends the operator's times and whatever else is one value for all of it.

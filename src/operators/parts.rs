@@ -36,11 +36,11 @@ impl Parts {
     /// Takes what is left: hands on what `part` makes of all rows at once or, where that is too much, of halves, and of halves
     /// of these.
     ///
-    /// # Errors
-    /// A bug: what `part` returns, or that it says a single row is too much.
-    ///
     /// The parts come in the order of the rows. `part` must have no effect when it returns [`Halt::TooMuch`], since the
     /// same rows come again.
+    ///
+    /// # Errors
+    /// A bug: what `part` returns, or that it says a single row is too much.
     pub(super) fn take(
         &mut self,
         out: &mut Output,

@@ -54,7 +54,7 @@ impl Unnest {
         Unnest { keep, arrays, left: None }
     }
 
-    /// The error is one of Arrow's, and a bug.
+    /// Hands on rows until the batch is done or the output has enough. An error is Arrow's, and a bug.
     fn work(&mut self, mut left: Left, out: &mut Output) -> Result<Flow> {
         while left.row < left.batch.rows() {
             if !out.has_room() {
@@ -103,7 +103,7 @@ impl Unnest {
     }
 }
 
-/// 0 for an array that is NULL.
+/// The number of items of an array; 0 if it is NULL.
 fn length(list: &ListArray, row: usize) -> usize {
     if list.is_null(row) { 0 } else { list.value_length(row) as usize }
 }

@@ -160,7 +160,8 @@ impl QueryRun {
         Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }
     }
 
-    /// With threads, the tasks are saved at the same time and put together in their order, so the bytes are the same.
+    /// Appends the head and the delta of a whole epoch. With threads, the tasks are saved at the same time and put
+    /// together in their order, so the bytes are the same.
     fn save_head(
         &mut self,
         head: &mut Vec<u8>,

@@ -26,7 +26,7 @@ pub(super) fn row_times(column: &ArrayRef, timestamp: &TimestampColumn) -> Vec<i
 /// What stands for a time that there is not.
 const NO_TIME: i64 = i64::MIN;
 
-/// Text that does not fit the pattern gives [`NO_TIME`].
+/// The times of a column of texts. One that does not fit the pattern gives [`NO_TIME`].
 fn parsed(column: &ArrayRef, format: &Pattern) -> Vec<i64> {
     let (texts, utc) = (column.as_string::<i32>(), Zone::utc("UTC"));
     let time = |text: &str| format.read(text, Names::Root).and_then(|read| read.instant(&utc)).unwrap_or(NO_TIME);

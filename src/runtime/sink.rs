@@ -185,7 +185,8 @@ impl SinkTask {
         Ok(())
     }
 
-    /// A row that was dealt with before a restart is encoded and counted like any other, and then not written.
+    /// Makes records of rows. A row that was dealt with before a restart is encoded and counted like any other, and
+    /// then not written.
     fn write(&mut self, topic: &TopicTarget, batch: &Batch, log: &mut Log) -> Result<()> {
         let Some((key_encoder, value_encoder)) = &mut self.encoders else { return Ok(()) };
         let schema = &topic.source.schema;

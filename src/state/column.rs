@@ -55,7 +55,7 @@ pub enum Origin {
     None,
 }
 
-/// `None` for text, bytes and nested types.
+/// The bytes of a value; `None` for text, bytes and nested types.
 fn width(sql_type: &SqlType) -> Option<usize> {
     match sql_type {
         SqlType::Boolean => Some(1),
@@ -114,7 +114,7 @@ impl Column {
         }
     }
 
-    /// The first NULL makes the bits, for all rows before it too.
+    /// Appends which rows are NULL. The first NULL makes the bits, for all rows before it too.
     fn append_validity(&mut self, array: &dyn Array, rows: &[u32]) {
         let before = self.rows;
         self.rows += rows.len();
@@ -245,7 +245,7 @@ fn fixed_bytes(array: &dyn Array, width: usize) -> Buffer {
     data.buffers()[0].slice_with_length(start, array.len() * width)
 }
 
-/// Neighbouring rows, the usual case, are one copy.
+/// Appends values of a fixed width. Neighbouring rows, the usual case, are one copy.
 fn append_fixed(width: usize, array: &dyn Array, rows: &[u32], bytes: &mut Vec<u8>) {
     if array.data_type() == &DataType::Boolean {
         let values = array.as_boolean().values();
@@ -333,7 +333,7 @@ struct Sources<'a> {
     given: Option<&'a ArrayRef>,
 }
 
-/// What stands at a NULL is zero bytes or the stored ones; nobody looks at it.
+/// Gathers values of a fixed width. What stands at a NULL is zero bytes or the stored ones; nobody looks at it.
 fn gather_fixed(
     sql_type: &SqlType,
     width: usize,
@@ -364,7 +364,7 @@ fn gather_fixed(
     Ok(make_array(data.build().map_err(crate::types::arrow_error)?))
 }
 
-/// `N` is the width of a value in bytes, known at compile time so that each copy is a few instructions.
+/// The bytes of the values. `N` is their width, known at compile time so that each copy is a few instructions.
 fn pick<const N: usize>(stored: &[&[u8]], given: &[u8], origins: &[Origin]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(origins.len() * N);
     for origin in origins {

@@ -62,11 +62,11 @@ impl SectionWriter {
 
     /// Appends the section to a delta.
     ///
-    /// # Errors
-    /// An entry is larger than a run can hold.
-    ///
     /// Checked here and not when an entry is added, so that the operator has been asked for all its changes: nothing of
     /// them is lost when the query fails.
+    ///
+    /// # Errors
+    /// An entry is larger than a run can hold.
     pub fn finish(self, place: OperatorTask, horizon: BucketId, delta: &mut Vec<u8>) -> Result<()> {
         if self.largest > MOST_ENTRY_BYTES {
             let message = format!("a key of {} has {} bytes of state", place.operator, self.largest);

@@ -108,8 +108,8 @@ fn same_datum(expected: &Value, actual: &Datum, exact: bool) -> bool {
     }
 }
 
-/// Names of fields may be in upper case in what was found. A text equals a number that is no integer if it says the
-/// same decimal.
+/// Whether two values are alike. Names of fields may be in upper case in what was found. A text equals a number that is
+/// no integer if it says the same decimal.
 fn same(expected: &Value, actual: &Value, exact: bool) -> bool {
     match (expected, actual) {
         (Value::Null, actual) => actual.is_null(),

@@ -186,7 +186,7 @@ fn decode(record: &crate::topics::record::Record, source: Option<&Source>) -> Re
     })
 }
 
-/// Missing bytes are JSON's null.
+/// A key or value as it is compared. Missing bytes are JSON's null.
 fn decode_part(bytes: Option<&[u8]>, part: Part, source: Option<&Source>) -> Result<Datum> {
     let Some(bytes) = bytes else { return Ok(Datum::Json(Value::Null)) };
     let (format, columns) = declared(part, source);

@@ -195,11 +195,11 @@ pub struct BatchHead {
 impl BatchHead {
     /// Reads a head; `None` if there are too few bytes.
     ///
-    /// # Errors
-    /// The bytes are not the head of a batch, or the batch is compressed.
-    ///
     /// May be called with the head alone: 61 bytes are enough. Kinds: `Backend` for bytes that are no batch,
     /// `Unsupported` for a compressed one.
+    ///
+    /// # Errors
+    /// The bytes are not the head of a batch, or the batch is compressed.
     pub fn parse(bytes: &[u8]) -> Result<Option<BatchHead>> {
         if bytes.len() < HEADER {
             return Ok(None);
@@ -254,10 +254,10 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// The record's headers.
     ///
+    /// In their order; a name may come more than once.
+    ///
     /// # Errors
     /// The bytes end too early.
-    ///
-    /// In their order; a name may come more than once.
     pub fn headers(&self) -> Result<Vec<Header>> {
         parse_headers(self.headers)
     }
@@ -273,10 +273,10 @@ pub const NO_HEADERS: &[u8] = &[0];
 
 /// Headers from their bytes, as [`Record::raw_headers`] gives them.
 ///
+/// Names that are not UTF-8 get replacement characters.
+///
 /// # Errors
 /// The bytes end too early.
-///
-/// Names that are not UTF-8 get replacement characters.
 pub fn parse_headers(bytes: &[u8]) -> Result<Vec<Header>> {
     let mut cursor = Cursor { bytes, at: 0 };
     let count = cursor.varint()?;
@@ -318,10 +318,10 @@ impl<'a> Records<'a> {
 
     /// The next record.
     ///
+    /// `None` after the last record.
+    ///
     /// # Errors
     /// The bytes end too early.
-    ///
-    /// `None` after the last record.
     #[inline]
     pub fn next_record(&mut self) -> Result<Option<Record<'a>>> {
         if self.left == 0 {

@@ -125,7 +125,7 @@ impl Bed {
     }
 }
 
-/// The value is not parsed: its text becomes the record's value.
+/// A line of an input file. The value is not parsed: its text becomes the record's value.
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
@@ -154,7 +154,7 @@ impl<'a> Loader<'a> {
         Ok(Loader { bed, topic, writers, ready: Vec::new(), ready_bytes: 0, records: 0 })
     }
 
-    /// `time` is in milliseconds since the epoch; the partition is that of the key by Kafka's rule.
+    /// Adds a record. `time` is in milliseconds since the epoch; the partition is that of the key by Kafka's rule.
     fn push(&mut self, time: i64, key: &str, value: &str) -> Result<()> {
         let partition = partition_of(key.as_bytes(), self.topic.partitions);
         let writer = &mut self.writers[partition as usize];

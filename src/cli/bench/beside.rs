@@ -58,7 +58,7 @@ impl Benchmark for Produce {
     }
 }
 
-/// It shows nothing.
+/// A command of this program over a folder, whose output nobody sees.
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "tidemill".into());
     let mut command = Command::new(program);

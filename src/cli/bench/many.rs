@@ -16,7 +16,7 @@ use crate::topics::{PartitionId, Reader, Topic};
 /// The service whose rows the first filters let pass.
 const FIRST: &str = "svc-0000001";
 
-/// Each has a topic of its own as its sink.
+/// The statement of a filter, which writes to a topic of its own.
 fn filter(number: usize) -> String {
     format!(
         "CREATE STREAM f{number} AS SELECT service_name FROM application_logs WHERE service_name = '{}';",

@@ -118,7 +118,7 @@ impl Cursor {
         self.ready.pop_front()
     }
 
-    /// Decodes a whole fetch at once.
+    /// Reads and decodes the next fetch, all its records at once. Nothing is added at the decided end.
     fn fill(&mut self, decode: &mut Decode) -> Result<()> {
         let fetch = self.reader.read(self.next, READ_BYTES)?;
         let mut rest = fetch.bytes.as_slice();

@@ -107,10 +107,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
 pub(super) trait Source {
     /// The next line that stands for a record.
     ///
+    /// The line is without its end, and replaces what `line` held.
+    ///
     /// # Errors
     /// The file cannot be read, or it is not what it should be.
-    ///
-    /// The line is without its end, and replaces what `line` held.
     fn next(&mut self, line: &mut Vec<u8>) -> std::result::Result<Next, Failure>;
 
     /// The file that they come from.

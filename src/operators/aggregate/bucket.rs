@@ -229,8 +229,8 @@ impl Bucket {
         Ok(())
     }
 
-    /// An entry without a value, or with [`PART`] first, is that of a part. Its key ends with the call and the number
-    /// of the part; what is before that is the key of its group.
+    /// Loads entries of groups and of parts. One without a value, or with [`PART`] first, is that of a part: its key
+    /// ends with the call and the number of the part, after the key of its group.
     fn load_with_parts(&mut self, entries: &EntryBatch) -> Result<()> {
         let (mut keys, mut ends, mut groups) = (Vec::new(), Vec::new(), Vec::with_capacity(entries.len()));
         let is_whole = |value: Option<&[u8]>| value.is_some_and(|value| value.first() == Some(&WHOLE));
@@ -257,7 +257,7 @@ impl Bucket {
         Ok(())
     }
 
-    /// `value` is the time and the states, without the byte that says which kind of entry it is.
+    /// Sets a group from the time and the states, without the byte that says which kind of entry it is.
     fn load_group(&mut self, group: u32, value: &[u8]) -> Result<()> {
         let mut input = Input(value);
         self.times[group as usize] = input.i64()?;

@@ -29,7 +29,7 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// `rows` is the number of results expected, to reserve memory for.
+    /// No results, with memory for `rows` of them where every row has one.
     pub(super) fn new(spec: &Spec, rows: usize) -> Self {
         let rows = if spec.every_row { rows } else { 0 };
         Results {
@@ -143,8 +143,8 @@ impl Aggregate {
         found
     }
 
-    /// `values` has one value for each grouping column, in their order and of their types. The window is not part of
-    /// it.
+    /// The bytes of a group's key, without its window. `values` has one value for each grouping column, in their order
+    /// and of their types.
     pub(super) fn encode_key(&self, values: &[Value]) -> Vec<u8> {
         let arrays = self.spec.keys.iter().zip(values).map(|((_, t), v)| array_of([v], t));
         let arrays: Vec<ArrayRef> = arrays.collect();

@@ -337,8 +337,8 @@ impl StreamJoin {
         Origin::Stored(slot, place)
     }
 
-    /// `look_ms` is how far ahead a partner may be of the row that let time pass, for Kafka Streams' test whether to
-    /// look at all.
+    /// Finds the rows that have waited in vain. `look_ms` is how far ahead a partner may be of the row that let time
+    /// pass, for Kafka Streams' test whether to look at all.
     fn look_for_over(&mut self, now: i64, look_ms: i64) -> Result<()> {
         let Some(grace_ms) = self.spec.grace_ms else { return Ok(()) };
         let deadline = Deadline { now, grace_ms, look_ms, ahead_ms: SIDES.map(|side| self.spec.ahead(side)) };

@@ -52,10 +52,10 @@ impl Run {
     /// Calls `each` for all entries that `wanted` finds, tombstones among them, by bucket and then by key. An entry that
     /// several keys find comes once. Each block of the run is read at most once.
     ///
+    /// A run without the section costs a binary search in memory.
+    ///
     /// # Errors
     /// The keys are not in ascending order, the file cannot be read or is damaged, or `each` returned an error.
-    ///
-    /// A run without the section costs a binary search in memory.
     pub fn look_up<K: AsRef<[u8]>>(
         &self,
         wanted: &Wanted<'_, K>,
@@ -138,7 +138,7 @@ impl<'r> Finder<'r> {
         Ok(Some(bucket))
     }
 
-    /// Continues where the last key was found: the page and the block stay read.
+    /// Looks the keys up in one bucket. It continues where the last key was found: the page and the block stay read.
     fn look_up_in<K: AsRef<[u8]>>(
         &mut self,
         bucket: BucketId,

@@ -46,10 +46,10 @@ impl Merge {
     /// Calls `each` for the newest entry of every key, in ascending order, up to the first error. `keep` is asked once for
     /// each section and bucket; where it says `false`, the entries are left out, and mostly not even read.
     ///
+    /// A section and bucket that are not kept cost one jump in each run that has entries of them.
+    ///
     /// # Errors
     /// A file cannot be read or is damaged, or `each` returned an error.
-    ///
-    /// A section and bucket that are not kept cost one jump in each run that has entries of them.
     pub fn each(
         mut self,
         keep: &dyn Fn(Section, BucketId) -> bool,

@@ -89,10 +89,10 @@ pub fn folder(data: &Path) -> PathBuf {
 
 /// The numbers of the runs in a folder, complete or not, in ascending order.
 ///
+/// Other names in the folder are left out.
+///
 /// # Errors
 /// The folder cannot be read.
-///
-/// Other names in the folder are left out.
 pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
     let names = again(|| disk.names(folder)).map_err(|error| format::io_error("read the folder", folder, &error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| format::number(name)).collect();
@@ -102,10 +102,10 @@ pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
 
 /// Removes a run.
 ///
+/// Only for runs that no manifest names.
+///
 /// # Errors
 /// There is no such run, or the file cannot be removed.
-///
-/// Only for runs that no manifest names.
 pub fn remove(disk: &dyn Disk, folder: &Path, number: u64) -> Result<()> {
     let path = format::path(folder, number);
     again(|| disk.remove_file(&path)).map_err(|error| format::io_error("remove", &path, &error))

@@ -68,13 +68,14 @@ impl Scan {
 
     /// Goes to the next entry and returns it; `None` at the end.
     ///
+    /// The entry borrows from the scan, so it must be used or copied before the next call.
+    ///
     /// # Errors
     /// The file cannot be read or is damaged.
     #[expect(
         clippy::should_implement_trait,
         reason = "the entry borrows from the scan, which an iterator's item cannot"
     )]
-    /// The entry borrows from the scan, so it must be used or copied before the next call.
     pub fn next(&mut self) -> Result<Option<Entry<'_>>> {
         Ok(if self.advance()? { Some(self.entry()) } else { None })
     }

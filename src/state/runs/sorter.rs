@@ -21,10 +21,10 @@ impl Sorter {
 
     /// Takes a change.
     ///
+    /// Replaces an earlier change of the same key.
+    ///
     /// # Errors
     /// Never: the map takes any number of keys.
-    ///
-    /// Replaces an earlier change of the same key.
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         let Entry { section, bucket, key, value } = entry;
         self.bytes += key.len() + value.map_or(0, <[u8]>::len) + 64;
@@ -52,10 +52,10 @@ impl Sorter {
 
     /// Writes the changes as a run. Afterwards there are none, unless that failed.
     ///
+    /// A key that was deleted becomes a tombstone, since older runs may have it.
+    ///
     /// # Errors
     /// The run cannot be written.
-    ///
-    /// A key that was deleted becomes a tombstone, since older runs may have it.
     pub fn write(&mut self, mut writer: RunWriter) -> Result<Run> {
         for ((section, bucket, key), value) in &self.entries {
             writer.push(Entry { section: *section, bucket: *bucket, key, value: value.as_deref() })?;

@@ -107,10 +107,10 @@ struct Group {
 impl RunWriter {
     /// Makes the file of a new run of a checkpoint.
     ///
+    /// The file has no name on disk before the folder is synced, which is the caller's part.
+    ///
     /// # Errors
     /// The file exists or cannot be made.
-    ///
-    /// The file has no name on disk before the folder is synced, which is the caller's part.
     pub fn new(disk: &Arc<dyn Disk>, folder: &Path, number: u64) -> Result<Self> {
         RunWriter::with_site(disk, folder, number, SyncSite::RunFile)
     }
@@ -154,11 +154,11 @@ impl RunWriter {
 
     /// Adds an entry, which must sort after all that were added before.
     ///
+    /// Sorted means by section, bucket and key, each as in [`Section`] and [`Entry`].
+    ///
     /// # Errors
     /// The entry does not sort after the last one, or is larger than 2 GiB, or the file cannot be written
     /// ([`Error::is_by_full_disk`] tells whether the disk is full). The file is then removed, and nothing can be added.
-    ///
-    /// Sorted means by section, bucket and key, each as in [`Section`] and [`Entry`].
     #[inline]
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         self.try_push(entry).map_err(|error| self.abandon(error))
@@ -166,10 +166,10 @@ impl RunWriter {
 
     /// Ends the file and makes its bytes durable. Its name is durable after a sync of the folder.
     ///
+    /// A run without entries is a valid file.
+    ///
     /// # Errors
     /// The file cannot be written or synced; it is then removed.
-    ///
-    /// A run without entries is a valid file.
     pub fn finish(mut self) -> Result<Run> {
         self.try_finish().map_err(|error| self.abandon(error))
     }

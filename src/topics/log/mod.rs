@@ -92,11 +92,11 @@ impl Log {
     /// Removes the folders of topics that are not among `known`: a crash may have left them. What the log has not written
     /// stays, and its paths are returned.
     ///
-    /// # Errors
-    /// A folder cannot be read or removed.
-    ///
     /// Called once, before topics are opened. A folder counts as a topic's if its name is a number as the log writes
     /// it.
+    ///
+    /// # Errors
+    /// A folder cannot be read or removed.
     pub fn remove_unknown(&self, known: &dyn Fn(TopicId) -> bool) -> Result<Vec<PathBuf>> {
         let mut foreign = Vec::new();
         for name in self.handles.disk().names(&self.root)? {

@@ -156,10 +156,10 @@ impl Partition {
 
     /// Gives a batch its offset and appends it. After [`WriteFailure::Undo`] the caller must call [`Partition::undo`].
     ///
+    /// The bytes are in the file and not durable; readers do not see them.
+    ///
     /// # Errors
     /// [`WriteFailure`] says whether the write can be undone.
-    ///
-    /// The bytes are in the file and not durable; readers do not see them.
     pub fn write(&self, batch: &mut RecordBatch) -> Result<Written, WriteFailure> {
         let mut state = self.lock();
         batch.set_base_offset(state.written.offset);
@@ -202,10 +202,10 @@ impl Partition {
 
     /// Makes what was written durable.
     ///
+    /// Writers are not held up: the lock is not held while the disk works.
+    ///
     /// # Errors
     /// A segment cannot be synced: nobody knows what is durable.
-    ///
-    /// Writers are not held up: the lock is not held while the disk works.
     pub fn sync(&self, site: SyncSite) -> io::Result<()> {
         let dirty: Vec<(Arc<Segment>, u64)> = {
             let state = self.lock();
@@ -235,10 +235,10 @@ impl Partition {
 
     /// Undoes writes since the last decision.
     ///
+    /// Used on a full disk; readers at the end lose their memory and read from the file.
+    ///
     /// # Errors
     /// A segment cannot be cut.
-    ///
-    /// Used on a full disk; readers at the end lose their memory and read from the file.
     pub fn undo(&self) -> io::Result<()> {
         let decided = self.decided();
         self.cut(decided)
@@ -247,10 +247,10 @@ impl Partition {
     /// Cuts everything after a place, which becomes the decided end. The place is the end of a batch, or
     /// [`Place::START`].
     ///
+    /// Whole segments after the place are removed, the newest first.
+    ///
     /// # Errors
     /// The segment of the place is missing or too short, or cannot be cut.
-    ///
-    /// Whole segments after the place are removed, the newest first.
     pub fn cut(&self, place: Place) -> io::Result<()> {
         let mut state = self.lock();
         while let Some(last) = state.segments.last().filter(|s| s.base > place.segment || place.byte == 0) {
@@ -284,10 +284,10 @@ impl Partition {
     /// names afterwards. Bytes are written even if they can be read there: after a failed sync they may be in the page
     /// cache only, and no later sync would write them.
     ///
+    /// Nothing is synced here; the next checkpoint or the closing of the file does it.
+    ///
     /// # Errors
     /// The segment cannot be made or written.
-    ///
-    /// Nothing is synced here; the next checkpoint or the closing of the file does it.
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !state.segments.iter().any(|s| s.base == segment) {
@@ -321,11 +321,11 @@ impl Partition {
     /// Reads whole batches, starting with the one that holds `from`. `hint` is where the last read ended, and is
     /// updated.
     ///
-    /// # Errors
-    /// The offset is no longer there, or a batch is damaged.
-    ///
     /// At least one batch, even if it is larger than `most_bytes`. `memory` is used for the bytes where they come from
     /// a file.
+    ///
+    /// # Errors
+    /// The offset is no longer there, or a batch is damaged.
     pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>, memory: Vec<u8>) -> Result<Fetch> {
         let (segment, decided) = {
             let state = self.lock();
@@ -360,11 +360,11 @@ impl Partition {
 
     /// The offset of the first record whose time is at least this; the end if there is none.
     ///
-    /// # Errors
-    /// A batch cannot be read or is damaged.
-    ///
     /// Times need not rise with offsets: the first record that is late enough counts. Costs an index look-up in each
     /// segment and the reading of one batch.
+    ///
+    /// # Errors
+    /// A batch cannot be read or is damaged.
     pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
         let (segments, decided) = {
             let state = self.lock();

@@ -146,10 +146,10 @@ impl Segment {
 
     /// The byte at which the batch starts that holds `offset`, among those before `end`.
     ///
+    /// `end` if no batch before it holds the offset.
+    ///
     /// # Errors
     /// A batch is damaged.
-    ///
-    /// `end` if no batch before it holds the offset.
     pub(super) fn locate(&self, offset: Offset, end: u64) -> Result<u64> {
         if offset == self.base {
             return Ok(0);
@@ -164,10 +164,10 @@ impl Segment {
 
     /// The first batch before `end` in which a record's time is at least `time_ms`.
     ///
+    /// Returns the byte at which it starts; `None` if there is none.
+    ///
     /// # Errors
     /// A batch is damaged.
-    ///
-    /// Returns the byte at which it starts; `None` if there is none.
     pub(super) fn locate_time(&self, time_ms: i64, end: u64) -> Result<Option<u64>> {
         let start = {
             let mut index = self.lock();
