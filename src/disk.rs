@@ -3,7 +3,7 @@
 //! A write is durable only after a sync of its file, and a name (made, renamed or removed) only after a sync of its
 //! directory. Every sync names its [`SyncSite`], so that a test can leave one out and see what breaks.
 //!
-//! Behind this door: [`RealDisk`] is the machine's disk, [`SyncOnce`] refuses everything after a failed sync,
+//! The implementations: [`RealDisk`] is the machine's disk, [`SyncOnce`] refuses everything after a failed sync,
 //! [`Handles`] keeps few files open, and [`double`] forgets what was not synced. Code that writes knows none of them.
 //!
 //! What may be relied on after a power cut:

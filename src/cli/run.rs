@@ -131,7 +131,7 @@ fn watch(mut viewer: Viewer, stop: &Stop, output: &mut Output) -> Result<(), Fai
 /// Waits until nothing is left to do, and shows what is asked of the result, in the order of the script.
 ///
 /// # Errors
-/// Status 1 if somebody has interrupted. Else that of the error: a query has failed, or the disk is full.
+/// Status 1 after Ctrl-C or SIGTERM. Else that of the error: a query has failed, or the disk is full.
 fn drain(
     engine: &Engine,
     session: &mut Session,

@@ -1,6 +1,6 @@
 //! The wish to end: Ctrl-C and SIGTERM, noted for whoever is at work.
 //!
-//! A signal only sets a flag. Whoever works looks at it between two steps and ends in order. Nothing is lost if the
+//! A signal only sets a flag. Each command looks at it between two steps and ends in order. Nothing is lost if the
 //! process is killed instead: what was committed is durable, and the rest is done again.
 
 use std::sync::Arc;

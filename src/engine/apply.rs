@@ -1,7 +1,7 @@
 //! Changes: validated against a snapshot, committed, applied when they are decided.
 //!
-//! One change at a time: whoever makes one holds a lock from looking at the catalog to the effect. The journal checks
-//! the version once more, so a change that was validated against another catalog is refused even so.
+//! One change at a time: its thread holds a lock from looking at the catalog to the effect. The journal checks the
+//! version once more, so a change that was validated against another catalog is refused even so.
 //!
 //! What can fail is done before the decision: compiling, checking, making the folders of topics. After it there is no
 //! way back. If an effect fails then, the engine stops, and the next start brings about what was decided.
@@ -175,7 +175,7 @@ impl Shared {
     /// A change is decided: the catalog is replaced, queries start, rest and stop, topics go.
     ///
     /// Runs on the thread that made the round, before any later decision. The catalog is replaced first, so that
-    /// whoever is woken sees it.
+    /// queries that are woken see it.
     fn take_effect(self: &Arc<Self>, effect: Effect, next: Catalog) -> Result<()> {
         let Effect { change, applied, record, program, own } = effect;
         let starts = record.starts.clone();

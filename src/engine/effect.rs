@@ -19,8 +19,6 @@ pub struct Change {
     /// Applied one after the other; each sees what those before it changed.
     pub effects: Vec<Effect>,
     /// What the user is told when it is done.
-    ///
-    /// As ksqlDB words it.
     pub message: String,
     /// What the user should know besides.
     pub warnings: Vec<String>,

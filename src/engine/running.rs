@@ -56,7 +56,7 @@ pub(super) type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
 /// A query at work.
 ///
 /// Its flags answer one question each: why does it take no turn now? It is paused, held by readers, short of memory,
-/// without room at its reader, or waits for a decision. Whoever ends the reason wakes it.
+/// without room at its reader, or waits for a decision. The code that ends the reason wakes it.
 pub(crate) struct Running {
     pub id: String,
     pub number: u64,

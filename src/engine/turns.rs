@@ -123,7 +123,7 @@ impl Shared {
     }
 
     /// Takes turns for a slice of time. True if the slice was used up with work left; false if there is nothing to do,
-    /// or somebody else will wake the query.
+    /// or the query will be woken by something else.
     fn try_step(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
         match query.life() {
             Life::Created | Life::Ended => return Ok(false),

@@ -5,8 +5,8 @@
 //! woken: what they do in that time goes into one round, and a chain of queries does not cost a sync for each link.
 //!
 //! On a full disk, commands are tried once more without the rest (a DROP makes room), epochs wait and are tried again
-//! twice a second or after a command has made room, and appends are refused. Epochs of a query never overtake each
-//! other: while some wait for room, later ones join them.
+//! twice a second or after a command has made room, and appends are refused; with [`WhenFull::Refuse`] epochs are
+//! refused too. Epochs of a query never overtake each other: while some wait for room, later ones join them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};

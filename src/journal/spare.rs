@@ -24,7 +24,7 @@ pub struct Spares {
     ready: Vec<Spare>,
     /// How many are to be ready.
     ///
-    /// Rises to 2 with the first file that was full, and stays.
+    /// Rises to 2 with the first full file or the first checkpoint, and stays.
     wanted: usize,
     /// How many are kept at most.
     most: usize,

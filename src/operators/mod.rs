@@ -22,8 +22,8 @@
 //! stream_join   yes     yes                       advance only
 //! ```
 //!
-//! An error of an operator is a bug of the program or damaged state. Rows that cannot be used are no errors: they are
-//! counted by [`Context::report`] and left out, or get NULL.
+//! An error of an operator is a bug of the program, damaged state, or a result that is too large to be handed on. Rows
+//! that cannot be used are no errors: they are counted by [`Context::report`] and left out, or get NULL.
 
 pub mod aggregate;
 pub mod compute;
@@ -51,7 +51,7 @@ use crate::types::{Batch, Value};
 /// [`crate::types::key::encode`] makes it.
 ///
 /// Two operators sort with it: windows that are closed hand on their groups in this order, and so do rows of a join
-/// that have waited in vain. Kafka Streams reads both from stores whose order is that of the serialised keys.
+/// that found no partner. Kafka Streams reads both from stores whose order is that of the serialised keys.
 pub type KeyBytes = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
 /// A step of a task.

@@ -36,7 +36,7 @@ use crate::types::row::{Input, put_bytes, put_varint};
 
 /// What was begun and is not finished.
 ///
-/// Saved nowhere: after a restart the turn is begun again from its record.
+/// Of it a part of an epoch saves only whether the epoch was ending; a turn is begun again from its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
     /// A turn that took so many rows.

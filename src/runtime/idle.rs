@@ -1,6 +1,6 @@
 //! When time passes although no row comes: partitions that become idle, and operators that wait for the wall clock.
 //!
-//! Why it is needed: where rows of several partitions meet behind an exchange, a partition that has nothing to read may
+//! Why it is needed: where rows of several partitions meet after an exchange, a partition that has nothing to read may
 //! still bring rows with earlier times, so it holds the stream time of operators at its own. If it stays at its end for
 //! `idle_ns`, it counts as idle and holds back nothing until it brings rows again. Rows that then come with earlier
 //! times can be late.
@@ -23,7 +23,7 @@ impl QueryRun {
 
     /// Whether partitions at their ends hold back the time of others at all.
     ///
-    /// Only behind exchanges: elsewhere a task reads one partition, which cannot be ahead of itself.
+    /// Only after exchanges: elsewhere a task reads one partition, which cannot be ahead of itself.
     fn has_limits(&self) -> bool {
         self.program.stages.iter().flat_map(|stage| &stage.ports).any(|port| port.exchanged)
     }

@@ -62,8 +62,7 @@ impl SectionWriter {
 
     /// Appends the section to a delta.
     ///
-    /// Checked here and not when an entry is added, so that the operator has been asked for all its changes: nothing of
-    /// them is lost when the query fails.
+    /// Checked here and not when an entry is added, since the callback that adds them cannot fail.
     ///
     /// # Errors
     /// An entry is larger than a run can hold.

@@ -5,8 +5,8 @@
 //! memory.
 //!
 //! Offsets of a partition count from 0 without gaps in the embedded log: each record has the offset of the one before
-//! plus one, and a removed suffix is given out again only if it was never decided. Kafka's offsets can have gaps, so
-//! nobody computes a number of records from offsets.
+//! plus one, and a removed suffix is given out again only if it was never decided. Kafka's offsets can have gaps, so a
+//! difference of offsets is a number of records only here.
 
 pub mod log;
 pub mod memory;

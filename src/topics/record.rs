@@ -71,7 +71,7 @@ impl RecordBatch {
 
     /// Gives the batch its first offset.
     ///
-    /// Copies the bytes only if somebody else holds them.
+    /// Copies the bytes only if a clone shares them.
     pub fn set_base_offset(&mut self, offset: i64) {
         Arc::make_mut(&mut self.bytes)[..8].copy_from_slice(&offset.to_be_bytes());
     }

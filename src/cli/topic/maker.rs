@@ -82,7 +82,7 @@ impl Maker {
 
     /// The whole key, with its window.
     ///
-    /// Moves the window behind the key, so [`Maker::partition_key`] has it too from then on.
+    /// Appends the window to the key, so [`Maker::partition_key`] has it too from then on.
     pub(super) fn key(&mut self) -> Option<&[u8]> {
         if self.keyed && !self.bounds.is_empty() {
             self.key.append(&mut self.bounds);

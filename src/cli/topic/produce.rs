@@ -2,7 +2,7 @@
 //!
 //! Three steps overlap: this thread reads lines and encodes records, and another one commits what was collected.
 //! Between them waits one portion of about 8 MiB. From the standard input records are committed as soon as no further
-//! line has come and the writer has nothing to do, so that somebody who types sees each record at once.
+//! line has come and the writer has nothing to do, so that a person who types sees each record at once.
 //!
 //! Records go to the partition of their key, as Kafka's clients send them; those without a key go to each partition in
 //! turn, continuing with the number of records that are there.

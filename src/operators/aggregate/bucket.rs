@@ -163,7 +163,7 @@ impl Bucket {
     /// Appends the group's results to a column for each call.
     ///
     /// # Errors
-    /// A state holds bytes that its function did not write.
+    /// A result is too large to be handed on.
     pub(super) fn results(&self, group: u32, columns: &mut [Builder]) -> Result<()> {
         self.states.iter().zip(columns).try_for_each(|(states, column)| states.result(group, column))
     }

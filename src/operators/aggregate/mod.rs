@@ -66,11 +66,11 @@ pub struct Spec {
     pub window: Option<TimeWindow>,
     /// Whether every row gives a result; else those of an epoch are merged.
     ///
-    /// Follows from `cache.max.bytes.buffering`: true if that is 0.
+    /// True if `cache.max.bytes.buffering` is 0, unless `last_only` is set.
     pub every_row: bool,
     /// Set if only the last result of each window is handed on, when it is closed. Orders the groups of a window.
     ///
-    /// Where it is set, `every_row` has no effect on what is handed on at the end of an epoch: nothing is.
+    /// Then `every_row` is false, and nothing is handed on at the end of an epoch.
     pub last_only: Option<KeyBytes>,
     /// Whether something downstream asks for the result before each change.
     ///

@@ -131,8 +131,8 @@ pub struct StreamJoin {
     store: Store,
     /// The time of all rows of each side, also of those without key or value.
     ///
-    /// Decides when rows have waited in vain. What is expired is decided by a time that the store keeps for each side,
-    /// which rows without key or value do not move.
+    /// Decides when waiting rows can find no partner any more. What is expired is decided by a time that the store
+    /// keeps for each side, which rows without key or value do not move.
     times: [OperatorTime; 2],
     parked: Parked,
     work: Work,

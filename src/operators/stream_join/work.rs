@@ -6,8 +6,8 @@
 //! * the time of its side moves;
 //! * a row without a value is counted and left out, one whose key is NULL is handed on alone or counted;
 //! * the row is put into the store, unless it is expired;
-//! * if its time is that of the join or later, rows that have waited in vain are handed on first, as Kafka Streams
-//!   does;
+//! * if its time is that of the join or later, waiting rows that can find no partner any more are handed on first, as
+//!   Kafka Streams does;
 //! * its partners on the other side are paired, the oldest first;
 //! * if it found none and its side is preserved, it is handed on or waits.
 //!
@@ -337,8 +337,8 @@ impl StreamJoin {
         Origin::Stored(slot, place)
     }
 
-    /// Finds the rows that have waited in vain. `look_ms` is how far ahead a partner may be of the row that let time
-    /// pass, for Kafka Streams' test whether to look at all.
+    /// Finds the waiting rows that can find no partner any more. `look_ms` is how far ahead a partner may be of the row
+    /// that let time pass, for Kafka Streams' test whether to look at all.
     fn look_for_over(&mut self, now: i64, look_ms: i64) -> Result<()> {
         let Some(grace_ms) = self.spec.grace_ms else { return Ok(()) };
         let deadline = Deadline { now, grace_ms, look_ms, ahead_ms: SIDES.map(|side| self.spec.ahead(side)) };

@@ -69,7 +69,7 @@ pub struct Section {
 
 /// An entry of a run. Entries sort by section, bucket and key; the bytes of keys compare as unsigned numbers.
 ///
-/// The slices belong to whoever hands out the entry and live until the next one is asked for.
+/// The slices borrow from the reader of the run and live until the next entry is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The state that the entry belongs to.
