@@ -63,7 +63,8 @@ struct World {
     failing_sync: Option<u64>,
     /// How many more bytes there is room for.
     ///
-    /// In bytes; `None` if there is no limit. Files that grow take room, files that are cut or removed give it back.
+    /// In bytes; `None` if there is no limit. Files that grow take room; those that are cut or removed one by one give
+    /// it back.
     room: Option<u64>,
     operations: u64,
 }
