@@ -2,6 +2,19 @@
 //!
 //! A write is durable only after a sync of its file, and a name (made, renamed or removed) only after a sync of its
 //! directory. Every sync names its [`SyncSite`], so that a test can leave one out and see what breaks.
+//!
+//! The implementations: [`RealDisk`] is the machine's disk, [`SyncOnce`] refuses everything after a failed sync,
+//! [`Handles`] keeps few files open, and [`double`] forgets what was not synced. Code that writes knows none of them.
+//!
+//! What may be relied on after a power cut:
+//!
+//! ```text
+//! done                                  durable
+//! write, no sync                        any sectors of it, or none, in any order
+//! write, then sync of the file          all of it
+//! file made, synced, folder not synced  the bytes, perhaps without a name
+//! rename, folder not synced             the old name or the new one, never none
+//! ```
 
 pub mod double;
 mod handles;
@@ -98,11 +111,17 @@ pub enum Open {
 }
 
 /// A file. Every method may be called from several threads, and returns the error of the operating system.
+///
+/// Offsets and lengths are in bytes. Writes to different parts of a file do not disturb each other.
 pub trait DiskFile: Send + Sync {
     /// Reads up to `into.len()` bytes from `offset`; fewer only at the end of the file.
+    ///
+    /// 0 at or after the end of the file.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Writes all of `bytes` at `offset`, growing the file if need be.
+    ///
+    /// After an error any part of the bytes may be there. A gap between the old end and `offset` reads as zeros.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// The length in bytes.
@@ -114,10 +133,15 @@ pub trait DiskFile: Send + Sync {
     }
 
     /// Cuts the file, or grows it with zeros.
+    ///
+    /// Cutting gives room back; growing takes none on most file systems.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
     /// Allocates the next `part` of a new file by writing it. Later writes into it need no further room, and their
     /// syncs change no metadata. A power cut may leave any part of it until the file is synced.
+    ///
+    /// # Errors
+    /// A full disk; what was written of the part stays.
     fn allocate(&self, part: Range<u64>) -> io::Result<()>;
 
     /// Reserves room for a file of this length at once, mostly without writing. The sync after the first write to a
@@ -130,32 +154,52 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// A lock that is held; dropping it releases the lock.
+///
+/// A lock is also released when its process ends, however it ends.
 pub trait Lock: Send + Sync {}
 
 /// A file system. Every method returns the error of the operating system.
+///
+/// Paths are taken as they are; nothing here knows the layout of a data folder.
 pub trait Disk: Send + Sync {
     /// Opens a file.
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Makes a directory in one that exists. Returns whether it was made; `false` if it existed.
+    ///
+    /// # Errors
+    /// Kind `NotFound` if the parent does not exist. The name is durable after a sync of the parent.
     fn create_dir(&self, path: &Path) -> io::Result<bool>;
 
     /// The names in a directory, sorted.
+    ///
+    /// Files and directories alike; names that are not UTF-8 come with replacement characters.
+    ///
+    /// # Errors
+    /// Kind `NotADirectory` if it is a file.
     fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
 
     /// Renames a file, replacing the target.
+    ///
+    /// At once for everybody who looks: there is no moment without either file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
+    ///
+    /// A file that is open stays readable until it is closed.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Removes a directory with all that is in it.
+    ///
+    /// Not at once: a crash may leave a part of it.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path, site: SyncSite) -> io::Result<()>;
 
     /// Locks the file at `path`; `None` if another process holds the lock.
+    ///
+    /// Never waits. The file is made if it is missing.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 
     /// How many files may be open at once in the process.
@@ -178,6 +222,8 @@ pub fn read_into(file: &dyn DiskFile, offset: u64, len: usize, bytes: &mut Vec<u
 }
 
 /// Repeats a call of the operating system that a signal interrupted.
+///
+/// Such a call has done nothing.
 pub fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -188,6 +234,8 @@ pub fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// Whether the error says that the disk has no room. The operation can be tried again when there is room.
+///
+/// That is no space, a quota that is used up, or a file that is too large.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(real::code_of(error), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
 }

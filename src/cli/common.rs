@@ -1,4 +1,11 @@
 //! What all commands take: where the data are, the properties, and how much is told.
+//!
+//! Properties come from three places, and the later wins: the defaults, the file of `--config`, `--set`. What a session
+//! or a statement sets wins over all of them. A command may also bring a default of its own for where queries start to
+//! read: the earliest record for `run`, the latest for `shell`.
+//!
+//! The file has one `KEY=VALUE` a line, as Java's property files; blank lines and lines that start with `#` or `!` are
+//! skipped. Escapes and continued lines are not known.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -73,6 +80,10 @@ impl<T: Args> Configured<T> {
 
 impl Common {
     /// The properties of the process: the file's, and over them those of the command line.
+    ///
+    /// # Errors
+    /// Status 2: the file is not there, or a line or a `--set` is not `KEY=VALUE` or names no property. Status 3: the
+    /// file cannot be read.
     pub(super) fn properties(&self) -> Result<Properties, Failure> {
         let mut properties = Properties::default();
         if let Some(path) = &self.config.file {
@@ -94,6 +105,9 @@ impl Common {
     }
 
     /// A folder beside the data folder, on the same disk, for what is measured.
+    ///
+    /// The name of the data folder with `-bench` at its end. It is on the same disk, since the disk is part of what is
+    /// measured.
     pub(super) fn bench_dir(&self) -> PathBuf {
         let mut name = self.data_dir.file_name().map_or_else(|| "tidemill-data".into(), ToOwned::to_owned);
         name.push("-bench");
@@ -101,6 +115,10 @@ impl Common {
     }
 
     /// Opens the engine over the data folder. `reset` is where queries start to read if nobody has said it.
+    ///
+    /// # Errors
+    /// Status 3: the folder cannot be used, or another process has it. Status 1: `--bootstrap-servers` is given, which
+    /// this version does not support, or a kept statement cannot be compiled.
     pub(super) fn open(&self, drive: Drive, when_full: WhenFull, reset: &'static str) -> Result<Engine, Failure> {
         if self.bootstrap_servers.is_some() {
             return Err(Error::unsupported("topics in Kafka").into());
@@ -111,6 +129,8 @@ impl Common {
     }
 
     /// Opens an engine with nothing in it and nothing on the disk, to check what would be done in a new folder.
+    ///
+    /// Statements can be executed in it; their queries take no turns, and all of it goes with the engine.
     pub(super) fn open_empty(&self, reset: &'static str) -> Result<Engine, Failure> {
         self.open_store(Store::Memory, Drive::Threads { start: false }, WhenFull::Refuse, self.assumed(reset)?)
     }
@@ -149,6 +169,8 @@ impl Common {
 
     /// Opens the engine to look after the topics that there are: no query runs, and no folder is made.
     ///
+    /// The properties are read first, so that a mistake in them is told even if the folder is missing too.
+    ///
     /// # Errors
     /// There is no data folder, or it cannot be opened.
     pub(super) fn open_existing(&self) -> Result<Engine, Failure> {
@@ -163,6 +185,8 @@ impl Common {
     }
 
     /// Whether the data folder is there. One that cannot be looked at counts: opening it tells why.
+    ///
+    /// A folder counts if its format file is there, whatever is in that file.
     pub(super) fn has_folder(&self) -> bool {
         let found = std::fs::metadata(self.data_dir.join(FORMAT_FILE));
         !matches!(found, Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
@@ -195,6 +219,11 @@ impl Common {
 }
 
 /// Sets the property of a line `KEY=VALUE`.
+///
+/// Blanks around the name and the value are cut off.
+///
+/// # Errors
+/// Kind `Invalid`: there is no `=`, no such property, or the value is not one of it.
 fn assign(properties: &mut Properties, text: &str) -> Result<()> {
     let Some((name, value)) = text.split_once('=') else {
         return Err(Error::invalid(format!("'{text}' is not KEY=VALUE")));

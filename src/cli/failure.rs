@@ -1,4 +1,12 @@
 //! How a command ends that did not do what it was asked: a message and the exit status.
+//!
+//! ```text
+//! status   when
+//! 0        done; also if the reader of a pipe has gone
+//! 1        a statement, a test or a check failed
+//! 2        the command line or a name on it is wrong
+//! 3        the environment is in the way: rights, a full disk, a folder in use
+//! ```
 
 use std::io;
 
@@ -17,6 +25,7 @@ pub(super) type Done = Result<u8, Failure>;
 /// Why a command ends early.
 #[derive(Debug)]
 pub(super) struct Failure {
+    /// One of the constants of this file, or 0.
     pub status: u8,
     /// For the standard error; nothing if there is nobody to tell.
     pub text: String,
@@ -24,16 +33,22 @@ pub(super) struct Failure {
 
 impl Failure {
     /// The command was used wrongly.
+    ///
+    /// The kind of the error does not matter: whatever was said on the command line is wrong.
     pub(super) fn usage(error: Error) -> Failure {
         Failure { status: USAGE, text: error.render(None) }
     }
 
     /// An error in a text that a user wrote, which is known by a name.
+    ///
+    /// Shows the line with a caret, if the error has a place in the text.
     pub(super) fn in_file(error: &Error, file: &str) -> Failure {
         Failure { status: status(error), text: error.render(Some(file)) }
     }
 
     /// A file that was named on the command line cannot be read.
+    ///
+    /// Status 2 if it is not there or is a folder, else 3.
     pub(super) fn unreadable(file: &str, error: &io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::NotFound => Failure::usage(Error::missing(format!("there is no file {file}"))),
@@ -52,6 +67,8 @@ impl Failure {
 }
 
 /// The exit status for an error.
+///
+/// Only trouble with disk or network has a status of its own; a bug of the program counts as 1.
 fn status(error: &Error) -> u8 {
     if error.kind() == Kind::Backend { ENVIRONMENT } else { FAILED }
 }

@@ -20,6 +20,8 @@ pub(super) struct Arguments {
 }
 
 /// Prints the statements; nothing of them if one cannot be read.
+///
+/// All files are read before anything is printed, and all errors of all files are told.
 pub(super) fn run(arguments: &Arguments) -> Done {
     let (mut formatted, mut errors, mut differ) = (Vec::new(), Vec::new(), false);
     for (name, text) in sources(&arguments.files)? {

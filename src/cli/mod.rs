@@ -2,6 +2,26 @@
 //!
 //! Results go to the standard output, everything else to the standard error. The exit status is 0 if it is done, 1 if a
 //! statement, test or check failed, 2 for wrong usage and 3 if the environment is in the way.
+//!
+//! A command takes its arguments, opens an engine over the data folder (or over nothing, to check first), does one
+//! thing and returns an exit status. Commands share four things: what all of them take (`common`), how they fail
+//! (`failure`), how results are written (`output`), and how they hear of Ctrl-C (`stop`). No module outside of this one
+//! prints.
+//!
+//! ```text
+//! command   opens the folder   makes it if missing      runs queries
+//! run       yes                if the script makes      yes
+//!                              something
+//! shell     yes                yes; with -e or -f if    yes
+//!                              the script makes
+//!                              something
+//! topic     yes                only topic create        no
+//! fmt       no
+//! test      no; for --batch    yes, and removes it      yes
+//!           resume one a case
+//! bench     beside the data    yes, and removes it      yes
+//!           folder
+//! ```
 
 mod bench;
 mod common;
@@ -54,6 +74,9 @@ enum Command {
 }
 
 /// Runs the command line of this process.
+///
+/// A command that fails has its text on the standard error, without a stack trace. A pipe whose reader has gone ends a
+/// command with status 0 and without a word.
 pub fn main() -> ExitCode {
     let Arguments { command, common } = Arguments::parse();
     let done: Done = match command {

@@ -1,4 +1,13 @@
 //! Results on the standard output, as tables, JSON lines or comma-separated values; everything else on the standard error.
+//!
+//! ```text
+//!             listing (SHOW, LIST)       rows of a query
+//! table       as wide as its cells       a frame; as wide as its cells if all rows are known, else as the terminal
+//! json        an object a line           an object a line, values as in ksqlDB's REST answers
+//! csv         heading, then lines        heading, then lines; RFC 4180 quoting
+//! ```
+//!
+//! Output is buffered with 64 KiB and flushed after each reply and each portion of rows.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
@@ -31,11 +40,16 @@ pub(super) struct Output {
 }
 
 /// Rows of one query, as they come.
+///
+/// The columns have been named already when it is made.
 pub(super) struct Rows {
     columns: Vec<Column>,
+    /// `None` if the format is no table.
     frame: Option<Frame>,
 }
 
+/// The result of writing. It fails with status 0 and no text if the reader has gone, so that `tidemill … | head` ends
+/// in order.
 type Written = Result<(), Failure>;
 
 impl Output {
@@ -45,6 +59,8 @@ impl Output {
     }
 
     /// Writes a line.
+    ///
+    /// A line feed is added; the text may hold others.
     pub(super) fn line(&mut self, text: impl AsRef<[u8]>) -> Written {
         let write = self.to.write_all(text.as_ref()).and_then(|()| self.to.write_all(b"\n"));
         write.map_err(|e| Failure::output(&e))
@@ -69,6 +85,8 @@ impl Output {
     }
 
     /// Shows a text.
+    ///
+    /// `name` is the field of the JSON object.
     pub(super) fn message(&mut self, name: &str, text: &str) -> Written {
         match self.format {
             Format::Json => self.line(json_texts([(name, text)])),
@@ -92,6 +110,8 @@ impl Output {
     }
 
     /// Shows the rows of a table.
+    ///
+    /// A table on a terminal that is too narrow shares the terminal's width; in a pipe it is as wide as it needs.
     pub(super) fn pulled(&mut self, pulled: PullRows) -> Written {
         let PullRows { columns, rows } = pulled;
         if self.format == Format::Table {
@@ -114,6 +134,8 @@ impl Output {
     }
 
     /// Starts to show rows that come one by one.
+    ///
+    /// Flushes, so that a client sees that the query runs before the first row comes.
     pub(super) fn start_rows(&mut self, columns: Vec<Column>) -> Result<Rows, Failure> {
         let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let mut frame = None;
@@ -131,6 +153,8 @@ impl Output {
     }
 
     /// Shows the next row.
+    ///
+    /// `row` has one value for each column.
     pub(super) fn row(&mut self, rows: &mut Rows, row: &[Value]) -> Written {
         match (&rows.frame, self.format) {
             (Some(frame), _) => self.lines(&frame.row(row.iter().map(shown).collect())),

@@ -35,6 +35,17 @@ pub(super) fn json_texts<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)
 }
 
 /// Appends a value as ksqlDB's answers have it: times as text, but numbers inside of a STRUCT.
+///
+/// ```text
+/// type                        JSON
+/// BOOLEAN, INTEGER, BIGINT    as such
+/// DECIMAL                     a number with all its digits
+/// DOUBLE                      Java's `Double.toString`; NaN and infinities as text
+/// STRING                      text
+/// BYTES                       text in base64
+/// DATE, TIME, TIMESTAMP       text, but a number inside of a STRUCT
+/// ARRAY, MAP, STRUCT          array, object, object; keys of a MAP as text
+/// ```
 fn put_value(value: &Value, in_struct: bool, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
@@ -87,6 +98,9 @@ fn comma(place: usize, out: &mut Vec<u8>) {
 }
 
 /// A value as the shell's tables have it: a STRUCT as `{A=1}`.
+///
+/// As Java prints collections: `[1, 2]`, `{a=1}`, `null`. Texts have no quotes, so the result cannot always be read
+/// back.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Bytes(bytes) => base64_text(bytes),
@@ -104,6 +118,8 @@ pub(super) fn shown(value: &Value) -> String {
 }
 
 /// Fields as a line of comma-separated values.
+///
+/// Quotes as RFC 4180 says: a field with a quote, a comma or a line end is quoted, and quotes in it are doubled.
 pub(super) fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let quoted = |field: &str| match field.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
@@ -113,6 +129,8 @@ pub(super) fn csv_line<'a>(fields: impl IntoIterator<Item = &'a str>) -> String 
 }
 
 /// A value as a field of comma-separated values: a NULL is nothing.
+///
+/// Nested values are JSON. A NULL and an empty text look alike.
 pub(super) fn csv_field(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

@@ -1,4 +1,16 @@
 //! `tidemill run`: a script is checked, applied and, as wished, waited for.
+//!
+//! In this order: all texts are parsed and every error is told; the whole script is checked against what exists, and
+//! nothing of a bad one is applied; the statements are executed one after the other. After that:
+//!
+//! ```text
+//! --until-drained   waits until all queries have read their sources, then answers pull queries in text order
+//! --follow          shows rows of push queries until Ctrl-C or SIGTERM
+//! neither           ends; the queries go on at the next run
+//! ```
+//!
+//! With `--until-drained` pull queries are put off to the end, since their answer is asked of the result. A push query
+//! without either option is watched on the spot.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +52,8 @@ pub(super) struct Arguments {
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What is shown when all has been applied.
+///
+/// In the order of the script.
 enum Later<'s> {
     Pull(&'s ScriptStatement),
     Push(Viewer),
@@ -115,6 +129,9 @@ fn watch(mut viewer: Viewer, stop: &Stop, output: &mut Output) -> Result<(), Fai
 }
 
 /// Waits until nothing is left to do, and shows what is asked of the result, in the order of the script.
+///
+/// # Errors
+/// Status 1 after Ctrl-C or SIGTERM. Else that of the error: a query has failed, or the disk is full.
 fn drain(
     engine: &Engine,
     session: &mut Session,
@@ -146,6 +163,8 @@ fn drain(
 }
 
 /// Shows rows as they come until somebody wants the end.
+///
+/// Several push queries take turns. Their rows are not mixed: the columns are named again where another query goes on.
 fn follow(engine: &Engine, later: Vec<Later>, stop: &Stop, output: &mut Output) -> Result<(), Failure> {
     let mut viewers: Vec<Viewer> = later
         .into_iter()

@@ -1,4 +1,8 @@
 //! A script: the statements of files and of the command line, read and checked as one.
+//!
+//! Several files and `-e` texts are one script: a statement may refer to what one in an earlier file makes, and a
+//! mistake in the last file keeps the first from being applied. Each statement knows its text, so an error shows the
+//! file, the line and a caret.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +29,8 @@ pub(super) struct Script {
 pub(super) struct ScriptStatement {
     pub parsed: Parsed,
     /// The name of its text.
+    ///
+    /// `-e` for texts of the command line, `-` for the standard input.
     pub file: String,
     /// The whole text.
     source: Arc<str>,
@@ -32,6 +38,9 @@ pub(super) struct ScriptStatement {
 
 impl Script {
     /// Reads files, `-` being the standard input, and then the texts of `-e`. All errors of all texts are reported.
+    ///
+    /// # Errors
+    /// Status 1 with the errors of all texts; status 2 or 3 if a file cannot be read.
     pub(super) fn read(files: &[PathBuf], texts: &[String]) -> Result<Script, Failure> {
         let mut sources = sources(files)?;
         for text in texts {
@@ -49,6 +58,9 @@ impl Script {
     }
 
     /// The statements of one text.
+    ///
+    /// # Errors
+    /// All mistakes of the text, in their order.
     pub(super) fn parse(name: &str, text: &str) -> Result<Script, Vec<Error>> {
         let source: Arc<str> = text.into();
         let statement = |parsed| ScriptStatement { parsed, file: name.to_owned(), source: source.clone() };
@@ -56,6 +68,11 @@ impl Script {
     }
 
     /// Checks all statements without doing any of them; what each is. All refusals are reported.
+    ///
+    /// One nature for each statement, in their order. Each is checked as if those before it had been executed.
+    ///
+    /// # Errors
+    /// All refusals, with the highest of their statuses.
     pub(super) fn check(&self, session: &Session) -> Result<Vec<Nature>, Failure> {
         let checked = session.dry_run().check_all(self.statements.iter().map(|s| &s.parsed));
         checked.map_err(|errors| {
@@ -101,6 +118,8 @@ impl ScriptStatement {
 }
 
 /// The names and texts of files, `-` being the standard input.
+///
+/// Reads all of them into memory, in the order given.
 pub(super) fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
@@ -111,6 +130,8 @@ pub(super) fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failur
 }
 
 /// The text with a semicolon at its end: on a command line it may be missing.
+///
+/// An empty text and one that ends with a comment after a semicolon stay as they are.
 pub(super) fn completed(text: &str) -> String {
     let open = lex(text).lexemes.last().is_some_and(|last| last.text != ";");
     if open { format!("{text}\n;") } else { text.to_owned() }

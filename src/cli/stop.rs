@@ -1,4 +1,7 @@
 //! The wish to end: Ctrl-C and SIGTERM, noted for whoever is at work.
+//!
+//! A signal only sets a flag. Each command looks at it between two steps and ends in order. Nothing is lost if the
+//! process is killed instead: what was committed is durable, and the rest is done again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +20,11 @@ pub(super) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
     /// Notes Ctrl-C and SIGTERM from now on. A second one, while the first is being obeyed, ends the process at once.
+    ///
+    /// The second one ends with status 130, as shells report it.
+    ///
+    /// # Errors
+    /// Status 3: the system refuses to register a handler.
     pub(super) fn on_signals() -> Result<Stop, Failure> {
         let stop = Stop(Arc::new(AtomicBool::new(false)));
         for signal in [SIGINT, SIGTERM] {
@@ -46,6 +54,8 @@ impl Stop {
     }
 
     /// Whether somebody has asked for the end.
+    ///
+    /// Stays true until it is forgotten.
     pub(super) fn is_asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

@@ -1,4 +1,15 @@
 //! Tables for people, drawn as ksqlDB's shell draws them.
+//!
+//! ```text
+//! listing                          frame
+//!  Name | Rows                     +-----+-----+
+//! -------------                    |NAME |ROWS |
+//!  A    | 1                        +-----+-----+
+//! -------------                    |A    |1    |
+//!                                  +-----+-----+
+//! ```
+//!
+//! Widths are columns of the terminal as Unicode's East Asian Width says, not bytes or characters.
 
 use std::iter::repeat_n;
 
@@ -10,6 +21,8 @@ const WIDTH: usize = 120;
 const LEAST_CELL: usize = 5;
 
 /// The width of the terminal on the standard output.
+///
+/// 120 if there is none.
 pub(super) fn terminal_width() -> usize {
     // SAFETY: TIOCGWINSZ fills the structure that it is given, which is valid with any bytes in it.
     let columns = unsafe {
@@ -21,6 +34,8 @@ pub(super) fn terminal_width() -> usize {
 }
 
 /// What there is of a kind: every column as wide as its widest cell, lines above and below the rows.
+///
+/// `most` bounds the rules above and below, not the cells. A cell with several lines takes several lines.
 pub(super) fn listing(columns: &[&str], rows: &[Vec<String>], most: usize) -> Vec<String> {
     let width = |place: usize| {
         let cells = rows.iter().filter_map(|row| row.get(place)).flat_map(|cell| cell.lines());
@@ -49,11 +64,15 @@ pub(super) struct Frame {
 
 impl Frame {
     /// A frame whose columns share `width`, for rows that are still to come.
+    ///
+    /// Each column gets the same width, at least 5 columns of the terminal; two are taken off for the frame.
     pub(super) fn shared(columns: usize, width: usize) -> Frame {
         Frame { widths: vec![(width / columns.max(1)).saturating_sub(2).max(LEAST_CELL); columns] }
     }
 
     /// A frame for rows that are all known: as narrow as they allow, if that fits `width`.
+    ///
+    /// `None` for no bound on the width.
     pub(super) fn fitted(names: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Frame {
         let column = |place: usize| rows.iter().map(|r| count(&r[place])).max().unwrap_or(0).max(count(names[place]));
         let widths: Vec<usize> = (0..names.len()).map(column).collect();
@@ -78,6 +97,9 @@ impl Frame {
     }
 
     /// The lines of a row.
+    ///
+    /// Each cell is wrapped at its column's width; shorter cells are followed by blanks. Control characters are shown
+    /// as blanks.
     pub(super) fn row(&self, cells: Vec<String>) -> Vec<String> {
         let wrapped: Vec<Vec<String>> = cells.iter().zip(&self.widths).map(|(cell, w)| wrap(cell, *w)).collect();
         let height = wrapped.iter().map(Vec::len).max().unwrap_or(1);
@@ -95,6 +117,7 @@ fn count(text: &str) -> usize {
     text.width()
 }
 
+/// The text with blanks up to a width; one that is too wide stays as it is.
 fn pad(text: &str, width: usize) -> String {
     text.chars().chain(repeat_n(' ', width.saturating_sub(count(text)))).collect()
 }

@@ -36,6 +36,9 @@ enum Batch {
 }
 
 /// Runs the cases; the exit status.
+///
+/// Status 1 if a case failed that is not on the list of deviations, 2 if no case was found. The report has the counts,
+/// and one object for each case.
 pub(super) fn run(arguments: &Arguments) -> Done {
     let mode = match arguments.batch {
         Batch::Whole => Mode::Whole,

@@ -12,7 +12,9 @@ pub(super) struct Viewer {
     /// Tells it from others.
     pub number: u64,
     query: PushQuery,
+    /// How many rows may still be shown; `None` if there is no LIMIT.
     left: Option<usize>,
+    /// `None` before the heading was written.
     rows: Option<Rows>,
 }
 
@@ -30,6 +32,8 @@ impl Viewer {
     }
 
     /// Whether no more rows will be shown.
+    ///
+    /// A query that has ended is over only when its last rows were shown.
     pub(super) fn is_over(&self) -> bool {
         self.is_complete() || (self.query.is_over() && self.query.is_drained().unwrap_or(true))
     }
@@ -53,6 +57,9 @@ impl Viewer {
     }
 
     /// Shows the rows that have come, waiting a moment for the first; whether there were any.
+    ///
+    /// # Errors
+    /// The query has failed, or the output cannot be written.
     pub(super) fn show(&mut self, wait: Duration, output: &mut Output) -> Result<bool, Failure> {
         let mut rows = self.query.rows(wait)?;
         if let Some(left) = &mut self.left {

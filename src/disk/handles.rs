@@ -1,4 +1,11 @@
 //! Files that are open only while they are used: of many files, few take a handle of the operating system.
+//!
+//! A thousand topics with 64 partitions have more segments than a process may have open files. Here a file looks open
+//! all the time, and takes a handle only while it is used or was used lately.
+//!
+//! The choice of what to close is the clock algorithm: files stand in a ring, and one that was used since the last look
+//! gets another round. A file with unsynced bytes is synced before it is closed, since a handle that is opened later
+//! may not hear of a write that failed before. A failed sync is kept and told at the next [`DiskFile::sync`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,6 +25,7 @@ pub struct Handles {
 
 /// The files that are open, those that were opened first in front.
 struct Ring {
+    /// At least 1.
     most: usize,
     files: Mutex<VecDeque<Weak<LazyFile>>>,
 }
@@ -27,6 +35,7 @@ struct LazyFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     ring: Arc<Ring>,
+    /// `None` while it is closed.
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     /// Whether it was used since the ring looked at it last.
     used: AtomicBool,
@@ -39,11 +48,15 @@ struct LazyFile {
 
 impl Handles {
     /// Files of a disk of which at most `most` are open at once, besides those in use at the moment.
+    ///
+    /// In use means: a call has taken the file and is not done with it.
     pub fn new(disk: Arc<dyn Disk>, most: usize) -> Self {
         Handles { disk, open: Arc::new(Ring { most: most.max(1), files: Mutex::default() }) }
     }
 
     /// Files of a disk that leave some of its handles to the rest of the process.
+    ///
+    /// Three quarters of what is left after 64 handles, at least 8.
     pub fn sharing(disk: Arc<dyn Disk>) -> Self {
         /// What the rest of the process needs.
         const OTHERS: usize = 64;
@@ -88,6 +101,9 @@ impl Handles {
 
 impl Ring {
     /// Opens a file; where there is no handle left, others are closed first.
+    ///
+    /// # Errors
+    /// The file cannot be opened. No handle is left, and nothing could be closed.
     fn open(&self, disk: &dyn Disk, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
         loop {
             match disk.open(path, how) {
@@ -164,6 +180,8 @@ impl LazyFile {
         }
     }
 
+    /// Writes and marks the file as dirty, before and after: whichever comes last, the write or the closing, the next
+    /// sync reaches the disk.
     fn write(&self, write: impl FnOnce(&dyn DiskFile) -> io::Result<()>) -> io::Result<()> {
         let file = self.get()?;
         self.dirty.store(true, Ordering::SeqCst);

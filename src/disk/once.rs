@@ -3,6 +3,8 @@
 //! When a sync fails, the kernel may drop the data that it could not write and report the next sync as successful. A
 //! second try would report lost data as durable, and further writes would leave data that depends on a lost write. So
 //! after a failed sync nothing is written or acknowledged any more: the process ends and recovers.
+//!
+//! Reading stays possible. See "fsyncgate" (PostgreSQL, 2018) for how databases came to this rule.
 
 use std::io;
 use std::ops::Range;
@@ -12,6 +14,8 @@ use std::sync::{Arc, OnceLock};
 use super::{Disk, DiskFile, Lock, Open, SyncSite};
 
 /// A disk that refuses writes and syncs once a sync has failed.
+///
+/// Wrapped around the disk of a data folder, so that all its files share the one mark.
 pub struct SyncOnce {
     disk: Arc<dyn Disk>,
     failure: Failure,
@@ -39,6 +43,8 @@ impl SyncOnce {
 }
 
 /// An error if a sync has failed.
+///
+/// The message names the first failure.
 fn check(failure: &Failure) -> io::Result<()> {
     match failure.get() {
         Some(earlier) => {

@@ -1,4 +1,8 @@
 //! The disk of the machine. Its errors say what could not be done to which file.
+//!
+//! `sync` is `fdatasync`: the bytes and the length, not the times of the file. `sync_dir` is `fsync` of the directory.
+//! Calls that a signal interrupts are repeated by the caller ([`super::again`]) or, for reads and writes, here. Works
+//! on Unix systems only.
 
 use std::fmt;
 use std::fs;
@@ -36,6 +40,7 @@ impl std::error::Error for Named {
     }
 }
 
+/// Adds the operation and the file to an error, whose kind stays that of the system.
 fn named<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), Named { operation, path: path.to_owned(), error }))
 }
@@ -50,11 +55,15 @@ pub(super) fn is_named(error: &io::Error) -> bool {
 }
 
 /// The number that the operating system gave an error.
+///
+/// `None` for errors that do not come from the system.
 pub(super) fn code_of(error: &io::Error) -> Option<i32> {
     named_in(error).map_or(error, |named| &named.error).raw_os_error()
 }
 
 /// How many handles the process may have. What the system allows is made use of first.
+///
+/// The soft limit is raised to the hard one, once and for the whole process.
 fn most_handles() -> usize {
     /// Where the system does not say.
     const USUAL: usize = 256;
@@ -96,6 +105,8 @@ impl RealFile {
     }
 
     /// Writes zeros to a part of the file, and makes them durable.
+    ///
+    /// In pieces of 1 MiB.
     fn write_zeros(&self, part: Range<u64>) -> io::Result<()> {
         // The first write to a block that is only reserved changes metadata, and the next sync would wait for that.
         let zeros = vec![0; ALLOCATED_AT_ONCE.min(part.end.saturating_sub(part.start) as usize)];
@@ -108,6 +119,7 @@ impl RealFile {
         self.file.sync_data()
     }
 
+    /// Reserves room up to a length; on file systems that cannot reserve it writes zeros.
     #[cfg(target_os = "linux")]
     fn fallocate(&self, len: u64) -> io::Result<()> {
         let length = libc::off_t::try_from(len).map_err(io::Error::other)?;
@@ -125,6 +137,8 @@ impl RealFile {
     }
 
     /// Reads until the memory is full or the file ends.
+    ///
+    /// Returns the number of bytes read.
     fn read_all(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;
         while done < into.len() {

@@ -1,4 +1,10 @@
 //! Changes: validated against a snapshot, committed, applied when they are decided.
+//!
+//! One change at a time: its thread holds a lock from looking at the catalog to the effect. The journal checks the
+//! version once more, so a change that was validated against another catalog is refused even so.
+//!
+//! What can fail is done before the decision: compiling, checking, making the folders of topics. After it there is no
+//! way back. If an effect fails then, the engine stops, and the next start brings about what was decided.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -17,6 +23,11 @@ use crate::topics::{Offset, PartitionId, Topic};
 impl Engine {
     /// Appends the records of a batch that have one key, or none, to a topic: to the partition of the key, else to each in
     /// turn.
+    ///
+    /// Returns the offset of the first record, when all are durable.
+    ///
+    /// # Errors
+    /// Kind `Missing` if the topic was dropped meanwhile, kind `Backend` if the disk is full or the engine ends.
     pub fn insert(&self, topic: &Topic, key: Option<&[u8]>, batch: RecordBatch) -> Result<Offset> {
         // Records without a key go to each partition in turn.
         let next = if key.is_none() { self.shared.next_partition.fetch_add(1, Ordering::Relaxed) } else { 0 };
@@ -28,6 +39,12 @@ impl Engine {
 
     /// Makes the change that a statement means, which `make` finds out against the catalog as it is then. Returns the change
     /// when it has taken effect.
+    ///
+    /// `make` may be called with a newer catalog than the caller has seen.
+    ///
+    /// # Errors
+    /// What `make` says; kind `Conflict` if the catalog has changed; kind `Backend` if the disk is full or the engine
+    /// has ended. Nothing has changed then, except that after an engine's failure the outcome is unknown.
     pub fn change(&self, text: &str, own: &Properties, make: &dyn Fn(&Catalog) -> Result<Change>) -> Result<Change> {
         let _changing = self.shared.world.change();
         let catalog = self.shared.world.catalog();
@@ -39,11 +56,19 @@ impl Engine {
     }
 
     /// Refuses a plan that the engine cannot run.
+    ///
+    /// # Errors
+    /// The plan reads a topic that is not in the catalog, or a bug.
     pub fn check(&self, plan: &Plan, catalog: &Catalog, own: &Properties) -> Result<()> {
         runtime::compile(plan, catalog, &self.shared.properties(own)).map(|_| ())
     }
 
     /// How many records a query of this plan would not see, since it would start after them.
+    ///
+    /// The sum over the partitions that would be read from their ends; 0 with `auto.offset.reset` = `earliest`.
+    ///
+    /// # Errors
+    /// The topics cannot be asked.
     pub fn skipped(&self, plan: &Plan, own: &Properties) -> Result<u64> {
         let (shared, topics) = (&self.shared, self.topics());
         let latest = starts_latest(plan, &shared.world.catalog(), &shared.properties(own));
@@ -61,6 +86,8 @@ struct Statement<'a> {
 
 impl Shared {
     /// Commits a change and waits until it has taken effect.
+    ///
+    /// The record gets everything that the text alone does not say: version, properties, ids, starts.
     fn commit_change(self: &Arc<Self>, statement: Statement, applied: Applied, next: Catalog) -> Result<()> {
         let Statement { text, own, change } = statement;
         let properties = self.properties(own);
@@ -104,6 +131,8 @@ impl Shared {
     }
 
     /// Has a command decided, and waits until its effect has been taken.
+    ///
+    /// Topics that were made for a change that is refused are removed again.
     fn decide_change(
         self: &Arc<Self>,
         command: Command,
@@ -144,6 +173,9 @@ impl Shared {
     }
 
     /// A change is decided: the catalog is replaced, queries start, rest and stop, topics go.
+    ///
+    /// Runs on the thread that made the round, before any later decision. The catalog is replaced first, so that
+    /// queries that are woken see it.
     fn take_effect(self: &Arc<Self>, effect: Effect, next: Catalog) -> Result<()> {
         let Effect { change, applied, record, program, own } = effect;
         let starts = record.starts.clone();
@@ -165,6 +197,8 @@ impl Shared {
     }
 
     /// A query that writes a sink, as yet without any state.
+    ///
+    /// Partitions that `starts` does not name are read from their first record.
     pub(crate) fn new_run(
         &self,
         number: u64,
@@ -211,6 +245,8 @@ impl Shared {
     }
 
     /// Stops a query for good.
+    ///
+    /// What it has submitted and what was not decided is refused by the journal.
     pub(crate) fn end_query(&self, number: u64) {
         for query in self.queries.all().into_iter().filter(|q| q.number == number && q.persistent) {
             query.end();
@@ -230,6 +266,8 @@ struct Effect {
 }
 
 /// The partitions that a query reads from their ends: those of streams, unless it is to read from the start.
+///
+/// Tables are always read from the start, as in ksqlDB: a table is what all its records say.
 pub(super) fn starts_latest(plan: &Plan, catalog: &Catalog, properties: &Properties) -> Vec<PartitionId> {
     if properties.text(config::OFFSET_RESET).eq_ignore_ascii_case("earliest") {
         return Vec::new();

@@ -3,6 +3,19 @@
 //! A checkpoint is made of what is decided, and of nothing else: the changes that the epochs of the journal have, sorted and
 //! written as runs. So it does not ask queries for anything, and takes those that run, rest, have failed or were not even
 //! started alike. The manifest says which runs there are; when it is durable, the journal before it is not needed any more.
+//!
+//! The steps of one:
+//!
+//! * Under the journal's lock: the last decided round, the ends of all partitions, where the queries stand, and what
+//!   exists. The next round goes to a new file of the journal.
+//! * The journal from the last checkpoint up to that file is read, its deltas are sorted in pieces of 64 MiB, and each
+//!   piece is written as a run. No query is held up.
+//! * The folder of the runs and the segments of all topics are synced.
+//! * The manifest is written beside the old one and renamed.
+//! * The files of the journal before the new one are recycled.
+//!
+//! A crash before the rename leaves the old checkpoint and some runs that nobody names. Costs: the changes are read and
+//! written once here, and again by merges (see [`runs::choose`]).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -56,6 +69,8 @@ pub(crate) struct Covered {
 type Horizons = BTreeMap<u64, BTreeMap<OperatorTask, BucketId>>;
 
 /// Whether nothing of a section up to a bucket lives any more.
+///
+/// A query that does not exist any more has no horizons, so all of its entries are dead.
 fn is_dead(horizons: &Horizons, section: Section, greatest: BucketId) -> bool {
     let Some(query) = horizons.get(&section.query) else { return true };
     query.get(&section.place).is_some_and(|horizon| greatest < *horizon)
@@ -67,6 +82,9 @@ fn horizons_of(manifest: &Manifest) -> Horizons {
 
 impl Checkpoints {
     /// The checkpoints of a folder, of which this is the last; runs that it does not name are removed.
+    ///
+    /// # Errors
+    /// A run that the manifest names is missing or damaged, or one that it does not name cannot be removed.
     pub(crate) fn open(disk: Arc<dyn Disk>, data: PathBuf, manifest: Manifest) -> Result<Checkpoints> {
         let folder = runs::folder(&data);
         let mut next_run = 1;
@@ -89,6 +107,8 @@ impl Checkpoints {
     }
 
     /// The runs of the last checkpoint, the oldest first, and the horizons of a query's state in them.
+    ///
+    /// Clones of open runs: they stay readable after a later checkpoint has dropped them.
     pub(crate) fn runs(&self, query: u64) -> (Vec<Run>, BTreeMap<OperatorTask, BucketId>) {
         let saved = lock(&self.saved);
         let found = saved.manifest.queries.iter().find(|state| state.head.query == query);
@@ -96,6 +116,9 @@ impl Checkpoints {
     }
 
     /// Makes a checkpoint of all that is decided. `image` gives what exists, and is called while nothing is decided.
+    ///
+    /// # Errors
+    /// The disk is full or fails. The old checkpoint still counts, and what was written is removed.
     pub(crate) fn make(&self, journal: &Mutex<Journal>, log: &Log, image: &dyn Fn() -> Vec<u8>) -> Result<Covered> {
         let _one = lock(&self.working);
         let (snapshot, image) = {
@@ -129,6 +152,8 @@ impl Checkpoints {
     }
 
     /// Writes the changes between two checkpoints as runs; the horizons of all state after them.
+    ///
+    /// The horizons are those after the last delta, so that entries that died in the meantime are not even written.
     fn write_changes(&self, before: &Manifest, snapshot: &Snapshot, fresh: &mut Fresh) -> Result<Horizons> {
         let mut horizons = horizons_of(before);
         for query in snapshot.heads.keys() {
@@ -174,6 +199,8 @@ impl Checkpoints {
 
     /// Changes the last checkpoint and writes its manifest, without the runs of which nothing lives. They go when nobody reads
     /// them any more.
+    ///
+    /// The manifest is durable before the old runs are marked; the other way round a crash could lose them.
     fn replace(&self, change: impl FnOnce(&mut Saved)) -> Result<()> {
         let mut saved = lock(&self.saved);
         let mut next = Saved { manifest: saved.manifest.clone(), runs: saved.runs.clone() };
@@ -190,6 +217,11 @@ impl Checkpoints {
 
     /// Merges runs where there are too many or too much of them is dead; whether there was anything to merge. Gives up when
     /// the engine ends.
+    ///
+    /// `false` where the runs are well as they are. Only one merge runs at a time; checkpoints go on beside it.
+    ///
+    /// # Errors
+    /// The disk is full or fails, or the engine ends. The runs stay as they were.
     pub(crate) fn merge(&self, is_closing: &dyn Fn() -> bool) -> Result<bool> {
         let _one = lock(&self.merging);
         let (runs, horizons) = {
@@ -225,6 +257,8 @@ impl Checkpoints {
 }
 
 /// Runs that were written and are not in the manifest yet: if that does not come about, they go.
+///
+/// Emptied when the manifest names them.
 struct Fresh(Vec<Run>);
 
 impl Drop for Fresh {

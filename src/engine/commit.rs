@@ -1,4 +1,11 @@
 //! The way of entries to their decision: through the journal, or at once where topics are in memory.
+//!
+//! With a folder the entry waits in a queue, the journal's thread makes a round of all that waits, and the callbacks
+//! are called on that thread. In memory there is no round: the entry is decided by the thread that submits it.
+//!
+//! After a decision the topics written to are known, and their readers are woken. If the journal has grown to twice the
+//! length at which a checkpoint is due, epochs wait until it is made: then commits cannot outrun the checkpoint.
+//! Appends and commands go on.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,6 +102,7 @@ impl Commit {
         matches!(self, Commit::Journal(journaled) if journaled.pressed.swap(pressed, Ordering::Relaxed))
     }
 
+    /// Decides an entry at once. A command is checked against the version as the journal does.
     fn decide_in_memory(version: &Mutex<u64>, topics: &dyn Topics, entry: Entry) -> Result<Decision> {
         match entry {
             Entry::Epoch(epoch) => Ok(Decision::Committed { offsets: topics.append(epoch.outputs)? }),
@@ -114,6 +122,8 @@ impl Commit {
 
 impl Shared {
     /// Has an entry committed; `done` is called when it is decided.
+    ///
+    /// `done` is called exactly once: at once in memory, else by the thread of the journal.
     pub(crate) fn submit(self: &Arc<Self>, entry: Entry, done: Done) {
         match &self.commit {
             Commit::Journal(journaled) => journaled.queue.submit(entry, done),
@@ -126,6 +136,9 @@ impl Shared {
     }
 
     /// Has an entry committed and waits for it.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the engine has ended or cannot go on; the outcome is then unknown.
     pub(crate) fn submit_and_wait(self: &Arc<Self>, entry: Entry) -> Result<Decision> {
         let (send, receive) = mpsc::channel();
         self.submit(
@@ -142,6 +155,11 @@ impl Shared {
     }
 
     /// Makes rounds on this thread until nothing is in line, or the disk is full; whether there was anything.
+    ///
+    /// For [`super::Drive::Manual`]. Epochs that found no room are tried once in each call.
+    ///
+    /// # Errors
+    /// The engine cannot go on.
     pub(crate) fn pump(self: &Arc<Self>) -> Result<bool> {
         let Commit::Journal(journaled) = &self.commit else { return Ok(false) };
         let mut any = false;
@@ -190,6 +208,11 @@ impl Shared {
     }
 
     /// Has batches of records committed, whether topics are in a folder or in memory; their offsets.
+    ///
+    /// One offset for each batch, that of its first record.
+    ///
+    /// # Errors
+    /// The topic was dropped, the disk is full, or the engine has ended.
     pub(super) fn append(self: &Arc<Self>, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
         match self.submit_and_wait(Entry::Append(Append { batches }))? {
             Decision::Committed { offsets } => Ok(offsets),

@@ -1,4 +1,11 @@
 //! Waiting until queries have done all there is to do, or, without threads, having them do it.
+//!
+//! Drained means: every persistent query that runs has taken all that is decided in its sources, and all its own epochs
+//! are decided. Chains of queries drain too, since one query's output is the next one's input. The counter of decisions
+//! is read before and after the judgement: if one came in between, it is repeated.
+//!
+//! When all are at their ends, partitions are declared idle, so that windows and joins that wait for stream time go on
+//! as far as the data allow; only if that brings nothing more is it over.
 
 use std::sync::Arc;
 
@@ -10,6 +17,8 @@ use crate::journal::WhenFull;
 
 impl Engine {
     /// The persistent queries that have failed, with why.
+    ///
+    /// The id of each, in the order in which the queries were made.
     pub fn failed(&self) -> Vec<(String, Error)> {
         let failed = |q: Arc<Running>| match q.life() {
             Life::Failed(error) if q.persistent => Some((q.id.clone(), error)),
@@ -20,6 +29,12 @@ impl Engine {
 
     /// Waits until every running query stands at the ends of its sources and nothing is undecided, or `stop` says so. An
     /// error if a query fails meanwhile, or the engine.
+    ///
+    /// Paused queries are not waited for. With `stop` it returns without an error.
+    ///
+    /// # Errors
+    /// That of the first failed query, with its id; that of the engine; or that of the full disk, if the settings say
+    /// that it is not waited for.
     pub fn wait_drained(&self, stop: &dyn Fn() -> bool) -> Result<()> {
         let mut seen = 0;
         while !stop() {
@@ -42,11 +57,16 @@ impl Engine {
     }
 
     /// Waits for a decision after the `seen`th, or a moment; the number of decisions then.
+    ///
+    /// Waits at most about 20 ms, so that the caller can look at other things.
     pub fn wait_decision(&self, seen: u64) -> u64 {
         self.shared.progress.wait(seen)
     }
 
     /// Has queries take turns on this thread, and makes rounds, until nothing is left to do; for [`super::Drive::Manual`].
+    ///
+    /// # Errors
+    /// The engine cannot go on. A query that fails is no error here.
     pub fn settle(&self) -> Result<()> {
         loop {
             let mut progress = self.shared.pump()?;
@@ -60,6 +80,8 @@ impl Engine {
     }
 
     /// The same for one query; whether there was anything to do.
+    ///
+    /// `false` also if there is no such query.
     pub fn settle_query(&self, id: &str) -> Result<bool> {
         let Some(query) = self.shared.queries.get(id) else { return Ok(false) };
         let mut any = false;
@@ -75,6 +97,9 @@ impl Engine {
     }
 
     /// One turn of a query and the commit of what it did; whether it took any rows. For [`super::Drive::Manual`].
+    ///
+    /// # Errors
+    /// A failure of the query, which does not become its life here, or of the engine.
     pub fn turn(&self, id: &str) -> Result<bool> {
         let Some(query) = self.shared.queries.get(id) else { return Ok(false) };
         let took = self.shared.turn_and_seal(&query)?;

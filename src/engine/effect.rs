@@ -1,4 +1,8 @@
 //! What a statement does to the world: a list of effects, and what each of them means.
+//!
+//! A statement is a list of these effects and nothing else. Each has two meanings: what it does to a catalog (`apply`,
+//! without any input or output), and how it relates to earlier statements (`relate`), from which follows which of the
+//! kept texts are still needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +40,8 @@ pub enum Effect {
     /// Removes the custom type of this name.
     DropType(String),
     /// Starts a query, and makes its sink unless that is there.
+    ///
+    /// A change has at most one of these.
     StartQuery(Box<NewQuery>),
     /// Ends a query; what it has written stays.
     EndQuery(String),
@@ -67,6 +73,8 @@ pub struct NewQuery {
     /// What the query does to its rows.
     pub plan: Plan,
     /// The stream or table that it writes, with the topic's number of partitions.
+    ///
+    /// Names and formats as the statement says, or as they follow from the sources.
     pub sink: Sink,
     /// Whether the sink is made with it, or is there already.
     pub makes_sink: bool,
@@ -97,6 +105,8 @@ impl NewId {
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
     /// The topics that were made.
+    ///
+    /// Not those that were there already.
     pub topics: Vec<Topic>,
     /// The query that was started.
     pub query: Option<Query>,
@@ -105,10 +115,14 @@ pub struct Applied {
     /// The topics that were removed.
     pub dropped: Vec<Topic>,
     /// The ids of queries that rest now, or do so no more.
+    ///
+    /// True for one that rests now.
     pub paused: Vec<(String, bool)>,
 }
 
 /// Ids that were given out before and must be given again.
+///
+/// Ids are never used again. A kept statement gets those that it had, so that segments and state are found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
     /// One id for each topic, in the order in which the topics were made.
@@ -140,6 +154,12 @@ impl Change {
     }
 
     /// Applies the change to a catalog, under new ids or the given ones.
+    ///
+    /// The version of the catalog rises by one for each change, whatever its effects.
+    ///
+    /// # Errors
+    /// Kind `Missing`: an effect refers to something that is not there. The catalog may then be half changed, so it
+    /// must be a copy.
     pub fn apply(&self, catalog: &mut Catalog, ids: Option<&Ids>) -> Result<Applied> {
         let mut applied = Applied::default();
         for effect in &self.effects {
@@ -208,6 +228,8 @@ impl Effect {
 
     /// The versions of the catalog at which those things were made without which the effect could not be applied again, or whose
     /// making it undoes. `before` is the catalog that the change was made against.
+    ///
+    /// Example: CREATE STREAM S over topic T needs the statement that made T. DROP STREAM S undoes the one that made S.
     pub(super) fn relate(&self, before: &Catalog, history: &History, related: &mut Related) {
         let Related { needs, undoes } = related;
         match self {
@@ -237,10 +259,12 @@ impl Effect {
 /// What a change needs of earlier ones, and what it undoes of them, by their versions.
 #[derive(Debug, Default)]
 pub(super) struct Related {
+    /// Versions of the catalog, which name statements.
     pub needs: BTreeSet<u64>,
     pub undoes: BTreeSet<u64>,
 }
 
+/// The version of the statement that made a topic; `None` if no statement that is kept made it.
 fn topic_maker(name: &str, before: &Catalog, history: &History) -> Option<u64> {
     before.topic(name).and_then(|topic| history.maker_of_topic(topic.id))
 }

@@ -1,4 +1,15 @@
 //! The data folder: one owner, one format, and what the owner finds when it opens it.
+//!
+//! ```text
+//! lock          held by the owner
+//! format        one line of text; the first thing that an older or newer program looks at
+//! manifest      the last checkpoint
+//! journal/      rounds since then
+//! state/        runs
+//! topics/       segments of the log
+//! ```
+//!
+//! A folder without a format file is new, unless it has data: then the file was lost, and the folder is refused.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -13,6 +24,9 @@ use crate::topics::log;
 const FORMAT: &str = "tidemill data folder, format 2\n";
 
 /// Takes the folder for this process, and makes it if it is not there.
+///
+/// # Errors
+/// Kind `Backend`: no rights, in use by another process, another format, or the disk fails.
 pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
     let shown = path.display();
     let denied = |error: io::Error| match error.kind() {
@@ -38,6 +52,9 @@ pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
 }
 
 /// Makes a folder with its parents.
+///
+/// # Errors
+/// That of the system; a parent that exists is none.
 fn make(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match (disk.create_dir(path), parent(path)) {
         (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
@@ -66,6 +83,8 @@ fn sync_parents(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Refuses a folder of another format. Into a new folder it writes the file, after the names of all its parents are
+/// durable.
 fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     let file = path.join("format");
     match disk.open(&file, Open::Existing) {
@@ -91,6 +110,8 @@ fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     }
 }
 
+/// Writes the format file by way of another name, so that no power cut leaves a half written one under the right name.
+/// The rename is made durable by the caller's sync of the folder.
 fn write_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     let beside = path.join("format.new");
     match disk.remove_file(&beside) {

@@ -1,4 +1,8 @@
 //! The statements that made what exists, in their order, and which of them must be kept to make it again.
+//!
+//! Nothing else is kept of what exists: no plan, no schema. A start compiles all records in their order. So the list
+//! must stay short: a statement is forgotten as soon as nothing that exists depends on it. A record that undoes
+//! something of a kept one must be kept too, or the replay would bring back what was dropped.
 
 use std::collections::HashSet;
 
@@ -10,6 +14,7 @@ use crate::types::row::put_varint;
 /// The records of statements, by their versions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
+    /// By rising version.
     records: Vec<Record>,
 }
 
@@ -22,6 +27,9 @@ impl History {
 
     /// Notes in a record what a change needs of earlier ones, and what it undoes of them. `before` is the catalog that the
     /// change was made against.
+    ///
+    /// Needing too much only keeps a record longer; needing too little would break a start. So a type counts as needed
+    /// if its name occurs anywhere in the text.
     pub(crate) fn relate(&self, record: &mut Record, change: &Change, before: &Catalog) {
         let mut related = Related::default();
         change.effects.iter().for_each(|effect| effect.relate(before, self, &mut related));
@@ -46,6 +54,9 @@ impl History {
 
     /// Forgets the records without which the rest makes the same: kept are those of which something still exists, those that
     /// kept ones need, and those that undo something of kept ones.
+    ///
+    /// Repeats until nothing more is kept: needs and undoings form chains. Costs O(records) for each link of the
+    /// longest chain.
     pub(crate) fn forget(&mut self, catalog: &Catalog) {
         let topics: HashSet<u64> = catalog.topics().map(|t| t.id).collect();
         let queries: HashSet<u64> = catalog.queries().iter().map(|q| q.number).collect();
@@ -78,6 +89,11 @@ impl History {
     }
 
     /// What exists, as bytes: the ids that come next, and the records.
+    ///
+    /// ```text
+    /// next topic id, next query number, number of records    varint each
+    /// each record                                            see `Record::encode`
+    /// ```
     pub(crate) fn image(&self, catalog: &Catalog) -> Vec<u8> {
         let mut out = Vec::new();
         for number in [catalog.next_topic(), catalog.next_query(), self.records.len() as u64] {

@@ -1,4 +1,10 @@
 //! The life of a query, from its statement to its end.
+//!
+//! ```text
+//! Created → Running ⇄ Paused
+//!    ↓         ↓        ↓
+//!    Failed or Ended, for good; a failed query begins anew at the next start of the engine
+//! ```
 
 use crate::error::Error;
 
@@ -12,6 +18,8 @@ pub enum Life {
     /// It takes no turns until it is resumed.
     Paused,
     /// It cannot go on until the engine is started again.
+    ///
+    /// Its state and rows in memory are given up; what it committed stays.
     Failed(Error),
     /// It was terminated, or nobody wants its result any more.
     Ended,

@@ -1,4 +1,8 @@
 //! The one budget of memory: what the states of all queries take, and who must wait for it or fail.
+//!
+//! The budget is `tidemill.memory.bytes`; compared with it is the sum of what all queries report at the end of their
+//! epochs. So it can be passed by what queries take within an epoch. A query that finds the budget passed commits what
+//! it has and waits. Every decision wakes those who wait, since with it something may have expired.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +40,8 @@ impl Share {
     }
 
     /// Changes the share.
+    ///
+    /// Seen by all queries at once.
     pub(crate) fn set(&self, bytes: usize) {
         let before = self.own.swap(bytes, Ordering::Relaxed);
         // In this order the total never falls below zero in between.
@@ -52,6 +58,8 @@ impl Drop for Share {
 
 /// Gives memory that is free back to the machine: what queries and checkpoints needed for a while lies scattered between
 /// what stays, and the allocator keeps it.
+///
+/// Called after checkpoints and merges; does nothing on other systems.
 pub(super) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call touches nothing but the allocator's own free memory, under the allocator's locks.
@@ -63,6 +71,10 @@ pub(super) fn give_back() {
 impl Shared {
     /// Whether the query must not take more rows now, since memory is short. It fails if waiting cannot help: everything that
     /// it did is decided, and so is everything of the query with the largest state, which has nothing left to do.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the state does not fit into the budget, and nothing that runs can make it smaller. The query
+    /// with the error fails, and its memory is free.
     pub(crate) fn is_short(self: &Arc<Self>, query: &Running) -> Result<bool> {
         let budget = self.settings.properties.size(config::MEMORY_BYTES);
         let total = self.memory.total.load(Ordering::Relaxed);
@@ -89,6 +101,8 @@ impl Shared {
     }
 
     /// Something was decided, and with it something may have expired: those who wait for memory look again.
+    ///
+    /// Costs one atomic operation where nobody waits.
     pub(crate) fn wake_short(self: &Arc<Self>) {
         if self.memory.waiting.swap(0, Ordering::SeqCst) > 0 {
             for query in self.queries.all().iter().filter(|q| q.waits_for_memory(false)) {

@@ -3,6 +3,29 @@
 //! A change is validated against a snapshot of the catalog, committed through the journal, and takes effect when it is
 //! decided. With [`Drive::Threads`] queries run by themselves; with [`Drive::Manual`] nothing happens unless the owner says
 //! so, on the owner's thread, which is how tests decide what happens when.
+//!
+//! The way of a statement that changes something: `compile` makes a [`Change`] of it, which is a list of effects and
+//! does nothing by itself. The change is applied to a copy of the catalog, which shows whether it can be. A command
+//! with the text goes to the journal. When it is decided, the copy becomes the catalog and the effects on topics and
+//! queries are taken, in the order of decisions. At the next start the kept texts are compiled again, with the
+//! properties and ids of then.
+//!
+//! The way of rows: a decision wakes the queries that read what was written. A query takes turns on a worker for a
+//! slice of time, and submits what it did as an epoch. At most two epochs of a query wait for their decision.
+//!
+//! Threads, where there are any:
+//!
+//! ```text
+//! worker 0, 1, …      turns of queries, restoring of state
+//! turns 0, 1, …       parts of one large turn, if no other query waits
+//! journal             rounds: one after the other, each with one commit
+//! checkpoint          checkpoints and spare files
+//! merge               merges of runs
+//! timer               wakes queries at a time
+//! ```
+//!
+//! A panic in a query fails that query. A panic in a thread of the engine, or a failed sync, fails the engine: it takes
+//! nothing more and must be opened again.
 
 mod apply;
 mod checkpoint;
@@ -62,9 +85,13 @@ use workers::Workers;
 use world::World;
 
 /// Makes the change that a statement's text means, against a catalog and the properties that were set for it.
+///
+/// Must give the same change for the same arguments for ever: it is called again at each start.
 pub type Compile = fn(&str, &Catalog, &Properties) -> Result<Change>;
 
 /// Where topics and the journal are.
+///
+/// With memory, an epoch is decided when it is submitted and nothing survives; all else is the same.
 #[derive(Clone)]
 pub enum Store {
     /// In memory, gone with the engine.
@@ -87,6 +114,8 @@ pub enum Drive {
         start: bool,
     },
     /// The owner, by [`Engine::settle`] and [`Engine::turn`].
+    ///
+    /// No thread is started; a call that waits for a decision makes the rounds itself.
     Manual,
 }
 
@@ -102,16 +131,22 @@ pub struct Settings {
     /// The properties of the process; those of a session or statement take precedence.
     pub properties: Properties,
     /// Makes the changes of kept statements again when the engine starts.
+    ///
+    /// The engine knows no statements; this is how it gets at them.
     pub compile: Compile,
     /// What happens to epochs while the disk is full.
     pub when_full: WhenFull,
     /// Where rows go, and in which order those of several partitions are taken.
     pub placement: Arc<dyn Placement>,
     /// Called with messages that somebody should see: rows that were left out, queries that failed.
+    ///
+    /// Called from any thread, and must not call the engine.
     pub report: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// An engine.
+///
+/// Dropping it closes it. It can be shared by threads.
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -138,13 +173,19 @@ pub(crate) struct Shared {
     /// The lock of the folder, given back at the end.
     folder_lock: Mutex<Option<Box<dyn Lock>>>,
     /// How many queries have state that is still to be read, and how many pulls read such state.
+    ///
+    /// While it is above 0 no checkpoint is made, since the journal is being read.
     restoring: AtomicUsize,
     /// Where the next record without a key goes.
+    ///
+    /// Round robin over the partitions, one counter for all topics; not kept over a restart.
     next_partition: AtomicU32,
 }
 
 impl Shared {
     /// The engine cannot go on.
+    ///
+    /// The first failure counts. Everybody who waits is told.
     fn fail(&self, error: Error) {
         (self.settings.report)(&format!("the engine cannot go on: {error}"));
         self.progress.fail(error);
@@ -155,6 +196,8 @@ impl Shared {
     }
 
     /// The properties of the process with those of a statement over them.
+    ///
+    /// Those of the statement win.
     fn properties(&self, own: &Properties) -> Properties {
         self.settings.properties.with(own)
     }
@@ -166,6 +209,9 @@ impl Shared {
     }
 
     /// The disk and the data folder.
+    ///
+    /// # Errors
+    /// A bug: the engine is in memory.
     fn home(&self) -> Result<(&dyn Disk, &Path)> {
         match &self.settings.store {
             Store::Folder { disk, path } => Ok((disk.as_ref(), path)),
@@ -185,6 +231,12 @@ impl Shared {
 
 impl Engine {
     /// Opens an engine; over a folder, what a crash left there is brought to what was decided, and its queries go on.
+    ///
+    /// Queries go on as soon as their state is read, which may be after this returns.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the folder cannot be used or is in use, a file is damaged or of another version, or no thread
+    /// can be started. Whatever `compile` says of a kept statement, with the statement in the message.
     pub fn open(settings: Settings) -> Result<Engine> {
         let workers = match settings.properties.size(config::WORKERS) {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -206,6 +258,8 @@ impl Engine {
         Ok(engine)
     }
 
+    /// # Errors
+    /// The system has no more threads; those that were started end with the engine.
     fn spawn_threads(&self) -> Result<()> {
         let loops: [(&str, fn(&Arc<Shared>)); 4] = [
             ("journal", Shared::journal_loop),
@@ -263,6 +317,8 @@ impl Engine {
     }
 
     /// What is known of a query.
+    ///
+    /// `None` if there is no such query.
     pub fn stats(&self, id: &str) -> Option<QueryStats> {
         let query = self.shared.queries.get(id)?;
         // Until its state is read, what was committed tells the rest.
@@ -271,6 +327,9 @@ impl Engine {
     }
 
     /// Ends all work in order: what is in line is still committed.
+    ///
+    /// Waits for threads and for what is in line; makes a checkpoint if more than 1 MiB of journal would have to be
+    /// read. Calling it twice does no harm.
     pub fn close(&self) {
         let shared = &self.shared;
         shared.stop_queries();

@@ -1,4 +1,16 @@
 //! Opening an engine: the statements that made what exists are read again, and it is found out where the queries stand.
+//!
+//! In this order, since each step needs what the one before it found:
+//!
+//! * the folder is locked and its format is checked;
+//! * the journal after the last checkpoint is read and its end made durable;
+//! * the statements of the checkpoint's image and of the journal's commands are compiled again, one on top of the
+//!   other;
+//! * folders of topics that no statement made are removed, and missing ones are made;
+//! * segments are brought to their decided ends;
+//! * runs that the manifest does not name are removed, the others are opened.
+//!
+//! State is not read here; [`super::restore`] does that while the engine already answers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -40,6 +52,9 @@ struct Folder {
 }
 
 /// Opens the store; the queries that are to go on, if there were any.
+///
+/// # Errors
+/// Those of [`super::Engine::open`].
 pub(super) fn open(mut settings: Settings, workers: Workers) -> Result<(Shared, Vec<Restoring>)> {
     let store = settings.store.clone();
     let (kept, restoring) = match store {
@@ -126,9 +141,13 @@ struct Rebuilt {
     catalog: Catalog,
     history: History,
     /// The statement of every query, by its number.
+    ///
+    /// A query that was ended is still in it; only those in the catalog go on.
     changes: BTreeMap<u64, (Change, Record)>,
 }
 
+/// Executes the kept statements again, those of the image first. Ids that a dropped topic or query had are skipped, so
+/// that no new one gets them.
 fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
     let mut rebuilt = Rebuilt { catalog: Catalog::default(), history: History::default(), changes: BTreeMap::new() };
     if let Some(image) = &recovered.image {
@@ -148,6 +167,8 @@ fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
 }
 
 impl Rebuilt {
+    /// # Errors
+    /// A kept statement cannot be compiled or applied any more. The message has its text.
     fn replay(&mut self, settings: &Settings, record: Record) -> Result<()> {
         self.catalog.version = record.version;
         let properties = record.properties(&settings.properties)?;

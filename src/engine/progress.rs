@@ -1,4 +1,7 @@
 //! How far the engine has come: what was decided, whether it goes on, and those who wait to hear of it.
+//!
+//! Waiting is by a counter: a caller notes the count, looks at what it is about, and waits for a larger count. What is
+//! announced between the two is not missed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock};
@@ -8,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::locks::{lock, wait_while};
 
 /// The longest time for which nobody is told anything, so that what is not announced is seen too.
+///
+/// A wait is never longer, so a caller can also watch what nobody announces, such as a signal to stop.
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// Progress of an engine.
@@ -34,6 +39,8 @@ impl Progress {
     }
 
     /// Waits until more was announced than `seen`, or a moment; how much was announced then.
+    ///
+    /// Returns after at most 20 ms.
     pub(super) fn wait(&self, seen: u64) -> u64 {
         *wait_while(&self.changed, lock(&self.count), MOMENT, |count| *count <= seen)
     }
@@ -62,6 +69,8 @@ impl Progress {
     }
 
     /// Whether nothing new is to be begun.
+    ///
+    /// Also true after a failure.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst) || self.fatal.get().is_some()
     }

@@ -1,4 +1,11 @@
 //! Pull queries: tables as they are now.
+//!
+//! A pull sees a table as of a commit: it holds the query, waits until all that it did is decided, and reads its state
+//! between two turns. So a pull waits for the decision of what the query has begun. While the query's state is still
+//! being read after a start, a pull with keys reads the entries of these keys from runs and journal; one without keys
+//! waits.
+//!
+//! Costs: a look-up for each key without windows; else a walk over all groups of the table.
 
 use std::sync::Arc;
 
@@ -25,6 +32,12 @@ pub struct PullRows {
 
 impl Engine {
     /// The rows of a table, as of its last commit.
+    ///
+    /// `LIMIT` cuts after all rows were found; their order is not defined.
+    ///
+    /// # Errors
+    /// Kind `Missing` if the query does not run, `Unsupported` if it keeps no table, `Backend` if the query or engine
+    /// has failed or the disk is full, and whatever an expression says that is too large.
     pub fn pull(&self, pull: &Pull) -> Result<PullRows> {
         let id = pull.source.query.as_deref().ok_or_else(|| Error::bug("a table without a query was pulled"))?;
         let gone = || Error::missing(format!("the query {id} that keeps the table does not run"));
@@ -55,6 +68,8 @@ impl Engine {
 
 impl Shared {
     /// Looks at a query at a moment at which all that it did is committed.
+    ///
+    /// While it is held, the query begins no new turn; it finishes a turn that was left.
     fn read_committed<T>(
         self: &Arc<Self>,
         query: &Arc<Running>,
@@ -115,6 +130,8 @@ impl Shared {
 }
 
 /// The rows of a batch that a pull query shows.
+///
+/// An expression that fails in a row gives NULL there; a condition that is not true leaves the row out.
 fn pulled(pull: &Pull, batch: Batch) -> Result<Vec<Vec<Value>>> {
     let batch = match &batch.absent {
         Some(absent) => batch.clone().filter(&!absent)?,
@@ -146,6 +163,8 @@ fn pulled(pull: &Pull, batch: Batch) -> Result<Vec<Vec<Value>>> {
 }
 
 /// The columns as a pull query's expressions expect them: the table's, the window's bounds, the row's time.
+///
+/// WINDOWSTART is the last column that the query gives; WINDOWEND is computed from it.
 fn table_columns(pull: &Pull, batch: Batch) -> Result<Vec<arrow::array::ArrayRef>> {
     use arrow::array::Int64Array;
     use arrow::datatypes::Int64Type;

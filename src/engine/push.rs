@@ -1,4 +1,10 @@
 //! Push queries: rows as they come.
+//!
+//! A push query is an ordinary query that writes to a channel and has no journal entries. Its reader is its brake: with
+//! 4096 rows waiting the query takes no turns until some were taken. So a slow reader gets every row, late, and the
+//! engine's memory stays bounded.
+//!
+//! It starts at the ends of its streams, unless `auto.offset.reset` is `earliest`, and ends when it is dropped.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +28,8 @@ use crate::types::{Batch, Column, Value};
 const MOST_WAITING: usize = 4096;
 
 /// A push query: rows as they come.
+///
+/// Each row has one value for each column; all are NULL for a deletion.
 pub struct PushQuery {
     shared: Arc<Shared>,
     running: Arc<Running>,
@@ -43,6 +51,9 @@ static NEXT_PUSH: AtomicU64 = AtomicU64::new(0);
 
 impl Engine {
     /// Starts a query whose rows are shown as they come.
+    ///
+    /// # Errors
+    /// The plan reads a topic that is not there, or the topic cannot be read.
     pub fn push(&self, plan: &Plan, own: &Properties) -> Result<PushQuery> {
         let shared = &self.shared;
         let catalog = shared.world.catalog();
@@ -116,6 +127,11 @@ impl Channel {
 
 impl PushQuery {
     /// The rows that have come, all of them; waits up to `wait` for the first. None if the query has ended.
+    ///
+    /// An empty result means that nothing came in time, or that the query is over ([`PushQuery::is_over`]).
+    ///
+    /// # Errors
+    /// The query has failed, and all its rows were taken.
     pub fn rows(&self, wait: Duration) -> Result<VecDeque<Vec<Value>>> {
         let rows = self.channel.lock();
         let waits = |rows: &mut VecDeque<Vec<Value>>| rows.is_empty() && self.running.is_running() && !self.is_over();
@@ -135,6 +151,11 @@ impl PushQuery {
     }
 
     /// Whether the query stands at the ends of its sources and all its rows were taken.
+    ///
+    /// May wake the query to let time pass, and is then false.
+    ///
+    /// # Errors
+    /// The end of a topic cannot be asked.
     pub fn is_drained(&self) -> Result<bool> {
         let mut run = self.running.lock();
         if run.is_dirty() {

@@ -1,4 +1,20 @@
 //! The record of a statement that changed what exists.
+//!
+//! The bytes, in this order (a text is its length as a varint and UTF-8):
+//!
+//! ```text
+//! version                       varint
+//! text                          text
+//! properties                    number, then name and value as text, each
+//! topics that were made         number, then the id of each, varints
+//! query                         varint: 0 for none, else its number + 1
+//! starts                        number, then topic, partition and offset, varints
+//! stateful operators            number, then id (varint) and fingerprint (8 bytes, little-endian)
+//! needs, undoes                 number and versions, varints, each
+//! ```
+//!
+//! Properties with their values are those that decide what the statement means. Those of the process (ports, sizes,
+//! threads) are not kept.
 
 use super::Ids;
 use crate::config::{self, Properties, Scope};
@@ -11,10 +27,14 @@ use crate::types::row::{Input, put_bytes, put_varint};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// The version of the catalog that it was understood at, which no other record has.
+    ///
+    /// The version of the catalog before the statement; it rises by one with each.
     pub version: u64,
     /// The statement as SQL, from which its meaning is made again at each start.
     pub text: String,
     /// The properties that the statement was executed with, but for those of the process.
+    ///
+    /// Only those that were set.
     pub properties: Vec<(String, String)>,
     /// The ids of the topics and the query that the statement made.
     pub ids: Ids,
@@ -32,6 +52,9 @@ impl Record {
     /// The properties that the statement is executed with in a process of these: whatever else is set there now, it means the
     /// same. How long a partition may hold back time decides when results come, not what they are: where the statement does
     /// not say it, the process does.
+    ///
+    /// # Errors
+    /// A kept value is not valid in this version.
     pub fn properties(&self, process: &Properties) -> Result<Properties> {
         let mut all = process.only(Scope::Process);
         if let Some((name, value)) = process.overrides().find(|(name, _)| *name == config::IDLE_MS) {
@@ -68,6 +91,9 @@ impl Record {
     }
 
     /// Reads what [`Record::encode`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are too short, a text is not UTF-8, or an operator has an unknown kind.
     pub fn decode(input: &mut Input) -> Result<Record> {
         let mut record = Record { version: input.varint()?, text: input.text()?, ..Record::default() };
         for _ in 0..input.varint()? {

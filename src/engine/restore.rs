@@ -2,6 +2,13 @@
 //!
 //! The last checkpoint has the state in runs, the journal has what has changed since. Until all of a query's state is read, a
 //! pull by key reads just the entries of that key.
+//!
+//! Order matters: an entry in a newer run overrides one in an older run, and the journal overrides both. Runs are
+//! merged while they are read, so each key is loaded once, with tombstones left out; then the deltas are applied in
+//! their order; the times come last, and with them what has expired is dropped. The tasks of a query are read from the
+//! runs at the same time, by several threads.
+//!
+//! No checkpoint is made meanwhile, since it would take the journal away.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,11 +41,15 @@ pub(crate) struct Restoring {
     /// The runs of the last checkpoint.
     runs: Vec<Run>,
     /// For each operator task: no entry of an earlier bucket lives.
+    ///
+    /// Entries of earlier buckets are skipped unread.
     horizons: BTreeMap<OperatorTask, BucketId>,
     state: RecoveredQuery,
 }
 
 /// So many entries are handed to a store at once, and about so many bytes.
+///
+/// Enough that a store can look many keys up at once.
 const BATCH: (usize, usize) = (1024, 256 << 10);
 
 impl Restoring {
@@ -54,6 +65,9 @@ impl Restoring {
     }
 
     /// Reads all of the state into a query. `is_over` says whether that is not wanted any more.
+    ///
+    /// # Errors
+    /// A run or the journal cannot be read or is damaged, or the state is not that of this plan.
     fn restore(&self, run: &mut QueryRun, home: (&dyn Disk, &Path), is_over: &(dyn Fn() -> bool + Sync)) -> Result<()> {
         let query = run.number();
         let mut states: Vec<(OperatorTask, &mut dyn State)> = run.states();
@@ -87,6 +101,8 @@ impl Restoring {
     }
 
     /// Reads just what belongs to some keys of the table that a query keeps.
+    ///
+    /// `run` gets only these entries, so it can answer for these keys and must not run.
     fn look_up(&self, run: &mut QueryRun, home: (&dyn Disk, &Path), keys: &[Vec<Value>]) -> Result<()> {
         let query = run.number();
         let mut states = run.states();
@@ -165,6 +181,8 @@ impl<'a> Loader<'a> {
 
 impl Shared {
     /// Has the queries go on where they stood, as soon as their state is read. One that cannot has failed; the others go on.
+    ///
+    /// Returns at once; the workers do the work, or this thread if there are none.
     pub(crate) fn restart_queries(self: &Arc<Self>, all: Vec<Restoring>) {
         self.restoring.fetch_add(all.len(), Ordering::SeqCst);
         for restoring in all.into_iter().map(Arc::new) {
@@ -198,6 +216,9 @@ impl Shared {
     }
 
     /// A query without any state yet.
+    ///
+    /// # Errors
+    /// Kind `Conflict`: the plan of today keeps its state in another form. The other queries are not affected.
     fn run_again(&self, restoring: &Restoring) -> Result<QueryRun> {
         let Restoring { query, change, record, .. } = restoring;
         let new = change.query().ok_or_else(|| Error::bug("a query without a plan"))?;
@@ -220,6 +241,8 @@ impl Shared {
     }
 
     /// The rows of some keys of the table that a query keeps, if its state is still being read.
+    ///
+    /// `None` if the state is complete: then the query itself is asked.
     pub(crate) fn look_up(&self, query: &Running, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
         // From before it is known whether the state is being read: no checkpoint takes the journal away meanwhile.
         let _reading = Reading::begin(self);

@@ -1,4 +1,7 @@
 //! A query at work: what is known of it, and what it may do now.
+//!
+//! Everything here but the query itself can be read and set without waiting for a turn. Order of locks: the query's
+//! `run` first, then `life`; nothing is taken under `life`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -51,6 +54,9 @@ impl QueryStats {
 pub(super) type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A query at work.
+///
+/// Its flags answer one question each: why does it take no turn now? It is paused, held by readers, short of memory,
+/// without room at its reader, or waits for a decision. The code that ends the reason wakes it.
 pub(crate) struct Running {
     pub id: String,
     pub number: u64,
@@ -59,6 +65,7 @@ pub(crate) struct Running {
     /// Whether it is one of those that are kept; else it ends with its reader.
     pub persistent: bool,
     has_room: Option<HasRoom>,
+    /// Held for a whole slice of turns.
     run: Mutex<QueryRun>,
     life: Mutex<Life>,
     paused: AtomicBool,
@@ -68,10 +75,14 @@ pub(crate) struct Running {
     /// The journal waits for it to run dry.
     linger: AtomicBool,
     /// Epochs that are not decided yet.
+    ///
+    /// At most two.
     in_flight: AtomicUsize,
     /// It cannot go on before one of them is decided.
     waits_for_decision: AtomicBool,
     /// Readers of its table that wait for a moment in which all of it is committed.
+    ///
+    /// Counts holds; a stopping engine holds every query too.
     readers: AtomicUsize,
     /// What its state took at the end of the last epoch.
     pub memory: Share,
@@ -79,12 +90,16 @@ pub(crate) struct Running {
     waits_for_memory: AtomicBool,
     last_seal_ns: AtomicU64,
     /// The time of the timer that will wake it.
+    ///
+    /// `u64::MAX` before the first timer. A time in the past means that none is set.
     timer_ns: AtomicU64,
     commit_interval_ns: u64,
     cache_bytes: usize,
 }
 
 /// How many epochs of a query may wait for their decision.
+///
+/// One is being written while the next one is made.
 const MOST_IN_FLIGHT: usize = 2;
 /// How many bytes of results an epoch may have before it ends.
 pub(super) const EPOCH_BYTES: usize = 4 << 20;
@@ -149,6 +164,8 @@ impl Running {
     }
 
     /// Where it is in its life.
+    ///
+    /// Paused is not a state of its own: a query can be paused while its state is still read.
     pub(crate) fn life(&self) -> Life {
         match &*lock(&self.life) {
             Life::Running if self.paused.load(Ordering::SeqCst) => Life::Paused,
@@ -182,6 +199,8 @@ impl Running {
     }
 
     /// Whether nothing that it did is undecided.
+    ///
+    /// Says nothing about what the query has done and not submitted.
     pub(crate) fn is_settled(&self) -> bool {
         self.in_flight.load(Ordering::SeqCst) == 0
     }
@@ -269,6 +288,9 @@ impl Running {
     }
 
     /// Whether the epoch should end.
+    ///
+    /// After `commit.interval.ms`, with 4 MiB of results, or with more changed groups than `cache.max.bytes.buffering`
+    /// holds; at once if the end was begun.
     pub(crate) fn is_due(&self, run: &QueryRun, now_ns: u64) -> bool {
         if run.is_ending() {
             return true;

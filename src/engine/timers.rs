@@ -60,6 +60,9 @@ impl Ord for Timer {
 
 impl Timers {
     /// Has `call` called at a time of the monotonic clock, in nanoseconds. It must be short.
+    ///
+    /// A time in the past is called at once, by the timer's thread. There is no way to take a timer back: its call
+    /// looks whether it is still needed.
     pub(super) fn set(&self, at_ns: u64, call: impl FnOnce() + Send + 'static) {
         let mut state = lock(&self.state);
         let number = state.next;
@@ -72,6 +75,8 @@ impl Timers {
     }
 
     /// Calls what is due, until the timers are closed.
+    ///
+    /// Returns when the timers are closed; what still waits is dropped.
     pub(super) fn run(&self, clock: &dyn Clock) {
         let mut state = lock(&self.state);
         while !state.closed {

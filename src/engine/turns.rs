@@ -1,4 +1,11 @@
 //! Who takes turns when: queries on the workers, and the ends of their epochs.
+//!
+//! A query is in the line of the workers at most once. It takes turns for 1 ms and, if there is more to do, goes to the
+//! end of the line, so a thousand queries with work each get their share. It leaves the line when its sources are at
+//! their ends, or when something must happen first: a decision, memory, a reader, a time.
+//!
+//! After each turn the epoch ends if it is due. When the sources are drained it ends at once, so with little input a
+//! result waits for no interval.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,12 +21,16 @@ use crate::topics::TopicId;
 
 /// For how long a query takes turns before others come. Queries that find rows decoded take many turns in it and those that
 /// decode them few, so that those behind come up to those ahead.
+///
+/// 1 ms.
 const SLICE_NS: u64 = 1_000_000;
 /// How many turns it takes in it where the owner decides what happens when, so that epochs are many.
 const MANUAL_TURNS: usize = 2;
 
 impl Shared {
     /// Has a query take its turns, on a worker.
+    ///
+    /// Does nothing if the query is in line already, except that it then looks once more.
     pub(crate) fn wake(self: &Arc<Self>, query: &Arc<Running>) {
         if self.workers.exist() && query.wakes.add() {
             self.send_worker(query);
@@ -72,6 +83,8 @@ impl Shared {
     }
 
     /// The turns of a query on a worker.
+    ///
+    /// What came after `seen` was read sends the query again.
     fn work(self: &Arc<Self>, query: &Arc<Running>) {
         let seen = query.wakes.seen();
         let more = self.step(query);
@@ -90,6 +103,8 @@ impl Shared {
     }
 
     /// Does something for a query; if that fails, or panics, the query fails, and no other.
+    ///
+    /// `None` if it failed.
     pub(crate) fn contain<T>(self: &Arc<Self>, query: &Arc<Running>, work: impl FnOnce() -> Result<T>) -> Option<T> {
         // What the work left half done is the query's own, and nobody uses it any more; the locks of others are taken by
         // way of `crate::locks`.
@@ -107,6 +122,8 @@ impl Shared {
         }
     }
 
+    /// Takes turns for a slice of time. True if the slice was used up with work left; false if there is nothing to do,
+    /// or the query will be woken by something else.
     fn try_step(self: &Arc<Self>, query: &Arc<Running>) -> Result<bool> {
         match query.life() {
             Life::Created | Life::Ended => return Ok(false),
@@ -177,6 +194,9 @@ impl Shared {
     }
 
     /// Ends the epoch or commits a part of it, unless too many wait for their decision; whether anything was committed.
+    ///
+    /// `false` if nothing was done since the last epoch, too many wait for their decision, or the journal is too long.
+    /// The query is woken when that changes.
     pub(crate) fn seal_if_possible(
         self: &Arc<Self>,
         query: &Arc<Running>,
@@ -233,6 +253,9 @@ impl Shared {
     }
 
     /// Stops all queries between two turns; what they have done is still committed.
+    ///
+    /// A turn that was left is not finished: its records may be committed in part, and it is repeated after the
+    /// restart.
     pub(crate) fn stop_queries(self: &Arc<Self>) {
         for query in self.queries.all() {
             query.hold();

@@ -1,4 +1,8 @@
 //! Upkeep: the threads that make checkpoints and spare files, and merge runs, when it is time.
+//!
+//! A checkpoint is due when the journal has grown past `tidemill.checkpoint.bytes`. If it fails, the old one stays and
+//! it is tried again after 100 ms, 200 ms and so on up to a minute; a failed sync ends the engine. Spare files are made
+//! in small pieces in between, so that a commit seldom waits for the disk.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -15,6 +19,8 @@ use crate::locks::{lock, wait_while};
 /// Journals smaller than this are left to be read at the next start.
 const SMALL_BYTES: u64 = 1 << 20;
 /// How long to wait before something that failed is tried again, the first time and at most.
+///
+/// It doubles each time.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// The longest such wait while epochs wait for a checkpoint.
 const PRESSED_PAUSE: Duration = Duration::from_millis(500);
@@ -34,6 +40,7 @@ pub(super) struct Upkeep {
     failure: Mutex<Option<String>>,
 }
 
+/// Wakes a thread of the upkeep. Ringing twice before it is heard is the same as once.
 #[derive(Default)]
 struct Bell {
     rung: Mutex<bool>,
@@ -47,6 +54,8 @@ impl Bell {
     }
 
     /// Waits until it is rung, or a while.
+    ///
+    /// Afterwards it is silent again.
     fn wait(&self, most: Duration) {
         *wait_while(&self.changed, lock(&self.rung), most, |rung| !*rung) = false;
     }
@@ -67,6 +76,9 @@ impl Upkeep {
 
 impl Engine {
     /// Makes a checkpoint now, whatever the length of the journal, and merges what is to be merged.
+    ///
+    /// # Errors
+    /// The disk is full or fails; the old checkpoint still counts.
     pub fn checkpoint(&self) -> Result<()> {
         self.shared.checkpoint_over(0)?;
         self.shared.merge_all()
@@ -111,6 +123,8 @@ impl Shared {
     }
 
     /// Why what queries have done cannot be committed now, if that is so.
+    ///
+    /// The text of the disk's or the checkpoint's error.
     pub(crate) fn blocked(&self) -> Option<String> {
         let late = || lock(&self.upkeep.failure).clone().filter(|_| self.commit.is_pressed());
         self.commit.full().or_else(late)
@@ -167,6 +181,7 @@ impl Shared {
         }
     }
 
+    /// Makes a checkpoint, unless state is being restored or the journal has at most `limit` bytes.
     fn checkpoint_over(self: &Arc<Self>, limit: u64) -> Result<()> {
         let (Some(checkpoints), Some(journal), Some(log)) = (&self.checkpoints, self.commit.journal(), &self.log)
         else {

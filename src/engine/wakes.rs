@@ -1,4 +1,7 @@
 //! Who is to take turns: no wish gets lost between the end of a turn and the next one.
+//!
+//! One number does it: 0 means that no job is in line. The thread that raises it from 0 sends a job, which reads the
+//! number, works, and sets it back to 0 only if it is still the same.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,6 +21,8 @@ impl Wakes {
     }
 
     /// Whoever was sent has done what `seen` wishes are about; `false` if others have come since, and it must go again.
+    ///
+    /// After `false` the number stays, so that no second job is sent meanwhile.
     pub(super) fn done(&self, seen: u64) -> bool {
         self.0.compare_exchange(seen, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }

@@ -1,4 +1,7 @@
 //! The threads on which queries take turns, with one line for all of them: a job that is sent again waits behind every other.
+//!
+//! The line is first in, first out. Nobody steals and nothing has priority, so a query that always has work cannot keep
+//! others from theirs. If no one waits, a large turn may use the threads of a second pool for its parts.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
@@ -7,6 +10,8 @@ use crate::error::{Error, Result};
 use crate::locks::{lock, wait};
 
 /// The stack of a thread, in bytes.
+///
+/// Expressions can be nested deeply, and are evaluated by recursion.
 const STACK_BYTES: usize = 8 << 20;
 
 /// The threads, if there are any.
@@ -56,6 +61,8 @@ impl Workers {
     }
 
     /// Threads for the parts of one turn, if there are several and no other query waits for its turn.
+    ///
+    /// Other queries come first: parts of one turn would only take time from them.
     pub(super) fn shared(&self) -> Option<&rayon::ThreadPool> {
         let is_wanted = |line: &Arc<Line>| !lock(&line.state).waiting.is_empty();
         self.shared.as_ref().filter(|_| !self.line.as_ref().is_some_and(is_wanted))
@@ -69,6 +76,8 @@ impl Workers {
     }
 
     /// Has a job done, behind all others; here and now if there are no threads.
+    ///
+    /// Whatever a job does with its queries, it must not panic: the thread would be lost.
     pub(super) fn send(&self, job: impl FnOnce() + Send + 'static) {
         let Some(line) = &self.line else { return job() };
         let mut state = lock(&line.state);

@@ -1,4 +1,7 @@
 //! What exists, and the statements that made it.
+//!
+//! The catalog is an immutable snapshot: readers take it and go on with it, and a change puts a new one in its place.
+//! Readers never wait for a change that is being made, only for the moment of the exchange.
 
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
@@ -16,6 +19,7 @@ pub(super) struct World {
     changing: Mutex<()>,
 }
 
+/// What exists and why. Catalog and records are replaced together, so that an image never has one without the other.
 #[derive(Default)]
 struct State {
     catalog: Arc<Catalog>,
@@ -47,6 +51,8 @@ impl World {
     }
 
     /// A change was decided: this exists now.
+    ///
+    /// Called in the order of decisions. The caller holds the right to change.
     pub(super) fn replace(&self, catalog: Arc<Catalog>, record: Record) {
         let mut state = write(&self.now);
         state.catalog = catalog;
@@ -54,6 +60,8 @@ impl World {
     }
 
     /// What exists as of now, as bytes: the statements without which it could not be made again.
+    ///
+    /// Also forgets the records that are not needed any more. Called while nothing is decided.
     pub(super) fn image(&self) -> Vec<u8> {
         let mut state = write(&self.now);
         let catalog = state.catalog.clone();

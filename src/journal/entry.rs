@@ -5,6 +5,8 @@ use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, TopicId};
 
 /// Something to be committed as a whole or not at all.
+///
+/// Entries of one round are committed together, but each of them can be refused alone.
 #[derive(Debug)]
 pub enum Entry {
     /// What a query did between two commits.
@@ -17,6 +19,8 @@ pub enum Entry {
 
 impl Entry {
     /// The topics that it writes to.
+    ///
+    /// One with several batches comes several times.
     pub fn topics(&self) -> impl Iterator<Item = TopicId> {
         let batches: &[(PartitionId, RecordBatch)] = match self {
             Entry::Epoch(epoch) => &epoch.outputs,
@@ -27,6 +31,8 @@ impl Entry {
     }
 
     /// About how many bytes it adds to a round.
+    ///
+    /// Without lengths and checksums.
     pub fn size(&self) -> usize {
         let batches = |all: &[(PartitionId, RecordBatch)]| all.iter().map(|(_, b)| b.bytes().len()).sum::<usize>();
         match self {
@@ -43,6 +49,8 @@ pub struct Epoch {
     /// Where the query stands afterwards.
     pub head: EpochHead,
     /// The changes of the state since the epoch before; absolute, so that applying them twice does no harm.
+    ///
+    /// See [`crate::state::delta`] for the bytes; empty for a part of an epoch.
     pub delta: Vec<u8>,
     /// The records that it writes, in the order in which they are appended.
     pub outputs: Vec<(PartitionId, RecordBatch)>,
@@ -54,6 +62,8 @@ pub struct EpochHead {
     /// The number of the query.
     pub query: u64,
     /// Counts the epochs of the query.
+    ///
+    /// From 1, without gaps. An epoch that does not follow directly is refused with [`Decision::Gap`].
     pub number: u64,
     /// Positions, times, ordinals and counters, as the runtime writes them.
     pub bytes: Vec<u8>,
@@ -70,12 +80,16 @@ pub struct Append {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {
     /// The version of the catalog at which it was validated; at another one it is refused, to be validated again.
+    ///
+    /// Equal to the number of commands that were decided before it.
     pub version: u64,
     /// The statement with all that it means, as the engine writes it.
     pub bytes: Vec<u8>,
     /// The partitions whose ends are resolved at the command's place: where a query starts that reads from the latest.
     pub resolve: Vec<PartitionId>,
     /// The queries that end here; their later epochs are refused.
+    ///
+    /// By their numbers, which are never used again.
     pub ends: Vec<u64>,
     /// The topics that are gone from here on; nothing is appended to them any more.
     pub drops: Vec<TopicId>,
@@ -92,15 +106,23 @@ pub enum Decision {
     /// Refused: the query has ended or the topic was dropped. It has no effect.
     Ended,
     /// Refused: the epoch before it was not committed, and it builds on that.
+    ///
+    /// Happens where the epoch before was refused on a full disk and this one was submitted already.
     Gap,
     /// Refused: the catalog has changed since the command was validated.
+    ///
+    /// Its caller validates again and submits another one.
     Changed,
     /// Refused: the disk is full, and nothing of it was written.
+    ///
+    /// With the disk's own message.
     Full(String),
 }
 
 impl Decision {
     /// The refusal, unless it is committed.
+    ///
+    /// Kinds: `Missing` for [`Decision::Ended`], `Conflict` for [`Decision::Changed`], `Backend` for the others.
     pub fn refusal(&self) -> Option<Error> {
         match self {
             Decision::Committed { .. } => None,

@@ -1,4 +1,18 @@
 //! The files of the journal: numbered, each with the frames of successive rounds.
+//!
+//! ```text
+//! bytes 0–7     "TIDEJRNL"
+//! bytes 8–11    version of the format
+//! bytes 12–19   generation, as in the name
+//! bytes 20–27   the round before the first frame
+//! bytes 28–35   mark
+//! bytes 36–39   CRC32C of the bytes before
+//! from 40 on    frames, one after the other
+//! ```
+//!
+//! Numbers are little-endian. A name is the generation with 20 digits and `.journal`. A file has its full size from the
+//! start, so a frame never waits for room on the disk, and its sync has no new length to write. What stands after the
+//! last frame may be anything.
 
 use std::hash::BuildHasher;
 use std::io;
@@ -16,6 +30,8 @@ const MAGIC: [u8; 8] = *b"TIDEJRNL";
 /// The version of the journal's format that this program writes and reads.
 const VERSION: u32 = 3;
 /// The most bytes of a file that only commands may use.
+///
+/// An eighth of the file, if that is less.
 const MOST_KEPT: u64 = 64 << 10;
 /// A frame is written again in pieces of this size.
 const PIECE: usize = 1 << 20;
@@ -24,9 +40,12 @@ const PIECE: usize = 1 << 20;
 pub struct JournalFile {
     file: Arc<dyn DiskFile>,
     /// The head of the file.
+    ///
+    /// Written with the first frame.
     pub head: Head,
     /// Where the next frame goes.
     end: u64,
+    /// The length of the file in bytes.
     size: u64,
 }
 
@@ -36,6 +55,8 @@ pub struct Head {
     /// The number of the file, as its name says.
     pub generation: u64,
     /// The round that its first frame follows.
+    ///
+    /// 0 if the first frame is that of round 1.
     pub after: u64,
     /// A number that every frame of this file repeats. Bytes that an earlier use of the file left, and records inside
     /// of a frame, do not have it, so they are never taken for frames.
@@ -53,12 +74,16 @@ pub(super) fn path(dir: &Path, generation: u64) -> PathBuf {
 }
 
 /// The generation that a file's name says.
+///
+/// `None` for spares and for whatever else lies in the folder.
 fn generation_of(name: &str) -> Option<u64> {
     name.strip_suffix(".journal").filter(|digits| digits.len() == 20)?.parse().ok()
 }
 
 impl Head {
     /// The head of a file of a process with this seed.
+    ///
+    /// The same seed and generation give the same mark, so the seed must be fresh for each process.
     pub fn new(generation: u64, after: u64, seed: u64) -> Self {
         let mark = foldhash::quality::FixedState::with_seed(seed).hash_one(generation);
         Head { generation, after, mark }
@@ -80,6 +105,9 @@ impl Head {
 impl JournalFile {
     /// Starts a file with room for `size` bytes. Its name is durable now, its head with the first frame.
     ///
+    /// Up to the rename a failure leaves nothing but a spare. The sync of the folder is not undone: an error there
+    /// means that the process must end.
+    ///
     /// # Errors
     /// There is no room for the file, or it cannot be made.
     pub fn create(disk: &dyn Disk, dir: &Path, spares: &mut Spares, head: Head, size: u64) -> io::Result<JournalFile> {
@@ -100,6 +128,11 @@ impl JournalFile {
     /// The last frame, which begins at `last`, may never have been synced, or its sync may have failed. Then it can be
     /// read but is only in the page cache, and no later sync would write it. So it is written over itself and synced.
     /// All earlier frames were durable before it was written. This needs no room on the disk.
+    ///
+    /// Writes the head too, which may be missing.
+    ///
+    /// # Errors
+    /// The file cannot be read, written or synced.
     pub fn go_on(disk: &dyn Disk, dir: &Path, head: Head, last: Option<u64>, end: u64) -> io::Result<JournalFile> {
         let file = disk.open(&path(dir, head.generation), Open::Existing)?;
         file.write_at(&head.encode(), 0)?;
@@ -127,6 +160,8 @@ impl JournalFile {
 
     /// Whether a frame of this length fits. A frame with other entries than commands must leave some room: then a DROP
     /// still fits even if the disk is full.
+    ///
+    /// `length` is that of the whole frame, in bytes.
     pub fn has_room(&self, length: usize, only_commands: bool) -> bool {
         let kept = if only_commands { 0 } else { MOST_KEPT.min(self.size / 8) };
         self.end + length as u64 + kept <= self.size
@@ -136,6 +171,8 @@ impl JournalFile {
     ///
     /// The first one is written in one piece with the head: no power cut leaves a frame in a file without a head, so that whoever
     /// finds one knows that the head is damaged.
+    ///
+    /// After an error the place is still the same, and a frame can be written there again.
     ///
     /// # Errors
     /// The disk is full, or the file cannot be written.
@@ -161,6 +198,8 @@ impl JournalFile {
 }
 
 /// The size of a file for frames of this many bytes, with the room that is kept for commands.
+///
+/// Head included; the room for commands is a seventh more, at most 64 KiB.
 pub(super) fn size_for(bytes: usize) -> u64 {
     let needed = (HEAD + bytes) as u64;
     needed + needed.div_ceil(7).min(MOST_KEPT)
@@ -176,6 +215,8 @@ pub(super) struct OldFile {
 }
 
 /// The journal files of a folder, the oldest first.
+///
+/// Generations may have gaps at the front only: files are dropped from the oldest on.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -202,6 +243,8 @@ impl OldFile {
 
     /// Reads the head from the first bytes of the file. An error if another version wrote it; `None` if it is not whole
     /// or names another generation.
+    ///
+    /// The version is looked at before all else, so that an unknown one is never taken for damage.
     fn check_head(&self, bytes: &[u8]) -> Result<Option<Head>> {
         let Some(found) = bytes.get(..HEAD) else { return Ok(None) };
         let short = |at: usize| u32::from_le_bytes([found[at], found[at + 1], found[at + 2], found[at + 3]]);
@@ -225,6 +268,8 @@ impl OldFile {
     }
 
     /// The error for a file that is damaged at this byte.
+    ///
+    /// Kind `Backend`.
     pub(super) fn corrupt(&self, at: u64) -> Error {
         let message =
             format!("{} is corrupt at byte {at}: a frame is damaged and later ones are whole", self.path.display());

@@ -1,4 +1,23 @@
 //! The frame of a round as bytes: its entries, and every byte that they wrote to partitions.
+//!
+//! ```text
+//! bytes 0–3     "TMFR"
+//! bytes 4–11    mark of the file
+//! bytes 12–19   round
+//! bytes 20–27   length of the body
+//! bytes 28–31   CRC32C of the 28 bytes before and of the body
+//! body          number of entries (4 bytes), then the entries
+//!
+//! epoch         0, query, number, head (length, bytes), delta (length, bytes), spans
+//! append        1, spans
+//! command       2, version, bytes (length, bytes), resolved partitions (number; topic, partition, offset each),
+//!               ended queries (number, numbers), dropped topics (number, numbers)
+//! spans         number; for each topic, partition, segment, first byte, first offset, number of bytes, offset after
+//!               the last record, then 1 byte: 1 if the bytes follow, else 0
+//! ```
+//!
+//! Numbers of fixed length are little-endian, all others are varints. The length of a frame is known before the mark,
+//! so one that does not fit goes to the next file with that file's mark.
 
 use super::entry::{Command, EpochHead};
 use crate::error::{Error, Result};
@@ -13,6 +32,8 @@ pub(super) const MAGIC: [u8; 4] = *b"TMFR";
 pub(super) const HEAD: usize = 4 + 8 + 8 + 8 + 4;
 
 /// The places of mark, round, length and checksum in a frame.
+///
+/// In bytes from the start of the frame.
 const MARK: usize = 4;
 const ROUND: usize = 12;
 const LENGTH: usize = 20;
@@ -32,6 +53,8 @@ pub(super) struct FrameHead {
 
 impl FrameHead {
     /// Reads a head; `None` if the bytes are no head of a frame in the file with this mark.
+    ///
+    /// Says nothing about the body; [`FrameHead::fits`] does.
     pub(super) fn read(bytes: &[u8; HEAD], mark: u64) -> Option<FrameHead> {
         let number = |at: usize| bytes[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
         if bytes[..4] != MAGIC || number(MARK) != mark {
@@ -47,6 +70,8 @@ impl FrameHead {
     }
 
     /// Whether these bytes are the body.
+    ///
+    /// Costs one pass over the body.
     pub(super) fn fits(&self, body: &[u8]) -> bool {
         body.len() as u64 == self.length && crc32c::crc32c_append(self.own, body) == self.crc
     }
@@ -58,6 +83,8 @@ pub enum EntryView<'a> {
     /// What a query did between two commits.
     Epoch(EpochView<'a>),
     /// Records from outside of any query.
+    ///
+    /// Has no number of its own: nothing needs to find it again.
     Append {
         /// What was written to partitions.
         spans: Vec<SpanView<'a>>,
@@ -67,6 +94,8 @@ pub enum EntryView<'a> {
         /// The command.
         command: Command,
         /// For each partition of [`Command::resolve`] its end offset at the command's place.
+        ///
+        /// Known only when the round is written, since entries before it in the round may append to these partitions.
         resolved: Vec<i64>,
     },
 }
@@ -83,6 +112,8 @@ pub struct EpochView<'a> {
     /// The changes of the query's state; empty for a part of an epoch.
     pub delta: &'a [u8],
     /// Where the delta begins in the body.
+    ///
+    /// In bytes; recovery reads the delta from there later instead of keeping it.
     pub delta_at: usize,
     /// What the epoch wrote to partitions.
     pub spans: Vec<SpanView<'a>>,
@@ -101,8 +132,12 @@ pub struct SpanView<'a> {
     /// The partition that was written to.
     pub partition: PartitionId,
     /// The base offset of the segment.
+    ///
+    /// It names the segment's file.
     pub segment: i64,
     /// The first byte in the segment.
+    ///
+    /// Recovery writes inline bytes again at this place.
     pub byte: u64,
     /// The offset of the first record.
     pub offset: i64,
@@ -118,6 +153,8 @@ pub(super) struct Span {
     /// The bytes, and where they were written.
     pub written: Written,
     /// Whether the frame repeats the bytes.
+    ///
+    /// The same for all spans of a partition in a round.
     pub inline: bool,
 }
 
@@ -181,11 +218,15 @@ impl FrameWriter {
     }
 
     /// The number of bytes so far, which sealing does not change.
+    ///
+    /// Head included.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// The bytes of the frame, for the file with this mark.
+    ///
+    /// May be called again with another mark.
     pub(super) fn seal(&mut self, mark: u64) -> &[u8] {
         let out = &mut self.bytes;
         out[HEAD..HEAD + 4].copy_from_slice(&self.entries.to_le_bytes());
@@ -238,6 +279,8 @@ fn encode_spans(spans: &[Span], out: &mut Vec<u8>) {
 }
 
 /// Calls `each` for every entry in the body of a frame.
+///
+/// In the order in which they were added. Bytes after the last entry are not looked at: the checksum covers them.
 ///
 /// # Errors
 /// An entry has an unknown kind or ends too early, or `each` returned an error.

@@ -1,4 +1,18 @@
 //! The manifest: what a checkpoint consists of, in one small file that is replaced as a whole.
+//!
+//! ```text
+//! "TIDEMANI", version (4 bytes)
+//! round, number of commands, generation         varint each
+//! ends        number; for each topic, partition, segment, byte, offset        varints
+//! image       length, bytes
+//! queries     number; for each query, epoch, head (length, bytes),
+//!             horizons (number; for each operator, task, bucket (8 bytes))
+//! runs        number; the number of each, the oldest first
+//! CRC32C of all bytes before (4 bytes)
+//! ```
+//!
+//! Numbers are varints where nothing else is said, the others little-endian. The order of the runs matters: a newer one
+//! overrides older ones, and after a merge it is not the order of their numbers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,12 +29,18 @@ use crate::types::row::{Input, put_bytes, put_varint};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
     /// The round at which it was taken; later ones are in the journal.
+    ///
+    /// 0 if there was no checkpoint.
     pub round: u64,
     /// The number of commands up to there.
     pub version: u64,
     /// Journal files of earlier generations are not needed.
+    ///
+    /// The first file that has rounds after the checkpoint.
     pub generation: u64,
     /// The decided end of every partition.
+    ///
+    /// Partitions without records are in it too, with a place at the start.
     pub ends: BTreeMap<PartitionId, Place>,
     /// What exists, as the engine writes it.
     pub image: Vec<u8>,
@@ -51,6 +71,9 @@ pub(super) fn path(data: &Path) -> PathBuf {
 
 /// Replaces the manifest. The new one is written beside the old one and renamed, so that there is always a whole one.
 ///
+/// When it returns, the new manifest is durable. After an error the old one is still there, or after a failed sync
+/// either of them.
+///
 /// # Errors
 /// The disk is full, or the file cannot be written or synced.
 pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
@@ -68,6 +91,8 @@ pub fn write(disk: &dyn Disk, data: &Path, manifest: &Manifest) -> Result<()> {
 }
 
 /// The manifest of a data folder, if there has been a checkpoint.
+///
+/// `None` if there has been none.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or has another version.
@@ -117,6 +142,8 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
 }
 
 /// Reads what [`encode`] wrote. An error if a byte is wrong or another version wrote it.
+///
+/// Kind `Backend`.
 fn decode(bytes: &[u8]) -> Result<Manifest> {
     let damaged = || Error::backend("the manifest is damaged").hint("restore the folder from a backup");
     let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;

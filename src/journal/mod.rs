@@ -8,6 +8,22 @@
 //!
 //! A failed sync is never tried again: data may be lost although the next sync succeeds. The process ends and recovers
 //! ([`mod@recover`]).
+//!
+//! One round, step by step, with what a crash after it leaves:
+//!
+//! ```text
+//! records to their segments        nothing: recovery cuts them off
+//! large segments synced            the same
+//! frame written                    the round, or nothing: recovery makes durable what it can read
+//! frame synced                     the round, whole
+//! ends moved, callers told         the same
+//! ```
+//!
+//! The order of entries in a round is the order of their effects. An entry that must be refused (its query has ended,
+//! its topic was dropped, the catalog has changed) is left out of the frame, and the others go on.
+//!
+//! Costs of a round: one write and one sync of the frame, and one more sync for each partition with more than
+//! `inline_bytes` of new data. So the cost of a commit is shared by all queries that have something in the round.
 
 mod entry;
 mod file;
@@ -33,13 +49,19 @@ pub use tail::Tail;
 use std::path::{Path, PathBuf};
 
 /// The settings of a journal.
+///
+/// The sizes may be changed from start to start; they are no part of the format.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The size of a journal file.
+    ///
+    /// A frame that is larger gets a larger file of its own.
     pub file_bytes: u64,
     /// The most files that are kept for reuse after a checkpoint no longer needs them.
     pub kept_files: usize,
     /// Up to how many bytes of a partition are repeated in the frame instead of syncing the segment.
+    ///
+    /// Counted for all entries of a round together.
     pub inline_bytes: usize,
     /// A random number of the process, from which marks of files are made. Nobody can foresee it, so no record can
     /// contain a forged frame.

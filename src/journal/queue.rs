@@ -1,4 +1,12 @@
 //! Entries that wait for the next round, and the thread that makes the rounds.
+//!
+//! A round takes what waits when it begins. While it is written, further entries come together, so a slow disk makes
+//! larger rounds and not a longer line. After a decision the queue waits up to 0.3 ms for the queries that it has
+//! woken: what they do in that time goes into one round, and a chain of queries does not cost a sync for each link.
+//!
+//! On a full disk, commands are tried once more without the rest (a DROP makes room), epochs wait and are tried again
+//! twice a second or after a command has made room, and appends are refused; with [`WhenFull::Refuse`] epochs are
+//! refused too. Epochs of a query never overtake each other: while some wait for room, later ones join them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -19,6 +27,8 @@ pub type Done = Box<dyn FnOnce(Result<Decision>) + Send>;
 pub(super) type OnDecided<'a> = dyn Fn(&BTreeSet<TopicId>) + 'a;
 
 /// About how many bytes of entries make a round.
+///
+/// The last entry may pass it.
 const ROUND_BYTES: usize = 8 << 20;
 /// The longest time that a round waits for tasks that the last decision woke.
 const LINGER: Duration = Duration::from_micros(300);
@@ -44,15 +54,18 @@ pub struct Queue {
 /// What waits, and the state of the disk.
 #[derive(Default)]
 struct State {
+    /// In the order of submission.
     waiting: VecDeque<Waiting>,
     /// Epochs that found no room. They are tried again before everything that waits, so that epochs of a query stay in
     /// order.
     refused: VecDeque<Waiting>,
     /// Whether the refused epochs are to be tried again at once, and when they will be else.
     is_due: bool,
+    /// Of the monotonic clock.
     due_at_ns: Option<u64>,
     /// The error of the full disk; `None` when there is room.
     full: Option<String>,
+    /// True after [`Queue::close`] and after a failure.
     closed: bool,
     /// Why there will be no more rounds, if one has failed.
     failure: Option<Error>,
@@ -89,6 +102,8 @@ impl Queue {
     }
 
     /// Adds an entry. `done` is called when it is decided, or with the reason why it never will be.
+    ///
+    /// `done` must not submit and wait: it runs on the thread that makes the rounds, with the journal locked.
     pub fn submit(&self, entry: Entry, done: Done) {
         let mut state = self.lock();
         if state.closed {
@@ -101,6 +116,8 @@ impl Queue {
     }
 
     /// Notes that a decision woke a task; the next round waits a moment for it.
+    ///
+    /// Each call must be answered by [`Queue::ran_dry`]; a missing answer costs 0.3 ms and no more.
     pub fn woke(&self) {
         self.lock().awake += 1;
     }
@@ -126,6 +143,8 @@ impl Queue {
     }
 
     /// Takes the entries of the next round, without waiting.
+    ///
+    /// At least one, if any waits; at most the one that passes 8 MiB.
     fn take(&self) -> Vec<Waiting> {
         let mut state = self.lock();
         let (mut taken, mut bytes) = (Vec::new(), 0);
@@ -170,6 +189,9 @@ impl Queue {
 
     /// Makes one round of waiting entries on this thread. Returns whether anything was committed or refused. `decided`
     /// is called after the callbacks of the entries, with the topics that were written to.
+    ///
+    /// # Errors
+    /// The journal has failed: the process must end and recover.
     pub fn pump(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<bool> {
         let taken = self.take();
         if taken.is_empty() {
@@ -231,6 +253,8 @@ impl Queue {
     }
 
     /// Makes rounds until the queue is closed and empty. An error means that the process must end and recover.
+    ///
+    /// Returns without an error after [`Queue::close`].
     pub fn run(&self, journal: &Mutex<Journal>, when_full: WhenFull, decided: &OnDecided) -> Result<()> {
         // However it ends, by a panic too, nobody waits for a round that never comes.
         let _end = End(self);
@@ -241,6 +265,8 @@ impl Queue {
     }
 
     /// Tells all who wait that there will be no more rounds, and all who come later.
+    ///
+    /// Every callback is called once.
     fn refuse_all(&self, error: &Error) {
         let waiting: Vec<Waiting> = {
             let mut state = self.lock();
@@ -266,6 +292,8 @@ impl Drop for End<'_> {
 type Refused = (String, Vec<Waiting>);
 
 /// Commits entries in one round and calls their callbacks. If the disk is full, returns the entries.
+///
+/// An error is fatal, and all callbacks have got it.
 fn commit(journal: &Mutex<Journal>, taken: Vec<Waiting>, decided: &OnDecided) -> Result<Option<Refused>> {
     let (mut entries, dones): (Vec<Entry>, Vec<Done>) = taken.into_iter().unzip();
     // Held until all callbacks have run, so that the next holder of the journal sees all effects of the decision.

@@ -5,6 +5,20 @@
 //! partitions are brought to the decided ends: missing bytes are written again, bytes after the end are cut. Recovery
 //! can be interrupted at any point and then starts again. It needs no room on the disk, except for records that are
 //! missing.
+//!
+//! What is left of a crash, and what becomes of it:
+//!
+//! ```text
+//! frame written, not synced             readable: written again and synced, so it counts; else cut off
+//! records after the last frame          cut off
+//! inline records                        written again from the frame, missing or not
+//! synced records missing                damage: refused
+//! topic folder without a statement      removed by the engine
+//! journal files before the checkpoint   become spares
+//! ```
+//!
+//! The journal after the checkpoint is read twice: once for what exists and where queries stand, once, when the topics
+//! are open, for their records. It is not kept in memory: deltas are places in files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,8 +40,12 @@ use crate::topics::{PartitionId, TopicId};
 /// What recovery read of a data folder before its topics are opened.
 pub struct Recovered {
     /// What existed at the checkpoint, as the engine wrote it.
+    ///
+    /// `None` if there was no checkpoint.
     pub image: Option<Vec<u8>>,
     /// The commands after it, with the ends that were resolved for them.
+    ///
+    /// In the order of their decisions; one offset for each partition to resolve.
     pub commands: Vec<(Command, Vec<i64>)>,
     manifest: Manifest,
     tail: Tail,
@@ -40,6 +58,8 @@ pub struct Recovered {
 #[derive(Clone, Debug, Default)]
 pub struct RecoveredQuery {
     /// Its last decided epoch; `None` if it has none yet.
+    ///
+    /// May be that of a part of an epoch.
     pub head: Option<EpochHead>,
     /// The changes of its state since the checkpoint, in their order.
     pub deltas: Vec<Delta>,
@@ -54,6 +74,9 @@ pub struct Delta {
 
 impl Delta {
     /// The changes.
+    ///
+    /// # Errors
+    /// The file is gone or shorter than it was.
     pub fn read(&self, disk: &dyn Disk, data: &Path) -> Result<Vec<u8>> {
         let path = file::path(&folder(data), self.place.generation);
         let opened = disk.open(&path, Open::Existing)?;
@@ -66,6 +89,8 @@ impl Delta {
 }
 
 /// Reads the journal of a data folder, whose directories are there, and makes what it found durable.
+///
+/// No record of a topic is touched yet.
 ///
 /// # Errors
 /// A file cannot be read or written, is corrupt, or was written by another version; or a round is missing.
@@ -129,12 +154,16 @@ pub struct Finished {
 
 impl Recovered {
     /// The checkpoint that was found; an empty one if there was none.
+    ///
+    /// To be read before [`Recovered::finish`].
     pub fn checkpoint(&self) -> &Manifest {
         &self.manifest
     }
 
     /// Brings the partitions of the log to their decided ends and opens the journal. The log has all topics that still
     /// exist. Entries of topics and queries that are gone are skipped.
+    ///
+    /// `lives` says whether the query of a number still exists.
     ///
     /// # Errors
     /// A segment is shorter than what was decided, or cannot be written.
@@ -171,6 +200,8 @@ pub struct Home {
 }
 
 /// Writes what is missing of an entry's records, if their topic is still there.
+///
+/// Inline bytes are written even where they can be read already (see [`log::Partition::restore`]).
 fn restore(log: &Log, spans: &[SpanView], ends: &mut BTreeMap<PartitionId, Place>) -> Result<()> {
     for span in spans {
         let Ok(partition) = log.partition(span.partition) else { continue };

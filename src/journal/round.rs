@@ -1,4 +1,8 @@
 //! A round: it writes the output of its entries and the frame that commits them.
+//!
+//! All state of the journal is changed in one place, after the sync of the frame. Until then a round only collects what
+//! would follow from it. So a round that found no room is undone by cutting the segments back to their decided ends,
+//! and the same entries can be tried again.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -30,14 +34,20 @@ pub struct Journal {
     /// Counts the commands; a command that was validated at another number is refused.
     version: u64,
     /// The last decided epoch of every query.
+    ///
+    /// Queries that have ended are not in it.
     heads: BTreeMap<u64, EpochHead>,
+    /// Since the start of the process; epochs that are still on their way are refused by it.
     ended: HashSet<u64>,
     dropped: HashSet<TopicId>,
     meter: Arc<Meter>,
+    /// Memory for the next frame.
     scratch: Vec<u8>,
 }
 
 /// Figures of a journal that can be read without waiting for its rounds.
+///
+/// The figures may be a round behind.
 #[derive(Debug, Default)]
 pub struct Meter {
     bytes: AtomicU64,
@@ -60,8 +70,12 @@ impl Meter {
 #[derive(Debug)]
 pub enum RoundError {
     /// The disk is full; everything that the round wrote was undone.
+    ///
+    /// The disk's own message.
     Full(String),
     /// Nobody knows what is durable: the process must end and recover.
+    ///
+    /// The journal must not be used any more.
     Fatal(Error),
 }
 
@@ -126,6 +140,8 @@ impl Journal {
 
     /// Commits all entries except those that must be refused. Returns the outcome of each, in their order. After
     /// [`RoundError::Full`] nothing has changed, and the same entries may be tried again.
+    ///
+    /// The outcomes are final when this returns. `entries` are changed: batches get their offsets.
     pub fn commit(&mut self, entries: &mut [Entry]) -> Result<Vec<Decision>, RoundError> {
         let mut round = Round { version: self.version, ..Round::default() };
         let done = entries.iter_mut().try_for_each(|entry| self.write(entry, &mut round));
@@ -146,6 +162,9 @@ impl Journal {
     }
 
     /// Writes the output of an entry to the segments.
+    ///
+    /// Entries see what those before them in the round do: an epoch after its query's end is refused, a command after
+    /// another one too.
     fn write(&self, entry: &mut Entry, round: &mut Round) -> Result<(), WriteFailure> {
         let fate = match entry {
             Entry::Epoch(epoch) if self.is_ended(epoch.head.query, round) => Fate::Ended,
@@ -175,6 +194,8 @@ impl Journal {
 
     /// Whether this epoch directly follows the query's last one. The one before it may have been refused on a full
     /// disk.
+    ///
+    /// A query without an epoch begins with number 1.
     fn follows(&self, head: &EpochHead, round: &Round) -> bool {
         let last = round.heads.get(&head.query).or_else(|| self.heads.get(&head.query));
         head.number == last.map_or(0, |last| last.number) + 1
@@ -214,6 +235,8 @@ impl Journal {
     }
 
     /// Syncs the segments with much new data, whose records the frame does not repeat.
+    ///
+    /// Before the frame, which relies on them.
     fn sync_segments(&self, round: &Round) -> Result<(), WriteFailure> {
         for (partition, bytes) in round.touched.values() {
             if *bytes > self.settings.inline_bytes {
@@ -224,6 +247,8 @@ impl Journal {
     }
 
     /// Writes the frame and syncs it: that is the commit.
+    ///
+    /// If all entries were refused, nothing is written and no round is counted.
     fn write_frame(&mut self, entries: &[Entry], round: &mut Round) -> Result<(), WriteFailure> {
         let most = self.settings.inline_bytes;
         let mut frame = FrameWriter::new(self.round + 1, std::mem::take(&mut self.scratch));
@@ -261,6 +286,8 @@ impl Journal {
     }
 
     /// Makes everything in the frame take effect.
+    ///
+    /// Cannot fail. Readers see the records from here on.
     fn decide(&mut self, round: &mut Round) {
         self.round += u64::from(round.wrote_frame);
         self.version = round.version;
@@ -287,6 +314,8 @@ impl Journal {
     }
 
     /// Whether a spare is needed now.
+    ///
+    /// `Now` when more than half of the file is used.
     pub fn needs_spare(&self) -> Haste {
         if self.file.is_half_full() { Haste::Now } else { Haste::No }
     }
@@ -305,6 +334,8 @@ impl Journal {
 
     /// The state at the last decided round, for a checkpoint. The next round goes to a new file, so that the checkpoint
     /// can drop all files before it.
+    ///
+    /// If the file has no frame yet, it serves, and no new one is begun.
     ///
     /// # Errors
     /// There is no room for the next file, or it cannot be made.
@@ -332,6 +363,8 @@ impl Journal {
 
     /// Drops the files before a generation, which have `bytes` in total and which a checkpoint covers.
     ///
+    /// They become spares, up to the number that is kept.
+    ///
     /// # Errors
     /// A file cannot be renamed or removed.
     pub fn drop_before(&mut self, generation: u64, bytes: u64) -> Result<()> {
@@ -358,6 +391,8 @@ struct Round {
     ended: HashSet<u64>,
     dropped: HashSet<TopicId>,
     /// The partitions that were written to, and how many bytes each got.
+    ///
+    /// In bytes.
     touched: BTreeMap<PartitionId, (Arc<Partition>, usize)>,
     wrote_frame: bool,
 }

@@ -2,6 +2,10 @@
 //! file.
 //!
 //! A spare may hold any bytes: frames have the mark of their file, so leftovers of an earlier file mean nothing.
+//!
+//! A commit that had to make a file would wait for its bytes and for a sync of its size. So files that a checkpoint has
+//! made superfluous are kept, and a thread of the upkeep makes one where none is left. Their names are a number with 20
+//! digits and `.spare`; a rename makes a journal file of one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,9 +18,13 @@ pub struct Spares {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// The least size of a spare.
+    ///
+    /// In bytes.
     size: u64,
     ready: Vec<Spare>,
     /// How many are to be ready.
+    ///
+    /// Rises to 2 with the first full file or the first checkpoint, and stays.
     wanted: usize,
     /// How many are kept at most.
     most: usize,
@@ -49,6 +57,11 @@ impl Order {
     /// Makes the spare in small pieces, so that syncs of other files never wait long for one. `wait` is called before
     /// each piece: it may sleep, give up with an error, or say that the spare is needed now; then the rest is only
     /// reserved.
+    ///
+    /// Written and not only reserved where there is time: then a later sync has no new blocks to note.
+    ///
+    /// # Errors
+    /// The disk is full or fails, or `wait` says so. The file is removed.
     pub fn make_slowly(self, mut wait: impl FnMut() -> io::Result<Haste>) -> io::Result<Spare> {
         let file = self.disk.open(&self.path, Open::New)?;
         let piece = self.size.div_ceil(PIECES).max(LEAST_PIECE);
@@ -92,6 +105,9 @@ const LEAST_PIECE: u64 = 1 << 10;
 
 impl Spares {
     /// The spares of a folder. Files that are too short, and those beyond the limit, are removed.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read, or one cannot be removed.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, size: u64, most: usize) -> io::Result<Spares> {
         let mut spares = Spares { disk, dir: dir.to_owned(), size, ready: Vec::new(), wanted: 1, most, next: 0 };
         for name in spares.disk.names(dir)? {
@@ -128,6 +144,9 @@ impl Spares {
     }
 
     /// Makes spares until `count` are ready.
+    ///
+    /// # Errors
+    /// There is no room. Those that were made stay.
     pub fn have(&mut self, count: usize) -> io::Result<()> {
         self.wanted = self.wanted.max(count);
         while self.ready.len() < count {
@@ -138,6 +157,8 @@ impl Spares {
     }
 
     /// What is still to be made.
+    ///
+    /// `None` if enough are ready.
     pub fn order(&mut self) -> Option<Order> {
         let wants = self.ready.len() < self.wanted;
         wants.then(|| Order { disk: self.disk.clone(), path: self.next_path(), size: self.size })
@@ -149,6 +170,9 @@ impl Spares {
     }
 
     /// A file of at least this size: a spare, or else one that is made now.
+    ///
+    /// # Errors
+    /// There is no spare of that size and no room for a new one.
     pub fn take(&mut self, size: u64) -> io::Result<Spare> {
         match self.ready.iter().position(|spare| spare.size >= size) {
             Some(at) => Ok(self.ready.remove(at)),
@@ -162,6 +186,11 @@ impl Spares {
     }
 
     /// Makes a spare of a file that the journal does not need any more, or removes it.
+    ///
+    /// The name of the journal file is gone afterwards.
+    ///
+    /// # Errors
+    /// The file cannot be opened, renamed or removed.
     pub fn recycle(&mut self, path: &Path) -> io::Result<()> {
         let file = self.disk.open(path, Open::Existing)?;
         let size = file.len()?;

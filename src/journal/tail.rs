@@ -1,4 +1,11 @@
 //! The tail of the journal: the rounds after a checkpoint, read frame by frame.
+//!
+//! Where a file's frames end is found by reading: the first place at which no whole frame begins. If no whole frame
+//! with the file's mark begins anywhere after it, this is a torn end or the bytes of an older use. If one does, a frame
+//! in the middle is damaged, and everything is refused. The search for a later frame reads the rest of the file once.
+//!
+//! Rounds must follow each other without gaps, over the borders of files too, and must reach up to the round of the
+//! checkpoint.
 
 use std::fmt;
 use std::path::Path;
@@ -16,8 +23,12 @@ use crate::error::{Error, Result};
 pub struct Tail {
     files: Vec<TailFile>,
     /// The last whole round, or that of the checkpoint.
+    ///
+    /// 0 if there is neither.
     pub round: u64,
     /// The bytes of its frames.
+    ///
+    /// Heads included; only frames after the checkpoint count.
     pub bytes: u64,
 }
 
@@ -39,6 +50,8 @@ pub struct Newest {
     /// None if the file was only being started.
     pub head: Option<Head>,
     /// Where its last frame begins, if it has one.
+    ///
+    /// It may not be durable yet.
     pub last: Option<u64>,
     /// Where its frames end.
     pub end: u64,
@@ -62,6 +75,12 @@ impl Tail {
     ///
     /// A frame that breaks off is a torn end if nothing whole follows it and its file is the newest; anywhere else it
     /// is corruption, which is reported and never skipped.
+    ///
+    /// `until` is outside. Returns the newest file too, if there is any.
+    ///
+    /// # Errors
+    /// Kind `Backend`: a file cannot be read, has another version or is corrupt, or a round is missing. What `visit`
+    /// returns.
     pub fn read(
         disk: &dyn Disk,
         data: &Path,
@@ -194,6 +213,8 @@ impl Reader {
     }
 
     /// The round of the first frame in a file whose head does not count. A file that was a spare may have an old one.
+    ///
+    /// `None` if no whole frame follows.
     fn first_without_head(file: Arc<dyn DiskFile>) -> Result<Option<u64>> {
         let bytes = crate::disk::read(file.as_ref(), file::HEAD as u64, frame::HEAD)?;
         let Some(head) = bytes.first_chunk() else { return Ok(None) };
@@ -202,6 +223,8 @@ impl Reader {
     }
 
     /// `count` bytes from a place of the file; `None` if it has fewer.
+    ///
+    /// The bytes are valid up to the next call, which may move the window.
     fn bytes(&mut self, at: u64, count: u64) -> Result<Option<&[u8]>> {
         if at.checked_add(count).is_none_or(|end| end > self.length) {
             return Ok(None);
@@ -241,6 +264,8 @@ impl Reader {
     }
 
     /// Whether a whole frame begins anywhere after the place where none does.
+    ///
+    /// Costs one pass over the rest of the file, and a checksum for each place that looks like a frame of this file.
     fn any_later(&mut self) -> Result<bool> {
         let mut at = self.at + 1;
         while at + (frame::HEAD as u64) <= self.length {

@@ -1,4 +1,11 @@
 //! Compute: further columns, made of those of the row.
+//!
+//! The number of rows, their order, times and ordinals stay as they are; only columns change. A column that is kept is
+//! shared, not copied. An expression that fails in a row gives NULL there, and the row is counted under
+//! [`super::Reason::Expression`], as ksqlDB does; the row itself goes on.
+//!
+//! A change of a table is computed on both sides. Failures count on the new side only: the old side was a new side
+//! before and was counted then.
 
 use arrow::array::ArrayRef;
 
@@ -20,6 +27,7 @@ pub enum Column {
 /// Hands on columns of the input and computed ones.
 pub struct Compute {
     columns: Vec<Prepared>,
+    /// The batch at hand, where the results are too much for one batch.
     parts: Parts,
 }
 
@@ -46,6 +54,8 @@ impl Compute {
 }
 
 /// The output's columns for one side of the rows, and which of them failed.
+///
+/// Each failure stands with the index of its column, in ascending order.
 fn columns(prepared: &[Prepared], side: &Side) -> Result<(Vec<ArrayRef>, Vec<Failed>), Halt> {
     let (mut columns, mut failed) = (Vec::with_capacity(prepared.len()), Vec::new());
     for (index, column) in prepared.iter().enumerate() {

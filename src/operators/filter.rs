@@ -1,4 +1,17 @@
 //! Filter: the rows for which a condition is true; of a table's changes, what is left of them.
+//!
+//! A condition that is NULL counts as not true, as in SQL. One that fails in a row (a cast of bad text, say) counts as
+//! not true too, and the row is counted under [`super::Reason::Expression`], as ksqlDB does.
+//!
+//! What becomes of a change of a table:
+//!
+//! ```text
+//! condition on the old row   on the new row   handed on
+//! no, or there is no row     no, or deleted   nothing
+//! no, or there is no row     yes              the new row, as if it were the first
+//! yes                        no, or deleted   a deletion
+//! yes                        yes              the change with both sides
+//! ```
 
 use arrow::array::{Array, AsArray};
 use arrow::buffer::BooleanBuffer;
@@ -19,6 +32,8 @@ pub struct Filter {
     /// What messages call the condition.
     called: String,
     /// The places of the columns that are handed on.
+    ///
+    /// Columns that only the condition reads are dropped here, before anything downstream copies them.
     keep: Vec<usize>,
     parts: Parts,
 }
@@ -33,6 +48,8 @@ impl Filter {
 }
 
 /// The present rows of one side for which a condition is true, and what it gave.
+///
+/// Absent rows are not reached by the expression, so it cannot fail in them, and they are never true.
 fn holds(condition: &Compiled, side: &Side) -> Result<(BooleanBuffer, Evaluation), Halt> {
     let present = side.absent.map(|absent| !absent);
     let input = Input { reach: present.as_ref(), ..side.input() };

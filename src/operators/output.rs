@@ -1,4 +1,8 @@
 //! Where an operator puts its rows, and how it learns that this is enough for now.
+//!
+//! One output serves one call of an operator. The task drains it, gives the batches to the next operator, and calls the
+//! first one again if it said [`Flow::Left`]. So an operator needs no channel, and what waits between two operators is
+//! bounded by [`Limit`] and one batch.
 
 use crate::types::Batch;
 
@@ -9,6 +13,8 @@ pub enum Flow {
     /// It has.
     Done,
     /// The output had enough; the row of this ordinal, or those after it, are still to be worked on.
+    ///
+    /// The caller treats the task's position as standing before this row until the operator has gone on.
     Left(u64),
 }
 
@@ -42,6 +48,8 @@ impl Output {
     }
 
     /// Hands on a batch; one without rows goes nowhere.
+    ///
+    /// Counts rows only: right for operators that hand on what they got and make nothing larger of it.
     pub fn push(&mut self, batch: Batch) {
         if batch.rows() > 0 {
             self.rows += batch.rows();
@@ -50,6 +58,8 @@ impl Output {
     }
 
     /// The same for a batch of which it is known how many bytes it has: for operators that make more than they get.
+    ///
+    /// `bytes` counts towards [`Limit::bytes`]; 0 is right where rows are small and of fixed size.
     pub fn push_sized(&mut self, batch: Batch, bytes: usize) {
         self.bytes += bytes;
         self.push(batch);
@@ -61,11 +71,15 @@ impl Output {
     }
 
     /// The most rows that a batch should have.
+    ///
+    /// At most 8192, and at least 1 even where the limit is 0, so that an operator always gets on.
     pub fn batch_rows(&self) -> usize {
         self.limit.rows.clamp(1, BATCH_ROWS)
     }
 
     /// The most bytes that a batch should have, if it has more than one row.
+    ///
+    /// A single row may be larger: it is then a batch of its own.
     pub fn batch_bytes(&self) -> usize {
         self.limit.bytes.max(1)
     }

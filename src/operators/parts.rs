@@ -1,4 +1,9 @@
 //! Batches whose expressions may make too much of them at once: they are taken in parts, and left where the output has enough.
+//!
+//! An Arrow column of text holds at most 2 GiB, since its offsets are 32-bit numbers. An expression such as `LPAD(s,
+//! 1000000, '-')` can pass that with a batch that was small. Then the batch is halved until each half fits. A batch
+//! that fits at once, which is nearly always so, costs nothing more. The worst case is one failed attempt for each
+//! halving: O(log rows) times the work of the batch.
 
 use super::{Flow, Output};
 use crate::error::{Error, Result};
@@ -10,11 +15,16 @@ use crate::types::Batch;
 pub(super) struct Parts {
     batch: Batch,
     /// The ranges of its rows that are still to be taken, the next one last.
+    ///
+    /// A stack of half-open ranges `[start, end)`, without overlap, that together cover all rows that are left.
     left: Vec<(usize, usize)>,
 }
 
 impl Parts {
     /// Begins with a batch.
+    ///
+    /// What was left of an earlier batch is forgotten: a caller starts only after [`Parts::take`] has returned
+    /// [`Flow::Done`].
     pub(super) fn start(&mut self, batch: Batch) {
         self.left.clear();
         if batch.rows() > 0 {
@@ -25,6 +35,9 @@ impl Parts {
 
     /// Takes what is left: hands on what `part` makes of all rows at once or, where that is too much, of halves, and of halves
     /// of these.
+    ///
+    /// The parts come in the order of the rows. `part` must have no effect when it returns [`Halt::TooMuch`], since the
+    /// same rows come again.
     ///
     /// # Errors
     /// A bug: what `part` returns, or that it says a single row is too much.

@@ -9,6 +9,7 @@ use crate::types::{Batch, Seq};
 
 /// The new or the old side of a batch.
 pub(super) struct Side<'a> {
+    /// All columns have `rows` entries, those of absent rows too.
     pub columns: &'a [ArrayRef],
     /// The rows that this side does not have.
     pub absent: Option<&'a BooleanBuffer>,
@@ -34,6 +35,8 @@ impl<'a> Side<'a> {
     }
 
     /// Counts the rows that are present and in which an expression failed. `called` is what messages call it.
+    ///
+    /// Rows that are absent on this side never count, although an expression over their columns may fail.
     pub(super) fn report(&self, called: &str, expr: &Compiled, evaluated: Evaluation, cx: &mut Context) {
         let evaluated = evaluated.without(self.absent);
         if let Some(row) = evaluated.first_failed() {

@@ -1,4 +1,10 @@
 //! Unnest: a row for every item of its arrays, side by side.
+//!
+//! As ksqlDB's table functions do it: several table functions in one SELECT are put side by side and not multiplied. A
+//! row with arrays of 2 and 3 items gives 3 rows; the first array's column is NULL in the third.
+//!
+//! The input is cut by rows and bytes of the output, within a row if need be, so an array of a million items never
+//! makes a batch of a million rows. Costs: O(rows made) for each column.
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt32Array};
 use arrow::compute;
@@ -10,6 +16,9 @@ use crate::types::{Batch, arrow_error};
 /// Hands on each row as often as the longest of its arrays has items, with the items after the other columns: the first of
 /// each array, the second of each, and so on, NULL where an array has no more. A row whose arrays are all empty or NULL gives
 /// nothing.
+///
+/// The rows that are made keep the time and the ordinal of the row that they come from. A row without a value gives
+/// nothing either.
 pub struct Unnest {
     /// The places of the columns that are handed on.
     keep: Vec<usize>,
@@ -21,16 +30,21 @@ pub struct Unnest {
 /// A batch that is not worked off.
 struct Left {
     batch: Batch,
+    /// The next row to be worked on.
     row: usize,
     /// The items of the row that were handed on.
     item: usize,
 }
 
 /// The rows of one output batch.
+///
+/// Both lists have an entry for each row of the output; their order is that of the output.
 #[derive(Default)]
 struct Picked {
     rows: Vec<u32>,
     /// For each array the place of the item in its values.
+    ///
+    /// `None` where the array has fewer items than the longest one of the row.
     items: Vec<Vec<Option<u32>>>,
 }
 
@@ -40,6 +54,7 @@ impl Unnest {
         Unnest { keep, arrays, left: None }
     }
 
+    /// Hands on rows until the batch is done or the output has enough. An error is Arrow's, and a bug.
     fn work(&mut self, mut left: Left, out: &mut Output) -> Result<Flow> {
         while left.row < left.batch.rows() {
             if !out.has_room() {
@@ -88,6 +103,7 @@ impl Unnest {
     }
 }
 
+/// The number of items of an array; 0 if it is NULL.
 fn length(list: &ListArray, row: usize) -> usize {
     if list.is_null(row) { 0 } else { list.value_length(row) as usize }
 }

@@ -1,4 +1,9 @@
 //! The operators of a task: batches go through them as deep as they can before new ones are made, so that little waits.
+//!
+//! Two steps alternate: if an operator has something to do, the one furthest down works; else the next operator is
+//! called for the end of the turn. So the memory between operators is bounded by what one call makes, and a batch is
+//! still in the cache when the next operator gets it. When the end has no room, the chain stops between two calls and
+//! goes on later at the same place.
 
 use std::collections::VecDeque;
 
@@ -11,9 +16,11 @@ use crate::types::Batch;
 /// Operators, each with what waits for it. Every operator stands after those that feed it.
 pub(super) struct Chain {
     nodes: Vec<Node>,
+    /// Shared by all operators: it is emptied after every call.
     output: Output,
     /// What the operators are called for once all rows are through, and which call is next.
     call: Call,
+    /// For [`Call::Flush`] it counts two calls for each operator: advance, then flush.
     next: usize,
 }
 
@@ -23,7 +30,9 @@ struct Node {
     target: Target,
     /// For each port of the operator, the ports of the stage that its rows come from.
     inputs: Vec<Vec<usize>>,
+    /// For each port of the operator, in milliseconds since the epoch.
     limits: Vec<i64>,
+    /// With the port of each batch, in the order in which they came.
     waiting: VecDeque<(usize, Batch)>,
     /// The ordinal at which it left off, if its output had enough.
     left: Option<u64>,
@@ -40,6 +49,7 @@ pub(super) enum Call {
 
 /// What a step of a task is given.
 pub(super) struct Step<'a> {
+    /// Of the wall clock, as of the turn's start.
     pub now_ms: i64,
     /// The ordinal of what no row caused.
     pub end: u64,
@@ -50,6 +60,8 @@ pub(super) struct Step<'a> {
 }
 
 /// Where the rows go that come out at the end.
+///
+/// Implemented by a task: its exchange, or its sink.
 pub(super) trait End {
     /// Takes rows.
     fn take(&mut self, batch: Batch, log: &mut Log) -> Result<()>;
@@ -74,6 +86,8 @@ impl Chain {
     }
 
     /// Sets how far the stream times may go, for each port of the stage.
+    ///
+    /// `limits` has one entry for each port of the stage. An operator's port gets the least of those that feed it.
     pub(super) fn set_limits(&mut self, limits: &[i64]) {
         for node in &mut self.nodes {
             for (limit, ports) in node.limits.iter_mut().zip(&node.inputs) {
@@ -99,6 +113,9 @@ impl Chain {
     }
 
     /// Works until nothing is left to do in this step, or the end has enough.
+    ///
+    /// # Errors
+    /// The first error of an operator or of the end. The chain must not be used any more.
     pub(super) fn run(&mut self, step: &mut Step, end: &mut dyn End) -> Result<Flow> {
         loop {
             if let Some(node) = self.deepest() {
@@ -119,11 +136,15 @@ impl Chain {
     }
 
     /// The last operator that has something to do.
+    ///
+    /// So rows leave the chain before new ones are made above them.
     fn deepest(&self) -> Option<usize> {
         self.nodes.iter().rposition(|node| node.left.is_some() || !node.waiting.is_empty())
     }
 
     /// The ordinal of the first row that is not through.
+    ///
+    /// Rows that are deeper come from earlier rows of the input, so the deepest operator decides.
     fn progress(&self, end: u64) -> u64 {
         let first = |node: &Node| node.left.or_else(|| node.waiting.front().map(|(_, batch)| batch.seq.at(0)));
         self.nodes.iter().rev().find_map(first).unwrap_or(end)
@@ -189,6 +210,9 @@ impl Chain {
     }
 
     /// Runs the rows of an operator's table through the operators after it, without remembering anything of it.
+    ///
+    /// The operators after it must be stateless, or rows would be kept. Rows get no place in messages, and what fails
+    /// in them is not counted.
     pub(super) fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
         let after = self.nodes.iter().position(|node| node.id == Some(after)).map_or(0, |at| at + 1);
         let (mut log, place, point_ms) = (Log::default(), |_| String::new(), |_| i64::MAX);

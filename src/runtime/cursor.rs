@@ -1,4 +1,8 @@
 //! A query's place in a feed: the rows that wait for it, and how far it has taken them.
+//!
+//! Three offsets matter. `position` is what is committed with the next epoch: the first record not handed on. `next` is
+//! where decoding goes on. Between them lie the batches in `ready`, of which the first may be partly taken. Batches are
+//! shared with other queries and never changed; a cursor only counts how far it has come in them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use crate::topics::{Offset, PartitionId};
 /// A query's place in a partition.
 pub(super) struct Cursor {
     pub id: PartitionId,
+    /// The part of a merge point that names the partition.
     code: u32,
     feed: Arc<Feed>,
     /// The number of the query among the readers of the feed.
@@ -26,8 +31,12 @@ pub(super) struct Cursor {
     /// The first record that has not been handed on.
     position: Offset,
     /// The largest time of a row that was handed on.
+    ///
+    /// Milliseconds since the epoch; −1 before the first row. Saved with each epoch.
     stream_time: i64,
     /// The largest time of a row that waits or was handed on.
+    ///
+    /// The floor for merge points of the next batch, so that they never fall.
     ready_time: i64,
     ready: VecDeque<Ready>,
     /// The first record that is not among those that wait.
@@ -35,6 +44,8 @@ pub(super) struct Cursor {
     /// Whether the partition no longer holds back the time of others while it stands at its end.
     pub idle: bool,
     /// Since when the partition stands at its end, in nanoseconds.
+    ///
+    /// Of the clock that never goes back; `None` while rows wait.
     pub at_end_since: Option<u64>,
 }
 
@@ -43,14 +54,21 @@ struct Ready {
     decoded: Arc<Decoded>,
     points: Points,
     /// The largest row time so far at each row, of those from the query's position on.
+    ///
+    /// Milliseconds since the epoch, never falling.
     times: ScalarBuffer<i64>,
     /// How many rows were handed on.
     taken: usize,
     /// How many of the bad records were told.
+    ///
+    /// Each is reported once, when the position passes it, even if its batch is decoded for several queries: each query
+    /// counts for itself.
     told: usize,
 }
 
 /// Rows that were handed on.
+///
+/// The rows `from` to `from + count` of the batch.
 pub(super) struct Taken {
     pub decoded: Arc<Decoded>,
     pub points: Points,
@@ -133,11 +151,18 @@ impl Cursor {
     }
 
     /// Whether there is room for more rows: less than half of what is decoded at once waits.
+    ///
+    /// Both bounds are those of one decoding, halved: a batch is decoded while another one waits.
     pub(super) fn wants_more(&self) -> bool {
         self.waiting() < self.most.records.div_ceil(2) && self.waiting_bytes() < self.most.bytes.div_ceil(2)
     }
 
     /// Decodes the next records; `false` at the decided end.
+    ///
+    /// Bad records may be all that was found: then a batch without rows waits, and `true` is returned.
+    ///
+    /// # Errors
+    /// The topic cannot be read, or its bytes are no record batches.
     pub(super) fn fill(&mut self) -> Result<bool> {
         let Some(decoded) = self.feed.next(self.reader, self.next, self.most)? else { return Ok(false) };
         let skipped = decoded.offsets.partition_point(|offset| *offset < self.next);
@@ -163,6 +188,11 @@ impl Cursor {
     }
 
     /// Decodes until all records before an offset wait.
+    ///
+    /// For turns that are repeated after a restart.
+    ///
+    /// # Errors
+    /// As for [`Cursor::fill`]; also kind `Backend` if the records are not there any more.
     pub(super) fn fill_to(&mut self, end: Offset) -> Result<()> {
         while self.next < end {
             if !self.fill()? {
@@ -174,6 +204,8 @@ impl Cursor {
     }
 
     /// The point up to which the partition brings no more rows than those that wait; none if it stands at its end.
+    ///
+    /// Later rows of the partition have this point or a later one.
     pub(super) fn frontier(&self) -> Option<Point> {
         let ready = self.ready.back()?;
         match ready.decoded.batch.rows() {
@@ -184,6 +216,8 @@ impl Cursor {
     }
 
     /// Hands on the rows up to a point, at most up to the offset `end`. Bad records before the new position go to the log.
+    ///
+    /// Rows exactly at `until` are taken; `end` is outside.
     pub(super) fn take(&mut self, until: Point, end: Offset, log: &mut Log) -> Vec<Taken> {
         let mut taken = Vec::new();
         while let Some(ready) = self.ready.front_mut() {
@@ -221,6 +255,8 @@ impl Cursor {
 }
 
 /// The largest row time so far at each row, of those from `first` on: the query has not seen the rows before it.
+///
+/// `i64::MIN` for the rows before `first`, which are never taken.
 fn times_from(decoded: &Decoded, first: usize) -> ScalarBuffer<i64> {
     let mut largest = i64::MIN;
     let time = |(row, time): (usize, &i64)| {

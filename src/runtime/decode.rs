@@ -1,4 +1,18 @@
 //! Records to rows: the columns that queries read, each row with its time; records that cannot be read are set aside.
+//!
+//! One decoding takes whole record batches as they lie in the log, up to a number of records and bytes; a batch that is
+//! larger is continued next time. Key and value are decoded column by column, and only the columns that some query near
+//! this place wants are built. All declared columns are checked all the same, so that a record is bad for every query
+//! or for none.
+//!
+//! ```text
+//! what is wrong                                     reason
+//! key or value cannot be decoded                    Undecodable
+//! record or timestamp column has no time, or < 0    NoTime
+//! a table's record has no key                       NoKey
+//! ```
+//!
+//! A record with several of these is counted once, under the first in this order.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +33,7 @@ use crate::types::{Batch, Builder, Role, Seq, SqlType, Value};
 /// What is read of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
+    /// Ordered, so that the place of a column in decoded batches is its rank in the set.
     pub columns: BTreeSet<SourceColumn>,
     /// Whether the headers of records travel with their rows.
     pub headers: bool,
@@ -26,6 +41,8 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Whether everything that `other` has is wanted.
+    ///
+    /// Rows with more columns than a query wants serve it too.
     pub(super) fn covers(&self, other: &Wanted) -> bool {
         self.columns.is_superset(&other.columns) && (self.headers || !other.headers)
     }
@@ -37,6 +54,8 @@ impl Wanted {
     }
 
     /// The place of a column in decoded batches.
+    ///
+    /// `None` if the column is not wanted.
     pub(super) fn place(&self, column: &SourceColumn) -> Option<usize> {
         self.columns.iter().position(|own| own == column)
     }
@@ -50,9 +69,13 @@ pub(super) struct Decoded {
     /// The offset of the first record, and the one after the last, readable or not.
     pub from: Offset,
     pub next: Offset,
+    /// Only the readable records. Its ordinals are not set yet.
     pub batch: Batch,
+    /// One for each row of the batch, rising.
     pub offsets: ScalarBuffer<i64>,
     /// The largest row time of these rows so far, at each row.
+    ///
+    /// In milliseconds since the epoch; starts anew with each decoding.
     pub times: ScalarBuffer<i64>,
     /// The records that could not be read, in the order of their offsets.
     pub bad: Vec<Bad>,
@@ -70,6 +93,8 @@ pub(super) struct Bad {
 }
 
 /// For how many bad records of a batch the message is kept.
+///
+/// The others are counted with their offsets and no text.
 const MESSAGES: usize = 16;
 
 impl Bad {
@@ -89,6 +114,8 @@ pub(super) struct Decode {
     /// For each wanted column where it comes from.
     origins: Vec<Origin>,
     /// The column that holds the time.
+    ///
+    /// `None` if the record's own timestamp is the row's time.
     time: Option<Origin>,
 }
 
@@ -110,6 +137,7 @@ enum Origin {
 pub(super) struct Raw<'a> {
     keys: Vec<Option<&'a [u8]>>,
     values: Vec<Option<&'a [u8]>>,
+    /// The timestamps of the records, in milliseconds since the epoch.
     times: Vec<i64>,
     offsets: Vec<Offset>,
     /// The headers of each record as bytes, if something reads them.
@@ -149,6 +177,8 @@ impl<'a> Raw<'a> {
 }
 
 /// How much is decoded at once.
+///
+/// Decoding stops at whichever comes first, after at least one record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Most {
     pub records: usize,
@@ -161,6 +191,7 @@ pub(super) struct Place {
     pub byte: usize,
     /// Where in the batch the record begins, as [`Records::place`] says it; none if that is still to be found.
     pub inside: Option<(usize, u32)>,
+    /// The first record that is not decoded. Batches may hold earlier ones, which are left out.
     pub offset: Offset,
 }
 
@@ -207,6 +238,10 @@ impl Decode {
 
     /// Decodes records from whole batches in `bytes`, from `place` on, which is moved to where the next call goes on. Nothing
     /// if there was no record.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the bytes are no whole record batches. Kind `Unsupported`: a batch is compressed. A payload that
+    /// cannot be read is no error: its record is set aside.
     pub(super) fn decode(&mut self, bytes: &[u8], place: &mut Place, most: Most) -> Result<Option<Decoded>> {
         let headers = self.reads_headers();
         let mut raw = Raw::default();
@@ -264,6 +299,8 @@ impl Decode {
     }
 
     /// Sets the bad records aside.
+    ///
+    /// `bad` has places in the batch, in any order and a record perhaps twice.
     fn without_bad(
         &self,
         mut batch: Batch,
@@ -301,6 +338,8 @@ impl Decode {
     }
 
     /// The time of every row; rows without one are bad.
+    ///
+    /// Adds to `bad` each record whose time is negative, as Kafka Streams drops records with a negative timestamp.
     fn row_times(
         &self,
         raw: &Raw,
@@ -345,6 +384,8 @@ impl Decode {
 }
 
 /// The headers of every record as its bytes hold them, NULL for none; nothing if no record has any.
+///
+/// The bytes are those of the record format: a count, then keys and values. The first byte is 0 where there are none.
 fn raw_headers(raw: &Raw) -> Option<ArrayRef> {
     let has = |headers: &&[u8]| headers.first().is_some_and(|count| *count != 0);
     if !raw.headers.iter().any(&has) {
@@ -356,6 +397,9 @@ fn raw_headers(raw: &Raw) -> Option<ArrayRef> {
 }
 
 /// The declared column of headers: all of them, or the last with this name.
+///
+/// With a name the type is BYTES: the value of the last header of that name, NULL if there is none. Without one it is
+/// `ARRAY<STRUCT<KEY STRING, VALUE BYTES>>`, as in ksqlDB.
 fn headers_column(raw: &Raw, name: Option<&str>) -> Result<ArrayRef> {
     let sql_type = if name.is_some() { SqlType::Bytes } else { SqlType::headers() };
     let mut out = Builder::new(&sql_type, raw.len());

@@ -4,6 +4,24 @@
 //! turn are too many to wait for that, a *part* is committed before: its records alone, with what it takes to make the same
 //! records again. After a restart the turns of an unfinished epoch are repeated exactly, and the records that were
 //! committed are left out. This needs results that depend on nothing but the rows and what a [`TurnRecord`] has.
+//!
+//! The head of an epoch, as the journal keeps it, is one of two. Numbers of 8 bytes are little-endian.
+//!
+//! ```text
+//! whole   0
+//!         for each source and partition   position (varint), stream time (8), 1 if idle (1)
+//!         for each task                   next ordinal (varint); for each stateful operator its times (length, bytes);
+//!                                         in the last stage stream time (8) and number of records (varint)
+//!         rows taken                      varint
+//!         rows dropped                    varint for each reason, in the order of `Reason::ALL`
+//! part    1
+//!         head of the last whole epoch    1 or 0 for whether there is one; length, bytes (without its first byte)
+//!         whether the epoch was ending    1
+//!         turns since then                number (varint), each as a turn record
+//!         rows dealt with                 varint for each task of the last stage
+//! ```
+//!
+//! The delta of a part is empty: state changes only with whole epochs.
 
 use rayon::prelude::*;
 
@@ -17,6 +35,8 @@ use crate::topics::Offset;
 use crate::types::row::{Input, put_bytes, put_varint};
 
 /// What was begun and is not finished.
+///
+/// Of it a part of an epoch saves only whether the epoch was ending; a turn is begun again from its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
     /// A turn that took so many rows.
@@ -26,18 +46,30 @@ pub(super) enum Open {
 }
 
 /// Everything that the results of a turn depend on besides the state and the rows.
+///
+/// ```text
+/// now, point's time, code, offset    8 bytes each
+/// limits                             number (varint), 8 bytes each
+/// ends                               number (varint), varint each
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TurnRecord {
     pub now_ms: i64,
     /// Up to where rows were taken.
+    ///
+    /// Rows with this point are included.
     pub until: Point,
     /// How far each source let stream times go.
     pub limits: Vec<i64>,
     /// The positions of all partitions after the turn.
+    ///
+    /// Source by source and partition by partition; each is the first record that was not taken.
     pub ends: Vec<Offset>,
 }
 
 /// What the end of an epoch has come to.
+///
+/// Epochs of a query are numbered from 1 without gaps, parts included; the journal refuses any other.
 pub enum Sealed {
     /// Nothing has happened.
     Nothing,
@@ -72,6 +104,12 @@ impl TurnRecord {
 
 impl QueryRun {
     /// Ends the epoch, or commits a part of it if it cannot be ended yet. `threads` are those that may work on parts of it.
+    ///
+    /// `Nothing` also comes where a turn is open and has no records yet.
+    ///
+    /// # Errors
+    /// State of a key that is too large for an entry, or a bug. The query must end: its operators have handed over
+    /// changes that were not committed.
     pub fn seal(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Sealed> {
         if !self.dirty {
             return Ok(Sealed::Nothing);
@@ -97,6 +135,9 @@ impl QueryRun {
     }
 
     /// The records that were made, with what it takes to make them again.
+    ///
+    /// The turns in it are those since the last whole epoch, so a long turn that is committed in many parts repeats a
+    /// small record each time, and never its rows.
     fn part(&mut self) -> Sealed {
         if self.pending_bytes() == 0 {
             return Sealed::Nothing;
@@ -119,6 +160,8 @@ impl QueryRun {
         Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }
     }
 
+    /// Appends the head and the delta of a whole epoch. With threads, the tasks are saved at the same time and put
+    /// together in their order, so the bytes are the same.
     fn save_head(
         &mut self,
         head: &mut Vec<u8>,
@@ -153,6 +196,11 @@ impl QueryRun {
     }
 
     /// Stands where an epoch left off; the state has been loaded.
+    ///
+    /// Afterwards turns are repeated until those of the head are done; their first records are not written again.
+    ///
+    /// # Errors
+    /// The bytes are not those of a head of this program.
     pub fn resume(&mut self, head: &EpochHead) -> Result<()> {
         let mut input = Input(&head.bytes);
         self.epoch = head.number;
@@ -177,6 +225,7 @@ impl QueryRun {
         Ok(())
     }
 
+    /// Reads in exactly the order in which [`QueryRun::save_head`] writes.
     fn load_head(&mut self, input: &mut Input) -> Result<()> {
         for cursor in self.cursors.iter_mut().flatten() {
             let position = input.varint()? as i64;

@@ -1,4 +1,12 @@
 //! The exchange: each row to the task that its key belongs to, without leaving memory.
+//!
+//! Rows are not copied here. A batch gets a list of its rows, sorted by target, and each target refers to its part of
+//! the list; the columns are gathered when the target takes the rows. Costs: one encoding of the key for each row and a
+//! counting sort, O(rows + targets).
+//!
+//! The key is encoded as a topic with that key format would hold it, and the target is the partition that Kafka's own
+//! partitioner would choose. So a task has the rows that the same task of ksqlDB gets from its repartition topic, and
+//! stream time, lateness and order are the same for each.
 
 use std::sync::Arc;
 
@@ -17,6 +25,7 @@ pub(super) struct Exchange {
     /// The places and types of the key's columns. With none, all rows go to the first task.
     key: Vec<(usize, SqlType)>,
     encoder: Box<dyn Encoder>,
+    /// The number of tasks of the next stage, at least 1.
     targets: u32,
     placement: Arc<dyn Placement>,
     scratch: (Vec<u8>, Vec<u8>),
@@ -26,6 +35,8 @@ pub(super) struct Exchange {
 pub(super) struct Routed {
     sent: Arc<Sent>,
     /// Where the rows of each task start among the sent ones, and where the last end; empty if all go to the first task.
+    ///
+    /// `targets + 1` numbers otherwise.
     starts: Vec<u32>,
 }
 
@@ -67,6 +78,8 @@ impl Exchange {
     }
 
     /// Finds the tasks of a batch's rows; `from` is the task that made them.
+    ///
+    /// A row without a key goes to the task of the same number as the one that made it.
     pub(super) fn route(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
         if self.targets == 1 || self.key.is_empty() {
             return Ok(Routed::whole(batch, causes));
@@ -92,6 +105,8 @@ impl Exchange {
         targets
     }
 
+    /// A change whose key differs on its two sides becomes two: a deletion for the task of the old key and a new row
+    /// for that of the new key. A change that has neither side is dropped.
     fn route_changes(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
         let says = BooleanBuffer::collect_bool(batch.rows(), |row| !batch.is_absent(row) || !batch.is_old_absent(row));
         let batch = batch.filter(&says)?;
@@ -120,6 +135,8 @@ impl Exchange {
     }
 
     /// The rows, sorted by their tasks; those of one task keep their order.
+    ///
+    /// A stable counting sort.
     fn sort(&self, batch: Batch, causes: Causes, targets: &[u32]) -> Routed {
         let mut starts = vec![0u32; self.targets as usize + 1];
         targets.iter().for_each(|target| starts[*target as usize + 1] += 1);

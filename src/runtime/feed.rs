@@ -37,6 +37,9 @@ pub struct Feeds {
     topics: Arc<dyn Topics>,
     placement: Arc<dyn Placement>,
     /// By partition and by the version of the catalog at which the source was made.
+    ///
+    /// The version distinguishes a source that was dropped and made again with other columns. A feed lives as long as a
+    /// cursor holds it.
     open: Mutex<HashMap<(PartitionId, u64), Weak<Feed>>>,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Feed {
     source: Arc<Source>,
     topics: Arc<dyn Topics>,
     /// About how many bytes are read at once.
+    ///
+    /// Between 128 KiB and 1 MiB; the more partitions, the less.
     read_bytes: usize,
     /// About how many bytes of decoded rows are kept.
     most_kept: usize,
@@ -64,9 +69,13 @@ struct Shared {
     /// Those that are not in use, the one used last at the end.
     readings: Vec<Reading>,
     /// From where on rows are being decoded now, and how many readers wait for that.
+    ///
+    /// Readers that want the same rows wait for them instead of decoding again.
     decoding: Vec<Offset>,
     waiting: usize,
     /// Decoded rows by their first offset.
+    ///
+    /// They do not overlap, except where a small batch was decoded anew with those after it.
     kept: BTreeMap<Offset, Kept>,
     kept_bytes: usize,
     /// Counts the uses of kept rows.
@@ -156,6 +165,12 @@ impl Feed {
     }
 
     /// The rows from an offset on: those that are kept, or else the next ones, decoded now. Nothing at the decided end.
+    ///
+    /// `number` is the one that [`Feed::join`] gave. What comes back may begin before `from`: the caller skips those
+    /// rows. Decoding goes on without the lock, so readers elsewhere in the feed are not held up.
+    ///
+    /// # Errors
+    /// The topic cannot be read. The others who wait try for themselves.
     pub(super) fn next(&self, number: usize, from: Offset, most: Most) -> Result<Option<Arc<Decoded>>> {
         let end = self.topics.end(self.id)?;
         let mut shared = lock(&self.shared);
@@ -219,6 +234,8 @@ impl Feed {
 }
 
 /// Rows are being decoded.
+///
+/// Dropping it wakes those who wait, whether decoding succeeded, failed or panicked.
 struct Begun<'a> {
     feed: &'a Feed,
     from: Offset,
@@ -236,6 +253,8 @@ impl Drop for Begun<'_> {
 
 impl Shared {
     /// The readers have changed.
+    ///
+    /// Called when one joins or leaves; costs O(readers).
     fn want(&mut self) {
         let mut all = Wanted::default();
         self.readers.iter().flatten().for_each(|standing| all.add(&standing.wanted));
@@ -280,6 +299,8 @@ impl Shared {
     }
 
     /// Keeps decoded rows if another reader will come by.
+    ///
+    /// Not kept if every other reader is past these rows: they never go back.
     fn keep(&mut self, number: usize, decoded: &Arc<Decoded>, most_bytes: usize) {
         let comes = |(own, standing): (usize, &Option<Standing>)| {
             own != number && standing.as_ref().is_some_and(|standing| standing.position < decoded.next)

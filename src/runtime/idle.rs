@@ -1,4 +1,9 @@
 //! When time passes although no row comes: partitions that become idle, and operators that wait for the wall clock.
+//!
+//! Why it is needed: where rows of several partitions meet after an exchange, a partition that has nothing to read may
+//! still bring rows with earlier times, so it holds the stream time of operators at its own. If it stays at its end for
+//! `idle_ns`, it counts as idle and holds back nothing until it brings rows again. Rows that then come with earlier
+//! times can be late.
 
 use super::cursor::Cursor;
 use super::query::{Now, QueryRun};
@@ -6,6 +11,8 @@ use super::task::Task;
 
 impl QueryRun {
     /// How far each source lets the stream time of an operator go: a partition at its end may still bring earlier rows.
+    ///
+    /// Milliseconds since the epoch, one for each source; `i64::MAX` where no partition holds back.
     pub(super) fn limits(&self) -> Vec<i64> {
         let holds_back = |cursor: &&Cursor| !cursor.waits() && !cursor.idle;
         let limit = |partitions: &Vec<Cursor>| {
@@ -15,6 +22,8 @@ impl QueryRun {
     }
 
     /// Whether partitions at their ends hold back the time of others at all.
+    ///
+    /// Only after exchanges: elsewhere a task reads one partition, which cannot be ahead of itself.
     fn has_limits(&self) -> bool {
         self.program.stages.iter().flat_map(|stage| &stage.ports).any(|port| port.exchanged)
     }
@@ -39,6 +48,8 @@ impl QueryRun {
 
     /// Takes all partitions that stand at their ends for idle from the next turn on: nothing more will come for now. Whether
     /// that lets time pass.
+    ///
+    /// Used when a drain has found all queries at their ends. If true, another turn must follow.
     pub fn declare_idle(&mut self) -> bool {
         let any = self.cursors.iter().flatten().any(|cursor| !cursor.waits() && !cursor.idle);
         self.idle_declared = any && self.has_limits();
@@ -47,6 +58,9 @@ impl QueryRun {
 
     /// When a turn should be taken although no record has come, in nanoseconds of the clock that never goes back: when a
     /// partition becomes idle that holds back time.
+    ///
+    /// `None` if nothing waits for time. A time of the wall clock is turned into one of the other clock by the distance
+    /// to now.
     pub fn next_wake(&self, now: Now) -> Option<u64> {
         let idle_ns = self.options.idle_ns;
         let largest = self.cursors.iter().flatten().map(Cursor::stream_time).max().unwrap_or(-1);

@@ -1,4 +1,7 @@
 //! Decoding ahead: every partition of a query has rows before a turn takes them, on one thread or on several.
+//!
+//! A turn stops where the first partition has no more decoded rows, so partitions that have none would make turns
+//! small. Each is filled until it has about half of what is decoded at once, in at most four batches.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,6 +23,9 @@ pub(super) fn fill(cursor: &mut Cursor) -> Result<()> {
 }
 
 /// Decodes ahead for all partitions that have few rows, on the threads of the pool.
+///
+/// # Errors
+/// That of one partition that failed; the others are filled all the same.
 pub(super) fn refill(cursors: &mut [Vec<Cursor>]) -> Result<()> {
     let failure = Mutex::new(None);
     rayon::scope(|scope| {

@@ -1,4 +1,7 @@
 //! A program: a plan cut into stages, with the place of every column in the rows and who hands rows to whom.
+//!
+//! A program never changes and is shared by all tasks. Everything in it is a number: places of columns, ports,
+//! operators, stages. Names appear only where messages need them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,14 +27,22 @@ pub struct Program {
     /// The places of the result's columns in the rows of the last stage.
     pub(super) output: Vec<usize>,
     /// The place of the start of the window, if the result's key has one.
+    ///
+    /// The sink appends it to the key, as 8 bytes in milliseconds since the epoch, as Kafka Streams' windowed keys have
+    /// it.
     pub(super) window_start: Option<usize>,
     /// Whether rows of several partitions meet, so that they must be taken in one order.
     pub(super) merges: bool,
     /// Whether rows would be other ones if they were made again from the same records.
+    ///
+    /// Some functions give another value at each call (RANDOM, UUID). Then a turn cannot be committed in parts, since
+    /// repeating it would give other rows.
     pub(super) is_fresh: bool,
     /// Set if the rows have another key than those of their source.
     pub rekey: Option<Rekey>,
     /// The stateful operators, each with what tells whether kept state fits it.
+    ///
+    /// The number is a fingerprint of everything that the bytes of the state depend on.
     pub operators: Vec<(OperatorId, u64)>,
 }
 
@@ -67,6 +78,8 @@ pub(super) struct Port {
     pub origin: PortOrigin,
     pub target: Target,
     /// The sources that feed it, directly or through other stages.
+    ///
+    /// Numbers of [`Program::feeds`].
     pub feeds: BTreeSet<usize>,
     /// Whether the rows have come through an exchange.
     pub exchanged: bool,
@@ -76,6 +89,8 @@ pub(super) struct Port {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PortOrigin {
     /// The task reads the partition of its number, and of its rows these columns.
+    ///
+    /// `columns` are the operator's; the feed may decode more.
     Feed { feed: usize, columns: Vec<SourceColumn> },
     /// The task gets what the stage hands to its number.
     Stage(usize),
@@ -97,8 +112,12 @@ pub(super) struct OperatorSpec {
     /// Who takes its rows.
     pub target: Target,
     /// For each of its ports, the ports of the stage that its rows come from.
+    ///
+    /// Used for the limits of stream time alone; rows go by `target`.
     pub inputs: Vec<Vec<usize>>,
     /// Makes an operator for a task.
+    ///
+    /// Called once for each task; each call gives an operator without state.
     pub make: MakeOperator,
 }
 

@@ -4,6 +4,17 @@
 //! rows up to the least of their last points are taken. So when rows of several partitions meet, none that comes earlier in
 //! their order can be missing, and after the turn nothing is under way. A turn in which the result has enough is *left*, and
 //! taken up again when results were committed. An **epoch** is what happens between two commits; it ends after a turn.
+//!
+//! ```text
+//! turn     decode where rows are few → find the point up to which all have rows → take → run all stages
+//! seal     whole epoch: flush, state, positions   (no turn is open)
+//!          part of one: the records alone         (a turn is open and has made too much)
+//! ```
+//!
+//! What a turn depends on besides rows and state is noted in a record before it starts. So a restart between two parts
+//! can take the same rows up to the same point with the same limits and the same clock.
+//!
+//! A query is driven by one thread at a time. That thread may lend it others for the tasks of a stage and for decoding.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -30,9 +41,10 @@ use arrow::datatypes::DataType;
 /// How a query is run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The most records that are decoded at once.
+    /// The most records that are decoded at once. At least 1. It changes nothing in the result; tests set it to 1.
     pub batch_rows: usize,
-    /// Idle timeout in nanoseconds: after this long at its end, a partition no longer holds back stream time.
+    /// Idle timeout in nanoseconds: after this long at its end, a partition no longer holds back stream time. 0 means
+    /// that a partition counts as idle as soon as it stands at its end.
     pub idle_ns: u64,
     /// About how many bytes of results a turn makes before it is left, so that they can be committed.
     pub turn_bytes: usize,
@@ -41,9 +53,9 @@ pub struct Options {
 /// The time as a turn sees it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
-    /// Of a clock that never goes back.
+    /// Of a clock that never goes back, in nanoseconds.
     pub monotonic_ns: u64,
-    /// Since the epoch.
+    /// Since the epoch, in milliseconds.
     pub wall_ms: i64,
 }
 
@@ -52,16 +64,17 @@ pub struct QueryRun {
     pub(super) number: u64,
     pub(super) program: Arc<Program>,
     pub(super) options: Options,
-    /// The partitions of each source.
+    /// The partitions of each source. By source, in the order of the program's feeds, then by partition.
     pub(super) cursors: Vec<Vec<Cursor>>,
     pub(super) stages: Stages,
-    /// What was begun and not finished.
+    /// What was begun and not finished. `None` between two turns. What is open must be finished before anything else is
+    /// begun.
     pub(super) open: Option<(Open, Turn)>,
     /// The turns since the last whole epoch.
     pub(super) turns: Vec<TurnRecord>,
     /// The turns that are to be repeated after a restart, and whether the epoch ended after them.
     pub(super) redo: (VecDeque<TurnRecord>, bool),
-    /// The head of the last whole epoch.
+    /// The head of the last whole epoch. Without the byte that says that it is whole; `None` before the first one.
     pub(super) base: Option<Vec<u8>>,
     /// Rows dropped in this epoch, besides those that the tasks have noted.
     pub(super) log: Log,
@@ -69,7 +82,9 @@ pub struct QueryRun {
     unread: Log,
     /// Rows dropped since the query was made, by reason.
     pub(super) totals: BTreeMap<Reason, u64>,
+    /// Source rows taken since the query was made; saved with each epoch.
     pub(super) rows: u64,
+    /// The number of the last epoch or part; 0 before the first.
     pub(super) epoch: u64,
     /// Whether anything has happened since the last whole epoch.
     pub(super) dirty: bool,
@@ -84,7 +99,7 @@ pub struct QueryRun {
 pub enum Turned {
     /// All sources stand at their ends, and nothing waits.
     Drained,
-    /// So many rows were taken and worked off.
+    /// So many rows were taken and worked off. May be 0: time alone has passed, or only bad records were found.
     Took(usize),
     /// The result has enough: the turn goes on when it was committed, or read.
     Left,
@@ -102,7 +117,8 @@ const FEW_BYTES: usize = 256 << 10;
 /// How much an operator makes in one call.
 const CALL: Limit = Limit { rows: 8192, bytes: 1 << 20 };
 impl QueryRun {
-    /// A query that starts at `starts`, for each source partition.
+    /// A query that starts at `starts`, for each source partition. `starts` says where each partition is read from. A
+    /// partition that is empty from there on counts as idle at once, so that it holds nobody back at the start.
     pub fn new(
         number: u64,
         program: Arc<Program>,
@@ -161,7 +177,8 @@ impl QueryRun {
         }
     }
 
-    /// Forgets all state and all rows in memory: the query has failed and takes no more turns.
+    /// Forgets all state and all rows in memory: the query has failed and takes no more turns. Afterwards the query
+    /// holds nearly no memory. Its numbers can still be asked for.
     pub fn forget(&mut self) {
         self.stages.tasks.clear();
         self.cursors.iter_mut().flatten().for_each(Cursor::forget);
@@ -224,7 +241,7 @@ impl QueryRun {
         self.cursors.iter().flatten().map(|cursor| (cursor.id, cursor.position())).collect()
     }
 
-    /// The bytes of results that wait to be committed.
+    /// The bytes of results that wait to be committed. Keys and values with 16 bytes for each record.
     pub fn pending_bytes(&self) -> usize {
         self.stages.iter().filter_map(Task::sink).map(SinkTask::bytes).sum()
     }
@@ -243,6 +260,10 @@ impl QueryRun {
 
     /// Takes rows from all source partitions and works them off, or goes on with a turn that was left. `threads` are those
     /// that may work on parts of it.
+    ///
+    /// # Errors
+    /// The topic cannot be read, or a bug. The query must not be used any more: rows were taken that are not in its
+    /// state.
     pub fn turn(&mut self, now: Now, threads: Option<&rayon::ThreadPool>) -> Result<Turned> {
         if matches!(self.open, Some((Open::Turn { .. }, _))) {
             return self.go_on(threads);
@@ -338,7 +359,8 @@ impl QueryRun {
         self.cursors.iter_mut().flatten().zip(ends).try_for_each(|(cursor, end)| cursor.fill_to(*end))
     }
 
-    /// Up to where rows can be taken: no partition may still bring one that comes before another's.
+    /// Up to where rows can be taken: no partition may still bring one that comes before another's. [`Point::END`]
+    /// where rows of several partitions never meet, or all stand at their ends.
     fn until(&self) -> Point {
         if !self.program.merges {
             return Point::END;
@@ -346,7 +368,8 @@ impl QueryRun {
         self.cursors.iter().flatten().filter_map(Cursor::frontier).min().unwrap_or(Point::END)
     }
 
-    /// Takes rows out of the partitions, source by source and partition by partition.
+    /// Takes rows out of the partitions, source by source and partition by partition. A repeated turn takes exactly up
+    /// to the offsets in its record, which new turns do not have.
     fn take(&mut self, record: &TurnRecord) -> Vec<Vec<Vec<Taken>>> {
         let (until, log) = (record.until, &mut self.log);
         let mut ends = record.ends.iter();
@@ -374,6 +397,7 @@ impl QueryRun {
     }
 
     /// Begins or goes on with the end of an epoch: what operators have held back is handed on. Whether that is all.
+    /// Takes the clock and the limits of the last turn, so that a repeated flush sees the same.
     pub(super) fn flush(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<bool> {
         if !matches!(self.open, Some((Open::Flush, _))) {
             let now_ms = self.turns.last().map_or(0, |turn| turn.now_ms);
@@ -413,7 +437,11 @@ impl QueryRun {
     }
 
     /// The rows of the table that the query keeps, for all keys or the given ones: the result's columns. `None` if it keeps
-    /// no table.
+    /// no table. Each row has the result's columns, then the start of the window if the key has one. The rows are in no
+    /// order. They are as of the last turn, so the caller makes sure that it is committed.
+    ///
+    /// # Errors
+    /// A bug, or damaged state.
     pub fn table(&mut self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
         let output = self.program.output.clone();
         let window_start = self.program.window_start;
@@ -438,7 +466,7 @@ impl QueryRun {
     }
 }
 
-/// The tasks of all stages; those of the last one end in the target.
+/// The tasks of all stages; those of the last one end in the target and share the room for results.
 fn tasks(program: &Program, target: &Target, feeds: &Feeds, limit: Limit, turn_bytes: usize) -> Vec<Vec<Task>> {
     let last = program.stages.len().saturating_sub(1);
     let stage = |(stage, spec): (usize, &super::program::StageSpec)| {

@@ -1,4 +1,8 @@
 //! The time of rows that a column says.
+//!
+//! For a source with `timestamp='column'`: BIGINT is milliseconds since the epoch, TIMESTAMP is taken as it is, and a
+//! STRING is read with the pattern of `timestamp_format`. A pattern without a zone means UTC. A value that cannot be
+//! read, or NULL, gives no time; the record is then left out and counted, as ksqlDB does.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
@@ -22,6 +26,7 @@ pub(super) fn row_times(column: &ArrayRef, timestamp: &TimestampColumn) -> Vec<i
 /// What stands for a time that there is not.
 const NO_TIME: i64 = i64::MIN;
 
+/// The times of a column of texts. One that does not fit the pattern gives [`NO_TIME`].
 fn parsed(column: &ArrayRef, format: &Pattern) -> Vec<i64> {
     let (texts, utc) = (column.as_string::<i32>(), Zone::utc("UTC"));
     let time = |text: &str| format.read(text, Names::Root).and_then(|read| read.instant(&utc)).unwrap_or(NO_TIME);

@@ -1,4 +1,16 @@
 //! The end of a query: rows to records of the sink's topic, or to a client.
+//!
+//! A task of the last stage writes its own record batches, one open batch for each partition of the sink. They are kept
+//! until the epoch is sealed and become its outputs. Order is kept for each partition and task.
+//!
+//! ```text
+//! row                                    record
+//! ordinary                               key and value
+//! without a value, or a deletion         key, no value (a tombstone)
+//! all key columns NULL                   no key; stays in the partition of the task
+//! key with a window                      key bytes, then the window's start in 8 bytes, big-endian
+//! larger than `max.message.bytes`        none; counted as too large
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,9 +43,14 @@ pub enum Target {
 /// Takes a query's rows as they come.
 pub trait Tap: Send + Sync {
     /// Takes rows with the result's columns, as the plan orders them.
+    ///
+    /// Called on the thread that runs the task. Rows of a push query wait for no commit of their own: their source rows
+    /// are decided, and nothing of the query is kept.
     fn take(&self, batch: &Batch);
 
     /// Whether more rows should be made now.
+    ///
+    /// False makes the turn stop as soon as the operators can.
     fn has_room(&self) -> bool;
 
     /// Whether the client is still there.
@@ -49,6 +66,8 @@ pub struct TopicTarget {
     /// How many partitions the topic has, at least 1.
     pub partitions: u32,
     /// The most bytes that a record may have.
+    ///
+    /// Of key and value together, as `max.message.bytes` in Kafka.
     pub most_bytes: usize,
     /// Set if the rows have another key than those of their source.
     pub rekey: Option<Rekey>,
@@ -62,9 +81,13 @@ pub(super) struct SinkTask {
     /// The places of the result's columns.
     output: Vec<usize>,
     /// The place of the start of the window that belongs to the key.
+    ///
+    /// `None` if the result has no windows.
     window_start: Option<usize>,
+    /// From 0. Rows without a key go to the partition of this number.
     task: u32,
     encoders: Option<(Box<dyn Encoder>, Box<dyn Encoder>)>,
+    /// By partition.
     writers: BTreeMap<u32, BatchWriter>,
     finished: Vec<(PartitionId, RecordBatch)>,
     /// The largest time of a row so far, which a record without value gets where a column decides the time.
@@ -74,6 +97,8 @@ pub(super) struct SinkTask {
     /// Rows of the result since the last epoch that was ended, committed or not, whether or not a record came of them.
     pub emitted: u64,
     /// How many of the rows to come were dealt with before a restart, and what came of them was committed.
+    ///
+    /// Counted down by rows of the result, whether or not they become records; set after a restart only.
     pub skip: u64,
     bytes: usize,
     /// With so many bytes waiting to be committed, no more should be made.
@@ -124,6 +149,8 @@ impl SinkTask {
     }
 
     /// Whether more rows should be made now.
+    ///
+    /// A few more rows may come: those of the batch at hand.
     pub(super) fn has_room(&self) -> bool {
         match &self.target {
             Target::Topic(_) => self.bytes < self.most,
@@ -140,6 +167,8 @@ impl SinkTask {
     }
 
     /// Appends what a restart needs to know, as of the end of an epoch.
+    ///
+    /// Stream time (8 bytes, little-endian), then the number of records (varint).
     pub(super) fn save(&self, head: &mut Vec<u8>) {
         head.extend_from_slice(&self.stream_time.to_le_bytes());
         put_varint(head, self.records);
@@ -152,6 +181,8 @@ impl SinkTask {
         Ok(())
     }
 
+    /// Makes records of rows. A row that was dealt with before a restart is encoded and counted like any other, and
+    /// then not written.
     fn write(&mut self, topic: &TopicTarget, batch: &Batch, log: &mut Log) -> Result<()> {
         let Some((key_encoder, value_encoder)) = &mut self.encoders else { return Ok(()) };
         let schema = &topic.source.schema;
@@ -226,6 +257,8 @@ impl SinkTask {
     }
 
     /// The records since the last call, partition by partition in their order.
+    ///
+    /// Afterwards no bytes wait.
     pub(super) fn take_records(&mut self) -> Vec<(PartitionId, RecordBatch)> {
         let mut finished = std::mem::take(&mut self.finished);
         if let Target::Topic(topic) = &self.target {
@@ -239,6 +272,14 @@ impl SinkTask {
 }
 
 /// The time of a record from that of a column, if one is declared, and that of its row; none if the column has no valid time.
+///
+/// ```text
+/// time in the column    time of the record
+/// no column declared    that of the row
+/// −1                    that of the row, if it is not negative
+/// negative              none: the row is left out and counted
+/// else                  that of the column
+/// ```
 fn record_time(own: Option<i64>, row: i64) -> Option<i64> {
     match own {
         // Kafka takes -1 for no time of its own: that of the row stays.

@@ -3,6 +3,10 @@
 //! In a pass each stage works as far as it may: a task takes rows only up to the least point of which those before it may
 //! still send some. Mostly one pass does the whole turn. Where a stage makes more than the next one should have waiting, it
 //! leaves off, and further passes go on from there.
+//!
+//! Backpressure needs no blocking: a stage that has made enough stops, the next one takes what is safe to take, and a
+//! further pass continues the first. What waits between two stages is bounded by about one call's output for each task
+//! and by rows that one task is ahead of the others.
 
 use std::sync::Arc;
 
@@ -26,9 +30,13 @@ pub(super) struct Stages {
 pub(super) struct Turn {
     pub call: Call,
     /// How far each source lets stream times go.
+    ///
+    /// By source, in milliseconds since the epoch.
     pub limits: Vec<i64>,
     pub now_ms: i64,
     /// The point of what no row causes.
+    ///
+    /// Rows at this point are still part of the turn.
     pub end: Point,
 }
 
@@ -38,6 +46,8 @@ pub(super) enum Passed {
     /// Everything is done.
     Whole,
     /// The result has enough for now.
+    ///
+    /// Call again when there is room.
     Full,
 }
 
@@ -57,6 +67,8 @@ impl Stages {
     }
 
     /// The limits of a stage's ports: a source holds back only what has come through an exchange.
+    ///
+    /// `i64::MAX` for ports that no exchange feeds.
     fn limits(&self, stage: usize, limits: &[i64]) -> Vec<i64> {
         let ports = &self.program.stages[stage].ports;
         let least = |feeds: &std::collections::BTreeSet<usize>| feeds.iter().map(|feed| limits[*feed]).min();
@@ -65,6 +77,9 @@ impl Stages {
     }
 
     /// Begins a turn, or the end of an epoch; the rows have come.
+    ///
+    /// Tasks that have neither rows nor a new limit are finished at once, so an idle query with many tasks costs
+    /// little.
     pub(super) fn start(&mut self, turn: &Turn) {
         for stage in 0..self.tasks.len() {
             let limits = self.limits(stage, &turn.limits);
@@ -73,6 +88,9 @@ impl Stages {
     }
 
     /// Goes on with what was begun; `parallel` is whether the tasks of a stage run on several threads.
+    ///
+    /// # Errors
+    /// The first error of a task; those that run at the same time may have worked on.
     pub(super) fn run(&mut self, turn: &Turn, parallel: bool) -> Result<Passed> {
         let mut first = true;
         loop {
@@ -90,6 +108,8 @@ impl Stages {
     }
 
     /// Up to where a stage may take rows: those before it may send later ones.
+    ///
+    /// No bound if all earlier stages are finished.
     fn bound(&self, stage: usize) -> Bound {
         let mut bound = UNBOUND;
         for (port, spec) in self.program.stages[stage].ports.iter().enumerate() {
@@ -129,6 +149,8 @@ impl Stages {
     }
 
     /// Gives what a stage made to the tasks of the next one.
+    ///
+    /// A stage has one reader: the stage whose port names it.
     fn hand_over(&mut self, stage: usize) {
         let is_origin = |port: &super::program::Port| port.origin == PortOrigin::Stage(stage);
         let found = self

@@ -1,4 +1,11 @@
 //! A task: the operators of a stage over the rows of one logical partition.
+//!
+//! A task is what a stream task of Kafka Streams is: one partition's worth of a sub-topology, with its own state,
+//! stream time and order of rows. It never shares anything with its neighbours, so tasks of a stage run on any threads
+//! at the same time.
+//!
+//! A step takes rows up to a bound, pushes them through the chain, and hands out what comes. A step that was left is
+//! continued before more rows are taken.
 
 use std::sync::Arc;
 
@@ -28,13 +35,19 @@ pub(super) struct Task {
     pub pieces: Vec<Piece>,
     causes: Causes,
     /// The ordinal of the next row.
+    ///
+    /// Never falls, also over restarts: it is saved with each epoch, since entries of joins are known by ordinals.
     next_seq: u64,
     /// The limits of the stage's ports when the task last worked.
     limits: Vec<i64>,
     pub progress: Progress,
     /// Whether all rows of the turn had come when the step at hand began.
+    ///
+    /// Only such a step may flush and finish.
     unbound: bool,
     /// For each operator that keeps state, the horizon that was saved last.
+    ///
+    /// A section is written when its horizon has moved, even if no entry has changed.
     horizons: Vec<BucketId>,
     pub log: Log,
 }
@@ -53,6 +66,8 @@ pub(super) enum Progress {
 /// Where rows go that come out of the chain.
 pub(super) enum Out {
     /// To other tasks.
+    ///
+    /// With `most` bytes routed there is no more room until they are taken.
     Tasks { exchange: Option<Exchange>, routed: Vec<Routed>, bytes: usize, most: usize },
     /// They are the result.
     Sink(Box<SinkTask>),
@@ -148,6 +163,8 @@ impl Task {
     }
 
     /// Rows have come.
+    ///
+    /// A task that had nothing to do is at work again.
     pub(super) fn receive(&mut self, piece: Piece) {
         if self.progress == Progress::Finished {
             self.progress = Progress::At(Point { time: i64::MIN, code: 0, offset: 0 });
@@ -156,6 +173,9 @@ impl Task {
     }
 
     /// Works on the turn as far as rows may be taken and there is room for what comes out.
+    ///
+    /// # Errors
+    /// A bug, damaged state, or a result that cannot be encoded. The task must not be used any more.
     pub(super) fn work(&mut self, turn: &TurnSpec) -> Result<()> {
         if !matches!(self.progress, Progress::Left(_)) {
             self.take_rows(turn)?;
@@ -174,6 +194,8 @@ impl Task {
     }
 
     /// Takes the rows up to the bound and begins a step with them.
+    ///
+    /// Ordinals go on from the last step. The one after the last row is for what no row causes.
     fn take_rows(&mut self, turn: &TurnSpec) -> Result<()> {
         let end = turn.end.min(turn.bound.0);
         let merged = merge(&mut self.pieces, self.ports.len(), turn.bound, self.next_seq, end)?;

@@ -2,6 +2,10 @@
 //!
 //! A column is appended to from Arrow arrays and gathered into Arrow arrays, a whole column at a time, so that the type is
 //! looked at once per batch and not once per value.
+//!
+//! Values of a fixed width lie one after the other without gaps, so that many rows of a batch are copied at once. Text
+//! and bytes lie in one buffer with their ends beside it. Nested values are bytes of [`crate::types::row`] and are
+//! built again only when they are gathered. A NULL of a fixed width takes its width too.
 
 use std::sync::Arc;
 
@@ -14,18 +18,27 @@ use crate::types::row::{self, Input, put_varint};
 use crate::types::{Builder, SqlType, View, grow};
 
 /// The values of one column of many rows.
+///
+/// Rows are only added; what is not needed any more is dropped with the whole column.
 pub struct Column {
     sql_type: SqlType,
     values: Values,
     /// A bit for each row that is not NULL; absent while no row is NULL.
+    ///
+    /// Bit `r % 64` of word `r / 64` is that of row `r`. Bits after the last row are 0.
     valid: Option<Vec<u64>>,
     rows: usize,
 }
 
 enum Values {
     /// Values of so many bytes each; BOOLEAN takes one.
+    ///
+    /// INTEGER, DATE and TIME take 4 bytes, BIGINT, TIMESTAMP and DOUBLE 8, DECIMAL 16 or 32, in the order of the
+    /// machine.
     Fixed(usize, Vec<u8>),
     /// Where each value ends, and the values: text, bytes, or rows of [`crate::types::row`] for nested types.
+    ///
+    /// The value of row `r` is from the end of row `r − 1` (0 for the first) to its own end.
     Varying(Vec<u64>, Vec<u8>),
 }
 
@@ -33,6 +46,8 @@ enum Values {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A row of a stored column: which of the given columns, and the row in it.
+    ///
+    /// Both count from 0.
     Stored(u32, u32),
     /// A row of the array at hand.
     Given(u32),
@@ -40,6 +55,7 @@ pub enum Origin {
     None,
 }
 
+/// The bytes of a value; `None` for text, bytes and nested types.
 fn width(sql_type: &SqlType) -> Option<usize> {
     match sql_type {
         SqlType::Boolean => Some(1),
@@ -79,6 +95,11 @@ impl Column {
     }
 
     /// Appends the given rows of an array of the column's type.
+    ///
+    /// `rows` are places in the array, in any order, and each as often as it is to be appended. Costs O(rows).
+    ///
+    /// # Panics
+    /// The array has another type, or a place is beyond its end.
     pub fn append(&mut self, array: &dyn Array, rows: &[u32]) {
         self.append_validity(array, rows);
         match &mut self.values {
@@ -93,6 +114,7 @@ impl Column {
         }
     }
 
+    /// Appends which rows are NULL. The first NULL makes the bits, for all rows before it too.
     fn append_validity(&mut self, array: &dyn Array, rows: &[u32]) {
         let before = self.rows;
         self.rows += rows.len();
@@ -139,6 +161,18 @@ impl Column {
     }
 
     /// Appends the rows from `from` to `to` as bytes, for [`Column::load`].
+    ///
+    /// `to` is outside. The layout:
+    ///
+    /// ```text
+    /// 1 byte         1 if some row is NULL, else 0
+    /// bits           only if that is 1: ⌈rows / 8⌉ bytes; bit i of byte b is set where row 8b + i is not NULL
+    /// fixed width    the values one after the other, NULLs too
+    /// else           the length of each value as a varint, then all values one after the other
+    /// ```
+    ///
+    /// # Panics
+    /// `to` is beyond the last row.
     pub fn save(&self, from: usize, to: usize, out: &mut Vec<u8>) {
         let nulls = (from..to).any(|row| !self.is_valid(row));
         out.push(u8::from(nulls));
@@ -162,6 +196,9 @@ impl Column {
     }
 
     /// Appends `count` rows that [`Column::save`] wrote.
+    ///
+    /// # Errors
+    /// The bytes are too short, or what should be text is not UTF-8. The column is then unusable.
     pub fn load(&mut self, count: usize, input: &mut Input) -> Result<()> {
         let bits = if input.byte()? == 1 { Some(input.take(count.div_ceil(8))?.to_vec()) } else { None };
         let is_valid = |row: usize| bits.as_ref().is_none_or(|bits| bits[row / 8] >> (row % 8) & 1 == 1);
@@ -208,6 +245,7 @@ fn fixed_bytes(array: &dyn Array, width: usize) -> Buffer {
     data.buffers()[0].slice_with_length(start, array.len() * width)
 }
 
+/// Appends values of a fixed width. Neighbouring rows, the usual case, are one copy.
 fn append_fixed(width: usize, array: &dyn Array, rows: &[u32], bytes: &mut Vec<u8>) {
     if array.data_type() == &DataType::Boolean {
         let values = array.as_boolean().values();
@@ -258,6 +296,16 @@ fn append_varying(sql_type: &SqlType, array: &dyn Array, rows: &[u32], ends: &mu
 }
 
 /// The values at `origins`, as an array of `sql_type`: from `stored` columns of that type, or from the array `given`.
+///
+/// The array has one entry for each origin, in their order. Where `given` is `None`, a [`Origin::Given`] is NULL. Costs
+/// O(origins), with one look at the type for all of them.
+///
+/// # Errors
+/// A bug: the values of a text column have more than 2 GiB together (Arrow's offsets have 32 bits), or stored nested
+/// values are damaged.
+///
+/// # Panics
+/// A column of another type is among `stored`, or an origin lies beyond the end of its column.
 pub fn gather(
     sql_type: &SqlType,
     stored: &[&Column],
@@ -285,6 +333,7 @@ struct Sources<'a> {
     given: Option<&'a ArrayRef>,
 }
 
+/// Gathers values of a fixed width. What stands at a NULL is zero bytes or the stored ones; nobody looks at it.
 fn gather_fixed(
     sql_type: &SqlType,
     width: usize,
@@ -315,6 +364,7 @@ fn gather_fixed(
     Ok(make_array(data.build().map_err(crate::types::arrow_error)?))
 }
 
+/// The bytes of the values. `N` is their width, known at compile time so that each copy is a few instructions.
 fn pick<const N: usize>(stored: &[&[u8]], given: &[u8], origins: &[Origin]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(origins.len() * N);
     for origin in origins {

@@ -3,6 +3,22 @@
 //! A delta is a list of sections, one for each operator task whose state has changed: the operator and the task, its
 //! *horizon* (no entry of an earlier bucket exists any more), and the entries that were set or deleted. Entries are absolute:
 //! applying a delta twice does no harm.
+//!
+//! ```text
+//! for each section
+//!   operator          varint, see `OperatorId::encode`
+//!   task              varint
+//!   horizon           8 bytes, little-endian
+//!   number of entries varint
+//!   for each entry
+//!     bucket          8 bytes, little-endian
+//!     key             length as varint, bytes
+//!     1, value        length as varint, bytes
+//!     or 0            deleted
+//! ```
+//!
+//! Entries of a section come in the order in which the operator gave them, which is no sorted one, and a key can come
+//! more than once: the last entry counts. A delta has no checksum of its own; the frame of the journal has one.
 
 use super::runs::MOST_ENTRY_BYTES;
 use super::{BucketId, OperatorId, OperatorTask};
@@ -20,6 +36,8 @@ pub struct SectionWriter {
 
 impl SectionWriter {
     /// Adds an entry that was set, or deleted.
+    ///
+    /// The order of calls is kept.
     pub fn push(&mut self, bucket: BucketId, key: &[u8], value: Option<&[u8]>) {
         let out = &mut self.entries;
         out.extend_from_slice(&bucket.to_le_bytes());
@@ -36,11 +54,15 @@ impl SectionWriter {
     }
 
     /// Whether there is no entry.
+    ///
+    /// A section without entries is still written where only the horizon has moved.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Appends the section to a delta.
+    ///
+    /// Checked here and not when an entry is added, since the callback that adds them cannot fail.
     ///
     /// # Errors
     /// An entry is larger than a run can hold.
@@ -64,6 +86,8 @@ impl SectionWriter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// No entry of an earlier bucket exists any more.
+    ///
+    /// Comes once for each section, before its entries.
     Horizon(BucketId),
     /// An entry was set, or deleted.
     Entry {
@@ -77,6 +101,12 @@ pub enum Change<'a> {
 }
 
 /// Calls `each` for the changes of a delta, in their order.
+///
+/// The slices point into `delta`; nothing is copied.
+///
+/// # Errors
+/// The bytes end too early, name no known operator, or `each` returned an error. Changes before that place have been
+/// handed over.
 pub fn read<'a>(delta: &'a [u8], each: &mut dyn FnMut(OperatorTask, Change<'a>) -> Result<()>) -> Result<()> {
     let mut input = Input(delta);
     while !input.0.is_empty() {

@@ -2,6 +2,20 @@
 //!
 //! With more keys than the caches hold, the time goes into waiting for memory; asked for a batch of keys, the table first
 //! asks for all the places it will look at, and looks at them when they have come.
+//!
+//! How it lies in memory, for each key:
+//!
+//! ```text
+//! slot     8 bytes   upper 32 bits of the hash, number + 1; at most three of four slots are taken
+//! start    4 bytes   where the key begins in the buffer of all keys (a fifth byte once that has more than 4 GiB)
+//! key      1 byte for the length (5 above 254), then the bytes
+//! ```
+//!
+//! So a key of 12 bytes takes 28 to 39 bytes and no allocation of its own. A question costs one look at a slot and
+//! mostly one comparison of keys. Growing moves slots only: numbers and keys stay where they are.
+//!
+//! The hash has a fixed seed. It is not on disk, so it may change; a client that picks its keys could make them
+//! collide.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -11,13 +25,20 @@ use crate::types::grow;
 
 /// A set of byte strings, each with a number: a new one gets the number of one that was removed, if there is any, else the
 /// next. Memory of removed keys is used again.
+///
+/// Numbers are dense: with `n` keys that were never removed they are 0 to `n − 1`, so that callers index columns with
+/// them.
 #[derive(Default)]
 pub struct KeyTable {
     /// Open addressing with linear probing: the upper half of the hash, and the number plus one; 0 is free.
+    ///
+    /// The length is 0 or a power of two, at least 16.
     slots: Vec<u64>,
     /// The keys, each after its length, and what removed ones have left.
     bytes: Vec<u8>,
     /// Where each key begins in `bytes`, in the lower half of its digits; [`REMOVED`] for numbers that are free.
+    ///
+    /// Indexed by the number.
     starts: Vec<u32>,
     /// The upper digits of `starts`; empty as long as they are all 0.
     high: Vec<u8>,
@@ -26,6 +47,8 @@ pub struct KeyTable {
     /// How many of `bytes` removed keys have left.
     garbage: usize,
     /// The hashes of the batch at hand.
+    ///
+    /// Memory that is used again from call to call.
     hashes: Vec<u64>,
 }
 
@@ -33,9 +56,13 @@ pub struct KeyTable {
 const LOW_BITS: u32 = if cfg!(test) { 16 } else { 32 };
 
 /// Stands for the start of a key that was removed.
+///
+/// No key begins at a place with these lower digits; [`KeyTable::put`] steps over it.
 const REMOVED: u32 = u32::MAX;
 
 /// How many keys ahead memory is asked for.
+///
+/// The slot is asked for so many keys ahead, the key in it at half that distance.
 const AHEAD: usize = 24;
 
 /// With so little garbage it is not worth moving the keys together.
@@ -58,6 +85,8 @@ impl KeyTable {
     }
 
     /// All numbers that were given out are below this one.
+    ///
+    /// Callers make their columns this long.
     pub fn end(&self) -> u32 {
         self.starts.len() as u32
     }
@@ -68,6 +97,9 @@ impl KeyTable {
     }
 
     /// The key of a number.
+    ///
+    /// # Panics
+    /// No key has this number.
     #[inline]
     pub fn key(&self, number: u32) -> &[u8] {
         let start = self.start(number);
@@ -98,6 +130,8 @@ impl KeyTable {
 
     /// Appends the number of each key to `numbers`; keys that are not there get new ones. The keys stand one after the other in
     /// `bytes`, each up to its place in `ends`.
+    ///
+    /// A key that comes twice in the call gets one number. Costs O(keys) on average.
     pub fn find_or_insert(&mut self, bytes: &[u8], ends: &[usize], numbers: &mut Vec<u32>) {
         self.reserve(ends.len());
         let starts = || std::iter::once(0).chain(ends.iter().copied());
@@ -121,6 +155,9 @@ impl KeyTable {
     }
 
     /// Removes a key; the number that it had.
+    ///
+    /// `None` if it is not there. Its number goes to the next new key, so the caller must clear what it keeps under it.
+    /// When more than half of the buffer is left by removed keys, the rest is moved together: O(all keys), seldom.
     pub fn remove(&mut self, key: &[u8]) -> Option<u32> {
         if self.slots.is_empty() {
             return None;
@@ -179,6 +216,9 @@ impl KeyTable {
     }
 
     /// Appends a key to the bytes: where it begins.
+    ///
+    /// Written at the end of the buffer. A key of up to 254 bytes has its length in one byte; a longer one has [`LONG`]
+    /// and four bytes, little-endian.
     fn put(&mut self, key: &[u8]) -> usize {
         // No start may look like that of a removed key.
         if self.bytes.len() & LOW_MASK == REMOVED as usize & LOW_MASK {
@@ -220,6 +260,8 @@ impl KeyTable {
     }
 
     /// The slot of the key, or the free one where it belongs.
+    ///
+    /// At least one slot must be free, or it would not end: [`KeyTable::reserve`] keeps a quarter of them free.
     #[inline]
     fn probe(&self, hash: u64, key: &[u8]) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
@@ -237,6 +279,9 @@ impl KeyTable {
     }
 
     /// Makes room for `more` keys, so that at most three quarters of the slots are taken.
+    ///
+    /// Called before keys are inserted. The new length is a power of two, so that growing costs O(1) for each key over
+    /// time.
     fn reserve(&mut self, more: usize) {
         let needed = (self.len() + more) * 4 / 3 + 1;
         if needed <= self.slots.len() {
@@ -297,6 +342,8 @@ fn hash(key: &[u8]) -> u64 {
 }
 
 /// Asks for the memory at an address; never reads it, so that any address will do.
+///
+/// Does nothing on machines other than x86-64.
 #[inline]
 pub fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]

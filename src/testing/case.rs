@@ -1,4 +1,7 @@
 //! Cases as files have them.
+//!
+//! The form is that of ksqlDB's query translation tests: JSON with Java's comments, `{FORMAT}` and `{CONFIG}` as
+//! placeholders, and one case for each format and configuration named.
 
 use std::path::Path;
 
@@ -14,6 +17,8 @@ pub struct Case {
     /// The file's name without its ending.
     pub file: String,
     /// The name in the file, with the format and the configuration that were put in.
+    ///
+    /// As ksqlDB's runner names it: `name - FORMAT - property=value`.
     pub name: String,
     /// The statements, each with its semicolon, in the order of execution.
     pub statements: Vec<String>,
@@ -68,18 +73,26 @@ fn yes() -> bool {
 #[serde(rename_all = "camelCase")]
 pub struct CaseTopic {
     pub name: String,
+    /// 1 if it does not say.
     pub partitions: Option<u32>,
+    /// Of a Schema Registry; a case with one is skipped.
     pub key_schema: Option<Value>,
+    /// Likewise.
     pub value_schema: Option<Value>,
 }
 
 /// A record, given or expected.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CaseRecord {
+    /// By name; made with four partitions if nothing else makes it.
     pub topic: String,
+    /// As JSON; `None` and `null` mean no key.
     pub key: Option<Box<RawValue>>,
+    /// As JSON; `None` and `null` mean a tombstone.
     pub value: Option<Box<RawValue>>,
+    /// Milliseconds since the epoch. Given: 0 if it does not say. Expected: any time will do if it does not say.
     pub timestamp: Option<i64>,
+    /// Only expected records can have one.
     pub window: Option<CaseWindow>,
     #[serde(default)]
     pub headers: Vec<CaseHeader>,
@@ -88,7 +101,9 @@ pub struct CaseRecord {
 /// The window of a record's key.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CaseWindow {
+    /// Milliseconds since the epoch, inside of the window.
     pub start: i64,
+    /// Milliseconds since the epoch, outside of the window.
     pub end: i64,
     #[serde(rename = "type")]
     pub kind: String,
@@ -99,6 +114,7 @@ pub struct CaseWindow {
 pub struct CaseHeader {
     #[serde(rename = "KEY")]
     pub key: String,
+    /// In base64; `None` is a header without a value.
     #[serde(rename = "VALUE")]
     pub value: Option<String>,
 }
@@ -106,14 +122,17 @@ pub struct CaseHeader {
 /// The refusal that is expected.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ExpectedException {
+    /// The class of ksqlDB's exception; one of Kafka Streams means that the query fails while it runs.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// Only the names in its quotes are compared.
     pub message: Option<String>,
 }
 
 /// What is expected besides records.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Post {
+    /// Others may exist.
     #[serde(default)]
     pub sources: Vec<PostSource>,
 }
@@ -125,6 +144,7 @@ pub struct PostSource {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: String,
+    /// The columns as a statement declares them.
     pub schema: Option<String>,
     pub key_format: Option<PostKeyFormat>,
     pub value_format: Option<String>,
@@ -136,10 +156,16 @@ pub struct PostSource {
 pub struct PostKeyFormat {
     pub format: Option<String>,
     pub window_type: Option<String>,
+    /// In milliseconds; `None` for sessions.
     pub window_size: Option<i64>,
 }
 
 /// The cases of a file, expanded.
+///
+/// Cases with `"enabled": false` are left out.
+///
+/// # Errors
+/// Kind `Backend` if the file cannot be read, `Invalid` if it is not of this form or a case has an unknown field.
 pub(super) fn load(path: &Path) -> Result<Vec<Case>> {
     let text =
         std::fs::read_to_string(path).map_err(|e| Error::backend(format!("{} cannot be read: {e}", path.display())))?;
@@ -231,6 +257,8 @@ fn expand(file: &str, raw: RawCase) -> Vec<Case> {
 }
 
 /// The text with comments in the manner of Java replaced by blanks.
+///
+/// Comments in quotes stay. Line ends stay too, so places in error messages are right.
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,6 @@
 //! Whether a record is the expected one, by the rules of ksqlDB's own runner.
+//!
+//! The order of records in a topic counts. What is not said in the expected record (a time, say) is not compared.
 
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
@@ -9,6 +11,9 @@ use crate::catalog::{Catalog, Source, SourceKind};
 use crate::types::{Decimal, text};
 
 /// Why the records of a topic are not those that are expected.
+///
+/// `exact` is whether numbers are compared as decimals. The message names the first record that differs, the parts in
+/// which it does, and shows both.
 pub(super) fn records(
     topic: &str,
     expected: &[&CaseRecord],
@@ -40,6 +45,8 @@ fn none() -> String {
 }
 
 /// The parts in which two records differ, by name.
+///
+/// `None` if they are alike. A time of 0 in a case without input means any time.
 fn difference(expected: &CaseRecord, actual: &Actual, has_inputs: bool, exact: bool) -> Option<String> {
     let headers = expected.headers.iter().map(|h| (h.key.clone(), h.value.clone()));
     let parts = [
@@ -101,6 +108,8 @@ fn same_datum(expected: &Value, actual: &Datum, exact: bool) -> bool {
     }
 }
 
+/// Whether two values are alike. Names of fields may be in upper case in what was found. A text equals a number that is
+/// no integer if it says the same decimal.
 fn same(expected: &Value, actual: &Value, exact: bool) -> bool {
     match (expected, actual) {
         (Value::Null, actual) => actual.is_null(),
@@ -126,6 +135,15 @@ fn is_integer(number: &Number) -> bool {
     !number.to_string().contains(['.', 'e', 'E'])
 }
 
+/// ```text
+/// found                      compared
+/// an integer                 as 64-bit numbers, with wrapping
+/// not exact                  within 0.000001
+/// exact, expected integer    as 64-bit numbers
+/// exact                      as decimals
+/// ```
+///
+/// Two texts of one double are the same in any case.
 fn same_number(expected: &Number, actual: &Number, exact: bool) -> bool {
     let (e, a) = (expected.to_string(), actual.to_string());
     let (Some(wanted), Some(found)) = (Decimal::parse(&e), Decimal::parse(&a)) else { return e == a };
@@ -160,6 +178,8 @@ fn is_scientific(number: &str) -> bool {
 }
 
 /// Why the sources are not those that are expected.
+///
+/// The first difference.
 pub(super) fn post(post: &Post, catalog: &Catalog) -> Result<(), String> {
     post.sources.iter().try_for_each(|expected| source(expected, catalog))
 }

@@ -4,6 +4,13 @@
 //! row, or stopped after every commit, closed, opened again through the real recovery and resumed: the outputs must be the
 //! same. Time stands still. A case that needs what this version lacks is skipped, and says what; so is one whose refusal
 //! comes of that.
+//!
+//! Each case has an engine of its own, driven by hand with a clock that stands still, with `cache.max.bytes.buffering`
+//! at 0 so that every row gives its result. The default for where reading starts is the earliest record. Cases run on
+//! as many threads as the machine has; the results come in the order of the files.
+//!
+//! What a case says of a refusal is compared by meaning: it must come at the right stage and name what the expected
+//! message quotes. Texts of messages may differ.
 
 mod case;
 mod compare;
@@ -66,6 +73,8 @@ pub struct Report {
 }
 
 /// The cases whose behaviour here is meant to differ: `file: case | kind | reason`.
+///
+/// A `*` at the end of a case's name stands for any rest. Lines that begin with `#` are comments.
 const DEVIATIONS: &str = include_str!("deviations.txt");
 
 /// What is accepted here although a refusal is expected.
@@ -74,6 +83,8 @@ const ACCEPTED: &str = "accepted here";
 const DEVIATION: &str = "deviation";
 
 /// The reason for which a case that failed is on the list of deviations, as one that was accepted or as another one.
+///
+/// The first line that fits counts.
 fn deviation(case: &Case, accepted: bool) -> Option<&'static str> {
     let wanted = format!("{}: {}", case.file, case.name);
     let is_meant = |listed: &str| match listed.strip_suffix('*') {
@@ -93,6 +104,13 @@ fn entry(line: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// Runs the cases of files and folders that are wanted.
+///
+/// `paths` are files, or folders that are searched for files ending with `.json`. A case of which no thread had a
+/// result is not in the report.
+///
+/// # Errors
+/// Kind `Missing`: a path does not exist, a folder has no such file, or no case is wanted. Kind `Invalid`: a file has
+/// another form.
 pub fn run(paths: &[PathBuf], wanted: impl Fn(&Case) -> bool, mode: Mode) -> Result<Report> {
     let mut cases = Vec::new();
     for path in paths {
@@ -119,7 +137,7 @@ pub fn run(paths: &[PathBuf], wanted: impl Fn(&Case) -> bool, mode: Mode) -> Res
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            // A case's plans and expressions recurse: a worker gets the stack that the engine's workers have.
+            // A case's plans and expressions recurse: a worker gets twice the stack of the engine's workers.
             let worker = || {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let index = cases.iter().position(|c| std::ptr::eq(c, case)).unwrap_or_default();
@@ -145,6 +163,8 @@ pub fn run(paths: &[PathBuf], wanted: impl Fn(&Case) -> bool, mode: Mode) -> Res
 }
 
 /// Runs a case and looks it up in the list of deviations if it does not come out as expected.
+///
+/// A panic counts as a failure of the case and of no other.
 fn judge(case: &Case, mode: Mode) -> CaseResult {
     let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_case(case, mode)));
     let (mut status, mut message) = match ran {
@@ -161,6 +181,9 @@ fn judge(case: &Case, mode: Mode) -> CaseResult {
 }
 
 /// The files of cases at a path, sorted.
+///
+/// # Errors
+/// Kind `Missing` if there is no such path, `Backend` if a folder cannot be read.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return if path.exists() {

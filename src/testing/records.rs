@@ -1,4 +1,7 @@
 //! Records of cases: from JSON to bytes as the topic's source writes them, and back.
+//!
+//! A topic without a source is taken for JSON. DELIMITED is compared as its line, KAFKA as the value that Kafka's own
+//! deserialisers give, JSON as JSON.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -18,6 +21,9 @@ pub(super) fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Sou
 }
 
 /// A batch with one record of a case.
+///
+/// # Errors
+/// Kind `Unsupported` for a window, `Invalid` for a value that the format cannot hold.
 pub(super) fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<RecordBatch> {
     if record.window.is_some() {
         return Err(Error::unsupported("input with windows"));
@@ -109,8 +115,10 @@ fn bare(text: &str, sql_type: Option<&SqlType>) -> Result<Vec<u8>> {
 #[derive(Debug)]
 pub(super) struct Actual {
     pub key: Datum,
+    /// Start and end in milliseconds since the epoch.
     pub window: Option<(i64, i64)>,
     pub value: Datum,
+    /// Milliseconds since the epoch.
     pub timestamp: i64,
     pub headers: Vec<Header>,
 }
@@ -123,6 +131,11 @@ pub(super) enum Datum {
 }
 
 /// All records of a topic.
+///
+/// Partition by partition, in the order of offsets; cases have all records in the first.
+///
+/// # Errors
+/// Bytes that are not in the declared format.
 pub(super) fn read_all(
     topics: &dyn Topics,
     topic: u64,
@@ -173,6 +186,7 @@ fn decode(record: &crate::topics::record::Record, source: Option<&Source>) -> Re
     })
 }
 
+/// A key or value as it is compared. Missing bytes are JSON's null.
 fn decode_part(bytes: Option<&[u8]>, part: Part, source: Option<&Source>) -> Result<Datum> {
     let Some(bytes) = bytes else { return Ok(Datum::Json(Value::Null)) };
     let (format, columns) = declared(part, source);

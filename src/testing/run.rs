@@ -1,4 +1,8 @@
 //! A case from its first statement to its last expected record.
+//!
+//! The steps: topics that the case or its statements name are made; the statements are executed; the input is written;
+//! the queries run, one after the other in the order in which they were made; records and sources are compared. In
+//! [`Mode::Resume`] the engine is over a folder and is opened anew after each commit.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,6 +36,8 @@ pub enum Mode {
 }
 
 /// How a case has come out.
+///
+/// The message is empty for a case that passed.
 type Judged = (Verdict, String);
 
 /// Runs a case.
@@ -68,6 +74,8 @@ const WITHOUT_EFFECT: [&str; 4] = [
 const LEGACY_SUBSTRING: &str = "ksql.functions.substring.legacy.args";
 
 /// The place of the records of a case in the order in which they are taken, by topic.
+///
+/// Written while the input is fed, and read by the engine. The offset is the index.
 #[derive(Default)]
 struct Order(std::sync::RwLock<BTreeMap<TopicId, Vec<i64>>>);
 
@@ -86,9 +94,11 @@ impl Placement for Order {
 
 /// A case at work.
 struct Run {
+    /// `None` only between a stop and the next start.
     engine: Option<Engine>,
     settings: Settings,
     mode: Mode,
+    /// `None` if the topics are in memory.
     folder: Option<PathBuf>,
     order: Arc<Order>,
 }
@@ -169,6 +179,8 @@ impl Run {
         }
     }
 
+    /// # Errors
+    /// The error with the stage at which it came, which decides whether it is the refusal that is expected.
     fn execute(&mut self, case: &Case) -> Result<(), Stop> {
         let before = |error| Stop { error, stage: Stage::Before };
         if case.topics.iter().any(|t| t.key_schema.is_some() || t.value_schema.is_some()) {
@@ -203,6 +215,8 @@ impl Run {
     }
 
     /// Makes the topics that are there before the first statement.
+    ///
+    /// One partition for a topic that the case lists without a number, else four. Rows are all in the first partition.
     fn make_topics(&self, case: &Case) -> Result<()> {
         let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
         for topic in &case.topics {
@@ -311,6 +325,8 @@ struct Stop {
 
 /// Whether a refusal is the expected one: of the last statement, at the stage that the expected class belongs to, by an
 /// error of the user's making, with all names that the expected message quotes.
+///
+/// The stage is the run for Kafka Streams' exceptions, else the last statement.
 fn refused(stop: &Stop, expected: &ExpectedException) -> Judged {
     let Stop { error, stage } = stop;
     let rendered = error.render(None);
@@ -335,6 +351,8 @@ fn refused(stop: &Stop, expected: &ExpectedException) -> Judged {
 }
 
 /// What a message puts in back-ticks or single quotes; an apostrophe within a word is no quote.
+///
+/// Nothing is unescaped.
 fn quoted_names(message: &str) -> Vec<String> {
     let chars: Vec<char> = message.chars().collect();
     let mut names = Vec::new();
@@ -355,6 +373,8 @@ fn quoted_names(message: &str) -> Vec<String> {
 }
 
 /// The topic and the partitions that a CREATE with columns says.
+///
+/// `None` for CREATE … AS SELECT and for statements that make no source.
 fn declared_topic(text: &str) -> Option<(String, Option<u32>)> {
     let lexed = crate::sql::lexer::lex(text);
     let is_word = |l: &Lexeme, word: &str| l.token == Token::Word && l.text.eq_ignore_ascii_case(word);

@@ -1,4 +1,6 @@
 //! Topics in memory: the same contract as the log without a disk, for tests.
+//!
+//! Every append is decided at once. Nothing is ever removed but whole topics, and a read returns one batch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,6 +17,7 @@ pub struct MemoryTopics(Arc<Mutex<HashMap<PartitionId, Stored>>>);
 /// A partition: its batches by the offset at which each starts.
 #[derive(Default)]
 struct Stored {
+    /// In the order of their offsets.
     batches: Vec<(Offset, Arc<Vec<u8>>)>,
     end: Offset,
 }
@@ -30,6 +33,9 @@ impl MemoryTopics {
     }
 
     /// Looks at a partition; an error if there is no such partition.
+    ///
+    /// # Errors
+    /// Kind `Missing`.
     fn with<T>(&self, id: PartitionId, look: impl FnOnce(&Stored) -> T) -> Result<T> {
         let missing = || Error::missing(format!("there is no partition {} of topic {}", id.partition, id.topic));
         self.lock().get(&id).map(look).ok_or_else(missing)

@@ -3,6 +3,10 @@
 //! A backend keeps record batches in Kafka's own form ([`record`]) and knows nothing of what is in them. Readers see
 //! only decided records: what a commit has made durable. [`log`] is the embedded log, [`memory`] the same contract in
 //! memory.
+//!
+//! Offsets of a partition count from 0 without gaps in the embedded log: each record has the offset of the one before
+//! plus one, and a removed suffix is given out again only if it was never decided. Kafka's offsets can have gaps, so a
+//! difference of offsets is a number of records only here.
 
 pub mod log;
 pub mod memory;
@@ -18,9 +22,13 @@ use record::RecordBatch;
 pub type TopicId = u64;
 
 /// The place of a record in its partition.
+///
+/// From 0. Signed as in Kafka, whose clients use −1 and −2 for other things; here it is never negative.
 pub type Offset = i64;
 
 /// A topic.
+///
+/// The catalog has it; a backend knows partitions by their ids only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
     /// The name, by which statements call it.
@@ -34,6 +42,8 @@ pub struct Topic {
 }
 
 /// A partition of a topic.
+///
+/// Ordered by topic, then partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionId {
     /// The topic.
@@ -72,9 +82,13 @@ impl Fetch {
 const JOINED_BYTES: usize = 64 << 10;
 
 /// Appends record batches and says at which offsets they are, when they are durable.
+///
+/// One offset for each batch, that of its first record. Waits until the round is decided.
 pub type AppendHandle = Arc<dyn Fn(Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> + Send + Sync>;
 
 /// A reader of one partition, with a position of its own.
+///
+/// A reader may be sent to another thread and is used by one at a time. It holds no lock between two reads.
 pub trait Reader: Send {
     /// Whole batches from the one that holds `from`, about `most_bytes` of them but at least one; nothing at the
     /// decided end. The first batch may start with records before `from`.
@@ -125,6 +139,8 @@ pub trait Topics: Send + Sync {
     ///
     /// Kafka: `FutureProducer::send_result` with `enable.idempotence=true` and `acks=all` for each record, awaited;
     /// `Delivery::offset` gives the offsets.
+    ///
+    /// All batches are decided together, or none.
     fn append(&self, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>>;
 }
 
@@ -163,11 +179,17 @@ pub struct EpochOutput {
 }
 
 /// The partition that a record's key belongs to, as Kafka's own clients compute it.
+///
+/// The same key goes to the same partition as with Kafka's Java client (`BuiltInPartitioner`, formerly
+/// `DefaultPartitioner`): murmur2, the sign bit cleared, modulo the number of partitions. `partitions` 0 counts as 1.
 pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff) % partitions.max(1)
 }
 
 /// The hash of Kafka's default partitioner.
+///
+/// MurmurHash2 with the seed 0x9747b28c, as in Kafka's `Utils.murmur2`. The last one to three bytes are mixed in as a
+/// little-endian number.
 fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     let mut hash = 0x9747_b28c ^ data.len() as u32;

@@ -1,4 +1,31 @@
 //! Kafka's record batches, version 2: the bytes in which records are kept and in which a Kafka client reads them.
+//!
+//! The layout is that of KIP-98. Numbers of fixed length are big-endian; varints are zigzag-encoded, as in Protocol
+//! Buffers.
+//!
+//! ```text
+//! bytes 0–7     offset of the first record
+//! bytes 8–11    bytes of the batch after this number
+//! bytes 12–15   partition leader epoch (0 here)
+//! bytes 16      magic, 2
+//! bytes 17–20   CRC32C of the bytes from 21 on
+//! bytes 21–22   attributes: bits 0–2 compression (0 here), bit 3 kind of timestamp, bit 4 transactional, bit 5 control
+//! bytes 23–26   last offset less the first
+//! bytes 27–34   time of the first record
+//! bytes 35–42   largest time
+//! bytes 43–50   producer id, −1
+//! bytes 51–52   producer epoch, −1
+//! bytes 53–56   base sequence, −1
+//! bytes 57–60   number of records
+//! from 61 on    the records
+//!
+//! record        length (varint), attributes (1 byte, 0), time less the first (varint), offset less the first (varint),
+//!               key, value (each: length as varint, −1 for null, and the bytes), number of headers (varint), headers
+//! header        key, value (each: length as varint and the bytes; the value may be null)
+//! ```
+//!
+//! The offset is not under the checksum, so a finished batch gets its place without being read again. Compressed
+//! batches are refused.
 
 use std::sync::Arc;
 
@@ -23,6 +50,8 @@ pub struct Header {
 }
 
 /// A finished batch; its offset is given when it is appended.
+///
+/// Clones share the bytes.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
     bytes: Arc<Vec<u8>>,
@@ -41,6 +70,8 @@ impl RecordBatch {
     }
 
     /// Gives the batch its first offset.
+    ///
+    /// Copies the bytes only if a clone shares them.
     pub fn set_base_offset(&mut self, offset: i64) {
         Arc::make_mut(&mut self.bytes)[..8].copy_from_slice(&offset.to_be_bytes());
     }
@@ -50,6 +81,7 @@ impl RecordBatch {
 pub struct BatchWriter {
     bytes: Vec<u8>,
     records: u32,
+    /// That of the first record; the others are stored as distances from it.
     base_time: i64,
     max_time: i64,
 }
@@ -72,11 +104,15 @@ impl BatchWriter {
     }
 
     /// The number of bytes so far.
+    ///
+    /// The head of 61 bytes included.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
     /// Adds a record.
+    ///
+    /// `time` is in milliseconds since the epoch. `None` is Kafka's null, which differs from an empty key or value.
     pub fn push(&mut self, time: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
         if headers.is_empty() {
             return self.push_raw(time, key, value, NO_HEADERS);
@@ -91,6 +127,8 @@ impl BatchWriter {
     }
 
     /// Like [`BatchWriter::push`], with headers as [`Record::raw_headers`] gives them.
+    ///
+    /// `headers` is at least [`NO_HEADERS`], never empty.
     #[inline]
     pub fn push_raw(&mut self, time: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[u8]) {
         if self.records == 0 {
@@ -113,6 +151,8 @@ impl BatchWriter {
     }
 
     /// The finished batch; `None` if nothing was added.
+    ///
+    /// The offset is 0 until it is set.
     pub fn finish(mut self) -> Option<RecordBatch> {
         if self.records == 0 {
             return None;
@@ -141,6 +181,8 @@ pub struct BatchHead {
     /// The offset of the first record.
     pub base_offset: i64,
     /// The length of the whole batch in bytes.
+    ///
+    /// Head included.
     pub length: usize,
     /// The number of records.
     pub records: u32,
@@ -152,6 +194,9 @@ pub struct BatchHead {
 
 impl BatchHead {
     /// Reads a head; `None` if there are too few bytes.
+    ///
+    /// May be called with the head alone: 61 bytes are enough. Kinds: `Backend` for bytes that are no batch,
+    /// `Unsupported` for a compressed one.
     ///
     /// # Errors
     /// The bytes are not the head of a batch, or the batch is compressed.
@@ -177,12 +222,16 @@ impl BatchHead {
     }
 
     /// The offset after the batch's last record.
+    ///
+    /// Right for batches of this log. In batches that Kafka has compacted the last offset can be larger.
     pub fn next_offset(&self) -> i64 {
         self.base_offset + i64::from(self.records)
     }
 }
 
 /// Whether the checksum of a whole batch is right.
+///
+/// False for fewer bytes than a checksum needs.
 pub fn is_intact(batch: &[u8]) -> bool {
     let expected = batch.get(17..21).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
     expected.is_some_and(|expected| crc32c::crc32c(&batch[CHECKED_FROM..]) == expected)
@@ -205,6 +254,8 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// The record's headers.
     ///
+    /// In their order; a name may come more than once.
+    ///
     /// # Errors
     /// The bytes end too early.
     pub fn headers(&self) -> Result<Vec<Header>> {
@@ -221,6 +272,8 @@ impl<'a> Record<'a> {
 pub const NO_HEADERS: &[u8] = &[0];
 
 /// Headers from their bytes, as [`Record::raw_headers`] gives them.
+///
+/// Names that are not UTF-8 get replacement characters.
 ///
 /// # Errors
 /// The bytes end too early.
@@ -244,11 +297,15 @@ pub struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// The records of a whole batch whose checksum was verified.
+    ///
+    /// The batch must begin at its head.
     pub fn new(batch: &'a [u8], head: BatchHead) -> Self {
         Records { cursor: Cursor { bytes: batch, at: HEADER }, head, left: head.records }
     }
 
     /// Where the next record begins in the batch, and how many come before it: for [`Records::go_to`].
+    ///
+    /// Costs nothing; a reader that stops in a batch goes on there without reading it from the front.
     pub fn place(&self) -> (usize, u32) {
         (self.cursor.at, self.head.records - self.left)
     }
@@ -260,6 +317,8 @@ impl<'a> Records<'a> {
     }
 
     /// The next record.
+    ///
+    /// `None` after the last record.
     ///
     /// # Errors
     /// The bytes end too early.

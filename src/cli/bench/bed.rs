@@ -125,6 +125,7 @@ impl Bed {
     }
 }
 
+/// A line of an input file. The value is not parsed: its text becomes the record's value.
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
@@ -135,6 +136,8 @@ struct Line<'a> {
 }
 
 /// Records on their way to a topic.
+///
+/// Batches are about 64 KiB and appends about 4 MiB, so that loading costs few rounds.
 struct Loader<'a> {
     bed: &'a Bed,
     topic: Arc<Topic>,
@@ -151,6 +154,7 @@ impl<'a> Loader<'a> {
         Ok(Loader { bed, topic, writers, ready: Vec::new(), ready_bytes: 0, records: 0 })
     }
 
+    /// Adds a record. `time` is in milliseconds since the epoch; the partition is that of the key by Kafka's rule.
     fn push(&mut self, time: i64, key: &str, value: &str) -> Result<()> {
         let partition = partition_of(key.as_bytes(), self.topic.partitions);
         let writer = &mut self.writers[partition as usize];

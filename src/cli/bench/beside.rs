@@ -1,4 +1,7 @@
 //! Beside many queries: how long a small command takes in a folder in which much is.
+//!
+//! The processes are real ones, started like those of a user: what is measured is a start, the recovery of a folder and
+//! one commit. The folder was left by a process that was killed.
 
 use std::io::Write;
 use std::path::Path;
@@ -55,6 +58,7 @@ impl Benchmark for Produce {
     }
 }
 
+/// A command of this program over a folder, whose output nobody sees.
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "tidemill".into());
     let mut command = Command::new(program);

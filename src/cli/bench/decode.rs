@@ -34,6 +34,7 @@ struct Kind {
     batches: Vec<Vec<Vec<u8>>>,
     /// How often all batches are decoded for one measurement.
     times: usize,
+    /// Of processor time; infinite before the first measurement.
     best_seconds: f64,
 }
 
@@ -141,6 +142,8 @@ fn scatter(row: usize, name: &str) -> u64 {
 }
 
 /// Decodes all rows of a kind; the seconds of processor time.
+///
+/// The decoder is new each time, so what it learns about the order of fields counts.
 fn measure(kind: &Kind) -> Result<f64> {
     let asked = Asked { part: Part::Value, columns: &kind.columns, settings: &Settings::default() };
     let mut decoder = Encoding::bind(formats::find("JSON")?, asked)?.decoder(&kind.needed);

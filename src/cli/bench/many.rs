@@ -16,6 +16,7 @@ use crate::topics::{PartitionId, Reader, Topic};
 /// The service whose rows the first filters let pass.
 const FIRST: &str = "svc-0000001";
 
+/// The statement of a filter, which writes to a topic of its own.
 fn filter(number: usize) -> String {
     format!(
         "CREATE STREAM f{number} AS SELECT service_name FROM application_logs WHERE service_name = '{}';",
@@ -135,6 +136,8 @@ fn produce(
 }
 
 /// Reads the results of the first filter: how long after its append each record was there.
+///
+/// In nanoseconds. A record is known by its time, which is unique.
 fn read(bed: &Bed, topic: &Arc<Topic>, passes: &std::sync::mpsc::Receiver<(i64, Instant)>) -> Result<Vec<u64>> {
     let ids = (0..topic.partitions).map(|partition| PartitionId { topic: topic.id, partition });
     let mut readers: Vec<(Box<dyn Reader>, i64)> =

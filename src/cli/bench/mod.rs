@@ -1,4 +1,12 @@
 //! `tidemill bench`: what the standard pipelines reach on this machine, beside the limits of the same run.
+//!
+//! Each benchmark makes an engine over a folder of its own, loads topics with records that are computed from their
+//! numbers, runs, and removes the folder. Figures go to the standard output, one JSON object for each benchmark; what
+//! is told on the way goes to the standard error.
+//!
+//! A rate is rows per second of processor time, summed over all threads, so it says what one core does. Beside the rate
+//! of a pipeline stands its limit: what the same machine reaches, in the same process, if it only decodes the input and
+//! encodes the results.
 
 mod bed;
 mod beside;
@@ -30,6 +38,8 @@ use input::Input;
 use pipeline::{Options, Pipeline};
 
 /// A benchmark.
+///
+/// One file each; the list below is the only place that names them.
 trait Benchmark: Sync {
     /// The name by which it is run.
     fn name(&self) -> &'static str;
@@ -38,6 +48,11 @@ trait Benchmark: Sync {
     fn summary(&self) -> &'static str;
 
     /// Runs it.
+    ///
+    /// Removes what it has made on the disk, also if it fails.
+    ///
+    /// # Errors
+    /// The engine fails, or finds what it must not; then the figures would mean nothing.
     fn run(&self, options: &Options) -> Result<Measured>;
 }
 
@@ -80,6 +95,7 @@ fn topic_and_file(text: &str) -> std::result::Result<(String, PathBuf), String> 
 /// Percentiles in milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Percentiles {
+    /// Half of the values are at most this.
     pub p50: f64,
     pub p99: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,21 +103,30 @@ pub(super) struct Percentiles {
 }
 
 /// What a benchmark has found.
+///
+/// A figure that does not apply is `None` and left out of the report. Names of fields are part of the contract of
+/// `tidemill bench --report`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Measured {
     pub name: &'static str,
+    /// What was taken in: records, or statements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// Per second of processor time in user and system mode, of all threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_per_core_second: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_seconds: Option<f64>,
+    /// The rate of decoding and encoding alone; a pipeline cannot be faster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_rows_per_core_second: Option<f64>,
+    /// Resident memory for each live group beyond the bytes of its key, after a checkpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_key: Option<f64>,
+    /// Bytes written, per second of wall time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_bytes_per_second: Option<f64>,
+    /// Of the whole process, benchmarks before this one included, unless the benchmark has set the peak back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_rss_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -285,12 +310,16 @@ fn show(result: Option<&Measured>) {
 }
 
 /// A percentile of sorted nanoseconds, in milliseconds.
+///
+/// The value at the place `⌊n × share⌋` from 0; 0 if there is none.
 fn percentile(sorted_ns: &[u64], share: f64) -> f64 {
     let index = ((sorted_ns.len() as f64 * share) as usize).min(sorted_ns.len().saturating_sub(1));
     sorted_ns.get(index).map_or(0.0, |ns| *ns as f64 / 1e6)
 }
 
 /// The percentiles of nanoseconds.
+///
+/// In milliseconds.
 fn percentiles(mut ns: Vec<u64>, with_p999: bool) -> Percentiles {
     ns.sort_unstable();
     let p999 = with_p999.then(|| percentile(&ns, 0.999));

@@ -16,11 +16,15 @@ pub(super) struct Pipeline {
     pub summary: &'static str,
     pub inputs: &'static [Input],
     /// The records of each input, unless the user says how many.
+    ///
+    /// For two inputs that is twice as many in all.
     pub rows: u64,
     /// Makes the sources.
     pub sources: &'static str,
     pub query: &'static str,
     /// Properties of the query.
+    ///
+    /// By name and value, set for the statement of the query alone.
     pub properties: &'static [(&'static str, &'static str)],
     /// For each source the columns that the query reads.
     pub reads: &'static [(&'static str, &'static [&'static str])],
@@ -34,6 +38,7 @@ pub(super) struct Options<'a> {
     pub folder: &'a Path,
     pub properties: &'a Properties,
     pub rows: Option<u64>,
+    /// Topic and file.
     pub files: &'a [(String, std::path::PathBuf)],
 }
 
@@ -94,6 +99,8 @@ fn run(pipeline: &Pipeline, options: &Options) -> Result<Measured> {
 }
 
 /// How much more memory the process has in use for each live group, beyond the text of its key, after a checkpoint.
+///
+/// `before` is the resident memory before the query was started.
 fn bytes_per_group(pipeline: &Pipeline, bed: &Bed, before: u64) -> Result<f64> {
     bed.engine.checkpoint()?;
     let grown = usage::resident_bytes(None).saturating_sub(before);

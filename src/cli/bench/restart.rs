@@ -1,4 +1,8 @@
 //! Restart: what a process that was killed has left, with a large table and a full journal; how soon the next one answers.
+//!
+//! The folder is copied while its process still has it, which is what a kill at that moment would leave. The time to
+//! the first answer is that of one pull by key, which does not wait for the whole state; caught up means that the query
+//! takes rows again.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,4 +1,8 @@
 //! State: what checkpoints of a large table write, and how many files many windowed tables make.
+//!
+//! Write amplification is the bytes that checkpoints and merges write, divided by the bytes of the entries that have
+//! changed. The bytes of an entry are those of all state files after the first checkpoint, divided by the number of
+//! keys.
 
 use std::path::Path;
 use std::time::Instant;
@@ -49,6 +53,8 @@ pub(super) fn count(bed: &Bed, keys: impl Iterator<Item = u64>) -> Result<()> {
 }
 
 /// The bytes of the files in a folder, and how many there are.
+///
+/// With all folders below it.
 fn files(folder: &Path) -> Result<(u64, u64)> {
     let mut found = (0, 0);
     for entry in std::fs::read_dir(folder)? {

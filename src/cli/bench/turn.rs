@@ -1,4 +1,7 @@
 //! Turns: what the smallest step of a query takes.
+//!
+//! The batch size is set to 1, and topics are in memory, so the time is that of a turn: looking for rows, taking one,
+//! passing it through the operators, and ending an epoch now and then.
 
 use std::sync::Arc;
 use std::time::Instant;

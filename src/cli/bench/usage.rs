@@ -23,6 +23,8 @@ pub(super) fn cpu_seconds() -> f64 {
 }
 
 /// The bytes of memory that a process has in use now: this one, or the one with this id.
+///
+/// Linux only; 0 elsewhere. Pages are taken to have 4096 bytes.
 pub(super) fn resident_bytes(process: Option<u32>) -> u64 {
     let path = process.map_or("/proc/self/statm".to_owned(), |id| format!("/proc/{id}/statm"));
     let pages = std::fs::read_to_string(path).ok().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
@@ -30,6 +32,8 @@ pub(super) fn resident_bytes(process: Option<u32>) -> u64 {
 }
 
 /// The most bytes of memory that this process ever had in use.
+///
+/// Linux only; 0 elsewhere.
 pub(super) fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -54,6 +58,7 @@ pub(super) fn give_back() {
 /// The disk of the machine, with a count of what is written and how long each sync of the journal's frames takes.
 #[derive(Default)]
 pub(super) struct Meter {
+    /// Bytes of writes and of files that are filled with zeros; what is only reserved does not count.
     written: AtomicU64,
     syncs_ns: Mutex<Vec<u64>>,
 }

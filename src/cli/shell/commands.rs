@@ -1,4 +1,7 @@
 //! The shell's own commands: words without a semicolon, as ksqlDB's shell has them.
+//!
+//! Commands are looked for only at the start of a statement, in any case of letters, with or without a semicolon.
+//! `help` shows the statements from the one list that the parser uses.
 
 use std::path::Path;
 
@@ -31,9 +34,13 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// Commands of ksqlDB's shell that this one does not have.
+///
+/// They are named so that a user hears that they are missing, and does not get an error of syntax.
 const NOT_YET: &[&str] = &["spool", "server", "request-pipelining"];
 
 /// The words of a line, without quotes and a last semicolon.
+///
+/// What is in single quotes is one word, with its blanks.
 fn words(line: &str) -> Vec<String> {
     let line = line.trim().trim_end_matches(';');
     let mut words = Vec::new();
@@ -66,6 +73,9 @@ pub(super) fn is_command(line: &str) -> bool {
 
 impl Shell<'_> {
     /// Executes a line that is a command.
+    ///
+    /// # Errors
+    /// The output cannot be written. A command that is used wrongly is told and is no error.
     pub(super) fn command(&mut self, line: &str, editor: &mut Editor) -> Result<After, Failure> {
         let Some(command) = command_of(line) else { return Ok(After::NoCommand) };
         let words = words(line);

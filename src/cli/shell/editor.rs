@@ -1,4 +1,8 @@
 //! Typing in the shell: what can come next, and colours.
+//!
+//! What can come next is asked of the parser: the text up to the cursor is parsed, and the parser says which words it
+//! would have taken. Names come from the catalog, functions and properties from their lists. So a new statement is
+//! completed without a line here.
 
 use std::borrow::Cow;
 
@@ -27,6 +31,8 @@ pub(super) struct Assistant<'e> {
     /// Whether somebody types, who sees colours.
     pub types: bool,
     /// The lines of the statement that were typed before this one.
+    ///
+    /// With the line ends between them; empty at the start of a statement.
     pub before: String,
 }
 
@@ -53,6 +59,9 @@ impl Completer for Assistant<'_> {
 }
 
 /// Where the word begins that is being typed at the end of `text`, and what it can be.
+///
+/// The place is in bytes from the start of `text`. Words follow the case of what was typed; they are sorted by rank and
+/// then by name.
 fn completions(catalog: &Catalog, text: &str) -> (usize, Vec<String>) {
     let lexed = lex(text);
     let last = lexed.lexemes.last();
@@ -85,6 +94,8 @@ enum Rank {
 }
 
 /// What can come behind `text`, or inside a quote there.
+///
+/// With `quoted` only texts can come: names of topics and properties, and values.
 fn candidates(catalog: &Catalog, text: &str, quoted: bool) -> Vec<(Rank, String)> {
     let as_text = |word: &str| if quoted { word.to_owned() } else { format!("'{word}'") };
     let mut words: Vec<(Rank, String)> = Vec::new();
@@ -147,6 +158,8 @@ const COMMENT: &str = "2";
 const WRONG: &str = "31";
 
 /// The text with the colours of a terminal.
+///
+/// ANSI escapes around each token; the text itself stays as it is, so the cursor is where it should be.
 fn coloured(text: &str) -> String {
     let lexed = lex(text);
     let colour = |place: usize, l: &Lexeme| match l.token {

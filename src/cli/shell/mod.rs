@@ -1,4 +1,14 @@
 //! `tidemill shell`: statements as they are typed, with ksqlDB's habits.
+//!
+//! A line is one of the shell's own commands, or a part of a statement. Statements may go over several lines and end
+//! with a semicolon outside of quotes and comments; several in one line are one script, checked before any is executed.
+//! A statement that fails does not end the shell.
+//!
+//! Ctrl-C while typing throws the typed lines away; while a statement is at work it ends what is shown, not the shell.
+//! Ctrl-D leaves. What was typed is kept in `~/.tidemill-history`.
+//!
+//! If the input is no terminal, the shell reads it like a script that is typed, without prompts, and ends with status 1
+//! if any statement failed.
 
 mod commands;
 mod editor;
@@ -104,16 +114,23 @@ struct Shell<'e> {
     /// Ctrl-C while a statement is at work.
     stop: Stop,
     /// Whether any statement has failed.
+    ///
+    /// Decides the exit status, unless a person types.
     failed: bool,
 }
 
 /// Where the lines that were typed are kept.
+///
+/// `None` without a home.
 fn history_file() -> Option<PathBuf> {
     std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".tidemill-history"))
 }
 
 impl Shell<'_> {
     /// Reads and executes until there is nothing more to read, or somebody leaves.
+    ///
+    /// # Errors
+    /// The terminal cannot be used, or the output cannot be written. A statement that fails is no error here.
     fn talk(&mut self, mut editor: Editor) -> Result<(), Failure> {
         let history = history_file().filter(|_| io::stdin().is_terminal());
         if let Some(file) = &history {
@@ -175,6 +192,9 @@ impl Shell<'_> {
     }
 
     /// Executes the statements of a text. What fails is told and ends the text, not the shell.
+    ///
+    /// # Errors
+    /// Only that the reader of the output has gone.
     fn text(&mut self, name: &str, text: &str) -> Result<(), Failure> {
         self.stop.forget();
         match Script::parse(name, text) {
@@ -197,6 +217,9 @@ impl Shell<'_> {
     }
 
     /// Checks the statements of a script as a whole and executes them.
+    ///
+    /// # Errors
+    /// The first statement that fails; those before it stay in effect.
     fn script(&mut self, script: &Script) -> Result<(), Failure> {
         script.check(&self.session)?;
         for statement in &script.statements {
@@ -251,6 +274,8 @@ impl Shell<'_> {
 }
 
 /// Whether a text ends with a statement's semicolon, outside of strings and comments.
+///
+/// True for a text without any word. A quote or a comment that is open makes it false.
 fn is_complete(text: &str) -> bool {
     let lexed = lex(text);
     let closed = lexed.lexemes.iter().all(|l| l.token != Token::Unclosed);

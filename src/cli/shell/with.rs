@@ -13,6 +13,8 @@ pub(super) struct Words {
 }
 
 /// What can come after these lexemes, if they end inside of a WITH clause.
+///
+/// `None` if they do not.
 pub(super) fn next(lexemes: &[Lexeme], catalog: &Catalog) -> Option<Words> {
     let clause = open_clause(lexemes)?;
     let plain = |words: Vec<String>| Some(Words { words, texts: false });
@@ -39,6 +41,8 @@ fn unused(clause: &[Lexeme]) -> Vec<String> {
 }
 
 /// The values of a property, as far as they are known.
+///
+/// Empty for a property whose values are free, such as a number.
 fn values(name: &str, catalog: &Catalog) -> Words {
     let texts = |words: Vec<String>| Words { words, texts: true };
     match name {

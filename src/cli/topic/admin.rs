@@ -1,4 +1,7 @@
 //! `tidemill topic create|list|describe|delete`: what topics there are.
+//!
+//! `create` and `delete` are the statements CREATE TOPIC and DROP TOPIC, so that they are checked, kept and undone like
+//! those.
 
 use clap::Args;
 
@@ -95,6 +98,8 @@ fn execute(engine: &Engine, text: &str) -> Done {
 }
 
 /// Lists the topics.
+///
+/// The number of records is the sum over the partitions of end less start.
 pub(super) fn list(common: &Common, arguments: &List) -> Done {
     let engine = common.open_existing()?;
     let catalog = engine.catalog();

@@ -1,4 +1,8 @@
 //! `tidemill topic consume`: the committed records of a topic, by their times, one JSON object each.
+//!
+//! The partitions are merged by the times of their next records, so the output is in the order of times as far as each
+//! partition is. Only committed records are read. At the end of all partitions the command ends, or with `--follow`
+//! looks again every 20 ms.
 
 use std::time::Duration;
 
@@ -68,6 +72,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
 }
 
 /// The partition whose next record is the earliest.
+///
+/// Of equal times the first partition. `None` if all are at their ends.
 fn earliest(cursors: &mut [Cursor], decode: &mut Decode) -> Result<Option<usize>> {
     let mut found: Option<(i64, usize)> = None;
     for (place, cursor) in cursors.iter_mut().enumerate() {

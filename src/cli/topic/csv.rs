@@ -1,4 +1,21 @@
 //! Comma-separated values to lines of JSON: the first record of a file names the fields of the others.
+//!
+//! RFC 4180 with these liberties: a line may end with a line feed alone, blanks around a field without quotes do not
+//! count for numbers and times, and a byte order mark at the start is skipped. What a field becomes:
+//!
+//! ```text
+//! declared type        field                            JSON
+//! STRING, BYTES        any text                         text; null if empty and without quotes
+//! BOOLEAN              true, false in any case          true, false
+//! numbers, DECIMAL     a number                         a number
+//! DATE, TIME,          a number, or ISO text            a number (days, milliseconds of the day, milliseconds)
+//! TIMESTAMP
+//! ARRAY, MAP, STRUCT   JSON                             as it is
+//! not declared         a number, true, false in lower   as it is, else text; null if empty and without quotes
+//!                      case
+//! ```
+//!
+//! A name in the first line counts as declared if a column has it in any case of letters.
 
 use super::lines::{Lines, Next};
 use super::produce::{Source, bad_line};
@@ -15,12 +32,18 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub(super) struct Csv<'l> {
     lines: &'l mut Lines,
     /// The types of the columns that the catalog knows, by name.
+    ///
+    /// Empty if no source has the topic.
     types: Vec<(String, SqlType)>,
     /// The names of the fields, once they were read, with the types that are declared for them.
+    ///
+    /// Empty before the first line of the file was read. The names keep their case.
     header: Vec<(String, Option<SqlType>)>,
     splitter: Splitter,
     line: Vec<u8>,
     /// Where the last record begins.
+    ///
+    /// The file and the line, for messages; a record can go over several lines.
     place: String,
 }
 
@@ -34,6 +57,9 @@ impl<'l> Csv<'l> {
     }
 
     /// Reads the next record into the splitter; a field in quotes may go on in further lines.
+    ///
+    /// # Errors
+    /// Status 1: the line is not UTF-8, or its quotes are not in order or not closed.
     fn record(&mut self) -> Result<Next, Failure> {
         self.splitter.clear();
         let mut next = self.lines.next_line(&mut self.line)?;
@@ -58,6 +84,8 @@ impl<'l> Csv<'l> {
         }
     }
 
+    /// # Errors
+    /// Status 1: a field has no name, or two have the same.
     fn read_header(&mut self) -> Result<Next, Failure> {
         let next = self.record()?;
         if next == Next::Line {
@@ -81,6 +109,8 @@ impl<'l> Csv<'l> {
         bad_line(&self.place, reason)
     }
 
+    /// # Errors
+    /// The reason: the number of fields is not that of the first line, or a field is not of its type.
     fn to_json(&self, out: &mut Vec<u8>) -> Result<(), String> {
         let (found, named) = (self.splitter.fields.len(), self.header.len());
         if found != named {
@@ -126,6 +156,7 @@ impl Source for Csv<'_> {
 #[derive(Debug, Default, PartialEq)]
 struct Field {
     text: String,
+    /// A field in quotes is never taken for a number or NULL unless its column says so.
     quoted: bool,
 }
 
@@ -201,6 +232,9 @@ impl Splitter {
 }
 
 /// Appends a field as JSON: as its column's type says, or else as what it looks like.
+///
+/// # Errors
+/// The text is not one of the type.
 fn put_field(field: &Field, sql_type: Option<&SqlType>, out: &mut Vec<u8>) -> Result<(), String> {
     let text = field.text.trim();
     let Some(sql_type) = sql_type else {
@@ -249,6 +283,8 @@ fn whole(text: &str) -> Option<i64> {
 }
 
 /// Whether a text is a number as JSON writes it.
+///
+/// As RFC 8259 writes one: no plus sign, no leading zeros, no NaN.
 fn is_number(text: &str) -> bool {
     text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && is_json(text)
 }

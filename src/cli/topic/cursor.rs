@@ -1,4 +1,12 @@
 //! The committed records of one partition as lines of JSON, a fetch at a time.
+//!
+//! ```text
+//! {"partition":0,"offset":7,"timestamp":1700000000000,"key":…,"value":…,"headers":[{"key":…,"value":…}]}
+//! ```
+//!
+//! The key of a windowed source is `{"key":…,"window":{"start":…,"end":…}}`, with milliseconds since the epoch. Bytes
+//! that are not what was declared are shown all the same, as what they look like or in base64, so that no record is
+//! left out.
 
 use std::collections::VecDeque;
 
@@ -18,6 +26,8 @@ const READ_BYTES: usize = 256 << 10;
 pub(super) struct Decode {
     key: ToJson,
     value: ToJson,
+    /// The kind, and the size in milliseconds where it is fixed. Windows of a size have 8 bytes at the end of the key
+    /// (the start), sessions 16 (end, then start), as Kafka Streams writes them.
     window: Option<(WindowType, Option<i64>)>,
     /// Whether the bytes are shown as they are.
     raw: bool,
@@ -66,7 +76,9 @@ fn raws(payloads: &[Option<&[u8]>]) -> Vec<Vec<u8>> {
 
 /// A record as it is shown.
 pub(super) struct Shown {
+    /// Milliseconds since the epoch.
     pub time: i64,
+    /// Without a line end.
     pub line: Vec<u8>,
 }
 
@@ -106,6 +118,7 @@ impl Cursor {
         self.ready.pop_front()
     }
 
+    /// Reads and decodes the next fetch, all its records at once. Nothing is added at the decided end.
     fn fill(&mut self, decode: &mut Decode) -> Result<()> {
         let fetch = self.reader.read(self.next, READ_BYTES)?;
         let mut rest = fetch.bytes.as_slice();
@@ -161,6 +174,8 @@ pub(super) enum StartAt {
 }
 
 /// From this number on it is a time in milliseconds (in 2001) and no offset.
+///
+/// A partition with so many records is not expected.
 const FIRST_TIME: i64 = 1_000_000_000_000;
 
 impl std::str::FromStr for StartAt {
@@ -187,6 +202,9 @@ impl std::str::FromStr for StartAt {
 
 impl StartAt {
     /// The offset in a partition.
+    ///
+    /// An offset outside of the partition becomes its start or end. For a time that is later than all records it is the
+    /// end.
     pub(super) fn resolve(self, topics: &dyn Topics, id: PartitionId) -> Result<Offset> {
         match self {
             StartAt::Beginning => topics.start(id),

@@ -1,4 +1,7 @@
 //! The lines of files, plain or compressed, one after the other in bounded memory.
+//!
+//! A file counts as compressed if it begins with the two bytes of gzip (RFC 1952), whatever its name says; several gzip
+//! members after each other are one text. Memory is two buffers of 1 MiB and one line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
@@ -23,6 +26,8 @@ pub(super) struct Lines {
     pub number: u64,
     reader: BufReader<Box<dyn Read>>,
     /// The most bytes of a line.
+    ///
+    /// Without the line's end.
     pub most_bytes: usize,
     carriage_return: bool,
     /// Whether the last line has an end: the last one of a file may lack it, and one that was cut off does.
@@ -42,6 +47,9 @@ pub(super) enum Next {
 impl Lines {
     /// Opens a file, `-` for the standard input. Lines of more than `most_bytes` are refused.
     /// The wish to end is the end of the standard input, also while a line is waited for.
+    ///
+    /// # Errors
+    /// Status 2: there is no such file, or it is a folder. Status 3: it cannot be read.
     pub(super) fn open(path: &Path, most_bytes: usize, stop: &Stop) -> Result<Lines, Failure> {
         let name = path.display().to_string();
         let failed = |error: io::Error| Failure::unreadable(&name, &error);
@@ -75,6 +83,12 @@ impl Lines {
     }
 
     /// Reads the next line, blank or not, without its end.
+    ///
+    /// A line feed, or a carriage return and a line feed, ends a line. A line that is too long is left where it was
+    /// cut: the caller must stop.
+    ///
+    /// # Errors
+    /// Status 3: the file cannot be read, or its compression is broken.
     pub(super) fn any_line(&mut self, line: &mut Vec<u8>) -> Result<Next, Failure> {
         line.clear();
         // One byte more than may be, and the line's end, tell a line that fits from one that does not.
@@ -142,6 +156,8 @@ impl Read for Typed {
 }
 
 /// Whether a read of a file would not wait, asked for a moment.
+///
+/// Waits at most 50 ms. True at the end of the file too.
 fn is_ready(file: libc::c_int) -> io::Result<bool> {
     const WAIT_MS: libc::c_int = 50;
     let mut asked = libc::pollfd { fd: file, events: libc::POLLIN, revents: 0 };

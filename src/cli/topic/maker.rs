@@ -1,4 +1,14 @@
 //! A line of JSON to the parts of a record.
+//!
+//! One maker serves all lines of a call, and its memory is used again. The three layouts:
+//!
+//! ```text
+//! Value      the line is the value; --key and --timestamp name fields of it, which stay in it
+//! Envelope   {"partition"?, "key"?, "value", "timestamp"?, "headers"?}; "offset" is read over
+//! Raw        the bytes of the line are the value; no key
+//! ```
+//!
+//! An envelope is what `topic consume` prints, so records can be copied from topic to topic.
 
 use super::{declared_key, declared_value, iso_time};
 use crate::catalog::{Source, WindowType};
@@ -29,9 +39,12 @@ pub(super) struct Maker {
     value: Vec<u8>,
     /// The bytes of the window behind the key.
     bounds: Vec<u8>,
+    /// False for a record without a key; an empty key is a key.
     keyed: bool,
     valued: bool,
+    /// Milliseconds since the epoch; `None` if the line says none.
     pub time: Option<i64>,
+    /// `None` if the key decides it. It may be one that the topic does not have.
     pub partition: Option<u32>,
     pub headers: Vec<Header>,
 }
@@ -61,11 +74,15 @@ impl Maker {
     }
 
     /// The key that decides the partition.
+    ///
+    /// Without the window, as Kafka Streams' partitioner for windowed keys does it.
     pub(super) fn partition_key(&self) -> Option<&[u8]> {
         self.keyed.then_some(&self.key)
     }
 
     /// The whole key, with its window.
+    ///
+    /// Appends the window to the key, so [`Maker::partition_key`] has it too from then on.
     pub(super) fn key(&mut self) -> Option<&[u8]> {
         if self.keyed && !self.bounds.is_empty() {
             self.key.append(&mut self.bounds);
@@ -136,6 +153,8 @@ impl Maker {
         Ok(())
     }
 
+    /// # Errors
+    /// The line is no object, has a field that no envelope has, or lacks the value.
     fn envelope(&mut self, line: &[u8]) -> Made<()> {
         let mut valued = false;
         let (mut key_text, mut value_text) = (None, None);
@@ -201,6 +220,8 @@ impl Maker {
 }
 
 /// The refusal of a line that lacks the field with its key or time.
+///
+/// Names the field that differs only in case, or else all that there are.
 fn missing(line: &[u8], name: &[u8], part: &str) -> String {
     let mut names: Vec<String> = Vec::new();
     // The line was read before, so it is an object.
@@ -218,6 +239,11 @@ fn missing(line: &[u8], name: &[u8], part: &str) -> String {
 }
 
 /// Calls `field` with each field of an object.
+///
+/// The text of a value has no blanks around it. A name that comes twice is handed over twice.
+///
+/// # Errors
+/// The text is no object of JSON, or `field` says so.
 fn each_field<'a>(text: &'a [u8], mut field: impl FnMut(Field<'a>) -> Made<()>) -> Made<()> {
     let mut scan = Scan::of_bytes(text)?;
     if scan.start()? != Start::Object {
@@ -258,6 +284,9 @@ fn trimmed(text: &[u8]) -> &[u8] {
 }
 
 /// A time: milliseconds since the epoch, or a text in ISO form.
+///
+/// # Errors
+/// It is no time, or one before 1970.
 fn time_of(text: &[u8]) -> Made<i64> {
     let mut scan = Scan::of_bytes(text)?;
     let time = match scan.start()? {
@@ -318,6 +347,8 @@ fn header_value(text: &[u8]) -> Made<Vec<u8>> {
 }
 
 /// The start of a text, for messages.
+///
+/// At most 40 characters.
 fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let start: String = text.chars().take(40).collect();

@@ -1,4 +1,8 @@
 //! `tidemill topic`: topics and their records, without any query.
+//!
+//! These commands work on the same data folder as `run` and `shell`, with the same engine, but no query takes a turn.
+//! Key and value are read and written as the first source over the topic declares; a topic that no source knows is
+//! guessed, as PRINT does.
 
 mod admin;
 mod consume;
@@ -47,6 +51,8 @@ pub(super) fn run(common: Common, command: &Command) -> Done {
 }
 
 /// The source by which the catalog knows a topic: the first, if there are several.
+///
+/// In the order of the catalog. `None` if no source has the topic.
 fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Source> {
     catalog.sources().map(AsRef::as_ref).find(|s| s.topic == topic)
 }
@@ -64,6 +70,8 @@ fn declared_value(source: Option<&Source>) -> Option<Declared<'_>> {
 /// A time as people and other programs write it, in milliseconds since 1970: ISO with a T or a space before the time of
 /// day, a point or a comma before the fraction, and a zone that may stand after a space. Digits after the third of the
 /// fraction are cut off. Without a zone it is UTC.
+///
+/// Examples: `2020-01-31T10:20:30Z`, `2020-01-31 10:20:30,5 +02:00`. `None` if it is no such time.
 fn iso_time(text: &str) -> Option<i64> {
     let text = text.trim();
     let Some((date, rest)) = text.split_once(['T', 't', ' ']) else { return parse::timestamp(text) };

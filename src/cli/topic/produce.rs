@@ -1,4 +1,14 @@
 //! `tidemill topic produce`: the lines of files to records, read, encoded and written at the same time.
+//!
+//! Three steps overlap: this thread reads lines and encodes records, and another one commits what was collected.
+//! Between them waits one portion of about 8 MiB. From the standard input records are committed as soon as no further
+//! line has come and the writer has nothing to do, so that a person who types sees each record at once.
+//!
+//! Records go to the partition of their key, as Kafka's clients send them; those without a key go to each partition in
+//! turn, continuing with the number of records that are there.
+//!
+//! A bad line ends the command with status 1 and its place. The lines before it are written: the command says how many,
+//! and the user goes on from there.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,8 +102,12 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
 }
 
 /// Lines, of which each stands for a record.
+///
+/// Lines and records differ for CSV, where a record can go over several lines.
 pub(super) trait Source {
     /// The next line that stands for a record.
+    ///
+    /// The line is without its end, and replaces what `line` held.
     ///
     /// # Errors
     /// The file cannot be read, or it is not what it should be.
@@ -142,11 +156,14 @@ struct Producer<'e> {
     open: Vec<BatchWriter>,
     full: Vec<(PartitionId, RecordBatch)>,
     bytes: usize,
+    /// `max.message.bytes`, for key and value together.
     most_bytes: usize,
     writer: Writer,
 }
 
 /// The thread that commits.
+///
+/// Ends when the sender is dropped, or with its first error.
 struct Writer {
     send: SyncSender<Vec<(PartitionId, RecordBatch)>>,
     thread: JoinHandle<Result<()>>,
@@ -157,7 +174,10 @@ struct Writer {
 #[derive(Default)]
 struct Progress {
     /// What was sent to it and is not committed.
+    ///
+    /// Portions, not records.
     waiting: AtomicUsize,
+    /// Committed ones.
     records: AtomicU64,
 }
 
@@ -183,6 +203,8 @@ impl Writer {
     }
 }
 
+/// # Errors
+/// The first append that fails; later portions are not written.
 fn commit_all(
     topics: &dyn Topics,
     receive: &Receiver<Vec<(PartitionId, RecordBatch)>>,
@@ -256,6 +278,9 @@ impl<'e> Producer<'e> {
     }
 
     /// Adds the record that the maker has made.
+    ///
+    /// # Errors
+    /// The reason: no such partition, or the record is too large.
     fn put(&mut self) -> std::result::Result<(), String> {
         let count = self.topic.partitions;
         let partition = match (self.maker.partition, self.maker.partition_key()) {
@@ -287,6 +312,8 @@ impl<'e> Producer<'e> {
     }
 
     /// Hands all records to the thread that commits.
+    ///
+    /// Waits if one portion waits already.
     fn send(&mut self) {
         let mut batches = std::mem::take(&mut self.full);
         for (partition, batch) in self.open.iter_mut().enumerate() {
@@ -313,6 +340,8 @@ impl<'e> Producer<'e> {
 }
 
 /// The refusal of a line.
+///
+/// Status 1.
 pub(super) fn bad_line(place: &str, reason: &str) -> Failure {
     let error = Error::invalid(format!("{place}: {reason}"));
     let error = error.hint("the lines before it were written; correct it and produce the rest from there");

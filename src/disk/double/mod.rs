@@ -8,6 +8,13 @@
 //! It can also be told to do nothing at the syncs of one [`SyncSite`], to fail a sync (what the sync was to make
 //! durable is then lost at the next cut, although later syncs are said to be done), and to be full. A failed sync of a
 //! directory is not among it: file systems take no more changes after that.
+//!
+//! The same seed and the same operations give the same outcome, so a failure can be repeated. An operation is anything
+//! that changes something: a write, a sync, a name. Reads are not counted. Operations are made one after the other,
+//! under one lock.
+//!
+//! It is harsher than disks are. A sector has 64 bytes, so that small files have several. It has no handles to spare,
+//! so that files are closed and opened again all the time.
 
 mod node;
 
@@ -44,6 +51,8 @@ struct World {
     nodes: Vec<Node>,
     locks: HashSet<PathBuf>,
     /// Counts the processes; only handles of the last one work.
+    ///
+    /// A handle of an earlier process gets an error at every call, as if it had been killed.
     process: u64,
     /// How the process ends, and after how many more operations.
     end: Option<(End, u64)>,
@@ -53,6 +62,9 @@ struct World {
     /// After how many syncs of files one fails.
     failing_sync: Option<u64>,
     /// How many more bytes there is room for.
+    ///
+    /// In bytes; `None` if there is no limit. Files that grow take room; those that are cut or removed one by one give
+    /// it back.
     room: Option<u64>,
     operations: u64,
 }
@@ -81,6 +93,8 @@ fn full() -> io::Error {
 impl World {
     /// Counts an operation that changes something; an error if the process ends at it. The operation itself may happen
     /// then.
+    ///
+    /// `Last` means: do it, or a part of it, and end the process.
     fn operate(&mut self, process: u64) -> Result<Happens, io::Error> {
         if !self.runs || process != self.process {
             return Err(gone());
@@ -106,6 +120,8 @@ impl World {
     }
 
     /// Ends the process; a power cut forgets changes that were not synced.
+    ///
+    /// Locks are free afterwards, whatever the end.
     fn stop(&mut self, end: End) {
         (self.runs, self.end) = (false, None);
         self.locks.clear();
@@ -199,6 +215,8 @@ enum Happens {
 
 impl ForgetfulDisk {
     /// An empty disk; everything that it does by chance follows from the seed.
+    ///
+    /// No process runs yet: call [`ForgetfulDisk::boot`].
     pub fn new(seed: u64) -> Self {
         ForgetfulDisk(Arc::new(Mutex::new(World {
             random: Random::new(seed),
@@ -219,6 +237,8 @@ impl ForgetfulDisk {
     }
 
     /// The disk for a new process, which ends the one before if that still runs.
+    ///
+    /// Locks that the one before held are free.
     pub fn boot(&self) -> Arc<dyn Disk> {
         let mut world = self.world();
         if world.runs {
@@ -235,6 +255,8 @@ impl ForgetfulDisk {
     }
 
     /// Ends the process, if one still runs, at the operation that comes after so many others.
+    ///
+    /// `operations` is 0 for the next one. What the last operation was to do may be done, in part or not at all.
     pub fn end_after(&self, end: End, operations: u64) {
         self.world().end = Some((end, operations));
     }
@@ -245,21 +267,30 @@ impl ForgetfulDisk {
     }
 
     /// Does nothing at the syncs of this place from now on.
+    ///
+    /// For one site at a time: a further call replaces it.
     pub fn ignore(&self, site: SyncSite) {
         self.world().ignored = Some(site);
     }
 
     /// Fails the sync of a file that comes after so many others; nothing fails with `None`.
+    ///
+    /// 0 for the next one. It fails once; later syncs report success without making the lost bytes durable.
     pub fn fail_sync_after(&self, syncs: Option<u64>) {
         self.world().failing_sync = syncs;
     }
 
     /// Has room for so many bytes more; for any number with `None`.
+    ///
+    /// A write that needs more fails with `ENOSPC` and writes nothing.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.world().room = bytes;
     }
 
     /// How many operations have changed something.
+    ///
+    /// Since the disk was made, over all processes. Tests count a run first and then end another one at each number
+    /// below.
     pub fn operations(&self) -> u64 {
         self.world().operations
     }

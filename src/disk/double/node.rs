@@ -1,4 +1,7 @@
 //! A file and a directory of the double, each in two pictures, and what a power cut makes of them.
+//!
+//! `now` is what processes read. `durable` is what was synced. `pending` holds the changes in between, in their order;
+//! a power cut picks some of them, applies them to `durable` and makes that the new `now`.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +19,8 @@ impl Random {
     }
 
     /// The next number below `end`.
+    ///
+    /// 0 for `end` 0.
     pub fn below(&mut self, end: u64) -> u64 {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -95,6 +100,8 @@ impl File {
     }
 
     /// What a power cut leaves: of the changes since the last sync all, none, the first ones, or any sectors of any of them.
+    ///
+    /// Sectors of later changes can be there without those of earlier ones.
     pub(super) fn forget(&mut self, random: &mut Random) {
         let kept = match random.below(4) {
             0 => 0,
@@ -113,6 +120,8 @@ impl File {
     }
 
     /// Keeps any sectors of the changes since the last sync, and forgets the others.
+    ///
+    /// Two of three sectors are kept, and half of the changes of length.
     fn forget_sectors(&mut self, random: &mut Random) {
         for change in std::mem::take(&mut self.pending) {
             match change {

@@ -1,4 +1,24 @@
 //! The groups of a stretch of event time, with a state for each call and the largest time of a row in each.
+//!
+//! A bucket holds the windows whose starts fall into one stretch of event time; its width comes from [`bucket_ms`].
+//! Windows of five minutes that are kept for a day make buckets of 15 minutes with three windows each. Without windows
+//! there is one bucket, 0, that never ends.
+//!
+//! A key in the table is that of the group, encoded by [`crate::types::key`], and then the number of the window in the
+//! bucket, big-endian, in as few bytes as the largest number needs (one in the example). So neighbouring windows share
+//! a table, and the start of a window takes a byte and not eight.
+//!
+//! Entries of the state, as they go to the journal and to checkpoints:
+//!
+//! ```text
+//!                     key                             value
+//! no call has parts   group key, window               time (8, little-endian), state of each call
+//! some call has parts group key, window               0, time (8), state of each call
+//!                     group key, window, call (2,     1, bytes of the part; no value if the part is gone
+//!                     big-endian), part (8, big-endian)
+//! ```
+//!
+//! Parts are for states that grow without bound, such as COLLECT_LIST: only the parts that changed are written again.
 
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{BoundAggregate, States};
@@ -10,7 +30,9 @@ use crate::types::{Builder, grow};
 /// How windows stand in buckets, and at the ends of keys: as their numbers in the bucket, in as few bytes as these need.
 /// Without windows everything is in one bucket and nothing stands at the end of a key.
 pub(super) struct Windows {
+    /// The width of a bucket in milliseconds, a multiple of `advance_ms`; `i64::MAX` without windows.
     bucket_ms: i64,
+    /// From the start of one window to that of the next, at least 1.
     advance_ms: i64,
     /// How many bytes the number of a window in its bucket takes.
     bytes: usize,
@@ -33,6 +55,8 @@ impl Windows {
     }
 
     /// The starts from which and up to which windows are in a bucket.
+    ///
+    /// The first is inside, the second outside.
     pub(super) fn bounds(&self, bucket: BucketId) -> (i64, i64) {
         let first = bucket.saturating_mul(self.bucket_ms);
         (first, first.saturating_add(self.bucket_ms))
@@ -44,6 +68,9 @@ impl Windows {
     }
 
     /// Appends the window that starts there to its group's key.
+    ///
+    /// The start must be a multiple of the advance; it may lie in any bucket, since only its place in the bucket is
+    /// written.
     #[inline]
     pub(super) fn put(&self, start: i64, key: &mut Vec<u8>) {
         let number = start.rem_euclid(self.bucket_ms) / self.advance_ms;
@@ -51,6 +78,8 @@ impl Windows {
     }
 
     /// A key of a bucket without its window, and the start of that.
+    ///
+    /// The opposite of [`Windows::put`]. The start is 0 where there are no windows.
     pub(super) fn split<'a>(&self, bucket: BucketId, key: &'a [u8]) -> (&'a [u8], i64) {
         let (key, end) = key.split_at(key.len().saturating_sub(self.bytes));
         let number = end.iter().fold(0, |number, byte| number << 8 | i64::from(*byte));
@@ -62,11 +91,18 @@ impl Windows {
 pub(super) struct Bucket {
     pub table: KeyTable,
     /// The largest time of a row in each group.
+    ///
+    /// Milliseconds since the epoch; −1 until the first row has come.
     pub times: Vec<i64>,
     /// A bit for each group: whether it was touched in this epoch.
+    ///
+    /// Bit `g % 64` of word `g / 64` is that of the group `g`.
     touched: Vec<u64>,
+    /// One for each call, in the order of the calls; each has room for all groups of the table.
     pub states: Vec<Box<dyn States>>,
     /// Whether a state may have parts with entries of their own.
+    ///
+    /// Decides the form of all entries, so it must not change for state that is on disk: it follows from the functions.
     has_parts: bool,
 }
 
@@ -86,11 +122,15 @@ impl Bucket {
     }
 
     /// Appends the group of each key to `groups`, which is about to change; those that are not there are made.
+    ///
+    /// The keys stand one after the other in `keys`, with the window already at the end of each; `ends` says where each
+    /// ends. Costs O(keys), with the memory of several look-ups fetched at once.
     pub(super) fn groups(&mut self, keys: &[u8], ends: &[usize], groups: &mut Vec<u32>) {
         self.table.find_or_insert(keys, ends, groups);
         self.grow();
     }
 
+    /// Makes room in all columns for groups that the table has numbered. Memory grows in steps, not group by group.
     fn grow(&mut self) {
         let count = self.table.end() as usize;
         if count > self.times.len() {
@@ -121,6 +161,9 @@ impl Bucket {
     }
 
     /// Appends the group's results to a column for each call.
+    ///
+    /// # Errors
+    /// A result is too large to be handed on.
     pub(super) fn results(&self, group: u32, columns: &mut [Builder]) -> Result<()> {
         self.states.iter().zip(columns).try_for_each(|(states, column)| states.result(group, column))
     }
@@ -134,6 +177,9 @@ impl Bucket {
     ///
     /// If states have parts, an entry's value begins with a byte that says which of them it is, and the key of a part is that
     /// of its group with the number of the call and that of the part.
+    ///
+    /// `value` is scratch memory that is used again. The entry of the group itself comes first. Taking the parts clears
+    /// their marks, so a second call would hand over the group alone.
     pub(super) fn take_entries(
         &mut self,
         group: u32,
@@ -166,6 +212,9 @@ impl Bucket {
     }
 
     /// Sets groups from entries that [`Bucket::take_entries`] gave.
+    ///
+    /// # Errors
+    /// A bug, or damaged state: an entry deletes a group, a key is too short, or a state does not read its bytes.
     pub(super) fn load(&mut self, entries: &EntryBatch) -> Result<()> {
         if self.has_parts {
             return self.load_with_parts(entries);
@@ -180,6 +229,8 @@ impl Bucket {
         Ok(())
     }
 
+    /// Loads entries of groups and of parts. One without a value, or with [`PART`] first, is that of a part: its key
+    /// ends with the call and the number of the part, after the key of its group.
     fn load_with_parts(&mut self, entries: &EntryBatch) -> Result<()> {
         let (mut keys, mut ends, mut groups) = (Vec::new(), Vec::new(), Vec::with_capacity(entries.len()));
         let is_whole = |value: Option<&[u8]>| value.is_some_and(|value| value.first() == Some(&WHOLE));
@@ -206,6 +257,7 @@ impl Bucket {
         Ok(())
     }
 
+    /// Sets a group from the time and the states, without the byte that says which kind of entry it is.
     fn load_group(&mut self, group: u32, value: &[u8]) -> Result<()> {
         let mut input = Input(value);
         self.times[group as usize] = input.i64()?;

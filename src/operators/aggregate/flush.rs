@@ -7,6 +7,9 @@ use crate::operators::{Flow, Output};
 use crate::types::{Batch, Builder, OldSide, Seq};
 
 /// The results of groups before their first touch in an epoch, in the order of these touches.
+///
+/// Kept in pieces of at most 64 MiB. Each piece becomes columns of its own when the epoch ends, so a batch of results
+/// never reaches over the border of two pieces.
 #[derive(Default)]
 pub(super) struct Before {
     pieces: Vec<Piece>,
@@ -17,6 +20,7 @@ pub(super) struct Before {
 /// Results of some groups, and whether there was none.
 struct Piece {
     columns: Vec<Builder>,
+    /// `true` for a group that had no row before the epoch.
     absent: Vec<bool>,
 }
 
@@ -38,6 +42,9 @@ impl Before {
     }
 
     /// Notes the results of a group that is about to be touched for the first time in an epoch.
+    ///
+    /// Must be called in the order in which the groups are added to the epoch's list: [`Flush`] pairs both lists by
+    /// their places.
     pub(super) fn push(&mut self, spec: &Spec, bucket: &Bucket, group: u32) -> Result<()> {
         let piece = self.room_for(spec, bucket.result_bytes(group));
         piece.absent.push(bucket.is_new(group));
@@ -51,10 +58,14 @@ impl Before {
 }
 
 /// The results that are handed on at the end of an epoch, from the group `next` on.
+///
+/// Kept by the operator while the output has no room; `next` says how far it has come.
 pub(super) struct Flush {
     groups: Vec<Group>,
     next: usize,
     /// The results before, for the next groups first, if they are asked for.
+    ///
+    /// Their rows, taken from the last piece to the first, are as many as the groups from `next` on.
     before: Option<Vec<OldSide>>,
 }
 
@@ -71,12 +82,16 @@ impl Flush {
     }
 
     /// How many of the next groups have their results before in one piece.
+    ///
+    /// All that are left where no results before are asked for.
     fn together(&self) -> usize {
         let piece = self.before.as_ref().and_then(|pieces| pieces.last()?.absent.as_ref());
         piece.map_or(self.groups.len() - self.next, |absent| absent.len())
     }
 
     /// Takes the results before of the next groups out.
+    ///
+    /// `count` must not be more than [`Flush::together`] says.
     fn take_before(&mut self, count: usize) -> Option<OldSide> {
         let pieces = self.before.as_mut()?;
         let piece = pieces.pop()?;
@@ -94,6 +109,9 @@ impl Flush {
 
 impl Aggregate {
     /// Hands on the results of an epoch's groups, and notes that their entries are to be saved.
+    ///
+    /// All results of an epoch have the ordinal `end`: no single row caused them. The groups come in the order of their
+    /// first touch, which does not depend on the size of batches.
     pub(super) fn take_flush(&mut self, mut flush: Flush, end: u64, out: &mut Output) -> Result<Flow> {
         while flush.next < flush.groups.len() {
             if !out.has_room() {
@@ -118,11 +136,15 @@ impl Aggregate {
     }
 
     /// How many of these groups fit into a batch of results.
+    ///
+    /// At least one, even if it is larger than a batch should be, so that the flush always gets on.
     pub(super) fn fitting(&self, groups: &[Group], out: &Output) -> usize {
         self.together(groups, out.batch_rows(), out.batch_bytes().min(PIECE_BYTES))
     }
 
     /// Batches of groups as they are now.
+    ///
+    /// For pulls. The groups keep their order; a batch has at most 8192 rows and about 64 MiB.
     pub(super) fn batches_of(&self, mut groups: &[Group]) -> Result<Vec<Batch>> {
         let mut batches = Vec::new();
         while !groups.is_empty() {
@@ -134,6 +156,8 @@ impl Aggregate {
     }
 
     /// How many of these groups have together no more rows and bytes than that; at least one.
+    ///
+    /// Bytes are only counted where results can be large.
     fn together(&self, groups: &[Group], rows: usize, limit: usize) -> usize {
         let most = groups.len().min(rows);
         if !self.sized {
@@ -149,6 +173,8 @@ impl Aggregate {
     }
 
     /// A new epoch begins: what was touched in the last one is to be saved.
+    ///
+    /// Clears the marks of the groups, so that the next touch counts as the first of its epoch.
     pub(super) fn settle(&mut self, groups: &[Group]) {
         for (id, group) in groups {
             if let Some(bucket) = self.buckets.get_mut(id) {

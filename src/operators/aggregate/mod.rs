@@ -2,6 +2,24 @@
 //!
 //! Results are emitted in one of three ways: one per row; one per changed group at the end of an epoch; or one per group and
 //! window, when the window is closed.
+//!
+//! A group is a key in a window, or a key alone where there are no windows. It has a dense number in its bucket,
+//! and every aggregate function keeps its states in columns that are indexed by that number. A batch is worked off
+//! column by column: the keys are encoded, the table finds the groups of many rows at once, and then each function
+//! takes all rows in with one call. So the costs of a row are one look-up in a hash table for each window that takes
+//! it, and an update of some bytes for each call.
+//!
+//! ```text
+//! results                    when                             in which order
+//! every row (`every_row`)    at once                          as the rows came
+//! changed groups             at the end of an epoch           of the first touch in the epoch
+//! last result (`last_only`)  when the window is closed        by closing row, window, key
+//! ```
+//!
+//! The second way is what ksqlDB does with its record cache, the first what it does without one
+//! (`cache.max.bytes.buffering` = 0). The third is EMIT FINAL, the `suppress` of Kafka Streams.
+//!
+//! Buckets whose windows have all expired are dropped whole. A group is never deleted by itself.
 
 mod bucket;
 mod closing;
@@ -37,16 +55,26 @@ pub struct Call {
 /// How an aggregation is made.
 pub struct Spec {
     /// The places and types of the grouping columns.
+    ///
+    /// A row in which one of them is NULL is in no group, as in ksqlDB; it is counted under [`super::Reason::NoGroup`].
     pub keys: Vec<(usize, SqlType)>,
     /// The calls, in the order of their columns in the result.
+    ///
+    /// The result has the keys first, then the start and the end of the window where there are windows, then the calls.
     pub calls: Vec<Call>,
     /// The window that groups are cut into; `None` if a group takes rows of all times.
     pub window: Option<TimeWindow>,
     /// Whether every row gives a result; else those of an epoch are merged.
+    ///
+    /// True if `cache.max.bytes.buffering` is 0, unless `last_only` is set.
     pub every_row: bool,
     /// Set if only the last result of each window is handed on, when it is closed. Orders the groups of a window.
+    ///
+    /// Then `every_row` is false, and nothing is handed on at the end of an epoch.
     pub last_only: Option<KeyBytes>,
     /// Whether something downstream asks for the result before each change.
+    ///
+    /// Costs a copy of the results at the first touch of each group in an epoch, or before each row with `every_row`.
     pub old: bool,
 }
 
@@ -59,20 +87,28 @@ pub struct Aggregate {
     spec: Spec,
     time: OperatorTime,
     windows: Windows,
+    /// Ordered by event time, so that the expired ones stand first.
     buckets: BTreeMap<BucketId, Bucket>,
     /// No earlier bucket is there, or will be.
     horizon: BucketId,
     /// The groups touched in this epoch, in the order of their first touch.
+    ///
+    /// No group is in it twice: a bit in the bucket says whether a group is in it.
     dirty: Vec<Group>,
     /// The results of the dirty groups before their first touch, where something asks for them at the end of the epoch.
     before: Option<Before>,
     /// The groups whose entries are to be saved.
+    ///
+    /// Filled at the end of an epoch from `dirty`, and emptied by [`State::take_changes`].
     changed: Vec<Group>,
     /// Whether a result can be large, so that batches of results are cut by their bytes.
     sized: bool,
     scratch: Scratch,
     /// Rows of the batch at hand that a call could not take in.
+    ///
+    /// Empty between two batches.
     failures: Vec<Failure>,
+    /// `None` unless the last call returned [`Flow::Left`].
     left: Option<Left>,
     closing: Closing,
 }
@@ -88,6 +124,8 @@ enum Left {
 }
 
 /// About how many bytes a changed group takes in ksqlDB's cache, for which the size of the cache is given.
+///
+/// The size that a user gives in `cache.max.bytes.buffering` then leads to about as many updates as in ksqlDB.
 const HELD_BYTES: usize = 100;
 
 /// Memory that is used again from batch to batch.
@@ -98,6 +136,8 @@ struct Scratch {
 }
 
 /// Whether every value of a type has the same few bytes.
+///
+/// Only such results are counted by rows alone; others are counted by bytes too, which costs a look at each result.
 fn is_fixed(sql_type: &SqlType) -> bool {
     !sql_type.is_nested() && !matches!(sql_type, SqlType::String | SqlType::Bytes)
 }
@@ -123,6 +163,9 @@ impl Aggregate {
     }
 
     /// Sees that results are kept as they were before the epoch, where something downstream asks for them.
+    ///
+    /// Called before rows are taken in. It does nothing where results are handed on row by row, since these carry their
+    /// old side with them.
     fn keep_before(&mut self) {
         if self.before.is_none() && self.spec.old && !self.spec.every_row && self.spec.last_only.is_none() {
             self.before = Some(Before::default());

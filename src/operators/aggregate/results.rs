@@ -16,14 +16,20 @@ use crate::types::{Batch, Builder, OldSide, Seq, Value, View, array_of, arrow_er
 /// What the rows of a batch gave.
 pub(super) struct Results {
     /// A column for each call, with an entry for every row, if every row is to have a result.
+    ///
+    /// Empty where results are handed on later.
     pub columns: Vec<Builder>,
+    /// The largest time of a row in the group, up to and including the row; milliseconds since the epoch. ksqlDB gives
+    /// the result of an aggregation this time too.
     pub times: Vec<i64>,
     /// The same before each row, where something asks for it.
     pub old: Vec<Builder>,
+    /// `true` for the first row of a group.
     pub old_absent: Vec<bool>,
 }
 
 impl Results {
+    /// No results, with memory for `rows` of them where every row has one.
     pub(super) fn new(spec: &Spec, rows: usize) -> Self {
         let rows = if spec.every_row { rows } else { 0 };
         Results {
@@ -42,6 +48,9 @@ pub(super) fn builders(spec: &Spec, rows: usize) -> Vec<Builder> {
 
 impl Aggregate {
     /// A batch of what a range of a chunk's touches gave.
+    ///
+    /// `results` has an entry for each touch in the range. Keys, ordinals and headers are taken from the rows. A row
+    /// that is in three hopping windows is in the batch three times, in the order of its windows.
     pub(super) fn every_row(&self, chunk: &Chunk, range: Range<usize>, results: Results) -> Result<Batch> {
         let batch = &chunk.batch;
         let rows = &chunk.touches.rows[range.clone()];
@@ -78,6 +87,9 @@ impl Aggregate {
     }
 
     /// The columns of the windows that start there; none if there are no windows.
+    ///
+    /// Two BIGINT columns, WINDOWSTART and WINDOWEND, in milliseconds since the epoch; the end is outside of the
+    /// window.
     fn bounds(&self, starts: Vec<i64>) -> Vec<ArrayRef> {
         let Some(window) = &self.spec.window else { return Vec::new() };
         let ends: Int64Array = starts.iter().map(|s| window.end(*s)).collect::<Vec<_>>().into();
@@ -85,6 +97,8 @@ impl Aggregate {
     }
 
     /// A batch of groups as they are now; their ordinals mean nothing yet.
+    ///
+    /// A group whose bucket was dropped is left out. The keys are decoded from the table, since no row is at hand.
     pub(super) fn batch_of(&self, groups: &[Group]) -> Result<Batch> {
         let mut keys: Vec<Builder> = self.spec.keys.iter().map(|(_, t)| Builder::new(t, groups.len())).collect();
         let mut results = builders(&self.spec, groups.len());
@@ -104,6 +118,10 @@ impl Aggregate {
     }
 
     /// The groups of the given keys, or all, of the windows that can still be read.
+    ///
+    /// Without windows, given keys cost one look-up each. With windows every group of every bucket is looked at:
+    /// O(groups), since the table knows keys only together with their windows. A window can be read as long as its
+    /// start is later than the stream time less the retention.
     pub(super) fn groups_of(&self, keys: Option<&[Vec<Value>]>) -> Vec<Group> {
         let wanted: Option<Vec<Vec<u8>>> = keys.map(|keys| keys.iter().map(|k| self.encode_key(k)).collect());
         let mut found = Vec::new();
@@ -125,6 +143,8 @@ impl Aggregate {
         found
     }
 
+    /// The bytes of a group's key, without its window. `values` has one value for each grouping column, in their order
+    /// and of their types.
     pub(super) fn encode_key(&self, values: &[Value]) -> Vec<u8> {
         let arrays = self.spec.keys.iter().zip(values).map(|((_, t), v)| array_of([v], t));
         let arrays: Vec<ArrayRef> = arrays.collect();

@@ -1,5 +1,15 @@
 //! Rows on their way into their groups: first the groups of many rows are found, then the rows are taken in, and left where
 //! their results are enough.
+//!
+//! A batch is cut into chunks, and for each chunk this happens:
+//!
+//! * [`Touches`] says which rows count and for which windows. A row in three hopping windows is touched three times.
+//! * The keys of all touches are encoded into one buffer and their groups are found with one call for each run of
+//!   touches that are in the same bucket.
+//! * Each function takes the rows of a run in, one function after the other. Functions whose results can be large go
+//!   row by row, so that the results can be cut by their bytes.
+//!
+//! Where results are handed on at the end of the epoch or when windows close, a chunk is the whole batch.
 
 use std::ops::Range;
 
@@ -16,7 +26,10 @@ use crate::types::{Batch, View, key};
 pub(super) struct Rows {
     batch: Batch,
     /// The first row that is in no chunk yet.
+    ///
+    /// Rows before it are in the chunk, or worked off.
     next: usize,
+    /// `None` where the next rows have not been looked at, so that their times have not been counted either.
     chunk: Option<Chunk>,
 }
 
@@ -25,12 +38,18 @@ pub(super) struct Chunk {
     pub batch: Batch,
     pub touches: Touches,
     /// The group of each touch, in its bucket.
+    ///
+    /// Stays valid while the chunk waits for room: buckets are dropped at the end of an epoch only, which comes after
+    /// the batch.
     groups: Vec<u32>,
     /// How many touches have been taken in.
     taken: usize,
 }
 
 /// Rows that a call could not take in.
+///
+/// `failed` counts the rows of the batch and names the first. The function's state stays as it was before such a row,
+/// as in ksqlDB.
 pub(super) struct Failure {
     call: usize,
     failed: Failed,
@@ -54,6 +73,9 @@ impl Rows {
 
 impl Aggregate {
     /// Works off a batch, as far as the output has room.
+    ///
+    /// On [`Flow::Left`] the rest is kept in `self.left`, and the ordinal is that of the first row that is not taken
+    /// in.
     pub(super) fn take_rows(&mut self, mut rows: Box<Rows>, cx: &mut Context, out: &mut Output) -> Result<Flow> {
         loop {
             if rows.chunk.is_none() && rows.next >= rows.batch.rows() {
@@ -92,12 +114,17 @@ impl Aggregate {
     }
 
     /// How many of so many rows to take at once, so that their results are not many more than a batch has.
+    ///
+    /// With hopping windows a row gives `size / advance` results, so that many fewer rows make a batch.
     fn chunk_rows(&self, rows: usize, out: &Output) -> usize {
         let windows = self.spec.window.map_or(1, |w| (w.size_ms / w.advance_ms).max(1) as usize);
         if self.spec.every_row { rows.min((out.batch_rows() / windows).max(1)) } else { rows }
     }
 
     /// Finds the groups of rows.
+    ///
+    /// Groups and buckets that do not exist are made. This is the only place where an aggregation without loaded state
+    /// grows.
     fn chunk(&mut self, batch: Batch, touches: Touches) -> Result<Chunk> {
         let mut groups = Vec::with_capacity(touches.rows.len());
         let views: Vec<View> = self.spec.keys.iter().map(|(p, t)| View::new(batch.columns[*p].as_ref(), t)).collect();
@@ -129,6 +156,8 @@ impl Aggregate {
     }
 
     /// The touches at the front of a range whose windows are in one bucket.
+    ///
+    /// Never empty. The range must not be empty either.
     fn run(&self, starts: &[i64], range: Range<usize>) -> Range<usize> {
         let (first, end) = self.windows.bounds(self.windows.bucket(starts[range.start]));
         let count = starts[range.clone()].iter().take_while(|start| (first..end).contains(*start)).count();
@@ -147,6 +176,9 @@ impl Aggregate {
     }
 
     /// Takes rows in whose results are asked for later, and hands on those of windows that they closed.
+    ///
+    /// Windows that the rows closed are noted after all rows were taken in. That is right, since a row that comes after
+    /// the closing of a window is late for it and changes nothing.
     fn take_without_results(&mut self, batch: Batch, cx: &mut Context, out: &mut Output) -> Result<Flow> {
         let before = self.time.now();
         let touches = self.touches_of(&batch, cx);
@@ -166,6 +198,8 @@ impl Aggregate {
     }
 
     /// Takes rows of a chunk in, as many as make a batch of results, and hands these on.
+    ///
+    /// Ends at the end of a run, or earlier by bytes. `chunk.taken` says where.
     fn take_piece(&mut self, chunk: &mut Chunk, cx: &mut Context, out: &mut Output) -> Result<()> {
         let from = chunk.taken;
         if from == chunk.groups.len() {
@@ -193,6 +227,8 @@ impl Aggregate {
     }
 
     /// Takes rows of one bucket in.
+    ///
+    /// A group is added to the epoch's list and its result before is kept before any function sees the row.
     fn update_run(&mut self, chunk: &Chunk, run: Range<usize>, columns: &Columns, results: &mut Results) -> Result<()> {
         let id = self.windows.bucket(chunk.touches.starts[run.start]);
         let (groups, rows) = (&chunk.groups[run.clone()], &chunk.touches.rows[run]);
@@ -223,6 +259,8 @@ impl Aggregate {
 
     /// The same, one row after the other, until the results have so many bytes: where they can be large, or where every row's
     /// result is handed on with the one before it. Returns the first touch that is left.
+    ///
+    /// `left` is the room in bytes, and falls below 0 by at most one row's result.
     fn update_one_by_one(
         &mut self,
         chunk: &Chunk,
@@ -258,6 +296,8 @@ impl Aggregate {
     }
 
     /// Reports the rows of a batch that calls could not take in.
+    ///
+    /// One message for each function and batch, with the number of rows and the place of the first.
     fn report_failures(&mut self, batch: &Batch, cx: &mut Context) {
         for Failure { call, failed } in self.failures.drain(..) {
             let name = self.spec.calls[call].function.function.name;

@@ -10,6 +10,9 @@ use crate::types::{Batch, Value};
 
 impl Aggregate {
     /// Drops the buckets of which no window can be read or take rows any more.
+    ///
+    /// A bucket goes when its last window has expired. The windows before it in the bucket have then expired too, since
+    /// they start earlier. Costs O(1) for each bucket dropped.
     fn expire(&mut self) {
         let Some(window) = self.spec.window else { return };
         let now = self.time.now();

@@ -1,4 +1,8 @@
 //! Which rows of a batch count, and for which windows.
+//!
+//! The order of the checks decides what a row is counted as: first a row without a value, then one with a NULL in its
+//! key. Neither moves the stream time. Then the stream time moves, and only then is looked whether the window is
+//! closed, so a row that moves the stream time is never late itself: every window that holds it ends after it.
 
 use arrow::array::Array;
 
@@ -9,9 +13,13 @@ use crate::types::Batch;
 /// The rows of a batch that count, each once for every window that takes it.
 #[derive(Default)]
 pub(super) struct Touches {
+    /// Places in the batch, never falling.
     pub rows: Vec<u32>,
+    /// The start of the window, in milliseconds since the epoch, one for each entry of `rows`; 0 without windows.
     pub starts: Vec<i64>,
     /// The rows at which the stream time went up, and what it was then; empty where nobody asks.
+    ///
+    /// Places in the batch and milliseconds since the epoch, both rising.
     pub advances: Vec<(u32, i64)>,
 }
 
@@ -39,6 +47,9 @@ impl Dropped {
 
 impl Aggregate {
     /// Which rows count, for which windows; the others are reported. The stream time advances row by row.
+    ///
+    /// A row that is late for two of its hopping windows counts twice under [`Reason::Late`], as Kafka Streams counts
+    /// dropped records by window.
     pub(super) fn touches_of(&mut self, batch: &Batch, cx: &mut Context) -> Touches {
         let keys: Vec<&dyn Array> = self.spec.keys.iter().map(|(place, _)| batch.columns[*place].as_ref()).collect();
         let nullable = keys.iter().any(|k| k.null_count() > 0);

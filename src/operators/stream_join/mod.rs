@@ -6,6 +6,20 @@
 //!
 //! A turn is joined in two steps: row by row an index says which rows make pairs, then the columns of many pairs are gathered
 //! at once.
+//!
+//! A left row at `t` pairs with the right rows of the same key whose times are in `[t − before, t + after]`, both ends
+//! included. `WITHIN 10 MINUTES` makes both 10 minutes: a left row at 10:30 pairs with right rows from 10:20 up to and
+//! including 10:40. The pair has the larger of both times and the ordinal of the row that came second.
+//!
+//! ```text
+//!                    row of a preserved side without partner
+//! no GRACE           handed on at once; pairs with later partners follow
+//! GRACE              waits until stream time passes time + reach + grace, then is handed on
+//! ```
+//!
+//! A row can be found as long as the stream time of its side is less than its time plus `before + after + grace`. After
+//! that it is dropped with its bucket. Costs of a row: one look-up of its key, one step for each row of the key on the
+//! other side that is not older than the window allows, and one step for each newer row of its own side.
 
 mod pairs;
 mod parked;
@@ -24,6 +38,9 @@ use store::Store;
 use work::Work;
 
 /// A side of a join.
+///
+/// A RIGHT JOIN comes here as a LEFT JOIN of the right stream with the left one, as ksqlDB does it; the left side is
+/// then the stream after JOIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// The stream before JOIN.
@@ -46,10 +63,16 @@ impl Side {
 /// What a join reads of one side.
 pub struct SideSpec {
     /// The place of the key.
+    ///
+    /// A row in which it is NULL has no partner. It is handed on if its side is preserved, else counted under
+    /// [`super::Reason::NoKey`].
     pub key: usize,
     /// The places and types of the columns that are handed on.
     pub columns: Vec<(usize, SqlType)>,
     /// Whether a row without partner is handed on.
+    ///
+    /// The first side of a LEFT JOIN, both sides of a FULL JOIN. A RIGHT JOIN comes here as a LEFT JOIN with its sides
+    /// swapped.
     pub preserved: bool,
 }
 
@@ -60,12 +83,21 @@ pub struct Spec {
     /// The type of both keys.
     pub key_type: SqlType,
     /// How far before a left row its right partner may be, in milliseconds.
+    ///
+    /// Inclusive, and never negative.
     pub before_ms: i64,
     /// How far after a left row its right partner may be, in milliseconds.
+    ///
+    /// Inclusive, and never negative.
     pub after_ms: i64,
     /// How late a row may be; without it, a row without partner is handed on at once.
+    ///
+    /// Milliseconds of stream time. `Some(0)` differs from `None`: rows without partner wait until their window has
+    /// passed.
     pub grace_ms: Option<i64>,
     /// How long a row is kept beyond the bounds where there is no grace.
+    ///
+    /// Decides only how long rows can be found, never when a row without partner is handed on.
     pub implicit_grace_ms: i64,
     /// Orders the rows of one time that have waited in vain.
     pub key_bytes: KeyBytes,
@@ -77,6 +109,9 @@ impl Spec {
     }
 
     /// How far behind and ahead of a row of `side` its partners may be.
+    ///
+    /// The right side sees the bounds the other way round: if a partner may be 5 minutes before a left row, then a left
+    /// row may be 5 minutes after its right partner.
     fn reach(&self, side: Side) -> (i64, i64) {
         match side {
             Side::Left => (self.before_ms, self.after_ms),
@@ -95,6 +130,9 @@ pub struct StreamJoin {
     spec: Spec,
     store: Store,
     /// The time of all rows of each side, also of those without key or value.
+    ///
+    /// Decides when waiting rows can find no partner any more. What is expired is decided by a time that the store
+    /// keeps for each side, which rows without key or value do not move.
     times: [OperatorTime; 2],
     parked: Parked,
     work: Work,
@@ -115,6 +153,8 @@ impl StreamJoin {
     }
 
     /// The stream time of the join: the larger of its inputs'.
+    ///
+    /// −1 before the first row of either side.
     fn now(&self) -> i64 {
         self.times[0].now().max(self.times[1].now())
     }

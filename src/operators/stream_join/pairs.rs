@@ -13,15 +13,25 @@ use crate::types::row::Input;
 use crate::types::{Batch, Builder, Seq, arrow_error, key};
 
 /// Pairs that will become a batch.
+///
+/// All lists have an entry for each pair. Only places are collected here; the columns are copied once, when
+/// [`StreamJoin::gather`] makes a batch, so a wide row costs nothing while pairs are looked for.
 pub(super) struct Pairs {
     /// Where the columns of each side are.
+    ///
+    /// [`Origin::None`] for the side that a row without partner lacks: its columns are NULL.
     origins: [Vec<Origin>; 2],
     /// The number of the key, or [`NO_KEY`].
     keys: Vec<u32>,
+    /// The larger of both row times, in milliseconds since the epoch, as in Kafka Streams.
     times: Vec<i64>,
+    /// Never falling, since pairs are added in the order of the rows that cause them.
     seqs: Vec<u64>,
+    /// The side and the place in that side's batch of the turn; `None` where time passed without a row.
     causes: Vec<Option<(Side, u32)>>,
+    /// An estimate: the bytes of both rows' columns and of the time.
     bytes: usize,
+    /// The rows and the bytes at which a batch is full.
     most: (usize, usize),
     /// Whether a row that has waited is among them: then keys are not those of the causes.
     pub waited: bool,
@@ -61,6 +71,8 @@ impl Pairs {
     }
 
     /// Adds a pair: the row at hand (where it is, its bytes, its time), which is of `side`, with a partner.
+    ///
+    /// `key` is the number of the key in the store.
     #[inline]
     pub(super) fn push(&mut self, cause: &Cause, side: Side, row: (Origin, u32, i64), key: u32, partner: &Found) {
         let (origin, bytes, time) = row;
@@ -70,6 +82,8 @@ impl Pairs {
     }
 
     /// Adds a row of `side` without partner; `row` is its time and its bytes.
+    ///
+    /// `key` is `None` for a row whose key is NULL.
     pub(super) fn push_alone(&mut self, cause: &Cause, side: Side, origin: Origin, key: Option<u32>, row: (i64, u32)) {
         self.origins[side as usize].push(origin);
         self.origins[side.other() as usize].push(Origin::None);
@@ -88,6 +102,11 @@ impl Pairs {
 
 impl StreamJoin {
     /// The batch of pairs.
+    ///
+    /// Columns: the key, those of the left side, those of the right side.
+    ///
+    /// # Errors
+    /// Arrow's, and then a bug; or stored bytes of a nested value that are damaged.
     pub(super) fn gather(&self, pairs: Pairs) -> Result<Batch> {
         let mut columns = vec![self.key_column(&pairs)?];
         for side in SIDES {
@@ -125,6 +144,9 @@ impl StreamJoin {
     }
 
     /// The headers of the rows that caused the pairs, if any row has headers.
+    ///
+    /// A pair has the headers of the row that came second, as Kafka Streams forwards in the context of that record. A
+    /// row that is handed on because another row let time pass has the headers of that other row.
     fn headers(&self, pairs: &Pairs) -> Result<Option<ArrayRef>> {
         let batches = SIDES.map(|side| &self.work.input(side).batch);
         let Some(some) = batches.iter().find_map(|b| b.headers.as_ref()) else { return Ok(None) };

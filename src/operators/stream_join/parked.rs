@@ -3,6 +3,13 @@
 //! Whether a row still waits stands with the row in the store, so that one that finds a partner costs no look-up here. The
 //! order in which waiting rows are looked at, and when, follows Kafka Streams: a remembered least time decides whether looking is
 //! worth it, and after a look it is the time of the last row that was looked at.
+//!
+//! Kafka Streams does this in `KStreamKStreamJoin` with a store of outer records. Three things of it can be seen from
+//! outside and are kept here: it looks only when the remembered least time says that something may be over, it goes
+//! through the records by time and then by side, and it stops when both sides have met a record that is still open.
+//!
+//! Entries of the state are in a bucket of their own. The key is the row's ordinal (8 bytes, big-endian); the value is
+//! the side (1 byte: 0 left, 1 right) and the time (8 bytes, little-endian). Deleted when the row waits no more.
 
 use std::cmp::Reverse;
 
@@ -15,11 +22,14 @@ use crate::operators::KeyBytes;
 use crate::types::row::Input;
 
 /// A row that waits, or has waited until it found a partner.
+///
+/// The order of the fields is the order in which rows are looked at.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Waiting {
     pub time: i64,
     /// Of one time the right side comes first.
     pub side: Reverse<Side>,
+    /// Identifies the row for ever, also after a restart, where slots and rows are numbered anew.
     pub ordinal: u64,
     /// Its place in the store.
     pub slot: u32,
@@ -33,19 +43,29 @@ pub(super) struct Parked {
     /// No row that is older waits, as far as the last look saw; the largest number if none waits.
     pub least_time: i64,
     /// The rows up to here are saved.
+    ///
+    /// A place in `rows`; what is from there on has no entry in the state yet.
     saved: usize,
     /// Saved rows that wait no more.
+    ///
+    /// Their ordinals; each becomes a deletion in the next epoch entry.
     gone: Vec<u64>,
     /// Rows that were loaded and whose places are not known yet.
+    ///
+    /// By ordinal. Empty except while state is loaded.
     loaded: HashMap<u64, (Side, i64)>,
 }
 
 /// When rows wait no more.
 pub(super) struct Deadline {
     /// The stream time of the join.
+    ///
+    /// Milliseconds since the epoch.
     pub now: i64,
     pub grace_ms: i64,
     /// How far ahead a partner may be of the row that made the time pass.
+    ///
+    /// Decides only whether to look at all.
     pub look_ms: i64,
     /// How far ahead a partner may be of a waiting row, for each side.
     pub ahead_ms: [i64; 2],
@@ -58,6 +78,9 @@ impl Parked {
     }
 
     /// Parks a row that is at a place of the store.
+    ///
+    /// The row must be in the store. It is not saved before [`Parked::take_changes`], so one that finds a partner in
+    /// the same epoch leaves no trace on disk.
     pub(super) fn park(&mut self, store: &mut Store, row: Waiting) {
         self.least_time = self.least_time.min(row.time);
         store.set_waiting(row.side.0, row.slot, row.row, true);
@@ -72,6 +95,12 @@ impl Parked {
     }
 
     /// The rows that nothing can match any more, in the order in which they are handed on. They still wait.
+    ///
+    /// A row is over when `time + ahead + grace` is less than `now`: its last possible partner would itself be late.
+    /// The caller must release each of them. Costs O(n log n) for n waiting rows when it looks, else O(1).
+    ///
+    /// # Errors
+    /// A key cannot be turned into the bytes of records.
     pub(super) fn over(&mut self, store: &Store, deadline: &Deadline, key_bytes: &KeyBytes) -> Result<Vec<Waiting>> {
         let Deadline { now, grace_ms, look_ms, ahead_ms } = deadline;
         if self.least_time >= now.saturating_sub(*look_ms).saturating_sub(*grace_ms) {
@@ -107,6 +136,8 @@ impl Parked {
     }
 
     /// Removes the rows that wait no more from the list.
+    ///
+    /// Keeps `saved` right: it counts how many of the kept rows have entries.
     fn forget(&mut self, store: &Store) {
         let saved = self.saved;
         let (mut at, mut kept) = (0, 0);
@@ -138,6 +169,9 @@ impl Parked {
     }
 
     /// Sets an entry: a row that waits, unless it does already, or one that waits no more. It counts after [`Parked::settle`].
+    ///
+    /// # Errors
+    /// The bytes are too short.
     pub(super) fn load(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let ordinal = u64::from_be_bytes(Input(key).array()?);
         let Some(value) = value else {
@@ -151,6 +185,11 @@ impl Parked {
     }
 
     /// All state is loaded: finds the places of the rows that wait.
+    ///
+    /// Afterwards all rows count as saved.
+    ///
+    /// # Errors
+    /// A bug: a row waits that the store does not have. Buckets with waiting rows are never dropped.
     pub(super) fn settle(&mut self, store: &mut Store) -> Result<()> {
         let mut loaded: Vec<(u64, (Side, i64))> = std::mem::take(&mut self.loaded).into_iter().collect();
         loaded.sort_unstable();

@@ -1,4 +1,30 @@
 //! The entries of a join's state, saved and loaded: blocks of rows by time bucket, and the rows that wait.
+//!
+//! ```text
+//! bucket           key                                          value
+//! of the rows      side (1), first ordinal (8, big-endian)      a block of rows
+//! `BucketId::MAX`  ordinal (8, big-endian)                      a waiting row, see `Parked`
+//! ```
+//!
+//! A block of rows, as `Store::encode` writes it:
+//!
+//! ```text
+//! number of rows                 varint
+//! time of each row               8 bytes each, little-endian
+//! ordinal less the first one     varint each
+//! estimate of the bytes          varint each
+//! key                            length as varint and bytes, each
+//! columns of the side            one after the other, as `Column::save` writes them
+//! ```
+//!
+//! The times are 72 bytes: for each side the operator's time and that of the store (16 bytes each, see
+//! [`OperatorTime::save`]), then the least time of waiting rows (8 bytes).
+//!
+//! In memory a side has three parts: buckets of rows in the order in which they came, columns with the values of these
+//! rows, and for each key a chain through its rows from the newest to the oldest. A place is a slot (the number of a
+//! bucket's memory) and a row in it. Slots are used again; rows are never moved within a bucket. To add a row costs
+//! O(1) if it is the newest of its key, else a step for each newer one. A row at `t` can be found while its side's time
+//! is less than `t` plus the retention. A bucket with waiting rows stays, whatever its age.
 
 use super::{SIDES, Side, StreamJoin};
 use crate::error::{Error, Result};
@@ -16,6 +42,8 @@ fn block_key(side: Side, ordinal: u64) -> [u8; 9] {
     key
 }
 
+/// # Errors
+/// The key has fewer than 9 bytes.
 fn parse_key(key: &[u8]) -> Result<(Side, u64)> {
     let mut input = Input(key);
     let side = if input.byte()? == 0 { Side::Left } else { Side::Right };

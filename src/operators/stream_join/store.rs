@@ -20,7 +20,7 @@ use crate::types::{SqlType, grow};
 /// time tells.
 pub(super) struct Store {
     keys: KeyTable,
-    /// For each key the newest row of each side.
+    /// For each key the newest row of each side. Indexed by the number of the key; left, then right.
     newest: Vec<[Link; 2]>,
     sides: [Rows; 2],
     bucket_ms: i64,
@@ -31,7 +31,7 @@ pub(super) struct Store {
 /// A row as another one refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
-    /// The time of the row; the least number if there is none.
+    /// The time of the row; the least number if there is none. Milliseconds since the epoch.
     time: i64,
     pub slot: u32,
     pub row: u32,
@@ -74,13 +74,14 @@ struct Row {
     /// The next older row of the same key.
     older: Link,
     time: i64,
+    /// Rising within a bucket: [`Store::place`] searches by halving.
     ordinal: u64,
     key: u32,
     /// About how many bytes the columns take, and the flags [`WAITS`] and [`SAVED`].
     bytes: u32,
 }
 
-/// Set in a row that waits for a partner.
+/// Set in a row that waits for a partner. The flags leave 30 bits for the estimate of bytes.
 const WAITS: u32 = 1 << 31;
 /// Set in a waiting row whose waiting is saved.
 const SAVED: u32 = 1 << 30;
@@ -135,7 +136,7 @@ impl Rows {
         &self.slots[link.slot as usize].rows[link.row as usize]
     }
 
-    /// The slot of a bucket, which is made if it is not there.
+    /// The slot of a bucket, which is made if it is not there. O(1) if it is that of the row before, else O(log n).
     #[inline]
     fn slot(&mut self, id: BucketId) -> u32 {
         match self.last {
@@ -174,7 +175,7 @@ impl Bucket {
         self.rows.capacity() * size_of::<Row>() + self.columns.iter().map(Column::memory).sum::<usize>()
     }
 
-    /// The end of the block of rows that starts at `from`.
+    /// The end of the block of rows that starts at `from`, at least one row later.
     fn block_end(&self, from: usize) -> usize {
         let mut bytes = 0;
         let fits = |row: &&Row| {
@@ -236,7 +237,7 @@ impl Store {
         self.keys.key(number)
     }
 
-    /// Whether a row of this time can no longer be found.
+    /// Whether a row of this time can no longer be found: it is at least `retention_ms` older than its side's time.
     pub(super) fn is_expired(&self, side: Side, time: i64) -> bool {
         time <= self.sides[side as usize].time.now().saturating_sub(self.retention_ms)
     }
@@ -283,7 +284,7 @@ impl Store {
     }
 
     /// Sets `found` to the rows of a side that have the key and a time in the range: the newest first, of one time the last to
-    /// come first.
+    /// come first. Both ends are included. Costs a step for each row of the key that is not older than the range.
     pub(super) fn find(&self, side: Side, key: u32, (from, to): (i64, i64), found: &mut Vec<Found>) {
         let rows = &self.sides[side as usize];
         let least = from.max(rows.time.now().saturating_sub(self.retention_ms).saturating_add(1));
@@ -369,7 +370,8 @@ impl Store {
         row.ok_or_else(|| Error::bug(format!("the row {ordinal} waits for a partner and is not there")))
     }
 
-    /// Drops the buckets in which no row can be found and none waits, and the keys that no row has.
+    /// Drops the buckets in which no row can be found and none waits, and the keys that no row has. It may number keys
+    /// anew, so it is called at the end of an epoch only.
     pub(super) fn expire(&mut self) {
         for rows in &mut self.sides {
             let least = rows.time.now().saturating_sub(self.retention_ms);

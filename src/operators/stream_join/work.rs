@@ -1,4 +1,18 @@
 //! The rows of a turn, taken in their order: which of them make pairs.
+//!
+//! The rows of both sides are taken in the order of their ordinals, as if they had come one by one. For each row, in
+//! this order:
+//!
+//! * the time of its side moves;
+//! * a row without a value is counted and left out, one whose key is NULL is handed on alone or counted;
+//! * the row is put into the store, unless it is expired;
+//! * if its time is that of the join or later, waiting rows that can find no partner any more are handed on first, as
+//!   Kafka Streams does;
+//! * its partners on the other side are paired, the oldest first;
+//! * if it found none and its side is preserved, it is handed on or waits.
+//!
+//! Pairs are only noted. A batch of them is gathered when it is full, and columns of new rows are copied into the store
+//! just before that, so a pair can refer to a row of the same turn.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute;
@@ -20,6 +34,8 @@ pub(super) struct Work {
     sides: [Input; 2],
     current: Option<Current>,
     /// Whether all rows of the step were taken, and time has passed as far as it may.
+    ///
+    /// Set before the last look at the time, which happens once a turn.
     is_over: bool,
     /// The partners of the current row that are still to be paired, the next one last.
     found: Vec<Found>,
@@ -31,10 +47,14 @@ pub(super) struct Work {
 /// The rows of a side.
 #[derive(Default)]
 pub(super) struct Input {
+    /// What came in this turn and is not joined into `batch` yet.
     batches: Vec<Batch>,
     pub batch: Batch,
     next: usize,
     /// The number of each row's key.
+    ///
+    /// One for each row of `batch`; valid for this turn only, since the store may number keys anew at the end of an
+    /// epoch.
     numbers: Vec<u32>,
     /// About how many bytes each row's columns take.
     bytes: Vec<u32>,
@@ -53,6 +73,8 @@ struct Current {
     /// Where the row's columns are.
     origin: Origin,
     bytes: u32,
+    /// Whether it has found a partner. A row for which time passed counts as matched, so that it is not handed on
+    /// itself.
     matched: bool,
     phase: Phase,
 }
@@ -78,6 +100,8 @@ impl Work {
     }
 
     /// The side whose next row comes first.
+    ///
+    /// The rows of both ports are numbered together, so the two sides never have the same ordinal.
     fn first(&self) -> Option<Side> {
         let next = |side: Side| {
             let input = &self.sides[side as usize];
@@ -99,10 +123,14 @@ impl Work {
 }
 
 /// How many rows ahead memory is asked for: the newest rows of keys, and then those rows.
+///
+/// Enough rows ahead that the memory has come when its row is taken, and few enough that it is still in the cache.
 const FAR: usize = 16;
 const NEAR: usize = 8;
 
 /// Several batches as one.
+///
+/// The columns, times and ordinals of all, in their order. One batch, the usual case, is not copied.
 fn concat(mut batches: Vec<Batch>) -> Result<Batch> {
     if batches.len() <= 1 {
         return Ok(batches.pop().unwrap_or_default());
@@ -130,6 +158,9 @@ fn concat(mut batches: Vec<Batch>) -> Result<Batch> {
 }
 
 /// About how many bytes the columns at `places` take in each row.
+///
+/// An estimate that leaves out validity bits and offsets. Nested values cost a walk over their items, all others a
+/// subtraction.
 fn row_bytes(batch: &Batch, columns: &[(usize, SqlType)], bytes: &mut Vec<u32>) {
     bytes.clear();
     let fixed = |(_, sql_type): &(usize, SqlType)| sql_type.arrow().primitive_width().unwrap_or(1);
@@ -153,6 +184,9 @@ fn row_bytes(batch: &Batch, columns: &[(usize, SqlType)], bytes: &mut Vec<u32>) 
 
 impl StreamJoin {
     /// Begins the work of a turn, for which all batches have come.
+    ///
+    /// # Errors
+    /// A bug: the batches of a side have different columns.
     pub(super) fn start_work(&mut self) -> Result<()> {
         self.work.is_over = false;
         for side in SIDES {
@@ -179,6 +213,8 @@ impl StreamJoin {
     }
 
     /// Joins until all rows of the turn are joined, or the output has enough.
+    ///
+    /// Called by both `advance` and `resume`: all that is needed to go on is in `self.work`.
     pub(super) fn join(&mut self, cx: &mut Context, out: &mut Output) -> Result<Flow> {
         loop {
             let rows = self.work.sides.iter().map(|input| input.batch.rows() - input.next).sum();
@@ -220,6 +256,9 @@ impl StreamJoin {
     }
 
     /// Takes the next row of a side; nothing if it is done with at once.
+    ///
+    /// Returns the row with its partners looked up. The store's time moves only by rows that have a key and a value; it
+    /// decides what can be found.
     fn take(&mut self, side: Side, pairs: &mut Pairs, cx: &mut Context) -> Result<Option<Current>> {
         self.prefetch(side);
         let input = &mut self.work.sides[side as usize];
@@ -271,6 +310,8 @@ impl StreamJoin {
     }
 
     /// All rows have come: if that lets time pass, what has waited in vain is handed on.
+    ///
+    /// Returns a row that stands for no record: it only hands on what has waited.
     fn time_alone(&mut self, cx: &Context) -> Result<Option<Current>> {
         let before = self.now();
         for side in SIDES {
@@ -296,6 +337,8 @@ impl StreamJoin {
         Origin::Stored(slot, place)
     }
 
+    /// Finds the waiting rows that can find no partner any more. `look_ms` is how far ahead a partner may be of the row
+    /// that let time pass, for Kafka Streams' test whether to look at all.
     fn look_for_over(&mut self, now: i64, look_ms: i64) -> Result<()> {
         let Some(grace_ms) = self.spec.grace_ms else { return Ok(()) };
         let deadline = Deadline { now, grace_ms, look_ms, ahead_ms: SIDES.map(|side| self.spec.ahead(side)) };
@@ -311,6 +354,8 @@ impl StreamJoin {
     }
 
     /// Makes the pairs of a row; what is left of it if there are enough pairs before its end.
+    ///
+    /// Returns `None` when the row is done with.
     fn go_on(&mut self, mut current: Current, pairs: &mut Pairs) -> Result<Option<Current>> {
         if current.phase == Phase::Over {
             while let Some(row) = self.work.over.pop() {
@@ -341,6 +386,9 @@ impl StreamJoin {
     }
 
     /// A row of a preserved side has found no partner: it is handed on, or waits.
+    ///
+    /// A row that is already over (it came late, within grace) is handed on at once: nothing can match it any more. An
+    /// expired row that must wait is put into the store for its columns only; nothing finds it.
     fn without_partner(&mut self, side: Side, row: u32, current: Current, pairs: &mut Pairs) {
         let Current { time, seq, bytes, .. } = current;
         let over = time.saturating_add(self.spec.ahead(side)) < self.now();
@@ -388,6 +436,7 @@ impl StreamJoin {
 /// What caused a pair.
 #[derive(Clone, Copy)]
 pub(super) struct Cause {
+    /// The ordinal that the pairs get.
     pub seq: u64,
     /// The row, if it was one.
     pub row: Option<(Side, u32)>,

@@ -1,4 +1,7 @@
 //! An aggregation.
+//!
+//! Whether each row gives a result, or a group one at the end of an epoch, follows from `cache.max.bytes.buffering`:
+//! with 0 each row does, as in ksqlDB. With EMIT FINAL neither does.
 
 use super::{Chain, Lower, Lowering, Needs, distinct, key_bytes};
 use crate::error::Result;
@@ -7,6 +10,8 @@ use crate::plan::node::AggregateNode;
 use crate::types::SqlType;
 
 /// Changes whenever the bytes of the states do, or the tasks that have them.
+///
+/// Part of the signature, so that state of an older layout is refused and not misread.
 const LAYOUT: u32 = 3;
 
 impl Lower for AggregateNode {
@@ -44,6 +49,8 @@ impl Lower for AggregateNode {
 
 impl AggregateNode {
     /// Everything that the bytes of the state depend on.
+    ///
+    /// The retention and grace of the window are part of it too, since they decide the width of buckets.
     fn signature(&self, keys: &[(usize, SqlType)]) -> String {
         let types: Vec<&SqlType> = keys.iter().map(|(_, t)| t).collect();
         let functions: Vec<String> = self.calls.iter().map(|call| format!("{:?}", call.function)).collect();

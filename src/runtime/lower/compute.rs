@@ -1,4 +1,6 @@
 //! Computed columns: only those that are needed.
+//!
+//! Columns that nobody above needs are neither computed nor read.
 
 use super::{Chain, Lower, Lowering, Needs, columns_of};
 use crate::error::Result;

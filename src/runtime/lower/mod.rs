@@ -2,6 +2,10 @@
 //!
 //! Lowering goes from the root to the leaves. Each node is told which columns are needed above it and whether old sides of
 //! changes are; it gives a [`Chain`], a stage that is still open at its end.
+//!
+//! Columns are known by their ids in the plan and by their places in rows; lowering is where ids become places. A
+//! column that nobody needs above a node is not made below it, down to the decoder. Cutting at exchanges gives stages;
+//! each stage has as many tasks as its input has partitions.
 
 mod aggregate;
 mod compute;
@@ -28,6 +32,12 @@ use crate::types::row::Input;
 use crate::types::{Builder, Column, SqlType, View, key};
 
 /// Makes a program of a plan.
+///
+/// The same plan, catalog and properties always give the same program, with the same ids and fingerprints of stateful
+/// operators: kept state is matched with them after a restart.
+///
+/// # Errors
+/// A topic that is not in the catalog (kind `Missing`), or a bug of the planner.
 pub fn compile(plan: &Plan, catalog: &Catalog, properties: &Properties) -> Result<Program> {
     let every_row = properties.number(config::CACHE_BYTES) == 0;
     let mut lowering = Lowering { plan, catalog, every_row, program: Program::default(), headers: true };
@@ -49,6 +59,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog, properties: &Properties) -> Resul
 /// What is needed above a node.
 #[derive(Clone, Debug)]
 pub(super) struct Needs {
+    /// Sorted, each once.
     pub columns: Vec<ColumnId>,
     /// Whether the old sides of changes are.
     pub old: bool,
@@ -68,6 +79,8 @@ pub(super) struct Lowering<'a> {
     /// Whether every row of an aggregation gives a result.
     every_row: bool,
     /// Whether the headers of source rows reach the result from where lowering stands.
+    ///
+    /// Cleared below a node that merges rows. If it is still true at a source, its headers are read.
     headers: bool,
     program: Program,
 }
@@ -77,10 +90,14 @@ pub(super) struct Chain {
     ports: Vec<Port>,
     operators: Vec<OperatorSpec>,
     /// What the columns of its rows are.
+    ///
+    /// In the order of the columns; may have more than what was asked for.
     layout: Vec<ColumnId>,
 }
 
 /// A node that can be lowered.
+///
+/// One file for each node of the plan; the file says everything about how that node runs.
 pub(super) trait Lower {
     /// The chain of the node, whose rows have at least the columns that are needed.
     fn lower(&self, cx: &mut Lowering, needs: &Needs) -> Result<Chain>;
@@ -100,6 +117,9 @@ fn columns_of(expr: &Expr) -> Vec<ColumnId> {
 }
 
 /// A number that changes with the text.
+///
+/// 64 bits of two CRC32C with different starts: the same on all machines and in all versions. It is kept with the
+/// statement, and state is refused if it differs.
 fn fingerprint(signature: &str) -> u64 {
     let (high, low) = (crc32c::crc32c(signature.as_bytes()), crc32c::crc32c_append(1, signature.as_bytes()));
     u64::from(high) << 32 | u64::from(low)
@@ -132,6 +152,8 @@ impl Chain {
     }
 
     /// One chain of two, whose rows go to the two ports of an operator.
+    ///
+    /// Ports and operators of the right chain are numbered after those of the left one.
     fn join(mut self, mut right: Chain, id: Option<OperatorId>, layout: Vec<ColumnId>, make: MakeOperator) -> Chain {
         let (ports, operators) = (self.ports.len(), self.operators.len());
         let joining = operators + right.operators.len();
@@ -180,6 +202,8 @@ impl Lowering<'_> {
     }
 
     /// The place of a source among those that are read; it is read once, however often it is asked for.
+    ///
+    /// Two nodes that read the same source share a feed, and the feed reads the columns of both.
     fn feed(&mut self, source: &Arc<crate::catalog::Source>, columns: &[SourceColumn]) -> Result<usize> {
         let headers = self.headers;
         let wanted = Wanted { columns: columns.iter().cloned().collect(), headers };
@@ -200,6 +224,8 @@ impl Lowering<'_> {
     }
 
     /// Ends a stage; its number.
+    ///
+    /// All ports must come from inputs with the same number of partitions; the planner sees to that with exchanges.
     fn close(&mut self, chain: Chain, output: StageOutput) -> Result<usize> {
         let mut tasks = None;
         for port in &chain.ports {
@@ -219,6 +245,8 @@ impl Lowering<'_> {
     }
 
     /// A new chain that gets the rows of a stage.
+    ///
+    /// `exchanged` stays true for all later stages: rows once mixed stay mixed.
     fn after(&self, stage: usize, layout: Vec<ColumnId>, exchanged: bool) -> Chain {
         let before = &self.program.stages[stage].ports;
         let port = Port {
@@ -232,6 +260,8 @@ impl Lowering<'_> {
 }
 
 /// A key of columns of these types as its encoding writes it.
+///
+/// For sorting only; costs a decoding and an encoding for each key.
 fn key_bytes(types: &[SqlType], encoding: &Encoding) -> KeyBytes {
     let columns: Vec<Column> = types.iter().map(|sql_type| Column::key("", sql_type.clone())).collect();
     let encoding = encoding.clone();

@@ -59,6 +59,8 @@ impl Lower for StreamJoinNode {
     }
 }
 
+/// Lowers an input of the join. It hands on the needed columns that it makes itself; the key is read even if nobody
+/// else needs it. Headers of both sides are read, whatever the other side's nodes do.
 fn side(cx: &mut Lowering, input: &Node, key: ColumnId, needs: &Needs) -> Result<Side> {
     let own = input.made();
     let ids: Vec<ColumnId> = needs.columns.iter().copied().filter(|id| own.contains(id)).collect();

@@ -2,6 +2,18 @@
 //!
 //! Every [`RESTART`]-th entry shares bytes only with the block's first key, and its place stands at the end of the block,
 //! so that a key is found without decoding the whole block.
+//!
+//! ```text
+//! entry     shared (varint), rest (varint), value (varint: 0 for a tombstone, else its length + 1),
+//!           rest of the key, value
+//! …
+//! places    4 bytes for each restart point: where its entry begins in the block
+//! number    4 bytes: how many restart points there are
+//! ```
+//!
+//! A varint below 128 is one byte, so the three lengths of an ordinary entry are three bytes, which are read with one
+//! comparison. The first entry of a block is no restart point: it has its full key in any case. With 16 entries from
+//! one point to the next, a look-up compares O(log n) keys and decodes at most 16.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -38,6 +50,9 @@ impl Builder {
 
     /// Appends an entry without the bytes of its value to `out`, in which the block starts at `start`. The full key consists
     /// of the first `shared` bytes of the last one and of `rest`.
+    ///
+    /// `start` is the place of the block's content, after the head of its frame. The caller appends the value's bytes
+    /// next; `value` is only their number, `None` for a tombstone.
     #[inline]
     pub(super) fn push(
         &mut self,
@@ -71,6 +86,8 @@ impl Builder {
     }
 
     /// The end of the block, which stands after its last entry. The next entry starts a block.
+    ///
+    /// Also forgets the restart points. The last key stays, for the order of the next block.
     pub(super) fn end(&mut self, tail: &mut Vec<u8>) {
         for restart in &self.restarts {
             tail.extend_from_slice(&restart.to_le_bytes());
@@ -88,10 +105,13 @@ pub(super) struct Cursor {
     /// The first full key of the block.
     first: Vec<u8>,
     key: Vec<u8>,
+    /// Of the entry at which the cursor stands.
     value: Option<Range<usize>>,
     /// How many bytes the key was said to share.
     shared: usize,
     /// The place and the number of the next entry.
+    ///
+    /// In bytes from the start of the block's content.
     next: usize,
     number: usize,
     /// Where the entries end, and the restart points start.
@@ -169,6 +189,8 @@ impl Cursor {
     }
 
     /// Goes to the first entry of an opened block whose full key is `wanted` or greater; `false` if there is none.
+    ///
+    /// May go backwards. Costs O(log entries) and at most 16 steps.
     pub(super) fn seek(&mut self, block: &[u8], wanted: &[u8]) -> Option<bool> {
         (self.next, self.number) = (0, 0);
         if !self.advance(block)? {
@@ -208,6 +230,8 @@ impl Cursor {
     }
 
     /// Reads the entry at a place.
+    ///
+    /// The ranges lie within the entries, or the result is `None`.
     #[inline]
     fn stored(&self, block: &[u8], at: usize) -> Option<Stored> {
         let entries = block.get(..self.end)?;
@@ -241,6 +265,8 @@ fn compare(wanted: &[u8], start: &[u8], rest: &[u8]) -> Ordering {
 }
 
 /// The number at a place and the place after it.
+///
+/// At most ten bytes; `None` if they end before the number does.
 fn varint(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {

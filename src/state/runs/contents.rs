@@ -8,31 +8,41 @@ use crate::state::BucketId;
 use crate::types::row::{Input, put_varint};
 
 /// What a run holds of a section.
+///
+/// Read with the run and kept in memory. The policy of merges and the question whether a run is dead need nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectionStats {
     /// The section that is described.
     pub section: Section,
     /// The number of entries, tombstones among them.
+    ///
+    /// Of several runs together this counts a key once for each run.
     pub entries: u64,
     /// The number of entries that only say that a key is gone.
     pub tombstones: u64,
     /// The bytes of the entries in the file.
     pub bytes: u64,
-    /// The least and the greatest bucket that has an entry.
+    /// The least bucket that has an entry.
     pub least: BucketId,
     /// The greatest bucket that has an entry.
     pub greatest: BucketId,
     /// The same by buckets, in ascending order; where there are many buckets, neighbours are counted together.
     pub spans: Vec<Span>,
     /// The bytes of the file that hold the blocks with these entries.
+    ///
+    /// Where the first block with an entry of the section starts. That block may begin with entries of the section
+    /// before.
     pub(super) from: u64,
+    /// Where the last block with an entry of the section ends.
     pub(super) to: u64,
 }
 
 /// What a run holds of some neighbouring buckets of a section.
+///
+/// Both buckets are included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The least and the greatest bucket that has an entry.
+    /// The least bucket that has an entry.
     pub least: BucketId,
     /// The greatest bucket that has an entry.
     pub greatest: BucketId,
@@ -47,9 +57,13 @@ pub struct Span {
 /// The most spans of a section.
 const MOST_SPANS: usize = 16;
 /// The bytes of a separator that are kept.
+///
+/// Keys can have a gigabyte; what is kept in memory for each block and group must not.
 const MOST_SEPARATOR: usize = 256;
 
 /// Some neighbouring blocks with the index page that stands after them.
+///
+/// A group is what one look at the upper level of the index leads to: about 512 KiB of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Group {
     /// Where the first block starts.
@@ -59,6 +73,7 @@ pub(super) struct Group {
     /// Where the page ends.
     pub(super) to: u64,
     pub(super) entries: u64,
+    /// In the bytes of all separators.
     separator_end: u32,
     /// Whether bytes of the separator were left out.
     is_cut: bool,
@@ -100,6 +115,9 @@ impl<'a> Separator<'a> {
     }
 
     /// Of some parts in ascending order, each with its separator, the first in which `key` may be.
+    ///
+    /// `count` may be 0; the result is then 0. Costs O(log count), and a step for each cut separator that the key
+    /// starts with.
     pub(super) fn find<'s>(count: usize, separator: impl Fn(usize) -> Separator<'s>, key: &[u8]) -> usize {
         let (mut low, mut high) = (0, count);
         while low < high {
@@ -152,6 +170,8 @@ impl Groups {
     }
 
     /// The group that has the byte of the file at `offset`.
+    ///
+    /// The number of groups if the offset is after the last one.
     pub(super) fn at(&self, offset: u64) -> usize {
         self.groups.partition_point(|group| group.to <= offset)
     }
@@ -160,8 +180,11 @@ impl Groups {
 /// Counts the entries of a section while they are written, bucket after bucket.
 pub(super) struct SectionCounter {
     section: Section,
+    /// At most 16 for a section.
     spans: Vec<Span>,
     /// How many buckets a span has, and how many the last one has already.
+    ///
+    /// A power of two: it doubles whenever there would be more than 16 spans.
     width: usize,
     in_last: usize,
     from: u64,
@@ -174,6 +197,8 @@ impl SectionCounter {
     }
 
     /// Counts entries of a bucket, which is not less than the one before.
+    ///
+    /// Costs O(1) over time, whatever the number of buckets.
     pub(super) fn add(&mut self, added: Span) {
         match self.spans.last_mut() {
             Some(last) if last.greatest == added.greatest => last.add(added),
@@ -205,6 +230,8 @@ impl SectionCounter {
     }
 
     /// The statistics of the section, whose last block ends at `to`.
+    ///
+    /// `None` if nothing was counted.
     pub(super) fn finish(self, to: u64) -> Option<SectionStats> {
         SectionStats::new(self.section, self.spans, (self.from, to))
     }
@@ -245,6 +272,21 @@ pub(super) struct Contents {
 
 impl Contents {
     /// The bytes of the contents.
+    ///
+    /// ```text
+    /// number of sections                        varint
+    ///   section                                 16 bytes, see `key::encode`
+    ///   where its blocks start, how many bytes  varint each
+    ///   number of spans                         varint
+    ///     least, greatest bucket                8 bytes each, little-endian
+    ///     entries, tombstones, bytes            varint each
+    /// number of groups                          varint
+    ///   bytes of blocks, bytes of the page      varint each
+    ///   entries                                 varint
+    ///   separator                               length × 2, + 1 if it was cut, as a varint; bytes
+    /// ```
+    ///
+    /// Groups follow each other from the head of the file on, so only their lengths are written.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_varint(&mut out, self.sections.len() as u64);
@@ -272,6 +314,10 @@ impl Contents {
     }
 
     /// The contents that these bytes describe, in a file with this trailer.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the bytes are malformed, or the counts of entries and the end of the last group do not fit the
+    /// trailer.
     pub(super) fn decode(bytes: &[u8], file: &RunFile, trailer: &Trailer) -> Result<Self> {
         let offset = trailer.contents;
         let contents = decode(bytes).map_err(|_| file.damage(offset, "its contents are malformed"))?;

@@ -2,6 +2,9 @@
 //!
 //! A split-block Bloom filter: a key sets one bit in each of the eight words of one line of 32 bytes, so that a question
 //! reads one line. With [`KEYS_PER_LINE`] keys a line, about one question in a hundred about an absent key is answered "may be".
+//!
+//! This is the filter of the Parquet format ("split block Bloom filter"), with the same eight odd numbers and another
+//! hash. A filter never denies a key that was added. It is built when a block is full and never changed.
 
 /// The bytes of a line: eight words of 32 bits.
 const LINE: usize = 32;
@@ -25,6 +28,8 @@ pub(super) fn hash(of_prefix: u32, rest: &[u8]) -> u32 {
 }
 
 /// The length of the filter of so many keys.
+///
+/// A whole number of lines; 0 for no keys.
 pub(super) fn bytes(keys: u64) -> usize {
     usize::try_from(keys.div_ceil(KEYS_PER_LINE as u64)).unwrap_or(usize::MAX).saturating_mul(LINE)
 }
@@ -44,6 +49,8 @@ pub(super) fn build(hashes: &[u32], out: &mut Vec<u8>) {
 }
 
 /// Whether a key with this hash may be among those of the filter. A filter without lines says nothing.
+///
+/// `true` may be wrong, `false` is certain.
 #[inline]
 pub(super) fn may_contain(filter: &[u8], hash: u32) -> bool {
     let lines = filter.len() / LINE;
@@ -56,6 +63,9 @@ pub(super) fn may_contain(filter: &[u8], hash: u32) -> bool {
 }
 
 /// The line of a hash, and its bit in each word of it.
+///
+/// The line comes from the upper half of the product and the bits from the lower one, so the two do not depend on each
+/// other.
 #[inline]
 fn place(hash: u32, lines: usize) -> (usize, [u32; 8]) {
     // A CRC is linear; the product spreads it over both halves.

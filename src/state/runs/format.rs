@@ -1,4 +1,14 @@
 //! What the parts of a run's file have in common: its name, head and trailer, checksums, and the errors of a bad file.
+//!
+//! ```text
+//! head      bytes 0–7 "TIDESRUN", 8–11 version, 12–19 number of the run, 20–23 CRC32C of the bytes before
+//! frame     bytes 0–3 length of the content, 4–7 checksum, then the content; a block or an index page
+//! trailer   bytes 0–7 number of the run, 8–15 entries, 16–23 tombstones, 24–31 blocks, 32–39 where the contents start,
+//!           40–43 checksum of the contents, 44–47 version, 48–55 "TIDESRUN", 56–59 checksum
+//! ```
+//!
+//! All numbers are little-endian. Every checksum but that of the head covers the number of the run and the place in the
+//! file too.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +27,9 @@ pub(super) const FRAME: usize = 8;
 /// What [`Trailer::encode`] makes.
 pub(super) const TRAILER: usize = 60;
 /// The most bytes that the key and the value of an entry have together.
+///
+/// 2³¹ − 1. A section of a delta refuses a larger entry ([`crate::state::delta::SectionWriter::finish`]), so none
+/// reaches a run.
 pub const MOST_ENTRY_BYTES: usize = i32::MAX as usize;
 
 const SUFFIX: &str = ".run";
@@ -27,6 +40,8 @@ pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
 }
 
 /// The number of the run whose file has this name.
+///
+/// `None` for a name that [`path`] does not make, such as one with fewer digits.
 pub(super) fn number(name: &str) -> Option<u64> {
     let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
     (path(Path::new(""), number) == Path::new(name)).then_some(number)
@@ -112,6 +127,10 @@ impl RunFile {
     }
 
     /// Opens the file of a run and reads its head.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the file is not there or cannot be read, its head is damaged, or it has another version or
+    /// number.
     pub(super) fn open(disk: &dyn Disk, folder: &Path, number: u64) -> Result<Self> {
         let path = path(folder, number);
         let file = again(|| disk.open(&path, Open::Existing)).map_err(|error| io_error("open", &path, &error))?;
@@ -138,6 +157,9 @@ impl RunFile {
     }
 
     /// Fills `into` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the disk says so, or the file ends before `into` is full.
     pub(super) fn read(&self, into: &mut [u8], offset: u64) -> Result<()> {
         let count = again(|| self.file.read_at(into, offset)).map_err(|error| io_error("read", &self.path, &error))?;
         if count == into.len() { Ok(()) } else { Err(self.damage(offset + count as u64, "it ends too early")) }
@@ -149,6 +171,9 @@ impl RunFile {
     }
 
     /// The content of a block or page that starts at `offset`, whose bytes including length and checksum are `frame`.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the length or the checksum is wrong.
     pub(super) fn content<'f>(&self, frame: &'f [u8], offset: u64) -> Result<&'f [u8]> {
         let wrong = || self.damage(offset, "a checksum is wrong");
         let (head, content) = frame.split_first_chunk::<FRAME>().ok_or_else(wrong)?;
@@ -156,6 +181,8 @@ impl RunFile {
     }
 
     /// The error for a file that does not hold what was written.
+    ///
+    /// Kind `Backend`. `offset` is where the damaged part begins.
     pub(super) fn damage(&self, offset: u64, what: &str) -> Error {
         let path = self.path.display();
         Error::backend(format!("{path} is damaged at byte {offset}: {what}")).hint("restore the folder from a backup")
@@ -180,6 +207,8 @@ pub(super) fn join_frame_head(length: u32, checksum: u32) -> [u8; FRAME] {
 }
 
 /// The error of an operation on a file or folder.
+///
+/// Kind `Backend`; a full disk is marked, so that the caller can wait for room.
 pub(super) fn io_error(operation: &str, path: &Path, error: &io::Error) -> Error {
     let message = match names_its_file(error) {
         true => error.to_string(),

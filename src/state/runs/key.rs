@@ -1,4 +1,15 @@
 //! The full key of an entry: section, bucket and key as bytes that sort like the entry.
+//!
+//! ```text
+//! bytes 0–7     query
+//! bytes 8–11    operator, see `OperatorId::encode`
+//! bytes 12–15   task
+//! bytes 16–23   bucket with its sign bit flipped
+//! from 24 on    the entry's own key, as the operator writes it
+//! ```
+//!
+//! All numbers are big-endian. So keys compare as bytes, and a bucket, a section or all state of a query is one range
+//! of keys.
 
 use super::Section;
 use crate::state::{BucketId, OperatorId, OperatorTask};
@@ -30,6 +41,8 @@ pub(super) fn encode(section: Section) -> [u8; SECTION] {
 }
 
 /// The section and the bucket at the start of a full key; `None` if there are none.
+///
+/// Also `None` if the operator has no known kind.
 pub(super) fn parse(key: &[u8]) -> Option<(Section, BucketId)> {
     let (section, rest) = key.split_first_chunk::<SECTION>()?;
     let bucket = u64::from_be_bytes(*rest.first_chunk()?) ^ SIGN;
@@ -46,6 +59,8 @@ pub(super) fn decode(bytes: &[u8; SECTION]) -> Option<Section> {
 }
 
 /// The prefix that follows directly after this one; `None` after the last of all.
+///
+/// All keys with the given prefix sort before it, and no other key lies between.
 pub(super) fn after(mut prefix: Prefix) -> Option<Prefix> {
     for byte in prefix.iter_mut().rev() {
         *byte = byte.wrapping_add(1);
@@ -57,6 +72,8 @@ pub(super) fn after(mut prefix: Prefix) -> Option<Prefix> {
 }
 
 /// How many bytes two keys have in common at their start.
+///
+/// Eight bytes at a time: O(length / 8).
 #[inline]
 pub(super) fn common(a: &[u8], b: &[u8]) -> usize {
     let most = a.len().min(b.len());

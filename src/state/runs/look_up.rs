@@ -1,4 +1,12 @@
 //! Looks keys up in a run without reading the rest of it.
+//!
+//! Three levels lead to an entry: the groups in memory, the index page of a group, and the block. The separator of a
+//! block says that no earlier key is in it; its filter says for most absent keys that they are not there. Keys are
+//! asked in ascending order, so that the cursor only moves forward, and a page or block that is read serves all keys
+//! that fall into it.
+//!
+//! Costs: for `k` whole keys in one bucket about `k` blocks and `k` pages at most; with many buckets that for each
+//! bucket with entries. So a look-up over a long range of small buckets is dear, and a scan may be cheaper.
 
 use std::ops::RangeInclusive;
 
@@ -18,8 +26,12 @@ pub struct Wanted<'a, K> {
     /// The only section that is searched.
     pub section: Section,
     /// The first and the last bucket that are searched.
+    ///
+    /// Both ends are included; an empty range finds nothing.
     pub buckets: RangeInclusive<BucketId>,
     /// In ascending order.
+    ///
+    /// A key may come twice; its entries come once.
     pub keys: &'a [K],
     /// How a key is compared with those of entries.
     pub by: Keys,
@@ -31,12 +43,16 @@ pub enum Keys {
     /// The entry with exactly this key. Most blocks that lack it are not read.
     Whole,
     /// All entries whose keys start with these bytes.
+    ///
+    /// Of keys of which one starts with the other, only the shorter one is looked up.
     Starts,
 }
 
 impl Run {
     /// Calls `each` for all entries that `wanted` finds, tombstones among them, by bucket and then by key. An entry that
     /// several keys find comes once. Each block of the run is read at most once.
+    ///
+    /// A run without the section costs a binary search in memory.
     ///
     /// # Errors
     /// The keys are not in ascending order, the file cannot be read or is damaged, or `each` returned an error.
@@ -72,7 +88,10 @@ impl Run {
 struct Finder<'r> {
     run: &'r Run,
     /// The group whose index page is read, with its blocks.
+    ///
+    /// `None` before the first read and after one that failed.
     group: Option<usize>,
+    /// With its head; the places in `blocks` count from there.
     page: Vec<u8>,
     blocks: Vec<Block>,
     /// The block of that group that is read.
@@ -119,6 +138,7 @@ impl<'r> Finder<'r> {
         Ok(Some(bucket))
     }
 
+    /// Looks the keys up in one bucket. It continues where the last key was found: the page and the block stay read.
     fn look_up_in<K: AsRef<[u8]>>(
         &mut self,
         bucket: BucketId,
@@ -153,6 +173,9 @@ impl<'r> Finder<'r> {
 
     /// Goes to the first entry whose full key is not less than `self.key`; whether there is one that has the first `start`
     /// bytes in common with it. Where `hash` is given, only the entry with exactly this key is of interest.
+    ///
+    /// # Errors
+    /// The file cannot be read or is damaged.
     fn seek(&mut self, start: usize, hash: Option<u32>) -> Result<bool> {
         let key = std::mem::take(&mut self.key);
         let found = self.seek_key(&key, start, hash);
@@ -256,6 +279,17 @@ impl<'r> Finder<'r> {
 }
 
 /// Reads the index page of the group that starts at `from` into `blocks`; where the last block ends.
+///
+/// ```text
+/// number of blocks    varint
+///   bytes             varint: the length of the block with the head of its frame
+///   entries           varint
+///   separator         see `Separator::encode`
+///   filter            as many bytes as `filter::bytes` says for that many entries
+/// ```
+///
+/// # Errors
+/// The page ends too early or has bytes left.
 fn parse_page(page: &[u8], from: u64, blocks: &mut Vec<Block>) -> Result<u64> {
     blocks.clear();
     let mut input = Input(page);

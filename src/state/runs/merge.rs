@@ -1,4 +1,7 @@
 //! Merges scans of several runs into one ascending sequence, in which each key has its newest entry.
+//!
+//! A loser tree over `r` runs: each entry costs ⌈log₂ r⌉ comparisons of keys, and the memory is one piece of each file.
+//! Of entries with the same key the one of the newest run comes first and the others are skipped.
 
 use super::key::{self, PREFIX};
 use super::{Entry, Scan, Section};
@@ -8,10 +11,15 @@ use crate::state::BucketId;
 /// A merge of scans.
 pub struct Merge {
     /// From the oldest run to the newest.
+    ///
+    /// Their places in the list decide which of two entries with the same key is newer.
     scans: Vec<Scan>,
     /// Which scans have an entry.
     alive: Vec<bool>,
     /// A loser tree: the scan whose entry comes first, then at each inner node the scan that lost there.
+    ///
+    /// Place 0 holds the winner. The inner node `n` has the children `2n` and `2n + 1`; the scans are the leaves, after
+    /// the inner nodes.
     tree: Vec<usize>,
     drops_tombstones: bool,
     /// The full key of the last entry, and whether entries with the same section and bucket are kept.
@@ -28,6 +36,8 @@ impl Merge {
     }
 
     /// Leaves out tombstones. Only right where the oldest of all runs takes part, so that there is nothing left to override.
+    ///
+    /// A restart merges all runs and drops them too: what is gone need not be loaded.
     pub fn drop_tombstones(mut self) -> Self {
         self.drops_tombstones = true;
         self
@@ -35,6 +45,8 @@ impl Merge {
 
     /// Calls `each` for the newest entry of every key, in ascending order, up to the first error. `keep` is asked once for
     /// each section and bucket; where it says `false`, the entries are left out, and mostly not even read.
+    ///
+    /// A section and bucket that are not kept cost one jump in each run that has entries of them.
     ///
     /// # Errors
     /// A file cannot be read or is damaged, or `each` returned an error.
@@ -101,6 +113,8 @@ impl Merge {
     }
 
     /// Restores the tree after the first scan has moved.
+    ///
+    /// Only the path from the moved leaf to the root changes: O(log r).
     #[inline]
     fn replay(&mut self, moved: usize) {
         let mut winner = moved;

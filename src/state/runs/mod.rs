@@ -7,6 +7,22 @@
 //! ([`Run::scan_sections`]); single keys are looked up without reading the rest ([`Run::look_up`]).
 //!
 //! `docs/on-disk-format.md` describes the bytes.
+//!
+//! The parts of a file, in their order:
+//!
+//! ```text
+//! head         24 bytes: what it is, version, number of the run
+//! groups       blocks of entries (about 16 KiB each), then an index page for these blocks, group after group
+//! contents     statistics of each section by buckets, and where each group is
+//! trailer      60 bytes: counts, where the contents start, checksums
+//! ```
+//!
+//! A look-up of a key reads the index page of one group and at most one block, and mostly no block where the key is
+//! absent. A scan reads the file from one end to the other in pieces of 1 MiB. Memory for an open run is about 100
+//! bytes for each 512 KiB of it. All numbers are little-endian, except in keys, which must sort as bytes.
+//!
+//! A run has one number for ever. Its name is the number with 20 digits and `.run`. A run that no manifest names is
+//! removed when the folder is opened.
 
 mod block;
 mod contents;
@@ -41,6 +57,8 @@ use crate::disk::{Disk, again};
 use crate::error::Result;
 
 /// The state of an operator of a query in one task. Sections sort by query, kind and number of the operator, and task.
+///
+/// The order is that of the entries in a run, so that the state of a query lies together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Section {
     /// The number of the query.
@@ -50,6 +68,8 @@ pub struct Section {
 }
 
 /// An entry of a run. Entries sort by section, bucket and key; the bytes of keys compare as unsigned numbers.
+///
+/// The slices borrow from the reader of the run and live until the next entry is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The state that the entry belongs to.
@@ -69,6 +89,8 @@ pub fn folder(data: &Path) -> PathBuf {
 
 /// The numbers of the runs in a folder, complete or not, in ascending order.
 ///
+/// Other names in the folder are left out.
+///
 /// # Errors
 /// The folder cannot be read.
 pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
@@ -79,6 +101,8 @@ pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
 }
 
 /// Removes a run.
+///
+/// Only for runs that no manifest names.
 ///
 /// # Errors
 /// There is no such run, or the file cannot be removed.

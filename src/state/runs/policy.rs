@@ -6,11 +6,17 @@ use super::{Section, SectionStats};
 use crate::state::BucketId;
 
 /// What is known of a run, to decide what is merged.
+///
+/// Counted from the statistics in memory; no file is read for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// The length of the file.
+    ///
+    /// In bytes, dead entries and index included.
     pub bytes: u64,
     /// What it holds that is not dead, in ascending order of section and bucket.
+    ///
+    /// A part that is only partly dead counts whole.
     pub parts: Vec<Part>,
 }
 
@@ -19,7 +25,7 @@ pub struct Stats {
 pub struct Part {
     /// The section that is described.
     pub section: Section,
-    /// The least and the greatest bucket that has an entry.
+    /// The least bucket that has an entry.
     pub least: BucketId,
     /// The greatest bucket that has an entry.
     pub greatest: BucketId,
@@ -52,6 +58,8 @@ impl Stats {
     }
 
     /// The bytes of the entries that are not dead.
+    ///
+    /// Of the entries only, without index and filters.
     pub fn live_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()
     }
@@ -77,6 +85,9 @@ const MOST_RUNS: usize = 32;
 /// Runs are merged with their neighbours only, since a newer run overrides an older one. Each entry is written once by its
 /// checkpoint, once for each factor `GROWTH` between the size of a checkpoint and that of all state, and at most
 /// `1 + FULL` times with the oldest run: less than six times where a checkpoint changes a hundredth.
+///
+/// Called again after each merge until it says `None`. Costs O(r²) ranges of `r` runs, of which there are at most about
+/// 32.
 pub fn choose(runs: &[Stats]) -> Option<Range<usize>> {
     let bytes: Vec<u64> = runs.iter().map(Stats::live_bytes).collect();
     let newer: u64 = bytes.iter().skip(1).sum();

@@ -14,6 +14,8 @@ use crate::error::Result;
 use crate::state::BucketId;
 
 /// An open run; clones are the same run. Only its head and its contents are in memory.
+///
+/// Reading needs no lock: the file never changes, and every scan has a place of its own.
 #[derive(Clone)]
 pub struct Run(Arc<Opened>);
 
@@ -24,6 +26,7 @@ struct Opened {
     contents: Contents,
     /// The length of the file.
     bytes: u64,
+    /// The file is removed when the last clone, scans included, is dropped. Until then those who read it go on.
     is_obsolete: AtomicBool,
 }
 
@@ -86,11 +89,15 @@ impl Run {
     }
 
     /// Removes the file when the run and its scans are dropped.
+    ///
+    /// Call it only after a manifest that does not name the run is durable.
     pub fn mark_obsolete(&self) {
         self.0.is_obsolete.store(true, Ordering::Relaxed);
     }
 
     /// All entries, in ascending order.
+    ///
+    /// Nothing is read before the first entry is asked for.
     pub fn scan(&self) -> Scan {
         Scan::new(self.clone(), (HEAD as u64, self.groups().end()), None)
     }
@@ -101,6 +108,8 @@ impl Run {
     }
 
     /// The entries of some sections, in ascending order. Blocks of other sections are not read.
+    ///
+    /// The sections of the range that the run lacks are skipped. Without any, the scan is empty and reads nothing.
     pub fn scan_sections(&self, sections: impl RangeBounds<Section>) -> Scan {
         let found = self.sections();
         let start = found.partition_point(|stats| match sections.start_bound() {
@@ -121,6 +130,8 @@ impl Run {
 
     /// What [`super::choose`] needs to know of the run. `is_dead` says of a section and a bucket whether nobody needs the
     /// entries of this and of lower buckets any more.
+    ///
+    /// `is_dead(section, bucket)` must be true for all lower buckets too if it is for one.
     pub fn stats(&self, is_dead: &dyn Fn(Section, BucketId) -> bool) -> Stats {
         Stats::new(self.bytes(), self.sections(), is_dead)
     }

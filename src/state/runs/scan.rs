@@ -1,4 +1,7 @@
 //! Reads the entries of a run one after the other.
+//!
+//! Index pages are stepped over. While a scan goes through a whole group, it counts the entries and compares with what
+//! the contents say, so that a block that was lost without a trace is noticed.
 
 use std::ops::Range;
 
@@ -28,6 +31,8 @@ pub struct Scan {
     next: u64,
     end: u64,
     /// The number of entries of the group that were seen; `None` where some were skipped.
+    ///
+    /// Compared at the end of the group.
     seen: Option<u64>,
     /// Entries whose full key is less are skipped.
     from: Option<Prefix>,
@@ -63,6 +68,8 @@ impl Scan {
 
     /// Goes to the next entry and returns it; `None` at the end.
     ///
+    /// The entry borrows from the scan, so it must be used or copied before the next call.
+    ///
     /// # Errors
     /// The file cannot be read or is damaged.
     #[expect(
@@ -74,6 +81,9 @@ impl Scan {
     }
 
     /// Goes to the next entry; `false` at the end.
+    ///
+    /// Most entries share the first 24 bytes with the one before; then section and bucket stay as they are and are not
+    /// parsed.
     #[inline]
     pub(super) fn advance(&mut self) -> Result<bool> {
         match self.cursor.advance(&self.piece[self.block.clone()]) {
@@ -100,6 +110,8 @@ impl Scan {
 
     /// Goes to the first entry whose full key is not less than `prefix`, if it stands before that; `false` at the end. Groups
     /// in between are not read.
+    ///
+    /// Never goes back.
     pub(super) fn skip_to(&mut self, prefix: &Prefix) -> Result<bool> {
         self.seen = None;
         if self.cursor.seek(&self.piece[self.block.clone()], prefix).ok_or_else(|| self.malformed())? {
@@ -180,6 +192,9 @@ impl Scan {
     }
 
     /// Makes sure that the piece has `count` bytes from `next` on; where they start in it.
+    ///
+    /// `limit` is the place in the file at which the blocks of the group end. What was read already is moved to the
+    /// front and not read again.
     fn fetch(&mut self, count: u64, limit: u64) -> Result<usize> {
         if count > limit.saturating_sub(self.next) {
             return Err(self.run.file().damage(self.next, "a block does not end where it must"));

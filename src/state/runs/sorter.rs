@@ -21,8 +21,10 @@ impl Sorter {
 
     /// Takes a change.
     ///
+    /// Replaces an earlier change of the same key.
+    ///
     /// # Errors
-    /// There are more than four billion keys.
+    /// Never: the map takes any number of keys.
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         let Entry { section, bucket, key, value } = entry;
         self.bytes += key.len() + value.map_or(0, <[u8]>::len) + 64;
@@ -31,6 +33,9 @@ impl Sorter {
     }
 
     /// The bytes of memory that the changes take.
+    ///
+    /// An estimate from above: keys, values and 64 bytes for each change, replaced ones included. The caller writes a
+    /// run when it passes a bound.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -46,6 +51,8 @@ impl Sorter {
     }
 
     /// Writes the changes as a run. Afterwards there are none, unless that failed.
+    ///
+    /// A key that was deleted becomes a tombstone, since older runs may have it.
     ///
     /// # Errors
     /// The run cannot be written.

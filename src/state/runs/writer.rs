@@ -1,4 +1,13 @@
 //! Writes a run: blocks of entries, after each group of blocks an index page, and at the end the contents and the trailer.
+//!
+//! The file is written once, from the front to the end, and synced once. Blocks end at about 16 KiB and groups at 512
+//! KiB (up to 8 MiB in large runs), so that the index in memory stays small. A value larger than a block has a block of
+//! its own and is never copied.
+//!
+//! Memory: one piece of 512 KiB, the hashes of one block and the index page of one group.
+//!
+//! Nothing refers to the file before the manifest names it. A crash leaves a file without a trailer or one that nobody
+//! names; both are removed at the next start.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,13 +49,16 @@ pub struct RunWriter {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     number: u64,
+    /// Which of the named syncs the one at the end is.
     site: SyncSite,
     sizes: Sizes,
     /// `None` after a failure, and at the end.
     file: Option<Arc<dyn DiskFile>>,
     /// Bytes for the file from `written` on.
     out: Vec<u8>,
+    /// Also the place in the file at which `out` begins.
     written: u64,
+    /// `None` before the first entry.
     place: Option<Place>,
     block: Block,
     group: Group,
@@ -95,6 +107,8 @@ struct Group {
 impl RunWriter {
     /// Makes the file of a new run of a checkpoint.
     ///
+    /// The file has no name on disk before the folder is synced, which is the caller's part.
+    ///
     /// # Errors
     /// The file exists or cannot be made.
     pub fn new(disk: &Arc<dyn Disk>, folder: &Path, number: u64) -> Result<Self> {
@@ -140,6 +154,8 @@ impl RunWriter {
 
     /// Adds an entry, which must sort after all that were added before.
     ///
+    /// Sorted means by section, bucket and key, each as in [`Section`] and [`Entry`].
+    ///
     /// # Errors
     /// The entry does not sort after the last one, or is larger than 2 GiB, or the file cannot be written
     /// ([`Error::is_by_full_disk`] tells whether the disk is full). The file is then removed, and nothing can be added.
@@ -149,6 +165,8 @@ impl RunWriter {
     }
 
     /// Ends the file and makes its bytes durable. Its name is durable after a sync of the folder.
+    ///
+    /// A run without entries is a valid file.
     ///
     /// # Errors
     /// The file cannot be written or synced; it is then removed.
@@ -208,6 +226,8 @@ impl RunWriter {
     }
 
     /// An error unless a key sorts after the last one; they share bytes, and `next` is the key's next byte.
+    ///
+    /// One comparison of a byte: what two keys share is known already from encoding the second.
     #[inline]
     fn check_order(&self, shared: usize, next: Option<&u8>) -> Result<()> {
         if next > self.block.builder.last().get(shared) {
@@ -274,6 +294,9 @@ impl RunWriter {
     }
 
     /// Writes the block of one large value without copying it.
+    ///
+    /// The checksum is computed over the three parts, and the head of the frame is written before the value, so its
+    /// length must be known first.
     fn append_large(&mut self, value: &[u8]) -> Result<()> {
         let mut tail = Vec::new();
         self.block.builder.end(&mut tail);
@@ -294,6 +317,8 @@ impl RunWriter {
     }
 
     /// Ends the block if it has entries.
+    ///
+    /// Also ends the group where that is large enough, and writes a piece where enough bytes wait.
     fn end_block(&mut self) -> Result<()> {
         let entries = self.block.builder.entries();
         if entries > 0 {
@@ -340,6 +365,8 @@ impl RunWriter {
     }
 
     /// Puts the index page after the blocks of a group.
+    ///
+    /// The page is framed like a block, with a checksum of its own.
     fn end_group(&mut self) {
         let start = self.out.len();
         self.out.extend_from_slice(&[0; FRAME]);
@@ -403,6 +430,8 @@ impl RunWriter {
     }
 
     /// Removes the file, since it cannot be completed because of `error`.
+    ///
+    /// Returns the error, with a second one added where the file could not be removed.
     fn abandon(&mut self, error: Error) -> Error {
         if self.file.take().is_none() {
             return error;

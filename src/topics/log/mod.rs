@@ -2,6 +2,20 @@
 //!
 //! Only the journal writes. It assigns offsets, and what it wrote becomes visible when it is decided. So undecided
 //! bytes are always at the end of a partition.
+//!
+//! ```text
+//! topics/             the folder of the log
+//!   7/                a topic, by its id
+//!     0/              a partition
+//!       00000000000000000000.log    a segment, by the offset of its first record
+//!       00000000000000123456.log
+//! ```
+//!
+//! A segment holds record batches one after the other and nothing else; what is an index on disk elsewhere is kept in
+//! memory and built when it is asked for. The name of a topic is nowhere in the log.
+//!
+//! Reading goes by the shortest way: the last decided batches of each partition are in memory; else a reader that goes
+//! on where it stopped knows the byte; else the index of the segment finds it.
 
 mod partition;
 mod segment;
@@ -24,10 +38,15 @@ use crate::locks::{read, write};
 pub struct Log {
     handles: Arc<Handles>,
     /// The bytes that all partitions keep in memory for readers at their ends.
+    ///
+    /// At most about 32 MiB, and 16 KiB for each partition.
     tails: Arc<AtomicUsize>,
+    /// The folder of all topics.
     root: PathBuf,
+    /// A batch that would pass it begins a new segment.
     segment_bytes: u64,
     partitions: RwLock<HashMap<PartitionId, Arc<Partition>>>,
+    /// Empty until the engine has connected the journal.
     append: OnceLock<AppendHandle>,
 }
 
@@ -62,6 +81,8 @@ impl Log {
     }
 
     /// All partitions, in their order.
+    ///
+    /// By topic, then by number.
     pub fn partitions(&self) -> Vec<Arc<Partition>> {
         let mut all: Vec<_> = read(&self.partitions).values().cloned().collect();
         all.sort_by_key(|p| p.id);
@@ -70,6 +91,9 @@ impl Log {
 
     /// Removes the folders of topics that are not among `known`: a crash may have left them. What the log has not written
     /// stays, and its paths are returned.
+    ///
+    /// Called once, before topics are opened. A folder counts as a topic's if its name is a number as the log writes
+    /// it.
     ///
     /// # Errors
     /// A folder cannot be read or removed.
@@ -87,6 +111,8 @@ impl Log {
     }
 
     /// Removes what the log has written to the folder of a topic, and the folder if that is all; what else is in it.
+    ///
+    /// Foreign files keep their folders; the segments beside them go all the same.
     fn remove_topic(&self, dir: &Path) -> std::io::Result<Vec<PathBuf>> {
         let disk = self.handles.disk();
         // A file has no names in it: it is no folder of a topic.
@@ -124,6 +150,8 @@ impl Log {
     }
 
     /// Makes the missing directories of a topic and makes their names durable.
+    ///
+    /// All partitions from 0 on, in their order. Nothing is synced if all were there.
     fn make_dirs(&self, topic: &Topic) -> std::io::Result<Vec<PathBuf>> {
         let dir = self.topic_dir(topic.id);
         let mut made = self.handles.disk().create_dir(&dir)?;
@@ -203,6 +231,8 @@ impl Topics for Log {
 struct LogReader {
     partition: Arc<Partition>,
     /// Where the last read ended.
+    ///
+    /// Only a hint: it is used if offset and segment fit.
     hint: Option<Place>,
     /// The last read; its memory is used again unless somebody still holds it.
     last: Fetch,

@@ -1,4 +1,10 @@
 //! A partition of the embedded log: its segments, how far they are decided, and the batches that were decided last.
+//!
+//! Bytes of a partition, from the front: decided ones, which never change, and then those of the round in flight.
+//! Readers get the first only. A round that is not decided is undone by cutting the second off.
+//!
+//! Only the newest segment has unsynced bytes in normal work: a segment is synced before its successor is made. So
+//! recovery never finds a hole between two segments.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,6 +33,8 @@ pub struct Place {
 
 impl Place {
     /// The place in an empty partition.
+    ///
+    /// Also that of a partition whose records were all removed by a cut.
     pub const START: Place = Place { segment: 0, byte: 0, offset: 0 };
 }
 
@@ -42,6 +50,8 @@ pub struct Written {
     /// The offset of the first record.
     pub offset: Offset,
     /// The bytes: one record batch with its offset.
+    ///
+    /// Shared with the journal, which may repeat them in its frame, and with readers at the end.
     pub bytes: Arc<Vec<u8>>,
     /// The place after the bytes.
     pub end: Place,
@@ -53,6 +63,8 @@ pub enum WriteFailure {
     /// A write failed; writes since the last decision can be undone.
     Undo(io::Error),
     /// A sync failed; nobody knows what is durable.
+    ///
+    /// The process must end and recover.
     Fatal(io::Error),
 }
 
@@ -71,6 +83,8 @@ struct State {
     /// By their base offsets; empty until something is written.
     segments: Vec<Arc<Segment>>,
     /// The decided end: readers see records up to here.
+    ///
+    /// Never goes back, except when recovery sets it.
     decided: Place,
     /// The written end; after `decided` while a round is in flight.
     written: Place,
@@ -78,6 +92,8 @@ struct State {
     undecided: Vec<(Offset, Arc<Vec<u8>>)>,
     tail: Tail,
     /// Segments with unsynced bytes, each with the value of `writes` at its last write.
+    ///
+    /// A sync removes an entry only if nothing was written since it began.
     dirty: BTreeMap<Offset, u64>,
     writes: u64,
 }
@@ -140,6 +156,8 @@ impl Partition {
 
     /// Gives a batch its offset and appends it. After [`WriteFailure::Undo`] the caller must call [`Partition::undo`].
     ///
+    /// The bytes are in the file and not durable; readers do not see them.
+    ///
     /// # Errors
     /// [`WriteFailure`] says whether the write can be undone.
     pub fn write(&self, batch: &mut RecordBatch) -> Result<Written, WriteFailure> {
@@ -167,6 +185,8 @@ impl Partition {
     }
 
     /// Starts a new segment. The one before is synced first, so that only the last segment has unsynced bytes.
+    ///
+    /// The name of the new segment is durable before anything is written to it.
     fn roll(&self, state: &mut State) -> Result<(), WriteFailure> {
         if let Some(last) = state.segments.last().cloned() {
             last.sync(SyncSite::SealedSegment).map_err(WriteFailure::Fatal)?;
@@ -181,6 +201,8 @@ impl Partition {
     }
 
     /// Makes what was written durable.
+    ///
+    /// Writers are not held up: the lock is not held while the disk works.
     ///
     /// # Errors
     /// A segment cannot be synced: nobody knows what is durable.
@@ -201,6 +223,8 @@ impl Partition {
     }
 
     /// Makes everything written so far visible to readers.
+    ///
+    /// Called after the sync of the frame. Costs no disk access.
     pub fn decide(&self) {
         let mut state = self.lock();
         state.decided = state.written;
@@ -211,6 +235,8 @@ impl Partition {
 
     /// Undoes writes since the last decision.
     ///
+    /// Used on a full disk; readers at the end lose their memory and read from the file.
+    ///
     /// # Errors
     /// A segment cannot be cut.
     pub fn undo(&self) -> io::Result<()> {
@@ -220,6 +246,8 @@ impl Partition {
 
     /// Cuts everything after a place, which becomes the decided end. The place is the end of a batch, or
     /// [`Place::START`].
+    ///
+    /// Whole segments after the place are removed, the newest first.
     ///
     /// # Errors
     /// The segment of the place is missing or too short, or cannot be cut.
@@ -256,6 +284,8 @@ impl Partition {
     /// names afterwards. Bytes are written even if they can be read there: after a failed sync they may be in the page
     /// cache only, and no later sync would write them.
     ///
+    /// Nothing is synced here; the next checkpoint or the closing of the file does it.
+    ///
     /// # Errors
     /// The segment cannot be made or written.
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
@@ -274,6 +304,9 @@ impl Partition {
     /// Makes the names of the segments durable, unless none is newer than `known`, the last one that a checkpoint
     /// names. A newer one may have been made by recovery, or by a process that was killed before it synced the
     /// directory.
+    ///
+    /// # Errors
+    /// The folder cannot be synced.
     pub fn sync_names(&self, known: Option<Offset>) -> io::Result<()> {
         let newer = self.lock().segments.iter().any(|s| known.is_none_or(|known| s.base > known));
         if newer { self.handles.disk().sync_dir(&self.dir, SyncSite::SegmentDirectory) } else { Ok(()) }
@@ -287,6 +320,9 @@ impl Partition {
 
     /// Reads whole batches, starting with the one that holds `from`. `hint` is where the last read ended, and is
     /// updated.
+    ///
+    /// At least one batch, even if it is larger than `most_bytes`. `memory` is used for the bytes where they come from
+    /// a file.
     ///
     /// # Errors
     /// The offset is no longer there, or a batch is damaged.
@@ -324,6 +360,9 @@ impl Partition {
 
     /// The offset of the first record whose time is at least this; the end if there is none.
     ///
+    /// Times need not rise with offsets: the first record that is late enough counts. Costs an index look-up in each
+    /// segment and the reading of one batch.
+    ///
     /// # Errors
     /// A batch cannot be read or is damaged.
     pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
@@ -359,6 +398,8 @@ struct Whole {
 }
 
 /// How many of the first `bytes` are whole batches; an error if a checksum is wrong.
+///
+/// A batch that is cut at the end of the bytes does not count.
 fn whole(bytes: &[u8]) -> Result<Whole> {
     let mut kept = Whole { length: 0, next_offset: 0 };
     while let Some(head) = BatchHead::parse(&bytes[kept.length..])? {

@@ -1,4 +1,9 @@
 //! A segment: a file of record batches, with a sparse index to find an offset or a time in it.
+//!
+//! The index has an entry for about every 64 KiB: the first offset of a batch, its byte, and the largest time of all
+//! records before it. Both offset and that time never fall, so both are searched by halving; from the entry on, the
+//! heads of batches are read until the right one is found. A segment that was written by this process is indexed
+//! already; one of an earlier process is indexed as far as a question needs.
 
 use std::io;
 use std::path::Path;
@@ -19,6 +24,7 @@ const SCAN_BYTES: usize = 8 << 10;
 pub(super) struct Segment {
     /// The offset of its first record.
     pub base: Offset,
+    /// Opened when it is used and perhaps closed in between.
     file: Arc<dyn DiskFile>,
     index: Mutex<Index>,
 }
@@ -28,6 +34,8 @@ pub(super) struct Segment {
 struct Index {
     entries: Vec<Entry>,
     /// Up to here the heads have been read.
+    ///
+    /// In bytes; always the border of two batches.
     scanned: u64,
     /// The largest time up to here. It may be too large after a cut, which costs a scan and no result.
     max_time: i64,
@@ -35,6 +43,8 @@ struct Index {
 
 impl Index {
     /// Adds the batch that starts where the index ends.
+    ///
+    /// Heads must come in their order.
     fn add(&mut self, head: &BatchHead) {
         let byte = self.scanned;
         if self.entries.last().is_none_or(|last| byte - last.byte >= INDEX_BYTES) {
@@ -45,6 +55,8 @@ impl Index {
     }
 
     /// The byte of the last entry for which `before` holds; `before` must hold for the first entries and no others.
+    ///
+    /// 0 if it holds for none.
     fn last_where(&self, before: impl Fn(&Entry) -> bool) -> u64 {
         let after = self.entries.partition_point(before);
         after.checked_sub(1).map_or(0, |i| self.entries[i].byte)
@@ -66,6 +78,8 @@ pub(super) fn file_name(base: Offset) -> String {
 }
 
 /// The base offset that a file's name says.
+///
+/// `None` for a name that the log does not make.
 pub(super) fn base_of(name: &str) -> Option<Offset> {
     name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok()
 }
@@ -91,6 +105,8 @@ impl Segment {
     }
 
     /// Writes a batch at a place.
+    ///
+    /// A write that is not at the end of what is indexed leaves the index as it is.
     pub(super) fn write(&self, batch: &[u8], byte: u64) -> io::Result<()> {
         self.file.write_at(batch, byte)?;
         let mut index = self.lock();
@@ -108,6 +124,8 @@ impl Segment {
     }
 
     /// Cuts the file after a batch.
+    ///
+    /// `len` must be the end of a batch.
     pub(super) fn truncate(&self, len: u64) -> io::Result<()> {
         let mut index = self.lock();
         index.entries.retain(|e| e.byte < len);
@@ -128,6 +146,8 @@ impl Segment {
 
     /// The byte at which the batch starts that holds `offset`, among those before `end`.
     ///
+    /// `end` if no batch before it holds the offset.
+    ///
     /// # Errors
     /// A batch is damaged.
     pub(super) fn locate(&self, offset: Offset, end: u64) -> Result<u64> {
@@ -143,6 +163,8 @@ impl Segment {
     }
 
     /// The first batch before `end` in which a record's time is at least `time_ms`.
+    ///
+    /// Returns the byte at which it starts; `None` if there is none.
     ///
     /// # Errors
     /// A batch is damaged.
@@ -170,6 +192,8 @@ impl Segment {
     }
 
     /// Looks at the heads of the batches from `start` to `end`, until one is `found`: where it starts.
+    ///
+    /// `None` if none was found. `start` must be the start of a batch.
     fn walk(&self, start: u64, end: u64, mut found: impl FnMut(&BatchHead) -> bool) -> Result<Option<u64>> {
         let mut byte = start;
         let (mut chunk, mut chunk_at) = (Vec::new(), start);

@@ -1,4 +1,8 @@
 //! The last decided batches of a partition in memory, so that readers at the end need no disk.
+//!
+//! A query that keeps up reads what was written a moment ago. It gets the very bytes that were appended, without a copy
+//! or a read, as long as 256 KiB of later batches have not pushed them out. With many partitions each keeps less: past
+//! 32 MiB together, 16 KiB.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,6 +20,8 @@ const ALL_BYTES: usize = 32 << 20;
 /// The last batches.
 pub(super) struct Tail {
     /// With the offsets of their first records.
+    ///
+    /// Without gaps, up to the decided end.
     batches: VecDeque<(Offset, Arc<Vec<u8>>)>,
     bytes: usize,
     /// The bytes that all partitions of the log keep.
@@ -29,6 +35,8 @@ impl Tail {
     }
 
     /// Adds a batch and drops the oldest ones beyond the limit.
+    ///
+    /// A batch that is larger than the limit is dropped at once, with all before it.
     pub(super) fn push(&mut self, offset: Offset, bytes: Arc<Vec<u8>>) {
         self.grow(bytes.len());
         self.batches.push_back((offset, bytes));
@@ -45,7 +53,8 @@ impl Tail {
         self.shrink(self.bytes);
     }
 
-    /// From the batch on that starts with or holds `offset`; nothing if that is gone.
+    /// From the batch on that starts with or holds `offset`; nothing if that is gone. The offset must be before the decided
+    /// end.
     pub(super) fn find(&self, offset: Offset, most_bytes: usize) -> Option<Fetch> {
         let after = self.batches.partition_point(|(first, _)| *first <= offset);
         let from = after.checked_sub(1)?;
