@@ -87,7 +87,7 @@ impl Shared {
         }
         let all = self.queries.all();
         let largest = all.iter().max_by_key(|q| q.memory.bytes());
-        let helps = !query.is_settled() || largest.is_some_and(|l| l.number != query.number && l.is_busy());
+        let helps = !query.is_settled() || largest.is_some_and(|l| !std::ptr::eq(l.as_ref(), query) && l.is_busy());
         if helps {
             return Ok(true);
         }

@@ -64,14 +64,21 @@ impl Restoring {
         Restoring { query, change, record, runs, horizons, state }
     }
 
-    /// Reads all of the state into a query. `is_over` says whether that is not wanted any more.
+    /// Reads all of the state into a query. `threads` are those that may work on parts of it, and `is_over` says whether it is
+    /// not wanted any more.
     ///
     /// # Errors
     /// A run or the journal cannot be read or is damaged, or the state is not that of this plan.
-    fn restore(&self, run: &mut QueryRun, home: (&dyn Disk, &Path), is_over: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+    fn restore(
+        &self,
+        run: &mut QueryRun,
+        home: (&dyn Disk, &Path),
+        threads: Option<&rayon::ThreadPool>,
+        is_over: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
         let query = run.number();
         let mut states: Vec<(OperatorTask, &mut dyn State)> = run.states();
-        states.par_iter_mut().try_for_each(|(place, state)| {
+        let read = |(place, state): &mut (OperatorTask, &mut dyn State)| {
             let section = Section { query, place: *place };
             let least = self.horizons.get(place).copied().unwrap_or(BucketId::MIN);
             let mut loader = Loader::new(is_over);
@@ -79,7 +86,11 @@ impl Restoring {
             let mut load = |entry: Entry| loader.push(&mut **state, entry.bucket, (entry.key, entry.value));
             merge.each(&|_, bucket| bucket >= least, &mut load)?;
             loader.finish(&mut **state)
-        })?;
+        };
+        match threads {
+            Some(threads) => threads.install(|| states.par_iter_mut().try_for_each(read))?,
+            None => states.iter_mut().try_for_each(read)?,
+        }
         for delta in &self.state.deltas {
             let bytes = delta.read(home.0, home.1)?;
             let mut loader = Loader::new(is_over);
@@ -209,7 +220,7 @@ impl Shared {
     fn restore(&self, query: &Running, restoring: &Restoring) -> Result<Option<QueryRun>> {
         let mut run = self.run_again(restoring)?;
         let is_over = || self.progress.is_closing() || matches!(query.life(), Life::Ended);
-        match restoring.restore(&mut run, self.home()?, &is_over) {
+        match restoring.restore(&mut run, self.home()?, self.workers.shared(), &is_over) {
             Err(_) if is_over() => Ok(None),
             done => done.map(|()| Some(run)),
         }
