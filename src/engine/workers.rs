@@ -142,34 +142,29 @@ impl Drop for AtWork<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     use super::*;
 
     #[test]
     fn a_job_that_sends_itself_again_waits_behind_those_that_came_meanwhile() {
-        /// Sends itself until it was told to end, and tells each time.
-        fn again(workers: Arc<Workers>, told: mpsc::Sender<&'static str>, end: Arc<AtomicUsize>) {
-            let sent = workers.clone();
-            sent.send(move || {
-                // Whoever listens may be gone at the end.
-                let _ = told.send("again");
-                if end.load(Ordering::SeqCst) == 0 {
-                    again(workers, told, end);
-                }
-            });
-        }
-        let (workers, end) = (Arc::new(Workers::new(1).unwrap()), Arc::new(AtomicUsize::new(0)));
+        let workers = Arc::new(Workers::new(1).expect("a thread"));
         let (tell, told) = mpsc::channel();
-        again(workers.clone(), tell.clone(), end.clone());
-        assert_eq!(told.recv(), Ok("again"));
-        let ended = end.clone();
+        let (come, came) = mpsc::channel();
+        let (again, tell_again) = (workers.clone(), tell.clone());
         workers.send(move || {
-            ended.store(1, Ordering::SeqCst);
-            let _ = tell.send("other");
+            came.recv().expect("the other has come");
+            again.send(move || tell_again.send("again").expect("somebody listens"));
         });
-        assert!(told.iter().any(|who| who == "other"), "it comes to its turn");
+        workers.send(move || tell.send("other").expect("somebody listens"));
+        come.send(()).expect("the first job waits for it");
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["other", "again"]);
+    }
+
+    #[test]
+    fn a_job_that_panics_is_no_longer_at_work() {
+        let workers = Workers::new(1).expect("a thread");
+        workers.send(|| std::panic::resume_unwind(Box::new("on purpose")));
         while workers.jobs() > 0 {
             std::thread::yield_now();
         }
