@@ -8,6 +8,7 @@
 //! skipped. Escapes and continued lines are not known.
 
 use std::io::ErrorKind;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -152,7 +153,8 @@ impl Common {
         let told = self.log >= Level::Warn;
         let report = move |message: &str| {
             if told {
-                eprintln!("{message}");
+                // Nobody may be there to read it.
+                let _ = writeln!(std::io::stderr(), "{message}");
             }
         };
         Ok(Engine::open(Settings {

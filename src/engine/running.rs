@@ -214,9 +214,14 @@ impl Running {
     pub(crate) fn may_submit_or_waits(&self) -> bool {
         // Asked again behind the note: what is decided in between has not seen it.
         self.may_submit() || {
-            self.waits_for_decision.store(true, Ordering::SeqCst);
+            self.waits_for_decision();
             self.may_submit()
         }
+    }
+
+    /// The next decision says that somebody waits for it.
+    pub(crate) fn waits_for_decision(&self) {
+        self.waits_for_decision.store(true, Ordering::SeqCst);
     }
 
     /// An epoch was submitted.
@@ -276,9 +281,10 @@ impl Running {
         self.has_room.as_ref().is_none_or(|has_room| has_room())
     }
 
-    /// Whether it has something to do: rows to take, or an epoch to be decided.
+    /// Whether it has something to do: rows to take, an epoch to be decided, or to look again if there is memory.
     pub(crate) fn is_busy(&self) -> bool {
-        self.life().is_active() && (self.wakes.seen() > 0 || !self.is_settled())
+        let looks_again = || self.is_running() && self.waits_for_memory.load(Ordering::SeqCst);
+        self.life().is_active() && (self.wakes.seen() > 0 || !self.is_settled() || looks_again())
     }
 
     /// Notes the end of an epoch.

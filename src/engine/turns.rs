@@ -79,7 +79,12 @@ impl Shared {
     fn send_worker(self: &Arc<Self>, query: &Arc<Running>) {
         let (shared, query) = (self.clone(), query.clone());
         // In the order in which they are sent: queries that read the same rows follow each other closely.
-        self.workers.send(move || shared.work(&query));
+        self.workers.send(move || {
+            // The query's own panics are contained; after any other nobody knows what was left half done.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| shared.work(&query))) {
+                shared.progress.fail(panicked(panic.as_ref()));
+            }
+        });
     }
 
     /// The turns of a query on a worker.
@@ -208,7 +213,12 @@ impl Shared {
         }
         let epoch = match run.seal(self.workers.shared())? {
             Sealed::Nothing => return Ok(false),
-            Sealed::Part(epoch) | Sealed::Whole(epoch) => epoch,
+            Sealed::Part(epoch) => {
+                // There is more to do behind its decision, wherever the query rests until then.
+                query.waits_for_decision();
+                epoch
+            }
+            Sealed::Whole(epoch) => epoch,
         };
         query.sealed(now.monotonic_ns, run.memory());
         for (reason, message) in run.take_log().samples() {
@@ -273,4 +283,90 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     Error::bug(format!("the query panicked: {text}"))
         .hint("please report this with the statement and, if you can, the record")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::{self, Properties};
+    use crate::disk::double::ForgetfulDisk;
+    use crate::engine::{Drive, Engine, Settings, Store};
+    use crate::journal::WhenFull;
+    use crate::locks::lock;
+    use crate::statements::{self, Session};
+
+    /// An engine with a query that holds six results back, has no room for more than one at once, and is paused.
+    fn bed() -> (Engine, Arc<Running>) {
+        let mut properties = Properties::default();
+        for (name, value) in [
+            (config::OFFSET_RESET, "earliest"),
+            (config::TURN_BYTES, "1"),
+            (config::COMMIT_INTERVAL_MS, "1000000"),
+            (config::WORKERS, "2"),
+            (config::BATCH_ROWS, "2"),
+        ] {
+            properties.set(name, value).expect("a property");
+        }
+        let settings = Settings {
+            store: Store::Folder { disk: ForgetfulDisk::new(0).boot(), path: "/data".into() },
+            drive: Drive::Threads { start: true },
+            clock: Arc::new(SystemClock::new()),
+            properties,
+            compile: statements::compile_kept,
+            when_full: WhenFull::Retry,
+            placement: crate::runtime::placement::usual(),
+            report: Arc::new(|_| {}),
+        };
+        let engine = Engine::open(settings).expect("an engine");
+        let text = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+             CREATE TABLE t AS SELECT v, COUNT(*) AS c FROM s GROUP BY v;
+             PAUSE CTAS_T_0;
+             INSERT INTO s (v) VALUES ('a'); INSERT INTO s (v) VALUES ('b'); INSERT INTO s (v) VALUES ('c');
+             INSERT INTO s (v) VALUES ('d'); INSERT INTO s (v) VALUES ('e'); INSERT INTO s (v) VALUES ('f');";
+        let parsed = statements::parse(text).expect("statements");
+        let mut session = Session::new(&engine, Properties::default());
+        parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+        let query = engine.shared.queries.get("CTAS_T_0").expect("there");
+        until("it rests", || query.wakes.seen() == 0);
+        (engine, query)
+    }
+
+    fn until(what: &str, mut holds: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !holds() {
+            assert!(Instant::now() < end, "in vain waited for: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_epoch_goes_on_when_its_parts_are_decided() {
+        let (engine, query) = bed();
+        let shared = &engine.shared;
+        // As if the epoch before were not decided yet, and no round could be made.
+        query.submitted();
+        let journal = lock(shared.commit.journal().expect("a journal"));
+        query.pause(false);
+        shared.wake(&query);
+        until("two are undecided, and it rests", || !query.may_submit() && query.wakes.seen() == 0);
+        drop(journal);
+        if query.decided() {
+            shared.wake(&query);
+        }
+        until("all is committed", || query.is_settled() && !query.lock().is_dirty());
+    }
+
+    #[test]
+    fn the_end_of_an_epoch_of_a_paused_query_goes_on_when_its_parts_are_decided() {
+        let (engine, query) = bed();
+        let shared = &engine.shared;
+        // It has taken turns and is paused before it has ended its epoch.
+        while query.lock().turn(shared.now(), None).expect("a turn") != Turned::Drained {}
+        assert!(query.lock().is_dirty());
+        shared.wake(&query);
+        until("all is committed", || query.is_settled() && !query.lock().is_dirty());
+    }
 }

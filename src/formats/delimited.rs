@@ -21,7 +21,7 @@ impl Format for Delimited {
     }
 
     fn properties(&self) -> &'static [Property] {
-        &[Property { name: "DELIMITER", shown: DELIMITER, read: read_delimiter }]
+        &[Property { name: "DELIMITER", shown: DELIMITER, usual: ",", read: read_delimiter }]
     }
 
     fn bind(&self, asked: &Asked) -> Result<Box<dyn Codec>> {

@@ -62,7 +62,7 @@ impl Asked<'_> {
 pub struct Encoding {
     /// The format of the bytes.
     pub format: &'static dyn Format,
-    /// The values of the format's own properties.
+    /// The values of the format's own properties that are not the usual ones.
     pub own: BTreeMap<&'static str, String>,
     /// The names of the columns, if they are fields of something.
     fields: Vec<String>,
@@ -89,7 +89,10 @@ impl Encoding {
         let codec = codec.map_err(|error| error.context(unsupported(format, asked)))?;
         let fields = if asked.is_wrapped(format.chooses_wrapping()) { columns } else { &[] };
         let fields = fields.iter().map(|column| column.name.clone()).collect();
-        Ok(Encoding { format, own: settings.own.clone(), fields, codec: codec.into() })
+        let is_usual =
+            |name: &str, value: &str| format.properties().iter().any(|p| p.shown == name && p.usual == value);
+        let own = settings.own.iter().filter(|(name, value)| !is_usual(name, value)).map(|(n, v)| (*n, v.clone()));
+        Ok(Encoding { format, own: own.collect(), fields, codec: codec.into() })
     }
 
     /// Binds a format to the columns of a key of which a statement says nothing.

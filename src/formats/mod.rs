@@ -80,6 +80,8 @@ pub struct Property {
     pub name: &'static str,
     /// The name in messages, as ksqlDB's formats have it.
     pub shown: &'static str,
+    /// What holds if nothing is said.
+    pub usual: &'static str,
     /// What a text in the WITH clause stands for, or why it stands for nothing.
     pub read: fn(&str) -> Result<String, String>,
 }

@@ -210,9 +210,12 @@ fn encodings_are_equal_that_write_the_same_bytes() {
     let (a, b) = ([Column::key("A", SqlType::String)], [Column::key("B", SqlType::String)]);
     assert_eq!(key("JSON", &a), key("JSON", &b), "a single key column has no name in its bytes");
     assert_ne!(key("JSON", &a), key("KAFKA", &a));
-    let settings = Settings { own: [("delimiter", ";".to_owned())].into(), wrap: None };
-    let other = Asked { part: Part::Key, columns: &a, settings: &settings };
-    assert_ne!(key("DELIMITED", &a), Encoding::bind(find("DELIMITED").expect("a format"), other).expect("fits"));
+    for (delimiter, is_usual) in [(";", false), (",", true)] {
+        let settings = Settings { own: [("delimiter", delimiter.to_owned())].into(), wrap: None };
+        let said = Asked { part: Part::Key, columns: &a, settings: &settings };
+        let said = Encoding::bind(find("DELIMITED").expect("a format"), said).expect("fits");
+        assert_eq!(key("DELIMITED", &a) == said, is_usual, "{delimiter}");
+    }
 }
 
 #[test]

@@ -64,13 +64,15 @@ pub fn settings(with: &Properties, declares: bool) -> Result<SinkSettings> {
     }
     let (key_format, value_format) = format_names(with)?;
     refuse_settings_of_other_formats(with, value_format.as_ref())?;
+    let key = format_settings(with, Part::Key)?;
+    let value = format_settings(with, Part::Value)?;
     Ok(SinkSettings {
         topic: text(with, "KAFKA_TOPIC")?,
         partitions: partitions(with)?,
         key_format,
         value_format,
-        key: format_settings(with, Part::Key)?,
-        value: Settings { wrap: flag(with, "WRAP_SINGLE_VALUE")?, ..format_settings(with, Part::Value)? },
+        key,
+        value: Settings { wrap: flag(with, "WRAP_SINGLE_VALUE")?, ..value },
         timestamp: timestamp(with)?,
         window: window(with)?,
         config: config(with)?,

@@ -24,8 +24,8 @@ pub(super) struct Cursor {
     /// The part of a merge point that names the partition.
     code: u32,
     feed: Arc<Feed>,
-    /// The number of the query among the readers of the feed.
-    reader: usize,
+    /// The number of the query among the readers of the feed, until it has left.
+    reader: Option<usize>,
     placement: Arc<dyn Placement>,
     most: Most,
     /// The first record that has not been handed on.
@@ -99,7 +99,7 @@ impl Cursor {
         Cursor {
             id,
             code: Point::code(spec.is_stream(), spec.rank, partition),
-            reader: feed.join(position, &spec.wanted),
+            reader: Some(feed.join(position, &spec.wanted)),
             feed,
             placement: feeds.placement().clone(),
             most,
@@ -131,8 +131,16 @@ impl Cursor {
     }
 
     /// Forgets the rows that wait.
-    pub(super) fn forget(&mut self) {
+    fn forget(&mut self) {
         self.ready.clear();
+    }
+
+    /// Reads no more: nothing is kept for it.
+    pub(super) fn leave(&mut self) {
+        self.forget();
+        if let Some(reader) = self.reader.take() {
+            self.feed.leave(reader);
+        }
     }
 
     /// The number of rows that wait.
@@ -164,8 +172,10 @@ impl Cursor {
     /// # Errors
     /// The topic cannot be read, or its bytes are no record batches.
     pub(super) fn fill(&mut self) -> Result<bool> {
-        let Some(decoded) = self.feed.next(self.reader, self.next, self.most)? else { return Ok(false) };
-        let skipped = decoded.offsets.partition_point(|offset| *offset < self.next);
+        let Some(reader) = self.reader else { return Ok(false) };
+        let from = self.next;
+        let Some(decoded) = self.feed.next(reader, from, self.most)? else { return Ok(false) };
+        let skipped = decoded.offsets.partition_point(|offset| *offset < from);
         self.next = decoded.next;
         let times = if skipped > 0 { times_from(&decoded, skipped) } else { decoded.times.clone() };
         let (order, floor) = match self.order(&decoded) {
@@ -173,7 +183,7 @@ impl Cursor {
             None => (times.clone(), self.ready_time),
         };
         self.ready_time = times.last().map_or(self.ready_time, |time| self.ready_time.max(*time));
-        let told = decoded.bad.partition_point(|bad| bad.offset < self.position);
+        let told = decoded.bad.partition_point(|bad| bad.offset < from);
         let points = Points::Source { code: self.code, floor, times: order, offsets: decoded.offsets.clone() };
         self.ready.push_back(Ready { decoded, points, times, taken: skipped, told });
         Ok(true)
@@ -276,6 +286,6 @@ fn tell(ready: &mut Ready, position: Offset, feed: &Feed, log: &mut Log) {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        self.feed.leave(self.reader);
+        self.leave();
     }
 }

@@ -92,6 +92,15 @@ struct Kept {
     decoded: Arc<Decoded>,
     /// When they were used last.
     used: u64,
+    /// Whether they were all that there was when they were decoded.
+    is_all_there_was: bool,
+}
+
+impl Kept {
+    /// About how many bytes they take; a batch takes some however few rows it has.
+    fn bytes(&self) -> usize {
+        self.decoded.bytes + 1024
+    }
 }
 
 /// A reader of the topic with its decoder, and the place where both stand.
@@ -180,7 +189,8 @@ impl Feed {
         }
         loop {
             if let Some(found) = shared.find(number, from) {
-                let is_small = found.next - found.from < FEW;
+                let (found, is_all_there_was) = found;
+                let is_small = is_all_there_was && found.next - found.from < FEW;
                 if !is_small || end - from < MORE * (found.next - from) {
                     return Ok(Some(found));
                 }
@@ -213,7 +223,7 @@ impl Feed {
         }
         shared.readings.push(reading);
         if let Some(decoded) = &decoded {
-            shared.keep(number, decoded, self.most_kept);
+            shared.keep(number, (decoded, decoded.next >= end), self.most_kept);
         }
         Ok(decoded)
     }
@@ -267,8 +277,9 @@ impl Shared {
         }
     }
 
-    /// The kept rows that begin at an offset or go over it, if they have what the reader wants.
-    fn find(&mut self, number: usize, from: Offset) -> Option<Arc<Decoded>> {
+    /// The kept rows that begin at an offset or go over it, if they have what the reader wants, and whether they were all that
+    /// there was when they were decoded.
+    fn find(&mut self, number: usize, from: Offset) -> Option<(Arc<Decoded>, bool)> {
         let wanted = &self.readers[number].as_ref()?.wanted;
         let (_, kept) = self.kept.range_mut(..=from).next_back()?;
         let covers = Arc::ptr_eq(&kept.decoded.wanted, wanted) || kept.decoded.wanted.covers(wanted);
@@ -277,7 +288,7 @@ impl Shared {
         }
         self.uses += 1;
         kept.used = self.uses;
-        Some(kept.decoded.clone())
+        Some((kept.decoded.clone(), kept.is_all_there_was))
     }
 
     /// What the readers near an offset want together with the one that stands there.
@@ -301,19 +312,19 @@ impl Shared {
     /// Keeps decoded rows if another reader will come by.
     ///
     /// Not kept if every other reader is past these rows: they never go back.
-    fn keep(&mut self, number: usize, decoded: &Arc<Decoded>, most_bytes: usize) {
+    fn keep(&mut self, number: usize, (decoded, is_all_there_was): (&Arc<Decoded>, bool), most_bytes: usize) {
         let comes = |(own, standing): (usize, &Option<Standing>)| {
             own != number && standing.as_ref().is_some_and(|standing| standing.position < decoded.next)
         };
         if self.readers.iter().enumerate().any(comes) {
             self.uses += 1;
-            let kept = Kept { decoded: decoded.clone(), used: self.uses };
-            self.kept_bytes += decoded.bytes;
-            let within = self.kept.range(decoded.from..decoded.next).map(|(from, _)| *from).collect::<Vec<_>>();
-            let within = within.into_iter().filter(|from| self.kept[from].decoded.next <= decoded.next);
-            for from in within.collect::<Vec<_>>() {
-                self.kept_bytes -= self.kept.remove(&from).map_or(0, |before| before.decoded.bytes);
-            }
+            let is_replaced = |(from, kept): (&Offset, &Kept)| {
+                (*from == decoded.from || kept.decoded.next <= decoded.next).then_some(*from)
+            };
+            let replaced: Vec<Offset> = self.kept.range(decoded.from..decoded.next).filter_map(is_replaced).collect();
+            replaced.into_iter().for_each(|from| self.drop_kept(from));
+            let kept = Kept { decoded: decoded.clone(), used: self.uses, is_all_there_was };
+            self.kept_bytes += kept.bytes();
             self.kept.insert(decoded.from, kept);
         }
         self.forget(most_bytes);
@@ -326,14 +337,26 @@ impl Shared {
             return;
         }
         let least = self.readers.iter().flatten().map(|standing| standing.position).min().unwrap_or(Offset::MAX);
-        while let Some(first) = self.kept.first_entry().filter(|first| first.get().decoded.next <= least) {
-            self.kept_bytes -= first.remove().decoded.bytes;
+        while let Some((from, _)) = self.kept.first_key_value().filter(|(_, kept)| kept.decoded.next <= least) {
+            self.drop_kept(*from);
         }
-        while self.kept_bytes > most_bytes && self.kept.len() > KEPT_BATCHES {
-            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(from, _)| *from);
-            let Some(gone) = oldest.and_then(|from| self.kept.remove(&from)) else { return };
-            self.kept_bytes -= gone.decoded.bytes;
+        if self.kept_bytes <= most_bytes || self.kept.len() <= KEPT_BATCHES {
+            return;
         }
+        // A little more than must be, so that the search is not made for each batch.
+        let enough = most_bytes - most_bytes / 8;
+        let mut by_use: Vec<(u64, Offset)> = self.kept.iter().map(|(from, kept)| (kept.used, *from)).collect();
+        by_use.sort_unstable();
+        for (_, from) in by_use {
+            if self.kept_bytes <= enough || self.kept.len() <= KEPT_BATCHES {
+                return;
+            }
+            self.drop_kept(from);
+        }
+    }
+
+    fn drop_kept(&mut self, from: Offset) {
+        self.kept_bytes -= self.kept.remove(&from).map_or(0, |gone| gone.bytes());
     }
 }
 
@@ -364,8 +387,12 @@ mod tests {
     use super::*;
     use crate::catalog::SourceKind;
     use crate::formats::{Encoding, find};
+    use crate::operators::{Log, Reason};
     use crate::plan::node::SourceColumn;
+    use crate::runtime::cursor::Cursor;
     use crate::runtime::placement::usual;
+    use crate::runtime::points::Point;
+    use crate::runtime::program::FeedSpec;
     use crate::topics::Topic;
     use crate::topics::memory::MemoryTopics;
     use crate::topics::record::BatchWriter;
@@ -445,5 +472,61 @@ mod tests {
         assert_eq!((behind.from, behind.next), (0, 100), "and not one by one");
         assert!(Arc::ptr_eq(&behind, &bed.next(last, 0).expect("rows")), "decoded once");
         assert_eq!(bed.next(last, 40).expect("rows").next, 100, "also from the middle of it");
+    }
+
+    #[test]
+    fn large_records_are_decoded_once() {
+        let bed = Bed::new();
+        let readers = [0; 3].map(|position| bed.feed.join(position, &bed.wanted));
+        for _ in 0..1000 {
+            let mut writer = BatchWriter::new();
+            writer.push(0, None, Some(&[0; 2048]), &[]);
+            bed.topics.append(writer.finish().map(|batch| (ID, batch)).into_iter().collect()).expect("appended");
+        }
+        let first = bed.next(readers[0], 0).expect("rows");
+        assert!(first.next < FEW, "no more were read at once");
+        for reader in &readers[1..] {
+            assert!(Arc::ptr_eq(&first, &bed.next(*reader, 0).expect("rows")), "decoded once");
+        }
+    }
+
+    #[test]
+    fn the_bytes_that_are_kept_are_those_of_what_is_kept() {
+        let bed = Bed::new();
+        let readers = [0; 3].map(|position| bed.feed.join(position, &bed.wanted));
+        bed.append(500);
+        for (reader, records) in readers.into_iter().zip([10, 5]) {
+            bed.feed.next(reader, 0, Most { records, bytes: 1 << 20 }).expect("readable");
+        }
+        let kept = || {
+            let shared = lock(&bed.feed.shared);
+            (shared.kept_bytes, shared.kept.values().map(Kept::bytes).sum::<usize>())
+        };
+        assert_eq!(kept().0, kept().1);
+        for reader in readers {
+            bed.feed.leave(reader);
+        }
+        assert_eq!(kept(), (0, 0), "nobody comes by");
+    }
+
+    #[test]
+    fn a_bad_record_is_told_once_however_it_was_decoded() {
+        let bed = Bed::new();
+        let append = |value: &[u8]| {
+            let mut writer = BatchWriter::new();
+            writer.push(0, None, Some(value), &[]);
+            bed.topics.append(writer.finish().map(|batch| (ID, batch)).into_iter().collect()).expect("appended");
+        };
+        let feeds = Feeds::new(bed.topics.clone(), usual());
+        let spec = FeedSpec { source: source(), topic: 0, rank: 0, partitions: 1, wanted: bed.wanted.clone() };
+        let [mut early, mut late, _last] = [0; 3].map(|position| Cursor::new(&feeds, &spec, 0, position, MOST));
+        append(b"bad");
+        assert!(early.fill().expect("readable"));
+        (0..9i64).for_each(|number| append(&number.to_be_bytes()));
+        assert!(late.fill().expect("readable"), "all in one batch");
+        assert!(early.fill().expect("readable"), "from the middle of that batch");
+        let mut log = Log::default();
+        early.take(Point::END, Offset::MAX, &mut log);
+        assert_eq!(log.counts().get(&Reason::Undecodable), Some(&1));
     }
 }

@@ -181,7 +181,7 @@ impl QueryRun {
     /// holds nearly no memory. Its numbers can still be asked for.
     pub fn forget(&mut self) {
         self.stages.tasks.clear();
-        self.cursors.iter_mut().flatten().for_each(Cursor::forget);
+        self.cursors.iter_mut().flatten().for_each(Cursor::leave);
         (self.open, self.dirty) = (None, false);
     }
 
