@@ -12,22 +12,22 @@ use crate::topics::log::{self, Log};
 use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::topics::{PartitionId, Topic, Topics};
 
-const PARTITION: PartitionId = PartitionId { topic: 0, partition: 0 };
+pub(super) const PARTITION: PartitionId = PartitionId { topic: 0, partition: 0 };
 
 /// What a process is started with, each with a seed of its own.
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { file_bytes: 4096, kept_files: 2, inline_bytes: 100_000, seed: ManualClock::new().random() }
 }
 
 /// A process with a journal and a topic of one partition.
-struct Process {
-    disk: Arc<dyn Disk>,
-    journal: Journal,
-    log: Arc<Log>,
+pub(super) struct Process {
+    pub disk: Arc<dyn Disk>,
+    pub journal: Journal,
+    pub log: Arc<Log>,
 }
 
 impl Process {
-    fn start(machine: &ForgetfulDisk) -> Result<Process> {
+    pub(super) fn start(machine: &ForgetfulDisk) -> Result<Process> {
         let (disk, data): (Arc<dyn Disk>, _) = (machine.boot(), Path::new("/"));
         for dir in [folder(data), log::folder(data)] {
             disk.create_dir(&dir)?;
@@ -42,28 +42,28 @@ impl Process {
         Ok(Process { disk, journal, log })
     }
 
-    fn commit(&mut self, entry: Entry) -> Result<Decision, RoundError> {
+    pub(super) fn commit(&mut self, entry: Entry) -> Result<Decision, RoundError> {
         self.journal.commit(&mut [entry]).map(|mut decisions| decisions.remove(0))
     }
 
     /// The number of committed records.
-    fn records(&self) -> i64 {
+    pub(super) fn records(&self) -> i64 {
         self.log.end(PARTITION).expect("the partition is there")
     }
 }
 
 /// A batch of one record of so many bytes.
-fn batch(bytes: usize) -> RecordBatch {
+pub(super) fn batch(bytes: usize) -> RecordBatch {
     let mut writer = BatchWriter::new();
     writer.push(0, None, Some(&vec![b'x'; bytes]), &[]);
     writer.finish().expect("a record")
 }
 
-fn append(bytes: usize) -> Entry {
+pub(super) fn append(bytes: usize) -> Entry {
     Entry::Append(Append { batches: vec![(PARTITION, batch(bytes))] })
 }
 
-fn epoch(number: u64, bytes: usize) -> Entry {
+pub(super) fn epoch(number: u64, bytes: usize) -> Entry {
     let head = EpochHead { query: 7, number, bytes: Vec::new() };
     Entry::Epoch(Epoch { head, delta: Vec::new(), outputs: vec![(PARTITION, batch(bytes))] })
 }

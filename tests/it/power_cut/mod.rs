@@ -83,7 +83,8 @@ const MISSED: &[(SyncSite, u64)] = &[
 
 /// Places that chance hardly meets: the tests of the journal go there and show that the syncs are needed. And the one whose
 /// error matters, not what it makes durable: the tests of handles show that it is told.
-const SHOWN_ELSEWHERE: &[SyncSite] = &[SyncSite::EmptyJournalFile, SyncSite::RecoveredFrame, SyncSite::ClosedFile];
+const SHOWN_ELSEWHERE: &[SyncSite] =
+    &[SyncSite::EmptyJournalFile, SyncSite::RecoveredFrame, SyncSite::RecoveredSegmentDirectory, SyncSite::ClosedFile];
 
 #[test]
 fn no_sync_can_be_left_out() {
