@@ -224,6 +224,9 @@ impl Checkpoints {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// Runs that were written and are not in the manifest yet: if that does not come about, they go.
 struct Fresh(Vec<Run>);
 
