@@ -111,6 +111,38 @@ fn names_of_segments_that_a_recovery_made_are_durable_before_a_checkpoint_relies
     assert!(without.is_err(), "the sync is not needed");
 }
 
+/// What goes wrong where a process is killed while it starts a journal file, and the power goes when the next one has committed
+/// a round to it.
+fn cut_after_a_recovery_in_a_new_file(ignored: Option<SyncSite>) -> Result<(), String> {
+    for seed in 0..20 {
+        for operations in 0..12 {
+            let machine = ForgetfulDisk::new(seed);
+            let mut process = Process::start(&machine).expect("a start");
+            process.commit(append(10)).expect("committed");
+            machine.end_after(End::Kill, operations);
+            let _ = process.journal.snapshot();
+            machine.end(End::Kill);
+            // Only one site is ignored at a time.
+            machine.ignore(ignored.unwrap_or(SyncSite::Format));
+            Process::start(&machine).expect("a start").commit(append(10)).expect("committed");
+            machine.end(End::Cut);
+            let wrong = |what: String| format!("seed {seed}, {operations} operations: {what}");
+            let found = Process::start(&machine).map_err(|error| wrong(error.to_string()))?.records();
+            if found != 2 {
+                return Err(wrong(format!("{found} records")));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_name_of_the_newest_journal_file_is_durable_before_a_recovery_goes_on_in_it() {
+    assert_eq!(cut_after_a_recovery_in_a_new_file(None), Ok(()));
+    let without = cut_after_a_recovery_in_a_new_file(Some(SyncSite::RecoveredDirectory));
+    assert!(without.is_err(), "the sync is not needed");
+}
+
 /// The lengths of the spares in the folder of the journal.
 fn spares(disk: &dyn Disk) -> Vec<u64> {
     let dir = folder(Path::new("/"));
