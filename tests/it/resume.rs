@@ -92,8 +92,9 @@ const KEYED: &str = "CREATE STREAM s (v VARCHAR KEY, w VARCHAR)
 /// How many names there are.
 const NAMES: usize = 50;
 
-/// The results where rows come, a part of their epoch is committed, the process is killed or not, and the same rows come again.
-fn counted_twice(text: &str, killed: bool) -> Vec<String> {
+/// The results where rows come, a part of their epoch is committed, the process is killed so many times, each time after
+/// another part, and the same rows come again.
+fn counted_twice(text: &str, kills: usize) -> Vec<String> {
     let machine = ForgetfulDisk::new(0);
     let own = [(config::TURN_BYTES, "200"), (config::CACHE_BYTES, "10000000")];
     let mut engine = open(machine.boot(), Drive::Manual, &own);
@@ -111,10 +112,20 @@ fn counted_twice(text: &str, killed: bool) -> Vec<String> {
     };
     come(&engine);
     engine.turn("CTAS_T_0").expect("a part of an epoch");
-    let part = values(&engine, "T").len();
-    assert!(part > 0 && part < NAMES, "{part} of {NAMES} results are committed");
-    if killed {
+    for kill in 0..=kills {
+        let part = values(&engine, "T").len();
+        assert!(part > 0 && part < NAMES, "{part} of {NAMES} results are committed");
+        if kill == kills {
+            break;
+        }
         engine = again(&machine, engine, &own);
+        if kill + 1 < kills {
+            let another = (0..10).any(|_| {
+                engine.turn("CTAS_T_0").expect("another part of the epoch");
+                values(&engine, "T").len() > part
+            });
+            assert!(another, "no other part is committed");
+        }
     }
     come(&engine);
     engine.settle().expect("settled");
@@ -123,17 +134,45 @@ fn counted_twice(text: &str, killed: bool) -> Vec<String> {
 
 #[test]
 fn an_epoch_that_had_begun_to_end_takes_no_more_rows_after_a_restart() {
-    let results = counted_twice(NAMED, false);
+    let results = counted_twice(NAMED, 0);
     assert_eq!(results.len(), 2 * NAMES, "each name is counted in both epochs");
-    assert_eq!(counted_twice(NAMED, true), results);
+    assert_eq!(counted_twice(NAMED, 1), results);
+}
+
+#[test]
+fn an_epoch_whose_parts_are_committed_by_several_processes_is_whole() {
+    for text in [NAMED, KEYED] {
+        let results = counted_twice(text, 0);
+        for kills in 2..4 {
+            assert_eq!(counted_twice(text, kills), results, "{kills} kills");
+        }
+    }
 }
 
 #[test]
 fn a_turn_that_is_repeated_takes_the_rows_that_it_took_before() {
     // Nothing but the ends that were noted bounds such a turn.
-    let results = counted_twice(KEYED, false);
+    let results = counted_twice(KEYED, 0);
     assert_eq!(results.len(), 2 * NAMES, "each name is counted in both epochs");
-    assert_eq!(counted_twice(KEYED, true), results);
+    assert_eq!(counted_twice(KEYED, 1), results);
+}
+
+#[test]
+fn what_a_query_has_counted_goes_on_after_a_restart() {
+    let machine = ForgetfulDisk::new(0);
+    let engine = open(machine.boot(), Drive::Manual, &[]);
+    execute(&engine, WINDOWS).expect("made");
+    append_at(&engine, "s", 0, &[(100_000, "a"), (1_000, "late"), (100_001, "b")]);
+    engine.settle().expect("settled");
+    let counted = |engine: &Engine| {
+        let stats = engine.stats("CTAS_T_0").expect("a query");
+        let left_out: u64 = stats.totals.values().sum();
+        (stats.rows, stats.records, left_out, stats.epoch, stats.positions)
+    };
+    let before = counted(&engine);
+    assert_eq!((before.0, before.1, before.2), (3, 2, 1), "rows, results and rows left out");
+    let engine = again(&machine, engine, &[]);
+    assert_eq!(counted(&engine), before);
 }
 
 /// What a pull query shows: all counts.
