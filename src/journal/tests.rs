@@ -19,7 +19,7 @@ pub(super) fn settings() -> Settings {
     Settings { file_bytes: 4096, kept_files: 2, inline_bytes: 100_000, seed: ManualClock::new().random() }
 }
 
-/// A process with a journal and a topic of one partition.
+/// A process with a journal and a topic of two partitions, of which most tests use the first.
 pub(super) struct Process {
     pub disk: Arc<dyn Disk>,
     pub journal: Journal,
@@ -36,7 +36,7 @@ impl Process {
         let settings = settings();
         let recovered = recover(&disk, data, settings)?;
         let log = Arc::new(Log::new(disk.clone(), log::folder(data), 100_000));
-        log.create(&Topic { name: "t".to_owned(), id: 0, partitions: 1, config: Default::default() })?;
+        log.create(&Topic { name: "t".to_owned(), id: 0, partitions: 2, config: Default::default() })?;
         let home = Home { disk: disk.clone(), data: data.to_owned(), settings };
         let journal = recovered.finish(home, log.clone(), &|_| true)?.journal;
         Ok(Process { disk, journal, log })
@@ -345,6 +345,20 @@ fn what_a_round_wrote_that_found_no_room_is_undone() {
     assert_eq!(process.records(), 1);
     machine.end(End::Kill);
     assert_eq!(Process::start(&machine).expect("a start").records(), 1);
+}
+
+#[test]
+fn what_a_round_wrote_that_found_no_room_is_undone_in_all_partitions() {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    let other = PartitionId { partition: 1, ..PARTITION };
+    machine.set_room(Some(1000));
+    let batches = vec![(PARTITION, batch(10)), (other, batch(10))];
+    assert!(matches!(process.commit(Entry::Append(Append { batches })), Err(RoundError::Full(_))));
+    for id in [PARTITION, other] {
+        let partition = process.log.partition(id).expect("a partition");
+        assert_eq!(partition.written(), partition.decided(), "{id:?}");
+    }
 }
 
 #[test]

@@ -109,6 +109,15 @@ fn a_checkpoint_has_nothing_of_rounds_after_it() {
 }
 
 #[test]
+fn horizons_stay_over_checkpoints_in_which_nothing_of_them_changes() {
+    let process = Process::start();
+    process.commit(&[("a", Some("1"))]);
+    process.checkpoint();
+    process.checkpoint();
+    assert_eq!(process.checkpoints.runs(QUERY).1, [(PLACE, 0)].into());
+}
+
+#[test]
 fn a_run_that_was_written_during_a_merge_overrides_the_merged_one() {
     let process = Process::start();
     for value in ["1", "2", "3", "4"] {
