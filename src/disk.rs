@@ -55,6 +55,8 @@ pub enum SyncSite {
     SealedSegment,
     /// A partition's directory, after a new segment was made.
     SegmentDirectory,
+    /// A partition's directory at recovery, since the names of its segments may not be durable.
+    RecoveredSegmentDirectory,
     /// The directories of a new topic.
     TopicDirectory,
     /// A run of state.
@@ -89,6 +91,7 @@ impl SyncSite {
         SyncSite::RoundSegment,
         SyncSite::SealedSegment,
         SyncSite::SegmentDirectory,
+        SyncSite::RecoveredSegmentDirectory,
         SyncSite::TopicDirectory,
         SyncSite::RunFile,
         SyncSite::RunDirectory,

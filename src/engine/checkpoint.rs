@@ -256,6 +256,9 @@ impl Checkpoints {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// Runs that were written and are not in the manifest yet: if that does not come about, they go.
 ///
 /// Emptied when the manifest names them.

@@ -31,6 +31,8 @@ mod frame;
 mod manifest;
 mod queue;
 pub mod recover;
+#[cfg(test)]
+mod recovery_tests;
 mod round;
 mod spare;
 mod tail;

@@ -12,22 +12,22 @@ use crate::topics::log::{self, Log};
 use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::topics::{PartitionId, Topic, Topics};
 
-const PARTITION: PartitionId = PartitionId { topic: 0, partition: 0 };
+pub(super) const PARTITION: PartitionId = PartitionId { topic: 0, partition: 0 };
 
 /// What a process is started with, each with a seed of its own.
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { file_bytes: 4096, kept_files: 2, inline_bytes: 100_000, seed: ManualClock::new().random() }
 }
 
-/// A process with a journal and a topic of one partition.
-struct Process {
-    disk: Arc<dyn Disk>,
-    journal: Journal,
-    log: Arc<Log>,
+/// A process with a journal and a topic of two partitions, of which most tests use the first.
+pub(super) struct Process {
+    pub disk: Arc<dyn Disk>,
+    pub journal: Journal,
+    pub log: Arc<Log>,
 }
 
 impl Process {
-    fn start(machine: &ForgetfulDisk) -> Result<Process> {
+    pub(super) fn start(machine: &ForgetfulDisk) -> Result<Process> {
         let (disk, data): (Arc<dyn Disk>, _) = (machine.boot(), Path::new("/"));
         for dir in [folder(data), log::folder(data)] {
             disk.create_dir(&dir)?;
@@ -36,34 +36,34 @@ impl Process {
         let settings = settings();
         let recovered = recover(&disk, data, settings)?;
         let log = Arc::new(Log::new(disk.clone(), log::folder(data), 100_000));
-        log.create(&Topic { name: "t".to_owned(), id: 0, partitions: 1, config: Default::default() })?;
+        log.create(&Topic { name: "t".to_owned(), id: 0, partitions: 2, config: Default::default() })?;
         let home = Home { disk: disk.clone(), data: data.to_owned(), settings };
         let journal = recovered.finish(home, log.clone(), &|_| true)?.journal;
         Ok(Process { disk, journal, log })
     }
 
-    fn commit(&mut self, entry: Entry) -> Result<Decision, RoundError> {
+    pub(super) fn commit(&mut self, entry: Entry) -> Result<Decision, RoundError> {
         self.journal.commit(&mut [entry]).map(|mut decisions| decisions.remove(0))
     }
 
     /// The number of committed records.
-    fn records(&self) -> i64 {
+    pub(super) fn records(&self) -> i64 {
         self.log.end(PARTITION).expect("the partition is there")
     }
 }
 
 /// A batch of one record of so many bytes.
-fn batch(bytes: usize) -> RecordBatch {
+pub(super) fn batch(bytes: usize) -> RecordBatch {
     let mut writer = BatchWriter::new();
     writer.push(0, None, Some(&vec![b'x'; bytes]), &[]);
     writer.finish().expect("a record")
 }
 
-fn append(bytes: usize) -> Entry {
+pub(super) fn append(bytes: usize) -> Entry {
     Entry::Append(Append { batches: vec![(PARTITION, batch(bytes))] })
 }
 
-fn epoch(number: u64, bytes: usize) -> Entry {
+pub(super) fn epoch(number: u64, bytes: usize) -> Entry {
     let head = EpochHead { query: 7, number, bytes: Vec::new() };
     Entry::Epoch(Epoch { head, delta: Vec::new(), outputs: vec![(PARTITION, batch(bytes))] })
 }
@@ -345,6 +345,20 @@ fn what_a_round_wrote_that_found_no_room_is_undone() {
     assert_eq!(process.records(), 1);
     machine.end(End::Kill);
     assert_eq!(Process::start(&machine).expect("a start").records(), 1);
+}
+
+#[test]
+fn what_a_round_wrote_that_found_no_room_is_undone_in_all_partitions() {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    let other = PartitionId { partition: 1, ..PARTITION };
+    machine.set_room(Some(1000));
+    let batches = vec![(PARTITION, batch(10)), (other, batch(10))];
+    assert!(matches!(process.commit(Entry::Append(Append { batches })), Err(RoundError::Full(_))));
+    for id in [PARTITION, other] {
+        let partition = process.log.partition(id).expect("a partition");
+        assert_eq!(partition.written(), partition.decided(), "{id:?}");
+    }
 }
 
 #[test]

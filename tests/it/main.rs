@@ -16,6 +16,7 @@ mod on_disk_format;
 mod oracle;
 mod power_cut;
 mod real_data;
+mod resume;
 mod storage_faults;
 mod sync_order;
 

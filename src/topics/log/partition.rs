@@ -309,7 +309,10 @@ impl Partition {
     /// The folder cannot be synced.
     pub fn sync_names(&self, known: Option<Offset>) -> io::Result<()> {
         let newer = self.lock().segments.iter().any(|s| known.is_none_or(|known| s.base > known));
-        if newer { self.handles.disk().sync_dir(&self.dir, SyncSite::SegmentDirectory) } else { Ok(()) }
+        match newer {
+            true => self.handles.disk().sync_dir(&self.dir, SyncSite::RecoveredSegmentDirectory),
+            false => Ok(()),
+        }
     }
 
     /// How many bytes a segment has; 0 if there is none.
@@ -415,7 +418,7 @@ fn whole(bytes: &[u8]) -> Result<Whole> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::double::ForgetfulDisk;
+    use crate::disk::double::{End, ForgetfulDisk};
     use crate::topics::record::BatchWriter;
 
     fn batch(times: &[i64]) -> RecordBatch {
@@ -437,5 +440,35 @@ mod tests {
         assert_eq!(partition.offset_for_time(100).expect("readable"), 1, "the end of what is decided");
         partition.decide();
         assert_eq!(partition.offset_for_time(100).expect("readable"), 2);
+    }
+
+    #[test]
+    fn all_segments_that_were_written_again_are_synced_and_not_only_the_last_one() {
+        for seed in 0..20 {
+            let machine = ForgetfulDisk::new(seed);
+            let id = PartitionId { topic: 0, partition: 0 };
+            let open = || {
+                let handles = Arc::new(Handles::new(machine.boot(), 4));
+                Partition::open(handles, Arc::default(), (PathBuf::from("/"), id), 200).expect("a partition")
+            };
+            let partition = open();
+            // As a recovery does it with rounds whose segments are gone.
+            let mut batches = [batch(&[1]), batch(&[2]), batch(&[3])];
+            for (base, batch) in batches.iter_mut().enumerate() {
+                batch.set_base_offset(base as Offset);
+                partition.restore(base as Offset, 0, batch.bytes()).expect("written");
+            }
+            partition.sync_names(None).expect("synced");
+            partition.sync(SyncSite::CheckpointSegment).expect("synced");
+            machine.end(End::Cut);
+            let length = batches[2].bytes().len() as u64;
+            let partition = open();
+            partition.cut(Place { segment: 2, byte: length, offset: 3 }).expect("all are there");
+            for offset in 0..3 {
+                let read = partition.read(offset, 1 << 20, &mut None, Vec::new());
+                let bytes = read.unwrap_or_else(|error| panic!("seed {seed}, offset {offset}: {error}")).bytes;
+                assert_eq!(bytes, *batches[offset as usize].bytes(), "seed {seed}, offset {offset}");
+            }
+        }
     }
 }

@@ -9,9 +9,10 @@ use tidemill::disk::double::{End, ForgetfulDisk, Random};
 use tidemill::engine::{Drive, Engine, Settings, Store};
 use tidemill::error::{Error, Kind, Result};
 use tidemill::journal::WhenFull;
-use tidemill::statements::{self, Session};
+use tidemill::statements::{self, Outcome, Session};
 use tidemill::topics::record::BatchWriter;
 use tidemill::topics::{PartitionId, partition_of};
+use tidemill::types::Value;
 
 use super::model::{Checked, Model, Pending, Seen, topic_of};
 use super::results;
@@ -61,6 +62,9 @@ pub(super) struct Machine {
     /// Whether queries run by themselves, on threads of their own.
     threads: bool,
     engine: Option<Engine>,
+    /// The clock of an engine that is told when to do what, and how far it has gone.
+    clock: Arc<ManualClock>,
+    passed_ms: u64,
     /// The time of the next record.
     time: i64,
     next_id: u64,
@@ -109,6 +113,8 @@ impl Machine {
             every_row,
             threads,
             engine,
+            clock: Arc::default(),
+            passed_ms: 0,
             time: 1_700_000_000_000,
             next_id: 0,
             story,
@@ -118,10 +124,12 @@ impl Machine {
     /// Starts an engine, in as many processes as it takes, and compares it with what must be there.
     pub(super) fn start(&mut self) -> Checked {
         for _ in 0..40 {
+            self.clock = Arc::new(ManualClock::new());
+            self.clock.advance_ms(self.passed_ms);
             let settings = Settings {
                 store: Store::Folder { disk: self.disk.boot(), path: "/machine/data".into() },
                 drive: if self.threads { Drive::Threads { start: true } } else { Drive::Manual },
-                clock: if self.threads { Arc::new(SystemClock::new()) } else { Arc::new(ManualClock::new()) },
+                clock: if self.threads { Arc::new(SystemClock::new()) } else { self.clock.clone() },
                 properties: self.properties.clone(),
                 compile: statements::compile_kept,
                 when_full: WhenFull::Refuse,
@@ -246,14 +254,20 @@ impl Machine {
     }
 
     fn act(&mut self) -> Checked {
-        match self.random.below(20) {
+        match self.random.below(25) {
             0..8 => self.append(),
             8..10 => self.insert(),
             10..14 => self.turn(),
             14 => self.settle(),
             15 => self.ask("checkpoint".to_owned(), Engine::checkpoint).map(drop),
             16..18 => self.look(),
-            _ => self.create_or_drop(),
+            18..20 => self.create_or_drop(),
+            20 => self.terminate(),
+            21 => {
+                self.pass_hours();
+                Ok(())
+            }
+            _ => self.pull(),
         }
     }
 
@@ -349,6 +363,36 @@ impl Machine {
         }
     }
 
+    /// Nothing happens for hours: windows close, and what is kept for late rows goes.
+    fn pass_hours(&mut self) {
+        let hours = 1 + self.random.below(30);
+        self.story.push(format!("{hours} hours pass"));
+        let ms = hours * 3_600_000;
+        self.time += ms as i64;
+        self.passed_ms += ms;
+        self.clock.advance_ms(ms);
+    }
+
+    /// Somebody looks at the table: what is shown must be committed, and stay.
+    fn pull(&mut self) -> Checked {
+        let Asked::Done(shown) = self.ask("pull".to_owned(), pull)? else { return Ok(()) };
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        match results::pulled(engine, &shown, self.threads).and_then(|()| self.model.look(engine)) {
+            // It has ended while somebody looked.
+            Err(_) if !self.disk.runs() => Ok(()),
+            looked => looked,
+        }
+    }
+
+    /// Ends the query of a source, which stays with what the query has written.
+    fn terminate(&mut self) -> Checked {
+        let name = format!("X{}", self.random.below(2));
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        let id = engine.catalog().queries().iter().find(|query| query.sink == name).map(|query| query.id.clone());
+        let Some(id) = id else { return Ok(()) };
+        self.statement(&format!("TERMINATE {id};"), Pending::Terminate(name))
+    }
+
     /// Makes a source with a query, or drops the one that there is; always by the same text.
     fn create_or_drop(&mut self) -> Checked {
         let name = format!("X{}", self.random.below(2));
@@ -384,4 +428,17 @@ fn append(engine: &Engine, topic: &str, records: &[(u32, Seen)]) -> Result<()> {
     let id = |partition: usize| PartitionId { topic: topic.id, partition: partition as u32 };
     let batches = writers.into_iter().enumerate().filter_map(|(p, w)| w.finish().map(|batch| (id(p), batch)));
     engine.topics().append(batches.collect()).map(drop)
+}
+
+/// What a pull query shows of COUNTS: the services and the starts of the windows, with their counts.
+fn pull(engine: &Engine) -> Result<Vec<((String, i64), i64)>> {
+    let parsed =
+        statements::parse("SELECT service, WINDOWSTART AS start, c FROM counts;").map_err(|mut e| e.remove(0))?;
+    let outcome = Session::new(engine, Properties::default()).run(&parsed[0])?;
+    let Outcome::Rows(shown) = outcome else { return Err(Error::bug("a pull query without rows")) };
+    let row = |row: &Vec<Value>| match &row[..] {
+        [Value::String(service), Value::Bigint(start), Value::Bigint(count)] => ((service.to_string(), *start), *count),
+        other => panic!("{other:?} is no row of the table"),
+    };
+    Ok(shown.rows.iter().map(row).collect())
 }

@@ -16,9 +16,14 @@ pub(super) type Partitions = BTreeMap<u32, Vec<Seen>>;
 /// Something that was asked for and not answered before the process ended: it has happened whole, or not at all.
 #[derive(Clone, Debug)]
 pub(super) enum Pending {
-    Append { topic: String, records: Vec<(u32, Seen)> },
+    Append {
+        topic: String,
+        records: Vec<(u32, Seen)>,
+    },
     Create(String),
     Drop(String),
+    /// The end of the query that writes this source.
+    Terminate(String),
 }
 
 /// What must be there.
@@ -26,6 +31,8 @@ pub(super) enum Pending {
 pub(super) struct Model {
     pub inputs: BTreeMap<String, Partitions>,
     pub sources: BTreeSet<String>,
+    /// Those of them whose query was terminated.
+    pub terminated: BTreeSet<String>,
     pub shown: BTreeMap<String, Partitions>,
     pub pending: Option<Pending>,
 }
@@ -48,7 +55,11 @@ impl Model {
             }
             Some(Pending::Drop(name)) => {
                 self.sources.remove(&name);
+                self.terminated.remove(&name);
                 self.shown.remove(&name);
+            }
+            Some(Pending::Terminate(name)) => {
+                self.terminated.insert(name);
             }
             None => {}
         }
@@ -60,6 +71,10 @@ impl Model {
         let names: BTreeSet<String> = engine.catalog().sources().map(|s| s.name.clone()).collect();
         if names != self.sources {
             return Err(format!("acknowledged sources {:?}, found {names:?}", self.sources));
+        }
+        let running: BTreeSet<String> = engine.catalog().queries().iter().map(|query| query.sink.clone()).collect();
+        if let Some(name) = self.terminated.intersection(&running).next() {
+            return Err(format!("the query of {name} was terminated, and is there"));
         }
         for (name, wanted) in &self.inputs {
             let found = all_records(engine, name)?;
@@ -85,6 +100,7 @@ impl Model {
             None => return Ok(()),
             Some(Pending::Create(name)) => engine.catalog().source(name).is_some(),
             Some(Pending::Drop(name)) => engine.catalog().source(name).is_none(),
+            Some(Pending::Terminate(name)) => engine.catalog().queries().iter().all(|query| query.sink != *name),
             Some(Pending::Append { topic, .. }) => {
                 let count = |all: &Partitions| all.values().map(Vec::len).sum::<usize>();
                 count(&all_records(engine, topic)?) != self.inputs.get(topic).map_or(0, count)
