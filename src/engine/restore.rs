@@ -117,13 +117,18 @@ impl Restoring {
     fn look_up(&self, run: &mut QueryRun, home: (&dyn Disk, &Path), keys: &[Vec<Value>]) -> Result<()> {
         let query = run.number();
         let mut states = run.states();
-        for (place, state) in &mut states {
+        // Of every state once: the journal's tail has millions of entries.
+        let prefixes_of = |state: &dyn State| {
             let mut prefixes: Vec<Vec<u8>> = keys.iter().filter_map(|key| state.prefix(key)).collect();
             prefixes.sort_unstable();
+            prefixes
+        };
+        let all_prefixes: Vec<Vec<Vec<u8>>> = states.iter().map(|(_, state)| prefixes_of(&**state)).collect();
+        for ((place, state), prefixes) in states.iter_mut().zip(&all_prefixes) {
             let least = self.horizons.get(place).copied().unwrap_or(BucketId::MIN);
             for run in &self.runs {
                 let section = Section { query, place: *place };
-                let wanted = Wanted { section, buckets: least..=BucketId::MAX, keys: &prefixes, by: Keys::Starts };
+                let wanted = Wanted { section, buckets: least..=BucketId::MAX, keys: prefixes, by: Keys::Starts };
                 run.look_up(&wanted, &mut |entry| {
                     let mut batch = EntryBatch::default();
                     batch.push(entry.key, entry.value);
@@ -135,8 +140,9 @@ impl Restoring {
             let bytes = delta.read(home.0, home.1)?;
             delta::read(&bytes, &mut |place, change| {
                 let StateChange::Entry { bucket, key, value } = change else { return Ok(()) };
-                let Some((_, state)) = states.iter_mut().find(|(own, _)| *own == place) else { return Ok(()) };
-                if keys.iter().filter_map(|wanted| state.prefix(wanted)).any(|prefix| key.starts_with(&prefix)) {
+                let Some(at) = states.iter().position(|(own, _)| *own == place) else { return Ok(()) };
+                if all_prefixes[at].iter().any(|prefix| key.starts_with(prefix)) {
+                    let state = &mut states[at].1;
                     let mut batch = EntryBatch::default();
                     batch.push(key, value);
                     state.load(bucket, &batch)?;

@@ -173,7 +173,12 @@ fn lookups(condition: &Expr, keys: &[ColumnId], columns: &Columns) -> Option<Vec
 
 /// The values that a condition allows for a column, if it is `column = constant` or `column IN (constants)`.
 fn values_of(condition: &Expr, column: &Expr) -> Option<Vec<Value>> {
-    let constant = |e: &Expr| e.as_constant().filter(|_| e.sql_type == column.sql_type).cloned();
+    let constant = |e: &Expr| match (e.as_constant()?, &column.sql_type) {
+        (value, sql_type) if e.sql_type == *sql_type => Some(value.clone()),
+        // `5` is an INTEGER, whatever it is compared with.
+        (Value::Integer(value), Some(SqlType::Bigint)) => Some(Value::Bigint(i64::from(*value))),
+        _ => None,
+    };
     match &condition.kind {
         Kind::Compare { op: CompareOp::Equal, left, right } if **left == *column => constant(right).map(|v| vec![v]),
         Kind::Compare { op: CompareOp::Equal, left, right } if **right == *column => constant(left).map(|v| vec![v]),

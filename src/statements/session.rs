@@ -219,3 +219,42 @@ impl<'e> Session<'e> {
         parsed.statement.compile(&cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::engine::{Drive, Settings, Store};
+    use crate::journal::WhenFull;
+    use crate::statements;
+    use crate::types::Value;
+
+    #[test]
+    fn a_key_of_a_wider_type_than_the_constant_is_looked_up() {
+        let engine = Engine::open(Settings {
+            store: Store::Memory,
+            drive: Drive::Manual,
+            clock: Arc::new(ManualClock::new()),
+            properties: Properties::default(),
+            compile: statements::compile_kept,
+            when_full: WhenFull::Refuse,
+            placement: crate::runtime::placement::usual(),
+            report: Arc::new(|_| {}),
+        })
+        .expect("an engine");
+        let text = "CREATE STREAM s (k BIGINT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+            CREATE TABLE t AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;
+            SELECT c FROM t WHERE k = 5; SELECT c FROM t WHERE k IN (5, 3000000000);";
+        let parsed = statements::parse(text).expect("statements");
+        let mut session = Session::new(&engine, Properties::default());
+        parsed[..2].iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+        let keys = |statement| match session.compile(statement, &engine.catalog(), &session.own, &session.variables) {
+            Ok(Action::Pull(pull)) => pull.keys,
+            _ => panic!("a pull query"),
+        };
+        assert_eq!(keys(&parsed[2]), Some(vec![vec![Value::Bigint(5)]]));
+        assert_eq!(keys(&parsed[3]), Some(vec![vec![Value::Bigint(5)], vec![Value::Bigint(3_000_000_000)]]));
+    }
+}
