@@ -132,9 +132,7 @@ impl Checkpoints {
         if !fresh.0.is_empty() {
             self.disk.sync_dir(&runs::folder(&self.data), SyncSite::RunDirectory)?;
         }
-        for partition in log.partitions() {
-            partition.sync(SyncSite::CheckpointSegment)?;
-        }
+        log.sync(SyncSite::CheckpointSegment)?;
         let Snapshot { round, version, generation, bytes, ends, heads } = snapshot;
         let state = |(query, head)| {
             let horizons = horizons.get(&query).cloned().unwrap_or_default();

@@ -24,6 +24,7 @@ mod tail;
 pub use partition::{Partition, Place, WriteFailure, Written};
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, RwLock};
@@ -89,6 +90,25 @@ impl Log {
         all
     }
 
+    /// Makes everything durable that was written before, in all partitions.
+    ///
+    /// # Errors
+    /// A segment cannot be synced.
+    pub fn sync(&self, site: SyncSite) -> Result<()> {
+        self.sync_each(&self.partitions(), site)
+    }
+
+    fn sync_each(&self, partitions: &[Arc<Partition>], site: SyncSite) -> Result<()> {
+        for partition in partitions {
+            match partition.sync(site) {
+                // Its topic was deleted meanwhile: there is nothing left to be made durable.
+                Err(error) if error.kind() == ErrorKind::NotFound && self.partition(partition.id).is_err() => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the folders of topics that are not among `known`: a crash may have left them. What the log has not written
     /// stays, and its paths are returned.
     ///
@@ -117,7 +137,7 @@ impl Log {
         let disk = self.handles.disk();
         // A file has no names in it: it is no folder of a topic.
         let names = |path: &Path| match disk.names(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
             other => other.map(Some),
         };
         let Some(partitions) = names(dir)? else { return Ok(vec![dir.to_owned()]) };
@@ -190,7 +210,7 @@ impl Topics for Log {
     fn delete(&self, topic: TopicId) -> Result<()> {
         write(&self.partitions).retain(|id, _| id.topic != topic);
         let foreign = match self.remove_topic(&self.topic_dir(topic)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             other => other?,
         };
         match foreign.first() {
@@ -250,4 +270,46 @@ impl Reader for LogReader {
 /// The folder of topics in a data folder.
 pub fn folder(data: &Path) -> PathBuf {
     data.join("topics")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::disk::double::ForgetfulDisk;
+    use crate::topics::record::BatchWriter;
+
+    /// A log with a topic of so many partitions that not all of their files stay open; something was written to each.
+    fn bed() -> (Log, Arc<dyn Disk>) {
+        let disk = ForgetfulDisk::new(0).boot();
+        let log = Log::new(disk.clone(), PathBuf::from("/topics"), 1 << 20);
+        disk.create_dir(Path::new("/topics")).expect("a folder");
+        let topic = Topic { name: "t".to_owned(), id: 0, partitions: 40, config: BTreeMap::new() };
+        log.create(&topic).expect("created");
+        for partition in log.partitions() {
+            let mut writer = BatchWriter::new();
+            writer.push(0, None, Some(b"x"), &[]);
+            partition.write(&mut writer.finish().expect("a record")).expect("written");
+        }
+        (log, disk)
+    }
+
+    #[test]
+    fn a_topic_that_is_deleted_while_all_are_synced_is_in_nobodys_way() {
+        let (log, _) = bed();
+        let partitions = log.partitions();
+        log.delete(0).expect("deleted");
+        log.sync_each(&partitions, SyncSite::CheckpointSegment).expect("what is left is durable");
+    }
+
+    #[test]
+    fn a_segment_that_is_gone_although_its_topic_is_there_cannot_be_synced() {
+        let (log, disk) = bed();
+        for partition in 0..40 {
+            disk.remove_file(&PathBuf::from(format!("/topics/0/{partition}/{}", segment::file_name(0))))
+                .expect("removed");
+        }
+        assert!(log.sync(SyncSite::CheckpointSegment).is_err());
+    }
 }
