@@ -29,6 +29,8 @@ const NEAR: Offset = 64 << 10;
 /// times as many: whoever falls behind would have to take them one by one.
 const FEW: Offset = 64;
 const MORE: Offset = 4;
+/// About how many bytes a batch takes besides its rows.
+const BATCH_BYTES: usize = 1 << 10;
 /// How many readings a feed keeps open.
 const READINGS: usize = 4;
 
@@ -99,7 +101,7 @@ struct Kept {
 impl Kept {
     /// About how many bytes they take; a batch takes some however few rows it has.
     fn bytes(&self) -> usize {
-        self.decoded.bytes + 1024
+        self.decoded.bytes + BATCH_BYTES
     }
 }
 
@@ -282,8 +284,7 @@ impl Shared {
     fn find(&mut self, number: usize, from: Offset) -> Option<(Arc<Decoded>, bool)> {
         let wanted = &self.readers[number].as_ref()?.wanted;
         let (_, kept) = self.kept.range_mut(..=from).next_back()?;
-        let covers = Arc::ptr_eq(&kept.decoded.wanted, wanted) || kept.decoded.wanted.covers(wanted);
-        if kept.decoded.next <= from || !covers {
+        if kept.decoded.next <= from || !kept.decoded.wanted.covers(wanted) {
             return None;
         }
         self.uses += 1;

@@ -161,6 +161,20 @@ const COUNT: &str = "CREATE TABLE error_counts AS SELECT service_name, COUNT(*) 
     WINDOW TUMBLING (SIZE 5 MINUTES) WHERE log_level = 'ERROR' GROUP BY service_name;";
 const COUNT_READS: &[(&str, &[&str])] = &[("APPLICATION_LOGS", &["SERVICE_NAME", "LOG_LEVEL"])];
 
+/// The count that others are variants of.
+const COUNTING: Pipeline = Pipeline {
+    name: "tumbling_count_1k",
+    summary: "errors by service in windows of five minutes, 1,000 services, results merged per commit",
+    inputs: &[Input::Logs { services: 1000 }],
+    rows: 4_000_000,
+    sources: LOGS,
+    query: COUNT,
+    properties: &[],
+    reads: COUNT_READS,
+    sink: "ERROR_COUNTS",
+    groups: false,
+};
+
 const PIPELINES: &[Pipeline] = &[
     Pipeline {
         name: "filter_project",
@@ -175,68 +189,35 @@ const PIPELINES: &[Pipeline] = &[
         sink: "ERRORS",
         groups: false,
     },
-    Pipeline {
-        name: "tumbling_count_1k",
-        summary: "errors by service in windows of five minutes, 1,000 services, results merged per commit",
-        inputs: &[Input::Logs { services: 1000 }],
-        rows: 4_000_000,
-        sources: LOGS,
-        query: COUNT,
-        properties: &[],
-        reads: COUNT_READS,
-        sink: "ERROR_COUNTS",
-        groups: false,
-    },
+    COUNTING,
     Pipeline {
         name: "tumbling_count_1k_uncached",
         summary: "the same with a result for every error",
-        inputs: &[Input::Logs { services: 1000 }],
-        rows: 4_000_000,
-        sources: LOGS,
-        query: COUNT,
         properties: &[("cache.max.bytes.buffering", "0")],
-        reads: COUNT_READS,
-        sink: "ERROR_COUNTS",
-        groups: false,
+        ..COUNTING
     },
     Pipeline {
         name: "tumbling_count_1m",
         summary: "the same with 1,000,000 services and ten minutes of grace",
         inputs: &[Input::Logs { services: 1_000_000 }],
-        rows: 4_000_000,
-        sources: LOGS,
         query: "CREATE TABLE error_counts AS SELECT service_name, COUNT(*) as error_count FROM application_logs \
             WINDOW TUMBLING (SIZE 5 MINUTES, GRACE PERIOD 10 MINUTES) WHERE log_level = 'ERROR' GROUP BY service_name;",
-        properties: &[],
-        reads: COUNT_READS,
-        sink: "ERROR_COUNTS",
         groups: true,
+        ..COUNTING
     },
     Pipeline {
         name: "tumbling_count_64_partitions",
         summary: "errors by service in windows of five minutes, over a topic of 64 partitions",
-        inputs: &[Input::Logs { services: 1000 }],
-        rows: 4_000_000,
         sources: "CREATE STREAM application_logs (timestamp BIGINT, service_name VARCHAR, log_level VARCHAR) \
             WITH (KAFKA_TOPIC='application_logs', VALUE_FORMAT='JSON', PARTITIONS=64);",
-        query: COUNT,
-        properties: &[],
-        reads: COUNT_READS,
-        sink: "ERROR_COUNTS",
-        groups: false,
+        ..COUNTING
     },
     Pipeline {
         name: "tumbling_count_1000_partitions",
         summary: "errors by service in windows of five minutes, over a topic of 1,000 partitions",
-        inputs: &[Input::Logs { services: 1000 }],
-        rows: 4_000_000,
         sources: "CREATE STREAM application_logs (timestamp BIGINT, service_name VARCHAR, log_level VARCHAR) \
             WITH (KAFKA_TOPIC='application_logs', VALUE_FORMAT='JSON', PARTITIONS=1000);",
-        query: COUNT,
-        properties: &[],
-        reads: COUNT_READS,
-        sink: "ERROR_COUNTS",
-        groups: false,
+        ..COUNTING
     },
     Pipeline {
         name: "windowed_join",
