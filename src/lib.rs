@@ -49,7 +49,8 @@
 //! | 6 | [`runtime`] |
 //! | 7 | [`engine`] |
 //! | 8 | [`statements`] |
-//! | 9 | [`cli`], [`testing`] |
+//! | 9 | [`serving`], [`testing`] |
+//! | 10 | [`cli`] |
 //!
 //! To add a function, a format, a statement or an operator: one file, and one word in the list of its folder.
 
@@ -68,6 +69,7 @@ pub mod locks;
 pub mod operators;
 pub mod plan;
 pub mod runtime;
+pub mod serving;
 pub mod sql;
 pub mod state;
 pub mod statements;

@@ -48,6 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "statements",
         &["types", "sql", "functions", "formats", "topics", "expr", "catalog", "plan", "engine", "config", "operators"],
     ),
+    ("serving", &["types", "formats", "catalog", "engine", "statements", "config"]),
     (
         "testing",
         &[

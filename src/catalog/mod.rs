@@ -22,8 +22,10 @@ pub struct Query {
     pub id: String,
     /// The number in the id; never used again.
     pub number: u64,
-    /// The text of the statement that made it.
+    /// The statement that made it, with everything in it that was left to defaults.
     pub statement: String,
+    /// The text of the statement as it was written.
+    pub text: String,
     /// The source that it writes.
     pub sink: String,
     /// The sources that it reads.

@@ -15,6 +15,7 @@
 //! shell     yes                yes; with -e or -f if    yes
 //!                              the script makes
 //!                              something
+//! serve     yes                yes                      yes
 //! topic     yes                only topic create        no
 //! fmt       no
 //! test      no; for --batch    yes, and removes it      yes
@@ -31,6 +32,7 @@ mod output;
 mod rows;
 mod run;
 mod script;
+mod serve;
 mod shell;
 mod stop;
 mod table;
@@ -62,6 +64,8 @@ enum Command {
     Run(Configured<run::Arguments>),
     /// Executes statements as they are typed.
     Shell(Configured<shell::Arguments>),
+    /// Serves the API of ksqlDB's clients.
+    Serve(Configured<serve::Arguments>),
     /// Makes topics, lists them, writes records to them and reads them.
     #[command(subcommand)]
     Topic(topic::Command),
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
     let done: Done = match command {
         Command::Run(run) => run::run(&run.common(common), &run.own),
         Command::Shell(shell) => shell::run(&shell.common(common), &shell.own),
+        Command::Serve(serve) => serve::run(&serve.common(common), &serve.own),
         Command::Topic(command) => topic::run(common, &command),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

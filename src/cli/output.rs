@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::rows::{csv_field, csv_line, json_row, json_texts, shown};
 use super::table::{self, Frame};
 use crate::engine::PullRows;
-use crate::statements::Reply;
+use crate::statements::{Reply, Shown};
 use crate::types::{Column, Value};
 
 /// How results are written.
@@ -77,9 +77,9 @@ impl Output {
 
     /// Shows what a statement shows.
     pub(super) fn reply(&mut self, reply: &Reply) -> Written {
-        match reply {
-            Reply::Message(text) => self.message("message", text)?,
-            Reply::Table { columns, rows } => self.listing(columns, rows)?,
+        match &reply.shown {
+            Shown::Message(text) => self.message("message", text)?,
+            Shown::Table { columns, rows } => self.listing(columns, rows)?,
         }
         self.flush()
     }

@@ -24,7 +24,7 @@ use super::script::{Script, ScriptStatement, without_folder};
 use super::stop::Stop;
 use super::viewer::Viewer;
 use crate::config::Properties;
-use crate::engine::{Drive, Engine};
+use crate::engine::{Change, Committed, Drive, Engine};
 use crate::error::Error;
 use crate::journal::WhenFull;
 use crate::statements::{Nature, Outcome, Session};
@@ -105,15 +105,16 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
 /// Shows what has come of a statement; rows that are still to come are given back.
 fn show(outcome: Outcome, output: &mut Output) -> Result<Option<Viewer>, Failure> {
     match outcome {
-        Outcome::Done { message, warnings, .. } => {
+        Outcome::Changed { committed: Committed { change: Change { message, warnings, .. }, .. }, .. }
+        | Outcome::Done { message, warnings } => {
             warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
             tell(&message);
         }
         Outcome::Reply(reply) => output.reply(&reply)?,
         Outcome::Rows(rows) => output.pulled(rows)?,
-        Outcome::Push { query, limit, warnings, .. } => {
+        Outcome::Push { query, until, warnings, .. } => {
             warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
-            return Ok(Some(Viewer::new(query, limit)));
+            return Ok(Some(Viewer::new(query, until)));
         }
     }
     Ok(None)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::output::{Output, Rows};
 use crate::engine::PushQuery;
+use crate::statements::Until;
 
 /// A query whose rows are shown.
 pub(super) struct Viewer {
@@ -14,6 +15,8 @@ pub(super) struct Viewer {
     query: PushQuery,
     /// How many rows may still be shown; `None` if there is no LIMIT.
     left: Option<usize>,
+    /// Whether it is over at the ends that its sources had when it began.
+    is_bounded: bool,
     /// `None` before the heading was written.
     rows: Option<Rows>,
 }
@@ -21,9 +24,10 @@ pub(super) struct Viewer {
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Viewer {
-    /// Shows rows of a query, at most so many.
-    pub(super) fn new(query: PushQuery, limit: Option<usize>) -> Viewer {
-        Viewer { number: NEXT.fetch_add(1, Ordering::Relaxed), query, left: limit, rows: None }
+    /// Shows rows of a query until it is over.
+    pub(super) fn new(query: PushQuery, until: Until) -> Viewer {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Viewer { number, query, left: until.rows, is_bounded: until.is_at_ends, rows: None }
     }
 
     /// Whether as many rows as were asked for have been shown.
@@ -35,7 +39,9 @@ impl Viewer {
     ///
     /// A query that has ended is over only when its last rows were shown.
     pub(super) fn is_over(&self) -> bool {
-        self.is_complete() || (self.query.is_over() && self.query.is_drained().unwrap_or(true))
+        self.is_complete()
+            || (self.is_bounded && self.query.has_read_all())
+            || (self.query.is_over() && self.query.is_drained().unwrap_or(true))
     }
 
     /// Whether all rows that there are have been shown.
@@ -71,7 +77,7 @@ impl Viewer {
         }
         self.start(output)?;
         if let Some(shown) = &mut self.rows {
-            rows.iter().try_for_each(|row| output.row(shown, row))?;
+            rows.iter().try_for_each(|row| output.row(shown, &row.values))?;
         }
         output.flush()?;
         Ok(true)

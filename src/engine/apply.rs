@@ -20,6 +20,17 @@ use crate::runtime::{self, Program, QueryRun, Target, TopicTarget};
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, Topic};
 
+/// A change that has taken effect.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// What was done.
+    pub change: Change,
+    /// The version of the catalog before it; each change has another, and later ones larger.
+    pub version: u64,
+    /// The id of the query that it started.
+    pub query: Option<String>,
+}
+
 impl Engine {
     /// Appends the records of a batch that have one key, or none, to a topic: to the partition of the key, else to each in
     /// turn.
@@ -29,30 +40,49 @@ impl Engine {
     /// # Errors
     /// Kind `Missing` if the topic was dropped meanwhile, kind `Backend` if the disk is full or the engine ends.
     pub fn insert(&self, topic: &Topic, key: Option<&[u8]>, batch: RecordBatch) -> Result<Offset> {
-        // Records without a key go to each partition in turn.
-        let next = if key.is_none() { self.shared.next_partition.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        let partition = self.shared.settings.placement.partition(key, next, topic.partitions);
-
-        let offsets = self.shared.append(vec![(PartitionId { topic: topic.id, partition }, batch)])?;
+        let offsets = self.shared.append(vec![(self.place(topic, key), batch)])?;
         offsets.first().copied().ok_or_else(|| Error::bug("an append without an offset"))
     }
 
-    /// Makes the change that a statement means, which `make` finds out against the catalog as it is then. Returns the change
-    /// when it has taken effect.
+    /// Appends records to a topic, each to the partition of its key, with one commit.
+    ///
+    /// # Errors
+    /// As [`Engine::insert`]; then none of them is there.
+    pub fn insert_all(&self, topic: &Topic, records: Vec<(Option<Vec<u8>>, RecordBatch)>) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let placed = |(key, batch): (Option<Vec<u8>>, RecordBatch)| (self.place(topic, key.as_deref()), batch);
+        self.shared.append(records.into_iter().map(placed).collect()).map(|_| ())
+    }
+
+    /// The partition of a record.
+    fn place(&self, topic: &Topic, key: Option<&[u8]>) -> PartitionId {
+        // Records without a key go to each partition in turn.
+        let next = if key.is_none() { self.shared.next_partition.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        PartitionId {
+            topic: topic.id,
+            partition: self.shared.settings.placement.partition(key, next, topic.partitions),
+        }
+    }
+
+    /// Makes the change that a statement means, which `make` finds out against the catalog as it is then. Returns what was
+    /// done, when it has taken effect.
     ///
     /// `make` may be called with a newer catalog than the caller has seen.
     ///
     /// # Errors
     /// What `make` says; kind `Conflict` if the catalog has changed; kind `Backend` if the disk is full or the engine
     /// has ended. Nothing has changed then, except that after an engine's failure the outcome is unknown.
-    pub fn change(&self, text: &str, own: &Properties, make: &dyn Fn(&Catalog) -> Result<Change>) -> Result<Change> {
+    pub fn change(&self, text: &str, own: &Properties, make: &dyn Fn(&Catalog) -> Result<Change>) -> Result<Committed> {
         let _changing = self.shared.world.change();
         let catalog = self.shared.world.catalog();
         let change = make(&catalog)?;
         let mut next = Catalog::clone(&catalog);
         let applied = change.apply(&mut next, None)?;
+        let (version, query) = (catalog.version, applied.query.as_ref().map(|query| query.id.clone()));
         self.shared.commit_change(Statement { text, own, change: &change }, applied, next)?;
-        Ok(change)
+        Ok(Committed { change, version, query })
     }
 
     /// Refuses a plan that the engine cannot run.

@@ -18,6 +18,10 @@ use crate::types::SqlType;
 pub struct Change {
     /// Applied one after the other; each sees what those before it changed.
     pub effects: Vec<Effect>,
+    /// The name by which its state can be asked, `type/entity/action`, as ksqlDB names commands.
+    pub command: String,
+    /// The statement with everything in it that it leaves to defaults, where that differs from what was written.
+    pub completed: Option<String>,
     /// What the user is told when it is done.
     pub message: String,
     /// What the user should know besides.
@@ -78,8 +82,10 @@ pub struct NewQuery {
     pub sink: Sink,
     /// Whether the sink is made with it, or is there already.
     pub makes_sink: bool,
-    /// The text of the statement that starts the query, for users to read.
+    /// The statement that starts the query, completed, for users to read.
     pub statement: String,
+    /// The text of the statement as it was written.
+    pub text: String,
 }
 
 /// The id that a query is to have.
@@ -139,9 +145,9 @@ impl Applied {
 }
 
 impl Change {
-    /// A change of one thing.
-    pub fn one(effect: Effect, message: impl Into<String>) -> Change {
-        Change { effects: vec![effect], message: message.into(), warnings: Vec::new() }
+    /// A change with its command and what the user is told.
+    pub fn new(command: String, effects: Vec<Effect>, message: impl Into<String>) -> Change {
+        Change { effects, command, message: message.into(), ..Change::default() }
     }
 
     /// The query that it starts.
@@ -198,6 +204,7 @@ impl Effect {
                     id: new.id.of(number),
                     number,
                     statement: new.statement.clone(),
+                    text: new.text.clone(),
                     sink: new.sink.source.name.clone(),
                     reads: new.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
                     pauses: Vec::new(),

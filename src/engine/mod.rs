@@ -51,11 +51,12 @@ mod wakes;
 mod workers;
 mod world;
 
+pub use apply::Committed;
 pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
 pub(crate) use history::History;
 pub use life::Life;
 pub use pull::PullRows;
-pub use push::PushQuery;
+pub use push::{PushQuery, PushRow};
 pub use record::Record;
 pub use running::QueryStats;
 

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::apply::starts_latest;
@@ -21,19 +21,28 @@ use crate::error::Result;
 use crate::locks::{lock, wait_while};
 use crate::plan::Plan;
 use crate::runtime::{self, QueryRun, Tap, Target};
-use crate::topics::PartitionId;
-use crate::types::{Batch, Column, Value};
+use crate::topics::{Offset, PartitionId};
+use crate::types::{Batch, Column, Role, Value};
 
 /// With so many rows waiting for the reader of a push query, the query takes no more turns until the reader has taken them.
 const MOST_WAITING: usize = 4096;
 
+/// A row of a push query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PushRow {
+    /// One value for each column. Of a deletion only those of the key say something; all others are NULL.
+    pub values: Vec<Value>,
+    /// Whether the key has no row any more.
+    pub is_deletion: bool,
+}
+
 /// A push query: rows as they come.
-///
-/// Each row has one value for each column; all are NULL for a deletion.
 pub struct PushQuery {
     shared: Arc<Shared>,
     running: Arc<Running>,
     channel: Arc<Channel>,
+    /// Where its sources ended when it began.
+    ends: Vec<(PartitionId, Offset)>,
     /// The names and types of the result, in the order of the values in each row.
     pub columns: Vec<Column>,
 }
@@ -41,9 +50,11 @@ pub struct PushQuery {
 /// Rows on their way to a reader.
 #[derive(Default)]
 struct Channel {
-    rows: Mutex<VecDeque<Vec<Value>>>,
+    rows: Mutex<VecDeque<PushRow>>,
     changed: Condvar,
     closed: AtomicBool,
+    /// Called when rows have come, for a reader that does not wait by itself.
+    listener: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// Numbers the push queries.
@@ -66,12 +77,20 @@ impl Engine {
         let start = |id: PartitionId| {
             if latest.contains(&id) { shared.topics.end(id) } else { shared.topics.start(id) }
         };
+        let mut ends = Vec::new();
+        for topic in plan.root.sources().into_iter().filter_map(|source| catalog.topic(&source.topic)) {
+            for partition in 0..topic.partitions {
+                let id = PartitionId { topic: topic.id, partition };
+                ends.push((id, shared.topics.end(id)?));
+            }
+        }
         let number = NEXT_PUSH.fetch_add(1, Ordering::Relaxed);
         let sources = plan.root.sources();
         let query = Query {
             id: format!("transient_{}_{number}", sources[0].name),
             number,
             statement: String::new(),
+            text: String::new(),
             sink: String::new(),
             reads: sources.iter().map(|s| s.name.clone()).collect(),
             pauses: Vec::new(),
@@ -81,7 +100,7 @@ impl Engine {
         let reader = channel.clone();
         let has_room = move || reader.lock().len() < MOST_WAITING;
         let running = shared.start(shared.query_of(&query, Some(Box::new(has_room)), &properties), run);
-        Ok(PushQuery { shared: shared.clone(), running, channel, columns })
+        Ok(PushQuery { shared: shared.clone(), running, channel, ends, columns })
     }
 }
 
@@ -94,12 +113,13 @@ struct ClientTap {
 impl Tap for ClientTap {
     fn take(&self, batch: &Batch) {
         let row = |row: usize| {
-            let absent = batch.is_absent(row);
-            let value = |(column, array): (&Column, &arrow::array::ArrayRef)| match absent {
-                true => Value::Null,
-                false => Value::at(array.as_ref(), row, &column.sql_type),
-            };
-            self.columns.iter().zip(&batch.columns).map(value).collect()
+            let is_deletion = batch.is_absent(row);
+            let value =
+                |(column, array): (&Column, &arrow::array::ArrayRef)| match is_deletion && column.role != Role::Key {
+                    true => Value::Null,
+                    false => Value::at(array.as_ref(), row, &column.sql_type),
+                };
+            PushRow { values: self.columns.iter().zip(&batch.columns).map(value).collect(), is_deletion }
         };
         self.channel.push((0..batch.rows()).map(row));
     }
@@ -114,27 +134,53 @@ impl Tap for ClientTap {
 }
 
 impl Channel {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<Value>>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<PushRow>> {
         lock(&self.rows)
     }
 
     /// Adds rows.
-    fn push(&self, rows: impl Iterator<Item = Vec<Value>>) {
+    fn push(&self, rows: impl Iterator<Item = PushRow>) {
         self.lock().extend(rows);
         self.changed.notify_all();
+        if let Some(listener) = self.listener.get() {
+            listener();
+        }
     }
 }
 
 impl PushQuery {
-    /// The rows that have come, all of them; waits up to `wait` for the first. None if the query has ended.
+    /// The id of the query: `transient_`, its first source, and a number.
+    pub fn id(&self) -> &str {
+        &self.running.id
+    }
+
+    /// Has `listener` called whenever rows have come. It is called by the query's own thread, and must not wait.
+    ///
+    /// The first listener stays.
+    pub fn listen(&self, listener: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.channel.listener.set(listener);
+    }
+
+    /// Whether all rows of the records that were there when the query began have been taken.
+    pub fn has_read_all(&self) -> bool {
+        let run = self.running.lock();
+        if run.is_dirty() {
+            return false;
+        }
+        let end = |id: PartitionId| self.ends.iter().find(|(other, _)| *other == id).map_or(0, |(_, end)| *end);
+        let behind = run.positions().into_iter().any(|(id, position)| position < end(id));
+        !behind && self.channel.lock().is_empty()
+    }
+
+    /// The rows that have come, all of them; waits up to `wait` for the first.
     ///
     /// An empty result means that nothing came in time, or that the query is over ([`PushQuery::is_over`]).
     ///
     /// # Errors
     /// The query has failed, and all its rows were taken.
-    pub fn rows(&self, wait: Duration) -> Result<VecDeque<Vec<Value>>> {
+    pub fn rows(&self, wait: Duration) -> Result<VecDeque<PushRow>> {
         let rows = self.channel.lock();
-        let waits = |rows: &mut VecDeque<Vec<Value>>| rows.is_empty() && self.running.is_running() && !self.is_over();
+        let waits = |rows: &mut VecDeque<PushRow>| rows.is_empty() && self.running.is_running() && !self.is_over();
         let taken = std::mem::take(&mut *wait_while(&self.channel.changed, rows, wait, waits));
         if let (true, Life::Failed(error)) = (taken.is_empty(), self.running.life()) {
             return Err(error);

@@ -5,6 +5,7 @@
 //! [`Decoder`] gets the payloads of a batch, builds only the columns that are needed, checks all that are declared, and
 //! sets a payload that it cannot read aside with the reason; the others go on.
 
+pub mod answer;
 mod delimited;
 mod encoding;
 pub mod json;

@@ -2,14 +2,14 @@
 
 use super::scope::{Columns, QueryScope, Relation};
 use super::select::{self, Strictness};
-use crate::catalog::{Catalog, Source, SourceKind};
+use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
 use crate::sql::ast::CompareOp;
 use crate::sql::query::{Query, SelectItem};
 use crate::sql::words::Ident;
-use crate::types::{Column, SqlType, Value};
+use crate::types::{Column, Role, SqlType, Value};
 use std::sync::Arc;
 
 /// A look at a table.
@@ -40,9 +40,6 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     let columns = Columns::default();
     let mut relation = Relation::new(&query.from.first, catalog, &columns)?;
     let source = relation.source.clone();
-    if source.kind == SourceKind::Stream {
-        return Err(Error::unsupported("pull queries over streams").hint("add EMIT CHANGES for a push query"));
-    }
     if source.query.is_none() {
         let name = &source.name;
         let message = format!("The `{name}` table isn't queryable.");
@@ -71,9 +68,16 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     };
     let keys: Vec<ColumnId> = relations[0].keys().map(|k| k.id).collect();
     let keys = condition.as_ref().and_then(|c| lookups(c, &keys, &columns));
+    let is_key = |expr: &Expr| {
+        let named = ["WINDOWSTART", "WINDOWEND"].into_iter().filter_map(|name| relations[0].column(name));
+        let windowed = relations[0].source.window.is_some();
+        let bounds = named.filter(|_| windowed).map(|column| column.id);
+        let mut ids = relations[0].keys().map(|key| key.id).chain(bounds);
+        ids.any(|id| *expr == columns.expr(id))
+    };
     let items = selected.into_iter().map(|s| {
-        let column = Column::value(s.name, s.expr.result_type());
-        (column, s.expr)
+        let role = if is_key(&s.expr) { Role::Key } else { Role::Value };
+        (Column { name: s.name, sql_type: s.expr.result_type(), role }, s.expr)
     });
     Ok(Pull { source, items: items.collect(), condition, layout, keys, limit: query.limit.map(|l| l as usize) })
 }
@@ -109,7 +113,10 @@ fn expand(items: &[SelectItem], relation: &Relation) -> Vec<SelectItem> {
 }
 
 /// Refuses clauses that a pull query cannot have.
-fn refuse_clauses(query: &Query) -> Result<()> {
+///
+/// # Errors
+/// The first of them, with its place.
+pub fn refuse_clauses(query: &Query) -> Result<()> {
     let refusals: [(bool, &str, Span); 5] = [
         (!query.from.joins.is_empty(), "JOIN", query.from.joins.first().map_or(query.span, |j| j.span)),
         (query.window.is_some(), "WINDOW", query.window.as_ref().map_or(query.span, |w| w.span)),

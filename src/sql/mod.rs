@@ -31,6 +31,7 @@ pub mod print;
 pub mod properties;
 pub mod query;
 pub mod slips;
+pub mod spelled;
 pub mod types;
 pub mod variables;
 pub mod weave;

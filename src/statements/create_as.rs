@@ -6,15 +6,17 @@
 
 use std::fmt;
 
-use super::create_source::CreateHead;
+use super::create_source::{CreateHead, completed_properties};
 use super::{Action, Context, Kind, Statement, Touched};
-use crate::catalog::SourceKind;
+use crate::catalog::{Catalog, SourceKind};
 use crate::engine::{Change, Effect, NewId, NewQuery, NewTopic};
 use crate::error::Result;
-use crate::plan::{self, Target, sink, with};
+use crate::plan::{self, Sink, Target, sink, with};
+use crate::sql::ast::Literal;
 use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::query::{Query, parse_query};
+use crate::sql::spelled::{properties, spelled};
 
 pub(super) const KIND: Kind = Kind {
     name: "CREATE TABLE AS SELECT",
@@ -69,27 +71,74 @@ impl Statement for CreateAs {
         let mut plan = plan::plan(&self.query, cx.catalog, cx.properties, target)?;
         head.refuse_replacement(cx)?;
         let config = settings.config.clone();
-        let sink = sink::plan(name, &plan, settings, cx.catalog, cx.properties, cx.text)?;
+        let mut sink = sink::plan(name, &plan, settings, cx.catalog, cx.properties, cx.text)?;
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }
         let topic = NewTopic { name: sink.source.topic.clone(), partitions: sink.partitions, config };
-        let prefix = match head.kind {
-            SourceKind::Stream => format!("CSAS_{name}"),
-            SourceKind::Table => format!("CTAS_{name}"),
-        };
+        let prefix = self.id_prefix();
         let warnings = std::mem::take(&mut plan.warnings);
         let id = NewId::Numbered(prefix);
         let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
-        let query = NewQuery { id, plan, sink, makes_sink: true, statement: cx.text.to_owned() };
+        let statement = self.completed(&sink, cx);
+        let completed = Some(statement.clone());
+        sink.source.statement.clone_from(&statement);
+        let query = NewQuery { id, plan, sink, makes_sink: true, statement, text: cx.text.to_owned() };
         let effects = vec![Effect::MakeTopic(topic), Effect::StartQuery(Box::new(query))];
-        Ok(Action::Change(Box::new(Change { effects, message, warnings })))
+        let command = head.command();
+        Ok(Action::Change(Box::new(Change { warnings, completed, ..Change::new(command, effects, message) })))
     }
 
     fn touches(&self) -> Touched {
         let name = &self.head.name.name;
         let topic = self.with.get("KAFKA_TOPIC").map_or_else(|| name.clone(), |topic| topic.text());
-        let kind = if self.head.kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
-        Touched::name(name).and(Some(topic)).with_query(format!("{kind}_{name}_"))
+        Touched::name(name).and(Some(topic)).with_query(format!("{}_", self.id_prefix()))
     }
 }
+
+impl CreateAs {
+    /// How the query's id begins; ids are in upper case, whatever the name is.
+    fn id_prefix(&self) -> String {
+        let kind = if self.head.kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
+        format!("{kind}_{}", self.head.name.name.to_uppercase())
+    }
+
+    /// The statement as it is shown: with the topic's settings, and the query with all names.
+    fn completed(&self, sink: &Sink, cx: &Context) -> String {
+        let text = |text: &str| Literal::String(text.to_owned());
+        let (source, windowed) = (&sink.source, sink.source.window.is_some());
+        let policy = match (source.kind, windowed) {
+            (SourceKind::Stream, _) => "delete",
+            (SourceKind::Table, false) => "compact",
+            (SourceKind::Table, true) => "compact,delete",
+        };
+        let added = [
+            ("CLEANUP_POLICY", text(policy)),
+            ("KAFKA_TOPIC", text(&source.topic)),
+            ("PARTITIONS", Literal::Integer(sink.partitions as i32)),
+            ("REPLICAS", Literal::Integer(1)),
+            ("RETENTION_MS", retention(&self.query, cx.catalog)),
+        ];
+        let with = completed_properties(&self.with, &added);
+        let owns = |source: &str, column: &str| {
+            cx.catalog.source(source).is_some_and(|source| source.schema.find(column).is_some())
+        };
+        format!("{} {} AS {};", self.head, properties(&with), spelled(&self.query, &owns))
+    }
+}
+
+/// How long the topic of a query's results keeps its records: as long as that of its first source.
+fn retention(query: &Query, catalog: &Catalog) -> Literal {
+    let Some(first) = catalog.source(&query.from.first.name.name) else { return Literal::Integer(WEEK_MS) };
+    let topic = catalog.topic(&first.topic);
+    let set = topic.and_then(|topic| topic.config.get("retention.ms")?.parse::<i64>().ok());
+    match (set, first.kind) {
+        (Some(ms), _) => i32::try_from(ms).map_or(Literal::Bigint(ms), Literal::Integer),
+        // A compacted topic keeps the latest record of a key for ever.
+        (None, SourceKind::Table) => Literal::Integer(-1),
+        (None, SourceKind::Stream) => Literal::Integer(WEEK_MS),
+    }
+}
+
+/// Kafka's default.
+const WEEK_MS: i32 = 604_800_000;

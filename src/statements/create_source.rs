@@ -21,9 +21,11 @@ use crate::error::{Error, Result, Span};
 use crate::formats::{self, Asked, Encoding, Part};
 use crate::plan::sink::{check_timestamp, partitions_differ, value_encoding};
 use crate::plan::with;
+use crate::sql::ast::Literal;
 use crate::sql::cursor::Cursor;
 use crate::sql::print::{Printer, layout};
 use crate::sql::properties::{Properties, Property, parse_with};
+use crate::sql::spelled::{properties, type_name};
 use crate::sql::types::{TypeName, parse_type, resolve};
 use crate::sql::words::{Ident, string_literal};
 use crate::types::{Column, Role, Schema, SqlType, quoted};
@@ -78,6 +80,11 @@ impl CreateHead {
         Ok(Some(CreateHead { replace, source, kind, if_not_exists, name: cursor.source_name()? }))
     }
 
+    /// The name of the command.
+    pub(super) fn command(&self) -> String {
+        format!("{}/{}/create", self.kind.lower(), quoted(&self.name.name))
+    }
+
     /// Refuses to replace a source that is there.
     pub(super) fn refuse_replacement(&self, cx: &Context) -> Result<()> {
         match cx.catalog.source(&self.name.name).filter(|_| self.replace) {
@@ -99,7 +106,7 @@ impl CreateHead {
         let (kind, other) = (self.kind.lower(), existing.kind.lower());
         let article = |name: &str| format!("Cannot add {kind} {name}: A {other} with the same name already exists");
         if self.if_not_exists {
-            return Ok(Some(Action::Reply(super::Reply::Message(article(&quoted(&self.name.name))))));
+            return Ok(Some(Action::Reply(super::Reply::nothing_to_do(article(&quoted(&self.name.name))))));
         }
         let error = Error::conflict(article(&format!("'{}'", self.name.name))).at(self.name.span);
         Err(error.hint("DROP it first, or use IF NOT EXISTS"))
@@ -182,12 +189,18 @@ impl Element {
     fn print(p: &mut Printer, element: &Element) {
         p.put(format_args!("{} ", element.name));
         element.type_name.print(p);
-        match &element.role {
-            ElementRole::Value => {}
-            ElementRole::Key => p.put(" KEY"),
-            ElementRole::PrimaryKey => p.put(" PRIMARY KEY"),
-            ElementRole::Headers => p.put(" HEADERS"),
-            ElementRole::Header(key) => p.put(format_args!(" HEADER({})", string_literal(key))),
+        p.put(&element.role);
+    }
+}
+
+impl fmt::Display for ElementRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ElementRole::Value => Ok(()),
+            ElementRole::Key => f.write_str(" KEY"),
+            ElementRole::PrimaryKey => f.write_str(" PRIMARY KEY"),
+            ElementRole::Headers => f.write_str(" HEADERS"),
+            ElementRole::Header(key) => write!(f, " HEADER({})", string_literal(key)),
         }
     }
 }
@@ -261,6 +274,7 @@ impl Statement for CreateSource {
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }
+        let completed = self.completed_with(&schema, cx);
         let source = Source {
             name: head.name.name.clone(),
             kind: head.kind,
@@ -271,7 +285,7 @@ impl Statement for CreateSource {
             timestamp: settings.timestamp,
             window: settings.window,
             read_only: head.source,
-            statement: cx.text.to_owned(),
+            statement: completed.clone(),
             query: None,
             made_at: cx.catalog.version,
         };
@@ -281,7 +295,13 @@ impl Statement for CreateSource {
         };
         let mut effects: Vec<Effect> = topic_effect.into_iter().collect();
         effects.push(Effect::MakeSource(Box::new(source)));
-        Ok(Action::Change(Box::new(Change { effects, message: message.to_owned(), warnings: Vec::new() })))
+        let change = Change::new(head.command(), effects, message);
+        Ok(Action::Change(Box::new(Change { completed: Some(completed), ..change })))
+    }
+
+    fn completed(&self, cx: &Context) -> Option<String> {
+        let window = self.with.get("WINDOW_TYPE").is_some();
+        Some(self.completed_with(&self.schema(cx, window).ok()?, cx))
     }
 
     fn touches(&self) -> Touched {
@@ -320,7 +340,39 @@ fn new_topic(
     }
 }
 
+/// A declaration with its types resolved, and with what the formats and the topic have by default.
+///
+/// ksqlDB shows CLEANUP_POLICY, which may not be written.
+pub(super) fn completed_properties(with: &Properties, added: &[(&str, Literal)]) -> Properties {
+    let mut items = with.items.clone();
+    for (name, value) in added {
+        if with.get(name).is_none() {
+            items.push(Property { name: (*name).to_owned(), value: value.clone(), span: Span::default() });
+        }
+    }
+    items.sort_by(|a, b| a.name.cmp(&b.name));
+    Properties { items, span: with.span }
+}
+
 impl CreateSource {
+    /// The statement as it is shown: with types in full and the properties that it leaves to defaults.
+    fn completed_with(&self, schema: &Schema, cx: &Context) -> String {
+        let text = |text: &str| Literal::String(text.to_owned());
+        let policy = if self.head.kind == SourceKind::Stream { "delete" } else { "compact" };
+        let mut added = vec![("CLEANUP_POLICY", text(policy))];
+        if self.with.get("FORMAT").is_none() {
+            added.push(("KEY_FORMAT", text(cx.properties.text(config::DEFAULT_KEY_FORMAT))));
+            added.push(("VALUE_FORMAT", text(cx.properties.text(config::DEFAULT_VALUE_FORMAT))));
+        }
+        let with = completed_properties(&self.with, &added);
+        let column = |element: &Element| {
+            let sql_type = schema.find(&element.name.name).map(|(_, column)| type_name(&column.sql_type));
+            format!("{} {}{}", element.name, sql_type.unwrap_or_default(), element.role)
+        };
+        let columns = self.elements.iter().map(column).collect::<Vec<_>>().join(", ");
+        format!("{} ({columns}) {};", self.head, properties(&with))
+    }
+
     /// # Errors
     /// A type is unknown, a name occurs twice or belongs to a pseudo column such as ROWTIME, a header column has the
     /// wrong type, or a key is needed and missing.

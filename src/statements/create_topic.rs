@@ -88,7 +88,8 @@ impl Statement for CreateTopic {
         let without_effect: Vec<String> = settings.keys().map(|name| format!("'{name}'")).collect();
         let topic = NewTopic { name: self.name.clone(), partitions, config: settings };
         let message = format!("Topic '{}' created with {partitions} partitions.", self.name);
-        let mut change = Change::one(Effect::MakeTopic(topic), message);
+        let command = format!("topic/{}/create", self.name);
+        let mut change = Change::new(command, vec![Effect::MakeTopic(topic)], message);
         if !without_effect.is_empty() {
             let names = without_effect.join(", ");
             change.warnings.push(format!("kept with the topic, but without effect in this version: {names}"));

@@ -56,14 +56,15 @@ impl Statement for CreateType {
         if let Some(there) = cx.catalog.custom_type(&name) {
             if self.if_not_exists {
                 let message = format!("{name} is already registered with type {there}");
-                return Ok(Action::Reply(Reply::Message(message)));
+                return Ok(Action::Reply(Reply::nothing_to_do(message)));
             }
             let message =
                 format!("Cannot register custom type '{name}' since it is already registered with type: {there}");
             return Err(Error::conflict(message).at(self.name.span).hint("DROP TYPE it first, or use IF NOT EXISTS"));
         }
         let message = format!("Registered custom type with name '{name}' and SQL type {sql_type}");
-        let change = Change::one(Effect::MakeType(name, sql_type), message);
+        let command = format!("type/{name}/create");
+        let change = Change::new(command, vec![Effect::MakeType(name, sql_type)], message);
         Ok(Action::Change(Box::new(change)))
     }
 

@@ -5,10 +5,13 @@
 
 use std::fmt::{self, Write};
 
-use super::{Action, Context, Kind, Reply, Statement, not_yet};
+use serde_json::{Value, json};
+
+use super::reply;
+use super::{Action, Context, Kind, Reply, Statement};
 use crate::catalog::{Source, SourceKind};
 use crate::engine::Life;
-use crate::error::{Result, Span};
+use crate::error::Result;
 use crate::sql::words::Ident;
 use crate::types::Role;
 
@@ -21,7 +24,7 @@ pub(super) const KIND: Kind = Kind {
         cursor.expect("DESCRIBE")?;
         let all = cursor.take_one(&[("STREAMS", SourceKind::Stream), ("TABLES", SourceKind::Table)]);
         let what = match all {
-            Some(kind) => What::All(kind, cursor.last_span()),
+            Some(kind) => What::All(kind),
             None => What::One(cursor.source_name()?),
         };
         Ok(Some(Box::new(Describe { what, extended: cursor.take("EXTENDED") })))
@@ -38,7 +41,7 @@ struct Describe {
 enum What {
     One(Ident),
     /// All streams, or all tables.
-    All(SourceKind, Span),
+    All(SourceKind),
 }
 
 impl fmt::Display for Describe {
@@ -48,28 +51,27 @@ impl fmt::Display for Describe {
             // Without quotes it would be all tables.
             What::One(name) if name.name == "TABLES" => write!(f, "DESCRIBE `TABLES`{extended}"),
             What::One(name) => write!(f, "DESCRIBE {name}{extended}"),
-            What::All(kind, _) => write!(f, "DESCRIBE {}S{extended}", kind.name()),
+            What::All(kind) => write!(f, "DESCRIBE {}S{extended}", kind.name()),
         }
     }
 }
 
 impl Statement for Describe {
     /// # Errors
-    /// Missing if there is no such source, with the nearest name; unsupported for all streams or all tables at once.
+    /// Missing if there is no such source, with the nearest name.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let written = match &self.what {
             What::One(written) => written,
-            What::All(kind, span) => {
-                return Err(not_yet(format!("DESCRIBE {}S", kind.name()), *span, "DESCRIBE one after the other"));
-            }
+            What::All(kind) => return Ok(Action::Reply(all(*kind, self.extended, cx))),
         };
         let name = &written.name;
         let source = cx.catalog.source(name).ok_or_else(|| {
             let message = format!("Could not find STREAM/TABLE '{name}' in the Metastore. ");
             cx.catalog.no_source(name).context(message).at(written.span)
         })?;
+        let entity = |extended| json!({ "sourceDescription": reply::source_description(source, cx, extended) });
         if self.extended {
-            return Ok(Action::Reply(Reply::Message(extended(source, cx))));
+            return Ok(Action::Reply(Reply::text(extended(source, cx), "sourceDescription", entity(true))));
         }
         let rows = source.schema.columns().iter().map(|c| {
             let role = match &c.role {
@@ -85,8 +87,26 @@ impl Statement for Describe {
             };
             vec![c.name.clone(), c.sql_type.to_string(), role.to_owned()]
         });
-        Ok(Action::Reply(Reply::Table { columns: vec!["Field", "Type", "Role"], rows: rows.collect() }))
+        let listed = (vec!["Field", "Type", "Role"], rows.collect());
+        Ok(Action::Reply(Reply::table(listed, "sourceDescription", entity(false))))
     }
+}
+
+/// All sources of a kind, one after the other.
+fn all(kind: SourceKind, is_extended: bool, cx: &Context) -> Reply {
+    let all: Vec<_> = cx.catalog.sources().filter(|source| source.kind == kind).collect();
+    let described: Value = all.iter().map(|source| reply::source_description(source, cx, is_extended)).collect();
+    let shown = |source: &&std::sync::Arc<Source>| match is_extended {
+        true => extended(source, cx),
+        false => format!("{:<16}: {}\n{}", "Name", source.name, columns(source)),
+    };
+    let text = all.iter().map(shown).collect::<Vec<_>>().join("\n");
+    Reply::text(text, "source_descriptions", json!({ "sourceDescriptions": described }))
+}
+
+/// A line for each column.
+fn columns(source: &Source) -> String {
+    source.schema.columns().iter().map(|column| format!("{:<16}: {column}\n", "Column")).collect()
 }
 
 /// One line for each fact, names padded to 16 characters.

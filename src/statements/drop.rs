@@ -60,7 +60,8 @@ impl Statement for Drop {
         let name = &self.name.name;
         let Some(source) = cx.catalog.source(name) else {
             if self.if_exists {
-                return Ok(Action::Reply(Reply::Message(format!("Source {} does not exist.", quoted(name)))));
+                let message = format!("Source {} does not exist", quoted(name));
+                return Ok(Action::Reply(Reply::nothing_to_do(message)));
             }
             let kind = if self.kind == SourceKind::Stream { "Stream " } else { "Table " };
             return Err(cx.catalog.no_source_that(name, |s| s.kind == self.kind).context(kind).at(self.name.span));
@@ -101,7 +102,11 @@ impl Statement for Drop {
         let mut effects: Vec<Effect> = end_query.map(Effect::EndQuery).collect();
         effects.push(Effect::DropSource(name.clone()));
         effects.extend(drop_topic.map(Effect::DropTopic));
-        Ok(Action::Change(Box::new(Change { effects, message, warnings: Vec::new() })))
+        let command = format!("{}/{name}/drop", self.kind.lower());
+        // The topic goes with its own effect: what is shown is the statement without it, as ksqlDB does.
+        let completed =
+            self.delete_topic.then(|| format!("{};", Drop { name: self.name.clone(), delete_topic: false, ..*self }));
+        Ok(Action::Change(Box::new(Change { completed, ..Change::new(command, effects, message) })))
     }
 
     fn touches(&self) -> Touched {

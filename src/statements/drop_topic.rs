@@ -48,7 +48,8 @@ impl Statement for DropTopic {
             return Err(Error::conflict(message).at(self.span).hint("DROP these first"));
         }
         let message = format!("Topic '{}' was deleted.", self.name);
-        let change = Change::one(Effect::DropTopic(self.name.clone()), message);
+        let command = format!("topic/{}/drop", self.name);
+        let change = Change::new(command, vec![Effect::DropTopic(self.name.clone())], message);
         Ok(Action::Change(Box::new(change)))
     }
 

@@ -41,13 +41,14 @@ impl Statement for DropType {
         let name = self.name.name.to_uppercase();
         if cx.catalog.custom_type(&name).is_none() {
             if self.if_exists {
-                return Ok(Action::Reply(Reply::Message(format!("Type '{name}' does not exist"))));
+                return Ok(Action::Reply(Reply::nothing_to_do(format!("Type '{name}' does not exist"))));
             }
             return Err(cx.catalog.no_type(&name).at(self.name.span));
         }
         // What was declared with it keeps the type that it stood for.
         let message = format!("Dropped type '{name}'");
-        Ok(Action::Change(Box::new(Change::one(Effect::DropType(name), message))))
+        let command = format!("type/{name}/drop");
+        Ok(Action::Change(Box::new(Change::new(command, vec![Effect::DropType(name)], message))))
     }
 
     fn touches(&self) -> Touched {

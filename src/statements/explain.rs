@@ -6,11 +6,17 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
+use super::reply;
 use super::{Action, Context, Kind, Reply, Statement, statement};
-use crate::engine::Change;
+use crate::catalog::Query;
+use crate::engine::{Change, Life};
 use crate::error::{Error, Result};
+use crate::plan::Plan;
 use crate::plan::explain::explain;
 use crate::sql::words::Ident;
+use crate::types::Column;
 
 pub(super) const KIND: Kind = Kind {
     name: "EXPLAIN",
@@ -52,28 +58,136 @@ impl Statement for Explain {
             Explain::Statement(statement) => statement,
             Explain::Query(id) => return explain_query(id, cx),
         };
-        let text = match statement.compile(cx)? {
-            Action::Change(change) => explain_change(&change),
-            Action::Push(plan, _) => Some(explain(&plan)),
-            Action::Pull(pull) => Some(format!(
-                "look at the table {} {}\n",
-                pull.source.name,
-                pull.keys.as_ref().map_or("by a scan".to_owned(), |keys| format!("by {} keys", keys.len()))
-            )),
-            _ => None,
+        let (text, description) = match statement.compile(cx)? {
+            Action::Change(change) => {
+                let query = change.query().ok_or_else(no_query)?;
+                let text = change.completed.as_deref().unwrap_or(&query.statement);
+                let described = Described {
+                    id: query.id.of(cx.catalog.next_query()),
+                    text,
+                    plan: Some(&query.plan),
+                    fields: reply::fields(query.sink.source.schema.columns()),
+                    sinks: vec![&query.sink.source.name],
+                    kind: "PERSISTENT",
+                };
+                (explain_change(&change), described.description())
+            }
+            Action::Push(plan, _) => {
+                let text = statement.to_string();
+                let columns: Vec<Column> = plan.output.iter().map(|output| output.column.clone()).collect();
+                let described = Described {
+                    id: String::new(),
+                    text: &text,
+                    plan: Some(&plan),
+                    fields: reply::fields(&columns),
+                    sinks: Vec::new(),
+                    kind: "PUSH",
+                };
+                (explain(&plan), described.description())
+            }
+            Action::Pull(pull) => {
+                let by = pull.keys.as_ref().map_or("by a scan".to_owned(), |keys| format!("by {} keys", keys.len()));
+                let text = statement.to_string();
+                let columns: Vec<Column> = pull.items.iter().map(|(column, _)| column.clone()).collect();
+                let described = Described {
+                    id: String::new(),
+                    text: &text,
+                    plan: None,
+                    fields: reply::fields(&columns),
+                    sinks: Vec::new(),
+                    kind: "PUSH",
+                };
+                let mut description = described.description();
+                description["sources"] = json!([pull.source.name]);
+                (format!("look at the table {} {by}\n", pull.source.name), description)
+            }
+            _ => return Err(no_query()),
         };
-        let text = text.ok_or_else(|| Error::invalid("The provided statement does not run a ksql query"))?;
-        Ok(Action::Reply(Reply::Message(text)))
+        Ok(Action::Reply(shown(text, description)))
     }
 }
 
+fn shown(text: String, description: Value) -> Reply {
+    Reply::text(text, "queryDescription", json!({ "queryDescription": description }))
+}
+
+fn no_query() -> Error {
+    Error::invalid("The provided statement does not run a ksql query")
+}
+
+/// What is said of a query.
+struct Described<'a> {
+    id: String,
+    text: &'a str,
+    /// None for a look at a table.
+    plan: Option<&'a Plan>,
+    fields: Value,
+    sinks: Vec<&'a str>,
+    kind: &'a str,
+}
+
+impl Described<'_> {
+    /// The description of a query that does not run.
+    fn description(&self) -> Value {
+        let sources: Vec<&str> =
+            self.plan.map_or_else(Vec::new, |plan| plan.root.sources().into_iter().map(|s| s.name.as_str()).collect());
+        let window = self.plan.and_then(|plan| plan.window).map(|window| window.kind.name());
+        let plan = self.plan.map_or_else(String::new, explain);
+        json!({
+            "id": self.id,
+            "statementText": self.text,
+            "windowType": window,
+            "fields": self.fields,
+            "sources": sources,
+            "sinks": self.sinks,
+            "topology": plan,
+            "executionPlan": plan,
+            "overriddenProperties": {},
+            "ksqlHostQueryStatus": {},
+            "queryType": self.kind,
+            "queryErrors": [],
+            "tasksMetadata": [],
+            "consumerGroupId": self.id,
+            "state": null,
+        })
+    }
+}
+
+/// A running query with all that is known of it.
+pub(super) fn query_description(query: &Query, cx: &Context) -> Value {
+    let change = planned_again(query, cx).ok();
+    let plan = change.as_ref().and_then(Change::query).map(|query| &query.plan);
+    let columns = cx.catalog.source(&query.sink).map_or(&[][..], |sink| sink.schema.columns());
+    let described = Described {
+        id: query.id.clone(),
+        text: &query.statement,
+        plan,
+        fields: reply::fields(columns),
+        sinks: vec![&query.sink],
+        kind: "PERSISTENT",
+    };
+    let mut description = described.description();
+    description["ksqlHostQueryStatus"] = json!({ HOST: "RUNNING" });
+    description["state"] = "RUNNING".into();
+    if let Some(Life::Failed(error)) = cx.engine.and_then(|engine| engine.life(&query.id)) {
+        description["ksqlHostQueryStatus"] = json!({ HOST: "ERROR" });
+        description["state"] = "ERROR".into();
+        let error = json!({ "timestamp": cx.now_ms, "errorMessage": error.to_string(), "type": "UNKNOWN" });
+        description["queryErrors"] = json!([error]);
+    }
+    description
+}
+
+/// The one node that there is.
+const HOST: &str = "localhost:8088";
+
 /// The plan of the query that a change starts, with the warnings of its statement.
 ///
-/// `None` if the statement starts no query.
-fn explain_change(change: &Change) -> Option<String> {
-    let plan = &change.query()?.plan;
+/// Empty if the statement starts no query.
+fn explain_change(change: &Change) -> String {
+    let Some(query) = change.query() else { return String::new() };
     let warnings = change.warnings.iter().map(|warning| format!("warning: {warning}\n"));
-    Some(explain(plan) + &warnings.collect::<String>())
+    explain(&query.plan) + &warnings.collect::<String>()
 }
 
 /// # Errors
@@ -84,13 +198,21 @@ fn explain_query(id: &Ident, cx: &Context) -> Result<Action> {
             format!("Query with id:{} does not exist, use SHOW QUERIES to view the full set of queries.", id.name);
         Error::missing(message).at(id.span)
     })?;
-    // The statement is planned as it was when its sink did not exist, if it has made it, nor the query itself.
+    let plan = explain_change(&planned_again(query, cx)?);
+    let text = format!("{}\n\n{plan}", query.statement);
+    Ok(Action::Reply(shown(text, query_description(query, cx))))
+}
+
+/// What the statement of a running query means: as it was when its sink did not exist, if it has made it, nor the
+/// query itself.
+///
+/// # Errors
+/// The statement cannot be planned any more.
+fn planned_again(query: &Query, cx: &Context) -> Result<Change> {
     let mut before = cx.catalog.clone();
     before.remove_query(&query.id);
     if cx.catalog.source(&query.sink).is_some_and(|sink| sink.query.as_ref() == Some(&query.id)) {
         before.remove_source(&query.sink);
     }
-    let change = super::compile_kept(&query.statement, &before, cx.properties)?;
-    let plan = explain_change(&change).unwrap_or_default();
-    Ok(Action::Reply(Reply::Message(format!("{}\n\n{plan}", query.statement))))
+    super::compile_kept(&query.text, &before, cx.properties)
 }

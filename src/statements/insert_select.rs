@@ -14,6 +14,7 @@ use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::query::{Query, is_query, parse_query};
 use crate::sql::words::Ident;
+use crate::types::quoted;
 
 pub(super) const KIND: Kind = Kind {
     name: "INSERT INTO SELECT",
@@ -71,9 +72,11 @@ impl Statement for InsertSelect {
         let id = id.map_or(NewId::Numbered("INSERTQUERY".to_owned()), NewId::Given);
         let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
         let warnings = std::mem::take(&mut plan.warnings);
-        let query = NewQuery { id, plan, sink, makes_sink: false, statement: cx.text.to_owned() };
+        let query =
+            NewQuery { id, plan, sink, makes_sink: false, statement: cx.text.to_owned(), text: cx.text.to_owned() };
         let effects = vec![Effect::StartQuery(Box::new(query))];
-        Ok(Action::Change(Box::new(Change { effects, message, warnings })))
+        let command = format!("stream/{}/create", quoted(name));
+        Ok(Action::Change(Box::new(Change { warnings, ..Change::new(command, effects, message) })))
     }
 
     fn touches(&self) -> Touched {

@@ -22,7 +22,7 @@ use crate::sql::expr::parse_value;
 use crate::sql::print::layout;
 use crate::sql::slips::DOUBLE_QUOTES;
 use crate::sql::words::Ident;
-use crate::topics::record::BatchWriter;
+use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::types::{Column, Role, SqlType, StructField, Value, View, array_of, quoted};
 
 pub(super) const KIND: Kind = Kind {
@@ -243,8 +243,17 @@ fn fits(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
+/// The record of a row with one value for every column of a source, at this time.
+///
+/// # Errors
+/// A bug.
+pub fn record_of(source: &Source, values: Vec<Value>, now_ms: i64) -> Result<(Option<Vec<u8>>, RecordBatch)> {
+    let (key, batch) = record(source, &Row { values, time: None }, now_ms);
+    Ok((key, batch.ok_or_else(|| Error::bug("a batch without its record"))?))
+}
+
 /// No key for a record whose key columns give none, such as a stream without a key.
-type Made = (Option<Vec<u8>>, Option<crate::topics::record::RecordBatch>);
+type Made = (Option<Vec<u8>>, Option<RecordBatch>);
 
 /// The key and the batch of the record.
 ///

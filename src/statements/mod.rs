@@ -26,10 +26,13 @@
 mod check;
 mod complete;
 mod format;
+mod reply;
 mod session;
 
 pub use complete::{Next, next};
 pub use format::format;
+pub use insert_values::record_of;
+pub use reply::{Entity, Reply, Shown, fields};
 pub use session::{DryRun, Nature, Outcome, Session};
 
 use std::any::Any;
@@ -144,6 +147,12 @@ pub trait Statement: Tree + fmt::Display + Send + Sync {
     /// statement where it is known, and most say what to do instead.
     fn compile(&self, cx: &Context) -> Result<Action>;
 
+    /// The statement with everything in it that it leaves to defaults, for messages; None if that is its own text, or
+    /// cannot be said.
+    fn completed(&self, _: &Context) -> Option<String> {
+        None
+    }
+
     /// What the statement makes, changes or removes. Where it is refused, the check of later ones takes that into account.
     ///
     /// By default nothing. It is taken from the tree alone, since a refused statement has no plan.
@@ -200,10 +209,17 @@ pub enum Action {
     Undefine(String),
     /// It shows the rows of a table as of its last commit.
     Pull(Box<Pull>),
-    /// It shows rows as they come; with a number, it ends after that many.
-    ///
-    /// `None` goes on until the client leaves.
-    Push(Box<Plan>, Option<usize>),
+    /// It shows rows as they come.
+    Push(Box<Plan>, Until),
+}
+
+/// When a query that shows rows is over; else it goes on until its client leaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Until {
+    /// After so many rows.
+    pub rows: Option<usize>,
+    /// When it has read the records that were there when it began; it then reads from the start.
+    pub is_at_ends: bool,
 }
 
 /// A record to be appended.
@@ -218,20 +234,6 @@ pub struct Insert {
     ///
     /// With the time of the record already set.
     pub batch: RecordBatch,
-}
-
-/// What a statement shows.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// A text, shown as it is.
-    Message(String),
-    /// Named columns, and rows with one text for each.
-    Table {
-        /// The headings.
-        columns: Vec<&'static str>,
-        /// The rows, in the order in which they are shown.
-        rows: Vec<Vec<String>>,
-    },
 }
 
 /// A statement and the text that it was parsed from.

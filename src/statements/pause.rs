@@ -48,6 +48,8 @@ impl Statement for Pause {
         let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;
         let effects = ids.into_iter().map(|id| Effect::PauseQuery { id, paused }).collect();
         let message = if paused { "Query paused." } else { "Query resumed." };
-        Ok(Action::Change(Box::new(Change { effects, message: message.to_owned(), warnings: Vec::new() })))
+        let entity = self.query.as_ref().map_or("ALL", |id| &id.name);
+        let command = format!("{}/{entity}/execute", self.verb.to_lowercase());
+        Ok(Action::Change(Box::new(Change::new(command, effects, message))))
     }
 }

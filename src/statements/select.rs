@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Statement, Until};
+use crate::catalog::SourceKind;
 use crate::error::Result;
 use crate::plan::{self, Target, table};
 use crate::sql::print::layout;
@@ -29,15 +30,24 @@ impl fmt::Display for Select {
 }
 
 impl Statement for Select {
-    /// EMIT FINAL is left to the planner, which says where it is possible.
+    /// Without EMIT, a stream is read from its start to where it ends now. EMIT FINAL is left to the planner, which says where it is possible.
     ///
     /// # Errors
     /// Those of planning: missing names, types that do not fit, clauses that a pull or push query does not have.
     fn compile(&self, cx: &Context) -> Result<Action> {
-        if self.0.emit.is_none() {
-            return Ok(Action::Pull(Box::new(table::plan(&self.0, cx.catalog)?)));
+        let query = &self.0;
+        let reads_stream = |query: &Query| {
+            let source = cx.catalog.source(&query.from.first.name.name);
+            source.is_some_and(|source| source.kind == SourceKind::Stream)
+        };
+        if query.emit.is_none() && !reads_stream(query) {
+            return Ok(Action::Pull(Box::new(table::plan(query, cx.catalog)?)));
         }
-        let plan = plan::plan(&self.0, cx.catalog, cx.properties, Target::Push)?;
-        Ok(Action::Push(Box::new(plan), self.0.limit.map(|l| l as usize)))
+        if query.emit.is_none() {
+            table::refuse_clauses(query)?;
+        }
+        let plan = plan::plan(query, cx.catalog, cx.properties, Target::Push)?;
+        let until = Until { rows: query.limit.map(|limit| limit as usize), is_at_ends: query.emit.is_none() };
+        Ok(Action::Push(Box::new(plan), until))
     }
 }

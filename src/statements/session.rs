@@ -4,24 +4,29 @@
 //! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
 //! the process.
 
-use super::{Action, Context, Parsed, Reply, with_variables};
+use super::{Action, Context, Parsed, Reply, Until, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
-use crate::engine::{Engine, PullRows, PushQuery};
+use crate::engine::{Committed, Engine, PullRows, PushQuery};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sql::variables::Variables;
 
 /// The outcome of a statement.
 pub enum Outcome {
-    /// It has done something: what to tell the user, and what to warn of.
+    /// It has changed what exists.
+    Changed {
+        /// What was done.
+        committed: Committed,
+        /// Advice for a person at work, not for a script.
+        hint: Option<String>,
+    },
+    /// It has done something else: what to tell the user, and what to warn of.
     Done {
         /// What to tell the user; may be empty.
         message: String,
         /// What to warn of; may be empty.
         warnings: Vec<String>,
-        /// Advice for a person at work, not for a script.
-        hint: Option<String>,
     },
     /// It shows something.
     Reply(Reply),
@@ -31,8 +36,8 @@ pub enum Outcome {
     Push {
         /// The running query, from which the rows are taken.
         query: PushQuery,
-        /// The most rows to show; `None` shows rows until the client leaves.
-        limit: Option<usize>,
+        /// When it is over.
+        until: Until,
         /// What to warn of before the first row.
         warnings: Vec<String>,
         /// Advice for a person at work, not for a script.
@@ -129,6 +134,22 @@ impl<'e> Session<'e> {
         Session { engine, own, variables: Variables::default() }
     }
 
+    /// Gives a variable a value.
+    pub fn define(&mut self, name: &str, value: &str) {
+        self.variables.define(name, value);
+    }
+
+    /// The text of a statement with everything in it that it leaves to defaults; as it is written where that cannot be
+    /// said.
+    pub fn completed(&self, parsed: &Parsed) -> String {
+        let catalog = self.engine.catalog();
+        let bound = self.bound(parsed, &self.own, &self.variables).ok().flatten();
+        let parsed = bound.as_ref().unwrap_or(parsed);
+        let properties = &self.engine.properties().with(&self.own);
+        let cx = self.context(&parsed.text, &catalog, properties, &self.variables);
+        parsed.statement.completed(&cx).unwrap_or_else(|| parsed.text.clone())
+    }
+
     /// Checks that statements can be executed one after the other, without doing any of it.
     pub fn dry_run(&self) -> DryRun<'_> {
         let catalog = Catalog::clone(&self.engine.catalog());
@@ -144,7 +165,7 @@ impl<'e> Session<'e> {
     /// compiling and committing, the statement is compiled again; what then means something else is refused as a
     /// conflict.
     pub fn run(&mut self, parsed: &Parsed) -> Result<Outcome> {
-        let done = |message: String| Outcome::Done { message, warnings: Vec::new(), hint: None };
+        let done = |message: String| Outcome::Done { message, warnings: Vec::new() };
         let catalog = self.engine.catalog();
         let bound = self.bound(parsed, &self.own, &self.variables)?;
         let parsed = bound.as_ref().unwrap_or(parsed);
@@ -157,8 +178,7 @@ impl<'e> Session<'e> {
                     Action::Change(change) => Ok(*change),
                     _ => Err(Error::conflict("what the statement refers to has changed meanwhile; try again")),
                 };
-                let change = self.engine.change(&parsed.text, &self.own, &make)?;
-                Outcome::Done { message: change.message, warnings: change.warnings, hint }
+                Outcome::Changed { committed: self.engine.change(&parsed.text, &self.own, &make)?, hint }
             }
             Action::Insert(insert) => {
                 self.engine.insert(&insert.topic, insert.key.as_deref(), insert.batch)?;
@@ -181,13 +201,17 @@ impl<'e> Session<'e> {
                 let known = self.variables.undefine(&name);
                 let warning = format!("Cannot undefine variable '{name}' which was never defined");
                 let warnings = if known { Vec::new() } else { vec![warning] };
-                Outcome::Done { message: String::new(), warnings, hint: None }
+                Outcome::Done { message: String::new(), warnings }
             }
             Action::Pull(pull) => Outcome::Rows(self.engine.pull(&pull)?),
-            Action::Push(plan, limit) => {
-                let hint = self.skipped(&plan, &self.own)?;
-                let query = self.engine.push(&plan, &self.own)?;
-                Outcome::Push { query, limit, warnings: plan.warnings, hint }
+            Action::Push(plan, until) => {
+                let mut own = self.own.clone();
+                if until.is_at_ends {
+                    own.set(config::OFFSET_RESET, "earliest")?;
+                }
+                let hint = self.skipped(&plan, &own)?;
+                let query = self.engine.push(&plan, &own)?;
+                Outcome::Push { query, until, warnings: plan.warnings, hint }
             }
         })
     }
@@ -214,9 +238,18 @@ impl<'e> Session<'e> {
 
     fn compile(&self, parsed: &Parsed, catalog: &Catalog, own: &Properties, variables: &Variables) -> Result<Action> {
         let properties = &self.engine.properties().with(own);
+        parsed.statement.compile(&self.context(&parsed.text, catalog, properties, variables))
+    }
+
+    fn context<'a>(
+        &'a self,
+        text: &'a str,
+        catalog: &'a Catalog,
+        properties: &'a Properties,
+        variables: &'a Variables,
+    ) -> Context<'a> {
         let now_ms = self.engine.clock().wall_ms();
-        let cx = Context { text: &parsed.text, catalog, properties, variables, engine: Some(self.engine), now_ms };
-        parsed.statement.compile(&cx)
+        Context { text, catalog, properties, variables, engine: Some(self.engine), now_ms }
     }
 }
 

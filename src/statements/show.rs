@@ -4,10 +4,14 @@
 //! or left out.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::{Action, Context, Kind, Reply, Statement, describe, not_yet};
-use crate::catalog::SourceKind;
-use crate::config::{Origin, PROPERTIES};
+use serde_json::{Map, Value, json};
+
+use super::reply::{self, Listed};
+use super::{Action, Context, Kind, Reply, Statement, describe, explain, not_yet};
+use crate::catalog::{CustomType, Query, Source, SourceKind};
+use crate::config::{Origin, PROPERTIES, Property, Scope};
 use crate::engine::Engine;
 use crate::error::{Result, Span};
 use crate::functions;
@@ -84,14 +88,9 @@ impl Statement for Show {
     /// Unsupported for what this version has none of, such as connectors. Counting records can fail with the topics'
     /// own errors.
     fn compile(&self, cx: &Context) -> Result<Action> {
-        let (columns, rows) = match self.what {
-            What::Sources(kind) if self.extended && cx.catalog.sources().any(|s| s.kind == kind) => {
-                let all = cx.catalog.sources().filter(|s| s.kind == kind);
-                return Ok(one_by_one(all.map(|source| describe::extended(source, cx))));
-            }
-            What::Queries if self.extended && !cx.catalog.queries().is_empty() => {
-                return Ok(one_by_one(cx.catalog.queries().into_iter().map(|query| extended_query(query, cx))));
-            }
+        let reply = match self.what {
+            What::Sources(kind) if self.extended => extended_sources(cx, kind),
+            What::Queries if self.extended => extended_queries(cx),
             What::Topics if self.extended => extended_topics(cx)?,
             What::Sources(kind) => sources(cx, kind),
             What::Topics => topics(cx),
@@ -102,7 +101,7 @@ impl Statement for Show {
             What::Variables => variables(cx),
             What::NotYet => return Err(not_yet(format!("SHOW {}", self.words), self.span, SHOWN)),
         };
-        Ok(Action::Reply(Reply::Table { columns, rows }))
+        Ok(Action::Reply(reply))
     }
 }
 
@@ -110,32 +109,55 @@ impl Statement for Show {
 const SHOWN: &str =
     "SHOW STREAMS, TABLES, TOPICS, QUERIES, FUNCTIONS, TYPES, PROPERTIES and VARIABLES show what there is";
 
-/// Headings and rows; each row has a text for each heading.
-type Listed = (Vec<&'static str>, Vec<Vec<String>>);
+/// The kind of the entity that lists such sources.
+fn plural(kind: SourceKind) -> &'static str {
+    if kind == SourceKind::Stream { "streams" } else { "tables" }
+}
 
-fn sources(cx: &Context, kind: SourceKind) -> Listed {
+fn sources(cx: &Context, kind: SourceKind) -> Reply {
     let name = if kind == SourceKind::Stream { "Stream Name" } else { "Table Name" };
-    let row = |s: &std::sync::Arc<crate::catalog::Source>| {
+    let row = |s: &Arc<Source>| {
         let windowed = s.window.is_some().to_string();
         vec![s.name.clone(), s.topic.clone(), s.key.format.name().into(), s.value.format.name().into(), windowed]
     };
-    let rows = cx.catalog.sources().filter(|s| s.kind == kind).map(row).collect();
-    (vec![name, "Kafka Topic", "Key Format", "Value Format", "Windowed"], rows)
+    let all = || cx.catalog.sources().filter(|s| s.kind == kind);
+    let listed: Value = all().map(|source| reply::listed_source(source)).collect();
+    let columns = vec![name, "Kafka Topic", "Key Format", "Value Format", "Windowed"];
+    Reply::table((columns, all().map(row).collect()), plural(kind), json!({ plural(kind): listed }))
 }
 
-fn topics(cx: &Context) -> Listed {
+/// Without any source, the empty list.
+fn extended_sources(cx: &Context, kind: SourceKind) -> Reply {
+    let all: Vec<&Arc<Source>> = cx.catalog.sources().filter(|s| s.kind == kind).collect();
+    let described: Value = all.iter().map(|source| reply::source_description(source, cx, true)).collect();
+    let entity = json!({ "sourceDescriptions": described });
+    match all.is_empty() {
+        true => {
+            Reply { entity: Reply::table(Listed::default(), "source_descriptions", entity).entity, ..sources(cx, kind) }
+        }
+        false => {
+            let texts = all.iter().map(|source| describe::extended(source, cx));
+            Reply::text(one_by_one(texts), "source_descriptions", entity)
+        }
+    }
+}
+
+fn topics(cx: &Context) -> Reply {
     let rows = cx.catalog.topics().map(|t| vec![t.name.clone(), t.partitions.to_string()]).collect();
-    (vec!["Kafka Topic", "Partitions"], rows)
+    let listed: Value =
+        cx.catalog.topics().map(|t| json!({ "name": t.name, "replicaInfo": vec![1; t.partitions as usize] })).collect();
+    Reply::table((vec!["Kafka Topic", "Partitions"], rows), "kafka_topics", json!({ "topics": listed }))
 }
 
 /// Texts, with an empty line between them.
-fn one_by_one(texts: impl Iterator<Item = String>) -> Action {
-    Action::Reply(Reply::Message(texts.collect::<Vec<_>>().join("\n")))
+fn one_by_one(texts: impl Iterator<Item = String>) -> String {
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 /// Topics with how many records there are, and which sources are over them.
-fn extended_topics(cx: &Context) -> Result<Listed> {
+fn extended_topics(cx: &Context) -> Result<Reply> {
     let mut rows = Vec::new();
+    let mut listed = Vec::new();
     for topic in cx.catalog.topics() {
         let records = cx.engine.map_or(Ok(0), |engine| records(engine, topic))?;
         let over = cx.catalog.sources().filter(|s| s.topic == topic.name).map(|s| s.name.as_str());
@@ -148,8 +170,18 @@ fn extended_topics(cx: &Context) -> Result<Listed> {
             over,
             settings.join(", "),
         ]);
+        let readers = cx.catalog.queries().into_iter();
+        let reads = |name: &String| cx.catalog.source(name).is_some_and(|source| source.topic == topic.name);
+        let readers = readers.filter(|query| query.reads.iter().any(reads)).count();
+        listed.push(json!({
+            "name": topic.name,
+            "replicaInfo": vec![1; topic.partitions as usize],
+            "consumerCount": readers * topic.partitions as usize,
+            "consumerGroupCount": readers,
+        }));
     }
-    Ok((vec!["Kafka Topic", "Partitions", "Records", "Streams and Tables", "Settings"], rows))
+    let columns = vec!["Kafka Topic", "Partitions", "Records", "Streams and Tables", "Settings"];
+    Ok(Reply::table((columns, rows), "kafka_topics_extended", json!({ "topics": listed })))
 }
 
 /// The difference of end and start offsets, summed over the partitions. In a compacted topic fewer records may be
@@ -163,7 +195,7 @@ fn records(engine: &Engine, topic: &Topic) -> Result<i64> {
 }
 
 /// A query with its statement and what it counts.
-fn extended_query(query: &crate::catalog::Query, cx: &Context) -> String {
+fn extended_query(query: &Query, cx: &Context) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: &str| out.push_str(&format!("{name:<16}: {value}\n"));
     line("Query ID", &query.id);
@@ -177,41 +209,63 @@ fn extended_query(query: &crate::catalog::Query, cx: &Context) -> String {
     out
 }
 
+/// Without any query, the empty list.
+fn extended_queries(cx: &Context) -> Reply {
+    let all = cx.catalog.queries();
+    let described: Value = all.iter().map(|query| explain::query_description(query, cx)).collect();
+    let entity = json!({ "queryDescriptions": described });
+    match all.is_empty() {
+        true => Reply { entity: Reply::table(Listed::default(), "query_descriptions", entity).entity, ..queries(cx) },
+        false => {
+            let texts = all.into_iter().map(|query| extended_query(query, cx));
+            Reply::text(one_by_one(texts), "query_descriptions", entity)
+        }
+    }
+}
+
 /// Push queries are not listed: they belong to their clients.
-fn queries(cx: &Context) -> Listed {
+fn queries(cx: &Context) -> Reply {
     let state = |id: &str| cx.engine.and_then(|engine| engine.life(id)).map_or("NOT STARTED", |life| life.name());
-    let row = |q: &std::sync::Arc<crate::catalog::Query>| {
+    let row = |q: &&Arc<Query>| {
         let topic = cx.catalog.source(&q.sink).map_or(String::new(), |s| s.topic.clone());
         let text = q.statement.lines().next().unwrap_or_default().to_owned();
         vec![q.id.clone(), "PERSISTENT".into(), state(&q.id).into(), q.sink.clone(), topic, text]
     };
-    let rows = cx.catalog.queries().into_iter().map(row).collect();
-    (vec!["Query ID", "Query Type", "Status", "Sink Name", "Sink Kafka Topic", "Query String"], rows)
+    let all = cx.catalog.queries();
+    let listed: Value = all.iter().map(|query| reply::query_state(query, cx)).collect();
+    let columns = vec!["Query ID", "Query Type", "Status", "Sink Name", "Sink Kafka Topic", "Query String"];
+    Reply::table((columns, all.iter().map(row).collect()), "queries", json!({ "queries": listed }))
 }
 
-fn function_names() -> Listed {
+fn function_names() -> Reply {
     let scalar = functions::scalar::ALL.iter().map(|f| (f.name, "SCALAR", f.category));
     let aggregate = functions::aggregate::ALL.iter().map(|f| (f.name, "AGGREGATE", "AGGREGATE"));
     let table = functions::table::ALL.iter().map(|f| (f.name, "TABLE", f.category));
     let mut all: Vec<_> = scalar.chain(aggregate).chain(table).collect();
     all.sort_unstable();
+    let listed: Value =
+        all.iter().map(|(name, kind, category)| json!({ "name": name, "type": kind, "category": category })).collect();
     let rows = all.into_iter().map(|(n, t, c)| vec![n.to_owned(), t.to_owned(), c.to_owned()]).collect();
-    (vec!["Function Name", "Type", "Category"], rows)
+    let columns = vec!["Function Name", "Type", "Category"];
+    Reply::table((columns, rows), "function_names", json!({ "functions": listed }))
 }
 
-fn types(cx: &Context) -> Listed {
+fn types(cx: &Context) -> Reply {
     let rows = cx.catalog.custom_types().map(|(name, custom)| vec![name.to_owned(), custom.sql_type.to_string()]);
-    (vec!["Type Name", "Schema"], rows.collect())
+    let named = |(name, custom): (&str, &CustomType)| (name.to_owned(), reply::schema_info(&custom.sql_type));
+    let listed: Map<String, Value> = cx.catalog.custom_types().map(named).collect();
+    Reply::table((vec!["Type Name", "Schema"], rows.collect()), "type_list", json!({ "types": listed }))
 }
 
-fn variables(cx: &Context) -> Listed {
+fn variables(cx: &Context) -> Reply {
     let rows = cx.variables.iter().map(|(name, value)| vec![name.to_owned(), value.to_owned()]).collect();
-    (vec!["Variable Name", "Value"], rows)
+    let listed: Value = cx.variables.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    Reply::table((vec!["Variable Name", "Value"], rows), "variables", json!({ "variables": listed }))
 }
 
 /// The third column says where the value comes from: the default, the default of this command, or a setting.
-fn properties(cx: &Context) -> Listed {
-    let row = |p: &crate::config::Property| {
+fn properties(cx: &Context) -> Reply {
+    let row = |p: &Property| {
         let from = match cx.properties.origin(p) {
             Origin::Default => "default",
             Origin::Command => "default of this command",
@@ -219,5 +273,26 @@ fn properties(cx: &Context) -> Listed {
         };
         vec![p.name.to_owned(), cx.properties.text(p.name).to_owned(), from.to_owned(), p.summary.to_owned()]
     };
-    (vec!["Property", "Value", "From", "Meaning"], PROPERTIES.iter().map(row).collect())
+    let listed = |p: &Property| {
+        let level = if p.scope == Scope::Statement { "QUERY" } else { "SERVER" };
+        let value = cx.properties.text(p.name);
+        json!({ "name": public_name(p), "scope": "KSQL", "value": value, "editable": p.scope == Scope::Statement, "level": level })
+    };
+    let names = |is_set: bool| -> Value {
+        let wanted = |p: &&Property| (cx.properties.origin(p) == Origin::Set) == is_set;
+        PROPERTIES.iter().filter(wanted).map(public_name).collect()
+    };
+    let entity = json!({
+        "properties": PROPERTIES.iter().map(listed).collect::<Vec<_>>(),
+        "overwrittenProperties": names(true),
+        "defaultProperties": names(false),
+    });
+    let columns = vec!["Property", "Value", "From", "Meaning"];
+    Reply::table((columns, PROPERTIES.iter().map(row).collect()), "properties", entity)
+}
+
+/// A property's name as ksqlDB lists it: those of Kafka Streams have a prefix.
+fn public_name(property: &Property) -> String {
+    let own = ["ksql.", "tidemill."].iter().any(|prefix| property.name.starts_with(prefix));
+    if own { property.name.to_owned() } else { format!("ksql.streams.{}", property.name) }
 }

@@ -43,8 +43,8 @@ impl Statement for Terminate {
     /// Missing if there is no query of this id.
     fn compile(&self, cx: &Context) -> Result<Action> {
         let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;
-        let message = "Query terminated.".to_owned();
         let effects = ids.into_iter().map(Effect::EndQuery).collect();
-        Ok(Action::Change(Box::new(Change { effects, message, warnings: Vec::new() })))
+        let command = format!("terminate/{}/execute", self.query.as_ref().map_or("ALL", |id| &id.name));
+        Ok(Action::Change(Box::new(Change::new(command, effects, "Query terminated."))))
     }
 }

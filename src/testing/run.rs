@@ -205,7 +205,7 @@ impl Run {
         let mut session = Session::new(self.engine()?, Properties::default());
         for statement in &parsed {
             match session.run(statement)? {
-                Outcome::Done { .. } | Outcome::Reply(_) => {}
+                Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {}
                 Outcome::Rows(_) | Outcome::Push { .. } => {
                     return Err(Error::invalid("a case's statements write to topics"));
                 }

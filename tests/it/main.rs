@@ -17,6 +17,7 @@ mod oracle;
 mod power_cut;
 mod real_data;
 mod resume;
+mod serving;
 mod storage_faults;
 mod sync_order;
 

@@ -83,7 +83,7 @@ impl Bed {
         let mut session = Session::new(&self.engine, own);
         for parsed in &script {
             match session.run(parsed)? {
-                Outcome::Done { .. } | Outcome::Reply(_) => {}
+                Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {}
                 Outcome::Rows(_) | Outcome::Push { .. } => return Err(Error::bug("a benchmark shows no rows")),
             }
         }

@@ -234,26 +234,32 @@ impl Shell<'_> {
 
     fn show(&mut self, outcome: Outcome) -> Result<(), Failure> {
         match outcome {
-            Outcome::Done { message, warnings, hint } => {
-                warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
-                if !message.is_empty() {
-                    match self.output.format {
-                        Format::Table => self.output.listing(&["Message"], &[vec![message]])?,
-                        _ => self.output.message("message", &message)?,
-                    }
-                }
-                self.output.flush()?;
+            Outcome::Changed { committed, hint } => {
+                self.done(committed.change.message, &committed.change.warnings)?;
                 hint.iter().for_each(|hint| tell(&format!("hint: {hint}")));
             }
+            Outcome::Done { message, warnings } => self.done(message, &warnings)?,
             Outcome::Reply(reply) => self.output.reply(&reply)?,
             Outcome::Rows(rows) => self.output.pulled(rows)?,
-            Outcome::Push { query, limit, warnings, hint } => {
+            Outcome::Push { query, until, warnings, hint } => {
                 warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
                 hint.iter().for_each(|hint| tell(&format!("hint: {hint}")));
-                self.watch(Viewer::new(query, limit))?;
+                self.watch(Viewer::new(query, until))?;
             }
         }
         Ok(())
+    }
+
+    /// Tells what was done.
+    fn done(&mut self, message: String, warnings: &[String]) -> Result<(), Failure> {
+        warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+        if !message.is_empty() {
+            match self.output.format {
+                Format::Table => self.output.listing(&["Message"], &[vec![message]])?,
+                _ => self.output.message("message", &message)?,
+            }
+        }
+        self.output.flush()
     }
 
     /// Shows rows as they come until there are as many as were asked for, or somebody has had enough.

@@ -10,7 +10,7 @@ use crate::cli::common::Common;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::output::{Format, Output, tell};
 use crate::config::{self, Properties};
-use crate::engine::Engine;
+use crate::engine::{Change, Engine};
 use crate::error::Error;
 use crate::sql::words::string_literal;
 use crate::statements::{self, Outcome, Session};
@@ -87,7 +87,8 @@ fn execute(engine: &Engine, text: &str) -> Done {
     let parsed = statements::parse(text).map_err(|mut errors| plain(errors.remove(0)))?;
     let mut session = Session::new(engine, Properties::default());
     for statement in &parsed {
-        if let Outcome::Done { message, warnings, .. } = session.run(statement).map_err(plain)? {
+        if let Outcome::Changed { committed, .. } = session.run(statement).map_err(plain)? {
+            let Change { message, warnings, .. } = committed.change;
             warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
             let mut output = Output::new(Format::Table);
             output.line(message)?;

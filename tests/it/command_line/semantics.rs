@@ -232,11 +232,20 @@ fn what_this_version_lacks_is_said_with_what_to_use_meanwhile() {
         ),
         ("SELECT k, COUNT(DISTINCT id) FROM s GROUP BY k EMIT CHANGES;", "COUNT(DISTINCT …)", "COUNT_DISTINCT"),
         ("PRINT 's';", "PRINT statements", "topic consume"),
-        ("SELECT * FROM s;", "pull queries over streams", "EMIT CHANGES"),
     ] {
         let err = folder.refused(1, &["run", "-e", statement]);
         assert_has(&err, &[&format!("error: not supported by this version: {what}"), meanwhile]);
     }
+}
+
+#[test]
+fn without_emit_a_stream_is_shown_from_its_start_to_its_end() {
+    let records: String = (0..5).map(|id| format!("{{\"id\":{id},\"k\":\"a\"}}\n")).collect();
+    let folder = filled(&records);
+    assert_eq!(rows(&folder, "SELECT id FROM s WHERE id > 1;").len(), 3);
+    assert_eq!(rows(&folder, "SELECT id FROM s LIMIT 2;").len(), 2);
+    let shown = folder.ok(&["shell", "--output", "csv", "-e", "SELECT id, k FROM s WHERE id < 2;"]);
+    assert_eq!(shown, "ID,K\n0,a\n1,a\n");
 }
 
 #[test]

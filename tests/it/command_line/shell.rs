@@ -103,7 +103,8 @@ fn extended_lists_show_what_there_is_to_know_of_each() {
         &["Name            : LOGS", "Column          : `LOG_LEVEL`", "Read by         : CTAS_COUNTS"],
     );
     assert_has(&shown("TABLES"), &["Name            : COUNTS", "Written by      : CTAS_COUNTS", "  rows in       : 4"]);
-    let query = &["Query ID        : CTAS_COUNTS", "Sink topic      : COUNTS", "WHERE log_level = 'ERROR'", "  status"];
+    let query =
+        &["Query ID        : CTAS_COUNTS", "Sink topic      : COUNTS", "WHERE (LOGS.LOG_LEVEL = 'ERROR')", "  status"];
     assert_has(&shown("QUERIES"), query);
     assert_has(
         &shown("TOPICS"),

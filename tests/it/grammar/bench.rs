@@ -8,7 +8,7 @@ use tidemill::engine::{Drive, Engine, Settings, Store};
 use tidemill::error::Error;
 use tidemill::journal::WhenFull;
 use tidemill::runtime::placement;
-use tidemill::statements::{self, Outcome, Reply, Session};
+use tidemill::statements::{self, Outcome, Reply, Session, Shown};
 
 /// An engine that reads topics from their starts and gives a result for every row, at most `batch_rows` rows at a time.
 pub(super) fn engine(batch_rows: &str) -> Engine {
@@ -40,7 +40,10 @@ pub(super) fn execute(session: &mut Session, text: &str) -> Result<Vec<String>, 
     let mut shown = Vec::new();
     for (place, statement) in parsed.iter().enumerate() {
         match session.run(statement).map_err(|e| vec![placed(place, e)])? {
-            Outcome::Done { warnings, .. } => shown.extend(warnings.iter().map(|w| format!("warning: {w}"))),
+            Outcome::Changed { committed, .. } => {
+                shown.extend(committed.change.warnings.iter().map(|w| format!("warning: {w}")));
+            }
+            Outcome::Done { .. } => {}
             Outcome::Reply(reply) => shown.push(text_of(&reply)),
             Outcome::Rows(_) | Outcome::Push { .. } => panic!("golden cases show records, not rows: {text}"),
         }
@@ -49,8 +52,8 @@ pub(super) fn execute(session: &mut Session, text: &str) -> Result<Vec<String>, 
 }
 
 fn text_of(reply: &Reply) -> String {
-    match reply {
-        Reply::Message(message) => message.trim_end().to_owned(),
-        Reply::Table { rows, .. } => rows.iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("\n"),
+    match &reply.shown {
+        Shown::Message(message) => message.trim_end().to_owned(),
+        Shown::Table { rows, .. } => rows.iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("\n"),
     }
 }

@@ -1,0 +1,233 @@
+//! `POST /inserts-stream`: rows as lines of JSON, each acknowledged when it is durable.
+//!
+//! The first line names the target; the answer begins when it is known to be good. All rows that came together are
+//! committed together. After a row that is refused, nothing more is read.
+
+use std::sync::Arc;
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Request, State};
+use axum::http::Version;
+use axum::response::{IntoResponse, Response};
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
+
+use super::accept::{self, DELIMITED, JSON};
+use super::refusal::Refusal;
+use super::{Service, coerce, ksql, request, small};
+use crate::catalog::Source;
+use crate::config;
+use crate::statements;
+use crate::types::quoted;
+
+/// How many acknowledgements may wait for their client.
+const WAITING: usize = 64;
+
+/// The longest line, in bytes.
+const MOST_LINE: usize = 16 << 20;
+
+/// `POST /inserts-stream`.
+pub(super) async fn inserts_stream(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Response, Response> {
+    if request.version() != Version::HTTP_2 {
+        let message = "This endpoint is only available when using HTTP2";
+        return Err(Refusal::new(40004, message).untyped().into_response());
+    }
+    let Some(chosen) = accept::choose(request.headers(), &[DELIMITED, JSON], DELIMITED) else {
+        return Err(small::not_acceptable());
+    };
+    let mut lines = Lines { body: request.into_body().into_data_stream(), rest: BytesMut::new(), is_over: false };
+    let first = lines.next().await.map_err(|refusal| refusal.untyped().into_response())?;
+    let source = target(&service, first.first()).map_err(|refusal| refusal.untyped().into_response())?;
+    let (send, receive) = mpsc::channel::<Bytes>(WAITING);
+    let answer = Acknowledgements { to: send, is_array: chosen == JSON, count: 0 };
+    tokio::spawn(insert(service, source, lines, first.into_iter().skip(1).collect(), answer));
+    let pieces = stream::unfold(receive, async |mut receive| {
+        receive.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), receive))
+    });
+    Ok(Body::from_stream(pieces).into_response())
+}
+
+/// The lines of a body, as they come.
+struct Lines {
+    body: BodyDataStream,
+    rest: BytesMut,
+    is_over: bool,
+}
+
+impl Lines {
+    /// The lines that have come together, at least one; none at the end.
+    ///
+    /// # Errors
+    /// A line is too long, or the client stops in its middle.
+    async fn next(&mut self) -> Result<Vec<Bytes>, Refusal> {
+        loop {
+            let mut lines = Vec::new();
+            while let Some(end) = memchr::memchr(b'\n', &self.rest) {
+                lines.push(self.rest.split_to(end).freeze());
+                self.rest.advance(1);
+            }
+            if !lines.is_empty() {
+                return Ok(lines);
+            }
+            if self.is_over {
+                let last = std::mem::take(&mut self.rest);
+                return Ok(if last.is_empty() { Vec::new() } else { vec![last.freeze()] });
+            }
+            match self.body.next().await {
+                Some(Ok(frame)) => self.rest.extend_from_slice(&frame),
+                Some(Err(error)) => return Err(Refusal::new(40000, format!("the request has broken off: {error}"))),
+                None => self.is_over = true,
+            }
+            if self.rest.len() > MOST_LINE && memchr::memchr(b'\n', &self.rest).is_none() {
+                return Err(Refusal::new(41300, format!("a line has at most {MOST_LINE} bytes")));
+            }
+        }
+    }
+}
+
+/// The stream or table that the first line names.
+///
+/// # Errors
+/// The line is no object with a target, or there is no such source, or nothing can be inserted into it.
+fn target(service: &Service, line: Option<&Bytes>) -> Result<Arc<Source>, Refusal> {
+    let fields = request::object(line.map_or(&[][..], |line| line))?;
+    let written = match fields.get("target") {
+        Some(Json::String(written)) if !written.is_empty() => written.clone(),
+        Some(Json::Number(number)) => number.to_string(),
+        _ => return Err(Refusal::new(40000, "Invalid JSON in request: \"target\" must name a stream or table")),
+    };
+    if !service.engine.properties().flag(config::INSERT_VALUES_ENABLED) {
+        return Err(Refusal::new(40000, "The server has disabled INSERT INTO ... VALUES functionality."));
+    }
+    let name = coerce::identifier(&written);
+    let catalog = service.engine.catalog();
+    let Some(source) = catalog.source(&name) else {
+        let mut message = format!("Cannot insert values into an unknown stream/table: {}", quoted(&name));
+        let other = catalog.sources().find(|source| source.name.eq_ignore_ascii_case(&name));
+        if let Some(other) = other {
+            let is_plain = other.name == other.name.to_uppercase();
+            message.push_str(&match is_plain {
+                true => {
+                    format!("\nDid you mean {}? Hint: try removing double quotes from the source name.", other.name)
+                }
+                false => format!(
+                    "\nDid you mean \"{}\"? Hint: wrap the source name in double quotes to make it case-sensitive.",
+                    other.name
+                ),
+            });
+        }
+        return Err(Refusal::new(40001, message));
+    };
+    if source.window.is_some() {
+        return Err(Refusal::new(40001, "Cannot insert values into windowed stream/table"));
+    }
+    Ok(source.clone())
+}
+
+/// What a client is told of its rows.
+struct Acknowledgements {
+    to: mpsc::Sender<Bytes>,
+    /// Whether they are the items of an array, or lines.
+    is_array: bool,
+    /// How many rows were answered.
+    count: u64,
+}
+
+impl Acknowledgements {
+    /// Whether the client still listens.
+    async fn send(&mut self, value: &Json) -> bool {
+        let piece = match (self.is_array, self.count) {
+            (false, _) => format!("{value}\n"),
+            (true, 0) => format!("[{value}"),
+            (true, _) => format!(",{value}"),
+        };
+        self.count += 1;
+        self.to.send(piece.into()).await.is_ok()
+    }
+
+    async fn refuse(&mut self, refusal: &Refusal) {
+        let error = json!({
+            "@type": "InsertError",
+            "status": "error",
+            "seq": self.count,
+            "message": refusal.message,
+            "error_code": refusal.code,
+        });
+        self.send(&error).await;
+    }
+
+    /// Ends an array.
+    async fn end(self) {
+        if self.is_array {
+            let end = if self.count == 0 { "[]" } else { "]" };
+            // The client may have gone, and then needs no end.
+            let _ = self.to.send(Bytes::from_static(end.as_bytes())).await;
+        }
+    }
+}
+
+/// Inserts rows until there are no more, one is refused, or the client has gone.
+async fn insert(
+    service: Arc<Service>,
+    source: Arc<Source>,
+    mut lines: Lines,
+    mut rows: Vec<Bytes>,
+    mut answer: Acknowledgements,
+) {
+    loop {
+        let count = rows.len();
+        let (engine, target) = (service.clone(), source.clone());
+        let done = ksql::on_a_thread(move || Ok(insert_all(&engine, &target, &rows))).await;
+        let (inserted, refused) = done.unwrap_or_else(|refusal| (0, Some(refusal)));
+        for _ in 0..inserted {
+            if !answer.send(&json!({ "seq": answer.count, "status": "ok" })).await {
+                return;
+            }
+        }
+        if let Some(refusal) = refused {
+            answer.refuse(&refusal).await;
+            break;
+        }
+        match lines.next().await {
+            Ok(next) if next.is_empty() && count > 0 => break,
+            Ok(next) if next.is_empty() => break,
+            Ok(next) => rows = next,
+            Err(refusal) => {
+                answer.refuse(&refusal).await;
+                break;
+            }
+        }
+    }
+    answer.end().await;
+}
+
+/// Inserts the rows of lines, all with one commit: how many from the first on, and why no more.
+fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Option<Refusal>) {
+    let catalog = service.engine.catalog();
+    let Some(topic) = catalog.topic(&source.topic) else {
+        return (0, Some(Refusal::new(40000, format!("the topic '{}' is not there any more", source.topic))));
+    };
+    let now_ms = service.engine.clock().wall_ms();
+    let (mut records, mut refused) = (Vec::new(), None);
+    for line in lines {
+        match coerce::row(source, line).and_then(|values| {
+            statements::record_of(source, values, now_ms).map_err(|error| Refusal::new(40000, error.message()))
+        }) {
+            Ok(record) => records.push(record),
+            Err(refusal) => {
+                refused = Some(refusal);
+                break;
+            }
+        }
+    }
+    let count = records.len();
+    match service.engine.insert_all(topic, records) {
+        Ok(()) => (count, refused),
+        Err(error) => (0, Some(Refusal::new(50000, ksql::text_of(&error)))),
+    }
+}

@@ -1,0 +1,254 @@
+//! `POST /ksql`: statements, validated whole, executed in order, each durable before it is answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::accept::{self, JSON, V1};
+use super::refusal::{self, Refusal};
+use super::request::{self, Asked};
+use super::{Service, small};
+use crate::catalog::Catalog;
+use crate::engine::Committed;
+use crate::error::Error;
+use crate::locks::lock;
+use crate::statements::{self, Nature, Outcome, Parsed, Session};
+use crate::types::quoted;
+
+/// How long a statement waits for the command that must come before it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What has become of commands, by their names.
+pub(super) struct Commands(Mutex<BTreeMap<String, Status>>);
+
+/// What has become of a command.
+#[derive(Clone)]
+pub(super) struct Status {
+    pub message: String,
+    pub query: Option<String>,
+}
+
+impl Commands {
+    /// The commands that made what exists.
+    pub(super) fn of(catalog: &Catalog) -> Commands {
+        let status = |message: &str, query: Option<String>| Status { message: message.to_owned(), query };
+        let made = |source: &Arc<crate::catalog::Source>| {
+            let message = match &source.query {
+                Some(id) => format!("Created query with ID {id}"),
+                None if source.kind == crate::catalog::SourceKind::Stream => "Stream created".to_owned(),
+                None => "Table created".to_owned(),
+            };
+            let command = format!("{}/{}/create", source.kind.lower(), quoted(&source.name));
+            (command, status(&message, source.query.clone()))
+        };
+        Commands(Mutex::new(catalog.sources().map(made).collect()))
+    }
+
+    /// What has become of a command.
+    pub(super) fn get(&self, name: &str) -> Option<Status> {
+        lock(&self.0).get(name).cloned()
+    }
+
+    /// The names of all commands.
+    pub(super) fn names(&self) -> Vec<String> {
+        lock(&self.0).keys().cloned().collect()
+    }
+
+    fn executed(&self, committed: &Committed) {
+        let status = Status { message: committed.change.message.clone(), query: committed.query.clone() };
+        lock(&self.0).insert(committed.change.command.clone(), status);
+    }
+}
+
+/// `POST /ksql`.
+pub(super) async fn ksql(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+    if accept::choose(request.headers(), &[JSON, V1], JSON).is_none() {
+        return Err(small::not_acceptable());
+    }
+    let body = request::all(request.into_body()).await.map_err(Refusal::into_response)?;
+    let asked = Asked::read(&body, request::OLD).map_err(Refusal::into_response)?;
+    wait_for(&service, asked.sequence).await.map_err(Refusal::into_response)?;
+    let entities = on_a_thread(move || execute(&service, &asked)).await.map_err(Refusal::into_response)?;
+    Ok(([(header::CONTENT_TYPE, JSON)], Value::Array(entities).to_string()).into_response())
+}
+
+/// Does what may wait, away from the threads that serve connections.
+pub(super) async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Refusal::new(50000, "The server encountered an internal error.")))
+}
+
+/// Executes the statements of a request; an entity for each that has one.
+fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
+    let text = asked.text.as_deref().unwrap_or_default();
+    let mut session = asked.session(service)?;
+    let parsed = parse(text)?;
+    check(&session, &parsed)?;
+    let mut entities = Vec::new();
+    for statement in &parsed {
+        match session.run(statement) {
+            Ok(outcome) => entities.extend(entity(service, outcome, statement)),
+            Err(error) => return Err(Refusal::of_statement(&error, &session.completed(statement), entities)),
+        }
+    }
+    Ok(entities)
+}
+
+/// The statements of a text.
+///
+/// # Errors
+/// The first syntax error; the whole text is named as the statement, as ksqlDB does.
+pub(super) fn parse(text: &str) -> Result<Vec<Parsed>, Refusal> {
+    statements::parse(text).map_err(|errors| match errors.first() {
+        Some(error) => Refusal::of_text(40001, refusal::message(error), text),
+        None => Refusal::new(50000, "a text without errors was refused"),
+    })
+}
+
+/// The number by which a client refers to the command that was executed at this version of the catalog.
+///
+/// ksqlDB counts the markers of transactions too, so that numbers rise by two.
+fn sequence_number(version: u64) -> i64 {
+    version as i64 * 2
+}
+
+/// Waits until a command has been executed.
+///
+/// # Errors
+/// It was not in time.
+pub(super) async fn wait_for(service: &Service, sequence: Option<i64>) -> Result<(), Refusal> {
+    let Some(sequence) = sequence.filter(|sequence| *sequence >= 0) else { return Ok(()) };
+    let mut waited = Duration::ZERO;
+    while sequence_number(service.engine.catalog().version) <= sequence {
+        if waited >= PATIENCE {
+            let message = format!(
+                "Timed out while waiting for a previous command to execute. command sequence number: {sequence}"
+            );
+            return Err(Refusal::new(50301, message));
+        }
+        tokio::time::sleep(LOOK).await;
+        waited += LOOK;
+    }
+    Ok(())
+}
+
+/// Checks all statements before any is executed.
+///
+/// # Errors
+/// The first refusal.
+fn check(session: &Session, parsed: &[Parsed]) -> Result<(), Refusal> {
+    let mut dry_run = session.dry_run();
+    for statement in parsed {
+        match dry_run.check(statement) {
+            Ok(Nature::Pull | Nature::Push) => {
+                let message = "The following statement types should be issued to the websocket endpoint '/query':\n\t* \
+                               PRINT\n\t* SELECT";
+                return Err(Refusal::statement(40002, message, &statement.text));
+            }
+            Ok(Nature::Change | Nature::Other) => {}
+            Err(error) => {
+                return Err(Refusal::of_statement(&error, &session.completed(statement), Vec::new()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is answered of a statement; nothing of those that only change the session or append a record.
+fn entity(service: &Service, outcome: Outcome, statement: &Parsed) -> Option<Value> {
+    match outcome {
+        Outcome::Changed { committed, .. } => {
+            service.commands.executed(&committed);
+            Some(current_status(&committed, &statement.text))
+        }
+        Outcome::Done { warnings, .. } => {
+            let message = warnings.into_iter().next()?;
+            let fields = json!({ "message": message });
+            Some(with_text("warning_entity", fields.as_object().cloned().unwrap_or_default(), &statement.text))
+        }
+        Outcome::Reply(reply) => {
+            let mut fields = reply.entity;
+            let kind = fields.remove("@type").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
+            Some(with_text(&kind, fields, &statement.text))
+        }
+        // The check has refused what shows rows.
+        Outcome::Rows(_) | Outcome::Push { .. } => None,
+    }
+}
+
+/// An entity with the fields that all of them have.
+fn with_text(kind: &str, fields: Map<String, Value>, text: &str) -> Value {
+    let mut entity = Map::new();
+    entity.insert("@type".to_owned(), kind.into());
+    entity.insert("statementText".to_owned(), text.into());
+    entity.extend(fields);
+    entity.insert("warnings".to_owned(), json!([]));
+    Value::Object(entity)
+}
+
+/// The state of a command that was executed.
+fn current_status(committed: &Committed, text: &str) -> Value {
+    let change = &committed.change;
+    let warnings: Vec<Value> = change.warnings.iter().map(|warning| json!({ "message": warning })).collect();
+    json!({
+        "@type": "currentStatus",
+        "statementText": change.completed.as_deref().unwrap_or(text),
+        "commandId": change.command,
+        "commandStatus": { "status": "SUCCESS", "message": change.message, "queryId": committed.query },
+        "commandSequenceNumber": sequence_number(committed.version),
+        "warnings": warnings,
+    })
+}
+
+/// The text of an error for a client that gets no status.
+pub(super) fn text_of(error: &Error) -> String {
+    refusal::message(error)
+}
+
+/// Ends all queries and removes what they made; topics whose names fit one of the patterns are deleted with it.
+///
+/// # Errors
+/// A pattern is none, or the engine cannot commit.
+pub(super) fn terminate_cluster(service: &Service, patterns: &[String]) -> Result<Value, Refusal> {
+    let invalid = |pattern: &String| Refusal::new(40000, format!("Invalid pattern: {pattern}"));
+    let patterns: Vec<fancy_regex::Regex> = patterns
+        .iter()
+        .map(|pattern| fancy_regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|_| invalid(pattern)))
+        .collect::<Result<_, _>>()?;
+    let version = service.engine.catalog().version;
+    let mut session = Session::new(&service.engine, crate::config::Properties::default());
+    let mut run = |text: &str| -> Result<(), Refusal> {
+        for statement in &parse(text)? {
+            session.run(statement).map_err(|error| Refusal::of_statement(&error, text, Vec::new()))?;
+        }
+        Ok(())
+    };
+    run("TERMINATE ALL;")?;
+    let catalog = service.engine.catalog();
+    for source in catalog.sources().filter(|source| source.query.is_some()) {
+        let deletes = patterns.iter().any(|pattern| pattern.is_match(&source.topic).unwrap_or(false));
+        let delete = if deletes { " DELETE TOPIC" } else { "" };
+        run(&format!("DROP {} IF EXISTS {}{delete};", source.kind.name(), quoted(&source.name)))?;
+    }
+    service.terminated();
+    service.queries.close_all();
+    let status = json!({ "status": "QUEUED", "message": "Statement written to command topic", "queryId": null });
+    Ok(json!({
+        "@type": "currentStatus",
+        "statementText": "TERMINATE CLUSTER;",
+        "commandId": "terminate/CLUSTER/execute",
+        "commandStatus": status,
+        "commandSequenceNumber": sequence_number(version),
+        "warnings": [],
+    }))
+}

@@ -1,0 +1,195 @@
+//! The service: ksqlDB's API over HTTP, for clients that know nothing of this engine.
+//!
+//! The engine stays on its own threads. What happens here is the rim: a few threads of tokio read requests and write
+//! answers, and a statement is executed on a thread that may wait. One port takes HTTP/1.1, HTTP/2 with prior
+//! knowledge, and WebSockets.
+//!
+//! | endpoint | file | what |
+//! |---|---|---|
+//! | `/ksql` | `ksql` | statements, validated whole, executed in order |
+//! | `/query`, `/query-stream` | `query` | rows of one SELECT, as they come |
+//! | `/close-query` | `open` | ends a query that shows rows |
+//! | `/inserts-stream` | `inserts` | rows as lines, acknowledged one by one |
+//! | `/ws/query` | `websocket` | rows of one SELECT as frames |
+//! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
+//!
+//! Statuses, content types, texts of errors and the borders of chunks are those of ksqlDB: clients depend on all of
+//! them. An element of an answer (a row, a header, an acknowledgement) is one chunk of HTTP/1.1 and one DATA frame of
+//! HTTP/2, since several clients parse a frame as one JSON value.
+
+mod accept;
+mod coerce;
+mod inserts;
+mod ksql;
+mod open;
+mod query;
+mod refusal;
+mod request;
+mod rows;
+mod small;
+mod target;
+mod websocket;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tower::ServiceExt;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use ksql::Commands;
+use open::OpenQueries;
+use refusal::Refusal;
+
+/// How often somebody looks whether the server is to end.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long answers that are open may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The largest body of a request, in bytes, apart from streams of rows.
+const MOST_BODY: usize = 64 << 20;
+
+/// The longest path and query of a request, and the longest header, in bytes: as ksqlDB's server has them.
+const MOST_URI: usize = 4_096;
+const MOST_HEADER: usize = 8_192;
+
+/// What all requests share.
+pub(crate) struct Service {
+    engine: Arc<Engine>,
+    queries: OpenQueries,
+    commands: Commands,
+    /// Whether the cluster was terminated: from then on everything is refused.
+    is_terminated: AtomicBool,
+}
+
+/// Answers requests until `stop` says that it is enough.
+///
+/// Then no more connections are taken, open queries end in order, and answers that are being written may go on for a
+/// few seconds.
+///
+/// # Errors
+/// Kind `Backend`: the socket cannot be used, or no thread can be started.
+pub fn serve(engine: &Arc<Engine>, listener: TcpListener, stop: &dyn Fn() -> bool) -> Result<()> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("serving")
+        .enable_all()
+        .build()
+        .map_err(|e| Error::backend(format!("the threads of the server cannot be started: {e}")))?;
+    let service = Arc::new(Service {
+        engine: engine.clone(),
+        queries: OpenQueries::default(),
+        commands: Commands::of(&engine.catalog()),
+        is_terminated: AtomicBool::new(false),
+    });
+    let result = runtime.block_on(accept(&service, listener, stop));
+    runtime.shutdown_timeout(LAST_WORDS);
+    result
+}
+
+/// Takes connections, and has each served by a task of its own.
+async fn accept(service: &Arc<Service>, listener: TcpListener, stop: &dyn Fn() -> bool) -> Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let routes = routes(service);
+    let graceful = hyper_util::server::graceful::GracefulShutdown::new();
+    while !stop() {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = tokio::time::sleep(LOOK) => continue,
+        };
+        // A connection that cannot be taken, for want of file handles say, is in nobody's way.
+        let Ok((stream, _)) = accepted else { continue };
+        let _ = stream.set_nodelay(true);
+        let (service, routes) = (service.clone(), routes.clone());
+        let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let (service, routes) = (service.clone(), routes.clone());
+            async move { Ok::<_, std::convert::Infallible>(answer(&service, routes, request.map(Body::new)).await) }
+        });
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // Its client has gone, or speaks something else: nobody is left to be told.
+            let _ = connection.await;
+        });
+    }
+    service.queries.close_all();
+    let _ = tokio::time::timeout(LAST_WORDS, graceful.shutdown()).await;
+    Ok(())
+}
+
+/// What stands at which path.
+fn routes(service: &Arc<Service>) -> Router {
+    Router::new()
+        .route("/ksql", only(on(MethodFilter::POST, ksql::ksql), "POST"))
+        .route("/ksql/terminate", only(on(MethodFilter::POST, small::terminate), "POST"))
+        .route("/query", only(on(MethodFilter::POST, query::query), "POST"))
+        .route("/query-stream", only(on(MethodFilter::POST, query::query_stream), "POST"))
+        .route("/close-query", only(on(MethodFilter::POST, open::close_query), "POST"))
+        .route("/inserts-stream", only(on(MethodFilter::POST, inserts::inserts_stream), "POST"))
+        .route("/ws/query", only(on(MethodFilter::GET, websocket::query), "GET"))
+        .route("/", only(on(MethodFilter::GET, small::root), "GET"))
+        .route("/info", only(on(MethodFilter::GET, small::info), "GET"))
+        .route("/healthcheck", only(on(MethodFilter::GET, small::health), "GET"))
+        .route("/status", only(on(MethodFilter::GET, small::statuses), "GET"))
+        .route("/status/{kind}/{entity}/{action}", only(on(MethodFilter::GET, small::status), "GET"))
+        .route("/is_valid_property/{name}", only(on(MethodFilter::GET, small::is_valid_property), "GET"))
+        .route("/clusterStatus", only(on(MethodFilter::GET, small::no_cluster), "GET"))
+        .route("/heartbeat", only(on(MethodFilter::POST, small::no_peer), "POST"))
+        .route("/lag", only(on(MethodFilter::POST, small::no_peer), "POST"))
+        .route("/v1/metadata", only(on(MethodFilter::GET, small::metadata), "GET"))
+        .route("/v1/metadata/id", only(on(MethodFilter::GET, small::metadata_id), "GET"))
+        .route("/chc/ready", only(on(MethodFilter::GET, small::alive), "GET"))
+        .route("/chc/live", only(on(MethodFilter::GET, small::alive), "GET"))
+        .fallback(|| async { not_found() })
+        .with_state(service.clone())
+}
+
+/// Any other method is refused, and the right one named.
+fn only(route: MethodRouter<Arc<Service>>, method: &'static str) -> MethodRouter<Arc<Service>> {
+    route.fallback(move || async move { (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, method)]).into_response() })
+}
+
+/// The answer to what stands nowhere.
+fn not_found() -> Response {
+    let page = "<html><body><h1>Resource not found</h1></body></html>";
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}
+
+/// Answers a request: what concerns all of them is decided here, the rest by its route.
+async fn answer(service: &Service, routes: Router, mut request: Request) -> Response {
+    let uri = request.uri();
+    if uri.path_and_query().map_or(0, |all| all.as_str().len()) > MOST_URI {
+        return StatusCode::URI_TOO_LONG.into_response();
+    }
+    let sizes = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    if sizes.sum::<usize>() > MOST_HEADER {
+        return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
+    }
+    let Some(path) = target::normalised(uri.path()) else {
+        return (StatusCode::BAD_REQUEST, "Bad Request").into_response();
+    };
+    if service.is_terminated.load(Ordering::SeqCst) && !path.starts_with("/chc/") {
+        return Refusal::new(50303, "The server is shutting down").untyped().into_response();
+    }
+    if request.method() == Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    match target::with_path(uri, &path) {
+        Some(uri) => *request.uri_mut() = uri,
+        None => return (StatusCode::BAD_REQUEST, "Bad Request").into_response(),
+    }
+    routes.oneshot(request).await.unwrap_or_else(|never| match never {})
+}

@@ -1,0 +1,216 @@
+//! `POST /query` and `POST /query-stream`: the rows of one SELECT.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::{Notify, mpsc};
+
+use super::accept::{self, DELIMITED, JSON, PROTOBUF, V1};
+use super::open::Open;
+use super::refusal::Refusal;
+use super::request::{self, Asked, Fields};
+use super::rows::{Head, Layout};
+use super::{Service, ksql, small};
+use crate::engine::{PullRows, PushQuery};
+use crate::statements::{Nature, Outcome, Until};
+
+/// How often a query is looked at that nobody has woken: it may have failed, or been ended.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How many pieces of an answer may wait for its client.
+const WAITING: usize = 64;
+
+/// What a SELECT shows.
+pub(super) enum Shown {
+    /// All rows of a table, by the id of the query.
+    Rows(String, PullRows),
+    /// Rows as they come.
+    Query(Box<PushQuery>, Until),
+}
+
+/// `POST /query`.
+pub(super) async fn query(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+    let chosen = accept::choose(request.headers(), &[DELIMITED, V1, JSON, PROTOBUF], V1).map(|chosen| match chosen {
+        JSON => V1,
+        other => other,
+    });
+    rows(service, request, request::OLD, chosen).await
+}
+
+/// `POST /query-stream`.
+pub(super) async fn query_stream(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+    let chosen = accept::choose(request.headers(), &[DELIMITED, JSON, V1, PROTOBUF], DELIMITED);
+    rows(service, request, request::NEW, chosen).await
+}
+
+async fn rows(
+    service: Arc<Service>,
+    request: Request,
+    fields: Fields,
+    chosen: Option<&'static str>,
+) -> Result<Response, Response> {
+    let Some(layout) = chosen.and_then(Layout::of) else { return Err(small::not_acceptable()) };
+    let refused = |refusal: Refusal| refusal.into_response();
+    let body = request::all(request.into_body()).await.map_err(refused)?;
+    let asked = Asked::read(&body, fields).map_err(refused)?;
+    ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
+    let asker = service.clone();
+    let shown = ksql::on_a_thread(move || select(&asker, &asked)).await.map_err(|refusal| {
+        let is_old = fields.text == request::OLD.text;
+        let refusal = if is_old { refusal.with_cause() } else { refusal.with_text().untyped() };
+        refusal.into_response()
+    })?;
+    let body = match shown {
+        Shown::Rows(id, PullRows { columns, rows }) => {
+            let head = Head { id: &id, columns: &columns, marks_keys: true };
+            pieces(layout.pulled(&head, rows))
+        }
+        Shown::Query(query, until) => {
+            let (send, receive) = mpsc::channel(WAITING);
+            tokio::spawn(show(service, *query, until, layout, send));
+            Body::from_stream(stream::unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
+                receive.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), receive))
+            }))
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, layout.media_type())], body).into_response())
+}
+
+/// A body of pieces that are all there.
+fn pieces(pieces: Vec<Bytes>) -> Body {
+    Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>)))
+}
+
+/// Starts the one query of a request.
+///
+/// # Errors
+/// The request has not exactly one statement, or it is no SELECT, or it is refused.
+pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal> {
+    let text = asked.text.as_deref().unwrap_or_default();
+    let parsed = ksql::parse(text)?;
+    let [statement] = parsed.as_slice() else {
+        let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
+        return Err(Refusal::of_text(40001, message, text));
+    };
+    let mut session = asked.session(service)?;
+    let refused = |error| Refusal::of_statement(&error, &statement.text, Vec::new());
+    if !matches!(session.dry_run().check(statement).map_err(refused)?, Nature::Pull | Nature::Push) {
+        return Err(Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text));
+    }
+    match session.run(statement).map_err(refused)? {
+        Outcome::Rows(rows) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
+        Outcome::Push { query, until, .. } => Ok(Shown::Query(Box::new(query), until)),
+        Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {
+            Err(Refusal::new(50000, "a query has shown no rows"))
+        }
+    }
+}
+
+/// Sends the rows of a query until it is over, is ended from outside, or its client has gone.
+async fn show(service: Arc<Service>, query: PushQuery, until: Until, layout: Layout, to: mpsc::Sender<Bytes>) {
+    let open = Open::new(&service, query.id());
+    let head = Head { id: query.id(), columns: &query.columns, marks_keys: false };
+    let mut last = Vec::new();
+    if to.send(layout.head(&head)).await.is_err() {
+        return;
+    }
+    let mut rows = Following::new(&query, until, &open);
+    loop {
+        match rows.next(&to).await {
+            Some(Followed::Row(row)) => {
+                if let Some(piece) = layout.row(&row)
+                    && to.send(piece).await.is_err()
+                {
+                    return;
+                }
+            }
+            Some(Followed::Over(message)) => last.extend(layout.end(Some(message))),
+            Some(Followed::Failed(refusal)) => last.extend(layout.error(&refusal.body())),
+            None => return,
+        }
+        if !last.is_empty() || rows.is_over {
+            break;
+        }
+    }
+    for piece in last {
+        if to.send(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A query whose rows are followed.
+pub(super) struct Following<'a> {
+    query: &'a PushQuery,
+    until: Until,
+    open: &'a Open,
+    woken: Arc<Notify>,
+    waiting: std::collections::VecDeque<crate::engine::PushRow>,
+    left: Option<usize>,
+    /// Whether the end was told.
+    pub is_over: bool,
+}
+
+/// What comes next of a query.
+pub(super) enum Followed {
+    Row(crate::engine::PushRow),
+    /// No more rows come, for this reason.
+    Over(&'static str),
+    Failed(Refusal),
+}
+
+impl<'a> Following<'a> {
+    /// Follows a query from its first row.
+    pub(super) fn new(query: &'a PushQuery, until: Until, open: &'a Open) -> Following<'a> {
+        let woken = Arc::new(Notify::new());
+        let waker = woken.clone();
+        query.listen(Box::new(move || waker.notify_one()));
+        Following { query, until, open, woken, waiting: Default::default(), left: until.rows, is_over: false }
+    }
+
+    /// The next row, or the end; None if nobody takes rows any more.
+    pub(super) async fn next<T>(&mut self, to: &mpsc::Sender<T>) -> Option<Followed> {
+        loop {
+            if self.left == Some(0) {
+                return Some(self.over("Limit Reached"));
+            }
+            if self.open.closing.is_asked() {
+                return Some(self.over("Query Completed"));
+            }
+            if let Some(row) = self.waiting.pop_front() {
+                self.left = self.left.map(|left| left - 1);
+                return Some(Followed::Row(row));
+            }
+            match self.query.rows(Duration::ZERO) {
+                Ok(rows) => self.waiting = rows,
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Followed::Failed(Refusal::new(50000, error.message())));
+                }
+            }
+            if !self.waiting.is_empty() {
+                continue;
+            }
+            if (self.until.is_at_ends && self.query.has_read_all()) || self.query.is_over() {
+                return Some(self.over("Query Completed"));
+            }
+            tokio::select! {
+                () = self.woken.notified() => {}
+                () = self.open.closing.asked() => {}
+                () = to.closed() => return None,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn over(&mut self, message: &'static str) -> Followed {
+        self.is_over = true;
+        Followed::Over(message)
+    }
+}

@@ -1,0 +1,132 @@
+//! Refusals: what a client is told when there is no answer, with ksqlDB's statuses, codes and texts.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::accept::JSON;
+use crate::error::{Error, Kind};
+
+/// What stands in the way of an answer.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// ksqlDB's code; its first three digits are the status of HTTP.
+    pub code: u32,
+    pub message: String,
+    /// The statement that is refused, and the entities of those before it.
+    statement: Option<(String, Vec<Value>)>,
+    /// Whether the text as a whole is what is wrong.
+    is_of_text: bool,
+    /// Whether the answer says that it is JSON: some of ksqlDB's endpoints do not.
+    is_typed: bool,
+}
+
+impl Refusal {
+    pub(super) fn new(code: u32, message: impl Into<String>) -> Refusal {
+        Refusal { code, message: message.into(), statement: None, is_of_text: false, is_typed: true }
+    }
+
+    /// The refusal of a statement, after those before it gave `entities`.
+    pub(super) fn of_statement(error: &Error, text: &str, entities: Vec<Value>) -> Refusal {
+        let code = code(error);
+        let refusal = Refusal::new(code, message(error));
+        // ksqlDB names the statement only where it is what is wrong.
+        if code == 40000 { refusal } else { Refusal { statement: Some((text.to_owned(), entities)), ..refusal } }
+    }
+
+    /// The refusal of a statement by a code of its own.
+    pub(super) fn statement(code: u32, message: impl Into<String>, text: &str) -> Refusal {
+        Refusal { statement: Some((text.to_owned(), Vec::new())), ..Refusal::new(code, message) }
+    }
+
+    /// The same without a content type.
+    pub(super) fn untyped(mut self) -> Refusal {
+        self.is_typed = false;
+        self
+    }
+
+    /// The refusal of a text that is no statement, or not one.
+    pub(super) fn of_text(code: u32, message: impl Into<String>, text: &str) -> Refusal {
+        Refusal { is_of_text: true, ..Refusal::statement(code, message, text) }
+    }
+
+    /// The same with the text at the end of its message if the text is what is wrong, as the endpoints of queries have
+    /// it.
+    pub(super) fn with_text(mut self) -> Refusal {
+        if let Some((text, _)) = self.statement.as_ref().filter(|_| self.is_of_text) {
+            self.message = format!("{}\nStatement: {text}", self.message);
+        }
+        self
+    }
+
+    /// The same with the place of a syntax error as its cause.
+    pub(super) fn with_cause(mut self) -> Refusal {
+        let place = self.message.strip_prefix("line ").and_then(|rest| rest.split_once(": Syntax Error"));
+        if let Some((place, _)) = place.filter(|_| self.is_of_text) {
+            let cause = format!("line {place}: Syntax error at line {place}");
+            self = self.with_text();
+            self.message = format!("{}\nCaused by: {cause}", self.message);
+        }
+        self
+    }
+
+    /// The object that is answered.
+    pub(super) fn body(&self) -> Value {
+        let (code, message) = (self.code, &self.message);
+        match &self.statement {
+            None => json!({ "@type": "generic_error", "error_code": code, "message": message }),
+            Some((text, entities)) => json!({
+                "@type": "statement_error",
+                "error_code": code,
+                "message": message,
+                "statementText": text,
+                "entities": entities,
+            }),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = u16::try_from(self.code / 100).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let mut response =
+            (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), self.body().to_string()).into_response();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        if self.is_typed {
+            response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(JSON));
+        }
+        response
+    }
+}
+
+/// ksqlDB's code for an error of a statement.
+fn code(error: &Error) -> u32 {
+    match error.kind() {
+        Kind::Backend | Kind::Bug => 50000,
+        _ if GENERIC.iter().any(|start| error.message().starts_with(start)) => 40000,
+        _ => 40001,
+    }
+}
+
+/// How the messages begin that ksqlDB sends without the statement: what is wrong is not its text.
+const GENERIC: &[&str] = &[
+    "Topic '",
+    "Cannot insert values into an unknown",
+    "Cannot insert into ",
+    "Cannot delete topic for read-only",
+    "Can't find any functions with the name",
+    "Key format does not support schema",
+    "Invalid config variable in the WITH clause",
+];
+
+/// The text of an error as ksqlDB has it: a syntax error begins with its place.
+pub(super) fn message(error: &Error) -> String {
+    let Some(span) = error.span().filter(|_| error.kind() == Kind::Syntax) else {
+        return error.message().to_owned();
+    };
+    let mut text = format!("line {}:{}: Syntax Error\n{}", span.start.line, span.start.column, error.message());
+    if let Some(near) = error.advice().and_then(|advice| advice.strip_prefix("did you mean ")) {
+        text.push_str(&format!("\nDid you mean '{}'?", near.trim_end_matches('?').trim_matches('\'')));
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! The bodies of requests: JSON objects with statements, properties and variables.
+
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
+use super::{MOST_BODY, Service};
+use crate::config::Properties;
+use crate::statements::Session;
+
+/// A request with statements.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The text of the statements; None if the field is missing or null.
+    pub text: Option<String>,
+    /// Properties that hold for this request.
+    pub properties: Map<String, Value>,
+    /// Values of variables, in their order.
+    pub variables: Vec<(String, String)>,
+    /// The command that must have been executed before.
+    pub sequence: Option<i64>,
+}
+
+/// The names of the fields, which differ between the endpoints.
+#[derive(Clone, Copy)]
+pub(super) struct Fields {
+    pub text: &'static str,
+    pub properties: &'static str,
+}
+
+/// Those of `/ksql`, `/query` and WebSockets.
+pub(super) const OLD: Fields = Fields { text: "ksql", properties: "streamsProperties" };
+/// Those of `/query-stream`.
+pub(super) const NEW: Fields = Fields { text: "sql", properties: "properties" };
+
+/// All of a request's body.
+///
+/// # Errors
+/// It is too large, or the client stops in its middle.
+pub(super) async fn all(body: Body) -> Result<Bytes, Refusal> {
+    let too_large = |_| Refusal::new(41300, format!("the body of a request has at most {MOST_BODY} bytes")).untyped();
+    to_bytes(body, MOST_BODY).await.map_err(too_large)
+}
+
+/// The object that a body is.
+///
+/// # Errors
+/// It is no JSON, or something else than an object.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let invalid = |why: String| Refusal::new(40000, format!("Invalid JSON in request: {why}")).untyped();
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(invalid("the body is empty".to_owned()));
+    }
+    // What follows the object is ignored, as ksqlDB does.
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+    match values.next() {
+        Some(Ok(Value::Object(fields))) => Ok(fields),
+        Some(Ok(_)) => Err(invalid("it is no object".to_owned())),
+        Some(Err(error)) => Err(invalid(error.to_string())),
+        None => Err(invalid("there is none".to_owned())),
+    }
+}
+
+impl Asked {
+    /// Reads a request; unknown fields say nothing.
+    ///
+    /// # Errors
+    /// A field is of the wrong type.
+    pub(super) fn read(body: &[u8], names: Fields) -> Result<Asked, Refusal> {
+        let mut fields = object(body)?;
+        let wrong =
+            |name: &str| Refusal::new(40000, format!("Invalid JSON in request: wrong type of \"{name}\"")).untyped();
+        let text = match fields.remove(names.text) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            // A number or a truth value is taken as its text.
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
+            Some(_) => return Err(wrong(names.text)),
+        };
+        let properties = match fields.remove(names.properties) {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(properties)) => properties,
+            Some(_) => return Err(wrong(names.properties)),
+        };
+        let variables = match fields.remove("sessionVariables") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Object(all)) => all
+                .into_iter()
+                .map(|(name, value)| match value {
+                    Value::String(text) => Ok((name, text)),
+                    Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
+                    _ => Err(wrong("sessionVariables")),
+                })
+                .collect::<Result<_, _>>()?,
+            Some(_) => return Err(wrong("sessionVariables")),
+        };
+        let sequence = match fields.remove("commandSequenceNumber") {
+            None | Some(Value::Null) => None,
+            Some(Value::Number(number)) => Some(number.as_i64().ok_or_else(|| wrong("commandSequenceNumber"))?),
+            Some(Value::String(text)) => Some(text.trim().parse().map_err(|_| wrong("commandSequenceNumber"))?),
+            Some(_) => return Err(wrong("commandSequenceNumber")),
+        };
+        Ok(Asked { text, properties, variables, sequence })
+    }
+
+    /// A session with the request's properties and variables.
+    ///
+    /// # Errors
+    /// A property is unknown, belongs to the process, or does not take the value.
+    pub(super) fn session<'e>(&self, service: &'e Service) -> Result<Session<'e>, Refusal> {
+        let mut own = Properties::default();
+        let text = self.text.as_deref().unwrap_or_default();
+        for (name, value) in &self.properties {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            if crate::config::find(name).is_err() {
+                let message = format!("Not recognizable as ksql, streams, consumer, or producer property: '{name}'");
+                return Err(Refusal::statement(50000, message, text));
+            }
+            own.set_for_statements(name, &value).map_err(|error| {
+                let message = format!("Failed to coerce type of value '{value}' for key '{name}'\nCaused by: {error}");
+                Refusal::new(40000, message)
+            })?;
+        }
+        let mut session = Session::new(&service.engine, own);
+        self.variables.iter().for_each(|(name, value)| session.define(name, value));
+        Ok(session)
+    }
+}

@@ -1,0 +1,206 @@
+//! Rows as answers have them: one layout for each media type.
+//!
+//! An answer is a head, rows, and an end; each of these is a piece of its own, which becomes a chunk or a frame:
+//!
+//! ```text
+//! delimited   {"queryId":…,"columnNames":[…],"columnTypes":[…]}⏎   [1,"a"]⏎
+//! json        [{"queryId":…,…}                                     ,[1,"a"]                       ]
+//! v1          [{"header":{"queryId":…,"schema":…}},⏎               {"row":{"columns":[1,"a"]}},⏎  {"finalMessage":…}  ]
+//! ```
+
+use bytes::Bytes;
+use serde_json::{Value as Json, json};
+
+use super::accept::{DELIMITED, JSON, PROTOBUF, V1};
+use crate::engine::PushRow;
+use crate::formats::answer::put_value;
+use crate::types::{Column, Role, Value, quoted};
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// One JSON value a line.
+    Delimited,
+    /// A JSON array with the head first.
+    Json,
+    /// A JSON array of objects that say what they are.
+    V1,
+}
+
+/// What stands before the rows.
+pub(super) struct Head<'a> {
+    pub id: &'a str,
+    pub columns: &'a [Column],
+    /// Whether the schema says which columns are the key's.
+    pub marks_keys: bool,
+}
+
+impl Layout {
+    /// The layout of a media type; None for one that this version does not write.
+    pub(super) fn of(media_type: &str) -> Option<Layout> {
+        match media_type {
+            DELIMITED => Some(Layout::Delimited),
+            JSON => Some(Layout::Json),
+            V1 => Some(Layout::V1),
+            PROTOBUF => None,
+            _ => None,
+        }
+    }
+
+    /// The media type of the answer.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Layout::Delimited => DELIMITED,
+            Layout::Json => JSON,
+            Layout::V1 => V1,
+        }
+    }
+
+    /// What stands before the rows.
+    pub(super) fn head(self, head: &Head) -> Bytes {
+        let names: Vec<&str> = head.columns.iter().map(|column| column.name.as_str()).collect();
+        let types: Vec<String> = head.columns.iter().map(|column| column.sql_type.to_string()).collect();
+        let listed = json!({ "queryId": head.id, "columnNames": names, "columnTypes": types });
+        match self {
+            Layout::Delimited => format!("{listed}\n"),
+            Layout::Json => format!("[{listed}"),
+            Layout::V1 => {
+                let header = json!({ "header": { "queryId": head.id, "schema": schema(head) } });
+                format!("[{header},\n")
+            }
+        }
+        .into()
+    }
+
+    /// A row; nothing for a deletion where there is no room for it.
+    pub(super) fn row(self, row: &PushRow) -> Option<Bytes> {
+        let mut out = Vec::new();
+        match self {
+            _ if row.is_deletion && self != Layout::V1 => return None,
+            Layout::Delimited => {
+                columns(&row.values, &mut out);
+                out.push(b'\n');
+            }
+            Layout::Json => {
+                out.push(b',');
+                columns(&row.values, &mut out);
+            }
+            Layout::V1 => {
+                out.extend_from_slice(b"{\"row\":{\"columns\":");
+                columns(&row.values, &mut out);
+                out.extend_from_slice(if row.is_deletion { b",\"tombstone\":true}},\n" } else { b"}},\n" });
+            }
+        }
+        Some(out.into())
+    }
+
+    /// What stands behind the rows, with a last message where there is room for it.
+    pub(super) fn end(self, message: Option<&str>) -> Vec<Bytes> {
+        match self {
+            Layout::Delimited => Vec::new(),
+            Layout::Json => vec![Bytes::from_static(b"]")],
+            Layout::V1 => {
+                let message = message.map(|message| json!({ "finalMessage": message }).to_string().into());
+                message.into_iter().chain([Bytes::from_static(b"]")]).collect()
+            }
+        }
+    }
+
+    /// What an answer that has begun says of an error.
+    pub(super) fn error(self, error: &Json) -> Vec<Bytes> {
+        match self {
+            Layout::Delimited => vec![format!("{error}\n").into()],
+            Layout::Json => vec![format!(",{error}").into(), Bytes::from_static(b"]")],
+            Layout::V1 => vec![json!({ "errorMessage": error }).to_string().into(), Bytes::from_static(b"]")],
+        }
+    }
+
+    /// All rows of a table, in pieces: in v1 as few as fit, else each row by itself.
+    pub(super) fn pulled(self, head: &Head, rows: Vec<Vec<Value>>) -> Vec<Bytes> {
+        let rows = rows.into_iter().map(|values| PushRow { values, is_deletion: false });
+        let pieces: Vec<Bytes> =
+            std::iter::once(self.head(head)).chain(rows.filter_map(|row| self.row(&row))).collect();
+        if self != Layout::V1 {
+            return pieces.into_iter().chain(self.end(None)).collect();
+        }
+        let (mut all, mut portion) = (Vec::new(), Vec::new());
+        let last = pieces.len() - 1;
+        for (place, piece) in pieces.iter().enumerate() {
+            // No element follows the last one.
+            let piece = if place == last { piece.strip_suffix(b",\n").unwrap_or(piece) } else { piece };
+            portion.extend_from_slice(piece);
+            if portion.len() > PORTION && place < last {
+                all.push(Bytes::from(std::mem::take(&mut portion)));
+            }
+        }
+        portion.push(b']');
+        all.push(portion.into());
+        all
+    }
+}
+
+/// About how many bytes of rows are sent together.
+const PORTION: usize = 5 << 10;
+
+/// The columns as statements declare them.
+pub(super) fn schema(head: &Head) -> String {
+    let column = |column: &Column| {
+        let key = if head.marks_keys && column.role == Role::Key { " KEY" } else { "" };
+        format!("{} {}{key}", quoted(&column.name), column.sql_type)
+    };
+    head.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// The values as a JSON array.
+pub(super) fn columns(values: &[Value], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (place, value) in values.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        put_value(value, out);
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::SqlType;
+
+    fn text(pieces: &[Bytes]) -> Vec<&str> {
+        pieces.iter().map(|piece| std::str::from_utf8(piece).expect("text")).collect()
+    }
+
+    #[test]
+    fn an_answer_is_one_json_value_cut_between_its_elements() {
+        let columns = [
+            Column { name: "K".to_owned(), sql_type: SqlType::String, role: Role::Key },
+            Column::value("V", SqlType::Integer),
+        ];
+        let head = Head { id: "q", columns: &columns, marks_keys: true };
+        let rows = || vec![vec![Value::String("a".into()), Value::Integer(1)], vec![Value::Null, Value::Null]];
+        assert_eq!(
+            text(&Layout::V1.pulled(&head, rows())),
+            ["[{\"header\":{\"queryId\":\"q\",\"schema\":\"`K` STRING KEY, `V` INTEGER\"}},\n\
+              {\"row\":{\"columns\":[\"a\",1]}},\n{\"row\":{\"columns\":[null,null]}}]"]
+        );
+        assert_eq!(
+            text(&Layout::Json.pulled(&head, rows())),
+            [
+                "[{\"queryId\":\"q\",\"columnNames\":[\"K\",\"V\"],\"columnTypes\":[\"STRING\",\"INTEGER\"]}",
+                ",[\"a\",1]",
+                ",[null,null]",
+                "]"
+            ]
+        );
+        assert_eq!(text(&Layout::V1.pulled(&head, Vec::new())).len(), 1);
+        let many = (0..2_000).map(|number| vec![Value::Null, Value::Integer(number)]).collect();
+        let pieces = Layout::V1.pulled(&head, many);
+        assert!(pieces.len() > 5);
+        serde_json::from_slice::<Json>(&pieces.concat()).expect("one value");
+        let deletion = PushRow { values: vec![Value::Null, Value::Null], is_deletion: true };
+        assert_eq!(Layout::Delimited.row(&deletion), None);
+        assert!(Layout::V1.row(&deletion).is_some_and(|row| row.ends_with(b",\"tombstone\":true}},\n")));
+    }
+}

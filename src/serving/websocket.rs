@@ -1,0 +1,174 @@
+//! `GET /ws/query`: the rows of one SELECT as frames of a WebSocket.
+//!
+//! The first frame has the columns, each further one a row; at the end a frame `{"error":"done"}` and a close. Errors
+//! are a frame and a close, too.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::open::Open;
+use super::query::{Followed, Following, Shown, select};
+use super::request::{self, Asked};
+use super::{Service, ksql, rows, target};
+use crate::engine::{PullRows, PushRow};
+use crate::types::{Column, Role};
+
+/// The codes with which a WebSocket is closed.
+const DONE: u16 = 1000;
+const BAD_REQUEST: u16 = 1003;
+const SERVER_ERROR: u16 = 1011;
+const TRY_LATER: u16 = 1013;
+
+/// The longest reason that a close may have, in bytes.
+const MOST_REASON: usize = 123;
+
+/// Why a WebSocket is closed.
+struct End {
+    code: u16,
+    message: String,
+}
+
+impl End {
+    fn new(code: u16, message: impl Into<String>) -> End {
+        End { code, message: message.into() }
+    }
+
+    /// The reason of the close, cut where it is too long.
+    fn reason(&self) -> String {
+        if self.message.len() <= MOST_REASON {
+            return self.message.clone();
+        }
+        let mut end = MOST_REASON - 3;
+        while !self.message.is_char_boundary(end) {
+            end -= 1;
+        }
+        format!("{}...", &self.message[..end])
+    }
+}
+
+/// `GET /ws/query`.
+pub(super) async fn query(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let uri = request.uri().clone();
+    let (mut parts, _) = request.into_parts();
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
+        return (StatusCode::BAD_REQUEST, "\"Connection\" header must be \"Upgrade\".").into_response();
+    };
+    let version = target::parameter(&uri, "version");
+    let asked = target::parameter(&uri, "request");
+    upgrade.on_upgrade(async move |socket| serve(service, socket, version, asked).await)
+}
+
+async fn serve(service: Arc<Service>, socket: WebSocket, version: Option<String>, asked: Option<String>) {
+    let (mut sink, mut source) = socket.split();
+    let (send, mut receive) = mpsc::channel::<String>(16);
+    let showing = async {
+        let end = show(&service, version, asked, &send).await;
+        drop(send);
+        end
+    };
+    let writing = async {
+        while let Some(text) = receive.recv().await {
+            if sink.send(Message::Text(text.into())).await.is_err() {
+                return sink;
+            }
+        }
+        sink
+    };
+    // A client that closes, or goes, ends its query.
+    let listening = async {
+        while let Some(Ok(message)) = source.next().await {
+            if matches!(message, Message::Close(_)) {
+                break;
+            }
+        }
+    };
+    let both = async { tokio::join!(showing, writing) };
+    let (end, mut sink) = tokio::select! {
+        both = both => both,
+        () = listening => return,
+    };
+    let Some(end) = end else { return };
+    let last = json!({ "error": end.message }).to_string();
+    let close = CloseFrame { code: end.code, reason: end.reason().into() };
+    if sink.send(Message::Text(last.into())).await.is_ok() {
+        // The client may have gone meanwhile.
+        let _ = sink.send(Message::Close(Some(close))).await;
+    }
+}
+
+/// Sends columns and rows; why it is over, or None if nobody listens any more.
+async fn show(
+    service: &Arc<Service>,
+    version: Option<String>,
+    asked: Option<String>,
+    to: &mpsc::Sender<String>,
+) -> Option<End> {
+    if let Some(version) = version.filter(|version| version != "1") {
+        return Some(End::new(BAD_REQUEST, format!("Received invalid api version: {version}")));
+    }
+    let Some(asked) = asked else { return Some(End::new(BAD_REQUEST, "missing request parameter")) };
+    let asked = match Asked::read(asked.as_bytes(), request::OLD) {
+        // Variables are not replaced here, as on ksqlDB's server.
+        Ok(asked) => Asked { variables: Vec::new(), ..asked },
+        Err(refusal) => return Some(End::new(BAD_REQUEST, format!("Error parsing request: {}", refusal.message))),
+    };
+    if asked.text.as_deref().unwrap_or_default().is_empty() {
+        return Some(End::new(BAD_REQUEST, "\"ksql\" field of \"request\" must be populated"));
+    }
+    if let Err(refusal) = ksql::wait_for(service, asked.sequence).await {
+        return Some(End::new(TRY_LATER, refusal.message));
+    }
+    let asker = service.clone();
+    match ksql::on_a_thread(move || select(&asker, &asked)).await {
+        Ok(Shown::Rows(_, PullRows { columns, rows })) => {
+            to.send(header(&columns, true)).await.ok()?;
+            for values in rows {
+                to.send(row(&PushRow { values, is_deletion: false })).await.ok()?;
+            }
+            Some(End::new(DONE, "done"))
+        }
+        Ok(Shown::Query(query, until)) => {
+            let open = Open::new(service, query.id());
+            to.send(header(&query.columns, false)).await.ok()?;
+            let mut following = Following::new(&query, until, &open);
+            loop {
+                match following.next(to).await? {
+                    Followed::Row(deleted) if deleted.is_deletion => {}
+                    Followed::Row(shown) => to.send(row(&shown)).await.ok()?,
+                    Followed::Over(_) => return Some(End::new(DONE, "done")),
+                    Followed::Failed(refusal) => return Some(End::new(SERVER_ERROR, refusal.message)),
+                }
+            }
+        }
+        Err(refusal) => {
+            let code = if refusal.code >= 50000 { SERVER_ERROR } else { BAD_REQUEST };
+            Some(End::new(code, refusal.message))
+        }
+    }
+}
+
+/// The columns, as ksqlDB's fields.
+fn header(columns: &[Column], marks_keys: bool) -> String {
+    let columns: Vec<Column> = columns
+        .iter()
+        .map(|column| match marks_keys {
+            true => column.clone(),
+            false => Column { role: Role::Value, ..column.clone() },
+        })
+        .collect();
+    crate::statements::fields(&columns).to_string()
+}
+
+fn row(row: &PushRow) -> String {
+    let mut out = b"{\"row\":{\"columns\":".to_vec();
+    rows::columns(&row.values, &mut out);
+    out.extend_from_slice(b"}}");
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,185 @@
+//! A server of a test's own, and a client that keeps the pieces of an answer apart.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::command_line::Folder;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server over a folder.
+pub(super) struct Server {
+    child: Child,
+    address: String,
+}
+
+/// The version of HTTP that a request uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Http {
+    One,
+    Two,
+}
+
+/// An answer to its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: u16,
+    pub content_type: Option<String>,
+    pub allow: Option<String>,
+    /// What came in each chunk or frame.
+    pub pieces: Vec<String>,
+}
+
+/// An answer that goes on.
+pub(super) struct Open {
+    body: Incoming,
+}
+
+impl Server {
+    pub(super) fn start(folder: &Folder) -> Server {
+        Server::start_with(folder, &[])
+    }
+
+    pub(super) fn start_with(folder: &Folder, arguments: &[&str]) -> Server {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut child = folder.start(&arguments);
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let line = lines.next().expect("a line").expect("text");
+        let address = line.strip_prefix("serving at http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+        // What else it tells is read, so that it never waits for somebody to read it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Server { child, address }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Ends the process without a word.
+    pub(super) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an end");
+    }
+
+    /// Asks the process to end.
+    pub(super) fn ask_to_end(&self) {
+        let id = i32::try_from(self.child.id()).expect("a process");
+        // SAFETY: the call has no memory of ours.
+        assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
+    }
+
+    pub(super) fn ended(&mut self) -> ExitStatus {
+        self.child.wait().expect("an end")
+    }
+
+    /// An answer, from its first to its last piece.
+    pub(super) async fn answer(&self, http: Http, request: hyper::Request<Full<Bytes>>) -> Answer {
+        let asked = async {
+            let response = self.send(http, request).await;
+            let header = |name| response.headers().get(name).map(|v| v.to_str().expect("text").to_owned());
+            let (content_type, allow) = (header("content-type"), header("allow"));
+            let status = response.status().as_u16();
+            let mut open = Open { body: response.into_body() };
+            let mut pieces = Vec::new();
+            while let Some(piece) = open.next().await {
+                pieces.push(piece);
+            }
+            Answer { status, content_type, allow, pieces }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time")
+    }
+
+    /// An answer of which the head has come.
+    pub(super) async fn open(&self, http: Http, request: hyper::Request<Full<Bytes>>) -> Open {
+        let response = tokio::time::timeout(PATIENCE, self.send(http, request)).await.expect("an answer in time");
+        assert_eq!(response.status(), 200);
+        Open { body: response.into_body() }
+    }
+
+    async fn send(&self, http: Http, mut request: hyper::Request<Full<Bytes>>) -> hyper::Response<Incoming> {
+        let stream = TokioIo::new(TcpStream::connect(&self.address).await.expect("a connection"));
+        match http {
+            Http::One => {
+                request.headers_mut().insert("host", self.address.parse().expect("a header"));
+                let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.expect("HTTP/1.1");
+                tokio::spawn(connection);
+                sender.send_request(request).await.expect("an answer")
+            }
+            Http::Two => {
+                let path = request.uri().clone();
+                *request.uri_mut() = format!("http://{}{path}", self.address).parse().expect("an address");
+                let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+                let (mut sender, connection) = handshake.await.expect("HTTP/2");
+                tokio::spawn(connection);
+                sender.send_request(request).await.expect("an answer")
+            }
+        }
+    }
+
+    /// The entities of statements that are accepted.
+    pub(super) async fn ksql(&self, statements: &str) -> Vec<Value> {
+        let answer = self.answer(Http::One, post("/ksql", &json!({ "ksql": statements }))).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_str(&answer.text()).expect("a list of entities")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Answer {
+    pub(super) fn text(&self) -> String {
+        self.pieces.concat()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text()).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Open {
+    /// The next piece; None at the end.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await.expect("a piece in time")?;
+            let data = frame.expect("no broken answer").into_data().expect("data");
+            // An empty frame of HTTP/2 only says that it was the last one.
+            if !data.is_empty() {
+                return Some(String::from_utf8(data.to_vec()).expect("text"));
+            }
+        }
+    }
+}
+
+/// A request with a body.
+pub(super) fn post(path: &str, body: &Value) -> hyper::Request<Full<Bytes>> {
+    request("POST", path, &[], body.to_string())
+}
+
+/// Any request.
+pub(super) fn request(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> hyper::Request<Full<Bytes>> {
+    let mut builder = hyper::Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Full::new(body.into())).expect("a request")
+}
