@@ -162,6 +162,12 @@ impl Error {
         self
     }
 
+    /// The same error with another message.
+    pub fn saying(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// The same error, remembering the line of the text that its span points into.
     pub fn in_source(self, text: &str) -> Self {
         let number = self.0.span.map_or(0, |span| span.start.line.saturating_sub(1));

@@ -217,13 +217,25 @@ impl Shared {
                 self.wake(&query);
             }
         }
-        applied.dropped.iter().for_each(|topic| self.remove_topic(topic));
+        for topic in &applied.dropped {
+            self.end_readers(topic);
+            self.remove_topic(topic);
+        }
         if let (Some(query), Some(new), Some(program)) = (applied.query, change.query(), program) {
             let properties = self.properties(&own);
             let run = self.new_run(query.number, program, &new.sink.source, &properties, &starts)?;
             self.start(self.query_of(&query, None, &properties), run);
         }
         Ok(())
+    }
+
+    /// Ends the queries that show rows of a topic that is gone. Those that are kept have ended before: a topic that they
+    /// read cannot be dropped.
+    fn end_readers(self: &Arc<Self>, topic: &Topic) {
+        let readers = self.queries.readers(topic.id).map(|readers| readers.queries()).unwrap_or_default();
+        for query in readers {
+            self.fail_query(&query, Error::missing(format!("the topic '{}' has been deleted", topic.name)));
+        }
     }
 
     /// A query that writes a sink, as yet without any state.

@@ -56,7 +56,7 @@ pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
 pub(crate) use history::History;
 pub use life::Life;
 pub use pull::PullRows;
-pub use push::{PushQuery, PushRow};
+pub use push::{PushQuery, PushRow, ShownQuery};
 pub use record::Record;
 pub use running::QueryStats;
 
@@ -181,6 +181,8 @@ pub(crate) struct Shared {
     ///
     /// Round robin over the partitions, one counter for all topics; not kept over a restart.
     next_partition: AtomicU32,
+    /// The queries whose rows are being shown, by their numbers.
+    shown: Mutex<std::collections::BTreeMap<u64, ShownQuery>>,
 }
 
 impl Shared {

@@ -95,6 +95,7 @@ pub(super) fn open(mut settings: Settings, workers: Workers) -> Result<(Shared, 
         folder_lock: Mutex::new(lock),
         restoring: AtomicUsize::new(0),
         next_partition: AtomicU32::new(0),
+        shown: Mutex::default(),
     };
     Ok((shared, restoring))
 }

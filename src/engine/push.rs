@@ -57,15 +57,29 @@ struct Channel {
     listener: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
+/// A query whose rows are being shown.
+#[derive(Clone, Debug)]
+pub struct ShownQuery {
+    /// Its id.
+    pub id: String,
+    /// The statement.
+    pub text: String,
+}
+
 /// Numbers the push queries.
 static NEXT_PUSH: AtomicU64 = AtomicU64::new(0);
 
 impl Engine {
+    /// The queries whose rows are being shown, in the order in which they began.
+    pub fn shown_queries(&self) -> Vec<ShownQuery> {
+        lock(&self.shared.shown).values().cloned().collect()
+    }
+
     /// Starts a query whose rows are shown as they come.
     ///
     /// # Errors
     /// The plan reads a topic that is not there, or the topic cannot be read.
-    pub fn push(&self, plan: &Plan, own: &Properties) -> Result<PushQuery> {
+    pub fn push(&self, text: &str, plan: &Plan, own: &Properties) -> Result<PushQuery> {
         let shared = &self.shared;
         let catalog = shared.world.catalog();
         let properties = shared.properties(own);
@@ -89,8 +103,8 @@ impl Engine {
         let query = Query {
             id: format!("transient_{}_{number}", sources[0].name),
             number,
-            statement: String::new(),
-            text: String::new(),
+            statement: text.to_owned(),
+            text: text.to_owned(),
             sink: String::new(),
             reads: sources.iter().map(|s| s.name.clone()).collect(),
             pauses: Vec::new(),
@@ -100,6 +114,8 @@ impl Engine {
         let reader = channel.clone();
         let has_room = move || reader.lock().len() < MOST_WAITING;
         let running = shared.start(shared.query_of(&query, Some(Box::new(has_room)), &properties), run);
+        let shown = ShownQuery { id: query.id, text: query.text };
+        lock(&shared.shown).insert(number, shown);
         Ok(PushQuery { shared: shared.clone(), running, channel, ends, columns })
     }
 }
@@ -227,6 +243,7 @@ impl Drop for PushQuery {
         self.channel.closed.store(true, Ordering::SeqCst);
         self.channel.changed.notify_all();
         self.running.end();
+        lock(&self.shared.shown).remove(&self.running.number);
         self.shared.queries.remove(&self.running);
     }
 }

@@ -76,7 +76,8 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
         ids.any(|id| *expr == columns.expr(id))
     };
     let items = selected.into_iter().map(|s| {
-        let role = if is_key(&s.expr) { Role::Key } else { Role::Value };
+        let is_named = relations[0].column(&s.name).is_some();
+        let role = if is_named && is_key(&s.expr) { Role::Key } else { Role::Value };
         (Column { name: s.name, sql_type: s.expr.result_type(), role }, s.expr)
     });
     Ok(Pull { source, items: items.collect(), condition, layout, keys, limit: query.limit.map(|l| l as usize) })
@@ -175,7 +176,14 @@ fn lookups(condition: &Expr, keys: &[ColumnId], columns: &Columns) -> Option<Vec
             .flat_map(|prefix| values.iter().map(move |v| [prefix.as_slice(), std::slice::from_ref(v)].concat()))
             .collect();
     }
-    Some(found)
+    // A key that is named twice is looked up once.
+    let mut unique: Vec<Vec<Value>> = Vec::with_capacity(found.len());
+    for key in found {
+        if !unique.contains(&key) {
+            unique.push(key);
+        }
+    }
+    Some(unique)
 }
 
 /// The values that a condition allows for a column, if it is `column = constant` or `column IN (constants)`.

@@ -14,6 +14,7 @@ use super::refusal::{self, Refusal};
 use super::request::{self, Asked};
 use super::{Service, small};
 use crate::catalog::Catalog;
+use crate::config;
 use crate::engine::Committed;
 use crate::error::Error;
 use crate::locks::lock;
@@ -93,7 +94,7 @@ fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
     let mut session = asked.session(service)?;
     let parsed = parse(text)?;
-    check(&session, &parsed)?;
+    check(service, &session, &parsed, text)?;
     let mut entities = Vec::new();
     for statement in &parsed {
         match session.run(statement) {
@@ -146,7 +147,7 @@ pub(super) async fn wait_for(service: &Service, sequence: Option<i64>) -> Result
 ///
 /// # Errors
 /// The first refusal.
-fn check(session: &Session, parsed: &[Parsed]) -> Result<(), Refusal> {
+fn check(service: &Service, session: &Session, parsed: &[Parsed], text: &str) -> Result<(), Refusal> {
     let mut dry_run = session.dry_run();
     for statement in parsed {
         match dry_run.check(statement) {
@@ -160,6 +161,17 @@ fn check(session: &Session, parsed: &[Parsed]) -> Result<(), Refusal> {
                 return Err(Refusal::of_statement(&error, &session.completed(statement), Vec::new()));
             }
         }
+    }
+    let (limit, before) = (service.engine.properties().size(config::ACTIVE_LIMIT), service.engine.catalog());
+    let count = dry_run.queries();
+    if count > limit && count > before.queries().len() {
+        let message = format!(
+            "Not executing statement(s) '{text}' as it would cause the number of active, persistent queries to exceed the \
+             configured limit. Use the TERMINATE command to terminate existing queries, or increase the \
+             'ksql.query.persistent.active.limit' setting via the 'ksql-server.properties' file. Current persistent query \
+             count: {count}. Configured limit: {limit}.\nStatement: {text}"
+        );
+        return Err(Refusal::new(40000, message));
     }
     Ok(())
 }

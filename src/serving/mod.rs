@@ -19,6 +19,7 @@
 
 mod accept;
 mod coerce;
+mod cors;
 mod inserts;
 mod ksql;
 mod open;
@@ -146,9 +147,9 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/status", only(on(MethodFilter::GET, small::statuses), "GET"))
         .route("/status/{kind}/{entity}/{action}", only(on(MethodFilter::GET, small::status), "GET"))
         .route("/is_valid_property/{name}", only(on(MethodFilter::GET, small::is_valid_property), "GET"))
-        .route("/clusterStatus", only(on(MethodFilter::GET, small::no_cluster), "GET"))
-        .route("/heartbeat", only(on(MethodFilter::POST, small::no_peer), "POST"))
-        .route("/lag", only(on(MethodFilter::POST, small::no_peer), "POST"))
+        .route("/clusterStatus", only(on(MethodFilter::GET, small::cluster_status), "GET"))
+        .route("/heartbeat", only(on(MethodFilter::POST, small::heartbeat), "POST"))
+        .route("/lag", only(on(MethodFilter::POST, small::lag), "POST"))
         .route("/v1/metadata", only(on(MethodFilter::GET, small::metadata), "GET"))
         .route("/v1/metadata/id", only(on(MethodFilter::GET, small::metadata_id), "GET"))
         .route("/chc/ready", only(on(MethodFilter::GET, small::alive), "GET"))
@@ -171,6 +172,9 @@ fn not_found() -> Response {
 /// Answers a request: what concerns all of them is decided here, the rest by its route.
 async fn answer(service: &Service, routes: Router, mut request: Request) -> Response {
     let uri = request.uri();
+    if uri.path() == "*" {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     if uri.path_and_query().map_or(0, |all| all.as_str().len()) > MOST_URI {
         return StatusCode::URI_TOO_LONG.into_response();
     }
@@ -187,9 +191,17 @@ async fn answer(service: &Service, routes: Router, mut request: Request) -> Resp
     if request.method() == Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
+    let shared = cors::Shared::of(&service.engine, request.headers());
+    if let Some(shared) = shared.as_ref().filter(|_| cors::is_question(&request)) {
+        return shared.permission();
+    }
     match target::with_path(uri, &path) {
         Some(uri) => *request.uri_mut() = uri,
         None => return (StatusCode::BAD_REQUEST, "Bad Request").into_response(),
     }
-    routes.oneshot(request).await.unwrap_or_else(|never| match never {})
+    let mut response = routes.oneshot(request).await.unwrap_or_else(|never| match never {});
+    if let Some(shared) = shared {
+        shared.mark(&mut response);
+    }
+    response
 }

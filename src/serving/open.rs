@@ -56,6 +56,11 @@ impl OpenQueries {
         query.inspect(|query| query.ask()).is_some()
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.0).len()
+    }
+
     /// Ends all queries.
     pub(super) fn close_all(&self) {
         lock(&self.0).values().for_each(|query| query.ask());

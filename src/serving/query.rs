@@ -17,6 +17,7 @@ use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, Layout};
 use super::{Service, ksql, small};
+use crate::config;
 use crate::engine::{PullRows, PushQuery};
 use crate::statements::{Nature, Outcome, Until};
 
@@ -98,12 +99,27 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
         return Err(Refusal::of_text(40001, message, text));
     };
-    let mut session = asked.session(service)?;
-    let refused = |error| Refusal::of_statement(&error, &statement.text, Vec::new());
-    if !matches!(session.dry_run().check(statement).map_err(refused)?, Nature::Pull | Nature::Push) {
+    let session = asked.session(service)?;
+    let refused = |error| Refusal::of_statement(&error, &session.completed(statement), Vec::new()).untyped();
+    let nature = session.dry_run().check(statement).map_err(refused)?;
+    let (limit, count) = (service.engine.properties().size(config::MAX_PUSH_QUERIES), service.queries.count());
+    if nature == Nature::Push && count >= limit {
+        let message = format!(
+            "Not executing statement(s) '{text}' as it would cause the number of active, push queries to exceed the \
+             configured limit. Terminate existing PUSH queries, or increase the 'ksql.max.push.queries' setting via the \
+             'ksql-server.properties' file. Current push query count: {count}. Configured limit: {limit}.\nStatement: \
+             {text}"
+        );
+        return Err(Refusal::statement(40001, message, text));
+    }
+    if !matches!(nature, Nature::Pull | Nature::Push) {
         return Err(Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text));
     }
-    match session.run(statement).map_err(refused)? {
+    let mut session = asked.session(service)?;
+    match session
+        .run(statement)
+        .map_err(|error| Refusal::of_statement(&error, &statement.text, Vec::new()).untyped())?
+    {
         Outcome::Rows(rows) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
         Outcome::Push { query, until, .. } => Ok(Shown::Query(Box::new(query), until)),
         Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {

@@ -119,10 +119,30 @@ const GENERIC: &[&str] = &[
     "Invalid config variable in the WITH clause",
 ];
 
+/// Whether a message says no more than that there is no source of a name.
+fn is_unknown_source(message: &str) -> bool {
+    message.strip_suffix(" does not exist.").is_some_and(|name| !name.contains([' ', '\'']))
+}
+
 /// The text of an error as ksqlDB has it: a syntax error begins with its place.
 pub(super) fn message(error: &Error) -> String {
+    let message = error.message();
     let Some(span) = error.span().filter(|_| error.kind() == Kind::Syntax) else {
-        return error.message().to_owned();
+        return match error.span() {
+            Some(span) if message.ends_with("cannot be resolved.") => {
+                format!("Line: {}, Col: {}: {message}", span.start.line, span.start.column)
+            }
+            _ if error.kind() == Kind::Missing && is_unknown_source(message) => {
+                format!("Exception while preparing statement: {message}")
+            }
+            _ if message.starts_with("Pull queries don't support") => {
+                format!(
+                    "{message} See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a \
+                     push query."
+                )
+            }
+            _ => message.to_owned(),
+        };
     };
     let mut text = format!("line {}:{}: Syntax Error\n{}", span.start.line, span.start.column, error.message());
     if let Some(near) = error.advice().and_then(|advice| advice.strip_prefix("did you mean ")) {

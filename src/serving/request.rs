@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::refusal::Refusal;
 use super::{MOST_BODY, Service};
 use crate::config::Properties;
-use crate::statements::Session;
+use crate::statements::{self, Session};
 
 /// A request with statements.
 #[derive(Debug, Default)]
@@ -111,7 +111,11 @@ impl Asked {
     pub(super) fn session<'e>(&self, service: &'e Service) -> Result<Session<'e>, Refusal> {
         let mut own = Properties::default();
         let text = self.text.as_deref().unwrap_or_default();
+        let denied = service.denied();
         for (name, value) in &self.properties {
+            if denied.contains(name) {
+                return Err(Refusal::new(40000, statements::denied(name)));
+            }
             let value = match value {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
@@ -125,7 +129,7 @@ impl Asked {
                 Refusal::new(40000, message)
             })?;
         }
-        let mut session = Session::new(&service.engine, own);
+        let mut session = Session::new(&service.engine, own).denying(denied);
         self.variables.iter().for_each(|(name, value)| session.define(name, value));
         Ok(session)
     }

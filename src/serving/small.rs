@@ -11,9 +11,14 @@ use serde_json::{Map, Value, json};
 use super::accept::{self, JSON, V1};
 use super::refusal::Refusal;
 use super::{Service, ksql, request};
+use crate::catalog::SourceKind;
+use crate::{config, statements};
 
 /// The id of the service, which stands before the names of what belongs to it.
 const SERVICE_ID: &str = "default_";
+
+/// The property of this id, which nobody may change.
+const SERVICE_ID_NAME: &str = "ksql.service.id";
 
 /// The version of ksqlDB whose API this is.
 ///
@@ -91,29 +96,80 @@ pub(super) async fn status(
 }
 
 /// `GET /is_valid_property/{name}`: ksqlDB takes every name but those that nobody may set.
-pub(super) async fn is_valid_property(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
-    if name == "ksql.service.id" {
-        let message = format!(
-            "One or more properties overrides set locally are prohibited by the KSQL server (use UNSET to reset their \
-             default value): [{name}]"
-        );
-        return Err(Refusal::new(40000, message));
+pub(super) async fn is_valid_property(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    if service.denied().contains(&name) {
+        return Err(Refusal::new(40000, statements::denied(&name)));
     }
     Ok(json_for(&headers, &Value::Bool(true)))
 }
 
-/// `GET /clusterStatus`, where there is one node only.
-pub(super) async fn no_cluster(headers: HeaderMap) -> Response {
-    match accept::choose(&headers, &[JSON, V1], JSON) {
-        Some(_) => (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, JSON)]).into_response(),
-        None => not_acceptable(),
+/// `GET /clusterStatus`: there is one node, and it is alive.
+pub(super) async fn cluster_status(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    if !service.engine.properties().flag(config::HEARTBEAT) {
+        return match accept::choose(&headers, &[JSON, V1], JSON) {
+            Some(_) => switched_off(),
+            None => not_acceptable(),
+        };
     }
+    let catalog = service.engine.catalog();
+    let queries: Map<String, Value> = catalog
+        .queries()
+        .into_iter()
+        .map(|query| {
+            let topics = query.reads.iter().filter_map(|name| catalog.topic(&catalog.source(name)?.topic));
+            let partitions = topics.flat_map(|topic| {
+                (0..topic.partitions).map(|partition| json!({ "topic": topic.name, "partition": partition }))
+            });
+            let is_table = catalog.source(&query.sink).is_some_and(|sink| sink.kind == SourceKind::Table);
+            let stores: &[&str] = if is_table { &["Aggregate-Aggregate-Materialize"] } else { &[] };
+            let parts = json!({
+                "activeStores": stores,
+                "activePartitions": partitions.collect::<Vec<_>>(),
+                "standByStores": [],
+                "standByPartitions": [],
+            });
+            (query.id.clone(), parts)
+        })
+        .collect();
+    let now_ms = service.engine.clock().wall_ms();
+    let node = json!({
+        "hostAlive": true,
+        "lastStatusUpdateMs": now_ms,
+        "activeStandbyPerQuery": queries,
+        "hostStoreLags": { "stateStoreLags": {}, "updateTimeMs": now_ms, "size": 0 },
+    });
+    json_for(&headers, &json!({ "clusterStatus": { NODE: node } }))
 }
 
-/// `POST /heartbeat` and `POST /lag`, where there are no other nodes.
-pub(super) async fn no_peer(request: Request) -> Result<Response, Refusal> {
+/// The name of the one node.
+const NODE: &str = "localhost:8088";
+
+/// The answer of what is switched off.
+fn switched_off() -> Response {
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, JSON)]).into_response()
+}
+
+/// `POST /heartbeat`: taken, since other nodes may be told of this one; nothing is done.
+pub(super) async fn heartbeat(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
     request::object(&request::all(request.into_body()).await?)?;
-    Ok((StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, JSON)]).into_response())
+    Ok(told(&service, config::HEARTBEAT))
+}
+
+/// `POST /lag`: the same.
+pub(super) async fn lag(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
+    request::object(&request::all(request.into_body()).await?)?;
+    Ok(told(&service, config::LAG_REPORTING))
+}
+
+fn told(service: &Service, switch: &'static str) -> Response {
+    match service.engine.properties().flag(switch) {
+        true => ([(header::CONTENT_TYPE, JSON)], json!({ "isOk": true }).to_string()).into_response(),
+        false => switched_off(),
+    }
 }
 
 fn cluster() -> Value {
@@ -153,6 +209,12 @@ pub(super) async fn terminate(State(service): State<Arc<Service>>, request: Requ
 }
 
 impl Service {
+    /// The names of the properties that clients may not set.
+    pub(super) fn denied(&self) -> Vec<String> {
+        let listed = self.engine.properties().text(config::DENY_LIST).split(',').map(str::trim);
+        listed.filter(|name| !name.is_empty()).chain([SERVICE_ID_NAME]).map(str::to_owned).collect()
+    }
+
     /// Refuses everything from now on.
     pub(super) fn terminated(&self) {
         self.is_terminated.store(true, Ordering::SeqCst);

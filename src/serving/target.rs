@@ -5,7 +5,6 @@ use axum::http::Uri;
 /// A path without doubled slashes, `.` and `..`, and without a slash at its end; None if its percent signs mean
 /// nothing.
 ///
-/// Only what is the same path by RFC 3986 is decoded; back-ticks and the like stay as they are.
 pub(super) fn normalised(path: &str) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -14,10 +13,18 @@ pub(super) fn normalised(path: &str) -> Option<String> {
             ".." => {
                 parts.pop();
             }
-            _ => parts.push(part.to_owned()),
+            text => parts.push(encoded(text)),
         }
     }
     Some(format!("/{}", parts.join("/")))
+}
+
+/// A part of a path in which only letters, digits and `-._~` are written as they are.
+fn encoded(part: &str) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    part.bytes()
+        .map(|byte| if is_plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// A part of a path with its percent signs replaced; None if one is not followed by two digits, or the bytes are no

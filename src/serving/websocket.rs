@@ -58,7 +58,8 @@ pub(super) async fn query(State(service): State<Arc<Service>>, request: Request)
     let uri = request.uri().clone();
     let (mut parts, _) = request.into_parts();
     let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
-        return (StatusCode::BAD_REQUEST, "\"Connection\" header must be \"Upgrade\".").into_response();
+        let body = axum::body::Body::from("\"Connection\" header must be \"Upgrade\".");
+        return (StatusCode::BAD_REQUEST, body).into_response();
     };
     let version = target::parameter(&uri, "version");
     let asked = target::parameter(&uri, "request");
@@ -121,6 +122,9 @@ async fn show(
     };
     if asked.text.as_deref().unwrap_or_default().is_empty() {
         return Some(End::new(BAD_REQUEST, "\"ksql\" field of \"request\" must be populated"));
+    }
+    if let Err(refusal) = asked.session(service) {
+        return Some(End::new(BAD_REQUEST, format!("Error parsing request: {}", refusal.message)));
     }
     if let Err(refusal) = ksql::wait_for(service, asked.sequence).await {
         return Some(End::new(TRY_LATER, refusal.message));

@@ -66,8 +66,8 @@ impl Statement for Describe {
         };
         let name = &written.name;
         let source = cx.catalog.source(name).ok_or_else(|| {
-            let message = format!("Could not find STREAM/TABLE '{name}' in the Metastore. ");
-            cx.catalog.no_source(name).context(message).at(written.span)
+            let message = format!("Could not find STREAM/TABLE '{name}' in the Metastore");
+            cx.catalog.no_source(name).saying(message).at(written.span)
         })?;
         let entity = |extended| json!({ "sourceDescription": reply::source_description(source, cx, extended) });
         if self.extended {

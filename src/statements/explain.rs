@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::explain::explain;
 use crate::sql::words::Ident;
-use crate::types::Column;
+use crate::types::{Column, Role};
 
 pub(super) const KIND: Kind = Kind {
     name: "EXPLAIN",
@@ -73,13 +73,12 @@ impl Statement for Explain {
                 (explain_change(&change), described.description())
             }
             Action::Push(plan, _) => {
-                let text = statement.to_string();
-                let columns: Vec<Column> = plan.output.iter().map(|output| output.column.clone()).collect();
+                let text = format!("{statement};");
                 let described = Described {
-                    id: String::new(),
+                    id: format!("transient_{}_0", plan.root.sources()[0].name),
                     text: &text,
                     plan: Some(&plan),
-                    fields: reply::fields(&columns),
+                    fields: reply::fields(&keyed(&plan)),
                     sinks: Vec::new(),
                     kind: "PUSH",
                 };
@@ -87,7 +86,7 @@ impl Statement for Explain {
             }
             Action::Pull(pull) => {
                 let by = pull.keys.as_ref().map_or("by a scan".to_owned(), |keys| format!("by {} keys", keys.len()));
-                let text = statement.to_string();
+                let text = format!("{statement};");
                 let columns: Vec<Column> = pull.items.iter().map(|(column, _)| column.clone()).collect();
                 let described = Described {
                     id: String::new(),
@@ -109,6 +108,13 @@ impl Statement for Explain {
 
 fn shown(text: String, description: Value) -> Reply {
     Reply::text(text, "queryDescription", json!({ "queryDescription": description }))
+}
+
+/// The columns of a query that shows rows, as ksqlDB lists them: those of the key, and then all that are selected.
+fn keyed(plan: &Plan) -> Vec<Column> {
+    let all = || plan.output.iter().map(|output| &output.column);
+    let keys = all().filter(|column| column.role == Role::Key).cloned();
+    keys.chain(all().map(|column| Column { role: Role::Value, ..column.clone() })).collect()
 }
 
 fn no_query() -> Error {

@@ -94,11 +94,9 @@ impl Statement for InsertValues {
         }
         let name = &self.target.name;
         let source = cx.catalog.source(name).ok_or_else(|| {
-            let message = format!("Cannot insert values into an unknown stream/table: {}. ", quoted(name));
-            cx.catalog
-                .no_source_that(name, |s| s.window.is_none() && !s.read_only)
-                .context(message)
-                .at(self.target.span)
+            let message = format!("Cannot insert values into an unknown stream/table: {}", quoted(name));
+            let error = cx.catalog.no_source_that(name, |s| s.window.is_none() && !s.read_only);
+            error.saying(message).at(self.target.span)
         })?;
         if source.window.is_some() {
             return Err(Error::invalid("Cannot insert values into windowed stream/table!").at(self.target.span));
@@ -112,6 +110,14 @@ impl Statement for InsertValues {
         let (key, batch) = record(source, &row, cx.now_ms);
         let batch = batch.ok_or_else(|| Error::bug("a batch without its record"))?;
         Ok(Action::Insert(Insert { topic: topic.clone(), key, batch }))
+    }
+
+    /// Values are masked: messages go to logs, and rows are nobody's business there.
+    fn completed(&self, _: &Context) -> Option<String> {
+        let columns = self.columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
+        let columns = if columns.is_empty() { columns } else { format!(" ({columns})") };
+        let values = vec!["'[value]'"; self.values.len()].join(", ");
+        Some(format!("INSERT INTO {}{columns} VALUES ({values});", quoted(&self.target.name)))
     }
 }
 

@@ -33,7 +33,7 @@ pub use complete::{Next, next};
 pub use format::format;
 pub use insert_values::record_of;
 pub use reply::{Entity, Reply, Shown, fields};
-pub use session::{DryRun, Nature, Outcome, Session};
+pub use session::{DryRun, Nature, Outcome, Session, denied};
 
 use std::any::Any;
 use std::fmt;

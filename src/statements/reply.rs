@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Context;
 use crate::catalog::{Catalog, Query, Source};
-use crate::engine::Life;
+use crate::engine::{Life, ShownQuery};
 use crate::types::{Column, Role, SqlType};
 
 /// An object of the REST API, without the fields that all of them have.
@@ -126,6 +126,19 @@ pub(super) fn query_state(query: &Query, cx: &Context) -> Value {
         listed["state"] = "ERROR".into();
     }
     listed
+}
+
+/// A query whose rows are shown, as lists of queries have it.
+pub(super) fn shown_query(query: &ShownQuery) -> Value {
+    json!({
+        "queryString": query.text,
+        "sinks": [],
+        "sinkKafkaTopics": [],
+        "id": query.id,
+        "statusCount": { "RUNNING": 1 },
+        "queryType": "PUSH",
+        "state": "RUNNING",
+    })
 }
 
 /// A stream or table as lists of them have it.

@@ -83,6 +83,11 @@ impl DryRun<'_> {
         &mut self.catalog
     }
 
+    /// How many queries there are after the statements checked so far.
+    pub fn queries(&self) -> usize {
+        self.catalog.queries().len()
+    }
+
     /// Checks the next statement.
     ///
     /// Statements are checked in their order: one sees what those before it would make.
@@ -100,7 +105,10 @@ impl DryRun<'_> {
                 }
                 Ok(Nature::Change)
             }
-            Action::Set(name, value) => self.own.set_for_statements(&name, &value).map(|()| Nature::Other),
+            Action::Set(name, value) => {
+                self.session.check_denied(&name)?;
+                self.own.set_for_statements(&name, &value).map(|()| Nature::Other)
+            }
             Action::Unset(name) => self.own.unset(&name).map(|()| Nature::Other),
             Action::Define(name, value) => {
                 self.variables.define(&name, &value);
@@ -117,6 +125,14 @@ impl DryRun<'_> {
     }
 }
 
+/// What is said of a property that may not be set.
+pub fn denied(name: &str) -> String {
+    format!(
+        "One or more properties overrides set locally are prohibited by the KSQL server (use UNSET to reset their default \
+         value): [{name}]"
+    )
+}
+
 /// The properties of one user, over those of the process.
 ///
 /// Not shared between threads: one statement runs at a time.
@@ -124,6 +140,8 @@ pub struct Session<'e> {
     engine: &'e Engine,
     own: Properties,
     variables: Variables,
+    /// The names of properties that may not be set.
+    denied: Vec<String>,
 }
 
 impl<'e> Session<'e> {
@@ -131,7 +149,21 @@ impl<'e> Session<'e> {
     ///
     /// Without variables.
     pub fn new(engine: &'e Engine, own: Properties) -> Self {
-        Session { engine, own, variables: Variables::default() }
+        Session { engine, own, variables: Variables::default(), denied: Vec::new() }
+    }
+
+    /// The same session, in which these properties may not be set.
+    pub fn denying(self, denied: Vec<String>) -> Self {
+        Session { denied, ..self }
+    }
+
+    /// # Errors
+    /// The property may not be set in this session.
+    fn check_denied(&self, name: &str) -> Result<()> {
+        match self.denied.iter().any(|denied| denied == name) {
+            true => Err(Error::invalid(denied(name))),
+            false => Ok(()),
+        }
     }
 
     /// Gives a variable a value.
@@ -186,6 +218,7 @@ impl<'e> Session<'e> {
             }
             Action::Reply(reply) => Outcome::Reply(reply),
             Action::Set(name, value) => {
+                self.check_denied(&name)?;
                 self.own.set_for_statements(&name, &value)?;
                 done(format!("Successfully changed local property '{name}' to '{value}'."))
             }
@@ -210,7 +243,7 @@ impl<'e> Session<'e> {
                     own.set(config::OFFSET_RESET, "earliest")?;
                 }
                 let hint = self.skipped(&plan, &own)?;
-                let query = self.engine.push(&plan, &own)?;
+                let query = self.engine.push(&parsed.text, &plan, &own)?;
                 Outcome::Push { query, until, warnings: plan.warnings, hint }
             }
         })

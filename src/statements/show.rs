@@ -223,7 +223,7 @@ fn extended_queries(cx: &Context) -> Reply {
     }
 }
 
-/// Push queries are not listed: they belong to their clients.
+/// A person is not shown push queries: they belong to their clients.
 fn queries(cx: &Context) -> Reply {
     let state = |id: &str| cx.engine.and_then(|engine| engine.life(id)).map_or("NOT STARTED", |life| life.name());
     let row = |q: &&Arc<Query>| {
@@ -232,7 +232,9 @@ fn queries(cx: &Context) -> Reply {
         vec![q.id.clone(), "PERSISTENT".into(), state(&q.id).into(), q.sink.clone(), topic, text]
     };
     let all = cx.catalog.queries();
-    let listed: Value = all.iter().map(|query| reply::query_state(query, cx)).collect();
+    let shown = cx.engine.map(Engine::shown_queries).unwrap_or_default();
+    let persistent = all.iter().map(|query| reply::query_state(query, cx));
+    let listed: Value = persistent.chain(shown.iter().map(reply::shown_query)).collect();
     let columns = vec!["Query ID", "Query Type", "Status", "Sink Name", "Sink Kafka Topic", "Query String"];
     Reply::table((columns, all.iter().map(row).collect()), "queries", json!({ "queries": listed }))
 }

@@ -35,6 +35,8 @@ pub(super) struct Answer {
     pub status: u16,
     pub content_type: Option<String>,
     pub allow: Option<String>,
+    /// Whose pages may read it.
+    pub origin: Option<String>,
     /// What came in each chunk or frame.
     pub pieces: Vec<String>,
 }
@@ -87,13 +89,14 @@ impl Server {
             let response = self.send(http, request).await;
             let header = |name| response.headers().get(name).map(|v| v.to_str().expect("text").to_owned());
             let (content_type, allow) = (header("content-type"), header("allow"));
+            let origin = header("access-control-allow-origin");
             let status = response.status().as_u16();
             let mut open = Open { body: response.into_body() };
             let mut pieces = Vec::new();
             while let Some(piece) = open.next().await {
                 pieces.push(piece);
             }
-            Answer { status, content_type, allow, pieces }
+            Answer { status, content_type, allow, origin, pieces }
         };
         tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time")
     }

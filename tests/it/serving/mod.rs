@@ -338,3 +338,60 @@ fn percent(text: &str) -> String {
     };
     text.bytes().map(encoded).collect()
 }
+
+#[test]
+fn what_clients_may_do_is_set_by_properties() {
+    talk(async {
+        let folder = Folder::new();
+        let settings = "ksql.max.push.queries=1\nksql.query.persistent.active.limit=1\n\
+                        ksql.properties.overrides.denylist=commit.interval.ms\naccess.control.allow.origin=http://a.example\n\
+                        access.control.allow.methods=GET,POST\n";
+        let config = folder.file("server.properties", settings);
+        let server = Server::start_with(&folder, &["--config", &config]);
+        server.ksql(&format!("{STREAM} {COUNTS}")).await;
+        let ksql = |body: Value| post("/ksql", &body);
+        let code = async |request| server.answer(Http::One, request).await.json()["error_code"].as_i64();
+        let denied = json!({ "ksql": "LIST TYPES;", "streamsProperties": { "commit.interval.ms": 5 } });
+        assert_eq!(code(ksql(denied)).await, Some(40000));
+        assert_eq!(code(ksql(json!({ "ksql": "SET 'commit.interval.ms'='5';" }))).await, Some(40001));
+        assert_eq!(code(request("GET", "/is_valid_property/commit.interval.ms", &[], "")).await, Some(40000));
+        assert_eq!(code(ksql(json!({ "ksql": "CREATE STREAM u AS SELECT * FROM s;" }))).await, Some(40000));
+        let select = json!({ "sql": "SELECT * FROM s EMIT CHANGES;" });
+        let mut open = server.open(Http::Two, post("/query-stream", &select)).await;
+        open.next().await.expect("a head");
+        assert_eq!(code(post("/query-stream", &select)).await, Some(40001));
+        let listed = server.ksql("LIST QUERIES;").await;
+        let kinds: Vec<&str> = listed[0]["queries"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|query| query["queryType"].as_str())
+            .collect();
+        assert_eq!(kinds, ["PERSISTENT", "PUSH"]);
+        drop(open);
+        let from = |origin| request("GET", "/info", &[("origin", origin)], "");
+        assert_eq!(
+            server.answer(Http::One, from("http://a.example")).await.origin.as_deref(),
+            Some("http://a.example")
+        );
+        assert_eq!(server.answer(Http::One, from("http://b.example")).await.origin, None);
+        let headers = [("origin", "http://a.example"), ("access-control-request-method", "POST")];
+        assert_eq!(server.answer(Http::One, request("OPTIONS", "/ksql", &headers, "")).await.status, 204);
+    });
+}
+
+#[test]
+fn a_query_over_a_topic_that_is_deleted_ends_with_the_reason() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let mut open =
+            server.open(Http::Two, post("/query", &json!({ "ksql": "SELECT * FROM s EMIT CHANGES;" }))).await;
+        open.next().await.expect("a head");
+        server.ksql("DROP STREAM s DELETE TOPIC;").await;
+        let last: Value = serde_json::from_str(&open.next().await.expect("an error")).expect("JSON");
+        assert_eq!(last["errorMessage"]["message"], "the topic 's' has been deleted");
+        assert_eq!((open.next().await.as_deref(), open.next().await), (Some("]"), None));
+    });
+}

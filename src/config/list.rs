@@ -1,0 +1,291 @@
+//! The list of all properties.
+
+use super::{Property, Scope, Takes};
+
+/// Where a new query starts to read streams: `earliest` or `latest`.
+pub const OFFSET_RESET: &str = "auto.offset.reset";
+/// Bytes of changed groups that are held back until a commit; 0 gives a result for every row.
+pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
+/// The longest time between two commits of a busy query, in milliseconds.
+pub const COMMIT_INTERVAL_MS: &str = "commit.interval.ms";
+/// The memory budget of all queries, in bytes.
+pub const MEMORY_BYTES: &str = "tidemill.memory.bytes";
+/// Idle timeout of a source partition, in milliseconds.
+pub const IDLE_MS: &str = "tidemill.idle.ms";
+/// Whether EMIT FINAL is allowed.
+pub const SUPPRESS_ENABLED: &str = "ksql.suppress.enabled";
+/// Whether a join whose key is not selected is refused.
+pub const JOIN_KEY_REQUIRED: &str = "tidemill.join.key.required";
+/// The number of worker threads; 0 for one for each core.
+pub const WORKERS: &str = "tidemill.workers";
+/// The most bytes of a record's key and value together.
+pub const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
+/// The size of a segment, in bytes.
+pub const SEGMENT_BYTES: &str = "tidemill.segment.bytes";
+/// The size of a journal file, in bytes.
+pub const JOURNAL_BYTES: &str = "tidemill.journal.bytes";
+/// The length of the journal at which a checkpoint is made, in bytes.
+pub const CHECKPOINT_BYTES: &str = "tidemill.checkpoint.bytes";
+/// Up to how many bytes of a partition a frame repeats.
+pub const INLINE_BYTES: &str = "tidemill.inline.bytes";
+/// About how many bytes of results a query makes before they are committed.
+pub const TURN_BYTES: &str = "tidemill.turn.bytes";
+/// The most rows that are decoded at once.
+pub const BATCH_ROWS: &str = "tidemill.batch.rows";
+/// The prefix of topics that are made for results.
+pub const OUTPUT_TOPIC_PREFIX: &str = "ksql.output.topic.name.prefix";
+/// The format of keys where a statement does not name one.
+pub const DEFAULT_KEY_FORMAT: &str = "ksql.persistence.default.format.key";
+/// The format of values where a statement does not name one.
+pub const DEFAULT_VALUE_FORMAT: &str = "ksql.persistence.default.format.value";
+/// Whether a single value column is written as a field: `true`, `false`, or empty for the format's own way.
+pub const WRAP_SINGLE_VALUES: &str = "ksql.persistence.wrap.single.values";
+/// The most values that COLLECT_LIST keeps.
+pub const COLLECT_LIST_LIMIT: &str = "ksql.functions.collect_list.limit";
+/// The most values that COLLECT_SET keeps.
+pub const COLLECT_SET_LIMIT: &str = "ksql.functions.collect_set.limit";
+/// Whether INSERT INTO … VALUES is allowed.
+pub const INSERT_VALUES_ENABLED: &str = "ksql.insert.into.values.enabled";
+/// Whether `${name}` stands for the value of a variable.
+pub const VARIABLE_SUBSTITUTION: &str = "ksql.variable.substitution.enable";
+
+/// The origins whose pages may use the service; empty if none may, `*` if all may.
+pub const CORS_ORIGIN: &str = "access.control.allow.origin";
+/// The methods that they may use.
+pub const CORS_METHODS: &str = "access.control.allow.methods";
+/// The headers that they may send.
+pub const CORS_HEADERS: &str = "access.control.allow.headers";
+/// Whether `/clusterStatus` and `/heartbeat` answer.
+pub const HEARTBEAT: &str = "ksql.heartbeat.enable";
+/// Whether `/lag` answers.
+pub const LAG_REPORTING: &str = "ksql.lag.reporting.enable";
+/// How many queries may show rows to clients of the service at once.
+pub const MAX_PUSH_QUERIES: &str = "ksql.max.push.queries";
+/// The properties that clients of the service may not set.
+pub const DENY_LIST: &str = "ksql.properties.overrides.denylist";
+/// How many persistent queries clients of the service may start.
+pub const ACTIVE_LIMIT: &str = "ksql.query.persistent.active.limit";
+
+/// No upper bound.
+pub(super) const ANY: i64 = i64::MAX;
+
+/// All properties, sorted by name.
+pub const PROPERTIES: &[Property] = &[
+    Property {
+        name: CORS_HEADERS,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The headers that pages of other origins may send to the service, with commas.",
+    },
+    Property {
+        name: CORS_METHODS,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The methods that pages of other origins may use, with commas.",
+    },
+    Property {
+        name: CORS_ORIGIN,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The origins whose pages may use the service, with commas; * for all of them.",
+    },
+    Property {
+        name: OFFSET_RESET,
+        default: "latest",
+        takes: Takes::Choice(&["earliest", "latest"]),
+        scope: Scope::Statement,
+        summary: "Where a new query starts to read a stream.",
+    },
+    Property {
+        name: CACHE_BYTES,
+        default: "10000000",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "How many bytes of changed groups are held back to merge the results of a key; 0 gives a result for every row.",
+    },
+    Property {
+        name: COMMIT_INTERVAL_MS,
+        default: "100",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Statement,
+        summary: "The longest time from one commit of a busy query to the next, in milliseconds.",
+    },
+    Property {
+        name: COLLECT_LIST_LIMIT,
+        default: "2147483647",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "The most values that COLLECT_LIST keeps.",
+    },
+    Property {
+        name: COLLECT_SET_LIMIT,
+        default: "2147483647",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "The most values that COLLECT_SET keeps.",
+    },
+    Property {
+        name: HEARTBEAT,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Process,
+        summary: "Whether the service answers /clusterStatus and /heartbeat.",
+    },
+    Property {
+        name: INSERT_VALUES_ENABLED,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Process,
+        summary: "Whether INSERT INTO … VALUES is allowed.",
+    },
+    Property {
+        name: LAG_REPORTING,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Process,
+        summary: "Whether the service answers /lag.",
+    },
+    Property {
+        name: MAX_PUSH_QUERIES,
+        default: "100",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Process,
+        summary: "How many queries may show rows to clients of the service at once.",
+    },
+    Property {
+        name: OUTPUT_TOPIC_PREFIX,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "What stands before the names of topics that are made for the results of queries.",
+    },
+    Property {
+        name: DEFAULT_KEY_FORMAT,
+        default: "KAFKA",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "The format of keys where a statement does not say.",
+    },
+    Property {
+        name: DEFAULT_VALUE_FORMAT,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "The format of values where a statement does not say.",
+    },
+    Property {
+        name: WRAP_SINGLE_VALUES,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Statement,
+        summary: "Whether a single value column is written inside of an object where the format leaves the choice.",
+    },
+    Property {
+        name: DENY_LIST,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The properties that clients of the service may not set, with commas.",
+    },
+    Property {
+        name: ACTIVE_LIMIT,
+        default: "2147483647",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Process,
+        summary: "How many persistent queries there may be when a client of the service starts one more.",
+    },
+    Property {
+        name: SUPPRESS_ENABLED,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether queries may hand on only the last result of a window (EMIT FINAL).",
+    },
+    Property {
+        name: VARIABLE_SUBSTITUTION,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether ${name} in statements stands for the value of a variable.",
+    },
+    Property {
+        name: MAX_MESSAGE_BYTES,
+        default: "1048588",
+        takes: Takes::Number(1024, 1 << 30),
+        scope: Scope::Process,
+        summary: "The most bytes of key and value that a record may have.",
+    },
+    Property {
+        name: BATCH_ROWS,
+        default: "8192",
+        takes: Takes::Number(1, 1 << 20),
+        scope: Scope::Process,
+        summary: "The most rows that are decoded at once.",
+    },
+    Property {
+        name: CHECKPOINT_BYTES,
+        default: "134217728",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How many bytes of journal there may be before the state is written to a checkpoint and their files are used again.",
+    },
+    Property {
+        name: IDLE_MS,
+        default: "10000",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "After how long at its end a source partition no longer holds back the stream time of the others.",
+    },
+    Property {
+        name: INLINE_BYTES,
+        default: "262144",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Process,
+        summary: "Up to how many bytes of a partition a commit repeats in the journal instead of syncing its segment.",
+    },
+    Property {
+        name: JOIN_KEY_REQUIRED,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether a join whose key is not selected is refused instead of keeping the key.",
+    },
+    Property {
+        name: JOURNAL_BYTES,
+        default: "8388608",
+        takes: Takes::Number(4096, ANY),
+        scope: Scope::Process,
+        summary: "The size of a journal file.",
+    },
+    Property {
+        name: MEMORY_BYTES,
+        default: "4294967296",
+        takes: Takes::Number(1 << 16, ANY),
+        scope: Scope::Process,
+        summary: "The memory that the state of all queries and what is in flight may take.",
+    },
+    Property {
+        name: SEGMENT_BYTES,
+        default: "134217728",
+        takes: Takes::Number(1024, 1 << 30),
+        scope: Scope::Process,
+        summary: "The size after which a topic's partition starts a new segment.",
+    },
+    Property {
+        name: TURN_BYTES,
+        default: "16777216",
+        takes: Takes::Number(1, 1 << 30),
+        scope: Scope::Process,
+        summary: "About how many bytes of results a query makes before it commits them, even in the middle of its work.",
+    },
+    Property {
+        name: WORKERS,
+        default: "0",
+        takes: Takes::Number(0, 1024),
+        scope: Scope::Process,
+        summary: "The number of worker threads; 0 for one a core.",
+    },
+];
