@@ -151,7 +151,7 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], text: &str) ->
     let mut dry_run = session.dry_run();
     for statement in parsed {
         match dry_run.check(statement) {
-            Ok(Nature::Pull | Nature::Push) => {
+            Ok(Nature::Pull | Nature::Scan | Nature::Push) => {
                 let message = "The following statement types should be issued to the websocket endpoint '/query':\n\t* \
                                PRINT\n\t* SELECT";
                 return Err(Refusal::statement(40002, message, &statement.text));

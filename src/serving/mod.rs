@@ -23,6 +23,7 @@ mod cors;
 mod inserts;
 mod ksql;
 mod open;
+mod protobuf;
 mod query;
 mod refusal;
 mod request;

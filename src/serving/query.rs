@@ -112,7 +112,10 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
         );
         return Err(Refusal::statement(40001, message, text));
     }
-    if !matches!(nature, Nature::Pull | Nature::Push) {
+    if nature == Nature::Scan && count >= limit {
+        return Err(Refusal::new(40003, "Maximum number of push queries exceeded"));
+    }
+    if !matches!(nature, Nature::Pull | Nature::Scan | Nature::Push) {
         return Err(Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text));
     }
     let mut session = asked.session(service)?;

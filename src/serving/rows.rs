@@ -12,8 +12,10 @@ use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use super::accept::{DELIMITED, JSON, PROTOBUF, V1};
+use super::protobuf;
 use crate::engine::PushRow;
 use crate::formats::answer::put_value;
+use crate::types::parse::base64_text;
 use crate::types::{Column, Role, Value, quoted};
 
 /// How rows are written.
@@ -25,6 +27,8 @@ pub(super) enum Layout {
     Json,
     /// A JSON array of objects that say what they are.
     V1,
+    /// The same, with the values of a row in Protobuf.
+    Protobuf,
 }
 
 /// What stands before the rows.
@@ -36,13 +40,13 @@ pub(super) struct Head<'a> {
 }
 
 impl Layout {
-    /// The layout of a media type; None for one that this version does not write.
+    /// The layout of a media type; None if it is none of rows.
     pub(super) fn of(media_type: &str) -> Option<Layout> {
         match media_type {
             DELIMITED => Some(Layout::Delimited),
             JSON => Some(Layout::Json),
             V1 => Some(Layout::V1),
-            PROTOBUF => None,
+            PROTOBUF => Some(Layout::Protobuf),
             _ => None,
         }
     }
@@ -53,6 +57,7 @@ impl Layout {
             Layout::Delimited => DELIMITED,
             Layout::Json => JSON,
             Layout::V1 => V1,
+            Layout::Protobuf => PROTOBUF,
         }
     }
 
@@ -68,15 +73,24 @@ impl Layout {
                 let header = json!({ "header": { "queryId": head.id, "schema": schema(head) } });
                 format!("[{header},\n")
             }
+            Layout::Protobuf => {
+                let message = protobuf::schema(head.columns);
+                let header = json!({ "queryId": head.id, "schema": schema(head), "protoSchema": message });
+                format!("[{},\n", json!({ "header": header }))
+            }
         }
         .into()
     }
 
     /// A row; nothing for a deletion where there is no room for it.
     pub(super) fn row(self, row: &PushRow) -> Option<Bytes> {
+        // A deletion, and what Protobuf cannot say, is written as JSON.
+        if let (Layout::Protobuf, false, Some(bytes)) = (self, row.is_deletion, protobuf::row(&row.values)) {
+            return Some(format!("{},\n", json!({ "row": { "protobufBytes": base64_text(&bytes) } })).into());
+        }
         let mut out = Vec::new();
         match self {
-            _ if row.is_deletion && self != Layout::V1 => return None,
+            Layout::Delimited | Layout::Json if row.is_deletion => return None,
             Layout::Delimited => {
                 columns(&row.values, &mut out);
                 out.push(b'\n');
@@ -85,7 +99,7 @@ impl Layout {
                 out.push(b',');
                 columns(&row.values, &mut out);
             }
-            Layout::V1 => {
+            Layout::V1 | Layout::Protobuf => {
                 out.extend_from_slice(b"{\"row\":{\"columns\":");
                 columns(&row.values, &mut out);
                 out.extend_from_slice(if row.is_deletion { b",\"tombstone\":true}},\n" } else { b"}},\n" });
@@ -99,7 +113,7 @@ impl Layout {
         match self {
             Layout::Delimited => Vec::new(),
             Layout::Json => vec![Bytes::from_static(b"]")],
-            Layout::V1 => {
+            Layout::V1 | Layout::Protobuf => {
                 let message = message.map(|message| json!({ "finalMessage": message }).to_string().into());
                 message.into_iter().chain([Bytes::from_static(b"]")]).collect()
             }
@@ -111,7 +125,9 @@ impl Layout {
         match self {
             Layout::Delimited => vec![format!("{error}\n").into()],
             Layout::Json => vec![format!(",{error}").into(), Bytes::from_static(b"]")],
-            Layout::V1 => vec![json!({ "errorMessage": error }).to_string().into(), Bytes::from_static(b"]")],
+            Layout::V1 | Layout::Protobuf => {
+                vec![json!({ "errorMessage": error }).to_string().into(), Bytes::from_static(b"]")]
+            }
         }
     }
 
@@ -120,7 +136,7 @@ impl Layout {
         let rows = rows.into_iter().map(|values| PushRow { values, is_deletion: false });
         let pieces: Vec<Bytes> =
             std::iter::once(self.head(head)).chain(rows.filter_map(|row| self.row(&row))).collect();
-        if self != Layout::V1 {
+        if matches!(self, Layout::Delimited | Layout::Json) {
             return pieces.into_iter().chain(self.end(None)).collect();
         }
         let (mut all, mut portion) = (Vec::new(), Vec::new());

@@ -53,6 +53,8 @@ pub enum Outcome {
 pub enum Nature {
     /// It shows a table as it is at that moment.
     Pull,
+    /// It shows the records of a stream, from the first to where it ends.
+    Scan,
     /// It shows rows as they come.
     Push,
     /// It changes what exists.
@@ -120,7 +122,10 @@ impl DryRun<'_> {
             }
             Action::Insert(_) | Action::Reply(_) => Ok(Nature::Other),
             Action::Pull(_) => Ok(Nature::Pull),
-            Action::Push(plan, _) => engine.check(&plan, &self.catalog, &self.own).map(|()| Nature::Push),
+            Action::Push(plan, until) => {
+                engine.check(&plan, &self.catalog, &self.own)?;
+                Ok(if until.is_at_ends { Nature::Scan } else { Nature::Push })
+            }
         }
     }
 }
