@@ -29,6 +29,7 @@ mod common;
 mod failure;
 mod format;
 mod output;
+mod remote;
 mod rows;
 mod run;
 mod script;

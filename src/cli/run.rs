@@ -20,6 +20,7 @@ use clap::Args;
 use super::common::Common;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell};
+use super::remote::Remote;
 use super::script::{Script, ScriptStatement, without_folder};
 use super::stop::Stop;
 use super::viewer::Viewer;
@@ -37,6 +38,9 @@ pub(super) struct Arguments {
     /// Statements, behind those of the files.
     #[arg(short = 'e', long = "execute", value_name = "SQL")]
     execute: Vec<String>,
+    /// The server that executes the statements, instead of an engine over the data folder.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["until_drained", "follow"])]
+    server: Option<String>,
     /// Goes on until every query has read its sources to their ends.
     #[arg(long, conflicts_with = "follow")]
     until_drained: bool,
@@ -68,6 +72,9 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
         ));
     }
     let script = Script::read(&arguments.files, &arguments.execute)?;
+    if let Some(url) = &arguments.server {
+        return run_at(common, url, &script, Output::new(arguments.output));
+    }
     let when_full = if arguments.follow { WhenFull::Retry } else { WhenFull::Refuse };
     let engine = match without_folder(common, &script, "earliest")? {
         Some(engine) => engine,
@@ -100,6 +107,17 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     output.flush()?;
     engine.close();
     engine.failure().map_or(Ok(0), |error| Err(error.clone().into()))
+}
+
+/// Has a server execute the script.
+fn run_at(common: &Common, url: &str, script: &Script, mut output: Output) -> Done {
+    let remote = Remote::connect(url)?;
+    // What belongs to the session is kept in an engine of its own, in which nothing else is.
+    let engine = common.open_empty("latest")?;
+    let mut session = Session::new(&engine, Properties::default());
+    remote.script(&mut session, script, &mut output, &Stop::on_signals()?)?;
+    output.flush()?;
+    Ok(0)
 }
 
 /// Shows what has come of a statement; rows that are still to come are given back.

@@ -12,7 +12,7 @@ use super::failure::{FAILED, Failure};
 use super::output::tell;
 use crate::config::Properties;
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, Position};
 use crate::sql::lexer::lex;
 use crate::statements::{self, Nature, Parsed, Session};
 
@@ -111,11 +111,49 @@ pub(super) fn without_folder(common: &Common, script: &Script, reset: &'static s
 }
 
 impl ScriptStatement {
+    /// Whether its first word is one of these.
+    pub(super) fn begins_with(&self, words: &[&str]) -> bool {
+        let lexed = lex(&self.parsed.text);
+        lexed.lexemes.first().is_some_and(|first| words.iter().any(|word| first.text.eq_ignore_ascii_case(word)))
+    }
+
     /// An error of the statement, with its place.
     pub(super) fn failure(&self, error: Error) -> Failure {
         Failure::in_file(&error.at(self.parsed.span).in_source(&self.source), &self.file)
     }
 }
+
+/// A text of statements of one file, each at the line and column where it stands there: so errors have the right places.
+#[derive(Default)]
+pub(super) struct Placed {
+    pub text: String,
+    /// What the file is called.
+    pub file: String,
+    /// Where the text ends.
+    end: Position,
+}
+
+impl Placed {
+    /// Whether a statement can stand behind the text.
+    pub(super) fn fits(&self, statement: &ScriptStatement) -> bool {
+        self.text.is_empty() || (self.file == statement.file && self.end <= statement.parsed.span.start)
+    }
+
+    /// Adds a statement that fits.
+    pub(super) fn add(&mut self, statement: &ScriptStatement) {
+        let (start, at) = (statement.parsed.span.start, if self.text.is_empty() { FIRST } else { self.end });
+        let lines = start.line.saturating_sub(at.line) as usize;
+        let from = if lines > 0 { FIRST.column } else { at.column };
+        self.text.push_str(&"\n".repeat(lines));
+        self.text.push_str(&" ".repeat(start.column.saturating_sub(from) as usize));
+        self.text.push_str(&statement.parsed.text);
+        self.file.clone_from(&statement.file);
+        self.end = statement.parsed.span.end;
+    }
+}
+
+/// Where a text begins.
+const FIRST: Position = Position { line: 1, column: 1 };
 
 /// The names and texts of files, `-` being the standard input.
 ///
@@ -135,4 +173,22 @@ pub(super) fn sources(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failur
 pub(super) fn completed(text: &str) -> String {
     let open = lex(text).lexemes.last().is_some_and(|last| last.text != ";");
     if open { format!("{text}\n;") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_keep_their_places() {
+        let text = "-- a remark\nSHOW STREAMS; SHOW\n  TABLES;\n\n  LIST TOPICS;";
+        let script = Script::parse("f", text).expect("statements");
+        let mut placed = Placed::default();
+        for statement in &script.statements {
+            assert!(placed.fits(statement));
+            placed.add(statement);
+        }
+        assert_eq!(placed.text, "\nSHOW STREAMS; SHOW\n  TABLES;\n\n  LIST TOPICS;");
+        assert!(!placed.fits(&script.statements[0]));
+    }
 }

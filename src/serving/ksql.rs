@@ -18,7 +18,7 @@ use crate::config;
 use crate::engine::Committed;
 use crate::error::Error;
 use crate::locks::lock;
-use crate::statements::{self, Nature, Outcome, Parsed, Session};
+use crate::statements::{self, Nature, Outcome, Parsed, Reply, Session, Shown};
 use crate::types::quoted;
 
 /// How long a statement waits for the command that must come before it.
@@ -93,25 +93,54 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
 fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
     let mut session = asked.session(service)?;
-    let parsed = parse(text)?;
-    check(service, &session, &parsed, text)?;
+    let name = asked.shown_as.as_deref();
+    let parsed = parse(text, name)?;
+    check(service, &session, &parsed, asked)?;
     let mut entities = Vec::new();
     for statement in &parsed {
         match session.run(statement) {
-            Ok(outcome) => entities.extend(entity(service, outcome, statement)),
-            Err(error) => return Err(Refusal::of_statement(&error, &session.completed(statement), entities)),
+            Ok(outcome) => {
+                let shown = name.map(|_| shown(&outcome));
+                match (entity(service, outcome, statement), shown) {
+                    (Some(mut entity), Some(shown)) => {
+                        entity["shown"] = shown;
+                        entities.push(entity);
+                    }
+                    (entity, _) => entities.extend(entity),
+                }
+            }
+            Err(error) => {
+                let error = error.at(statement.span);
+                let refusal = Refusal::of_statement(&error, &session.completed(statement), entities);
+                return Err(refusal.shown_as(name, text, [&error]));
+            }
         }
     }
     Ok(entities)
+}
+
+/// What a person is shown of an outcome.
+fn shown(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Changed { committed, hint } => {
+            json!({ "message": committed.change.message, "warnings": committed.change.warnings, "hint": hint })
+        }
+        Outcome::Done { message, warnings } => json!({ "message": message, "warnings": warnings }),
+        Outcome::Reply(Reply { shown: Shown::Message(text), .. }) => json!({ "text": text }),
+        Outcome::Reply(Reply { shown: Shown::Table { columns, rows }, .. }) => {
+            json!({ "columns": columns, "rows": rows })
+        }
+        Outcome::Rows(_) | Outcome::Push { .. } => Value::Null,
+    }
 }
 
 /// The statements of a text.
 ///
 /// # Errors
 /// The first syntax error; the whole text is named as the statement, as ksqlDB does.
-pub(super) fn parse(text: &str) -> Result<Vec<Parsed>, Refusal> {
+pub(super) fn parse(text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, Refusal> {
     statements::parse(text).map_err(|errors| match errors.first() {
-        Some(error) => Refusal::of_text(40001, refusal::message(error), text),
+        Some(error) => Refusal::of_text(40001, refusal::message(error), text).shown_as(shown_as, text, &errors),
         None => Refusal::new(50000, "a text without errors was refused"),
     })
 }
@@ -147,7 +176,8 @@ pub(super) async fn wait_for(service: &Service, sequence: Option<i64>) -> Result
 ///
 /// # Errors
 /// The first refusal.
-fn check(service: &Service, session: &Session, parsed: &[Parsed], text: &str) -> Result<(), Refusal> {
+fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked) -> Result<(), Refusal> {
+    let text = asked.text.as_deref().unwrap_or_default();
     let mut dry_run = session.dry_run();
     for statement in parsed {
         match dry_run.check(statement) {
@@ -158,7 +188,10 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], text: &str) ->
             }
             Ok(Nature::Change | Nature::Other) => {}
             Err(error) => {
-                return Err(Refusal::of_statement(&error, &session.completed(statement), Vec::new()));
+                let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
+                let all = session.dry_run().check_all(parsed.iter()).err().unwrap_or_default();
+                let all: Vec<Error> = all.into_iter().map(|(place, error)| error.at(parsed[place].span)).collect();
+                return Err(refusal.shown_as(asked.shown_as.as_deref(), text, &all));
             }
         }
     }
@@ -240,7 +273,7 @@ pub(super) fn terminate_cluster(service: &Service, patterns: &[String]) -> Resul
     let version = service.engine.catalog().version;
     let mut session = Session::new(&service.engine, crate::config::Properties::default());
     let mut run = |text: &str| -> Result<(), Refusal> {
-        for statement in &parse(text)? {
+        for statement in &parse(text, None)? {
             session.run(statement).map_err(|error| Refusal::of_statement(&error, text, Vec::new()))?;
         }
         Ok(())

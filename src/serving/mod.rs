@@ -53,6 +53,8 @@ use ksql::Commands;
 use open::OpenQueries;
 use refusal::Refusal;
 
+pub use request::SHOWN_AS;
+
 /// How often somebody looks whether the server is to end.
 const LOOK: Duration = Duration::from_millis(20);
 

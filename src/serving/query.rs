@@ -19,6 +19,7 @@ use super::rows::{Head, Layout};
 use super::{Service, ksql, small};
 use crate::config;
 use crate::engine::{PullRows, PushQuery};
+use crate::error::Error;
 use crate::statements::{Nature, Outcome, Until};
 
 /// How often a query is looked at that nobody has woken: it may have failed, or been ended.
@@ -94,13 +95,18 @@ fn pieces(pieces: Vec<Bytes>) -> Body {
 /// The request has not exactly one statement, or it is no SELECT, or it is refused.
 pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
-    let parsed = ksql::parse(text)?;
+    let name = asked.shown_as.as_deref();
+    let parsed = ksql::parse(text, name)?;
     let [statement] = parsed.as_slice() else {
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
         return Err(Refusal::of_text(40001, message, text));
     };
     let session = asked.session(service)?;
-    let refused = |error| Refusal::of_statement(&error, &session.completed(statement), Vec::new()).untyped();
+    let refused = |error: Error| {
+        let error = error.at(statement.span);
+        let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
+        refusal.untyped().shown_as(name, text, [&error])
+    };
     let nature = session.dry_run().check(statement).map_err(refused)?;
     let (limit, count) = (service.engine.properties().size(config::MAX_PUSH_QUERIES), service.queries.count());
     if nature == Nature::Push && count >= limit {
@@ -118,11 +124,8 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
     if !matches!(nature, Nature::Pull | Nature::Scan | Nature::Push) {
         return Err(Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text));
     }
-    let mut session = asked.session(service)?;
-    match session
-        .run(statement)
-        .map_err(|error| Refusal::of_statement(&error, &statement.text, Vec::new()).untyped())?
-    {
+    let mut running = asked.session(service)?;
+    match running.run(statement).map_err(refused)? {
         Outcome::Rows(rows) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
         Outcome::Push { query, until, .. } => Ok(Shown::Query(Box::new(query), until)),
         Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {

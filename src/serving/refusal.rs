@@ -17,13 +17,15 @@ pub(super) struct Refusal {
     statement: Option<(String, Vec<Value>)>,
     /// Whether the text as a whole is what is wrong.
     is_of_text: bool,
+    /// The error as a person reads it, for a client that shows it so.
+    rendered: Option<String>,
     /// Whether the answer says that it is JSON: some of ksqlDB's endpoints do not.
     is_typed: bool,
 }
 
 impl Refusal {
     pub(super) fn new(code: u32, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into(), statement: None, is_of_text: false, is_typed: true }
+        Refusal { code, message: message.into(), statement: None, is_of_text: false, rendered: None, is_typed: true }
     }
 
     /// The refusal of a statement, after those before it gave `entities`.
@@ -70,8 +72,28 @@ impl Refusal {
         self
     }
 
+    /// The same with errors as a person reads them, in a text, if the client shows them so.
+    pub(super) fn shown_as<'a>(
+        mut self,
+        name: Option<&str>,
+        text: &str,
+        errors: impl IntoIterator<Item = &'a Error>,
+    ) -> Refusal {
+        let rendered = |error: &Error| error.clone().in_source(text).render(name);
+        self.rendered = name.map(|_| errors.into_iter().map(rendered).collect::<Vec<_>>().join("\n\n"));
+        self
+    }
+
     /// The object that is answered.
     pub(super) fn body(&self) -> Value {
+        let mut body = self.fields();
+        if let Some(rendered) = &self.rendered {
+            body["rendered"] = rendered.as_str().into();
+        }
+        body
+    }
+
+    fn fields(&self) -> Value {
         let (code, message) = (self.code, &self.message);
         match &self.statement {
             None => json!({ "@type": "generic_error", "error_code": code, "message": message }),

@@ -20,7 +20,14 @@ pub(super) struct Asked {
     pub variables: Vec<(String, String)>,
     /// The command that must have been executed before.
     pub sequence: Option<i64>,
+    /// What the client calls the text, if it wants to show answers and errors as this program's own shell does.
+    ///
+    /// A property of the request, [`SHOWN_AS`]; ksqlDB's clients do not have it.
+    pub shown_as: Option<String>,
 }
+
+/// The property of a request by which answers get what a person is shown.
+pub const SHOWN_AS: &str = "tidemill.shown.as";
 
 /// The names of the fields, which differ between the endpoints.
 #[derive(Clone, Copy)]
@@ -101,7 +108,8 @@ impl Asked {
             Some(Value::String(text)) => Some(text.trim().parse().map_err(|_| wrong("commandSequenceNumber"))?),
             Some(_) => return Err(wrong("commandSequenceNumber")),
         };
-        Ok(Asked { text, properties, variables, sequence })
+        let shown_as = fields.get("requestProperties").and_then(|all| all.get(SHOWN_AS)?.as_str().map(str::to_owned));
+        Ok(Asked { text, properties, variables, sequence, shown_as })
     }
 
     /// A session with the request's properties and variables.

@@ -171,6 +171,16 @@ impl<'e> Session<'e> {
         }
     }
 
+    /// The properties that were set.
+    pub fn own(&self) -> &Properties {
+        &self.own
+    }
+
+    /// The variables and their values.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
     /// Gives a variable a value.
     pub fn define(&mut self, name: &str, value: &str) {
         self.variables.define(name, value);

@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::common::Common;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell, tell_error};
+use super::remote::Remote;
 use super::script::{Script, without_folder};
 use super::stop::Stop;
 use super::viewer::Viewer;
@@ -59,18 +60,20 @@ const PROMPTS: [&str; 2] = ["tidemill> ", "        > "];
 
 /// Runs the shell; the exit status.
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
-    if arguments.server.is_some() {
-        return Err(Error::unsupported("a shell on a server").into());
-    }
     let given = Script::read(&arguments.file, &arguments.execute)?;
     let talks = arguments.file.is_empty() && arguments.execute.is_empty();
-    if talks && io::stdin().is_terminal() && !common.has_folder() {
+    let remote = arguments.server.as_deref().map(Remote::connect).transpose()?;
+    if talks && remote.is_none() && io::stdin().is_terminal() && !common.has_folder() {
         tell(&format!("making a new data folder {}", common.folder()));
     }
-    let empty = if talks { None } else { without_folder(common, &given, "latest")? };
-    let engine = match empty {
-        Some(engine) => engine,
-        None => common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?,
+    let engine = match &remote {
+        // What belongs to the session is kept in an engine of its own, in which nothing else is.
+        Some(_) => common.open_empty("latest")?,
+        None => {
+            let empty = if talks { None } else { without_folder(common, &given, "latest")? };
+            let open = || common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest");
+            empty.map_or_else(open, Ok)?
+        }
     };
     let editor = if talks { Some(editor(&engine)?) } else { None };
     // Behind the editor, which handles Ctrl-C in its own way and is needed only while nothing is at work.
@@ -78,6 +81,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let mut shell = Shell {
         session: Session::new(&engine, Properties::default()),
         engine: &engine,
+        remote,
         output: Output::new(arguments.output),
         stop,
         failed: false,
@@ -110,6 +114,8 @@ fn unusable(error: ReadlineError) -> Error {
 struct Shell<'e> {
     engine: &'e Engine,
     session: Session<'e>,
+    /// The server that executes the statements, if it is not the engine.
+    remote: Option<Remote>,
     output: Output,
     /// Ctrl-C while a statement is at work.
     stop: Stop,
@@ -221,6 +227,9 @@ impl Shell<'_> {
     /// # Errors
     /// The first statement that fails; those before it stay in effect.
     fn script(&mut self, script: &Script) -> Result<(), Failure> {
+        if let Some(remote) = &self.remote {
+            return remote.script(&mut self.session, script, &mut self.output, &self.stop);
+        }
         script.check(&self.session)?;
         for statement in &script.statements {
             let outcome = self.session.run(&statement.parsed).map_err(|e| statement.failure(e))?;

@@ -64,7 +64,6 @@ fn statements_and_files_of_the_command_line_are_run_and_the_shell_leaves() {
     let file = folder.file("make.sql", COUNTS);
     assert_has(&folder.ok(&["shell", "-f", &file, "-e", "SHOW TABLES"]), &["Stream created", "COUNTS"]);
     assert_has(&folder.refused(1, &["shell", "-e", "SHOW TABLES; SELECT x FROM nope"]), &["NOPE does not exist."]);
-    assert_has(&folder.refused(1, &["shell", "--server", "http://localhost:8088"]), &["not supported"]);
 }
 
 #[test]

@@ -395,3 +395,35 @@ fn a_query_over_a_topic_that_is_deleted_ends_with_the_reason() {
         assert_eq!((open.next().await.as_deref(), open.next().await), (Some("]"), None));
     });
 }
+
+#[test]
+fn the_shell_and_run_talk_to_a_server() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        let url = format!("http://{}", server.address());
+        let other = Folder::new();
+        let script = format!("{STREAM}\nINSERT INTO s VALUES (1, 'a');\nINSERT INTO s VALUES (2, '${{x}}');");
+        let file = other.file("script.sql", format!("DEFINE x = 'it';\n{script}"));
+        other.ok(&["run", "--server", &url, &file]);
+        assert!(!other.data().exists());
+        let select = "SET 'auto.offset.reset'='earliest'; SELECT * FROM s EMIT CHANGES LIMIT 2;";
+        let shown = other.ok(&["shell", "--server", &url, "--output", "csv", "-e", select]);
+        assert_eq!(shown, "ID,V\n1,a\n2,it\n");
+        let listed = other.ok(&["shell", "--server", &url, "-e", "SHOW STREAMS;"]);
+        let own = words(&listed);
+        assert!(own.contains(&"S") && own.contains(&"JSON"), "{listed}");
+        // Errors show the place, as they do without a server.
+        let refused = other.refused(1, &["shell", "--server", &url, "-e", "SELECT vv FROM s EMIT CHANGES;"]);
+        assert!(refused.contains(" --> -e:1:8") && refused.contains("did you mean V?"), "{refused}");
+        let refused = other.refused(1, &["run", "--server", &url, "-e", "SHOW STREAMS; DESCRIBE nope;"]);
+        assert!(refused.contains(" --> -e:1:24"), "{refused}");
+        let nobody = other.refused(3, &["shell", "--server", "http://127.0.0.1:1", "-e", "SHOW STREAMS;"]);
+        assert!(nobody.contains("no answer from 127.0.0.1:1"), "{nobody}");
+    });
+}
+
+/// The words of a listing.
+fn words(text: &str) -> Vec<&str> {
+    text.split([' ', '|', '\n']).filter(|word| !word.is_empty()).collect()
+}

@@ -1,0 +1,315 @@
+//! A server that executes statements: how a command talks to it.
+//!
+//! Statements go to `/ksql`, consecutive ones in one request, so that they are checked as a whole; a SELECT goes to
+//! `/query-stream`, and its rows are shown as they come. What belongs to the session (SET, DEFINE) stays here and goes
+//! along with each request.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde_json::{Map, Value as Json, json};
+use tokio::net::TcpStream;
+
+use super::failure::{FAILED, Failure};
+use super::output::{Format, Output, tell};
+use super::script::{Placed, Script};
+use super::stop::Stop;
+use crate::error::Error;
+use crate::formats::answer::value_of;
+use crate::serving::SHOWN_AS;
+use crate::sql::cursor::Cursor;
+use crate::sql::lexer::lex;
+use crate::sql::types::{parse_type, resolve};
+use crate::statements::{Outcome, Session};
+use crate::types::{Column, Value};
+
+/// How often somebody is asked whether he has had enough.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A server.
+pub(super) struct Remote {
+    /// `host:port`.
+    address: String,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Remote {
+    /// The server at an address: `http://host:port`, or without `http://`.
+    ///
+    /// # Errors
+    /// Status 2: the address is none. Status 1: it asks for TLS. Status 3: nobody answers there.
+    pub(super) fn connect(url: &str) -> Result<Remote, Failure> {
+        if url.starts_with("https://") {
+            return Err(Error::unsupported("TLS").into());
+        }
+        let bare = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let address = if bare.contains(':') { bare.to_owned() } else { format!("{bare}:8088") };
+        if address.contains('/') || address.starts_with(':') {
+            return Err(Failure::usage(Error::invalid(format!("'{url}' is not http://HOST:PORT"))));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::from)?;
+        let remote = Remote { address, runtime };
+        remote.runtime.block_on(remote.send("GET", "/info", String::new()))?;
+        Ok(remote)
+    }
+
+    async fn send(&self, method: &str, path: &str, body: String) -> Result<hyper::Response<Incoming>, Failure> {
+        let lost = |why: &dyn std::fmt::Display| Error::backend(format!("no answer from {}: {why}", self.address));
+        let stream = TcpStream::connect(&self.address).await.map_err(|e| lost(&e))?;
+        let connected = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = connected.map_err(|e| lost(&e))?;
+        // It ends with the answer; what goes wrong is told by the answer.
+        tokio::spawn(connection);
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.address)
+            .header("accept", "application/vnd.ksql.v1+json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|e| lost(&e))?;
+        Ok(sender.send_request(request).await.map_err(|e| lost(&e))?)
+    }
+
+    /// What goes along with the statements of a session.
+    fn request(session: &Session, text_field: &str, statements: &Placed) -> String {
+        let properties: Map<String, Json> =
+            session.own().overrides().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let variables: Map<String, Json> =
+            session.variables().iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let properties_field = if text_field == "sql" { "properties" } else { "streamsProperties" };
+        json!({
+            text_field: statements.text,
+            properties_field: properties,
+            "sessionVariables": variables,
+            "requestProperties": { SHOWN_AS: statements.file },
+        })
+        .to_string()
+    }
+
+    /// Executes the statements of a script.
+    ///
+    /// # Errors
+    /// The first one that fails; those before it stay in effect.
+    pub(super) fn script(
+        &self,
+        session: &mut Session,
+        script: &Script,
+        output: &mut Output,
+        stop: &Stop,
+    ) -> Result<(), Failure> {
+        let mut together = Placed::default();
+        for statement in &script.statements {
+            let is_rows = statement.begins_with(&["SELECT", "WITH"]);
+            let is_own = statement.begins_with(&["SET", "UNSET", "DEFINE", "UNDEFINE"]);
+            if is_rows || is_own || !together.fits(statement) {
+                self.execute(session, &std::mem::take(&mut together), output)?;
+            }
+            if is_own {
+                let outcome = session.run(&statement.parsed).map_err(|e| statement.failure(e))?;
+                if let Outcome::Done { message, warnings } = outcome {
+                    warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+                    tell(&message);
+                }
+            } else if is_rows {
+                let mut alone = Placed::default();
+                alone.add(statement);
+                self.select(session, &alone, output, stop)?;
+            } else {
+                together.add(statement);
+            }
+            if stop.is_asked() {
+                break;
+            }
+        }
+        self.execute(session, &together, output)
+    }
+
+    /// Executes statements that show no rows.
+    ///
+    /// # Errors
+    /// One of them is refused, as the server says it; or it does not answer.
+    fn execute(&self, session: &Session, statements: &Placed, output: &mut Output) -> Result<(), Failure> {
+        if statements.text.is_empty() {
+            return Ok(());
+        }
+        let body = Remote::request(session, "ksql", statements);
+        let (is_good, answer) = self.runtime.block_on(async {
+            let response = self.send("POST", "/ksql", body).await?;
+            let is_good = response.status().is_success();
+            Ok::<_, Failure>((is_good, whole(response).await?))
+        })?;
+        let entities = if is_good { &answer } else { &answer["entities"] };
+        for entity in entities.as_array().into_iter().flatten() {
+            show(&entity["shown"], output)?;
+        }
+        if is_good { Ok(()) } else { Err(refusal(&answer)) }
+    }
+
+    /// Shows the rows of a SELECT until it is over, or somebody has had enough.
+    ///
+    /// # Errors
+    /// It is refused or fails, as the server says it; or the output cannot be written.
+    fn select(&self, session: &Session, statement: &Placed, output: &mut Output, stop: &Stop) -> Result<(), Failure> {
+        let body = Remote::request(session, "sql", statement);
+        self.runtime.block_on(async {
+            let response = self.send("POST", "/query-stream", body).await?;
+            if !response.status().is_success() {
+                return Err(refusal(&whole(response).await?));
+            }
+            let mut elements = Elements { body: response.into_body(), rest: Vec::new() };
+            let mut rows = None;
+            loop {
+                let element = tokio::select! {
+                    element = elements.next() => element?,
+                    () = tokio::time::sleep(LOOK) => {
+                        if stop.is_asked() {
+                            tell("Query terminated");
+                            break;
+                        }
+                        continue;
+                    }
+                };
+                let Some(element) = element else { break };
+                if let Some(schema) = element["header"]["schema"].as_str() {
+                    rows = Some((output.start_rows(columns(schema)?)?, columns(schema)?));
+                } else if let (Some((shown, columns)), Some(values)) = (&mut rows, element["row"]["columns"].as_array())
+                {
+                    output.row(shown, &row(values, columns)?)?;
+                    output.flush()?;
+                } else if let Some(message) = element["finalMessage"].as_str() {
+                    tell(message);
+                } else if !element["errorMessage"].is_null() {
+                    return Err(refusal(&element["errorMessage"]));
+                }
+            }
+            output.flush()
+        })
+    }
+}
+
+/// The JSON value of a whole answer.
+async fn whole(response: hyper::Response<Incoming>) -> Result<Json, Failure> {
+    let unusable =
+        |why: &dyn std::fmt::Display| Error::backend(format!("the answer of the server cannot be used: {why}"));
+    let bytes = response.into_body().collect().await.map_err(|e| unusable(&e))?.to_bytes();
+    Ok(serde_json::from_slice(&bytes).map_err(|e| unusable(&e))?)
+}
+
+/// The elements of an array of ksqlDB's JSON, as they come: each stands on a line.
+struct Elements {
+    body: Incoming,
+    rest: Vec<u8>,
+}
+
+impl Elements {
+    async fn next(&mut self) -> Result<Option<Json>, Failure> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.rest) {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                if let Some(element) = element(&line) {
+                    return Ok(Some(element));
+                }
+                continue;
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => self.rest.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
+                Some(Err(error)) => return Err(Error::backend(format!("the answer has broken off: {error}")).into()),
+                None if self.rest.is_empty() => return Ok(None),
+                None => return Ok(element(&std::mem::take(&mut self.rest))),
+            }
+        }
+    }
+}
+
+/// The element of a line, without the brackets and commas around it.
+fn element(line: &[u8]) -> Option<Json> {
+    let line = line.trim_ascii();
+    let line = line.strip_prefix(b"[").unwrap_or(line);
+    let line = line.strip_suffix(b",").or_else(|| line.strip_suffix(b"]")).unwrap_or(line);
+    serde_json::from_slice(line).ok()
+}
+
+/// The values of a row.
+///
+/// # Errors
+/// One of them is no value of its column.
+fn row(values: &[Json], columns: &[Column]) -> Result<Vec<Value>, Error> {
+    let value = |(json, column): (&Json, &Column)| {
+        let unusable = || Error::backend(format!("the server has sent {json} for the column {}", column.name));
+        value_of(json, &column.sql_type).ok_or_else(unusable)
+    };
+    values.iter().zip(columns).map(value).collect()
+}
+
+/// The columns of a schema as an answer has it.
+fn columns(schema: &str) -> Result<Vec<Column>, Error> {
+    let lexed = lex(schema);
+    let mut cursor = Cursor::new(&lexed);
+    cursor.list(|cursor| {
+        let name = cursor.ident("the name of a column")?;
+        let sql_type = resolve(&parse_type(cursor)?, &|_| None)?;
+        cursor.take("KEY");
+        Ok(Column::value(name.name, sql_type))
+    })
+}
+
+/// Shows what the server says of a statement.
+fn show(shown: &Json, output: &mut Output) -> Result<(), Failure> {
+    let texts = |values: &Json| -> Vec<String> {
+        values.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    texts(&shown["warnings"]).iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    if let Some(message) = shown["message"].as_str().filter(|message| !message.is_empty()) {
+        match output.format {
+            Format::Table => output.listing(&["Message"], &[vec![message.to_owned()]])?,
+            _ => output.message("message", message)?,
+        }
+    }
+    if let Some(text) = shown["text"].as_str() {
+        output.message("message", text)?;
+    }
+    if shown["columns"].is_array() {
+        let columns = texts(&shown["columns"]);
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let rows: Vec<Vec<String>> = shown["rows"].as_array().into_iter().flatten().map(texts).collect();
+        output.listing(&columns, &rows)?;
+    }
+    if let Some(hint) = shown["hint"].as_str() {
+        tell(&format!("hint: {hint}"));
+    }
+    output.flush()
+}
+
+/// The failure that an answer tells of.
+fn refusal(answer: &Json) -> Failure {
+    let said = answer["rendered"].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let plain =
+        || format!("error: {}", answer["message"].as_str().unwrap_or("the server has refused it without a word"));
+    Failure { status: FAILED, text: said.unwrap_or_else(plain) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::SqlType;
+
+    #[test]
+    fn columns_are_read_from_a_schema() {
+        let columns = columns("`K` STRING KEY, `a b` ARRAY<STRUCT<`X` DECIMAL(4, 2)>>").expect("columns");
+        assert_eq!(columns[0], Column::value("K", SqlType::String));
+        assert_eq!(
+            (columns[1].name.as_str(), columns[1].sql_type.to_string().as_str()),
+            ("a b", "ARRAY<STRUCT<`X` DECIMAL(4, 2)>>")
+        );
+    }
+
+    #[test]
+    fn an_element_stands_between_brackets_and_commas() {
+        assert_eq!(element(b"[{\"a\":1},\n"), Some(json!({ "a": 1 })));
+        assert_eq!(element(b"{\"row\":{\"columns\":[1]}}]"), Some(json!({ "row": { "columns": [1] } })));
+        assert_eq!(element(b"]"), None);
+    }
+}
