@@ -48,13 +48,24 @@ pub struct PushQuery {
 }
 
 /// Rows on their way to a reader.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Channel {
     rows: Mutex<VecDeque<PushRow>>,
     changed: Condvar,
     closed: AtomicBool,
-    /// Called when rows have come, for a reader that does not wait by itself.
-    listener: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Whether somebody else than the reader wants the end.
+    ended: AtomicBool,
+    listener: Listener,
+}
+
+/// Called when there is something new, for a reader that does not wait by itself.
+#[derive(Default)]
+struct Listener(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listener({})", self.0.get().is_some())
+    }
 }
 
 /// A query whose rows are being shown.
@@ -64,6 +75,15 @@ pub struct ShownQuery {
     pub id: String,
     /// The statement.
     pub text: String,
+    /// The way to its reader.
+    channel: Arc<Channel>,
+}
+
+impl ShownQuery {
+    fn end(&self) {
+        self.channel.ended.store(true, Ordering::SeqCst);
+        self.channel.tell();
+    }
 }
 
 /// Numbers the push queries.
@@ -73,6 +93,19 @@ impl Engine {
     /// The queries whose rows are being shown, in the order in which they began.
     pub fn shown_queries(&self) -> Vec<ShownQuery> {
         lock(&self.shared.shown).values().cloned().collect()
+    }
+
+    /// Ends a query whose rows are being shown; whether there was one of this id.
+    ///
+    /// Its reader takes no more rows, and drops it.
+    pub fn end_shown(&self, id: &str) -> bool {
+        let query = lock(&self.shared.shown).values().find(|query| query.id == id).cloned();
+        query.inspect(ShownQuery::end).is_some()
+    }
+
+    /// Ends all queries whose rows are being shown.
+    pub fn end_all_shown(&self) {
+        lock(&self.shared.shown).values().for_each(ShownQuery::end);
     }
 
     /// Starts a query whose rows are shown as they come.
@@ -114,7 +147,7 @@ impl Engine {
         let reader = channel.clone();
         let has_room = move || reader.lock().len() < MOST_WAITING;
         let running = shared.start(shared.query_of(&query, Some(Box::new(has_room)), &properties), run);
-        let shown = ShownQuery { id: query.id, text: query.text };
+        let shown = ShownQuery { id: query.id, text: query.text, channel: channel.clone() };
         lock(&shared.shown).insert(number, shown);
         Ok(PushQuery { shared: shared.clone(), running, channel, ends, columns })
     }
@@ -157,8 +190,13 @@ impl Channel {
     /// Adds rows.
     fn push(&self, rows: impl Iterator<Item = PushRow>) {
         self.lock().extend(rows);
+        self.tell();
+    }
+
+    /// Has the reader look again.
+    fn tell(&self) {
         self.changed.notify_all();
-        if let Some(listener) = self.listener.get() {
+        if let Some(listener) = self.listener.0.get() {
             listener();
         }
     }
@@ -174,7 +212,12 @@ impl PushQuery {
     ///
     /// The first listener stays.
     pub fn listen(&self, listener: Box<dyn Fn() + Send + Sync>) {
-        let _ = self.channel.listener.set(listener);
+        let _ = self.channel.listener.0.set(listener);
+    }
+
+    /// Whether somebody else has ended the query: no more rows are to be taken.
+    pub fn is_ended(&self) -> bool {
+        self.channel.ended.load(Ordering::SeqCst)
     }
 
     /// Whether all rows of the records that were there when the query began have been taken.
@@ -209,7 +252,7 @@ impl PushQuery {
 
     /// Whether the query was ended: no more rows will come than those that wait.
     pub fn is_over(&self) -> bool {
-        matches!(self.running.life(), Life::Ended) || self.shared.progress.is_closing()
+        self.is_ended() || matches!(self.running.life(), Life::Ended) || self.shared.progress.is_closing()
     }
 
     /// Whether the query stands at the ends of its sources and all its rows were taken.

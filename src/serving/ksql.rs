@@ -286,7 +286,7 @@ pub(super) fn terminate_cluster(service: &Service, patterns: &[String]) -> Resul
         run(&format!("DROP {} IF EXISTS {}{delete};", source.kind.name(), quoted(&source.name)))?;
     }
     service.terminated();
-    service.queries.close_all();
+    service.engine.end_all_shown();
     let status = json!({ "status": "QUEUED", "message": "Statement written to command topic", "queryId": null });
     Ok(json!({
         "@type": "currentStatus",

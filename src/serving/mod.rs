@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `/ksql` | `ksql` | statements, validated whole, executed in order |
 //! | `/query`, `/query-stream` | `query` | rows of one SELECT, as they come |
-//! | `/close-query` | `open` | ends a query that shows rows |
+//! | `/close-query` | `close` | ends a query that shows rows |
 //! | `/inserts-stream` | `inserts` | rows as lines, acknowledged one by one |
 //! | `/ws/query` | `websocket` | rows of one SELECT as frames |
 //! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
@@ -18,11 +18,11 @@
 //! HTTP/2, since several clients parse a frame as one JSON value.
 
 mod accept;
+mod close;
 mod coerce;
 mod cors;
 mod inserts;
 mod ksql;
-mod open;
 mod protobuf;
 mod query;
 mod refusal;
@@ -50,7 +50,6 @@ use tower::ServiceExt;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use ksql::Commands;
-use open::OpenQueries;
 use refusal::Refusal;
 
 pub use request::SHOWN_AS;
@@ -71,7 +70,6 @@ const MOST_HEADER: usize = 8_192;
 /// What all requests share.
 pub(crate) struct Service {
     engine: Arc<Engine>,
-    queries: OpenQueries,
     commands: Commands,
     /// Whether the cluster was terminated: from then on everything is refused.
     is_terminated: AtomicBool,
@@ -94,7 +92,6 @@ pub fn serve(engine: &Arc<Engine>, listener: TcpListener, stop: &dyn Fn() -> boo
         .map_err(|e| Error::backend(format!("the threads of the server cannot be started: {e}")))?;
     let service = Arc::new(Service {
         engine: engine.clone(),
-        queries: OpenQueries::default(),
         commands: Commands::of(&engine.catalog()),
         is_terminated: AtomicBool::new(false),
     });
@@ -129,7 +126,7 @@ async fn accept(service: &Arc<Service>, listener: TcpListener, stop: &dyn Fn() -
             let _ = connection.await;
         });
     }
-    service.queries.close_all();
+    service.engine.end_all_shown();
     let _ = tokio::time::timeout(LAST_WORDS, graceful.shutdown()).await;
     Ok(())
 }
@@ -141,7 +138,7 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/ksql/terminate", only(on(MethodFilter::POST, small::terminate), "POST"))
         .route("/query", only(on(MethodFilter::POST, query::query), "POST"))
         .route("/query-stream", only(on(MethodFilter::POST, query::query_stream), "POST"))
-        .route("/close-query", only(on(MethodFilter::POST, open::close_query), "POST"))
+        .route("/close-query", only(on(MethodFilter::POST, close::close_query), "POST"))
         .route("/inserts-stream", only(on(MethodFilter::POST, inserts::inserts_stream), "POST"))
         .route("/ws/query", only(on(MethodFilter::GET, websocket::query), "GET"))
         .route("/", only(on(MethodFilter::GET, small::root), "GET"))

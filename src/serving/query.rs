@@ -12,7 +12,6 @@ use futures_util::stream;
 use tokio::sync::{Notify, mpsc};
 
 use super::accept::{self, DELIMITED, JSON, PROTOBUF, V1};
-use super::open::Open;
 use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, Layout};
@@ -75,7 +74,7 @@ async fn rows(
         }
         Shown::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
-            tokio::spawn(show(service, *query, until, layout, send));
+            tokio::spawn(show(*query, until, layout, send));
             Body::from_stream(stream::unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
                 receive.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), receive))
             }))
@@ -108,7 +107,8 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
         refusal.untyped().shown_as(name, text, [&error])
     };
     let nature = session.dry_run().check(statement).map_err(refused)?;
-    let (limit, count) = (service.engine.properties().size(config::MAX_PUSH_QUERIES), service.queries.count());
+    let (limit, count) =
+        (service.engine.properties().size(config::MAX_PUSH_QUERIES), service.engine.shown_queries().len());
     if nature == Nature::Push && count >= limit {
         let message = format!(
             "Not executing statement(s) '{text}' as it would cause the number of active, push queries to exceed the \
@@ -135,14 +135,13 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
 }
 
 /// Sends the rows of a query until it is over, is ended from outside, or its client has gone.
-async fn show(service: Arc<Service>, query: PushQuery, until: Until, layout: Layout, to: mpsc::Sender<Bytes>) {
-    let open = Open::new(&service, query.id());
+async fn show(query: PushQuery, until: Until, layout: Layout, to: mpsc::Sender<Bytes>) {
     let head = Head { id: query.id(), columns: &query.columns, marks_keys: false };
     let mut last = Vec::new();
     if to.send(layout.head(&head)).await.is_err() {
         return;
     }
-    let mut rows = Following::new(&query, until, &open);
+    let mut rows = Following::new(&query, until);
     loop {
         match rows.next(&to).await {
             Some(Followed::Row(row)) => {
@@ -171,7 +170,6 @@ async fn show(service: Arc<Service>, query: PushQuery, until: Until, layout: Lay
 pub(super) struct Following<'a> {
     query: &'a PushQuery,
     until: Until,
-    open: &'a Open,
     woken: Arc<Notify>,
     waiting: std::collections::VecDeque<crate::engine::PushRow>,
     left: Option<usize>,
@@ -189,11 +187,11 @@ pub(super) enum Followed {
 
 impl<'a> Following<'a> {
     /// Follows a query from its first row.
-    pub(super) fn new(query: &'a PushQuery, until: Until, open: &'a Open) -> Following<'a> {
+    pub(super) fn new(query: &'a PushQuery, until: Until) -> Following<'a> {
         let woken = Arc::new(Notify::new());
         let waker = woken.clone();
         query.listen(Box::new(move || waker.notify_one()));
-        Following { query, until, open, woken, waiting: Default::default(), left: until.rows, is_over: false }
+        Following { query, until, woken, waiting: Default::default(), left: until.rows, is_over: false }
     }
 
     /// The next row, or the end; None if nobody takes rows any more.
@@ -202,7 +200,7 @@ impl<'a> Following<'a> {
             if self.left == Some(0) {
                 return Some(self.over("Limit Reached"));
             }
-            if self.open.closing.is_asked() {
+            if self.query.is_ended() {
                 return Some(self.over("Query Completed"));
             }
             if let Some(row) = self.waiting.pop_front() {
@@ -224,7 +222,6 @@ impl<'a> Following<'a> {
             }
             tokio::select! {
                 () = self.woken.notified() => {}
-                () = self.open.closing.asked() => {}
                 () = to.closed() => return None,
                 () = tokio::time::sleep(LOOK) => {}
             }

@@ -13,7 +13,6 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::open::Open;
 use super::query::{Followed, Following, Shown, select};
 use super::request::{self, Asked};
 use super::{Service, ksql, rows, target};
@@ -139,9 +138,8 @@ async fn show(
             Some(End::new(DONE, "done"))
         }
         Ok(Shown::Query(query, until)) => {
-            let open = Open::new(service, query.id());
             to.send(header(&query.columns, false)).await.ok()?;
-            let mut following = Following::new(&query, until, &open);
+            let mut following = Following::new(&query, until);
             loop {
                 match following.next(to).await? {
                     Followed::Row(deleted) if deleted.is_deletion => {}

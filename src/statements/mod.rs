@@ -211,6 +211,8 @@ pub enum Action {
     Pull(Box<Pull>),
     /// It shows rows as they come.
     Push(Box<Plan>, Until),
+    /// It ends a query of this id whose rows are being shown.
+    EndShown(String),
 }
 
 /// When a query that shows rows is over; else it goes on until its client leaves.

@@ -48,6 +48,12 @@ impl Reply {
         Reply { shown: Shown::Table { columns, rows }, entity: entity(kind, fields) }
     }
 
+    /// What TERMINATE says of a query whose rows were shown.
+    pub(super) fn terminated(id: &str, was_there: bool) -> Reply {
+        let fields = json!({ "queryId": id, "wasTerminated": was_there });
+        Reply::text("Query terminated.".to_owned(), "terminate_query", fields)
+    }
+
     /// What IF EXISTS and IF NOT EXISTS say when there is nothing to do.
     pub(super) fn nothing_to_do(message: String) -> Reply {
         let fields = json!({ "message": format!("{message}.") });

@@ -120,7 +120,7 @@ impl DryRun<'_> {
                 self.variables.undefine(&name);
                 Ok(Nature::Other)
             }
-            Action::Insert(_) | Action::Reply(_) => Ok(Nature::Other),
+            Action::Insert(_) | Action::Reply(_) | Action::EndShown(_) => Ok(Nature::Other),
             Action::Pull(_) => Ok(Nature::Pull),
             Action::Push(plan, until) => {
                 engine.check(&plan, &self.catalog, &self.own)?;
@@ -232,6 +232,7 @@ impl<'e> Session<'e> {
                 done(String::new())
             }
             Action::Reply(reply) => Outcome::Reply(reply),
+            Action::EndShown(id) => Outcome::Reply(Reply::terminated(&id, self.engine.end_shown(&id))),
             Action::Set(name, value) => {
                 self.check_denied(&name)?;
                 self.own.set_for_statements(&name, &value)?;

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{Action, Context, Kind, Statement};
-use crate::engine::{Change, Effect};
+use crate::engine::{Change, Effect, Engine};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
@@ -42,9 +42,18 @@ impl Statement for Terminate {
     /// # Errors
     /// Missing if there is no query of this id.
     fn compile(&self, cx: &Context) -> Result<Action> {
+        let shown = cx.engine.map(Engine::shown_queries).unwrap_or_default();
+        if let Some(query) = shown.iter().find(|query| self.query.as_ref().is_some_and(|id| is_called(id, &query.id))) {
+            return Ok(Action::EndShown(query.id.clone()));
+        }
         let ids = cx.catalog.query_ids(self.query.as_ref().map(|id| (id.name.as_str(), id.span)))?;
         let effects = ids.into_iter().map(Effect::EndQuery).collect();
         let command = format!("terminate/{}/execute", self.query.as_ref().map_or("ALL", |id| &id.name));
         Ok(Action::Change(Box::new(Change::new(command, effects, "Query terminated."))))
     }
+}
+
+/// Whether an identifier means an id: these have letters of both cases, so the case does not matter.
+fn is_called(name: &Ident, id: &str) -> bool {
+    name.name.eq_ignore_ascii_case(id)
 }
