@@ -40,7 +40,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | [`error`], [`clock`], [`config`], [`disk`] |
+//! | 0 | [`error`], [`ids`], [`clock`], [`config`], [`disk`] |
 //! | 1 | [`types`] |
 //! | 2 | [`sql`], [`functions`], [`formats`], [`topics`], [`state`]; then [`journal`] |
 //! | 3 | [`expr`], [`catalog`] |
@@ -64,6 +64,7 @@ pub mod error;
 pub mod expr;
 pub mod formats;
 pub mod functions;
+pub mod ids;
 pub mod journal;
 pub mod locks;
 pub mod operators;

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, Span, nearest};
+use crate::ids::{QueryNumber, TopicId, Version};
 use crate::sql::words::{Ident, string_literal};
-use crate::topics::{Topic, TopicId};
+use crate::topics::Topic;
 use crate::types::SqlType;
 
 /// A query that runs until it is terminated.
@@ -21,7 +22,7 @@ pub struct Query {
     /// `CTAS_NAME_7`.
     pub id: String,
     /// The number in the id; never used again.
-    pub number: u64,
+    pub number: QueryNumber,
     /// The statement that made it, with everything in it that was left to defaults.
     pub statement: String,
     /// The text of the statement as it was written.
@@ -31,7 +32,7 @@ pub struct Query {
     /// The sources that it reads.
     pub reads: Vec<String>,
     /// The versions of the catalog at which it was paused since it last ran; none if it runs.
-    pub pauses: Vec<u64>,
+    pub pauses: Vec<Version>,
 }
 
 /// A type that a user gave a name.
@@ -40,20 +41,20 @@ pub struct CustomType {
     /// The type that the name stands for.
     pub sql_type: SqlType,
     /// The version of the catalog at which it was made.
-    pub made_at: u64,
+    pub made_at: Version,
 }
 
 /// A snapshot of what exists.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// The number of changes so far. A statement that was validated at another version is validated again.
-    pub version: u64,
+    pub version: Version,
     sources: BTreeMap<String, Arc<Source>>,
     topics: BTreeMap<String, Arc<Topic>>,
     queries: BTreeMap<String, Arc<Query>>,
     types: BTreeMap<String, CustomType>,
-    next_topic: u64,
-    next_query: u64,
+    next_topic: TopicId,
+    next_query: QueryNumber,
 }
 
 impl Catalog {
@@ -177,7 +178,7 @@ impl Catalog {
         id: Option<TopicId>,
     ) -> Arc<Topic> {
         let id = id.unwrap_or(self.next_topic);
-        self.next_topic = self.next_topic.max(id + 1);
+        self.next_topic = self.next_topic.max(id.next());
         let topic = Arc::new(Topic { name: name.to_owned(), id, partitions, config });
         self.topics.insert(name.to_owned(), topic.clone());
         topic
@@ -199,7 +200,7 @@ impl Catalog {
     }
 
     /// The number that the next query gets.
-    pub fn next_query(&self) -> u64 {
+    pub fn next_query(&self) -> QueryNumber {
         self.next_query
     }
 
@@ -209,14 +210,14 @@ impl Catalog {
     }
 
     /// Makes sure that ids below these are not given out.
-    pub fn skip_ids(&mut self, topic: TopicId, query: u64) {
+    pub fn skip_ids(&mut self, topic: TopicId, query: QueryNumber) {
         self.next_topic = self.next_topic.max(topic);
         self.next_query = self.next_query.max(query);
     }
 
     /// Adds a query, or replaces the one of its id. Its number is not given out again.
     pub fn put_query(&mut self, query: Query) {
-        self.next_query = self.next_query.max(query.number + 1);
+        self.next_query = self.next_query.max(query.number.next());
         self.queries.insert(query.id.clone(), Arc::new(query));
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::formats::Encoding;
+use crate::ids::Version;
 use crate::types::pattern::Pattern;
 use crate::types::{Schema, TimeUnit};
 
@@ -108,7 +109,7 @@ pub struct Source {
     /// The query that was created with it and ends with it.
     pub query: Option<String>,
     /// The version of the catalog at which it was made; distinguishes it from earlier sources of the same name.
-    pub made_at: u64,
+    pub made_at: Version,
 }
 
 /// The columns that every source has besides its own.

@@ -14,6 +14,7 @@ use super::{Applied, Change, Engine, Record, Shared};
 use crate::catalog::{Catalog, Query, Source, SourceKind};
 use crate::config::{self, Properties, Scope};
 use crate::error::{Error, Result};
+use crate::ids::{QueryNumber, Version};
 use crate::journal::{Command, Decision, Entry};
 use crate::plan::Plan;
 use crate::runtime::{self, Program, QueryRun, Target, TopicTarget};
@@ -26,7 +27,7 @@ pub struct Committed {
     /// What was done.
     pub change: Change,
     /// The version of the catalog before it; each change has another, and later ones larger.
-    pub version: u64,
+    pub version: Version,
     /// The id of the query that it started.
     pub query: Option<String>,
 }
@@ -129,7 +130,7 @@ impl Shared {
             None => (None, Vec::new()),
         };
         let mut record = Record {
-            version: next.version - 1,
+            version: Version::new(next.version.get() - 1),
             text: text.to_owned(),
             properties: properties
                 .only(Scope::Statement)
@@ -243,7 +244,7 @@ impl Shared {
     /// Partitions that `starts` does not name are read from their first record.
     pub(crate) fn new_run(
         &self,
-        number: u64,
+        number: QueryNumber,
         program: Program,
         sink: &Source,
         properties: &Properties,
@@ -289,7 +290,7 @@ impl Shared {
     /// Stops a query for good.
     ///
     /// What it has submitted and what was not decided is refused by the journal.
-    pub(crate) fn end_query(&self, number: u64) {
+    pub(crate) fn end_query(&self, number: QueryNumber) {
         for query in self.queries.all().into_iter().filter(|q| q.number == number && q.persistent) {
             query.end();
             self.queries.remove(&query);

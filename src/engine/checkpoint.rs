@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::disk::{Disk, SyncSite};
 use crate::error::{Error, Result};
+use crate::ids::{Generation, QueryNumber, RunNumber};
 use crate::journal::{EntryView, Journal, Manifest, QueryState, Snapshot, Tail, write_manifest};
 use crate::locks::lock;
 use crate::state::delta::{self, Change};
@@ -60,13 +61,13 @@ struct Saved {
 /// What of the journal a checkpoint covers.
 pub(crate) struct Covered {
     /// The first generation that it does not cover.
-    pub generation: u64,
+    pub generation: Generation,
     /// The bytes of the files before.
     pub bytes: u64,
 }
 
 /// Horizons of operator tasks, by query.
-type Horizons = BTreeMap<u64, BTreeMap<OperatorTask, BucketId>>;
+type Horizons = BTreeMap<QueryNumber, BTreeMap<OperatorTask, BucketId>>;
 
 /// Whether nothing of a section up to a bucket lives any more.
 ///
@@ -87,20 +88,20 @@ impl Checkpoints {
     /// A run that the manifest names is missing or damaged, or one that it does not name cannot be removed.
     pub(crate) fn open(disk: Arc<dyn Disk>, data: PathBuf, manifest: Manifest) -> Result<Checkpoints> {
         let folder = runs::folder(&data);
-        let mut next_run = 1;
+        let mut next_run = RunNumber::new(1);
         for number in runs::list(disk.as_ref(), &folder)? {
-            next_run = next_run.max(number + 1);
+            next_run = next_run.max(number.next());
             if !manifest.runs.contains(&number) {
                 runs::remove(disk.as_ref(), &folder, number)?;
             }
         }
-        let open = |number: &u64| Run::open(&disk, &folder, *number);
+        let open = |number: &RunNumber| Run::open(&disk, &folder, *number);
         let runs = manifest.runs.iter().map(open).collect::<Result<_>>()?;
         Ok(Checkpoints {
             disk,
             data,
             saved: Mutex::new(Saved { manifest, runs }),
-            next_run: AtomicU64::new(next_run),
+            next_run: AtomicU64::new(next_run.get()),
             working: Mutex::default(),
             merging: Mutex::default(),
         })
@@ -109,7 +110,7 @@ impl Checkpoints {
     /// The runs of the last checkpoint, the oldest first, and the horizons of a query's state in them.
     ///
     /// Clones of open runs: they stay readable after a later checkpoint has dropped them.
-    pub(crate) fn runs(&self, query: u64) -> (Vec<Run>, BTreeMap<OperatorTask, BucketId>) {
+    pub(crate) fn runs(&self, query: QueryNumber) -> (Vec<Run>, BTreeMap<OperatorTask, BucketId>) {
         let saved = lock(&self.saved);
         let found = saved.manifest.queries.iter().find(|state| state.head.query == query);
         (saved.runs.clone(), found.map(|state| state.horizons.clone()).unwrap_or_default())
@@ -182,8 +183,8 @@ impl Checkpoints {
     }
 
     /// The number of the next run.
-    fn number(&self) -> u64 {
-        self.next_run.fetch_add(1, Ordering::SeqCst)
+    fn number(&self) -> RunNumber {
+        RunNumber::new(self.next_run.fetch_add(1, Ordering::SeqCst))
     }
 
     /// Writes sorted changes as a run, but for those that are dead already; none if that is all of them.
@@ -242,7 +243,7 @@ impl Checkpoints {
         })?;
         let mut fresh = Fresh(if count > 0 { vec![writer.finish()?] } else { Vec::new() });
         self.disk.sync_dir(&runs::folder(&self.data), SyncSite::MergedRunDirectory)?;
-        let gone: Vec<u64> = merged.iter().map(|run| run.number()).collect();
+        let gone: Vec<RunNumber> = merged.iter().map(|run| run.number()).collect();
         self.replace(|saved| {
             // Checkpoints that were made meanwhile have only added runs, and removed dead ones.
             let at = saved.runs.iter().position(|run| gone.contains(&run.number())).unwrap_or(saved.runs.len());

@@ -14,17 +14,18 @@ use std::sync::{Arc, Mutex, mpsc};
 use super::Shared;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::ids::{TopicId, Version};
 use crate::journal::{Append, Decision, Done, Entry, Journal, Meter, Queue};
 use crate::locks::lock;
 use crate::topics::record::RecordBatch;
-use crate::topics::{Offset, PartitionId, TopicId, Topics};
+use crate::topics::{Offset, PartitionId, Topics};
 
 /// What decides.
 pub(super) enum Commit {
     Journal(Box<Journaled>),
     /// Everything is decided as it comes; only the number of commands is kept.
     Memory {
-        version: Mutex<u64>,
+        version: Mutex<Version>,
         topics: Arc<dyn Topics>,
     },
 }
@@ -103,7 +104,7 @@ impl Commit {
     }
 
     /// Decides an entry at once. A command is checked against the version as the journal does.
-    fn decide_in_memory(version: &Mutex<u64>, topics: &dyn Topics, entry: Entry) -> Result<Decision> {
+    fn decide_in_memory(version: &Mutex<Version>, topics: &dyn Topics, entry: Entry) -> Result<Decision> {
         match entry {
             Entry::Epoch(epoch) => Ok(Decision::Committed { offsets: topics.append(epoch.outputs)? }),
             Entry::Append(append) => Ok(Decision::Committed { offsets: topics.append(append.batches)? }),
@@ -112,7 +113,7 @@ impl Commit {
                 if command.version != *version {
                     return Ok(Decision::Changed);
                 }
-                *version += 1;
+                *version = version.next();
                 let offsets = command.resolve.iter().map(|id| topics.end(*id)).collect::<Result<_>>()?;
                 Ok(Decision::Committed { offsets })
             }

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::History;
 use crate::catalog::{Catalog, Query, Source};
 use crate::error::{Error, Result};
+use crate::ids::{QueryNumber, TopicId, Version};
 use crate::plan::{Plan, Sink};
-use crate::topics::{Topic, TopicId};
+use crate::topics::Topic;
 use crate::types::SqlType;
 
 /// What a statement does, in order; nothing of it has happened until it is applied.
@@ -99,7 +100,7 @@ pub enum NewId {
 
 impl NewId {
     /// The id of the query of this number.
-    pub fn of(&self, number: u64) -> String {
+    pub fn of(&self, number: QueryNumber) -> String {
         match self {
             NewId::Numbered(prefix) => format!("{prefix}_{number}"),
             NewId::Given(id) => id.clone(),
@@ -117,7 +118,7 @@ pub struct Applied {
     /// The query that was started.
     pub query: Option<Query>,
     /// The numbers of the queries that have ended.
-    pub ended: Vec<u64>,
+    pub ended: Vec<QueryNumber>,
     /// The topics that were removed.
     pub dropped: Vec<Topic>,
     /// The ids of queries that rest now, or do so no more.
@@ -134,7 +135,7 @@ pub struct Ids {
     /// One id for each topic, in the order in which the topics were made.
     pub topics: Vec<TopicId>,
     /// The number of the query that was started; `None` if the change starts no query.
-    pub query: Option<u64>,
+    pub query: Option<QueryNumber>,
 }
 
 impl Applied {
@@ -171,7 +172,7 @@ impl Change {
         for effect in &self.effects {
             effect.apply(catalog, ids, &mut applied)?;
         }
-        catalog.version += 1;
+        catalog.version = catalog.version.next();
         Ok(applied)
     }
 }
@@ -267,15 +268,15 @@ impl Effect {
 #[derive(Debug, Default)]
 pub(super) struct Related {
     /// Versions of the catalog, which name statements.
-    pub needs: BTreeSet<u64>,
-    pub undoes: BTreeSet<u64>,
+    pub needs: BTreeSet<Version>,
+    pub undoes: BTreeSet<Version>,
 }
 
 /// The version of the statement that made a topic; `None` if no statement that is kept made it.
-fn topic_maker(name: &str, before: &Catalog, history: &History) -> Option<u64> {
+fn topic_maker(name: &str, before: &Catalog, history: &History) -> Option<Version> {
     before.topic(name).and_then(|topic| history.maker_of_topic(topic.id))
 }
 
-fn query_maker(id: &str, before: &Catalog, history: &History) -> Option<u64> {
+fn query_maker(id: &str, before: &Catalog, history: &History) -> Option<Version> {
     before.query(id).and_then(|query| history.maker_of_query(query.number))
 }

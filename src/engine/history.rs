@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::effect::{Change, Related};
 use super::record::Record;
 use crate::catalog::Catalog;
+use crate::ids::{QueryNumber, TopicId, Version};
 use crate::types::row::put_varint;
 
 /// The records of statements, by their versions.
@@ -43,12 +44,12 @@ impl History {
     }
 
     /// The version of the record that made a topic.
-    pub(crate) fn maker_of_topic(&self, id: u64) -> Option<u64> {
+    pub(crate) fn maker_of_topic(&self, id: TopicId) -> Option<Version> {
         self.records.iter().find(|r| r.ids.topics.contains(&id)).map(|r| r.version)
     }
 
     /// The version of the record that started a query.
-    pub(crate) fn maker_of_query(&self, number: u64) -> Option<u64> {
+    pub(crate) fn maker_of_query(&self, number: QueryNumber) -> Option<Version> {
         self.records.iter().find(|r| r.ids.query == Some(number)).map(|r| r.version)
     }
 
@@ -58,11 +59,11 @@ impl History {
     /// Repeats until nothing more is kept: needs and undoings form chains. Costs O(records) for each link of the
     /// longest chain.
     pub(crate) fn forget(&mut self, catalog: &Catalog) {
-        let topics: HashSet<u64> = catalog.topics().map(|t| t.id).collect();
-        let queries: HashSet<u64> = catalog.queries().iter().map(|q| q.number).collect();
-        let sources: HashSet<u64> = catalog.sources().map(|s| s.made_at).collect();
-        let types: HashSet<u64> = catalog.custom_types().map(|(_, custom)| custom.made_at).collect();
-        let pauses: HashSet<u64> = catalog.queries().iter().filter_map(|q| q.pauses.first().copied()).collect();
+        let topics: HashSet<TopicId> = catalog.topics().map(|t| t.id).collect();
+        let queries: HashSet<QueryNumber> = catalog.queries().iter().map(|q| q.number).collect();
+        let sources: HashSet<Version> = catalog.sources().map(|s| s.made_at).collect();
+        let types: HashSet<Version> = catalog.custom_types().map(|(_, custom)| custom.made_at).collect();
+        let pauses: HashSet<Version> = catalog.queries().iter().filter_map(|q| q.pauses.first().copied()).collect();
         let exists = |r: &Record| {
             pauses.contains(&r.version)
                 || sources.contains(&r.version)
@@ -70,7 +71,7 @@ impl History {
                 || r.ids.topics.iter().any(|id| topics.contains(id))
                 || r.ids.query.is_some_and(|number| queries.contains(&number))
         };
-        let mut kept: HashSet<u64> = self.records.iter().filter(|r| exists(r)).map(|r| r.version).collect();
+        let mut kept: HashSet<Version> = self.records.iter().filter(|r| exists(r)).map(|r| r.version).collect();
         loop {
             let before = kept.len();
             for record in self.records.iter().rev() {
@@ -96,7 +97,7 @@ impl History {
     /// ```
     pub(crate) fn image(&self, catalog: &Catalog) -> Vec<u8> {
         let mut out = Vec::new();
-        for number in [catalog.next_topic(), catalog.next_query(), self.records.len() as u64] {
+        for number in [catalog.next_topic().get(), catalog.next_query().get(), self.records.len() as u64] {
             put_varint(&mut out, number);
         }
         self.records.iter().for_each(|record| record.encode(&mut out));
@@ -110,8 +111,10 @@ mod tests {
     use crate::engine::Ids;
 
     fn record(version: u64, needs: &[u64], undoes: &[u64], topics: &[u64]) -> Record {
-        let ids = Ids { topics: topics.to_vec(), query: None };
-        Record { version, needs: needs.to_vec(), undoes: undoes.to_vec(), ids, ..Record::default() }
+        let versions = |all: &[u64]| all.iter().copied().map(Version::new).collect();
+        let ids = Ids { topics: topics.iter().copied().map(TopicId::new).collect(), query: None };
+        let version = Version::new(version);
+        Record { version, needs: versions(needs), undoes: versions(undoes), ids, ..Record::default() }
     }
 
     #[test]
@@ -124,9 +127,9 @@ mod tests {
         history.push(record(4, &[], &[], &[2]));
         history.push(record(5, &[], &[4], &[]));
         let mut catalog = Catalog::default();
-        catalog.add_topic("b", 1, Default::default(), Some(1));
+        catalog.add_topic("b", 1, Default::default(), Some(TopicId::new(1)));
         history.forget(&catalog);
-        assert_eq!(history.records.iter().map(|r| r.version).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(history.records.iter().map(|r| r.version.get()).collect::<Vec<_>>(), [1, 2, 3]);
         history.forget(&Catalog::default());
         assert!(history.records.is_empty());
     }

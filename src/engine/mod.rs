@@ -70,6 +70,7 @@ use crate::clock::Clock;
 use crate::config::{self, Properties};
 use crate::disk::{Disk, Lock, SyncOnce};
 use crate::error::{Error, Result};
+use crate::ids::QueryNumber;
 use crate::journal::WhenFull;
 use crate::locks::lock;
 use crate::runtime::{Feeds, Now, Options, Placement};
@@ -182,7 +183,7 @@ pub(crate) struct Shared {
     /// Round robin over the partitions, one counter for all topics; not kept over a restart.
     next_partition: AtomicU32,
     /// The queries whose rows are being shown, by their numbers.
-    shown: Mutex<std::collections::BTreeMap<u64, ShownQuery>>,
+    shown: Mutex<std::collections::BTreeMap<QueryNumber, ShownQuery>>,
 }
 
 impl Shared {

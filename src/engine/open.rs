@@ -28,6 +28,7 @@ use crate::catalog::{Catalog, Query};
 use crate::config;
 use crate::disk::{Disk, Lock, SyncOnce};
 use crate::error::{Error, Result};
+use crate::ids::{QueryNumber, TopicId};
 use crate::journal::{self, Finished, Home, Recovered};
 use crate::runtime::Feeds;
 use crate::topics::log::Log;
@@ -60,7 +61,7 @@ pub(super) fn open(mut settings: Settings, workers: Workers) -> Result<(Shared, 
     let (kept, restoring) = match store {
         Store::Memory => {
             let topics = Arc::new(MemoryTopics::new());
-            let commit = Commit::Memory { version: Mutex::new(0), topics: topics.clone() };
+            let commit = Commit::Memory { version: Mutex::default(), topics: topics.clone() };
             (Kept { topics, commit, world: World::default(), folder: None }, Vec::new())
         }
         Store::Folder { disk, path } => {
@@ -120,7 +121,7 @@ fn open_folder(settings: &Settings, syncs: Arc<SyncOnce>, path: &Path) -> Result
     for topic in rebuilt.catalog.topics() {
         log.create(topic)?;
     }
-    let lives: HashSet<u64> = rebuilt.catalog.queries().iter().map(|q| q.number).collect();
+    let lives: HashSet<QueryNumber> = rebuilt.catalog.queries().iter().map(|q| q.number).collect();
     let home = Home { disk: disk.clone(), data: path.to_owned(), settings: journal_settings };
     let Finished { journal, checkpoint, mut queries } = recovered.finish(home, log.clone(), &|q| lives.contains(&q))?;
     rebuilt.catalog.version = journal.version();
@@ -144,7 +145,7 @@ struct Rebuilt {
     /// The statement of every query, by its number.
     ///
     /// A query that was ended is still in it; only those in the catalog go on.
-    changes: BTreeMap<u64, (Change, Record)>,
+    changes: BTreeMap<QueryNumber, (Change, Record)>,
 }
 
 /// Executes the kept statements again, those of the image first. Ids that a dropped topic or query had are skipped, so
@@ -153,7 +154,9 @@ fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
     let mut rebuilt = Rebuilt { catalog: Catalog::default(), history: History::default(), changes: BTreeMap::new() };
     if let Some(image) = &recovered.image {
         let mut input = Input(image);
-        let (next_topic, next_query, count) = (input.varint()?, input.varint()?, input.varint()?);
+        let next_topic = TopicId::new(input.varint()?);
+        let next_query = QueryNumber::new(input.varint()?);
+        let count = input.varint()?;
         for _ in 0..count {
             rebuilt.replay(settings, Record::decode(&mut input)?)?;
         }

@@ -18,6 +18,7 @@ use super::{Engine, Shared};
 use crate::catalog::Query;
 use crate::config::Properties;
 use crate::error::Result;
+use crate::ids::QueryNumber;
 use crate::locks::{lock, wait_while};
 use crate::plan::Plan;
 use crate::runtime::{self, QueryRun, Tap, Target};
@@ -131,7 +132,7 @@ impl Engine {
                 ends.push((id, shared.topics.end(id)?));
             }
         }
-        let number = NEXT_PUSH.fetch_add(1, Ordering::Relaxed);
+        let number = QueryNumber::new(NEXT_PUSH.fetch_add(1, Ordering::Relaxed));
         let sources = plan.root.sources();
         let query = Query {
             id: format!("transient_{}_{number}", sources[0].name),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::running::Running;
+use crate::ids::TopicId;
 use crate::locks::{lock, read, write};
-use crate::topics::TopicId;
 
 /// The queries at work.
 #[derive(Default)]

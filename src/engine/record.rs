@@ -19,6 +19,7 @@
 use super::Ids;
 use crate::config::{self, Properties, Scope};
 use crate::error::{Error, Result};
+use crate::ids::{QueryNumber, TopicId, Version};
 use crate::state::OperatorId;
 use crate::topics::{Offset, PartitionId};
 use crate::types::row::{Input, put_bytes, put_varint};
@@ -29,7 +30,7 @@ pub struct Record {
     /// The version of the catalog that it was understood at, which no other record has.
     ///
     /// The version of the catalog before the statement; it rises by one with each.
-    pub version: u64,
+    pub version: Version,
     /// The statement as SQL, from which its meaning is made again at each start.
     pub text: String,
     /// The properties that the statement was executed with, but for those of the process.
@@ -43,9 +44,9 @@ pub struct Record {
     /// The query's stateful operators, each with what tells whether its state fits the plan that the text has today.
     pub operators: Vec<(OperatorId, u64)>,
     /// The versions of the records without which the text could not be understood again.
-    pub needs: Vec<u64>,
+    pub needs: Vec<Version>,
     /// The versions of the records of whose effect it has undone something.
-    pub undoes: Vec<u64>,
+    pub undoes: Vec<Version>,
 }
 
 impl Record {
@@ -66,18 +67,18 @@ impl Record {
 
     /// Appends the record.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        put_varint(out, self.version);
+        put_varint(out, self.version.get());
         put_bytes(out, self.text.as_bytes());
         put_varint(out, self.properties.len() as u64);
         for (name, value) in &self.properties {
             put_bytes(out, name.as_bytes());
             put_bytes(out, value.as_bytes());
         }
-        put_numbers(out, &self.ids.topics);
-        put_varint(out, self.ids.query.map_or(0, |q| q + 1));
+        put_numbers(out, self.ids.topics.iter().map(|topic| topic.get()));
+        put_varint(out, self.ids.query.map_or(0, |q| q.get() + 1));
         put_varint(out, self.starts.len() as u64);
         for (id, offset) in &self.starts {
-            put_varint(out, id.topic);
+            put_varint(out, id.topic.get());
             put_varint(out, u64::from(id.partition));
             put_varint(out, *offset as u64);
         }
@@ -86,8 +87,8 @@ impl Record {
             put_varint(out, u64::from(id.encode()));
             out.extend_from_slice(&fingerprint.to_le_bytes());
         }
-        put_numbers(out, &self.needs);
-        put_numbers(out, &self.undoes);
+        put_numbers(out, self.needs.iter().map(|version| version.get()));
+        put_numbers(out, self.undoes.iter().map(|version| version.get()));
     }
 
     /// Reads what [`Record::encode`] wrote.
@@ -95,14 +96,14 @@ impl Record {
     /// # Errors
     /// The bytes are too short, a text is not UTF-8, or an operator has an unknown kind.
     pub fn decode(input: &mut Input) -> Result<Record> {
-        let mut record = Record { version: input.varint()?, text: input.text()?, ..Record::default() };
+        let mut record = Record { version: Version::new(input.varint()?), text: input.text()?, ..Record::default() };
         for _ in 0..input.varint()? {
             record.properties.push((input.text()?, input.text()?));
         }
-        record.ids.topics = take_numbers(input)?;
-        record.ids.query = input.varint()?.checked_sub(1);
+        record.ids.topics = take_numbers(input, TopicId::new)?;
+        record.ids.query = input.varint()?.checked_sub(1).map(QueryNumber::new);
         for _ in 0..input.varint()? {
-            let id = PartitionId { topic: input.varint()?, partition: input.varint()? as u32 };
+            let id = PartitionId { topic: TopicId::new(input.varint()?), partition: input.varint()? as u32 };
             record.starts.push((id, input.varint()? as i64));
         }
         for _ in 0..input.varint()? {
@@ -110,19 +111,19 @@ impl Record {
             let id = OperatorId::decode(id).ok_or_else(|| Error::backend(format!("{id} is no operator")))?;
             record.operators.push((id, input.i64()? as u64));
         }
-        record.needs = take_numbers(input)?;
-        record.undoes = take_numbers(input)?;
+        record.needs = take_numbers(input, Version::new)?;
+        record.undoes = take_numbers(input, Version::new)?;
         Ok(record)
     }
 }
 
-fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
+fn put_numbers(out: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u64>) {
     put_varint(out, numbers.len() as u64);
-    numbers.iter().for_each(|number| put_varint(out, *number));
+    numbers.for_each(|number| put_varint(out, number));
 }
 
-fn take_numbers(input: &mut Input) -> Result<Vec<u64>> {
-    (0..input.varint()?).map(|_| input.varint()).collect()
+fn take_numbers<T>(input: &mut Input, id: fn(u64) -> T) -> Result<Vec<T>> {
+    (0..input.varint()?).map(|_| input.varint().map(id)).collect()
 }
 
 #[cfg(test)]
@@ -147,13 +148,13 @@ mod tests {
     #[test]
     fn records_survive_the_way_through_bytes() {
         let record = Record {
-            version: 12,
+            version: Version::new(12),
             text: "CREATE …".into(),
             properties: vec![("auto.offset.reset".into(), "earliest".into())],
-            ids: Ids { topics: vec![3], query: Some(0) },
-            starts: vec![(PartitionId { topic: 1, partition: 2 }, 9)],
+            ids: Ids { topics: vec![TopicId::new(3)], query: Some(QueryNumber::new(0)) },
+            starts: vec![(PartitionId { topic: TopicId::new(1), partition: 2 }, 9)],
             operators: vec![(OperatorId { kind: OperatorKind::Join, number: 1 }, u64::MAX)],
-            needs: vec![4, 11],
+            needs: vec![Version::new(4), Version::new(11)],
             undoes: vec![],
         };
         let mut bytes = Vec::new();

@@ -14,10 +14,11 @@ use super::wakes::Wakes;
 use crate::catalog::Query;
 use crate::config;
 use crate::error::Error;
+use crate::ids::{EpochNumber, QueryNumber, TopicId};
 use crate::locks::lock;
 use crate::operators::Reason;
 use crate::runtime::QueryRun;
-use crate::topics::{Offset, PartitionId, TopicId};
+use crate::topics::{Offset, PartitionId};
 
 /// What is known of a query.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct QueryStats {
     /// The bytes of memory that its state takes.
     pub memory: usize,
     /// The number of the last epoch; epochs of a query are counted from 1.
-    pub epoch: u64,
+    pub epoch: EpochNumber,
     /// The rows that were left out, by reason.
     pub totals: BTreeMap<Reason, u64>,
     /// For each source partition, the offset of the next record to read.
@@ -59,7 +60,7 @@ pub(super) type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
 /// without room at its reader, or waits for a decision. The code that ends the reason wakes it.
 pub(crate) struct Running {
     pub id: String,
-    pub number: u64,
+    pub number: QueryNumber,
     /// The topics that it reads.
     pub reads: Vec<TopicId>,
     /// Whether it is one of those that are kept; else it ends with its reader.

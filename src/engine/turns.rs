@@ -15,9 +15,9 @@ use super::life::Life;
 use super::queries::When;
 use super::running::{EPOCH_BYTES, Running};
 use crate::error::{Error, Result};
+use crate::ids::TopicId;
 use crate::journal::{Decision, Entry};
 use crate::runtime::{Now, QueryRun, Sealed, Turned};
-use crate::topics::TopicId;
 
 /// For how long a query takes turns before others come. Queries that find rows decoded take many turns in it and those that
 /// decode them few, so that those behind come up to those ahead.

@@ -1,8 +1,9 @@
 //! What can be committed.
 
 use crate::error::Error;
+use crate::ids::{EpochNumber, QueryNumber, TopicId, Version};
 use crate::topics::record::RecordBatch;
-use crate::topics::{Offset, PartitionId, TopicId};
+use crate::topics::{Offset, PartitionId};
 
 /// Something to be committed as a whole or not at all.
 ///
@@ -60,11 +61,11 @@ pub struct Epoch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EpochHead {
     /// The number of the query.
-    pub query: u64,
+    pub query: QueryNumber,
     /// Counts the epochs of the query.
     ///
     /// From 1, without gaps. An epoch that does not follow directly is refused with [`Decision::Gap`].
-    pub number: u64,
+    pub number: EpochNumber,
     /// Positions, times, ordinals and counters, as the runtime writes them.
     pub bytes: Vec<u8>,
 }
@@ -82,7 +83,7 @@ pub struct Command {
     /// The version of the catalog at which it was validated; at another one it is refused, to be validated again.
     ///
     /// Equal to the number of commands that were decided before it.
-    pub version: u64,
+    pub version: Version,
     /// The statement with all that it means, as the engine writes it.
     pub bytes: Vec<u8>,
     /// The partitions whose ends are resolved at the command's place: where a query starts that reads from the latest.
@@ -90,7 +91,7 @@ pub struct Command {
     /// The queries that end here; their later epochs are refused.
     ///
     /// By their numbers, which are never used again.
-    pub ends: Vec<u64>,
+    pub ends: Vec<QueryNumber>,
     /// The topics that are gone from here on; nothing is appended to them any more.
     pub drops: Vec<TopicId>,
 }

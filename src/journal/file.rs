@@ -22,6 +22,7 @@ use std::sync::Arc;
 use super::spare::Spares;
 use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
+use crate::ids::{Generation, RoundNumber};
 
 /// The length of a file's head: magic, version of the format, the three numbers of [`Head`], checksum.
 pub(super) const HEAD: usize = 8 + 4 + 3 * 8 + 4;
@@ -53,39 +54,39 @@ pub struct JournalFile {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Head {
     /// The number of the file, as its name says.
-    pub generation: u64,
+    pub generation: Generation,
     /// The round that its first frame follows.
     ///
     /// 0 if the first frame is that of round 1.
-    pub after: u64,
+    pub after: RoundNumber,
     /// A number that every frame of this file repeats. Bytes that an earlier use of the file left, and records inside
     /// of a frame, do not have it, so they are never taken for frames.
     pub mark: u64,
 }
 
 /// The name of a journal file.
-fn name(generation: u64) -> String {
+fn name(generation: Generation) -> String {
     format!("{generation:020}.journal")
 }
 
 /// The path of a journal file.
-pub(super) fn path(dir: &Path, generation: u64) -> PathBuf {
+pub(super) fn path(dir: &Path, generation: Generation) -> PathBuf {
     dir.join(name(generation))
 }
 
 /// The generation that a file's name says.
 ///
 /// `None` for spares and for whatever else lies in the folder.
-fn generation_of(name: &str) -> Option<u64> {
-    name.strip_suffix(".journal").filter(|digits| digits.len() == 20)?.parse().ok()
+fn generation_of(name: &str) -> Option<Generation> {
+    name.strip_suffix(".journal").filter(|digits| digits.len() == 20)?.parse().ok().map(Generation::new)
 }
 
 impl Head {
     /// The head of a file of a process with this seed.
     ///
     /// The same seed and generation give the same mark, so the seed must be fresh for each process.
-    pub fn new(generation: u64, after: u64, seed: u64) -> Self {
-        let mark = foldhash::quality::FixedState::with_seed(seed).hash_one(generation);
+    pub fn new(generation: Generation, after: RoundNumber, seed: u64) -> Self {
+        let mark = foldhash::quality::FixedState::with_seed(seed).hash_one(generation.get());
         Head { generation, after, mark }
     }
 
@@ -94,7 +95,7 @@ impl Head {
         let mut head = Vec::with_capacity(HEAD);
         head.extend_from_slice(&MAGIC);
         head.extend_from_slice(&VERSION.to_le_bytes());
-        for number in [self.generation, self.after, self.mark] {
+        for number in [self.generation.get(), self.after.get(), self.mark] {
             head.extend_from_slice(&number.to_le_bytes());
         }
         head.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
@@ -209,7 +210,7 @@ pub(super) fn size_for(bytes: usize) -> u64 {
 #[derive(Clone, Debug)]
 pub(super) struct OldFile {
     /// The generation that its name says.
-    pub generation: u64,
+    pub generation: Generation,
     /// Where it is.
     pub path: PathBuf,
 }
@@ -262,7 +263,8 @@ impl OldFile {
         if crc32c::crc32c(&found[..body]) != short(body) {
             return Ok(None);
         }
-        let head = Head { generation: number(12), after: number(20), mark: number(28) };
+        let (generation, after) = (Generation::new(number(12)), RoundNumber::new(number(20)));
+        let head = Head { generation, after, mark: number(28) };
         // A spare still has the head of the file that it was before.
         Ok((head.generation == self.generation).then_some(head))
     }

@@ -21,6 +21,7 @@
 
 use super::entry::{Command, EpochHead};
 use crate::error::{Error, Result};
+use crate::ids::{EpochNumber, QueryNumber, RoundNumber, TopicId, Version};
 use crate::topics::PartitionId;
 use crate::topics::log::{Place, Written};
 use crate::types::row::{Input, put_bytes, put_varint};
@@ -43,7 +44,7 @@ const CRC: usize = 28;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FrameHead {
     /// The round that the frame commits.
-    pub round: u64,
+    pub round: RoundNumber,
     /// The bytes of the body.
     pub length: u64,
     crc: u32,
@@ -61,7 +62,12 @@ impl FrameHead {
             return None;
         }
         let crc = u32::from_le_bytes([bytes[CRC], bytes[CRC + 1], bytes[CRC + 2], bytes[CRC + 3]]);
-        Some(FrameHead { round: number(ROUND), length: number(LENGTH), crc, own: crc32c::crc32c(&bytes[..CRC]) })
+        Some(FrameHead {
+            round: RoundNumber::new(number(ROUND)),
+            length: number(LENGTH),
+            crc,
+            own: crc32c::crc32c(&bytes[..CRC]),
+        })
     }
 
     /// The mark in bytes that may be a head.
@@ -104,9 +110,9 @@ pub enum EntryView<'a> {
 #[derive(Debug)]
 pub struct EpochView<'a> {
     /// The number of the query.
-    pub query: u64,
+    pub query: QueryNumber,
     /// Counts the epochs of the query.
-    pub number: u64,
+    pub number: EpochNumber,
     /// The bytes of [`EpochHead::bytes`].
     pub head: &'a [u8],
     /// The changes of the query's state; empty for a part of an epoch.
@@ -166,11 +172,11 @@ pub(super) struct FrameWriter {
 
 impl FrameWriter {
     /// Starts the frame of a round in memory that is used again.
-    pub(super) fn new(round: u64, mut bytes: Vec<u8>) -> Self {
+    pub(super) fn new(round: RoundNumber, mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[0; 8]);
-        bytes.extend_from_slice(&round.to_le_bytes());
+        bytes.extend_from_slice(&round.get().to_le_bytes());
         // Length, checksum and the number of entries follow when the frame is sealed.
         bytes.extend_from_slice(&[0; 16]);
         FrameWriter { bytes, entries: 0 }
@@ -179,8 +185,8 @@ impl FrameWriter {
     /// Adds an epoch.
     pub(super) fn epoch(&mut self, head: &EpochHead, delta: &[u8], written: &[Span]) {
         let out = self.entry(EPOCH);
-        put_varint(out, head.query);
-        put_varint(out, head.number);
+        put_varint(out, head.query.get());
+        put_varint(out, head.number.get());
         put_bytes(out, &head.bytes);
         put_bytes(out, delta);
         encode_spans(written, out);
@@ -194,15 +200,15 @@ impl FrameWriter {
     /// Adds a command with the ends that were resolved for it.
     pub(super) fn command(&mut self, command: &Command, resolved: &[i64]) {
         let out = self.entry(COMMAND);
-        put_varint(out, command.version);
+        put_varint(out, command.version.get());
         put_bytes(out, &command.bytes);
         put_varint(out, command.resolve.len() as u64);
         for (partition, offset) in command.resolve.iter().zip(resolved) {
             put_partition(out, *partition);
             put_varint(out, *offset as u64);
         }
-        put_numbers(out, &command.ends);
-        put_numbers(out, &command.drops);
+        put_numbers(out, command.ends.iter().map(|query| query.get()));
+        put_numbers(out, command.drops.iter().map(|topic| topic.get()));
     }
 
     /// Starts an entry of a kind; the rest of it is appended to what is returned.
@@ -250,14 +256,14 @@ const APPEND: u8 = 1;
 const COMMAND: u8 = 2;
 
 /// Appends a count and the numbers.
-fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
+fn put_numbers(out: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u64>) {
     put_varint(out, numbers.len() as u64);
-    numbers.iter().for_each(|number| put_varint(out, *number));
+    numbers.for_each(|number| put_varint(out, number));
 }
 
 /// Appends the numbers of topic and partition.
 fn put_partition(out: &mut Vec<u8>, partition: PartitionId) {
-    put_varint(out, partition.topic);
+    put_varint(out, partition.topic.get());
     put_varint(out, u64::from(partition.partition));
 }
 
@@ -296,7 +302,7 @@ pub(super) fn entries<'a>(body: &'a [u8], each: &mut dyn FnMut(EntryView<'a>) ->
 fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>> {
     Ok(match input.byte()? {
         EPOCH => {
-            let (query, number) = (input.varint()?, input.varint()?);
+            let (query, number) = (QueryNumber::new(input.varint()?), EpochNumber::new(input.varint()?));
             let head = input.bytes()?;
             let delta = input.bytes()?;
             let delta_at = body.len() - input.0.len() - delta.len();
@@ -304,7 +310,7 @@ fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>
         }
         APPEND => EntryView::Append { spans: read_spans(input)? },
         COMMAND => {
-            let version = input.varint()?;
+            let version = Version::new(input.varint()?);
             let bytes = input.bytes()?.to_vec();
             let mut command = Command { version, bytes, ..Command::default() };
             let mut resolved = Vec::new();
@@ -312,8 +318,8 @@ fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>
                 command.resolve.push(take_partition(input)?);
                 resolved.push(input.varint()? as i64);
             }
-            command.ends = take_numbers(input)?;
-            command.drops = take_numbers(input)?;
+            command.ends = take_numbers(input, QueryNumber::new)?;
+            command.drops = take_numbers(input, TopicId::new)?;
             EntryView::Command { command, resolved }
         }
         other => return Err(Error::backend(format!("the journal has an entry of the unknown kind {other}"))),
@@ -321,13 +327,13 @@ fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>
 }
 
 /// Reads what [`put_numbers`] wrote.
-fn take_numbers(input: &mut Input) -> Result<Vec<u64>> {
-    (0..input.varint()?).map(|_| input.varint()).collect()
+fn take_numbers<T>(input: &mut Input, id: fn(u64) -> T) -> Result<Vec<T>> {
+    (0..input.varint()?).map(|_| input.varint().map(id)).collect()
 }
 
 /// Reads what [`put_partition`] wrote.
 fn take_partition(input: &mut Input) -> Result<PartitionId> {
-    Ok(PartitionId { topic: input.varint()?, partition: input.varint()? as u32 })
+    Ok(PartitionId { topic: TopicId::new(input.varint()?), partition: input.varint()? as u32 })
 }
 
 /// Reads what [`encode_spans`] wrote.
@@ -352,7 +358,7 @@ mod tests {
 
     fn span(inline: bool) -> Span {
         let written = Written {
-            partition: PartitionId { topic: 3, partition: 1 },
+            partition: PartitionId { topic: TopicId::new(3), partition: 1 },
             segment: 100,
             byte: 7,
             offset: 100,
@@ -364,23 +370,23 @@ mod tests {
 
     fn command() -> Command {
         Command {
-            version: 4,
+            version: Version::new(4),
             bytes: b"DROP".to_vec(),
-            resolve: vec![PartitionId { topic: 1, partition: 0 }],
-            ends: vec![1],
-            drops: vec![3],
+            resolve: vec![PartitionId { topic: TopicId::new(1), partition: 0 }],
+            ends: vec![QueryNumber::new(1)],
+            drops: vec![TopicId::new(3)],
         }
     }
 
     fn frame() -> Vec<u8> {
-        let mut writer = FrameWriter::new(77, Vec::new());
-        let head = EpochHead { query: 1, number: 9, bytes: b"head".to_vec() };
+        let mut writer = FrameWriter::new(RoundNumber::new(77), Vec::new());
+        let head = EpochHead { query: QueryNumber::new(1), number: EpochNumber::new(9), bytes: b"head".to_vec() };
         writer.epoch(&head, b"delta", &[span(true), span(false)]);
         writer.command(&command(), &[55]);
         writer.seal(5).to_vec()
     }
 
-    fn read(bytes: &[u8], mark: u64) -> Option<(u64, &[u8])> {
+    fn read(bytes: &[u8], mark: u64) -> Option<(RoundNumber, &[u8])> {
         let (head, body) = bytes.split_first_chunk::<HEAD>()?;
         let head = FrameHead::read(head, mark)?;
         head.fits(body).then_some((head.round, body))
@@ -390,14 +396,14 @@ mod tests {
     fn a_frame_is_read_as_it_was_written() {
         let bytes = frame();
         let (round, body) = read(&bytes, 5).expect("a whole frame");
-        assert_eq!(round, 77);
+        assert_eq!(round.get(), 77);
         let mut seen = 0;
         let mut each = |entry: EntryView| {
             seen += 1;
             match entry {
                 EntryView::Epoch(epoch) => {
                     assert_eq!(
-                        (epoch.query, epoch.number, epoch.head, epoch.delta),
+                        (epoch.query.get(), epoch.number.get(), epoch.head, epoch.delta),
                         (1, 9, &b"head"[..], &b"delta"[..])
                     );
                     assert_eq!(&body[epoch.delta_at..][..5], b"delta");

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use super::entry::EpochHead;
 use crate::disk::{self, Disk, Open, SyncSite};
 use crate::error::{Error, Result};
+use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, RunNumber, TopicId, Version};
 use crate::state::{BucketId, OperatorId, OperatorTask};
 use crate::topics::PartitionId;
 use crate::topics::log::Place;
@@ -31,13 +32,13 @@ pub struct Manifest {
     /// The round at which it was taken; later ones are in the journal.
     ///
     /// 0 if there was no checkpoint.
-    pub round: u64,
+    pub round: RoundNumber,
     /// The number of commands up to there.
-    pub version: u64,
+    pub version: Version,
     /// Journal files of earlier generations are not needed.
     ///
     /// The first file that has rounds after the checkpoint.
-    pub generation: u64,
+    pub generation: Generation,
     /// The decided end of every partition.
     ///
     /// Partitions without records are in it too, with a place at the start.
@@ -47,7 +48,7 @@ pub struct Manifest {
     /// Where each query stood, in the order of their numbers.
     pub queries: Vec<QueryState>,
     /// The numbers of the runs of state, the oldest first.
-    pub runs: Vec<u64>,
+    pub runs: Vec<RunNumber>,
 }
 
 /// Where a query stood.
@@ -110,12 +111,12 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
-    for number in [manifest.round, manifest.version, manifest.generation] {
+    for number in [manifest.round.get(), manifest.version.get(), manifest.generation.get()] {
         put_varint(&mut out, number);
     }
     put_varint(&mut out, manifest.ends.len() as u64);
     for (id, end) in &manifest.ends {
-        put_varint(&mut out, id.topic);
+        put_varint(&mut out, id.topic.get());
         put_varint(&mut out, u64::from(id.partition));
         put_varint(&mut out, end.segment as u64);
         put_varint(&mut out, end.byte);
@@ -124,8 +125,8 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
     put_bytes(&mut out, &manifest.image);
     put_varint(&mut out, manifest.queries.len() as u64);
     for query in &manifest.queries {
-        put_varint(&mut out, query.head.query);
-        put_varint(&mut out, query.head.number);
+        put_varint(&mut out, query.head.query.get());
+        put_varint(&mut out, query.head.number.get());
         put_bytes(&mut out, &query.head.bytes);
         put_varint(&mut out, query.horizons.len() as u64);
         for (place, horizon) in &query.horizons {
@@ -135,7 +136,7 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
         }
     }
     put_varint(&mut out, manifest.runs.len() as u64);
-    manifest.runs.iter().for_each(|run| put_varint(&mut out, *run));
+    manifest.runs.iter().for_each(|run| put_varint(&mut out, run.get()));
     let crc = crc32c::crc32c(&out);
     out.extend_from_slice(&crc.to_le_bytes());
     out
@@ -160,19 +161,19 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
         return Err(error.hint("it was written by a newer Tidemill; use that one"));
     }
     let mut manifest = Manifest {
-        round: input.varint()?,
-        version: input.varint()?,
-        generation: input.varint()?,
+        round: RoundNumber::new(input.varint()?),
+        version: Version::new(input.varint()?),
+        generation: Generation::new(input.varint()?),
         ..Manifest::default()
     };
     for _ in 0..input.varint()? {
-        let id = PartitionId { topic: input.varint()?, partition: input.varint()? as u32 };
+        let id = PartitionId { topic: TopicId::new(input.varint()?), partition: input.varint()? as u32 };
         let end = Place { segment: input.varint()? as i64, byte: input.varint()?, offset: input.varint()? as i64 };
         manifest.ends.insert(id, end);
     }
     manifest.image = input.bytes()?.to_vec();
     for _ in 0..input.varint()? {
-        let (query, number) = (input.varint()?, input.varint()?);
+        let (query, number) = (QueryNumber::new(input.varint()?), EpochNumber::new(input.varint()?));
         let head = EpochHead { query, number, bytes: input.bytes()?.to_vec() };
         let mut horizons = BTreeMap::new();
         for _ in 0..input.varint()? {
@@ -182,7 +183,7 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
         }
         manifest.queries.push(QueryState { head, horizons });
     }
-    manifest.runs = (0..input.varint()?).map(|_| input.varint()).collect::<Result<_>>()?;
+    manifest.runs = (0..input.varint()?).map(|_| Ok(RunNumber::new(input.varint()?))).collect::<Result<_>>()?;
     Ok(manifest)
 }
 
@@ -194,15 +195,16 @@ mod tests {
     fn manifests_survive_the_way_through_bytes() {
         let operator = OperatorId { kind: crate::state::OperatorKind::Join, number: 3 };
         let operator = OperatorTask { operator, task: 2 };
-        let head = EpochHead { query: 7, number: 8, bytes: b"head".to_vec() };
+        let head = EpochHead { query: QueryNumber::new(7), number: EpochNumber::new(8), bytes: b"head".to_vec() };
         let manifest = Manifest {
-            round: 5,
-            version: 6,
-            generation: 4,
-            ends: [(PartitionId { topic: 1, partition: 2 }, Place { segment: 3, byte: 4, offset: 5 })].into(),
+            round: RoundNumber::new(5),
+            version: Version::new(6),
+            generation: Generation::new(4),
+            ends: [(PartitionId { topic: TopicId::new(1), partition: 2 }, Place { segment: 3, byte: 4, offset: 5 })]
+                .into(),
             image: b"image".to_vec(),
             queries: vec![QueryState { head, horizons: [(operator, -9)].into() }],
-            runs: vec![10, 4],
+            runs: vec![RunNumber::new(10), RunNumber::new(4)],
         };
         let mut bytes = encode(&manifest);
         assert_eq!(decode(&bytes).expect("intact"), manifest);

@@ -16,8 +16,8 @@ use super::entry::{Decision, Entry};
 use super::round::{Journal, RoundError};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::ids::TopicId;
 use crate::locks::{lock, wait, wait_for, wait_while};
-use crate::topics::TopicId;
 
 /// Called with the outcome of an entry, on the thread that made the round. After an error the outcome is unknown: the
 /// process ends, and recovery finds out.

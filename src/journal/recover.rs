@@ -34,8 +34,9 @@ use super::tail::{self, Newest, Tail};
 use super::{Settings, folder};
 use crate::disk::{self, Disk, Open};
 use crate::error::{Error, Result};
+use crate::ids::{Generation, QueryNumber};
+use crate::topics::PartitionId;
 use crate::topics::log::{self, Log, Place};
-use crate::topics::{PartitionId, TopicId};
 
 /// What recovery read of a data folder before its topics are opened.
 pub struct Recovered {
@@ -49,7 +50,7 @@ pub struct Recovered {
     pub commands: Vec<(Command, Vec<i64>)>,
     manifest: Manifest,
     tail: Tail,
-    queries: BTreeMap<u64, RecoveredQuery>,
+    queries: BTreeMap<QueryNumber, RecoveredQuery>,
     file: JournalFile,
     spares: Spares,
 }
@@ -99,27 +100,28 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     let manifest = manifest::read(disk.as_ref(), data)?;
     let image = manifest.as_ref().map(|m| m.image.clone());
     let manifest = manifest.unwrap_or_default();
-    let mut queries: BTreeMap<u64, RecoveredQuery> = BTreeMap::new();
+    let mut queries: BTreeMap<QueryNumber, RecoveredQuery> = BTreeMap::new();
     for query in &manifest.queries {
         let found = RecoveredQuery { head: Some(query.head.clone()), deltas: Vec::new() };
         queries.insert(query.head.query, found);
     }
     let mut commands = Vec::new();
-    let (tail, newest) = Tail::read(disk.as_ref(), data, &manifest, u64::MAX, &mut |_, place, entry| {
-        match entry {
-            EntryView::Append { .. } => {}
-            EntryView::Command { command, resolved } => commands.push((command, resolved)),
-            EntryView::Epoch(epoch) => {
-                let query = queries.entry(epoch.query).or_default();
-                query.head = Some(epoch.to_head());
-                if !epoch.delta.is_empty() {
-                    let place = tail::Place { at: place.at + epoch.delta_at as u64, ..place };
-                    query.deltas.push(Delta { place, length: epoch.delta.len() });
+    let (tail, newest) =
+        Tail::read(disk.as_ref(), data, &manifest, Generation::new(u64::MAX), &mut |_, place, entry| {
+            match entry {
+                EntryView::Append { .. } => {}
+                EntryView::Command { command, resolved } => commands.push((command, resolved)),
+                EntryView::Epoch(epoch) => {
+                    let query = queries.entry(epoch.query).or_default();
+                    query.head = Some(epoch.to_head());
+                    if !epoch.delta.is_empty() {
+                        let place = tail::Place { at: place.at + epoch.delta_at as u64, ..place };
+                        query.deltas.push(Delta { place, length: epoch.delta.len() });
+                    }
                 }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        })?;
     let mut spares = Spares::open(disk.clone(), &dir, settings.file_bytes, settings.kept_files)?;
     let file = match newest {
         Some(Newest { generation, head, last, end }) => {
@@ -129,10 +131,10 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
         None => {
             // A topic is made only after its statement is in the journal.
             let topics = disk.names(&log::folder(data))?;
-            if topics.iter().any(|name| name.parse::<TopicId>().is_ok()) {
-                return Err(tail::missing(tail.round + 1, "a topic"));
+            if topics.iter().any(|name| name.parse::<u64>().is_ok()) {
+                return Err(tail::missing(tail.round.next(), "a topic"));
             }
-            let head = Head::new(1, tail.round, settings.seed);
+            let head = Head::new(Generation::new(1), tail.round, settings.seed);
             JournalFile::create(disk.as_ref(), &dir, &mut spares, head, settings.file_bytes)?
         }
     };
@@ -149,7 +151,7 @@ pub struct Finished {
     /// The checkpoint that was found; an empty one if there was none.
     pub checkpoint: Manifest,
     /// Where each query stands that still exists.
-    pub queries: BTreeMap<u64, RecoveredQuery>,
+    pub queries: BTreeMap<QueryNumber, RecoveredQuery>,
 }
 
 impl Recovered {
@@ -167,7 +169,7 @@ impl Recovered {
     ///
     /// # Errors
     /// A segment is shorter than what was decided, or cannot be written.
-    pub fn finish(self, place: Home, log: Arc<Log>, lives: &dyn Fn(u64) -> bool) -> Result<Finished> {
+    pub fn finish(self, place: Home, log: Arc<Log>, lives: &dyn Fn(QueryNumber) -> bool) -> Result<Finished> {
         let Recovered { manifest, tail, mut queries, file, spares, commands, .. } = self;
         let mut ends: BTreeMap<PartitionId, Place> = manifest.ends.clone();
         tail.each(place.disk.as_ref(), &mut |_, _, entry| match entry {
@@ -182,7 +184,7 @@ impl Recovered {
         }
         queries.retain(|number, _| lives(*number));
         let heads = queries.iter().filter_map(|(number, q)| q.head.clone().map(|head| (*number, head)));
-        let version = commands.last().map_or(manifest.version, |(command, _)| command.version + 1);
+        let version = commands.last().map_or(manifest.version, |(command, _)| command.version.next());
         let start = Start { round: tail.round, version, heads: heads.collect(), bytes: tail.bytes };
         Ok(Finished { journal: Journal::new(place, log, (file, spares), start), checkpoint: manifest, queries })
     }

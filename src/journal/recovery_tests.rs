@@ -8,6 +8,7 @@ use super::tests::{PARTITION, Process, append, batch, epoch, settings};
 use super::*;
 use crate::disk::double::{End, ForgetfulDisk};
 use crate::disk::{Disk, Open, SyncSite};
+use crate::ids::{Generation, RoundNumber, Version};
 
 /// Makes a checkpoint of what is decided, and drops the journal before it if `drops`.
 fn checkpoint(process: &mut Process, drops: bool) {
@@ -67,18 +68,28 @@ fn only_rounds_after_the_checkpoint_are_taken_from_a_file_that_has_earlier_ones(
     process.commit(epoch(1, 10)).expect("committed");
     process.commit(Entry::Command(Command::default())).expect("committed");
     let ends = [(PARTITION, process.log.partition(PARTITION).expect("a partition").decided())].into();
-    process.commit(Entry::Command(Command { version: 1, ..Command::default() })).expect("committed");
+    process.commit(Entry::Command(Command { version: Version::new(1), ..Command::default() })).expect("committed");
     process.commit(epoch(2, 10)).expect("committed");
-    let manifest = Manifest { round: 2, version: 1, generation: 1, ends, ..Manifest::default() };
+    let manifest = Manifest {
+        round: RoundNumber::new(2),
+        version: Version::new(1),
+        generation: Generation::new(1),
+        ends,
+        ..Manifest::default()
+    };
     let mut read = Vec::new();
     let disk = process.disk.as_ref();
     let note = &mut |round, _: tail::Place, _: EntryView<'_>| {
         read.push(round);
         Ok(())
     };
-    let (tail, _) = Tail::read(disk, Path::new("/"), &manifest, u64::MAX, note).expect("read");
+    let (tail, _) = Tail::read(disk, Path::new("/"), &manifest, Generation::new(u64::MAX), note).expect("read");
     tail.each(disk, note).expect("read again");
-    assert_eq!((read, tail.round), (vec![3, 4, 3, 4], 4), "each of them once in each reading");
+    assert_eq!(
+        (read, tail.round),
+        ([3, 4, 3, 4].map(RoundNumber::new).to_vec(), RoundNumber::new(4)),
+        "each of them once in each reading"
+    );
 }
 
 /// What goes wrong where the power takes the name of a segment, a recovery writes the segment again, and the power goes after

@@ -17,9 +17,10 @@ use super::spare::{Haste, Order, Spare, Spares};
 use super::{Settings, folder};
 use crate::disk::{Disk, SyncSite, is_full};
 use crate::error::{Error, Result};
+use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, TopicId, Version};
+use crate::topics::PartitionId;
 use crate::topics::log::{Log, Partition, Place, WriteFailure};
 use crate::topics::record::RecordBatch;
-use crate::topics::{PartitionId, TopicId};
 
 /// The journal of a data folder.
 pub struct Journal {
@@ -30,15 +31,15 @@ pub struct Journal {
     file: JournalFile,
     spares: Spares,
     /// The last decided round.
-    round: u64,
+    round: RoundNumber,
     /// Counts the commands; a command that was validated at another number is refused.
-    version: u64,
+    version: Version,
     /// The last decided epoch of every query.
     ///
     /// Queries that have ended are not in it.
-    heads: BTreeMap<u64, EpochHead>,
+    heads: BTreeMap<QueryNumber, EpochHead>,
     /// Since the start of the process; epochs that are still on their way are refused by it.
-    ended: HashSet<u64>,
+    ended: HashSet<QueryNumber>,
     dropped: HashSet<TopicId>,
     meter: Arc<Meter>,
     /// Memory for the next frame.
@@ -83,27 +84,27 @@ pub enum RoundError {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The last decided round.
-    pub round: u64,
+    pub round: RoundNumber,
     /// The number of commands up to that round.
-    pub version: u64,
+    pub version: Version,
     /// The last decided epoch of every query that has not ended.
-    pub heads: BTreeMap<u64, EpochHead>,
+    pub heads: BTreeMap<QueryNumber, EpochHead>,
     /// The decided end of every partition.
     pub ends: BTreeMap<PartitionId, Place>,
     /// The bytes of journal up to here since the last checkpoint.
     pub bytes: u64,
     /// Journal files of earlier generations hold only rounds up to this one.
-    pub generation: u64,
+    pub generation: Generation,
 }
 
 /// Where a journal starts: what recovery found decided.
 pub struct Start {
     /// The last decided round.
-    pub round: u64,
+    pub round: RoundNumber,
     /// The number of commands up to that round.
-    pub version: u64,
+    pub version: Version,
     /// The last decided epoch of every query that still exists.
-    pub heads: BTreeMap<u64, EpochHead>,
+    pub heads: BTreeMap<QueryNumber, EpochHead>,
     /// The bytes of journal since the last checkpoint.
     pub bytes: u64,
 }
@@ -129,7 +130,7 @@ impl Journal {
     }
 
     /// The number of commands so far.
-    pub fn version(&self) -> u64 {
+    pub fn version(&self) -> Version {
         self.version
     }
 
@@ -181,7 +182,7 @@ impl Journal {
             Entry::Append(append) => Fate::Wrote(self.write_batches(&mut append.batches, round)?),
             Entry::Command(command) if command.version != round.version => Fate::Changed,
             Entry::Command(command) => {
-                round.version += 1;
+                round.version = round.version.next();
                 round.ended.extend(&command.ends);
                 round.dropped.extend(&command.drops);
                 let end = |id: &PartitionId| Ok(self.partition(*id)?.written().offset);
@@ -198,11 +199,11 @@ impl Journal {
     /// A query without an epoch begins with number 1.
     fn follows(&self, head: &EpochHead, round: &Round) -> bool {
         let last = round.heads.get(&head.query).or_else(|| self.heads.get(&head.query));
-        head.number == last.map_or(0, |last| last.number) + 1
+        head.number == last.map_or(EpochNumber::default(), |last| last.number).next()
     }
 
     /// Whether a query has ended, in an earlier round or earlier in this one.
-    fn is_ended(&self, query: u64, round: &Round) -> bool {
+    fn is_ended(&self, query: QueryNumber, round: &Round) -> bool {
         self.ended.contains(&query) || round.ended.contains(&query)
     }
 
@@ -251,7 +252,7 @@ impl Journal {
     /// If all entries were refused, nothing is written and no round is counted.
     fn write_frame(&mut self, entries: &[Entry], round: &mut Round) -> Result<(), WriteFailure> {
         let most = self.settings.inline_bytes;
-        let mut frame = FrameWriter::new(self.round + 1, std::mem::take(&mut self.scratch));
+        let mut frame = FrameWriter::new(self.round.next(), std::mem::take(&mut self.scratch));
         for (entry, fate) in entries.iter().zip(&mut round.fates) {
             if let Fate::Wrote(spans) = fate {
                 for span in spans.iter_mut() {
@@ -289,7 +290,9 @@ impl Journal {
     ///
     /// Cannot fail. Readers see the records from here on.
     fn decide(&mut self, round: &mut Round) {
-        self.round += u64::from(round.wrote_frame);
+        if round.wrote_frame {
+            self.round = self.round.next();
+        }
         self.version = round.version;
         self.ended.extend(&round.ended);
         self.dropped.extend(&round.dropped);
@@ -306,7 +309,7 @@ impl Journal {
             // Its name is durable but its head may not be, and only the newest file may lack a head.
             self.file.sync(SyncSite::EmptyJournalFile)?;
         }
-        let head = Head::new(self.file.head.generation + 1, self.round, self.settings.seed);
+        let head = Head::new(self.file.head.generation.next(), self.round, self.settings.seed);
         let size = self.settings.file_bytes.max(size);
         self.file = JournalFile::create(self.disk.as_ref(), &self.dir, &mut self.spares, head, size)?;
         self.meter.wants_spare.store(true, Ordering::Relaxed);
@@ -367,14 +370,19 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be renamed or removed.
-    pub fn drop_before(&mut self, generation: u64, bytes: u64) -> Result<()> {
+    pub fn drop_before(&mut self, generation: Generation, bytes: u64) -> Result<()> {
         self.meter.bytes.fetch_sub(bytes.min(self.meter.bytes()), Ordering::Relaxed);
         drop_files(self.disk.as_ref(), &self.dir, &mut self.spares, generation)
     }
 }
 
 /// Recycles the journal files before a generation.
-pub(super) fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Spares, generation: u64) -> Result<()> {
+pub(super) fn drop_files(
+    disk: &dyn Disk,
+    dir: &std::path::Path,
+    spares: &mut Spares,
+    generation: Generation,
+) -> Result<()> {
     for file in file::list(disk, dir)?.into_iter().filter(|file| file.generation < generation) {
         spares.recycle(&file.path)?;
     }
@@ -386,9 +394,9 @@ pub(super) fn drop_files(disk: &dyn Disk, dir: &std::path::Path, spares: &mut Sp
 struct Round {
     fates: Vec<Fate>,
     /// The last epoch of every query that has one in the round.
-    heads: BTreeMap<u64, EpochHead>,
-    version: u64,
-    ended: HashSet<u64>,
+    heads: BTreeMap<QueryNumber, EpochHead>,
+    version: Version,
+    ended: HashSet<QueryNumber>,
     dropped: HashSet<TopicId>,
     /// The partitions that were written to, and how many bytes each got.
     ///

@@ -17,6 +17,7 @@ use super::frame::{self, EntryView, FrameHead};
 use super::manifest::Manifest;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
+use crate::ids::{Generation, RoundNumber};
 
 /// The rounds after a checkpoint; their order and checksums were verified.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ pub struct Tail {
     /// The last whole round, or that of the checkpoint.
     ///
     /// 0 if there is neither.
-    pub round: u64,
+    pub round: RoundNumber,
     /// The bytes of its frames.
     ///
     /// Heads included; only frames after the checkpoint count.
@@ -46,7 +47,7 @@ struct TailFile {
 /// The newest file as the last process left it.
 pub struct Newest {
     /// The generation that its name says.
-    pub generation: u64,
+    pub generation: Generation,
     /// None if the file was only being started.
     pub head: Option<Head>,
     /// Where its last frame begins, if it has one.
@@ -61,13 +62,13 @@ pub struct Newest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The generation of the journal file.
-    pub generation: u64,
+    pub generation: Generation,
     /// The byte of the file.
     pub at: u64,
 }
 
 /// Takes the entries of frames: the round, where the body of its frame is, and the entry.
-pub(super) type Visit<'a> = dyn FnMut(u64, Place, EntryView<'_>) -> Result<()> + 'a;
+pub(super) type Visit<'a> = dyn FnMut(RoundNumber, Place, EntryView<'_>) -> Result<()> + 'a;
 
 impl Tail {
     /// Reads the rounds after a checkpoint in the files before the generation `until`, and calls `visit` for their
@@ -85,14 +86,14 @@ impl Tail {
         disk: &dyn Disk,
         data: &Path,
         checkpoint: &Manifest,
-        until: u64,
+        until: Generation,
         visit: &mut Visit,
     ) -> Result<(Tail, Option<Newest>)> {
         let range = checkpoint.generation..until;
         let all = file::list(disk, &folder(data))?;
         let files: Vec<OldFile> = all.into_iter().filter(|file| range.contains(&file.generation)).collect();
-        if files.is_empty() && checkpoint.generation > 0 && until > checkpoint.generation {
-            return Err(missing(checkpoint.round + 1, "no file of the journal"));
+        if files.is_empty() && checkpoint.generation > Generation::default() && until > checkpoint.generation {
+            return Err(missing(checkpoint.round.next(), "no file of the journal"));
         }
         let mut tail = Tail { files: Vec::new(), round: checkpoint.round, bytes: 0 };
         let mut newest = None;
@@ -111,18 +112,18 @@ impl Tail {
                 break;
             };
             if index == 0 && head.after > checkpoint.round {
-                return Err(missing(checkpoint.round + 1, file.path.display()));
+                return Err(missing(checkpoint.round.next(), file.path.display()));
             }
             if last.is_some_and(|last| head.after != last) {
-                return Err(missing(last.unwrap_or_default() + 1, file.path.display()));
+                return Err(missing(last.unwrap_or_default().next(), file.path.display()));
             }
             let mut last_round = head.after;
             let mut reader = Reader::new(opened, head.mark)?;
             let mut found = TailFile { start: reader.at, end: reader.at, file, head };
             let mut last_at = None;
             while let Some(frame) = reader.next()? {
-                if frame.round != last_round + 1 {
-                    return Err(missing(last_round + 1, format_args!("round {}", frame.round)));
+                if frame.round != last_round.next() {
+                    return Err(missing(last_round.next(), format_args!("round {}", frame.round)));
                 }
                 last_round = frame.round;
                 last_at = Some(frame.at);
@@ -145,7 +146,7 @@ impl Tail {
         }
         if last.is_some_and(|last| last < checkpoint.round) {
             return Err(missing(
-                last.unwrap_or_default() + 1,
+                last.unwrap_or_default().next(),
                 format_args!("round {} of the checkpoint", checkpoint.round),
             ));
         }
@@ -172,7 +173,7 @@ impl Tail {
 }
 
 /// The error for a round that should be there and is not.
-pub(super) fn missing(round: u64, there: impl fmt::Display) -> Error {
+pub(super) fn missing(round: RoundNumber, there: impl fmt::Display) -> Error {
     let message = format!("the journal is corrupt: round {round} is missing, {there} is there");
     Error::backend(message).hint("restore the folder from a backup")
 }
@@ -191,7 +192,7 @@ struct Reader {
 
 /// A whole frame in a file.
 struct FrameView<'a> {
-    round: u64,
+    round: RoundNumber,
     at: u64,
     body: &'a [u8],
 }
@@ -215,7 +216,7 @@ impl Reader {
     /// The round of the first frame in a file whose head does not count. A file that was a spare may have an old one.
     ///
     /// `None` if no whole frame follows.
-    fn first_without_head(file: Arc<dyn DiskFile>) -> Result<Option<u64>> {
+    fn first_without_head(file: Arc<dyn DiskFile>) -> Result<Option<RoundNumber>> {
         let bytes = crate::disk::read(file.as_ref(), file::HEAD as u64, frame::HEAD)?;
         let Some(head) = bytes.first_chunk() else { return Ok(None) };
         let mut reader = Reader::new(file, FrameHead::mark_in(head))?;

@@ -8,11 +8,12 @@ use crate::clock::{Clock, ManualClock};
 use crate::disk::double::{End, ForgetfulDisk};
 use crate::disk::{Disk, SyncSite};
 use crate::error::Result;
+use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, TopicId};
 use crate::topics::log::{self, Log};
 use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::topics::{PartitionId, Topic, Topics};
 
-pub(super) const PARTITION: PartitionId = PartitionId { topic: 0, partition: 0 };
+pub(super) const PARTITION: PartitionId = PartitionId { topic: TopicId::new(0), partition: 0 };
 
 /// What a process is started with, each with a seed of its own.
 pub(super) fn settings() -> Settings {
@@ -36,7 +37,7 @@ impl Process {
         let settings = settings();
         let recovered = recover(&disk, data, settings)?;
         let log = Arc::new(Log::new(disk.clone(), log::folder(data), 100_000));
-        log.create(&Topic { name: "t".to_owned(), id: 0, partitions: 2, config: Default::default() })?;
+        log.create(&Topic { name: "t".to_owned(), id: TopicId::new(0), partitions: 2, config: Default::default() })?;
         let home = Home { disk: disk.clone(), data: data.to_owned(), settings };
         let journal = recovered.finish(home, log.clone(), &|_| true)?.journal;
         Ok(Process { disk, journal, log })
@@ -64,7 +65,7 @@ pub(super) fn append(bytes: usize) -> Entry {
 }
 
 pub(super) fn epoch(number: u64, bytes: usize) -> Entry {
-    let head = EpochHead { query: 7, number, bytes: Vec::new() };
+    let head = EpochHead { query: QueryNumber::new(7), number: EpochNumber::new(number), bytes: Vec::new() };
     Entry::Epoch(Epoch { head, delta: Vec::new(), outputs: vec![(PARTITION, batch(bytes))] })
 }
 
@@ -164,7 +165,7 @@ fn what_one_recovery_has_not_found_no_later_one_finds() {
 
 /// The bytes of a frame that the file of this generation could have.
 fn forged(generation: u64) -> Vec<u8> {
-    let mut frame = frame::FrameWriter::new(1, Vec::new());
+    let mut frame = frame::FrameWriter::new(RoundNumber::new(1), Vec::new());
     frame.append(&[]);
     frame.seal(generation).to_vec()
 }
@@ -203,7 +204,7 @@ fn a_round_that_is_damaged_in_a_file_that_is_not_the_newest_is_missed() {
     process.journal.snapshot().expect("the next file");
     machine.end(End::Kill);
     let disk = machine.boot();
-    let path = file::path(&folder(Path::new("/")), 1);
+    let path = file::path(&folder(Path::new("/")), Generation::new(1));
     let damaged = disk.open(&path, crate::disk::Open::Existing).expect("the first file");
     let bytes = crate::disk::read(damaged.as_ref(), 0, 4096).expect("read");
     let last = bytes.iter().rposition(|byte| *byte == b'x').expect("the record of the second round");
@@ -219,7 +220,7 @@ fn start_after_damage(at: impl Fn(&[u8]) -> usize) -> Result<Process> {
     process.commit(append(10)).expect("committed");
     process.commit(append(10)).expect("committed");
     machine.end(End::Kill);
-    let path = file::path(&folder(Path::new("/")), 1);
+    let path = file::path(&folder(Path::new("/")), Generation::new(1));
     let damaged = machine.boot().open(&path, crate::disk::Open::Existing).expect("the first file");
     let bytes = crate::disk::read(damaged.as_ref(), 0, 4096).expect("read");
     let at = at(&bytes);
@@ -365,7 +366,7 @@ fn what_a_round_wrote_that_found_no_room_is_undone_in_all_partitions() {
 fn epochs_of_a_query_that_has_ended_are_refused() {
     let machine = ForgetfulDisk::new(0);
     let mut process = Process::start(&machine).expect("a start");
-    let ends = Entry::Command(Command { ends: vec![7], ..Command::default() });
+    let ends = Entry::Command(Command { ends: vec![QueryNumber::new(7)], ..Command::default() });
     let decisions = process.journal.commit(&mut [epoch(1, 10), ends, epoch(2, 10)]).expect("a round");
     assert!(matches!(decisions[..], [Decision::Committed { .. }, Decision::Committed { .. }, Decision::Ended]));
     assert!(matches!(process.commit(epoch(2, 10)), Ok(Decision::Ended)), "in a later round");
@@ -391,7 +392,7 @@ fn start_with_files(damage: impl Fn(&dyn Disk, &Path)) -> Result<Process> {
 #[test]
 fn a_journal_with_a_hole_is_refused() {
     assert_eq!(start_with_files(|_, _| {}).expect("nothing is missing").records(), 5);
-    for generation in [1, 2] {
+    for generation in [1, 2].map(Generation::new) {
         let gone = |disk: &dyn Disk, dir: &Path| disk.remove_file(&file::path(dir, generation)).expect("removed");
         assert!(start_with_files(gone).is_err(), "file {generation} is gone");
         let headless = |disk: &dyn Disk, dir: &Path| {
@@ -404,7 +405,7 @@ fn a_journal_with_a_hole_is_refused() {
         let file = file::list(disk, dir).expect("files").pop().expect("the newest");
         let (opened, head) = file.open(disk).expect("a file");
         let head = head.expect("a head");
-        let mut frame = frame::FrameWriter::new(5 + 2, Vec::new());
+        let mut frame = frame::FrameWriter::new(RoundNumber::new(5 + 2), Vec::new());
         frame.append(&[]);
         // Behind the only frame of the file.
         let bytes = crate::disk::read(opened.as_ref(), 0, 4096).expect("read");

@@ -155,7 +155,7 @@ impl QueryRun {
     }
 
     fn epoch_of(&mut self, bytes: Vec<u8>, delta: Vec<u8>) -> Epoch {
-        self.epoch += 1;
+        self.epoch = self.epoch.next();
         let outputs = self.stages.iter_mut().filter_map(Task::sink_mut).flat_map(|sink| sink.take_records()).collect();
         Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }
     }

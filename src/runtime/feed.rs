@@ -11,6 +11,7 @@ use super::decode::{Decode, Decoded, Most, Place, Wanted};
 use super::placement::Placement;
 use crate::catalog::Source;
 use crate::error::Result;
+use crate::ids::Version;
 use crate::locks::{lock, wait};
 use crate::topics::{Offset, PartitionId, Reader, Topics};
 
@@ -42,7 +43,7 @@ pub struct Feeds {
     ///
     /// The version distinguishes a source that was dropped and made again with other columns. A feed lives as long as a
     /// cursor holds it.
-    open: Mutex<HashMap<(PartitionId, u64), Weak<Feed>>>,
+    open: Mutex<HashMap<(PartitionId, Version), Weak<Feed>>>,
 }
 
 /// A partition under a declaration.
@@ -388,6 +389,7 @@ mod tests {
     use super::*;
     use crate::catalog::SourceKind;
     use crate::formats::{Encoding, find};
+    use crate::ids::TopicId;
     use crate::operators::{Log, Reason};
     use crate::plan::node::SourceColumn;
     use crate::runtime::cursor::Cursor;
@@ -399,7 +401,7 @@ mod tests {
     use crate::topics::record::BatchWriter;
     use crate::types::{Column, Schema, SqlType};
 
-    const ID: PartitionId = PartitionId { topic: 0, partition: 0 };
+    const ID: PartitionId = PartitionId { topic: TopicId::new(0), partition: 0 };
     const MOST: Most = Most { records: 1000, bytes: 1 << 20 };
 
     fn source() -> Arc<Source> {
@@ -416,7 +418,7 @@ mod tests {
             read_only: false,
             statement: String::new(),
             query: None,
-            made_at: 0,
+            made_at: Version::default(),
         })
     }
 
@@ -430,7 +432,7 @@ mod tests {
     impl Bed {
         fn new() -> Bed {
             let topics = Arc::new(MemoryTopics::new());
-            let topic = Topic { name: "s".to_owned(), id: 0, partitions: 1, config: BTreeMap::new() };
+            let topic = Topic { name: "s".to_owned(), id: TopicId::new(0), partitions: 1, config: BTreeMap::new() };
             topics.create(&topic).expect("created");
             let feed = Feeds::new(topics.clone(), usual()).open(ID, &source(), 1);
             let wanted = Wanted { columns: [SourceColumn::Declared(0)].into(), headers: false };
@@ -519,7 +521,8 @@ mod tests {
             bed.topics.append(writer.finish().map(|batch| (ID, batch)).into_iter().collect()).expect("appended");
         };
         let feeds = Feeds::new(bed.topics.clone(), usual());
-        let spec = FeedSpec { source: source(), topic: 0, rank: 0, partitions: 1, wanted: bed.wanted.clone() };
+        let spec =
+            FeedSpec { source: source(), topic: TopicId::new(0), rank: 0, partitions: 1, wanted: bed.wanted.clone() };
         let [mut early, mut late, _last] = [0; 3].map(|position| Cursor::new(&feeds, &spec, 0, position, MOST));
         append(b"bad");
         assert!(early.fill().expect("readable"));

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::decode::Wanted;
 use crate::catalog::{Source, SourceKind};
 use crate::formats::Encoding;
+use crate::ids::TopicId;
 use crate::operators::Operator;
 use crate::plan::node::{Rekey, SourceColumn};
 use crate::state::OperatorId;
-use crate::topics::TopicId;
 use crate::types::SqlType;
 
 /// A plan, ready to be run. [`super::compile`] makes it.

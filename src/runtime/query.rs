@@ -32,6 +32,7 @@ use super::sink::{SinkTask, Target};
 use super::stages::{Passed, Stages, Turn};
 use super::task::{Out, Task};
 use crate::error::Result;
+use crate::ids::{EpochNumber, QueryNumber};
 use crate::operators::{Limit, Log, Reason, State};
 use crate::state::OperatorTask;
 use crate::topics::{Offset, PartitionId};
@@ -61,7 +62,7 @@ pub struct Now {
 
 /// A query that runs.
 pub struct QueryRun {
-    pub(super) number: u64,
+    pub(super) number: QueryNumber,
     pub(super) program: Arc<Program>,
     pub(super) options: Options,
     /// The partitions of each source. By source, in the order of the program's feeds, then by partition.
@@ -85,7 +86,7 @@ pub struct QueryRun {
     /// Source rows taken since the query was made; saved with each epoch.
     pub(super) rows: u64,
     /// The number of the last epoch or part; 0 before the first.
-    pub(super) epoch: u64,
+    pub(super) epoch: EpochNumber,
     /// Whether anything has happened since the last whole epoch.
     pub(super) dirty: bool,
     /// Whether the last turn had so many rows that it is worth waking other threads for parts of it.
@@ -120,7 +121,7 @@ impl QueryRun {
     /// A query that starts at `starts`, for each source partition. `starts` says where each partition is read from. A
     /// partition that is empty from there on counts as idle at once, so that it holds nobody back at the start.
     pub fn new(
-        number: u64,
+        number: QueryNumber,
         program: Arc<Program>,
         target: &Target,
         (feeds, starts): (&Feeds, &dyn Fn(PartitionId) -> Result<Offset>),
@@ -151,11 +152,11 @@ impl QueryRun {
     }
 
     /// A query that reads nothing: in place of one that cannot run.
-    pub fn nothing(number: u64) -> QueryRun {
+    pub fn nothing(number: QueryNumber) -> QueryRun {
         QueryRun::empty(number, Arc::default())
     }
 
-    fn empty(number: u64, program: Arc<Program>) -> QueryRun {
+    fn empty(number: QueryNumber, program: Arc<Program>) -> QueryRun {
         QueryRun {
             number,
             options: Options { batch_rows: 1, idle_ns: 0, turn_bytes: 1 },
@@ -170,7 +171,7 @@ impl QueryRun {
             unread: Log::default(),
             totals: BTreeMap::new(),
             rows: 0,
-            epoch: 0,
+            epoch: EpochNumber::default(),
             dirty: false,
             is_large: false,
             idle_declared: false,
@@ -186,12 +187,12 @@ impl QueryRun {
     }
 
     /// The number of the query.
-    pub fn number(&self) -> u64 {
+    pub fn number(&self) -> QueryNumber {
         self.number
     }
 
     /// The number of the last epoch.
-    pub fn epoch(&self) -> u64 {
+    pub fn epoch(&self) -> EpochNumber {
         self.epoch
     }
 

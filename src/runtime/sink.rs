@@ -24,10 +24,11 @@ use super::row_time::row_times;
 use crate::catalog::Source;
 use crate::error::Result;
 use crate::formats::Encoder;
+use crate::ids::TopicId;
 use crate::operators::{Log, Reason};
 use crate::plan::node::Rekey;
+use crate::topics::PartitionId;
 use crate::topics::record::{BatchWriter, NO_HEADERS, RecordBatch};
-use crate::topics::{PartitionId, TopicId};
 use crate::types::row::{Input, put_varint};
 use crate::types::{Batch, Column, View};
 

@@ -17,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::config;
 use crate::engine::Committed;
 use crate::error::Error;
+use crate::ids::Version;
 use crate::locks::lock;
 use crate::statements::{self, Nature, Outcome, Parsed, Reply, Session, Shown};
 use crate::types::quoted;
@@ -148,8 +149,8 @@ pub(super) fn parse(text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, R
 /// The number by which a client refers to the command that was executed at this version of the catalog.
 ///
 /// ksqlDB counts the markers of transactions too, so that numbers rise by two.
-fn sequence_number(version: u64) -> i64 {
-    version as i64 * 2
+fn sequence_number(version: Version) -> i64 {
+    version.get() as i64 * 2
 }
 
 /// Waits until a command has been executed.

@@ -70,7 +70,7 @@ impl Open {
         self.names.extend(names);
         if let Some(prefix) = query {
             self.queries.push(prefix);
-            catalog.skip_ids(catalog.next_topic(), catalog.next_query() + 1);
+            catalog.skip_ids(catalog.next_topic(), catalog.next_query().next());
         }
     }
 

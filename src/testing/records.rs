@@ -10,6 +10,7 @@ use super::case::{CaseRecord, CaseWindow};
 use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result};
 use crate::formats::Part;
+use crate::ids::TopicId;
 use crate::topics::record::{BatchHead, BatchWriter, Header, RecordBatch, Records};
 use crate::topics::{Offset, PartitionId, Topics};
 use crate::types::parse::{base64_bytes, base64_text};
@@ -138,7 +139,7 @@ pub(super) enum Datum {
 /// Bytes that are not in the declared format.
 pub(super) fn read_all(
     topics: &dyn Topics,
-    topic: u64,
+    topic: TopicId,
     partitions: u32,
     source: Option<&Source>,
 ) -> Result<Vec<Actual>> {

@@ -17,12 +17,13 @@ use crate::config::{self, Properties};
 use crate::disk::RealDisk;
 use crate::engine::{Drive, Engine, Life, Settings, Store};
 use crate::error::{Error, Kind, Result};
+use crate::ids::TopicId;
 use crate::journal::WhenFull;
 use crate::runtime::Placement;
 use crate::sql::lexer::{Lexeme, Token, unquoted};
 use crate::sql::words::string_literal;
 use crate::statements::{self, Outcome, Session};
-use crate::topics::{PartitionId, TopicId};
+use crate::topics::PartitionId;
 
 /// How the rows of a case are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl Placement for Order {
     fn order(&self, id: PartitionId, offset: i64) -> Option<i64> {
         let known = self.0.read().map(|o| o.get(&id.topic).and_then(|r| r.get(offset as usize).copied()));
         // What a query or INSERT wrote comes after all input, topic after topic.
-        Some(known.ok().flatten().unwrap_or((1 << 50) + ((id.topic as i64) << 32) + offset))
+        Some(known.ok().flatten().unwrap_or((1 << 50) + ((id.topic.get() as i64) << 32) + offset))
     }
 }
 
@@ -248,7 +249,7 @@ impl Run {
             if let Ok(mut order) = self.order.0.write() {
                 let ranks = order.entry(topic.id).or_default();
                 // Records that INSERT wrote earlier come behind all input.
-                ranks.resize(offset as usize, (1 << 50) + ((topic.id as i64) << 32) + offset);
+                ranks.resize(offset as usize, (1 << 50) + ((topic.id.get() as i64) << 32) + offset);
                 ranks.push(rank as i64);
             }
         }

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::record::{BatchHead, RecordBatch, Records};
-use super::{Fetch, Offset, PartitionId, Reader, Topic, TopicId, Topics};
+use super::{Fetch, Offset, PartitionId, Reader, Topic, Topics};
 use crate::error::{Error, Result};
+use crate::ids::TopicId;
 use crate::locks::lock;
 
 /// Topics that are gone with the process.

@@ -16,10 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::ids::{EpochNumber, TopicId};
 use record::RecordBatch;
-
-/// The number of a topic; never used again, whatever happens to its name.
-pub type TopicId = u64;
 
 /// The place of a record in its partition.
 ///
@@ -163,7 +161,7 @@ pub trait Transactions: Send {
     /// The number of the last committed epoch of a query, which decides between the prepared ones in the journal.
     ///
     /// Kafka: `Consumer::committed_offsets` of the query's group with `require_stable`, reading the metadata.
-    fn committed_epoch(&self, query: &str) -> Result<Option<u64>>;
+    fn committed_epoch(&self, query: &str) -> Result<Option<EpochNumber>>;
 }
 
 /// The output of an epoch of a query.
@@ -171,7 +169,7 @@ pub struct EpochOutput {
     /// The id of the query.
     pub query: String,
     /// The number of the epoch.
-    pub number: u64,
+    pub number: EpochNumber,
     /// The next offset of every source partition.
     pub positions: Vec<(PartitionId, Offset)>,
     /// The records, in the order in which they are appended.

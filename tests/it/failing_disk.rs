@@ -111,7 +111,7 @@ fn an_engine_over_a_full_disk_can_be_closed() {
     engine.wait_drained(&|| false).expect("drained");
     leave_room(&machine, disk.as_ref(), 600);
     execute(&engine, ROW).expect("there is still room for the row");
-    until("an epoch", || engine.stats("CSAS_T_0").is_some_and(|stats| stats.epoch == 2));
+    until("an epoch", || engine.stats("CSAS_T_0").is_some_and(|stats| stats.epoch.get() == 2));
     let closed = engine.clone();
     assert!(in_time(LONG, move || closed.close()).is_some(), "the engine does not end");
     machine.end(End::Kill);

@@ -606,7 +606,7 @@ fn numbers_are_not_given_out_again_after_a_restart() {
     let engine = open(machine.boot(), Drive::Manual, &[]);
     execute(&engine, "CREATE TABLE counts AS SELECT v, COUNT(*) AS c FROM s GROUP BY v;").expect("made");
     let (topic, query) = (engine.catalog().topic("COUNTS").expect("a topic").id, engine.catalog().queries()[0].number);
-    assert_eq!((topic, query), (2, 1));
+    assert_eq!((topic.get(), query.get()), (2, 1));
 }
 
 #[test]

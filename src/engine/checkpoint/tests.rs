@@ -6,12 +6,13 @@ use std::path::Path;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::disk::double::ForgetfulDisk;
+use crate::ids::EpochNumber;
 use crate::journal::{self, Entry as Committed, Epoch, EpochHead, Home, Settings};
 use crate::state::delta::SectionWriter;
 use crate::state::{OperatorId, OperatorKind};
 use crate::topics::log;
 
-const QUERY: u64 = 7;
+const QUERY: QueryNumber = QueryNumber::new(7);
 const PLACE: OperatorTask = OperatorTask { operator: OperatorId { kind: OperatorKind::Aggregate, number: 0 }, task: 0 };
 
 /// A journal with one query, and its checkpoints.
@@ -47,7 +48,7 @@ impl Process {
         changes.iter().for_each(|(key, value)| section.push(0, key.as_bytes(), value.map(str::as_bytes)));
         let mut delta = Vec::new();
         section.finish(PLACE, 0, &mut delta).expect("small");
-        let number = self.epochs.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = EpochNumber::new(self.epochs.fetch_add(1, Ordering::SeqCst) + 1);
         let head = EpochHead { query: QUERY, number, bytes: Vec::new() };
         let epoch = Committed::Epoch(Epoch { head, delta, outputs: Vec::new() });
         lock(&self.journal).commit(&mut [epoch]).expect("committed");

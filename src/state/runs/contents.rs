@@ -373,11 +373,12 @@ fn malformed() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::QueryNumber;
     use crate::state::{OperatorId, OperatorKind, OperatorTask};
 
     fn section() -> Section {
         let operator = OperatorId { kind: OperatorKind::Aggregate, number: 0 };
-        Section { query: 1, place: OperatorTask { operator, task: 0 } }
+        Section { query: QueryNumber::new(1), place: OperatorTask { operator, task: 0 } }
     }
 
     #[test]

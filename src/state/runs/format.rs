@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile, Open, again, is_full, names_its_file};
 use crate::error::{Error, Result};
+use crate::ids::RunNumber;
 
 const MAGIC: [u8; 8] = *b"TIDESRUN";
 /// The version of the format that this program writes and reads.
@@ -35,38 +36,38 @@ pub const MOST_ENTRY_BYTES: usize = i32::MAX as usize;
 const SUFFIX: &str = ".run";
 
 /// The path of a run's file.
-pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
+pub(super) fn path(folder: &Path, number: RunNumber) -> PathBuf {
     folder.join(format!("{number:020}{SUFFIX}"))
 }
 
 /// The number of the run whose file has this name.
 ///
 /// `None` for a name that [`path`] does not make, such as one with fewer digits.
-pub(super) fn number(name: &str) -> Option<u64> {
-    let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
+pub(super) fn number(name: &str) -> Option<RunNumber> {
+    let number = name.strip_suffix(SUFFIX)?.parse().ok().map(RunNumber::new)?;
     (path(Path::new(""), number) == Path::new(name)).then_some(number)
 }
 
 /// The checksum of bytes at a place of a run's file. Bytes of another run or place have another checksum, so that a block
 /// that the disk wrote to the wrong place, or not at all, is noticed.
-pub(super) fn checksum(number: u64, offset: u64, bytes: &[u8]) -> u32 {
+pub(super) fn checksum(number: RunNumber, offset: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(seed(number, offset), bytes)
 }
 
 /// The checksum of no bytes at a place, to which `crc32c_append` adds bytes.
-pub(super) fn seed(number: u64, offset: u64) -> u32 {
+pub(super) fn seed(number: RunNumber, offset: u64) -> u32 {
     let mut place = [0; 16];
-    place[..8].copy_from_slice(&number.to_le_bytes());
+    place[..8].copy_from_slice(&number.get().to_le_bytes());
     place[8..].copy_from_slice(&offset.to_le_bytes());
     crc32c::crc32c(&place)
 }
 
 /// The first bytes of the file of a run.
-pub(super) fn head(number: u64) -> [u8; HEAD] {
+pub(super) fn head(number: RunNumber) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[..8].copy_from_slice(&MAGIC);
     head[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    head[12..20].copy_from_slice(&number.to_le_bytes());
+    head[12..20].copy_from_slice(&number.get().to_le_bytes());
     let checksum = crc32c::crc32c(&head[..20]);
     head[20..].copy_from_slice(&checksum.to_le_bytes());
     head
@@ -75,7 +76,7 @@ pub(super) fn head(number: u64) -> [u8; HEAD] {
 /// The last bytes of a file: what the file must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Trailer {
-    pub(super) number: u64,
+    pub(super) number: RunNumber,
     pub(super) entries: u64,
     pub(super) tombstones: u64,
     pub(super) blocks: u64,
@@ -88,7 +89,7 @@ impl Trailer {
     /// The bytes of a trailer that stands at `offset`.
     pub(super) fn encode(&self, offset: u64) -> [u8; TRAILER] {
         let mut bytes = Vec::with_capacity(TRAILER);
-        for number in [self.number, self.entries, self.tombstones, self.blocks, self.contents] {
+        for number in [self.number.get(), self.entries, self.tombstones, self.blocks, self.contents] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.extend_from_slice(&self.contents_checksum.to_le_bytes());
@@ -102,7 +103,7 @@ impl Trailer {
     pub(super) fn decode(bytes: &[u8; TRAILER], offset: u64) -> Option<Trailer> {
         let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
         let trailer = Trailer {
-            number: number(0)?,
+            number: RunNumber::new(number(0)?),
             entries: number(8)?,
             tombstones: number(16)?,
             blocks: number(24)?,
@@ -115,14 +116,14 @@ impl Trailer {
 
 /// The file of a run, opened for reading.
 pub(super) struct RunFile {
-    pub(super) number: u64,
+    pub(super) number: RunNumber,
     pub(super) path: PathBuf,
     file: Arc<dyn DiskFile>,
 }
 
 impl RunFile {
     /// A file that is open already.
-    pub(super) fn new(number: u64, path: PathBuf, file: Arc<dyn DiskFile>) -> Self {
+    pub(super) fn new(number: RunNumber, path: PathBuf, file: Arc<dyn DiskFile>) -> Self {
         RunFile { number, path, file }
     }
 
@@ -131,7 +132,7 @@ impl RunFile {
     /// # Errors
     /// Kind `Backend`: the file is not there or cannot be read, its head is damaged, or it has another version or
     /// number.
-    pub(super) fn open(disk: &dyn Disk, folder: &Path, number: u64) -> Result<Self> {
+    pub(super) fn open(disk: &dyn Disk, folder: &Path, number: RunNumber) -> Result<Self> {
         let path = path(folder, number);
         let file = again(|| disk.open(&path, Open::Existing)).map_err(|error| io_error("open", &path, &error))?;
         let file = RunFile { number, path, file };
@@ -190,14 +191,14 @@ impl RunFile {
 }
 
 /// The length and the checksum that stand before the content of a block or page, which starts with them at `offset`.
-pub(super) fn frame_head(number: u64, offset: u64, content: &[u8]) -> [u8; FRAME] {
+pub(super) fn frame_head(number: RunNumber, offset: u64, content: &[u8]) -> [u8; FRAME] {
     let length = content.len() as u32;
     let checksum = crc32c::crc32c_append(frame_seed(number, offset, length), content);
     join_frame_head(length, checksum)
 }
 
 /// The checksum of a frame's length alone, to which `crc32c_append` adds the content.
-pub(super) fn frame_seed(number: u64, offset: u64, length: u32) -> u32 {
+pub(super) fn frame_seed(number: RunNumber, offset: u64, length: u32) -> u32 {
     checksum(number, offset, &length.to_le_bytes())
 }
 
@@ -224,8 +225,14 @@ mod tests {
 
     #[test]
     fn every_wrong_bit_of_a_trailer_is_noticed() {
-        let trailer =
-            Trailer { number: 7, entries: 3, tombstones: 1, blocks: 1, contents: 100, contents_checksum: 0xABCD };
+        let trailer = Trailer {
+            number: RunNumber::new(7),
+            entries: 3,
+            tombstones: 1,
+            blocks: 1,
+            contents: 100,
+            contents_checksum: 0xABCD,
+        };
         let bytes = trailer.encode(130);
         assert_eq!(Trailer::decode(&bytes, 130), Some(trailer));
         assert_eq!(Trailer::decode(&bytes, 131), None);
@@ -238,8 +245,8 @@ mod tests {
 
     #[test]
     fn names_of_other_files_are_no_runs() {
-        assert_eq!(path(Path::new("/d"), 7), Path::new("/d/00000000000000000007.run"));
-        assert_eq!(number("00000000000000000007.run"), Some(7));
+        assert_eq!(path(Path::new("/d"), RunNumber::new(7)), Path::new("/d/00000000000000000007.run"));
+        assert_eq!(number("00000000000000000007.run"), Some(RunNumber::new(7)));
         assert_eq!((number("7.runs"), number("x.run"), number("+7.run")), (None, None, None));
     }
 }

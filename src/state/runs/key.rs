@@ -12,6 +12,7 @@
 //! of keys.
 
 use super::Section;
+use crate::ids::QueryNumber;
 use crate::state::{BucketId, OperatorId, OperatorTask};
 
 /// The bytes of a full key before the entry's own key: query (8), operator (4), task (4) and bucket (8), each big-endian.
@@ -34,7 +35,7 @@ pub(super) fn prefix(section: Section, bucket: BucketId) -> Prefix {
 /// The bytes of a section.
 pub(super) fn encode(section: Section) -> [u8; SECTION] {
     let mut bytes = [0; SECTION];
-    bytes[..8].copy_from_slice(&section.query.to_be_bytes());
+    bytes[..8].copy_from_slice(&section.query.get().to_be_bytes());
     bytes[8..12].copy_from_slice(&section.place.operator.encode().to_be_bytes());
     bytes[12..].copy_from_slice(&section.place.task.to_be_bytes());
     bytes
@@ -55,7 +56,7 @@ pub(super) fn decode(bytes: &[u8; SECTION]) -> Option<Section> {
     let (operator, task) = rest.split_first_chunk::<4>()?;
     let operator = OperatorId::decode(u32::from_be_bytes(*operator))?;
     let task = u32::from_be_bytes(*task.first_chunk()?);
-    Some(Section { query: u64::from_be_bytes(*query), place: OperatorTask { operator, task } })
+    Some(Section { query: QueryNumber::new(u64::from_be_bytes(*query)), place: OperatorTask { operator, task } })
 }
 
 /// The prefix that follows directly after this one; `None` after the last of all.
@@ -106,7 +107,7 @@ mod tests {
 
     fn section(query: u64, number: u16, task: u32) -> Section {
         let operator = OperatorId { kind: OperatorKind::Join, number };
-        Section { query, place: OperatorTask { operator, task } }
+        Section { query: QueryNumber::new(query), place: OperatorTask { operator, task } }
     }
 
     #[test]

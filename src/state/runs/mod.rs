@@ -55,6 +55,7 @@ pub use writer::RunWriter;
 use super::{BucketId, OperatorTask};
 use crate::disk::{Disk, again};
 use crate::error::Result;
+use crate::ids::{QueryNumber, RunNumber};
 
 /// The state of an operator of a query in one task. Sections sort by query, kind and number of the operator, and task.
 ///
@@ -62,7 +63,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Section {
     /// The number of the query.
-    pub query: u64,
+    pub query: QueryNumber,
     /// The operator and its task.
     pub place: OperatorTask,
 }
@@ -93,9 +94,9 @@ pub fn folder(data: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
+pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<RunNumber>> {
     let names = again(|| disk.names(folder)).map_err(|error| format::io_error("read the folder", folder, &error))?;
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| format::number(name)).collect();
+    let mut numbers: Vec<RunNumber> = names.iter().filter_map(|name| format::number(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
@@ -106,7 +107,7 @@ pub fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<u64>> {
 ///
 /// # Errors
 /// There is no such run, or the file cannot be removed.
-pub fn remove(disk: &dyn Disk, folder: &Path, number: u64) -> Result<()> {
+pub fn remove(disk: &dyn Disk, folder: &Path, number: RunNumber) -> Result<()> {
     let path = format::path(folder, number);
     again(|| disk.remove_file(&path)).map_err(|error| format::io_error("remove", &path, &error))
 }

@@ -10,6 +10,7 @@ use super::{Entry, Keys, Merge, Run, RunWriter, Scan, Section, Wanted};
 use crate::disk::Disk;
 use crate::disk::double::{ForgetfulDisk, Random};
 use crate::error::Result;
+use crate::ids::{QueryNumber, RunNumber};
 use crate::state::{BucketId, OperatorId, OperatorKind, OperatorTask};
 
 /// The key of an entry in the model.
@@ -26,7 +27,7 @@ pub(super) fn disk() -> (ForgetfulDisk, Arc<dyn Disk>, PathBuf) {
 
 pub(super) fn section(query: u64, number: u16) -> Section {
     let operator = OperatorId { kind: OperatorKind::Aggregate, number };
-    Section { query, place: OperatorTask { operator, task: 0 } }
+    Section { query: QueryNumber::new(query), place: OperatorTask { operator, task: 0 } }
 }
 
 pub(super) fn entry<'a>((section, bucket, key): &'a Place, value: &'a Option<Vec<u8>>) -> Entry<'a> {
@@ -213,7 +214,7 @@ fn check(seed: u64) {
     let (_, disk, folder) = disk();
     let mut chance = Chance::new(seed);
     let mut runs = Vec::new();
-    for number in 0..1 + chance.random.below(4) {
+    for number in (0..1 + chance.random.below(4)).map(RunNumber::new) {
         let model = chance.model();
         let writer = RunWriter::new(&disk, &folder, number).expect("made").with_sizes(chance.sizes);
         let run = write(writer, &model).expect("written");
@@ -228,7 +229,7 @@ fn check(seed: u64) {
     check_merge(&mut chance, &runs, seed);
 }
 
-fn length_of(disk: &dyn Disk, folder: &Path, number: u64) -> u64 {
+fn length_of(disk: &dyn Disk, folder: &Path, number: RunNumber) -> u64 {
     let path = super::format::path(folder, number);
     disk.open(&path, crate::disk::Open::Existing).and_then(|file| file.len()).expect("a file")
 }

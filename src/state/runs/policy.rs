@@ -117,6 +117,7 @@ mod tests {
 
     use super::*;
     use crate::disk::double::Random;
+    use crate::ids::QueryNumber;
     use crate::state::{OperatorId, OperatorKind, OperatorTask};
 
     /// Runs that are sets of keys, in place of files: how large each is, and what has been written.
@@ -141,7 +142,7 @@ mod tests {
             let live = run.range(self.horizon..).count() as u64;
             let operator = OperatorId { kind: OperatorKind::Aggregate, number: 0 };
             let place = OperatorTask { operator, task: 0 };
-            let section = Section { query: 1, place };
+            let section = Section { query: QueryNumber::new(1), place };
             let part = Part { section, least: 0, greatest: 0, entries: live, tombstones: 0, bytes: live * BYTES };
             Stats { bytes: run.len() as u64 * BYTES, parts: if live > 0 { vec![part] } else { Vec::new() } }
         }

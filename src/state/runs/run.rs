@@ -11,6 +11,7 @@ use super::{Scan, Section, SectionStats, Stats};
 use crate::disk::Disk;
 use crate::disk::again;
 use crate::error::Result;
+use crate::ids::RunNumber;
 use crate::state::BucketId;
 
 /// An open run; clones are the same run. Only its head and its contents are in memory.
@@ -49,7 +50,7 @@ impl Run {
     ///
     /// # Errors
     /// The file cannot be read, is damaged or incomplete, belongs to a run of another number, or has another format version.
-    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, number: u64) -> Result<Self> {
+    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, number: RunNumber) -> Result<Self> {
         let file = RunFile::open(disk.as_ref(), folder, number)?;
         let length = file.len()?;
         let end = length.checked_sub(TRAILER as u64).filter(|end| *end >= HEAD as u64);
@@ -69,7 +70,7 @@ impl Run {
     }
 
     /// The number that names the file.
-    pub fn number(&self) -> u64 {
+    pub fn number(&self) -> RunNumber {
         self.0.file.number
     }
 

@@ -10,6 +10,7 @@ use super::format::FRAME;
 use super::key::{self, PREFIX, Prefix};
 use super::{Entry, Run, Section};
 use crate::error::{Error, Result};
+use crate::ids::QueryNumber;
 use crate::state::{BucketId, OperatorId, OperatorKind, OperatorTask};
 
 /// The file is read in pieces of this size, small ones in tests; less where the scan needs less, more where a block is larger.
@@ -61,7 +62,7 @@ impl Scan {
             seen: (starts_group && sections.is_none()).then_some(0),
             from: sections.map(|(first, _)| key::prefix(first, BucketId::MIN)),
             to: sections.and_then(|(_, last)| key::after(key::prefix(last, BucketId::MAX))),
-            section: Section { query: 0, place: OperatorTask { operator, task: 0 } },
+            section: Section { query: QueryNumber::default(), place: OperatorTask { operator, task: 0 } },
             bucket: 0,
         }
     }

@@ -21,6 +21,7 @@ use super::{Entry, Run, Section};
 use crate::disk::again;
 use crate::disk::{Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
+use crate::ids::RunNumber;
 use crate::state::BucketId;
 use crate::types::row::put_varint;
 
@@ -48,7 +49,7 @@ const GROUPS: u64 = 4096;
 pub struct RunWriter {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    number: u64,
+    number: RunNumber,
     /// Which of the named syncs the one at the end is.
     site: SyncSite,
     sizes: Sizes,
@@ -111,7 +112,7 @@ impl RunWriter {
     ///
     /// # Errors
     /// The file exists or cannot be made.
-    pub fn new(disk: &Arc<dyn Disk>, folder: &Path, number: u64) -> Result<Self> {
+    pub fn new(disk: &Arc<dyn Disk>, folder: &Path, number: RunNumber) -> Result<Self> {
         RunWriter::with_site(disk, folder, number, SyncSite::RunFile)
     }
 
@@ -119,11 +120,11 @@ impl RunWriter {
     ///
     /// # Errors
     /// The file exists or cannot be made.
-    pub fn for_merge(disk: &Arc<dyn Disk>, folder: &Path, number: u64) -> Result<Self> {
+    pub fn for_merge(disk: &Arc<dyn Disk>, folder: &Path, number: RunNumber) -> Result<Self> {
         RunWriter::with_site(disk, folder, number, SyncSite::MergedRunFile)
     }
 
-    fn with_site(disk: &Arc<dyn Disk>, folder: &Path, number: u64, site: SyncSite) -> Result<Self> {
+    fn with_site(disk: &Arc<dyn Disk>, folder: &Path, number: RunNumber, site: SyncSite) -> Result<Self> {
         let path = format::path(folder, number);
         let file = again(|| disk.open(&path, Open::New)).map_err(|error| io_error("make", &path, &error))?;
         Ok(RunWriter {

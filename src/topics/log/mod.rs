@@ -30,9 +30,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use super::record::RecordBatch;
-use super::{AppendHandle, Fetch, Offset, PartitionId, Reader, Topic, TopicId, Topics};
+use super::{AppendHandle, Fetch, Offset, PartitionId, Reader, Topic, Topics};
 use crate::disk::{Disk, Handles, SyncSite};
 use crate::error::{Error, Result};
+use crate::ids::TopicId;
 use crate::locks::{read, write};
 
 /// The log of a data folder.
@@ -121,7 +122,7 @@ impl Log {
         let mut foreign = Vec::new();
         for name in self.handles.disk().names(&self.root)? {
             let path = self.root.join(&name);
-            match name.parse::<TopicId>().ok().filter(|topic| topic.to_string() == name) {
+            match name.parse().ok().map(TopicId::new).filter(|topic| topic.to_string() == name) {
                 Some(topic) if known(topic) => {}
                 Some(_) => foreign.extend(self.remove_topic(&path)?),
                 None => foreign.push(path),
@@ -285,7 +286,7 @@ mod tests {
         let disk = ForgetfulDisk::new(0).boot();
         let log = Log::new(disk.clone(), PathBuf::from("/topics"), 1 << 20);
         disk.create_dir(Path::new("/topics")).expect("a folder");
-        let topic = Topic { name: "t".to_owned(), id: 0, partitions: 40, config: BTreeMap::new() };
+        let topic = Topic { name: "t".to_owned(), id: TopicId::new(0), partitions: 40, config: BTreeMap::new() };
         log.create(&topic).expect("created");
         for partition in log.partitions() {
             let mut writer = BatchWriter::new();
@@ -299,7 +300,7 @@ mod tests {
     fn a_topic_that_is_deleted_while_all_are_synced_is_in_nobodys_way() {
         let (log, _) = bed();
         let partitions = log.partitions();
-        log.delete(0).expect("deleted");
+        log.delete(TopicId::new(0)).expect("deleted");
         log.sync_each(&partitions, SyncSite::CheckpointSegment).expect("what is left is durable");
     }
 

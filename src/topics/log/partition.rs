@@ -419,6 +419,7 @@ fn whole(bytes: &[u8]) -> Result<Whole> {
 mod tests {
     use super::*;
     use crate::disk::double::{End, ForgetfulDisk};
+    use crate::ids::TopicId;
     use crate::topics::record::BatchWriter;
 
     fn batch(times: &[i64]) -> RecordBatch {
@@ -430,7 +431,7 @@ mod tests {
     #[test]
     fn what_is_not_decided_has_no_time() {
         let disk = ForgetfulDisk::new(0).boot();
-        let id = PartitionId { topic: 0, partition: 0 };
+        let id = PartitionId { topic: TopicId::new(0), partition: 0 };
         let handles = Arc::new(Handles::new(disk, 1));
         let partition = Partition::open(handles, Arc::default(), (PathBuf::from("/"), id), 200).expect("a partition");
         partition.write(&mut batch(&[1])).expect("written");
@@ -446,7 +447,7 @@ mod tests {
     fn all_segments_that_were_written_again_are_synced_and_not_only_the_last_one() {
         for seed in 0..20 {
             let machine = ForgetfulDisk::new(seed);
-            let id = PartitionId { topic: 0, partition: 0 };
+            let id = PartitionId { topic: TopicId::new(0), partition: 0 };
             let open = || {
                 let handles = Arc::new(Handles::new(machine.boot(), 4));
                 Partition::open(handles, Arc::default(), (PathBuf::from("/"), id), 200).expect("a partition")
