@@ -210,10 +210,8 @@ fn restore(log: &Log, spans: &[SpanView], ends: &mut BTreeMap<PartitionId, Place
         match span.bytes {
             Some(bytes) => partition.restore(span.segment, span.byte, bytes)?,
             None if partition.segment_len(span.segment)? < span.end.byte => {
-                let message = format!(
-                    "segment {} of partition {} of topic {} is shorter than what was decided",
-                    span.segment, span.partition.partition, span.partition.topic
-                );
+                let message =
+                    format!("segment {} of {} is shorter than what was decided", span.segment, span.partition);
                 return Err(Error::backend(message).hint("restore the folder from a backup"));
             }
             None => {}

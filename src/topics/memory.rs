@@ -89,7 +89,7 @@ impl Topics for MemoryTopics {
         let mut all = self.lock();
         let mut offsets = Vec::new();
         for (id, mut batch) in batches {
-            let stored = all.get_mut(&id).ok_or_else(|| Error::missing(format!("there is no partition {id:?}")))?;
+            let stored = all.get_mut(&id).ok_or_else(|| Error::missing(format!("there is no {id}")))?;
             let records = i64::from(batch.records());
             batch.set_base_offset(stored.end);
             offsets.push(stored.end);

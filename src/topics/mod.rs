@@ -13,6 +13,7 @@ pub mod memory;
 pub mod record;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -48,6 +49,12 @@ pub struct PartitionId {
     pub topic: TopicId,
     /// The number of the partition; the first is 0.
     pub partition: u32,
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "partition {} of topic {}", self.partition, self.topic)
+    }
 }
 
 /// Whole record batches, one after the other.

@@ -260,14 +260,13 @@ impl Partition {
         match state.segments.last() {
             Some(last) if last.base == place.segment => {
                 if last.len()? < place.byte {
-                    let message =
-                        format!("partition {:?}: segment {} is shorter than what was decided", self.id, last.base);
+                    let message = format!("{}: segment {} is shorter than what was decided", self.id, last.base);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, message));
                 }
                 last.truncate(place.byte)?;
             }
             _ if place.byte > 0 => {
-                let message = format!("partition {:?}: segment {} is missing", self.id, place.segment);
+                let message = format!("{}: segment {} is missing", self.id, place.segment);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
             _ => {}
@@ -391,7 +390,7 @@ impl Partition {
 
 /// The error for an offset that no segment has.
 fn gone(partition: PartitionId, offset: Offset) -> Error {
-    Error::backend(format!("offset {offset} of partition {partition:?} cannot be read"))
+    Error::backend(format!("offset {offset} of {partition} cannot be read"))
 }
 
 /// Whole batches at the front of some bytes.
