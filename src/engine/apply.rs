@@ -223,8 +223,9 @@ impl Shared {
             self.remove_topic(topic);
         }
         if let (Some(query), Some(new), Some(program)) = (applied.query, change.query(), program) {
-            let properties = self.properties(&own);
-            let run = self.new_run(query.number, program, &new.sink.source, &properties, &starts)?;
+            let (sink, properties) = (&new.sink.source, self.properties(&own));
+            let run = Startable { number: query.number, program, sink, properties: &properties, starts: &starts };
+            let run = self.new_run(run)?;
             self.start(self.query_of(&query, None, &properties), run);
         }
         Ok(())
@@ -239,17 +240,9 @@ impl Shared {
         }
     }
 
-    /// A query that writes a sink, as yet without any state.
-    ///
-    /// Partitions that `starts` does not name are read from their first record.
-    pub(crate) fn new_run(
-        &self,
-        number: QueryNumber,
-        program: Program,
-        sink: &Source,
-        properties: &Properties,
-        starts: &[(PartitionId, Offset)],
-    ) -> Result<QueryRun> {
+    /// The run of a query that writes a sink, without any state yet.
+    pub(crate) fn new_run(&self, query: Startable) -> Result<QueryRun> {
+        let Startable { number, program, sink, properties, starts } = query;
         let catalog = self.world.catalog();
         let topic = catalog.topic(&sink.topic).ok_or_else(|| catalog.no_topic(&sink.topic))?;
         let target = Target::Topic(Arc::new(TopicTarget {
@@ -297,6 +290,16 @@ impl Shared {
         }
         self.progress.announce();
     }
+}
+
+/// A persistent query that is about to run.
+pub(crate) struct Startable<'a> {
+    pub number: QueryNumber,
+    pub program: Program,
+    pub sink: &'a Source,
+    pub properties: &'a Properties,
+    /// Where reading starts. Partitions that are not named are read from their first record.
+    pub starts: &'a [(PartitionId, Offset)],
 }
 
 /// A change with all that its effect needs.

@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
+use super::apply::Startable;
 use super::checkpoint::Checkpoints;
 use super::life::Life;
 use super::record::Record;
@@ -247,7 +248,8 @@ impl Shared {
                 format!("the kept state of its {id} does not fit the plan that this version makes of the statement");
             return Err(Error::conflict(message).hint("DROP and CREATE it again to rebuild the state from its sources"));
         }
-        self.new_run(query.number, program, &new.sink.source, &properties, &record.starts)
+        let (number, sink) = (query.number, &new.sink.source);
+        self.new_run(Startable { number, program, sink, properties: &properties, starts: &record.starts })
     }
 
     /// What is known of a query whose state is still being read.

@@ -53,18 +53,26 @@ impl FormatName {
     }
 }
 
+/// The source that a statement makes as its sink.
+pub struct Made<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The text of the statement.
+    pub statement: &'a str,
+}
+
 /// The sink of a plan.
 ///
 /// # Errors
 /// A format cannot hold the columns, or the topic exists with another number of partitions.
 pub fn plan(
-    name: &str,
+    made: Made,
     plan: &Plan,
     settings: SinkSettings,
     catalog: &Catalog,
     properties: &Properties,
-    statement: &str,
 ) -> Result<Sink> {
+    let Made { name, statement } = made;
     let first = plan.root.sources()[0].clone();
     let schema = Schema::new(plan.output.iter().map(|c| c.column.clone()));
     schema.keys().iter().try_for_each(check_key_type)?;

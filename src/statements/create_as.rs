@@ -11,6 +11,7 @@ use super::{Action, Context, Kind, Statement, Touched};
 use crate::catalog::{Catalog, SourceKind};
 use crate::engine::{Change, Effect, NewId, NewQuery, NewTopic};
 use crate::error::Result;
+use crate::plan::sink::Made;
 use crate::plan::{self, Sink, Target, sink, with};
 use crate::sql::ast::Literal;
 use crate::sql::print::layout;
@@ -71,7 +72,8 @@ impl Statement for CreateAs {
         let mut plan = plan::plan(&self.query, cx.catalog, cx.properties, target)?;
         head.refuse_replacement(cx)?;
         let config = settings.config.clone();
-        let mut sink = sink::plan(name, &plan, settings, cx.catalog, cx.properties, cx.text)?;
+        let made = Made { name, statement: cx.text };
+        let mut sink = sink::plan(made, &plan, settings, cx.catalog, cx.properties)?;
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }

@@ -39,6 +39,18 @@ pub(super) struct Pairs {
 
 const NO_KEY: u32 = u32::MAX;
 
+/// A row of a pair.
+#[derive(Clone, Copy)]
+pub(super) struct PairRow {
+    pub side: Side,
+    /// Where its columns are.
+    pub origin: Origin,
+    /// In milliseconds since the epoch.
+    pub time: i64,
+    /// About how many bytes its columns take.
+    pub bytes: u32,
+}
+
 impl Pairs {
     /// No pairs, of which about so many are expected; there is room for what fits into a batch of the output.
     pub(super) fn new(out: &Output, expected: usize) -> Self {
@@ -70,24 +82,24 @@ impl Pairs {
         self.times.len() < self.most.0 && self.bytes < self.most.1
     }
 
-    /// Adds a pair: the row at hand (where it is, its bytes, its time), which is of `side`, with a partner.
+    /// Adds a pair of a row with a partner.
     ///
     /// `key` is the number of the key in the store.
     #[inline]
-    pub(super) fn push(&mut self, cause: &Cause, side: Side, row: (Origin, u32, i64), key: u32, partner: &Found) {
-        let (origin, bytes, time) = row;
-        self.origins[side as usize].push(origin);
-        self.origins[side.other() as usize].push(Origin::Stored(partner.slot, partner.row));
-        self.end(cause, key, time.max(partner.time), bytes + partner.bytes);
+    pub(super) fn push(&mut self, cause: &Cause, row: PairRow, key: u32, partner: &Found) {
+        self.origins[row.side as usize].push(row.origin);
+        self.origins[row.side.other() as usize].push(Origin::Stored(partner.slot, partner.row));
+        self.end(cause, key, row.time.max(partner.time), row.bytes + partner.bytes);
     }
 
-    /// Adds a row of `side` without partner; `row` is its time and its bytes.
+    /// Adds a row without partner.
     ///
     /// `key` is `None` for a row whose key is NULL.
-    pub(super) fn push_alone(&mut self, cause: &Cause, side: Side, origin: Origin, key: Option<u32>, row: (i64, u32)) {
-        self.origins[side as usize].push(origin);
-        self.origins[side.other() as usize].push(Origin::None);
-        self.end(cause, key.unwrap_or(NO_KEY), row.0, row.1);
+    #[inline]
+    pub(super) fn push_alone(&mut self, cause: &Cause, row: PairRow, key: Option<u32>) {
+        self.origins[row.side as usize].push(row.origin);
+        self.origins[row.side.other() as usize].push(Origin::None);
+        self.end(cause, key.unwrap_or(NO_KEY), row.time, row.bytes);
     }
 
     #[inline]

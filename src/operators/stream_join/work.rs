@@ -19,7 +19,7 @@ use arrow::compute;
 
 use std::cmp::Reverse;
 
-use super::pairs::Pairs;
+use super::pairs::{PairRow, Pairs};
 use super::parked::{Deadline, Waiting};
 use super::store::{Added, Found};
 use super::{SIDES, Side, StreamJoin};
@@ -278,7 +278,7 @@ impl StreamJoin {
             Current { row: Some((side, row)), time, seq, key, origin, bytes, matched: false, phase: Phase::Partners };
         if input.batch.columns[spec.key].is_null(row as usize) {
             if spec.preserved {
-                pairs.push_alone(&current.cause(), side, origin, None, (time, bytes));
+                pairs.push_alone(&current.cause(), PairRow { side, origin, time, bytes }, None);
             } else {
                 cx.report(Reason::NoKey, 1, seq, || "a row without a key has no partner".to_owned());
             }
@@ -368,13 +368,14 @@ impl StreamJoin {
         }
         let Some((side, row)) = current.row else { return Ok(None) };
         let cause = current.cause();
+        let own = PairRow { side, origin: current.origin, time: current.time, bytes: current.bytes };
         while let Some(partner) = self.work.found.pop() {
             current.matched = true;
             if partner.waits {
                 let place = (side.other(), partner.slot, partner.row);
                 self.parked.release(&mut self.store, place, partner.ordinal);
             }
-            pairs.push(&cause, side, (current.origin, current.bytes, current.time), current.key, &partner);
+            pairs.push(&cause, own, current.key, &partner);
             if !pairs.has_room() {
                 return Ok(Some(current));
             }
@@ -393,7 +394,8 @@ impl StreamJoin {
         let Current { time, seq, bytes, .. } = current;
         let over = time.saturating_add(self.spec.ahead(side)) < self.now();
         if self.spec.grace_ms.is_none() || over {
-            return pairs.push_alone(&current.cause(), side, current.origin, Some(current.key), (time, bytes));
+            let own = PairRow { side, origin: current.origin, time, bytes };
+            return pairs.push_alone(&current.cause(), own, Some(current.key));
         }
         let origin = match current.origin {
             Origin::Stored(..) => current.origin,
@@ -410,7 +412,8 @@ impl StreamJoin {
         self.parked.release(&mut self.store, (side, slot, row), ordinal);
         let (bytes, key) = (self.store.bytes(side, slot, row), self.store.key_number(side, slot, row));
         pairs.waited = true;
-        pairs.push_alone(&current.cause(), side, Origin::Stored(slot, row), Some(key), (time, bytes));
+        let own = PairRow { side, origin: Origin::Stored(slot, row), time, bytes };
+        pairs.push_alone(&current.cause(), own, Some(key));
     }
 
     /// Appends the columns of the rows that were added to the store.
