@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A source of time.
 pub trait Clock: Send + Sync {
@@ -11,6 +11,11 @@ pub trait Clock: Send + Sync {
 
     /// Nanoseconds since some fixed instant of this process; never goes back.
     fn monotonic_ns(&self) -> u64;
+
+    /// Has the calling thread rest for about this long.
+    fn sleep(&self, pause: Duration) {
+        std::thread::sleep(pause);
+    }
 
     /// A number that nobody can foresee; another one each time.
     fn random(&self) -> u64 {

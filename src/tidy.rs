@@ -69,6 +69,86 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Where each crate of `Cargo.toml` may be used: modules, or files without their ending.
+///
+/// A crate that is not listed may not be a dependency.
+const MAY_USE_CRATES: &[(&str, &[&str])] = &[
+    ("arrow", &["types", "functions", "formats", "state", "expr", "operators", "runtime", "engine", "statements"]),
+    ("axum", &["serving"]),
+    ("base64", &["types", "formats"]),
+    ("bytes", &["serving", "cli/remote"]),
+    // The time of the system is asked of `clock`, which needs no calendar.
+    ("chrono", &["types"]),
+    ("chrono_tz", &["types"]),
+    ("clap", &["cli"]),
+    // Checksums of files; and the fingerprint of a plan, which is on disk too.
+    ("crc32c", &["topics", "state", "journal", "runtime/lower/mod"]),
+    ("fancy_regex", &["functions", "serving"]),
+    ("flate2", &["cli"]),
+    ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
+    ("futures_util", &["serving"]),
+    ("http_body_util", &["cli/remote"]),
+    ("hyper", &["serving", "cli/remote"]),
+    ("hyper_util", &["serving", "cli/remote"]),
+    ("indicatif", &["cli"]),
+    ("itoa", &["formats"]),
+    // The disk; memory that goes back to the system; the terminal, standard input and the figures of the process.
+    ("libc", &["disk", "engine/memory", "cli"]),
+    ("libm", &["functions"]),
+    ("md5", &["functions"]),
+    ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving", "cli/remote"]),
+    // Threads belong to the engine, which lends them to the turns of a query.
+    ("rayon", &["runtime", "engine"]),
+    ("rustyline", &["cli"]),
+    ("ryu", &["types"]),
+    ("serde", &["cli", "testing"]),
+    // Of SQL functions only those over JSON; formats read and write JSON by themselves, which is faster.
+    (
+        "serde_json",
+        &[
+            "functions/json",
+            "functions/json_path",
+            "functions/scalar",
+            "formats/answer",
+            "statements",
+            "serving",
+            "testing",
+            "cli",
+        ],
+    ),
+    ("signal_hook", &["cli"]),
+    ("simdutf8", &["types", "formats", "state", "cli"]),
+    // Where the nesting of a statement decides how deep calls go.
+    ("stacker", &["sql", "expr"]),
+    // Requests wait without a thread of their own; the engine knows threads only.
+    ("tokio", &["serving", "cli/remote"]),
+    ("tower", &["serving"]),
+    ("unicode_width", &["cli"]),
+];
+
+/// Files in which a thread may sleep, and why. Everything else waits for what it needs, or asks the clock to sleep.
+const MAY_SLEEP: &[(&str, &str)] = &[
+    ("src/clock.rs", "it is asked by all others"),
+    ("src/cli/bench/beside.rs", "the process is killed some time after its queries have started"),
+    ("src/cli/bench/latency.rs", "sends records at a given rate"),
+    ("src/cli/bench/many.rs", "sends records at a given rate"),
+    ("src/cli/bench/startup.rs", "the figure is that of a process that has been idle for a while"),
+    ("src/cli/remote.rs", "looks now and then whether it is to end: a signal wakes no task"),
+    ("src/cli/run.rs", "looks now and then whether it is to end: a signal wakes no thread"),
+    ("src/cli/topic/consume.rs", "another process may write, which tells nobody"),
+    ("src/journal/tests.rs", "nothing tells that a thread of rounds has found the disk full and waits"),
+    ("src/serving/ksql.rs", "a request looks now and then whether its command was executed"),
+    ("src/serving/mod.rs", "looks now and then whether it is to end: a signal wakes no task"),
+    ("src/serving/query.rs", "looks now and then whether the query has ended"),
+    ("tests/it/command_line/live.rs", "nothing tells what another process has read of its input"),
+    ("tests/it/command_line/produce.rs", "nothing tells what another process has read of its input"),
+    ("tests/it/failing_disk.rs", "nothing tells that a thread of the engine has met the failure"),
+    ("tests/it/kill.rs", "the process is killed at a random time"),
+    ("tests/it/power_cut/life.rs", "the power is cut at a random time of running threads"),
+    ("tests/it/serving/mod.rs", "nothing tells that the server has seen what a client did"),
+    ("tests/it/storage_faults.rs", "nothing tells that a thread of the engine has met the failure"),
+];
+
 /// Files of more than 500 lines, and why. Tables and tests do not count.
 const LONG_FILES: &[(&str, &str)] = &[];
 
@@ -90,8 +170,20 @@ impl Source {
         self.text.lines().take_while(|line| *line != "mod tests {")
     }
 
+    /// The lines before the tests, as one text; comments are empty lines.
+    fn code_without_comments(&self) -> String {
+        let without = |line: &str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
+        self.code().map(without).collect::<Vec<_>>().join("\n")
+    }
+
     fn module(&self) -> &str {
         self.name.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    /// How many modules the file's module is below the root of the crate.
+    fn depth(&self) -> usize {
+        let path = self.name.trim_end_matches(".rs").trim_end_matches("/mod");
+        path.split('/').count()
     }
 
     fn is_test(&self) -> bool {
@@ -100,7 +192,11 @@ impl Source {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources_in("src")
+}
+
+fn sources_in(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = vec![root.clone()];
     while let Some(folder) = folders.pop() {
@@ -118,15 +214,61 @@ fn sources() -> Vec<Source> {
     found
 }
 
-/// The modules of this crate that a line names: `crate::name` and `crate::{name, …}`.
-fn used(line: &str) -> Vec<&str> {
+/// Whether a character can be part of a name.
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The name that a text starts with; empty if there is none.
+fn name_at(text: &str) -> &str {
+    &text[..text.find(|c| !is_name(c)).unwrap_or(text.len())]
+}
+
+/// The first name of each path in what follows `crate::` or the like: one name, or a group of paths in braces.
+fn first_names(rest: &str) -> Vec<&str> {
+    let Some(group) = rest.strip_prefix('{') else { return vec![name_at(rest)] };
+    let mut names = vec![name_at(group.trim_start())];
+    let mut depth = 0usize;
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(name_at(group[at + 1..].trim_start())),
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// The modules of this crate that the code of a file names, each with where: `crate::name`, `crate::{name, …}` also over
+/// several lines, and `super::super::name` that climbs to the root. `depth` is how many modules the file's is below it.
+fn used(code: &str, depth: usize) -> Vec<(usize, &str)> {
     let mut names = Vec::new();
-    for (at, _) in line.match_indices("crate::") {
-        let rest = &line[at + "crate::".len()..];
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        names.push(&rest[..end]);
+    let starts_path = |at: usize| !code[..at].ends_with(|c| is_name(c) || c == ':');
+    for (at, own) in code.match_indices("crate::").filter(|(at, _)| starts_path(*at)) {
+        names.extend(first_names(&code[at + own.len()..]).into_iter().map(|name| (at, name)));
+    }
+    for (at, _) in code.match_indices("super::").filter(|(at, _)| starts_path(*at)) {
+        let rest = code[at..].trim_start_matches("super::");
+        if (code[at..].len() - rest.len()) / "super::".len() == depth {
+            names.extend(first_names(rest).into_iter().map(|name| (at, name)));
+        }
     }
     names
+}
+
+/// Whether a file below `src` is a place of [`MAY_USE_CRATES`], or is in it.
+fn is_in(file: &str, place: &str) -> bool {
+    let rest = file.trim_end_matches(".rs").strip_prefix(place);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether code names a crate: `name::` at the start of a path.
+fn uses_crate(code: &str, name: &str) -> bool {
+    let starts = |at: usize| !code[..at].ends_with(|c| is_name(c) || c == ':' || c == '.');
+    code.match_indices(name).any(|(at, _)| starts(at) && code[at + name.len()..].starts_with("::"))
 }
 
 fn complain(what: &str, found: &[String]) {
@@ -138,20 +280,70 @@ fn modules_use_only_what_stands_above_them() {
     let mut found = Vec::new();
     for source in sources().iter().filter(|s| !s.is_test()) {
         let Some((module, allowed)) = MAY_USE.iter().find(|(module, _)| *module == source.module()) else { continue };
-        for (number, line) in source.code().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")) {
-            for name in used(line) {
-                let is_module = MAY_USE.iter().any(|(m, _)| *m == name) || name == "cli";
-                if is_module
-                    && name != *module
-                    && !["error", "ids", "locks"].contains(&name)
-                    && !allowed.contains(&name)
-                {
-                    found.push(format!("src/{}:{}: {module} uses {name}", source.name, number + 1));
-                }
+        let code = source.code_without_comments();
+        for (at, name) in used(&code, source.depth()) {
+            let is_module = MAY_USE.iter().any(|(m, _)| *m == name) || name == "cli";
+            if is_module && name != *module && !["error", "ids", "locks"].contains(&name) && !allowed.contains(&name) {
+                let line = code[..at].matches('\n').count() + 1;
+                found.push(format!("src/{}:{line}: {module} uses {name}", source.name));
             }
         }
     }
     complain("a module uses one that it may not", &found);
+}
+
+#[test]
+fn modules_are_found_in_every_way_of_naming_them() {
+    let names = |code, depth| used(code, depth).into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+    let lines = "use crate::{\n    disk::{self, Disk},\n    types,\n};\nlet a = crate::sql::parse();";
+    assert_eq!(names(lines, 1), ["disk", "types", "sql"]);
+    assert_eq!(names("use super::super::{disk, types::Batch};", 2), ["disk", "types"]);
+    assert_eq!(names("use super::disk;", 1), ["disk"]);
+    assert_eq!(names("use super::disk;", 2), [""; 0], "a neighbour in the same module");
+}
+
+#[test]
+fn crates_are_used_only_where_they_belong() {
+    let manifest = include_str!("../Cargo.toml");
+    let section = manifest.split("[dependencies]\n").nth(1).expect("a section");
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| match name {
+        "md-5" => "md5".to_owned(),
+        name => name.replace('-', "_"),
+    });
+    let unlisted: Vec<String> = names.filter(|name| MAY_USE_CRATES.iter().all(|(own, _)| own != name)).collect();
+    complain("a dependency that the list lacks", &unlisted);
+    let sources = sources().into_iter().filter(|s| !s.is_test());
+    let sources: Vec<(String, String)> = sources.map(|s| (s.code_without_comments(), s.name)).collect();
+    let mut found = Vec::new();
+    for (name, places) in MAY_USE_CRATES {
+        let mut unused = places.to_vec();
+        for (_, file) in sources.iter().filter(|(code, _)| uses_crate(code, name)) {
+            match places.iter().find(|place| is_in(file, place)) {
+                Some(place) => unused.retain(|own| own != place),
+                None => found.push(format!("src/{file} uses {name}")),
+            }
+        }
+        found.extend(unused.iter().map(|place| format!("{place} does not use {name} any more")));
+    }
+    complain("a crate is used where it may not be, or the list is out of date", &found);
+}
+
+#[test]
+fn only_those_sleep_who_say_why() {
+    let named = |folder: &'static str| {
+        sources_in(folder).into_iter().map(move |source| (format!("{folder}/{}", source.name), source.text))
+    };
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let sleeps = |text: &str| {
+        text.lines().filter(is_code).any(|line| line.contains("thread::sleep") || line.contains("time::sleep"))
+    };
+    let all = named("src").chain(named("tests")).filter(|(name, text)| name != "src/tidy.rs" && sleeps(text));
+    let sleepers: Vec<String> = all.map(|(name, _)| name).collect();
+    let excused = |name: &&String| MAY_SLEEP.iter().any(|(own, _)| own == name);
+    complain("a thread sleeps", &sleepers.iter().filter(|name| !excused(name)).cloned().collect::<Vec<_>>());
+    let awake = MAY_SLEEP.iter().map(|(name, _)| (*name).to_owned()).filter(|name| !sleepers.contains(name));
+    complain("a file that is listed does not sleep any more", &awake.collect::<Vec<_>>());
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Shared {
             let mut waited = Duration::ZERO;
             let most = || if self.commit.is_pressed() { pause.min(PRESSED_PAUSE) } else { pause };
             while !self.progress.is_closing() && waited < most() {
-                std::thread::sleep(MOST_PAUSE);
+                self.settings.clock.sleep(MOST_PAUSE);
                 waited += MOST_PAUSE;
             }
             pause = (pause * 2).min(PAUSE.1);
@@ -165,7 +165,7 @@ impl Shared {
             }
             let haste = lock(journal).needs_spare();
             if haste == Haste::No {
-                std::thread::sleep((took * SPARE_PAUSES).min(MOST_PAUSE));
+                clock.sleep((took * SPARE_PAUSES).min(MOST_PAUSE));
             }
             last_ns = clock.monotonic_ns();
             Ok(haste)
