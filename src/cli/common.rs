@@ -157,16 +157,8 @@ impl Common {
                 let _ = writeln!(std::io::stderr(), "{message}");
             }
         };
-        Ok(Engine::open(Settings {
-            store,
-            drive,
-            clock: Arc::new(SystemClock::new()),
-            properties,
-            compile: compile_kept,
-            when_full,
-            placement: crate::runtime::placement::usual(),
-            report: Arc::new(report),
-        })?)
+        let usual = Settings::new(store, Arc::new(SystemClock::new()), compile_kept);
+        Ok(Engine::open(Settings { drive, properties, when_full, report: Arc::new(report), ..usual })?)
     }
 
     /// Opens the engine to look after the topics that there are: no query runs, and no folder is made.

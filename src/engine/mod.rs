@@ -73,7 +73,7 @@ use crate::error::{Error, Result};
 use crate::ids::QueryNumber;
 use crate::journal::WhenFull;
 use crate::locks::lock;
-use crate::runtime::{Feeds, Now, Options, Placement};
+use crate::runtime::{Feeds, Now, Options, Placement, placement};
 use crate::topics::Topics;
 use crate::topics::log::Log;
 use checkpoint::Checkpoints;
@@ -144,6 +144,34 @@ pub struct Settings {
     ///
     /// Called from any thread, and must not call the engine.
     pub report: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Settings {
+    /// The settings of an engine that is driven by hand and tells nobody anything: [`Drive::Manual`], no property set,
+    /// epochs refused while the disk is full, rows placed as usual, no reports.
+    ///
+    /// Callers say what differs: `Settings { drive, ..Settings::new(store, clock, compile) }`.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, compile: Compile) -> Settings {
+        Settings {
+            store,
+            drive: Drive::Manual,
+            clock,
+            properties: Properties::default(),
+            compile,
+            when_full: WhenFull::Refuse,
+            placement: placement::usual(),
+            report: Arc::new(|_| {}),
+        }
+    }
+
+    /// The settings with values for properties, over those that were set before.
+    ///
+    /// # Errors
+    /// A property is unknown, or a value is not one of its.
+    pub fn with(mut self, values: &[(&str, &str)]) -> Result<Settings> {
+        values.iter().try_for_each(|(name, value)| self.properties.set(name, value))?;
+        Ok(self)
+    }
 }
 
 /// An engine.

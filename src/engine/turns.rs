@@ -300,27 +300,20 @@ mod tests {
 
     /// An engine with a query that holds six results back, has no room for more than one at once, and is paused.
     fn bed() -> (Engine, Arc<Running>) {
-        let mut properties = Properties::default();
-        for (name, value) in [
+        let values = [
             (config::OFFSET_RESET, "earliest"),
             (config::TURN_BYTES, "1"),
             (config::COMMIT_INTERVAL_MS, "1000000"),
             (config::WORKERS, "2"),
             (config::BATCH_ROWS, "2"),
-        ] {
-            properties.set(name, value).expect("a property");
-        }
+        ];
+        let store = Store::Folder { disk: ForgetfulDisk::new(0).boot(), path: "/data".into() };
         let settings = Settings {
-            store: Store::Folder { disk: ForgetfulDisk::new(0).boot(), path: "/data".into() },
             drive: Drive::Threads { start: true },
-            clock: Arc::new(SystemClock::new()),
-            properties,
-            compile: statements::compile_kept,
             when_full: WhenFull::Retry,
-            placement: crate::runtime::placement::usual(),
-            report: Arc::new(|_| {}),
+            ..Settings::new(store, Arc::new(SystemClock::new()), statements::compile_kept)
         };
-        let engine = Engine::open(settings).expect("an engine");
+        let engine = Engine::open(settings.with(&values).expect("properties")).expect("an engine");
         let text = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
              CREATE TABLE t AS SELECT v, COUNT(*) AS c FROM s GROUP BY v;
              PAUSE CTAS_T_0;

@@ -308,24 +308,14 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::engine::{Drive, Settings, Store};
-    use crate::journal::WhenFull;
+    use crate::engine::{Settings, Store};
     use crate::statements;
     use crate::types::Value;
 
     #[test]
     fn a_key_of_a_wider_type_than_the_constant_is_looked_up() {
-        let engine = Engine::open(Settings {
-            store: Store::Memory,
-            drive: Drive::Manual,
-            clock: Arc::new(ManualClock::new()),
-            properties: Properties::default(),
-            compile: statements::compile_kept,
-            when_full: WhenFull::Refuse,
-            placement: crate::runtime::placement::usual(),
-            report: Arc::new(|_| {}),
-        })
-        .expect("an engine");
+        let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
+        let engine = Engine::open(settings).expect("an engine");
         let text = "CREATE STREAM s (k BIGINT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
             CREATE TABLE t AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;
             SELECT c FROM t WHERE k = 5; SELECT c FROM t WHERE k IN (5, 3000000000);";

@@ -15,10 +15,9 @@ use crate::catalog::Catalog;
 use crate::clock::ManualClock;
 use crate::config::{self, Properties};
 use crate::disk::RealDisk;
-use crate::engine::{Drive, Engine, Life, Settings, Store};
+use crate::engine::{Engine, Life, Settings, Store};
 use crate::error::{Error, Kind, Result};
 use crate::ids::TopicId;
-use crate::journal::WhenFull;
 use crate::runtime::Placement;
 use crate::sql::lexer::{Lexeme, Token, unquoted};
 use crate::sql::words::string_literal;
@@ -146,14 +145,9 @@ impl Run {
         };
         let order = Arc::new(Order::default());
         let settings = Settings {
-            store,
-            drive: Drive::Manual,
-            clock: Arc::new(ManualClock::new()),
             properties,
-            compile: statements::compile_kept,
-            when_full: WhenFull::Refuse,
             placement: order.clone(),
-            report: Arc::new(|_| {}),
+            ..Settings::new(store, Arc::new(ManualClock::new()), statements::compile_kept)
         };
         let engine = Some(Engine::open(settings.clone())?);
         Ok(Run { engine, settings, mode, folder, order })

@@ -29,21 +29,17 @@ fn execute(engine: &Engine, text: &str) -> Result<()> {
 
 #[test]
 fn a_panic_in_a_worker_fails_its_query_and_no_other() {
-    let mut properties = Properties::default();
-    properties.set(config::OFFSET_RESET, "earliest").expect("a property");
     let reports: Arc<Mutex<Vec<String>>> = Arc::default();
     let told = reports.clone();
-    let engine = Engine::open(Settings {
-        store: Store::Memory,
+    let settings = Settings {
         drive: Drive::Threads { start: true },
-        clock: Arc::new(SystemClock::new()),
-        properties,
-        compile: statements::compile_kept,
         when_full: WhenFull::Retry,
         placement: Arc::new(Mistaken(placement::usual())),
         report: Arc::new(move |message| told.lock().expect("no panic").push(message.to_owned())),
-    })
-    .expect("an engine");
+        ..Settings::new(Store::Memory, Arc::new(SystemClock::new()), statements::compile_kept)
+    };
+    let settings = settings.with(&[(config::OFFSET_RESET, "earliest")]).expect("a property");
+    let engine = Engine::open(settings).expect("an engine");
     execute(
         &engine,
         "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=2, VALUE_FORMAT='JSON');

@@ -29,20 +29,11 @@ const LONG: Duration = Duration::from_secs(20);
 type Report = Arc<dyn Fn(&str) + Send + Sync>;
 
 fn settings(disk: &Arc<dyn Disk>, when_full: WhenFull, report: Report) -> Settings {
-    let mut properties = Properties::default();
-    for (name, value) in [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, JOURNAL_BYTES)] {
-        properties.set(name, value).expect("a property");
-    }
-    Settings {
-        store: Store::Folder { disk: disk.clone(), path: "/data".into() },
-        drive: Drive::Threads { start: true },
-        clock: Arc::new(SystemClock::new()),
-        properties,
-        compile: statements::compile_kept,
-        when_full,
-        placement: tidemill::runtime::placement::usual(),
-        report,
-    }
+    let store = Store::Folder { disk: disk.clone(), path: "/data".into() };
+    let usual = Settings::new(store, Arc::new(SystemClock::new()), statements::compile_kept);
+    let settings = Settings { drive: Drive::Threads { start: true }, when_full, report, ..usual };
+    let values = [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, JOURNAL_BYTES)];
+    settings.with(&values).expect("properties")
 }
 
 fn open(disk: &Arc<dyn Disk>, when_full: WhenFull) -> Arc<Engine> {

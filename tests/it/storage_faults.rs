@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tidemill::clock::{ManualClock, SystemClock};
+use tidemill::clock::{Clock, ManualClock, SystemClock};
 use tidemill::config::{self, Properties};
 use tidemill::disk::double::{End, ForgetfulDisk, Random};
 use tidemill::disk::{Disk, DiskFile, Lock, Open, RealDisk, SyncSite};
@@ -22,21 +22,18 @@ use tidemill::topics::record::{BatchHead, BatchWriter, Records};
 const LONG: Duration = Duration::from_secs(15);
 
 pub(crate) fn settings(disk: Arc<dyn Disk>, path: &Path, drive: Drive, own: &[(&str, &str)]) -> Settings {
-    let mut properties = Properties::default();
     let usual = [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, "65536"), (config::CACHE_BYTES, "0")];
-    for (name, value) in usual.iter().chain(own) {
-        properties.set(name, value).expect("a property");
-    }
-    Settings {
-        store: Store::Folder { disk, path: path.to_owned() },
+    let clock: Arc<dyn Clock> = match drive {
+        Drive::Manual => Arc::new(ManualClock::new()),
+        Drive::Threads { .. } => Arc::new(SystemClock::new()),
+    };
+    let settings = Settings {
         drive,
-        clock: if drive == Drive::Manual { Arc::new(ManualClock::new()) } else { Arc::new(SystemClock::new()) },
-        properties,
-        compile: statements::compile_kept,
         when_full: WhenFull::Retry,
-        placement: tidemill::runtime::placement::usual(),
         report: Arc::new(|message| println!("{message}")),
-    }
+        ..Settings::new(Store::Folder { disk, path: path.to_owned() }, clock, statements::compile_kept)
+    };
+    settings.with(&usual).and_then(|settings| settings.with(own)).expect("properties")
 }
 
 pub(crate) fn open(disk: Arc<dyn Disk>, drive: Drive, own: &[(&str, &str)]) -> Arc<Engine> {

@@ -14,7 +14,6 @@ use crate::clock::SystemClock;
 use crate::config::{self, Properties};
 use crate::engine::{Drive, Engine, Settings, Store};
 use crate::error::{Error, Result};
-use crate::journal::WhenFull;
 use crate::statements::{self, Outcome, Session};
 use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::topics::{PartitionId, Topic, partition_of};
@@ -62,19 +61,15 @@ impl Bed {
     /// An engine over a folder.
     pub(super) fn open(folder: Folder, properties: &Properties) -> Result<Bed> {
         let meter = Arc::new(Meter::default());
-        let mut properties = properties.clone();
-        properties.set(config::OFFSET_RESET, "earliest")?;
+        let store = Store::Folder { disk: Arc::new(MeteredDisk(meter.clone())), path: folder.0.clone() };
         let settings = Settings {
-            store: Store::Folder { disk: Arc::new(MeteredDisk(meter.clone())), path: folder.0.clone() },
             drive: Drive::Threads { start: true },
-            clock: Arc::new(SystemClock::new()),
-            properties,
-            compile: statements::compile_kept,
-            when_full: WhenFull::Refuse,
-            placement: crate::runtime::placement::usual(),
+            properties: properties.clone(),
             report: Arc::new(|message| eprintln!("{message}")),
+            ..Settings::new(store, Arc::new(SystemClock::new()), statements::compile_kept)
         };
-        Ok(Bed { engine: Engine::open(settings)?, meter, folder })
+        let engine = Engine::open(settings.with(&[(config::OFFSET_RESET, "earliest")])?)?;
+        Ok(Bed { engine, meter, folder })
     }
 
     /// Executes statements, under properties of their own.

@@ -10,9 +10,8 @@ use super::pipeline::Options;
 use super::{Benchmark, LOGS, Measured, usage};
 use crate::clock::SystemClock;
 use crate::config::{self, Properties};
-use crate::engine::{Drive, Engine, Settings, Store};
+use crate::engine::{Engine, Settings, Store};
 use crate::error::Result;
-use crate::journal::WhenFull;
 use crate::statements::{self, Session};
 use crate::topics::PartitionId;
 use crate::topics::record::BatchWriter;
@@ -34,20 +33,13 @@ impl Benchmark for Turns {
 
     fn run(&self, options: &Options) -> Result<Measured> {
         let rows = options.rows.unwrap_or(ROWS);
-        let mut properties = options.properties.clone();
-        for (name, value) in [(config::OFFSET_RESET, "earliest"), (config::BATCH_ROWS, "1")] {
-            properties.set(name, value)?;
-        }
-        let engine = Engine::open(Settings {
-            store: Store::Memory,
-            drive: Drive::Manual,
-            clock: Arc::new(SystemClock::new()),
-            properties,
-            compile: statements::compile_kept,
-            when_full: WhenFull::Refuse,
-            placement: crate::runtime::placement::usual(),
+        let settings = Settings {
+            properties: options.properties.clone(),
             report: Arc::new(|message| eprintln!("{message}")),
-        })?;
+            ..Settings::new(Store::Memory, Arc::new(SystemClock::new()), statements::compile_kept)
+        };
+        let values = [(config::OFFSET_RESET, "earliest"), (config::BATCH_ROWS, "1")];
+        let engine = Engine::open(settings.with(&values)?)?;
         let script = format!(
             "{} CREATE STREAM f AS SELECT service_name FROM application_logs WHERE log_level = 'ERROR';",
             LOGS.replace("PARTITIONS=4", "PARTITIONS=1")

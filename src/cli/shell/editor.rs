@@ -193,20 +193,10 @@ mod tests {
     fn catalog() -> std::sync::Arc<Catalog> {
         use crate::clock::ManualClock;
         use crate::config::Properties;
-        use crate::engine::{Drive, Settings, Store};
-        use crate::journal::WhenFull;
+        use crate::engine::{Settings, Store};
         use crate::statements::{Session, compile_kept, parse};
-        let engine = Engine::open(Settings {
-            store: Store::Memory,
-            drive: Drive::Manual,
-            clock: std::sync::Arc::new(ManualClock::new()),
-            properties: Properties::default(),
-            compile: compile_kept,
-            when_full: WhenFull::Refuse,
-            placement: crate::runtime::placement::usual(),
-            report: std::sync::Arc::new(|_| {}),
-        });
-        let engine = engine.expect("an engine");
+        let settings = Settings::new(Store::Memory, std::sync::Arc::new(ManualClock::new()), compile_kept);
+        let engine = Engine::open(settings).expect("an engine");
         let text =
             "CREATE STREAM logs (level STRING, bytes_sent INT) WITH (KAFKA_TOPIC='logs', PARTITIONS=1, VALUE_FORMAT='JSON');
             CREATE STREAM other (leak INT) WITH (KAFKA_TOPIC='o', PARTITIONS=1, VALUE_FORMAT='JSON');";

@@ -13,8 +13,7 @@ use serde_json::json;
 use tidemill::clock::ManualClock;
 use tidemill::config::{self, Properties};
 use tidemill::disk::double::{ForgetfulDisk, Random};
-use tidemill::engine::{Drive, Engine, Settings, Store};
-use tidemill::journal::WhenFull;
+use tidemill::engine::{Engine, Settings, Store};
 use tidemill::statements::{self, Session};
 use tidemill::topics::record::{BatchHead, BatchWriter, Records};
 use tidemill::topics::{PartitionId, partition_of};
@@ -59,26 +58,16 @@ struct Bed {
 impl Bed {
     fn new(mode: Mode, cache: bool, inputs: &[(&str, &Topic)], query: &str) -> Bed {
         let disk = ForgetfulDisk::new(0);
-        let mut properties = Properties::default();
-        for (name, value) in [
+        let values = [
             (config::OFFSET_RESET, "earliest"),
             (config::CACHE_BYTES, if cache { "10000000" } else { "0" }),
             (config::BATCH_ROWS, if mode == Mode::Whole { "8192" } else { "1" }),
             (config::JOURNAL_BYTES, "65536"),
             (config::CHECKPOINT_BYTES, "20000"),
-        ] {
-            properties.set(name, value).expect("a property");
-        }
-        let settings = Settings {
-            store: Store::Folder { disk: disk.boot(), path: "/data".into() },
-            drive: Drive::Manual,
-            clock: Arc::new(ManualClock::new()),
-            properties,
-            compile: statements::compile_kept,
-            when_full: WhenFull::Refuse,
-            placement: tidemill::runtime::placement::usual(),
-            report: Arc::new(|_| {}),
-        };
+        ];
+        let store = Store::Folder { disk: disk.boot(), path: "/data".into() };
+        let settings = Settings::new(store, Arc::new(ManualClock::new()), statements::compile_kept);
+        let settings = settings.with(&values).expect("properties");
         let engine = Engine::open(settings.clone()).expect("an engine");
         let mut bed = Bed { disk, settings, engine: Some(engine) };
         for (name, topic) in inputs {

@@ -3,32 +3,16 @@
 use std::sync::Arc;
 
 use tidemill::clock::ManualClock;
-use tidemill::config::{self, Properties};
-use tidemill::engine::{Drive, Engine, Settings, Store};
+use tidemill::config;
+use tidemill::engine::{Engine, Settings, Store};
 use tidemill::error::Error;
-use tidemill::journal::WhenFull;
-use tidemill::runtime::placement;
 use tidemill::statements::{self, Outcome, Reply, Session, Shown};
 
 /// An engine that reads topics from their starts and gives a result for every row, at most `batch_rows` rows at a time.
 pub(super) fn engine(batch_rows: &str) -> Engine {
-    let mut properties = Properties::default();
-    for (name, value) in
-        [(config::OFFSET_RESET, "earliest"), (config::CACHE_BYTES, "0"), (config::BATCH_ROWS, batch_rows)]
-    {
-        properties.set(name, value).expect("a property and its value");
-    }
-    let settings = Settings {
-        store: Store::Memory,
-        drive: Drive::Manual,
-        clock: Arc::new(ManualClock::new()),
-        properties,
-        compile: statements::compile_kept,
-        when_full: WhenFull::Refuse,
-        placement: placement::usual(),
-        report: Arc::new(|_| {}),
-    };
-    Engine::open(settings).expect("an engine in memory")
+    let values = [(config::OFFSET_RESET, "earliest"), (config::CACHE_BYTES, "0"), (config::BATCH_ROWS, batch_rows)];
+    let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
+    Engine::open(settings.with(&values).expect("properties")).expect("an engine in memory")
 }
 
 /// Executes statements, if none of them is refused; what they show.

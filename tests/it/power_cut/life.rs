@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tidemill::clock::{ManualClock, SystemClock};
+use tidemill::clock::{Clock, ManualClock, SystemClock};
 use tidemill::config::{self, Properties};
 use tidemill::disk::SyncSite;
 use tidemill::disk::double::{End, ForgetfulDisk, Random};
 use tidemill::engine::{Drive, Engine, Settings, Store};
 use tidemill::error::{Error, Kind, Result};
-use tidemill::journal::WhenFull;
 use tidemill::statements::{self, Outcome, Session};
 use tidemill::topics::record::BatchWriter;
 use tidemill::topics::{PartitionId, partition_of};
@@ -126,16 +125,13 @@ impl Machine {
         for _ in 0..40 {
             self.clock = Arc::new(ManualClock::new());
             self.clock.advance_ms(self.passed_ms);
-            let settings = Settings {
-                store: Store::Folder { disk: self.disk.boot(), path: "/machine/data".into() },
-                drive: if self.threads { Drive::Threads { start: true } } else { Drive::Manual },
-                clock: if self.threads { Arc::new(SystemClock::new()) } else { self.clock.clone() },
-                properties: self.properties.clone(),
-                compile: statements::compile_kept,
-                when_full: WhenFull::Refuse,
-                placement: tidemill::runtime::placement::usual(),
-                report: Arc::new(|_| {}),
+            let store = Store::Folder { disk: self.disk.boot(), path: "/machine/data".into() };
+            let (drive, clock): (_, Arc<dyn Clock>) = match self.threads {
+                true => (Drive::Threads { start: true }, Arc::new(SystemClock::new())),
+                false => (Drive::Manual, self.clock.clone()),
             };
+            let usual = Settings::new(store, clock, statements::compile_kept);
+            let settings = Settings { drive, properties: self.properties.clone(), ..usual };
             self.story.push("start".to_owned());
             match Engine::open(settings) {
                 Ok(engine) => {
