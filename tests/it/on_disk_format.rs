@@ -45,7 +45,7 @@ fn read(data: &Path) -> Option<Ran> {
     match Command::new("python3").arg(script).arg(data).output() {
         Ok(output) => Some(Ran::of(output)),
         Err(error) => {
-            println!("skipped: python3 cannot be run: {error}");
+            crate::skip(format_args!("python3 cannot be run: {error}"));
             None
         }
     }

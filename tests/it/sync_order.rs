@@ -53,11 +53,11 @@ fn events(folder: &Folder, inline_bytes: &str) -> Option<Vec<Event>> {
     match command.output() {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
-            println!("skipped: strace cannot run here: {}", String::from_utf8_lossy(&output.stderr));
+            crate::skip(format_args!("strace cannot run here: {}", String::from_utf8_lossy(&output.stderr)));
             return None;
         }
         Err(error) => {
-            println!("skipped: strace cannot be started: {error}");
+            crate::skip(format_args!("strace cannot be started: {error}"));
             return None;
         }
     }

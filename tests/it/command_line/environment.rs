@@ -18,7 +18,7 @@ impl<'f> SmallDisk<'f> {
         if mount.status().is_ok_and(|status| status.success()) {
             return Some(SmallDisk(path));
         }
-        println!("skipped: no small disk can be mounted here");
+        crate::skip("no small disk can be mounted here");
         None
     }
 }
@@ -84,7 +84,7 @@ fn a_folder_without_rights_is_named() {
             assert_eq!((ran.status, ran.out.as_str()), (3, ""), "{ran:?}");
             assert_has(&ran.err, &["error: no rights to use the data folder", "--data-dir"]);
         }
-        Err(error) => println!("skipped: no process of another user can be started here: {error}"),
+        Err(error) => crate::skip(format_args!("no process of another user can be started here: {error}")),
     }
     folder.ok(&["topic", "list"]);
 }
