@@ -1,12 +1,12 @@
 //! `ATTR`: the value that all rows of a group have in common.
 
-use super::collection::{Collect, Collections, item_type};
-use super::counted::{COUNT_BYTES, Counted};
+use super::collection::{Collections, item_type};
+use super::counted::{COUNT_BYTES, Counted, Summary};
 use super::kept::{Identity, Kept, put_item};
 use super::{Aggregate, AggregateOverload};
 use crate::error::Result;
 use crate::functions::signature::{T, param};
-use crate::types::Builder;
+use crate::types::{Builder, View, row};
 
 pub(super) const FUNCTION: Aggregate = Aggregate {
     name: "ATTR",
@@ -21,7 +21,7 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
         returns: |args, _| Ok(args[0].clone()),
         create: |args, _| {
             let identity = Identity::new(item_type(args), COUNT_BYTES);
-            Collections::boxed(Common { counted: Counted { identity, most: usize::MAX } })
+            Collections::boxed(Counted { identity, most: usize::MAX, summary: Common })
         },
     }],
 };
@@ -30,21 +30,11 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
 ///
 /// A single value and its count would do for streams; a table needs all of them, since the taking back of one value
 /// can leave another as the common one. Memory grows with the number of different values.
-struct Common {
-    counted: Counted,
-}
+struct Common;
 
-impl Collect for Common {
-    fn add(&self, kept: &mut Kept, item: &[u8]) {
-        self.counted.change(kept, item, 1);
-    }
-
-    fn undo(&self, kept: &mut Kept, item: &[u8]) {
-        self.counted.change(kept, item, -1);
-    }
-
-    fn merge(&self, kept: &mut Kept, item: &[u8]) {
-        self.counted.merge(kept, item);
+impl Summary for Common {
+    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) {
+        row::encode(&args[..1], row, item);
     }
 
     fn result(&self, kept: &Kept, out: &mut Builder) -> Result<()> {

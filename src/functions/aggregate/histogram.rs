@@ -1,7 +1,7 @@
 //! `HISTOGRAM`: how often each text came.
 
-use super::collection::{Collect, Collections, item_type};
-use super::counted::{COUNT_BYTES, Counted, count};
+use super::collection::{Collections, item_type};
+use super::counted::{COUNT_BYTES, Counted, Summary, count};
 use super::kept::{Identity, Kept, put_item};
 use super::{Aggregate, AggregateOverload};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
         returns: |_, _| Ok(map()),
         create: |args, _| {
             let identity = Identity::new(item_type(args), COUNT_BYTES);
-            Collections::boxed(Histogram { counted: Counted { identity, most: MOST }, null: null_text() })
+            Collections::boxed(Counted { identity, most: MOST, summary: Histogram { null: null_text() } })
         },
     }],
 };
@@ -39,7 +39,6 @@ fn map() -> SqlType {
 
 /// The map's entries stand in the order in which the texts first came.
 struct Histogram {
-    counted: Counted,
     /// What a NULL is counted as.
     null: Vec<u8>,
 }
@@ -52,25 +51,12 @@ fn null_text() -> Vec<u8> {
     bytes
 }
 
-impl Collect for Histogram {
-    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) -> bool {
+impl Summary for Histogram {
+    fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>) {
         match args[0].is_null(row) {
             true => item.extend_from_slice(&self.null),
             false => row::encode(&args[..1], row, item),
         }
-        true
-    }
-
-    fn add(&self, kept: &mut Kept, item: &[u8]) {
-        self.counted.change(kept, item, 1);
-    }
-
-    fn undo(&self, kept: &mut Kept, item: &[u8]) {
-        self.counted.change(kept, item, -1);
-    }
-
-    fn merge(&self, kept: &mut Kept, item: &[u8]) {
-        self.counted.merge(kept, item);
     }
 
     fn result(&self, kept: &Kept, out: &mut Builder) -> Result<()> {
@@ -84,5 +70,9 @@ impl Collect for Histogram {
         offsets.push(keys.len());
         out.valid();
         Ok(())
+    }
+
+    fn result_bytes(&self, kept: &Kept) -> usize {
+        kept.items.bytes()
     }
 }
