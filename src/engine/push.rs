@@ -232,9 +232,10 @@ impl PushQuery {
         !behind && self.channel.lock().is_empty()
     }
 
-    /// The rows that have come, all of them; waits up to `wait` for the first.
+    /// All rows that have come and were not taken yet. If there are none, waits up to `wait` for the first.
     ///
-    /// An empty result means that nothing came in time, or that the query is over ([`PushQuery::is_over`]).
+    /// Does not wait if the query runs no more, but still returns the rows that it left. An empty result means that no row
+    /// came in time, or that none will come ([`PushQuery::is_over`]).
     ///
     /// # Errors
     /// The query has failed, and all its rows were taken.
