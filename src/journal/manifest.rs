@@ -157,8 +157,9 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
     }
     let version = u32::from_le_bytes(input.array()?);
     if version != VERSION {
+        let age = if version > VERSION { "a newer" } else { "an older" };
         let error = Error::backend(format!("the manifest has the unknown version {version}"));
-        return Err(error.hint("it was written by a newer Tidemill; use that one"));
+        return Err(error.hint(format!("it was written by {age} Tidemill; use that one")));
     }
     let mut manifest = Manifest {
         round: RoundNumber::new(input.varint()?),
@@ -210,5 +211,15 @@ mod tests {
         assert_eq!(decode(&bytes).expect("intact"), manifest);
         bytes[20] ^= 1;
         assert!(decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn another_version_is_called_newer_or_older() {
+        for (version, age) in [(VERSION + 1, "a newer Tidemill"), (VERSION - 1, "an older Tidemill")] {
+            let mut bytes = [&MAGIC[..], &version.to_le_bytes()].concat();
+            bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+            let error = decode(&bytes).expect_err("another version");
+            assert!(error.advice().is_some_and(|advice| advice.contains(age)), "{error:?}");
+        }
     }
 }
