@@ -102,7 +102,8 @@ fn digits(sql_type: &SqlType) -> Option<(u32, u32)> {
 
 /// The type that values of both types can be coerced to without losing anything; `None` if there is none.
 ///
-/// For INTEGER and DECIMAL(4, 2) it is DECIMAL(12, 2). Symmetric but for the order of struct fields.
+/// For INTEGER and DECIMAL(4, 2) it is DECIMAL(12, 2). Two DECIMALs that need more digits together than one can have
+/// have none in common. Symmetric but for the order of struct fields.
 pub fn common_type(a: &SqlType, b: &SqlType) -> Option<SqlType> {
     use SqlType::{Array, Decimal, Double, Map, String, Struct};
     match (a, b) {
@@ -112,7 +113,8 @@ pub fn common_type(a: &SqlType, b: &SqlType) -> Option<SqlType> {
             (Decimal { .. }, _) | (_, Decimal { .. }) => {
                 let ((p1, s1), (p2, s2)) = (digits(a)?, digits(b)?);
                 let scale = s1.max(s2);
-                Some(SqlType::decimal((scale + (p1 - s1).max(p2 - s2)).min(MAX_PRECISION.into()) as u8, scale as u8))
+                let precision = scale + (p1 - s1).max(p2 - s2);
+                (precision <= MAX_PRECISION.into()).then(|| SqlType::decimal(precision as u8, scale as u8))
             }
             _ => Some(SqlType::Bigint),
         },
@@ -152,6 +154,15 @@ mod tests {
         assert_eq!(result(ArithmeticOp::Divide, d42.clone(), d63), "DECIMAL(14, 9)");
         assert_eq!(result(ArithmeticOp::Add, SqlType::decimal(2, 1), SqlType::Integer), "DECIMAL(12, 1)");
         assert_eq!(result(ArithmeticOp::Multiply, d42, SqlType::Double), "DOUBLE");
+    }
+
+    #[test]
+    fn decimals_have_a_common_type_only_if_it_holds_all_digits() {
+        let common = |a: (u8, u8), b: (u8, u8)| common_type(&SqlType::decimal(a.0, a.1), &SqlType::decimal(b.0, b.1));
+        assert_eq!(common((70, 0), (10, 6)), Some(SqlType::decimal(76, 6)));
+        assert_eq!(common((71, 0), (10, 6)), None);
+        assert_eq!(common((76, 0), (76, 76)), None);
+        assert_eq!(common_type(&SqlType::Bigint, &SqlType::decimal(76, 70)), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::bind::cast_to;
 use super::coerce::common_type;
 use super::{Expr, cast};
 use crate::error::{Error, Result};
-use crate::types::{Decimal, SqlType, StructField, Value, text};
+use crate::types::{Decimal, MAX_PRECISION, SqlType, StructField, Value, text};
 
 /// The expressions coerced to the type that they have in common; constants may also change between text and numbers.
 ///
@@ -25,15 +25,22 @@ pub(super) fn common(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
             None => own.clone(),
             Some(earlier) => {
                 let lax = || expr.as_constant().and_then(|value| lax(&earlier, own, value));
-                common_type(&earlier, own).or_else(lax).ok_or_else(|| {
-                    let message = format!("operator does not exist: {earlier} = {own}");
-                    Error::invalid(message).hint("You might need to add explicit type casts.")
-                })?
+                common_type(&earlier, own).or_else(lax).ok_or_else(|| nothing_in_common(&earlier, own))?
             }
         });
     }
     let Some(to) = found else { return Ok(exprs) };
     exprs.into_iter().map(|expr| coerce(expr, &to)).collect()
+}
+
+/// The refusal of types that have none in common.
+fn nothing_in_common(earlier: &SqlType, own: &SqlType) -> Error {
+    if earlier.is_numeric() && own.is_numeric() {
+        let message = format!("{earlier} and {own} need more than {MAX_PRECISION} digits together");
+        return Error::invalid(message).hint("CAST them to types with fewer digits");
+    }
+    let message = format!("operator does not exist: {earlier} = {own}");
+    Error::invalid(message).hint("You might need to add explicit type casts.")
 }
 
 /// The type that a constant has in common with `earlier` although its own is another: a text is taken for a number or
