@@ -393,10 +393,20 @@ fn a_number_that_its_type_cannot_hold_is_an_error() {
         "CAST(99999999999.5 AS INT)",
         "CAST(9223372036854775808.0 AS BIGINT)",
         "CAST(SQRT(-1) AS DECIMAL(4, 2))",
+        "CEIL(CAST(9.5 AS DECIMAL(2, 1)))",
+        "CEIL(CAST('0.01' AS DECIMAL(76, 76)))",
+        "FLOOR(CAST(-9.5 AS DECIMAL(2, 1)))",
+        "ROUND(CAST(9.5 AS DECIMAL(2, 1)))",
+        "ROUND(CAST(9.5 AS DECIMAL(2, 1)), 0)",
+        "ROUND(CAST(99 AS DECIMAL(2, 0)), -1)",
         "CAST(FROM_UNIXTIME(9223372036854775807) AS DATE)",
     ] {
         assert_eq!(value(expr), "null", "{expr}");
     }
+    let columns = Columns(vec![("S", SqlType::String, vec![text("9.5"), text("9.0")])]);
+    let ceil = "CEIL(CAST(S AS DECIMAL(2, 1)))";
+    assert_eq!(columns.run(ceil), (vec!["null".to_owned(), "9.0".to_owned()], vec![0]));
+    assert_eq!(columns.reason(ceil), "CEIL: the result 10.0 is no DECIMAL(2, 1): CEIL(9.5)");
     assert_eq!(value("CAST(-2147483648.9 AS INT)"), "-2147483648");
     assert_eq!(value("CAST(2147483647e0 AS INT)"), "2147483647");
     assert_eq!(value("CAST(-9223372036854775808e0 AS BIGINT)"), "-9223372036854775808");

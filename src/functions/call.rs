@@ -19,7 +19,7 @@ pub use super::fault::Fault;
 use super::fault::{MOST_COLUMN_BYTES, check_items, check_size, shown};
 use crate::types::build::Values;
 use crate::types::view::ViewValues;
-use crate::types::{Builder, Decimal, SqlType, Value, View};
+use crate::types::{Builder, Decimal, Rounding, SqlType, Value, View};
 
 /// One argument: a column, or one value for all rows.
 ///
@@ -192,6 +192,14 @@ pub trait Put {
         0
     }
 
+    /// Why the value is none of the declared type, although it has the right kind.
+    ///
+    /// Only a DECIMAL can have too many digits.
+    fn misfit(&self, declared: &SqlType) -> Option<Fault> {
+        let _ = declared;
+        None
+    }
+
     /// Appends the value to a column of the right type.
     fn put(self, out: &mut Builder);
 }
@@ -241,6 +249,13 @@ impl Put for Value {
         }
     }
 
+    fn misfit(&self, declared: &SqlType) -> Option<Fault> {
+        match self {
+            Value::Decimal(value) => value.misfit(declared),
+            _ => None,
+        }
+    }
+
     fn put(self, out: &mut Builder) {
         out.push(&self);
     }
@@ -249,6 +264,13 @@ impl Put for Value {
 impl Put for Decimal {
     fn size(&self) -> usize {
         size_of_val(self)
+    }
+
+    fn misfit(&self, declared: &SqlType) -> Option<Fault> {
+        let SqlType::Decimal { precision, scale } = declared else { return None };
+        let exact = self.rescale(i32::from(*scale), Rounding::Exact);
+        let fits = exact.is_some_and(|exact| exact.has_at_most(*precision));
+        (!fits).then(|| format!("the result {self} is no {declared}").into())
     }
 
     fn put(self, out: &mut Builder) {
@@ -331,7 +353,8 @@ impl<'a> Call<'a> {
                     if self.is_too_much(bytes) {
                         return new_null_array(&self.returns.arrow(), self.rows);
                     }
-                    match check_size(size).and_then(|()| check_items(value.items())) {
+                    let fits = value.misfit(self.returns).map_or(Ok(()), Err);
+                    match check_size(size).and_then(|()| check_items(value.items())).and(fits) {
                         Ok(()) => value.put(&mut out),
                         Err(fault) => self.fail(i, fault, &mut out),
                     }

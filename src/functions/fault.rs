@@ -13,9 +13,10 @@
 //! All but the first fail the row that exceeds them. The first is no error: it only decides how many rows are
 //! computed at once.
 
-use crate::types::Value;
+use super::call::Outcome;
 pub use crate::types::text::shortened;
 use crate::types::text::{self, MOST_SHOWN};
+use crate::types::{Decimal, Value};
 
 /// Why a row has no value.
 ///
@@ -52,6 +53,11 @@ impl Fault {
             Fault::Lambda => "a lambda has no value",
         }
     }
+}
+
+/// A DECIMAL that was computed, if 256 bits hold it.
+pub fn within_256_bits(result: Option<Decimal>) -> Outcome<Decimal> {
+    result.map(Some).ok_or_else(|| "the result has more digits than a DECIMAL can have".into())
 }
 
 /// A value as messages show it: texts in quotes, long ones cut.

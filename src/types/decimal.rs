@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use arrow::datatypes::i256;
+use arrow::datatypes::{Decimal256Type, DecimalType, i256};
 
 /// `unscaled · 10^-scale`. The scale is part of the value (`1.0` prints otherwise than `1.00`) but not of comparisons
 /// by [`Decimal::compare`]; it may be negative while a number is parsed or computed.
@@ -92,6 +92,13 @@ impl Decimal {
         digits(self.unscaled)
     }
 
+    /// Whether the unscaled value has at most so many digits.
+    ///
+    /// Looks the limit up in a table; true for 76 and more only if the value has no more.
+    pub fn has_at_most(&self, precision: u8) -> bool {
+        Decimal256Type::is_valid_decimal_precision(self.unscaled, precision)
+    }
+
     /// The same number with `scale` digits after the point; `None` if it does not fit or would be inexact and must not.
     ///
     /// With more digits than before the value is the same and `rounding` is not used.
@@ -142,7 +149,7 @@ impl Decimal {
     /// 1.50 fits DECIMAL(2, 1), 1.55 does not.
     pub fn fit_exactly(&self, precision: u8, scale: u8) -> Option<Decimal> {
         let exact = self.rescale(i32::from(scale), Rounding::Exact)?;
-        (exact.precision() <= u32::from(precision) || exact.unscaled == i256::ZERO).then_some(exact)
+        (exact.has_at_most(precision) || exact.unscaled == i256::ZERO).then_some(exact)
     }
 
     /// Compares by value, whatever the scales.

@@ -1,8 +1,9 @@
 //! `FLOOR`: the whole number below.
 //!
-//! The type stays: 1.80 becomes 1.00.
+//! The type stays: 1.80 becomes 1.00. An error if a DECIMAL has no room for the result: -9.50 as DECIMAL(3, 2).
 
 use crate::functions::call::rows1;
+use crate::functions::fault::within_256_bits;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{Decimal, Rounding, SqlType};
@@ -34,7 +35,8 @@ pub(super) const FUNCTION: Scalar = Scalar {
             returns: Returns::By(|args, _| Ok(args[0].clone())),
             body: |call| {
                 rows1(call, |v: Decimal| {
-                    Ok(v.rescale(0, Rounding::Floor).and_then(|whole| whole.rescale(v.scale, Rounding::Exact)))
+                    let whole = v.rescale(0, Rounding::Floor);
+                    within_256_bits(whole.and_then(|whole| whole.rescale(v.scale, Rounding::Exact)))
                 })
             },
         },

@@ -1,7 +1,10 @@
 //! `ROUND`: the nearest number with fewer digits.
+//!
+//! An error if a DECIMAL has no room for the result: 9.50 as DECIMAL(3, 2) would become 10.
 
 use crate::error::Error;
 use crate::functions::call::{Outcome, rows1, rows2};
+use crate::functions::fault::within_256_bits;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{Decimal, Rounding, SqlType};
@@ -41,14 +44,14 @@ pub(super) const FUNCTION: Scalar = Scalar {
                 }
                 _ => Err(Error::invalid("ROUND leaves no digit of a number below 1")),
             }),
-            body: |call| rows1(call, |v: Decimal| Ok(round(v, 0))),
+            body: |call| rows1(call, |v: Decimal| within_256_bits(round(v, 0))),
         },
         Overload {
             params: &[param("val", T::Decimal), param("decimalPlaces", T::Int)],
             returns: Returns::By(|args, _| Ok(args[0].clone())),
             body: |call| {
                 rows2(call, |v: Decimal, places: i32| {
-                    Ok(round(v, places).and_then(|r| r.rescale(v.scale, Rounding::Exact)))
+                    within_256_bits(round(v, places).and_then(|r| r.rescale(v.scale, Rounding::Exact)))
                 })
             },
         },

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::functions::call::{rows1, rows2};
+use crate::functions::fault::within_256_bits;
 use crate::functions::signature::{T, param};
 use crate::functions::{Overload, Returns, Scalar};
 use crate::types::{Decimal, Rounding, SqlType};
@@ -45,14 +46,14 @@ pub(super) const FUNCTION: Scalar = Scalar {
                 }
                 _ => Err(Error::invalid("TRUNC leaves no digit of a number below 1")),
             }),
-            body: |call| rows1(call, |v: Decimal| Ok(v.rescale(0, Rounding::Down))),
+            body: |call| rows1(call, |v: Decimal| within_256_bits(v.rescale(0, Rounding::Down))),
         },
         Overload {
             params: &[param("value", T::Decimal), param("places", T::Int)],
             returns: Returns::By(|args, _| Ok(args[0].clone())),
             body: |call| {
                 rows2(call, |v: Decimal, places: i32| {
-                    Ok(cut(v, places).and_then(|d| d.rescale(v.scale, Rounding::Exact)))
+                    within_256_bits(cut(v, places).and_then(|d| d.rescale(v.scale, Rounding::Exact)))
                 })
             },
         },
