@@ -94,7 +94,7 @@ impl Decimal {
 
     /// Whether the unscaled value has at most so many digits.
     ///
-    /// Looks the limit up in a table; true for 76 and more only if the value has no more.
+    /// `precision` is from 1 to 76. Compares with a limit from a table, so it is cheap.
     pub fn has_at_most(&self, precision: u8) -> bool {
         Decimal256Type::is_valid_decimal_precision(self.unscaled, precision)
     }
