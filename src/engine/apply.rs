@@ -151,7 +151,7 @@ impl Shared {
             ends: applied.ended.clone(),
             drops: applied.dropped.iter().map(|t| t.id).collect(),
         };
-        // What needs room on the disk is made before the decision: behind it nothing may fail. Folders that no decided
+        // What needs room on the disk is made before the decision: after it nothing may fail. Folders that no decided
         // command has made are removed at the next start.
         if let Err(error) = applied.topics.iter().try_for_each(|topic| self.topics.create(topic)) {
             applied.topics.iter().for_each(|topic| self.remove_topic(topic));
@@ -177,7 +177,7 @@ impl Shared {
             let done = match decision {
                 Ok(Decision::Committed { offsets }) => {
                     effect.record.starts = resolve.into_iter().zip(offsets).collect();
-                    // The statement is decided: if its effect fails here, only a new start has what was decided.
+                    // The statement is decided: if its effect fails here, only the next start can apply it.
                     shared.take_effect(effect, next).inspect_err(|error| shared.fail(error.clone()))
                 }
                 Ok(refused) => {
@@ -186,7 +186,7 @@ impl Shared {
                 }
                 Err(error) => Err(error),
             };
-            // Whoever asked may have given up waiting.
+            // The caller may have stopped waiting.
             let _ = send.send(done);
         };
         self.submit(Entry::Command(command), Box::new(decided));
@@ -196,7 +196,8 @@ impl Shared {
         receive.recv().map_err(|_| Error::backend("the engine has ended before this was decided"))?
     }
 
-    /// Removes a topic's records from the disk. What cannot be removed is in nobody's way, and goes at the next start.
+    /// Removes a topic's records from the disk. A folder that cannot be removed does no harm; the next start removes
+    /// it.
     fn remove_topic(&self, topic: &Topic) {
         if let Err(error) = self.topics.delete(topic.id) {
             (self.settings.report)(&format!("the folder of topic '{}' cannot be removed yet: {error}", topic.name));

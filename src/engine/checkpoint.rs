@@ -1,8 +1,9 @@
 //! Checkpoints: the decided state in runs, so that the journal can be dropped up to there.
 //!
 //! A checkpoint is made of what is decided, and of nothing else: the changes that the epochs of the journal have, sorted and
-//! written as runs. So it does not ask queries for anything, and takes those that run, rest, have failed or were not even
-//! started alike. The manifest says which runs there are; when it is durable, the journal before it is not needed any more.
+//! written as runs. So it does not ask queries for anything, and running, paused, failed and not yet started queries
+//! are all the same to it. The manifest says which runs there are; when it is durable, the journal before it is not
+//! needed any more.
 //!
 //! The steps of one:
 //!
@@ -187,7 +188,7 @@ impl Checkpoints {
         RunNumber::new(self.next_run.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// Writes sorted changes as a run, but for those that are dead already; none if that is all of them.
+    /// Writes sorted changes as a run, without those that are dead already. `None` if all are dead.
     fn write(&self, sorter: &mut Sorter, horizons: &Horizons) -> Result<Option<Run>> {
         sorter.retain(&|section, bucket| !is_dead(horizons, section, bucket));
         if sorter.is_empty() {
@@ -196,8 +197,8 @@ impl Checkpoints {
         sorter.write(RunWriter::new(&self.disk, &runs::folder(&self.data), self.number())?).map(Some)
     }
 
-    /// Changes the last checkpoint and writes its manifest, without the runs of which nothing lives. They go when nobody reads
-    /// them any more.
+    /// Changes the last checkpoint and writes its manifest, without runs whose entries are all dead. Their files are
+    /// removed when no reader has them open.
     ///
     /// The manifest is durable before the old runs are marked; the other way round a crash could lose them.
     fn replace(&self, change: impl FnOnce(&mut Saved)) -> Result<()> {
@@ -258,7 +259,7 @@ impl Checkpoints {
 #[cfg(test)]
 mod tests;
 
-/// Runs that were written and are not in the manifest yet: if that does not come about, they go.
+/// Runs that were written and are not in the manifest yet. They are removed unless the manifest is written.
 ///
 /// Emptied when the manifest names them.
 struct Fresh(Vec<Run>);

@@ -70,7 +70,7 @@ impl Commit {
         }
     }
 
-    /// A query that a decision has woken has run dry.
+    /// A query that a decision has woken has no more input.
     pub(super) fn ran_dry(&self) {
         if let Commit::Journal(journaled) = self {
             journaled.queue.ran_dry();
@@ -145,7 +145,7 @@ impl Shared {
         self.submit(
             entry,
             Box::new(move |decision| {
-                // Whoever asked may have given up waiting.
+                // The caller may have stopped waiting.
                 let _ = send.send(decision);
             }),
         );

@@ -1,8 +1,8 @@
-//! Waiting until queries have done all there is to do, or, without threads, having them do it.
+//! Draining: waits until queries have no work left. Without threads, runs them until then.
 //!
 //! Drained means: every persistent query that runs has taken all that is decided in its sources, and all its own epochs
 //! are decided. Chains of queries drain too, since one query's output is the next one's input. The counter of decisions
-//! is read before and after the judgement: if one came in between, it is repeated.
+//! is read before and after the check. If it has changed, the check is repeated.
 //!
 //! When all are at their ends, partitions are declared idle, so that windows and joins that wait for stream time go on
 //! as far as the data allow; only if that brings nothing more is it over.
@@ -40,7 +40,7 @@ impl Engine {
         while !stop() {
             let count = self.shared.progress.count();
             let is_drained = self.shared.is_drained()? && self.shared.progress.count() == count;
-            // After that, since a query that fails meanwhile is none of those that have something left to do.
+            // Checked after draining, which does not count a failed query as having work left.
             self.shared.progress.check()?;
             if let Some((id, error)) = self.failed().into_iter().next() {
                 return Err(error.context(format!("query {id} has failed: ")));

@@ -50,7 +50,7 @@ pub enum Effect {
     StartQuery(Box<NewQuery>),
     /// Ends a query; what it has written stays.
     EndQuery(String),
-    /// Lets a query rest, or go on.
+    /// Pauses or resumes a query.
     PauseQuery {
         /// The id of the query, such as `CTAS_NAME_7`.
         id: String,
@@ -108,7 +108,7 @@ impl NewId {
     }
 }
 
-/// What a change has come to in a catalog.
+/// What applying a change did to a catalog.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
     /// The topics that were made.
@@ -121,9 +121,9 @@ pub struct Applied {
     pub ended: Vec<QueryNumber>,
     /// The topics that were removed.
     pub dropped: Vec<Topic>,
-    /// The ids of queries that rest now, or do so no more.
+    /// The ids of queries that were paused or resumed.
     ///
-    /// True for one that rests now.
+    /// True for one that was paused.
     pub paused: Vec<(String, bool)>,
 }
 
@@ -234,8 +234,8 @@ impl Effect {
         Ok(())
     }
 
-    /// The versions of the catalog at which those things were made without which the effect could not be applied again, or whose
-    /// making it undoes. `before` is the catalog that the change was made against.
+    /// Adds the versions at which things were made that the effect needs, and the versions at which things were made
+    /// that it undoes. `before` is the catalog that the change was made against.
     ///
     /// Example: CREATE STREAM S over topic T needs the statement that made T. DROP STREAM S undoes the one that made S.
     pub(super) fn relate(&self, before: &Catalog, history: &History, related: &mut Related) {

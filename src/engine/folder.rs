@@ -45,8 +45,8 @@ pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
         disk.create_dir(&folder).map_err(denied)?;
     }
     check_format(disk, path)?;
-    // Whatever names can be seen are made durable before anything builds on them: a process that was killed may have given
-    // one, the manifest's above all, and not come to its sync.
+    // All names are made durable before anything relies on them: a process may have renamed a file, such as the
+    // manifest, and been killed before it synced the folder.
     disk.sync_dir(path, SyncSite::FolderDirectory).map_err(denied)?;
     Ok(lock)
 }
@@ -54,7 +54,7 @@ pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
 /// Makes a folder with its parents.
 ///
 /// # Errors
-/// That of the system; a parent that exists is none.
+/// That of the system. A parent that exists already is no error.
 fn make(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match (disk.create_dir(path), parent(path)) {
         (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
@@ -69,13 +69,13 @@ fn parent(path: &Path) -> Option<&Path> {
     path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }).filter(|p| *p != path)
 }
 
-/// Makes the folder's own name durable, and those of its parents: a process before this one may have made any of them and
-/// not come further.
+/// Makes the folder's own name durable, and those of its parents: an earlier process may have made any of them and been
+/// killed before its sync.
 fn sync_parents(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let mut at = path;
     while let Some(parent) = parent(at) {
         match disk.sync_dir(parent, SyncSite::FolderParent) {
-            // A directory that we may not read is none that we have made.
+            // A folder that this process may not read was not made by Tidemill.
             Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(error),
             _ => at = parent,
         }

@@ -53,8 +53,8 @@ impl History {
         self.records.iter().find(|r| r.ids.query == Some(number)).map(|r| r.version)
     }
 
-    /// Forgets the records without which the rest makes the same: kept are those of which something still exists, those that
-    /// kept ones need, and those that undo something of kept ones.
+    /// Drops records that replay does not need. Kept are records of which something still exists, records that kept
+    /// ones need, and records that undo something of kept ones.
     ///
     /// Repeats until nothing more is kept: needs and undoings form chains. Costs O(records) for each link of the
     /// longest chain.

@@ -21,7 +21,7 @@ pub enum Life {
     ///
     /// Its state and rows in memory are given up; what it committed stays.
     Failed(Error),
-    /// It was terminated, or nobody wants its result any more.
+    /// It was terminated, or its client is gone.
     Ended,
 }
 

@@ -56,8 +56,8 @@ impl Drop for Share {
     }
 }
 
-/// Gives memory that is free back to the machine: what queries and checkpoints needed for a while lies scattered between
-/// what stays, and the allocator keeps it.
+/// Returns free memory to the system. Queries and checkpoints free memory in pieces between what stays, and the
+/// allocator keeps such pieces.
 ///
 /// Called after checkpoints and merges; does nothing on other systems.
 pub(super) fn give_back() {
@@ -81,7 +81,7 @@ impl Shared {
         if total <= budget {
             return Ok(false);
         }
-        // Noted before anybody is looked at: what is given back behind that wakes it.
+        // Set before the other queries are checked, so that memory freed after the check wakes this query.
         if !query.waits_for_memory(true) {
             self.memory.waiting.fetch_add(1, Ordering::SeqCst);
         }

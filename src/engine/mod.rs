@@ -134,7 +134,7 @@ pub struct Settings {
     pub properties: Properties,
     /// Makes the changes of kept statements again when the engine starts.
     ///
-    /// The engine knows no statements; this is how it gets at them.
+    /// A parameter, since the engine does not know statements.
     pub compile: Compile,
     /// What happens to epochs while the disk is full.
     pub when_full: WhenFull,
@@ -167,7 +167,7 @@ impl Settings {
     /// The settings with values for properties, over those that were set before.
     ///
     /// # Errors
-    /// A property is unknown, or a value is not one of its.
+    /// A property is unknown, or a value is not valid for it.
     pub fn with(mut self, values: &[(&str, &str)]) -> Result<Settings> {
         values.iter().try_for_each(|(name, value)| self.properties.set(name, value))?;
         Ok(self)
@@ -303,7 +303,7 @@ impl Engine {
             let shared = self.shared.clone();
             let contained = move || {
                 if catch_unwind(AssertUnwindSafe(|| body(&shared))).is_err() {
-                    // What it left half done nobody knows: the engine must end and recover.
+                    // Its work may be half done: the engine must end and recover.
                     shared.fail(Error::bug(format!("the {name} thread panicked")));
                 }
             };
@@ -381,7 +381,7 @@ impl Engine {
         if self.failure().is_none() {
             shared.checkpoint_at_end();
         }
-        // Nobody uses the folder any more, whoever still holds the engine's parts.
+        // The folder is free from here on, even if a query still holds parts of the engine.
         lock(&shared.folder_lock).take();
     }
 }

@@ -52,7 +52,7 @@ struct Folder {
     lock: Box<dyn Lock>,
 }
 
-/// Opens the store; the queries that are to go on, if there were any.
+/// Opens the store. Returns the parts of the engine, and the queries to restore.
 ///
 /// # Errors
 /// Those of [`super::Engine::open`].
@@ -138,7 +138,7 @@ fn open_folder(settings: &Settings, syncs: Arc<SyncOnce>, path: &Path) -> Result
     Ok((Kept { topics: log, commit: Commit::by(journal, settings.clock.clone()), world, folder }, restoring))
 }
 
-/// What the kept statements come to.
+/// The result of executing the kept statements again.
 struct Rebuilt {
     catalog: Catalog,
     history: History,

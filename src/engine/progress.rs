@@ -1,6 +1,6 @@
 //! How far the engine has come: what was decided, whether it goes on, and those who wait to hear of it.
 //!
-//! Waiting is by a counter: a caller notes the count, looks at what it is about, and waits for a larger count. What is
+//! Waiting is by a counter: a caller reads the count, checks its condition, and waits for a larger count. What is
 //! announced between the two is not missed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::locks::{lock, wait_while};
 
-/// The longest time for which nobody is told anything, so that what is not announced is seen too.
+/// The longest wait for an announcement.
 ///
 /// A wait is never longer, so a caller can also watch what nobody announces, such as a signal to stop.
 const MOMENT: Duration = Duration::from_millis(20);

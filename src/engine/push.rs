@@ -1,8 +1,8 @@
 //! Push queries: rows as they come.
 //!
-//! A push query is an ordinary query that writes to a channel and has no journal entries. Its reader is its brake: with
-//! 4096 rows waiting the query takes no turns until some were taken. So a slow reader gets every row, late, and the
-//! engine's memory stays bounded.
+//! A push query is an ordinary query that writes to a channel and has no journal entries. Its reader sets the pace:
+//! with 4096 rows waiting the query takes no turns until some were taken. So a slow reader gets every row, late, and
+//! the engine's memory stays bounded.
 //!
 //! It starts at the ends of its streams, unless `auto.offset.reset` is `earliest`, and ends when it is dropped.
 

@@ -1,8 +1,8 @@
 //! The queries of an engine: by their ids, and by the topics that they read.
 //!
 //! With a thousand queries on one topic, waking each for every commit would cost more than the work. So a topic's
-//! readers are left alone after a waking, 40 µs for each of them and 40 ms at most; commits that come meanwhile are
-//! worked off together. Up to four readers are always woken at once.
+//! readers are not woken again for a while, 40 µs for each of them and 40 ms at most. The commits of that time are
+//! processed together. Up to four readers are always woken at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
@@ -43,12 +43,12 @@ pub(super) enum When {
     Planned,
 }
 
-/// How long a topic's readers are left alone after they were woken, for each of them: so long does it take to wake one, and
-/// what comes meanwhile is worked off together.
+/// How long a topic's readers are not woken again, for each reader. Waking one takes about this long, and the commits
+/// of that time are processed together.
 const PACE_NS: u64 = 40_000;
-/// The longest time for which they are left alone.
+/// The longest time for which readers are not woken again.
 const MOST_PACE_NS: u64 = 40_000_000;
-/// So few readers are woken at once, always.
+/// Up to this many readers are always woken at once.
 const FEW: usize = 4;
 
 impl Queries {

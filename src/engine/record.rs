@@ -43,16 +43,16 @@ pub struct Record {
     pub starts: Vec<(PartitionId, Offset)>,
     /// The query's stateful operators, each with what tells whether its state fits the plan that the text has today.
     pub operators: Vec<(OperatorId, u64)>,
-    /// The versions of the records without which the text could not be understood again.
+    /// The versions of the records that must be replayed before the text can be compiled.
     pub needs: Vec<Version>,
-    /// The versions of the records of whose effect it has undone something.
+    /// The versions of the records whose effects it has undone, wholly or in part.
     pub undoes: Vec<Version>,
 }
 
 impl Record {
-    /// The properties that the statement is executed with in a process of these: whatever else is set there now, it means the
-    /// same. How long a partition may hold back time decides when results come, not what they are: where the statement does
-    /// not say it, the process does.
+    /// The properties for executing the statement again in a process with these properties. The kept values decide what
+    /// the statement means, whatever the process has now. Only the idle timeout may come from the process, if the
+    /// statement has none: it decides when results come, not what they are.
     ///
     /// # Errors
     /// A kept value is not valid in this version.

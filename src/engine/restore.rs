@@ -65,8 +65,7 @@ impl Restoring {
         Restoring { query, change, record, runs, horizons, state }
     }
 
-    /// Reads all of the state into a query. `threads` are those that may work on parts of it, and `is_over` says whether it is
-    /// not wanted any more.
+    /// Reads all of the state into a query. `threads` may work on parts of it, and `is_over` says whether to give up.
     ///
     /// # Errors
     /// A run or the journal cannot be read or is damaged, or the state is not that of this plan.
@@ -118,7 +117,7 @@ impl Restoring {
     fn look_up(&self, run: &mut QueryRun, home: (&dyn Disk, &Path), keys: &[Vec<Value>]) -> Result<()> {
         let query = run.number();
         let mut states = run.states();
-        // Of every state once: the journal's tail has millions of entries.
+        // Computed once for each state, since the journal's tail has millions of entries.
         let prefixes_of = |state: &dyn State| {
             let mut prefixes: Vec<Vec<u8>> = keys.iter().filter_map(|key| state.prefix(key)).collect();
             prefixes.sort_unstable();
@@ -183,7 +182,7 @@ impl<'a> Loader<'a> {
 
     fn flush(&mut self, state: &mut dyn State) -> Result<()> {
         if (self.is_over)() {
-            return Err(Error::backend("its state is not wanted any more"));
+            return Err(Error::backend("restoring its state was given up"));
         }
         if !self.batch.is_empty() {
             state.load(self.bucket, &self.batch)?;
@@ -223,7 +222,7 @@ impl Shared {
         }
     }
 
-    /// A query with all its state; none if nobody wants it any more.
+    /// A query with all its state. `None` if the query or the engine has ended meanwhile.
     fn restore(&self, query: &Running, restoring: &Restoring) -> Result<Option<QueryRun>> {
         let mut run = self.run_again(restoring)?;
         let is_over = || self.progress.is_closing() || matches!(query.life(), Life::Ended);
@@ -263,7 +262,8 @@ impl Shared {
     ///
     /// `None` if the state is complete: then the query itself is asked.
     pub(crate) fn look_up(&self, query: &Running, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
-        // From before it is known whether the state is being read: no checkpoint takes the journal away meanwhile.
+        // Begins before the check whether the state is being read, so that no checkpoint removes the journal in
+        // between.
         let _reading = Reading::begin(self);
         let Some(restoring) = query.restoring() else { return Ok(None) };
         let mut run = self.run_again(&restoring)?;
@@ -272,7 +272,7 @@ impl Shared {
     }
 }
 
-/// Somebody reads state from the runs and the journal.
+/// Marks that state is being read from the runs and the journal, so that no checkpoint is made.
 struct Reading<'a>(&'a Shared);
 
 impl<'a> Reading<'a> {

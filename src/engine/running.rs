@@ -63,7 +63,7 @@ pub(crate) struct Running {
     pub number: QueryNumber,
     /// The topics that it reads.
     pub reads: Vec<TopicId>,
-    /// Whether it is one of those that are kept; else it ends with its reader.
+    /// Whether the query is persistent; a transient query ends with its client.
     pub persistent: bool,
     has_room: Option<HasRoom>,
     /// Held for a whole slice of turns.
@@ -73,7 +73,7 @@ pub(crate) struct Running {
     /// What its state is read from, while that is done.
     restoring: Mutex<Option<Arc<Restoring>>>,
     pub(super) wakes: Wakes,
-    /// The journal waits for it to run dry.
+    /// Whether the journal waits until it has no more input.
     linger: AtomicBool,
     /// Epochs that are not decided yet.
     ///
@@ -87,7 +87,7 @@ pub(crate) struct Running {
     readers: AtomicUsize,
     /// What its state took at the end of the last epoch.
     pub memory: Share,
-    /// It waits for memory that others may give back.
+    /// Whether it waits for memory that other queries may free.
     waits_for_memory: AtomicBool,
     last_seal_ns: AtomicU64,
     /// The time of the timer that will wake it.
@@ -184,7 +184,7 @@ impl Running {
         self.paused.store(paused, Ordering::SeqCst);
     }
 
-    /// It cannot go on; whether that is news.
+    /// It cannot go on. `false` if it had failed or ended before.
     pub(crate) fn fail(&self, error: Error) -> bool {
         let mut life = lock(&self.life);
         if let Life::Failed(_) | Life::Ended = *life {
@@ -199,7 +199,7 @@ impl Running {
         *lock(&self.life) = Life::Ended;
     }
 
-    /// Whether nothing that it did is undecided.
+    /// Whether every epoch that it submitted is decided.
     ///
     /// Says nothing about what the query has done and not submitted.
     pub(crate) fn is_settled(&self) -> bool {
@@ -211,16 +211,16 @@ impl Running {
         self.in_flight.load(Ordering::SeqCst) < MOST_IN_FLIGHT
     }
 
-    /// The same; if not, the next decision says that somebody waits for it.
+    /// Like [`Running::may_submit`]. If not, the next decision tells that the query waits.
     pub(crate) fn may_submit_or_waits(&self) -> bool {
-        // Asked again behind the note: what is decided in between has not seen it.
+        // Asked again after the flag is set: a decision in between has not seen the flag.
         self.may_submit() || {
             self.waits_for_decision();
             self.may_submit()
         }
     }
 
-    /// The next decision says that somebody waits for it.
+    /// Has the next decision tell that the query waits.
     pub(crate) fn waits_for_decision(&self) {
         self.waits_for_decision.store(true, Ordering::SeqCst);
     }
@@ -237,22 +237,22 @@ impl Running {
         self.waits_for_decision.swap(false, Ordering::SeqCst)
     }
 
-    /// Somebody wants to read its table: it takes no turns until they are done.
+    /// Holds the query for a reader of its table: it takes no turns until the reader releases it.
     pub(crate) fn hold(&self) {
         self.readers.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// They are done.
+    /// Ends a hold.
     pub(crate) fn release(&self) {
         self.readers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether somebody wants to read its table.
+    /// Whether a reader of its table holds the query.
     pub(crate) fn is_held(&self) -> bool {
         self.readers.load(Ordering::SeqCst) > 0
     }
 
-    /// Sets whether the journal waits for it to run dry; whether it did before.
+    /// Sets whether the journal waits until it has no more input; whether it did before.
     pub(crate) fn lingers(&self, lingers: bool) -> bool {
         self.linger.swap(lingers, Ordering::SeqCst)
     }

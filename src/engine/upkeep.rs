@@ -122,7 +122,7 @@ impl Shared {
         }
     }
 
-    /// Why what queries have done cannot be committed now, if that is so.
+    /// Why epochs cannot be committed now; `None` if they can.
     ///
     /// The text of the disk's or the checkpoint's error.
     pub(crate) fn blocked(&self) -> Option<String> {
@@ -151,7 +151,8 @@ impl Shared {
         }
     }
 
-    /// Makes a spare file for the journal if one is wanted. `false` if there is no room for it: whoever needs one will say so.
+    /// Makes a spare file for the journal if one is wanted. `false` if there is no room for it: a round that needs one
+    /// reports that.
     fn make_spare_if_wanted(&self) -> bool {
         let Some(journal) = self.commit.journal() else { return true };
         let Some(order) = lock(journal).spare_order() else { return true };

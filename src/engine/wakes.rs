@@ -1,26 +1,26 @@
-//! Who is to take turns: no wish gets lost between the end of a turn and the next one.
+//! Wake-ups of a query: none gets lost between the end of a turn and the next one.
 //!
 //! One number does it: 0 means that no job is in line. The thread that raises it from 0 sends a job, which reads the
 //! number, works, and sets it back to 0 only if it is still the same.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The wishes that a query take turns, counted since it last had none.
+/// The wake-ups of a query since its last job ended.
 #[derive(Default)]
 pub(super) struct Wakes(AtomicU64);
 
 impl Wakes {
-    /// Adds a wish; whether it is the first, so that somebody must be sent.
+    /// Adds a wake-up. `true` if it is the first, so that a job must be sent.
     pub(super) fn add(&self) -> bool {
         self.0.fetch_add(1, Ordering::SeqCst) == 0
     }
 
-    /// The wishes so far: whoever was sent looks before it takes turns.
+    /// The wake-ups so far. The job reads the number before it takes turns.
     pub(super) fn seen(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Whoever was sent has done what `seen` wishes are about; `false` if others have come since, and it must go again.
+    /// Clears the wake-ups seen so far. `false` if more have arrived: then the job must run again.
     ///
     /// After `false` the number stays, so that no second job is sent meanwhile.
     pub(super) fn done(&self, seen: u64) -> bool {
@@ -33,13 +33,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_that_comes_behind_the_turn_is_not_lost() {
+    fn a_wake_up_that_comes_after_the_turn_is_not_lost() {
         let wakes = Wakes::default();
         assert!(wakes.add() && !wakes.add());
         let seen = wakes.seen();
-        assert!(!wakes.add(), "somebody is at work");
-        assert!(!wakes.done(seen), "and has to go again");
+        assert!(!wakes.add(), "a job is at work");
+        assert!(!wakes.done(seen), "it has to run again");
         assert!(wakes.done(wakes.seen()));
-        assert!(wakes.add(), "somebody must be sent again");
+        assert!(wakes.add(), "a job must be sent again");
     }
 }

@@ -76,7 +76,7 @@ impl Workers {
         state.waiting.len() + state.at_work
     }
 
-    /// Has a job done, behind all others; here and now if there are no threads.
+    /// Queues a job after all others. Without threads, runs it at once.
     pub(super) fn send(&self, job: impl FnOnce() + Send + 'static) {
         let Some(line) = &self.line else { return job() };
         let mut state = lock(&line.state);
@@ -114,7 +114,7 @@ impl Line {
                 Some(job) => {
                     state.at_work += 1;
                     drop(state);
-                    // Whoever sends a job sees to its panics; the thread goes on.
+                    // The sender of a job handles its panics; the thread continues.
                     let _ = catch_unwind(AssertUnwindSafe(job));
                     state = lock(&self.state);
                     state.at_work -= 1;

@@ -76,7 +76,7 @@ pub(super) fn path(dir: &Path, generation: Generation) -> PathBuf {
 
 /// The generation that a file's name says.
 ///
-/// `None` for spares and for whatever else lies in the folder.
+/// `None` for spares and for all other files of the folder.
 fn generation_of(name: &str) -> Option<Generation> {
     name.strip_suffix(".journal").filter(|digits| digits.len() == 20)?.parse().ok().map(Generation::new)
 }

@@ -69,7 +69,7 @@ struct State {
     closed: bool,
     /// Why there will be no more rounds, if one has failed.
     failure: Option<Error>,
-    /// Tasks that were woken by the last decision and have not run dry yet.
+    /// Tasks that were woken by the last decision and still have input.
     awake: usize,
 }
 
@@ -215,7 +215,7 @@ impl Queue {
         };
         commands.into_iter().for_each(|(_, done)| done(Ok(Decision::Full(message.clone()))));
         progress |= self.put_back(others, &message, when_full);
-        // A DROP may have made room: what was put back need not wait.
+        // A DROP may have made room: entries that were put back are tried at once.
         self.lock().is_due |= made_room;
         Ok(progress)
     }

@@ -48,7 +48,7 @@ pub struct Journal {
 
 /// Figures of a journal that can be read without waiting for its rounds.
 ///
-/// The figures may be a round behind.
+/// The figures may lag by one round.
 #[derive(Debug, Default)]
 pub struct Meter {
     bytes: AtomicU64,

@@ -1,4 +1,5 @@
-//! Filter: the rows for which a condition is true; of a table's changes, what is left of them.
+//! Filter: passes the rows for which a condition is true. A table's change of a row that no longer passes becomes a
+//! deletion.
 //!
 //! A condition that is NULL counts as not true, as in SQL. One that fails in a row (a cast of bad text, say) counts as
 //! not true too, and the row is counted under [`super::Reason::Expression`], as ksqlDB does.

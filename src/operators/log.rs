@@ -56,7 +56,7 @@ impl Reason {
     }
 }
 
-/// What happened in an epoch that somebody should know.
+/// Events of an epoch that are to be reported.
 ///
 /// Each task has one, and its query another. At the end of an epoch they are merged and added to the query's totals,
 /// which are part of the epoch's entry in the journal: they survive a restart, and a row that is processed again is not

@@ -31,7 +31,7 @@ impl OperatorTime {
         self.time
     }
 
-    /// Takes up, when all rows up to a limit have come, what an earlier one held back.
+    /// Applies time that an earlier limit held back, once all rows up to the new limit have come.
     ///
     /// `limit` is inclusive. Called when all rows of a turn have come.
     pub fn lift(&mut self, limit: i64) {

@@ -1,4 +1,4 @@
-//! Epochs: what a query commits, and how it stands where a commit left off.
+//! Epochs: what a query commits, and how it resumes after a commit.
 //!
 //! A *whole* epoch has the positions, times and changes of state of all that was done since the last one. If the results of one
 //! turn are too many to wait for that, a *part* is committed before: its records alone, with what it takes to make the same
@@ -67,7 +67,7 @@ pub(super) struct TurnRecord {
     pub ends: Vec<Offset>,
 }
 
-/// What the end of an epoch has come to.
+/// The result of ending an epoch.
 ///
 /// Epochs of a query are numbered from 1 without gaps, parts included; the journal refuses any other.
 pub enum Sealed {
@@ -195,7 +195,7 @@ impl QueryRun {
         Ok(())
     }
 
-    /// Stands where an epoch left off; the state has been loaded.
+    /// Resumes after an epoch whose state has been loaded.
     ///
     /// Afterwards turns are repeated until those of the head are done; their first records are not written again.
     ///

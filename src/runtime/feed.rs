@@ -1,8 +1,8 @@
 //! Feeds: a partition that is read and decoded once for all queries that stand near the same place of it.
 //!
 //! A feed belongs to a partition and a declaration (a stream or table over its topic). It knows where its readers stand. Rows that
-//! one of them had decoded are kept as long as another one will come by, within a bound; whoever finds none decodes the next
-//! ones, with all columns that the readers near it want.
+//! one of them had decoded are kept as long as another one will come by, within a bound; a reader that finds none
+//! decodes the next ones, with all columns that the readers near it want.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, Weak};
@@ -26,8 +26,8 @@ const KEPT_BYTES: usize = 32 << 20;
 const KEPT_BATCHES: usize = 2;
 /// Readers that are no further apart than this, in records, have the same columns decoded.
 const NEAR: Offset = 64 << 10;
-/// Batches of fewer records, decoded as they came, are decoded anew together with those behind them once these are so many
-/// times as many: whoever falls behind would have to take them one by one.
+/// Batches of fewer records than `FEW` are decoded again, together with later ones, once those are `MORE` times as
+/// many. Otherwise a reader that falls behind would take small batches one by one.
 const FEW: Offset = 64;
 const MORE: Offset = 4;
 /// About how many bytes a batch takes besides its rows.
@@ -58,18 +58,18 @@ pub(super) struct Feed {
     /// About how many bytes of decoded rows are kept.
     most_kept: usize,
     shared: Mutex<Shared>,
-    /// Somebody has decoded something.
+    /// Signalled when a decoding ends.
     decoded: Condvar,
 }
 
 /// What the readers of a feed share.
 #[derive(Default)]
 struct Shared {
-    /// By their numbers; those that have left are none.
+    /// By number; `None` for a reader that has left.
     readers: Vec<Option<Standing>>,
     /// What all readers want together.
     wanted: Arc<Wanted>,
-    /// Those that are not in use, the one used last at the end.
+    /// Readings that are not in use, the most recently used last.
     readings: Vec<Reading>,
     /// From where on rows are being decoded now, and how many readers wait for that.
     ///
@@ -345,7 +345,7 @@ impl Shared {
         if self.kept_bytes <= most_bytes || self.kept.len() <= KEPT_BATCHES {
             return;
         }
-        // A little more than must be, so that the search is not made for each batch.
+        // Frees a little more than it must, so that the search does not run for each batch.
         let enough = most_bytes - most_bytes / 8;
         let mut by_use: Vec<(u64, Offset)> = self.kept.iter().map(|(from, kept)| (kept.used, *from)).collect();
         by_use.sort_unstable();

@@ -28,7 +28,7 @@ impl QueryRun {
         self.program.stages.iter().flat_map(|stage| &stage.ports).any(|port| port.exchanged)
     }
 
-    /// Notes which partitions have become idle; whether time passes by that.
+    /// Notes which partitions have become idle. Returns whether that lets stream time advance.
     pub(super) fn note_idle(&mut self, now_ns: u64) -> bool {
         let (idle_ns, mut passes) = (self.options.idle_ns, false);
         let (matters, declared) = (self.has_limits(), std::mem::take(&mut self.idle_declared));
@@ -46,8 +46,7 @@ impl QueryRun {
         passes
     }
 
-    /// Takes all partitions that stand at their ends for idle from the next turn on: nothing more will come for now. Whether
-    /// that lets time pass.
+    /// Declares all partitions at their ends idle from the next turn on. Returns whether that lets stream time advance.
     ///
     /// Used when a drain has found all queries at their ends. If true, another turn must follow.
     pub fn declare_idle(&mut self) -> bool {

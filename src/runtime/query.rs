@@ -79,7 +79,7 @@ pub struct QueryRun {
     pub(super) base: Option<Vec<u8>>,
     /// Rows dropped in this epoch, besides those that the tasks have noted.
     pub(super) log: Log,
-    /// The same of earlier epochs that nobody has read.
+    /// Rows dropped in earlier epochs, until they are read.
     unread: Log,
     /// Rows dropped since the query was made, by reason.
     pub(super) totals: BTreeMap<Reason, u64>,
@@ -95,7 +95,7 @@ pub struct QueryRun {
     pub(super) idle_declared: bool,
 }
 
-/// What came of a turn.
+/// The result of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turned {
     /// All sources stand at their ends, and nothing waits.
@@ -118,8 +118,8 @@ const FEW_BYTES: usize = 256 << 10;
 /// How much an operator makes in one call.
 const CALL: Limit = Limit { rows: 8192, bytes: 1 << 20 };
 impl QueryRun {
-    /// A query that starts at `starts`, for each source partition. `starts` says where each partition is read from. A
-    /// partition that is empty from there on counts as idle at once, so that it holds nobody back at the start.
+    /// A query that reads each source partition from the offset that `starts` returns. A partition that is empty from
+    /// there on counts as idle at once, so that it does not hold back stream time at the start.
     pub fn new(
         number: QueryNumber,
         program: Arc<Program>,

@@ -40,7 +40,7 @@ pub(super) struct Turn {
     pub end: Point,
 }
 
-/// What has come of passes.
+/// The result of passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passed {
     /// Everything is done.

@@ -65,8 +65,8 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// The first of some batches; those behind it come along as long as all have at most so many bytes, so that who comes late
-    /// reads many small ones at once.
+    /// The first of some batches; those after it are added while all have at most this many bytes, so that a reader
+    /// that is late reads many small ones at once.
     fn joined<'a>(mut batches: impl Iterator<Item = &'a Arc<Vec<u8>>>, most_bytes: usize) -> Fetch {
         let most_bytes = most_bytes.min(JOINED_BYTES);
         let Some(first) = batches.next() else { return Fetch::default() };

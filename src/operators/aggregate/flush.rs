@@ -1,4 +1,4 @@
-//! The end of an epoch: what the groups that were touched in it have come to.
+//! The end of an epoch: the results of the groups that were touched in it.
 
 use super::bucket::Bucket;
 use super::{Aggregate, Group, Left, Spec, results};
@@ -172,7 +172,7 @@ impl Aggregate {
         groups[..most].iter().take_while(fits).count().max(1)
     }
 
-    /// A new epoch begins: what was touched in the last one is to be saved.
+    /// A new epoch begins: the groups touched in the last one are to be saved.
     ///
     /// Clears the marks of the groups, so that the next touch counts as the first of its epoch.
     pub(super) fn settle(&mut self, groups: &[Group]) {

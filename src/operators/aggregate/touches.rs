@@ -17,7 +17,7 @@ pub(super) struct Touches {
     pub rows: Vec<u32>,
     /// The start of the window, in milliseconds since the epoch, one for each entry of `rows`; 0 without windows.
     pub starts: Vec<i64>,
-    /// The rows at which the stream time went up, and what it was then; empty where nobody asks.
+    /// The rows at which the stream time went up, and the stream time then. Empty where it is not needed.
     ///
     /// Places in the batch and milliseconds since the epoch, both rising.
     pub advances: Vec<(u32, i64)>,

@@ -38,7 +38,7 @@ pub(super) struct Waiting {
 
 /// The rows that wait.
 pub(super) struct Parked {
-    /// In no order; those that wait no more are removed now and then.
+    /// In no order. Rows that no longer wait are removed now and then.
     rows: Vec<Waiting>,
     /// No row that is older waits, as far as the last look saw; the largest number if none waits.
     pub least_time: i64,
@@ -209,7 +209,7 @@ impl Parked {
     }
 }
 
-/// With so few rows it is not worth removing those that wait no more.
+/// Up to this many rows are kept even if they no longer wait.
 const FEW_ROWS: usize = 1024;
 
 /// What [`Parked::load`] reads.

@@ -32,7 +32,7 @@ use crate::operators::{OperatorTime, State};
 use crate::state::{BucketId, EntryBatch};
 use crate::types::row::Input;
 
-/// The bucket of what has no place in event time: waiting rows go when they are handed on, not before.
+/// The bucket of entries without event time: a waiting row is removed when it is handed on, not before.
 const PARKED: BucketId = BucketId::MAX;
 
 /// The key of a block: whose rows they are, and the ordinal of the first.

@@ -309,7 +309,7 @@ impl StreamJoin {
         }
     }
 
-    /// All rows have come: if that lets time pass, what has waited in vain is handed on.
+    /// All rows of the turn are taken: rows that waited in vain are handed on if the stream time has passed them.
     ///
     /// Returns a row that stands for no record: it only hands on what has waited.
     fn time_alone(&mut self, cx: &Context) -> Result<Option<Current>> {
@@ -353,7 +353,7 @@ impl StreamJoin {
         self.store.find(side.other(), current.key, range, &mut self.work.found);
     }
 
-    /// Makes the pairs of a row; what is left of it if there are enough pairs before its end.
+    /// Makes the pairs of a row. Returns the rest of its work if there are enough pairs before its end.
     ///
     /// Returns `None` when the row is done with.
     fn go_on(&mut self, mut current: Current, pairs: &mut Pairs) -> Result<Option<Current>> {

@@ -8,8 +8,8 @@ use crate::plan::node::FilterNode;
 impl Lower for FilterNode {
     fn lower(&self, cx: &mut Lowering, needs: &Needs) -> Result<Chain> {
         let reads = distinct(columns_of(&self.condition));
-        // A change that no longer satisfies the condition is a deletion only if it did before. A stream has no old sides,
-        // whoever asks.
+        // A change that no longer satisfies the condition is a deletion only if it did before. A stream has no old
+        // sides, even where they are asked for.
         let below = Needs { old: true, ..needs.and(reads.iter().copied()) };
         let mut chain = cx.node(&self.input, &below)?;
         cx.program.is_fresh |= self.condition.is_fresh();

@@ -144,7 +144,7 @@ impl Chain {
         self.layout = layout;
     }
 
-    /// Sends what comes out at the end to somebody else.
+    /// Sends the rows at the end of the chain to another target.
     fn redirect(&mut self, target: Target) {
         let ends = self.operators.iter_mut().map(|operator| &mut operator.target);
         let ends = ends.chain(self.ports.iter_mut().map(|port| &mut port.target));

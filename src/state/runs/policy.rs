@@ -14,7 +14,7 @@ pub struct Stats {
     ///
     /// In bytes, dead entries and index included.
     pub bytes: u64,
-    /// What it holds that is not dead, in ascending order of section and bucket.
+    /// The entries that are not dead, in ascending order of section and bucket.
     ///
     /// A part that is only partly dead counts whole.
     pub parts: Vec<Part>,
@@ -52,7 +52,7 @@ impl Stats {
         Stats { bytes, parts: parts.collect() }
     }
 
-    /// Whether nobody needs an entry of the run any more: it can be removed unread.
+    /// Whether all entries of the run are dead: it can be removed unread.
     pub fn is_dead(&self) -> bool {
         self.parts.is_empty()
     }
