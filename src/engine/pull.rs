@@ -122,7 +122,7 @@ impl Shared {
                 seen = self.progress.wait(seen);
             }
             if let Some(reason) = self.blocked() {
-                let message = format!("what the query {} has done cannot be committed now: {reason}", query.id);
+                let message = format!("the results of query {} cannot be committed now: {reason}", query.id);
                 return Err(Error::backend(message).hint("make room on the disk; it goes on by itself"));
             }
         }

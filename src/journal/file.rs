@@ -170,8 +170,8 @@ impl JournalFile {
 
     /// Writes a frame after the others; it counts only after [`JournalFile::sync`].
     ///
-    /// The first one is written in one piece with the head: no power cut leaves a frame in a file without a head, so that whoever
-    /// finds one knows that the head is damaged.
+    /// The first one is written in one piece with the head: no power cut leaves a frame in a file without a head. So a
+    /// file with a frame and no head is damaged.
     ///
     /// After an error the place is still the same, and a frame can be written there again.
     ///

@@ -38,7 +38,7 @@ pub struct Journal {
     ///
     /// Queries that have ended are not in it.
     heads: BTreeMap<QueryNumber, EpochHead>,
-    /// Since the start of the process; epochs that are still on their way are refused by it.
+    /// Queries that have ended since the start of the process. Their later epochs are refused.
     ended: HashSet<QueryNumber>,
     dropped: HashSet<TopicId>,
     meter: Arc<Meter>,
@@ -74,7 +74,7 @@ pub enum RoundError {
     ///
     /// The disk's own message.
     Full(String),
-    /// Nobody knows what is durable: the process must end and recover.
+    /// It is unknown what is durable: the process must end and recover.
     ///
     /// The journal must not be used any more.
     Fatal(Error),
@@ -344,7 +344,8 @@ impl Journal {
     /// There is no room for the next file, or it cannot be made.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         if !self.file.is_empty() {
-            // As in a round: one spare stays, for the next one; but a full disk is what a checkpoint may help against.
+            // As in a round, one spare stays for the next file. On a full disk none need stay, since the checkpoint may
+            // free room.
             match self.spares.have(2) {
                 Err(error) if is_full(&error) => self.spares.have(1)?,
                 other => other?,

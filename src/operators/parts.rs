@@ -33,8 +33,8 @@ impl Parts {
         self.batch = batch;
     }
 
-    /// Takes what is left: hands on what `part` makes of all rows at once or, where that is too much, of halves, and of halves
-    /// of these.
+    /// Takes the rows that are left and hands on their output. `part` makes it of all rows at once or, where that is
+    /// too much, of halves, and of halves of these.
     ///
     /// The parts come in the order of the rows. `part` must have no effect when it returns [`Halt::TooMuch`], since the
     /// same rows come again.

@@ -119,7 +119,7 @@ impl QueryRun {
             return Ok(self.part());
         }
         if self.stages.iter().filter_map(Task::sink).any(|sink| sink.skip > 0) {
-            return Err(Error::bug("repeated turns have brought forth fewer results than before"));
+            return Err(Error::bug("repeated turns made fewer results than before"));
         }
         self.collect_log();
         let (mut head, mut delta) = (Vec::new(), Vec::new());

@@ -69,8 +69,7 @@ impl SectionWriter {
     pub fn finish(self, place: OperatorTask, horizon: BucketId, delta: &mut Vec<u8>) -> Result<()> {
         if self.largest > MOST_ENTRY_BYTES {
             let message = format!("a key of {} has {} bytes of state", place.operator, self.largest);
-            let hint =
-                format!("an entry can have {MOST_ENTRY_BYTES} bytes; bound what it collects, or collect less a key");
+            let hint = format!("an entry can have {MOST_ENTRY_BYTES} bytes; collect less for each key");
             return Err(Error::invalid(message).hint(hint));
         }
         put_varint(delta, u64::from(place.operator.encode()));

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::types::row::Input;
 use crate::types::{Batch, Builder, OldSide, Seq, Value, View, array_of, arrow_error, key};
 
-/// What the rows of a batch gave.
+/// The results after the rows of a batch.
 pub(super) struct Results {
     /// A column for each call, with an entry for every row, if every row is to have a result.
     ///

@@ -1,5 +1,5 @@
-//! Rows on their way into their groups: first the groups of many rows are found, then the rows are taken in, and left where
-//! their results are enough.
+//! Rows on their way into their groups: first the groups of many rows are found, then the rows are taken in until the
+//! output has enough.
 //!
 //! A batch is cut into chunks, and for each chunk this happens:
 //!

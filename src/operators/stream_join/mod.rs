@@ -139,7 +139,7 @@ pub struct StreamJoin {
 }
 
 impl StreamJoin {
-    /// A join that has seen nothing.
+    /// A join without rows.
     pub fn new(spec: Spec) -> Self {
         let retention = spec.before_ms.saturating_add(spec.after_ms).saturating_add(spec.grace());
         let types = |side: Side| spec.sides[side as usize].columns.iter().map(|(_, t)| t.clone()).collect();

@@ -234,7 +234,7 @@ impl Lowering<'_> {
                 PortOrigin::Stage(stage) => self.program.stages[stage].tasks,
             };
             if tasks.is_some_and(|tasks| tasks != count) {
-                return Err(Error::bug("the inputs of a stage are cut differently"));
+                return Err(Error::bug("the inputs of a stage have different numbers of partitions"));
             }
             tasks = Some(count);
         }

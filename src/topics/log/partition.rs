@@ -62,7 +62,7 @@ pub struct Written {
 pub enum WriteFailure {
     /// A write failed; writes since the last decision can be undone.
     Undo(io::Error),
-    /// A sync failed; nobody knows what is durable.
+    /// A sync failed; it is unknown what is durable.
     ///
     /// The process must end and recover.
     Fatal(io::Error),
@@ -205,7 +205,7 @@ impl Partition {
     /// Writers are not held up: the lock is not held while the disk works.
     ///
     /// # Errors
-    /// A segment cannot be synced: nobody knows what is durable.
+    /// A segment cannot be synced: it is unknown what is durable.
     pub fn sync(&self, site: SyncSite) -> io::Result<()> {
         let dirty: Vec<(Arc<Segment>, u64)> = {
             let state = self.lock();
