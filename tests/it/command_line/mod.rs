@@ -67,7 +67,10 @@ impl Folder {
     /// Runs the program with something on its standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
         let mut child = self.start(arguments);
-        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("taken");
+        let taken = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        // A program that refuses its input may end before it has read all of it.
+        let ended_early = |error: std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+        assert!(taken.map_or_else(ended_early, |()| true), "the input cannot be written");
         Ran::of(child.wait_with_output().expect("an end"))
     }
 
