@@ -102,7 +102,7 @@ fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
         match session.run(statement) {
             Ok(outcome) => {
                 let shown = name.map(|_| shown(&outcome));
-                match (entity(service, outcome, statement), shown) {
+                match (entity(service, outcome, &session.completed(statement)), shown) {
                     (Some(mut entity), Some(shown)) => {
                         entity["shown"] = shown;
                         entities.push(entity);
@@ -211,21 +211,21 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
 }
 
 /// What is answered of a statement; nothing of those that only change the session or append a record.
-fn entity(service: &Service, outcome: Outcome, statement: &Parsed) -> Option<Value> {
+fn entity(service: &Service, outcome: Outcome, text: &str) -> Option<Value> {
     match outcome {
         Outcome::Changed { committed, .. } => {
             service.commands.executed(&committed);
-            Some(current_status(&committed, &statement.text))
+            Some(current_status(&committed, text))
         }
         Outcome::Done { warnings, .. } => {
             let message = warnings.into_iter().next()?;
             let fields = json!({ "message": message });
-            Some(with_text("warning_entity", fields.as_object().cloned().unwrap_or_default(), &statement.text))
+            Some(with_text("warning_entity", fields.as_object().cloned().unwrap_or_default(), text))
         }
         Outcome::Reply(reply) => {
             let mut fields = reply.entity;
             let kind = fields.remove("@type").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-            Some(with_text(&kind, fields, &statement.text))
+            Some(with_text(&kind, fields, text))
         }
         // The check has refused what shows rows.
         Outcome::Rows(_) | Outcome::Push { .. } => None,

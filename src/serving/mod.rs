@@ -23,6 +23,7 @@ mod coerce;
 mod cors;
 mod inserts;
 mod ksql;
+mod metrics;
 mod protobuf;
 mod query;
 mod refusal;
@@ -152,6 +153,9 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/lag", only(on(MethodFilter::POST, small::lag), "POST"))
         .route("/v1/metadata", only(on(MethodFilter::GET, small::metadata), "GET"))
         .route("/v1/metadata/id", only(on(MethodFilter::GET, small::metadata_id), "GET"))
+        .route("/metrics", only(on(MethodFilter::GET, metrics::metrics), "GET"))
+        .route("/livez", only(on(MethodFilter::GET, small::live), "GET"))
+        .route("/readyz", only(on(MethodFilter::GET, small::ready), "GET"))
         .route("/chc/ready", only(on(MethodFilter::GET, small::alive), "GET"))
         .route("/chc/live", only(on(MethodFilter::GET, small::alive), "GET"))
         .fallback(|| async { not_found() })

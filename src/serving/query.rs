@@ -94,6 +94,9 @@ fn pieces(pieces: Vec<Bytes>) -> Body {
 /// The request has not exactly one statement, or it is no SELECT, or it is refused.
 pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
+    if text.is_empty() && asked.is_old {
+        return Err(Refusal::new(40000, "\"ksql\" field must be populated"));
+    }
     let name = asked.shown_as.as_deref();
     let parsed = ksql::parse(text, name)?;
     let [statement] = parsed.as_slice() else {
@@ -122,7 +125,10 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
         return Err(Refusal::new(40003, "Maximum number of push queries exceeded"));
     }
     if !matches!(nature, Nature::Pull | Nature::Scan | Nature::Push) {
-        return Err(Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text));
+        return Err(match asked.is_old {
+            true => Refusal::new(40000, "Statement type not supported for this resource"),
+            false => Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text),
+        });
     }
     let mut running = asked.session(service)?;
     match running.run(statement).map_err(refused)? {

@@ -41,6 +41,12 @@ impl Refusal {
         Refusal { statement: Some((text.to_owned(), Vec::new())), ..Refusal::new(code, message) }
     }
 
+    /// The message on a WebSocket, which says whether the text cannot be read.
+    pub(super) fn of_query(self) -> String {
+        let is_unread = self.is_of_text || self.message.starts_with(UNPREPARED);
+        if is_unread { format!("Error parsing query: {}", self.message) } else { self.message }
+    }
+
     /// The same without a content type.
     pub(super) fn untyped(mut self) -> Refusal {
         self.is_typed = false;
@@ -136,10 +142,12 @@ const GENERIC: &[&str] = &[
     "Cannot insert values into an unknown",
     "Cannot insert into ",
     "Cannot delete topic for read-only",
-    "Can't find any functions with the name",
     "Key format does not support schema",
     "Invalid config variable in the WITH clause",
 ];
+
+/// How the refusal of a source that is not there begins.
+const UNPREPARED: &str = "Exception while preparing statement: ";
 
 /// Whether a message says no more than that there is no source of a name.
 fn is_unknown_source(message: &str) -> bool {
@@ -155,7 +163,7 @@ pub(super) fn message(error: &Error) -> String {
                 format!("Line: {}, Col: {}: {message}", span.start.line, span.start.column)
             }
             _ if error.kind() == Kind::Missing && is_unknown_source(message) => {
-                format!("Exception while preparing statement: {message}")
+                format!("{UNPREPARED}{message}")
             }
             _ if message.starts_with("Pull queries don't support") => {
                 format!(

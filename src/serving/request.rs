@@ -20,6 +20,8 @@ pub(super) struct Asked {
     pub variables: Vec<(String, String)>,
     /// The command that must have been executed before.
     pub sequence: Option<i64>,
+    /// Whether it has the fields of `/ksql`, `/query` and WebSockets.
+    pub is_old: bool,
     /// What the client calls the text, if it wants to show answers and errors as this program's own shell does.
     ///
     /// A property of the request, [`SHOWN_AS`]; ksqlDB's clients do not have it.
@@ -109,7 +111,7 @@ impl Asked {
             Some(_) => return Err(wrong("commandSequenceNumber")),
         };
         let shown_as = fields.get("requestProperties").and_then(|all| all.get(SHOWN_AS)?.as_str().map(str::to_owned));
-        Ok(Asked { text, properties, variables, sequence, shown_as })
+        Ok(Asked { text, properties, variables, sequence, is_old: names.text == OLD.text, shown_as })
     }
 
     /// A session with the request's properties and variables.

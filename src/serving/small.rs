@@ -192,6 +192,23 @@ pub(super) async fn alive(headers: HeaderMap) -> Response {
     json_for(&headers, &json!({}))
 }
 
+/// `GET /livez`: whether the process is worth keeping.
+pub(super) async fn live(State(service): State<Arc<Service>>) -> Response {
+    match service.engine.failure() {
+        None => "ok\n".into_response(),
+        Some(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// `GET /readyz`: whether requests should be sent here. A query whose state is still being read does not stand in the
+/// way: others answer.
+pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
+    match service.engine.failure() {
+        None => "ok\n".into_response(),
+        Some(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
 /// `POST /ksql/terminate`: ends all queries and takes no more requests; deletes the topics that are named of sources
 /// that queries made.
 pub(super) async fn terminate(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {

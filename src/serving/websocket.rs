@@ -113,14 +113,16 @@ async fn show(
     if let Some(version) = version.filter(|version| version != "1") {
         return Some(End::new(BAD_REQUEST, format!("Received invalid api version: {version}")));
     }
-    let Some(asked) = asked else { return Some(End::new(BAD_REQUEST, "missing request parameter")) };
+    let Some(asked) = asked else {
+        return Some(End::new(BAD_REQUEST, "Error parsing request: missing request parameter"));
+    };
     let asked = match Asked::read(asked.as_bytes(), request::OLD) {
         // Variables are not replaced here, as on ksqlDB's server.
         Ok(asked) => Asked { variables: Vec::new(), ..asked },
         Err(refusal) => return Some(End::new(BAD_REQUEST, format!("Error parsing request: {}", refusal.message))),
     };
     if asked.text.as_deref().unwrap_or_default().is_empty() {
-        return Some(End::new(BAD_REQUEST, "\"ksql\" field of \"request\" must be populated"));
+        return Some(End::new(BAD_REQUEST, "Error parsing request: \"ksql\" field of \"request\" must be populated"));
     }
     if let Err(refusal) = asked.session(service) {
         return Some(End::new(BAD_REQUEST, format!("Error parsing request: {}", refusal.message)));
@@ -151,7 +153,7 @@ async fn show(
         }
         Err(refusal) => {
             let code = if refusal.code >= 50000 { SERVER_ERROR } else { BAD_REQUEST };
-            Some(End::new(code, refusal.message))
+            Some(End::new(code, refusal.of_query()))
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{Action, Context, Kind, Statement, Until};
 use crate::catalog::SourceKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{self, Target, table};
 use crate::sql::print::layout;
 use crate::sql::query::{Query, parse_query};
@@ -47,6 +47,13 @@ impl Statement for Select {
             table::refuse_clauses(query)?;
         }
         let plan = plan::plan(query, cx.catalog, cx.properties, Target::Push)?;
+        if query.emit.is_none() && plan.kind == SourceKind::Table {
+            // Its changes, one after the other, are not what was asked for.
+            let error = Error::invalid("Pull queries don't support GROUP BY clauses.").at(query.span);
+            return Err(
+                error.hint("CREATE TABLE … AS SELECT keeps the groups, and a SELECT from that table shows them")
+            );
+        }
         let until = Until { rows: query.limit.map(|limit| limit as usize), is_at_ends: query.emit.is_none() };
         Ok(Action::Push(Box::new(plan), until))
     }

@@ -188,13 +188,19 @@ impl<'e> Session<'e> {
 
     /// The text of a statement with everything in it that it leaves to defaults; as it is written where that cannot be
     /// said.
-    pub fn completed(&self, parsed: &Parsed) -> String {
+    pub fn completed(&self, written: &Parsed) -> String {
         let catalog = self.engine.catalog();
-        let bound = self.bound(parsed, &self.own, &self.variables).ok().flatten();
-        let parsed = bound.as_ref().unwrap_or(parsed);
+        let bound = self.bound(written, &self.own, &self.variables).ok().flatten();
+        let parsed = bound.as_ref().unwrap_or(written);
         let properties = &self.engine.properties().with(&self.own);
         let cx = self.context(&parsed.text, &catalog, properties, &self.variables);
-        parsed.statement.completed(&cx).unwrap_or_else(|| parsed.text.clone())
+        parsed.statement.completed(&cx).unwrap_or_else(|| self.substituted(written))
+    }
+
+    /// The text of a statement as it is written, with the values of variables.
+    fn substituted(&self, parsed: &Parsed) -> String {
+        let put = |text: String, (name, value): (&str, &str)| text.replace(&format!("${{{name}}}"), value);
+        self.variables.iter().fold(parsed.text.clone(), put)
     }
 
     /// Checks that statements can be executed one after the other, without doing any of it.

@@ -324,7 +324,7 @@ fn rows_come_over_a_websocket() {
         let (refused, close) = frames(&server, &ask(&json!({ "ksql": "SELECT nope FROM s;" }))).await;
         assert_eq!((refused.len(), close.map(|close| close.0)), (1, Some(1003)));
         let (_, close) = frames(&server, "/ws/query").await;
-        assert_eq!(close, Some((1003, "missing request parameter".to_owned())));
+        assert_eq!(close, Some((1003, "Error parsing request: missing request parameter".to_owned())));
         let plain = server.answer(Http::One, request("GET", "/ws/query", &[], "")).await;
         assert_eq!((plain.status, plain.text().as_str()), (400, "\"Connection\" header must be \"Upgrade\"."));
     });
@@ -426,4 +426,32 @@ fn the_shell_and_run_talk_to_a_server() {
 /// The words of a listing.
 fn words(text: &str) -> Vec<&str> {
     text.split([' ', '|', '\n']).filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn what_the_engine_counts_can_be_scraped() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(&format!("{STREAM} INSERT INTO s VALUES (1, 'a'); INSERT INTO s VALUES (2, 'b'); {COUNTS}")).await;
+        let scrape = async || server.answer(Http::One, request("GET", "/metrics", &[], "")).await;
+        let is_read =
+            |text: &str| text.lines().any(|l| l.starts_with("tidemill_query_rows_read_total{") && l.ends_with(" 2"));
+        let mut answer = scrape().await;
+        while !is_read(&answer.text()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            answer = scrape().await;
+        }
+        assert_eq!(answer.content_type.as_deref(), Some("text/plain; version=0.0.4; charset=utf-8"));
+        let text = answer.text();
+        for line in
+            ["tidemill_up 1", "# TYPE tidemill_query_lag_records gauge", "tidemill_topic_end_offset{topic=\"s\"} 2"]
+        {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(text.contains("{query=\"CTAS_T_0\",topic=\"s\"} 0"), "{text}");
+        for path in ["/livez", "/readyz"] {
+            assert_eq!(server.answer(Http::One, request("GET", path, &[], "")).await.text(), "ok\n");
+        }
+    });
 }
