@@ -18,7 +18,6 @@ use super::rows::{Head, Layout};
 use super::{Service, ksql, small};
 use crate::config;
 use crate::engine::{PullRows, PushQuery};
-use crate::error::Error;
 use crate::statements::{Nature, Outcome, Until};
 
 /// How often a query is looked at that nobody has woken: it may have failed, or been ended.
@@ -104,39 +103,47 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
         return Err(Refusal::of_text(40001, message, text));
     };
     let session = asked.session(service)?;
-    let refused = |error: Error| {
-        let error = error.at(statement.span);
-        let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
-        refusal.untyped().shown_as(name, text, [&error])
+    let mut refusal = match asked.is_old {
+        true => Refusal::new(40000, "Statement type not supported for this resource"),
+        false => Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text),
     };
-    let nature = session.dry_run().check(statement).map_err(refused)?;
+    let mut may = |nature| match over_the_limit(service, nature, text) {
+        Some(over) => {
+            refusal = over;
+            false
+        }
+        None => true,
+    };
+    match session.rows(statement, &mut may) {
+        Ok(Some(Outcome::Rows(rows))) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
+        Ok(Some(Outcome::Push { query, until, .. })) => Ok(Shown::Query(Box::new(query), until)),
+        Ok(_) => Err(refusal),
+        Err(error) => {
+            let error = error.at(statement.span);
+            let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
+            Err(refusal.untyped().shown_as(name, text, [&error]))
+        }
+    }
+}
+
+/// The refusal of one query more that shows rows, if there are as many as may be.
+fn over_the_limit(service: &Service, nature: Nature, text: &str) -> Option<Refusal> {
     let (limit, count) =
         (service.engine.properties().size(config::MAX_PUSH_QUERIES), service.engine.shown_queries().len());
-    if nature == Nature::Push && count >= limit {
-        let message = format!(
-            "Not executing statement(s) '{text}' as it would cause the number of active, push queries to exceed the \
-             configured limit. Terminate existing PUSH queries, or increase the 'ksql.max.push.queries' setting via the \
-             'ksql-server.properties' file. Current push query count: {count}. Configured limit: {limit}.\nStatement: \
-             {text}"
-        );
-        return Err(Refusal::statement(40001, message, text));
-    }
-    if nature == Nature::Scan && count >= limit {
-        return Err(Refusal::new(40003, "Maximum number of push queries exceeded"));
-    }
-    if !matches!(nature, Nature::Pull | Nature::Scan | Nature::Push) {
-        return Err(match asked.is_old {
-            true => Refusal::new(40000, "Statement type not supported for this resource"),
-            false => Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text),
-        });
-    }
-    let mut running = asked.session(service)?;
-    match running.run(statement).map_err(refused)? {
-        Outcome::Rows(rows) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
-        Outcome::Push { query, until, .. } => Ok(Shown::Query(Box::new(query), until)),
-        Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {
-            Err(Refusal::new(50000, "a query has shown no rows"))
+    match nature {
+        Nature::Scan if count >= limit => {
+            Some(Refusal::new(40003, "Maximum number of push queries exceeded").untyped())
         }
+        Nature::Push if count >= limit => {
+            let message = format!(
+                "Not executing statement(s) '{text}' as it would cause the number of active, push queries to exceed the \
+                 configured limit. Terminate existing PUSH queries, or increase the 'ksql.max.push.queries' setting via \
+                 the 'ksql-server.properties' file. Current push query count: {count}. Configured limit: {limit}.\n\
+                 Statement: {text}"
+            );
+            Some(Refusal::statement(40001, message, text).untyped())
+        }
+        _ => None,
     }
 }
 

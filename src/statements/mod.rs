@@ -224,6 +224,13 @@ pub struct Until {
     pub is_at_ends: bool,
 }
 
+impl Until {
+    /// What a statement is that shows rows until then.
+    fn nature(self) -> Nature {
+        if self.is_at_ends { Nature::Scan } else { Nature::Push }
+    }
+}
+
 /// A record to be appended.
 pub struct Insert {
     /// The topic that gets the record.

@@ -124,7 +124,7 @@ impl DryRun<'_> {
             Action::Pull(_) => Ok(Nature::Pull),
             Action::Push(plan, until) => {
                 engine.check(&plan, &self.catalog, &self.own)?;
-                Ok(if until.is_at_ends { Nature::Scan } else { Nature::Push })
+                Ok(until.nature())
             }
         }
     }
@@ -259,16 +259,33 @@ impl<'e> Session<'e> {
                 Outcome::Done { message: String::new(), warnings }
             }
             Action::Pull(pull) => Outcome::Rows(self.engine.pull(&pull)?),
-            Action::Push(plan, until) => {
-                let mut own = self.own.clone();
-                if until.is_at_ends {
-                    own.set(config::OFFSET_RESET, "earliest")?;
-                }
-                let hint = self.skipped(&plan, &own)?;
-                let query = self.engine.push(&parsed.text, &plan, &own)?;
-                Outcome::Push { query, until, warnings: plan.warnings, hint }
-            }
+            Action::Push(plan, until) => self.push(&parsed.text, *plan, until)?,
         })
+    }
+
+    /// Executes a statement if it shows rows and `may` agrees; else nothing is done.
+    ///
+    /// # Errors
+    /// As those of [`Session::run`].
+    pub fn rows(&self, parsed: &Parsed, may: &mut dyn FnMut(Nature) -> bool) -> Result<Option<Outcome>> {
+        let bound = self.bound(parsed, &self.own, &self.variables)?;
+        let parsed = bound.as_ref().unwrap_or(parsed);
+        match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
+            Action::Pull(pull) if may(Nature::Pull) => Ok(Some(Outcome::Rows(self.engine.pull(&pull)?))),
+            Action::Push(plan, until) if may(until.nature()) => self.push(&parsed.text, *plan, until).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Starts a query whose rows are shown.
+    fn push(&self, text: &str, plan: Plan, until: Until) -> Result<Outcome> {
+        let mut own = self.own.clone();
+        if until.is_at_ends {
+            own.set(config::OFFSET_RESET, "earliest")?;
+        }
+        let hint = self.skipped(&plan, &own)?;
+        let query = self.engine.push(text, &plan, &own)?;
+        Ok(Outcome::Push { query, until, warnings: plan.warnings, hint })
     }
 
     /// What should be said of records that a new query does not see, since it starts after them.
