@@ -17,6 +17,7 @@
 //!                              something
 //! serve     yes                yes                      yes
 //! topic     yes                only topic create        no
+//! export    yes                no                       no
 //! fmt       no
 //! test      no; for --batch    yes, and removes it      yes
 //!           resume one a case
@@ -26,6 +27,7 @@
 
 mod bench;
 mod common;
+mod export;
 mod failure;
 mod format;
 mod output;
@@ -70,6 +72,8 @@ enum Command {
     /// Makes topics, lists them, writes records to them and reads them.
     #[command(subcommand)]
     Topic(topic::Command),
+    /// Prints the statements that made what exists, as a script.
+    Export(Configured<export::Arguments>),
     /// Prints statements in their canonical form.
     Fmt(format::Arguments),
     /// Runs test cases: statements, input records and expected output records.
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Shell(shell) => shell::run(&shell.common(common), &shell.own),
         Command::Serve(serve) => serve::run(&serve.common(common), &serve.own),
         Command::Topic(command) => topic::run(common, &command),
+        Command::Export(export) => export::run(&export.common(common), &export.own),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(bench) => bench::run(&bench.common(common), &bench.own),

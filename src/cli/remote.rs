@@ -73,6 +73,22 @@ impl Remote {
         Ok(sender.send_request(request).await.map_err(|e| lost(&e))?)
     }
 
+    /// The text that stands at a path.
+    ///
+    /// # Errors
+    /// The server does not answer, or has nothing there.
+    pub(super) fn text(&self, path: &str) -> Result<String, Failure> {
+        self.runtime.block_on(async {
+            let response = self.send("GET", path, String::new()).await?;
+            let status = response.status();
+            if !status.is_success() {
+                return Err(Error::missing(format!("{} has nothing at {path}: {status}", self.address)).into());
+            }
+            let bytes = response.into_body().collect().await.map_err(|e| Error::backend(e.to_string()))?.to_bytes();
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        })
+    }
+
     /// What goes along with the statements of a session.
     fn request(session: &Session, text_field: &str, statements: &Placed) -> String {
         let properties: Map<String, Json> =

@@ -26,6 +26,11 @@ impl History {
         self.records.push(record);
     }
 
+    /// The records, by rising version.
+    pub(crate) fn into_records(self) -> Vec<Record> {
+        self.records
+    }
+
     /// Notes in a record what a change needs of earlier ones, and what it undoes of them. `before` is the catalog that the
     /// change was made against.
     ///

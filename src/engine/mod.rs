@@ -318,6 +318,11 @@ impl Engine {
         self.shared.world.catalog()
     }
 
+    /// The statements that made what exists, in the order in which they were executed.
+    pub fn statements(&self) -> Vec<Record> {
+        self.shared.world.statements()
+    }
+
     /// The topics, to read and to append to.
     pub fn topics(&self) -> &Arc<dyn Topics> {
         &self.shared.topics

@@ -59,6 +59,14 @@ impl World {
         state.history.push(record);
     }
 
+    /// The statements without which what exists could not be made again, in the order in which they were executed.
+    pub(super) fn statements(&self) -> Vec<Record> {
+        let state = read(&self.now);
+        let mut history = state.history.clone();
+        history.forget(&state.catalog);
+        history.into_records()
+    }
+
     /// What exists as of now, as bytes: the statements without which it could not be made again.
     ///
     /// Also forgets the records that are not needed any more. Called while nothing is decided.

@@ -154,6 +154,7 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/v1/metadata", only(on(MethodFilter::GET, small::metadata), "GET"))
         .route("/v1/metadata/id", only(on(MethodFilter::GET, small::metadata_id), "GET"))
         .route("/metrics", only(on(MethodFilter::GET, metrics::metrics), "GET"))
+        .route("/export", only(on(MethodFilter::GET, small::export), "GET"))
         .route("/livez", only(on(MethodFilter::GET, small::live), "GET"))
         .route("/readyz", only(on(MethodFilter::GET, small::ready), "GET"))
         .route("/chc/ready", only(on(MethodFilter::GET, small::alive), "GET"))

@@ -192,6 +192,11 @@ pub(super) async fn alive(headers: HeaderMap) -> Response {
     json_for(&headers, &json!({}))
 }
 
+/// `GET /export`: the statements that made what exists, as a script.
+pub(super) async fn export(State(service): State<Arc<Service>>) -> Response {
+    statements::export(&service.engine.statements()).into_response()
+}
+
 /// `GET /livez`: whether the process is worth keeping.
 pub(super) async fn live(State(service): State<Arc<Service>>) -> Response {
     match service.engine.failure() {

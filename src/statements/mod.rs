@@ -25,11 +25,13 @@
 
 mod check;
 mod complete;
+mod export;
 mod format;
 mod reply;
 mod session;
 
 pub use complete::{Next, next};
+pub use export::export;
 pub use format::format;
 pub use insert_values::record_of;
 pub use reply::{Entity, Reply, Shown, fields};

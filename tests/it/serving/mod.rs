@@ -455,3 +455,27 @@ fn what_the_engine_counts_can_be_scraped() {
         }
     });
 }
+
+#[test]
+fn what_exists_can_be_made_again_elsewhere() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server
+            .ksql(&format!(
+                "{STREAM} {COUNTS} CREATE STREAM gone (x INT) WITH (KAFKA_TOPIC='gone', PARTITIONS=1, \
+                              VALUE_FORMAT='JSON'); DROP STREAM gone DELETE TOPIC; CREATE TYPE money AS DECIMAL(9, 2);"
+            ))
+            .await;
+        let url = format!("http://{}", server.address());
+        let script = folder.ok(&["export", "--server", &url]);
+        assert!(!script.contains("gone"), "{script}");
+        let other = Folder::new();
+        let file = other.file("all.sql", &script);
+        other.ok(&["run", &file]);
+        assert_eq!(other.ok(&["export"]), script);
+        let server_there = Server::start(&other);
+        let show = "LIST STREAMS; LIST TABLES; LIST TOPICS; LIST TYPES;";
+        assert_eq!(server_there.ksql(show).await, server.ksql(show).await);
+    });
+}
