@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tidemill::config::PROPERTIES;
 
 /// The documents, from the project's folder.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -16,6 +16,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/differences.md",
     "docs/on-disk-format.md",
     "docs/operating.md",
+    "docs/serving.md",
     "docs/test-cases.md",
 ];
 
