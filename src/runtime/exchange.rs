@@ -79,24 +79,26 @@ impl Exchange {
 
     /// Finds the tasks of a batch's rows; `from` is the task that made them.
     ///
-    /// A row without a key goes to the task of the same number as the one that made it.
+    /// A row without a key goes to the task of the same number as the one that made it. Changes are cut also where there is
+    /// one task only: their consumers rely on it.
     pub(super) fn route(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
-        if self.targets == 1 || self.key.is_empty() {
+        if self.key.is_empty() {
             return Ok(Routed::whole(batch, causes));
         }
-        if batch.old.is_some() {
-            return self.route_changes(batch, causes, from);
+        let batch = if batch.old.is_some() { self.cut(batch)? } else { batch };
+        if self.targets == 1 {
+            return Ok(Routed::whole(batch, causes));
         }
-        let targets = self.targets_of(&batch.columns, batch.rows(), from);
+        let targets = self.targets_of(&batch, from);
         Ok(self.sort(batch, causes, &targets))
     }
 
-    /// The task of each row, by one side of the columns.
-    fn targets_of(&mut self, columns: &[ArrayRef], rows: usize, from: u32) -> Vec<u32> {
-        let views = views(&self.key, columns);
+    /// The task of each row, by its columns. A deletion that was cut has the key that goes in them.
+    fn targets_of(&mut self, batch: &Batch, from: u32) -> Vec<u32> {
+        let views = views(&self.key, &batch.columns);
         let key = &mut self.scratch.0;
-        let mut targets = Vec::with_capacity(rows);
-        for row in 0..rows {
+        let mut targets = Vec::with_capacity(batch.rows());
+        for row in 0..batch.rows() {
             key.clear();
             let keyed = self.encoder.encode(&views, row, key);
             let key = keyed.then_some(key.as_slice());
@@ -107,17 +109,11 @@ impl Exchange {
 
     /// A change whose key differs on its two sides becomes two: a deletion for the task of the old key and a new row
     /// for that of the new key. A change that has neither side is dropped.
-    fn route_changes(&mut self, batch: Batch, causes: Causes, from: u32) -> Result<Routed> {
+    fn cut(&mut self, batch: Batch) -> Result<Batch> {
         let says = BooleanBuffer::collect_bool(batch.rows(), |row| !batch.is_absent(row) || !batch.is_old_absent(row));
         let batch = batch.filter(&says)?;
         let moved = self.moved(&batch);
-        let (batch, deletes) = batch.rekeyed(&moved)?;
-        let mut targets = self.targets_of(&batch.columns, batch.rows(), from);
-        if let Some(old) = &batch.old {
-            let old = self.targets_of(&old.columns, batch.rows(), from);
-            deletes.set_indices().for_each(|row| targets[row] = old[row]);
-        }
-        Ok(self.sort(batch, causes, &targets))
+        batch.rekeyed(&moved)
     }
 
     /// The changes that have both sides, with different keys.
@@ -170,7 +166,7 @@ mod tests {
         let names: Vec<Value> = (0..100).map(|number| Value::String(format!("n{number}"))).collect();
         let arrays = vec![array_of(&numbers, &SqlType::Integer), array_of(&names, &SqlType::String)];
         let batch = Batch::new(arrays, vec![0; 100].into(), Seq::From(0));
-        let targets = exchange.targets_of(&batch.columns, 100, 0);
+        let targets = exchange.targets_of(&batch, 0);
         for (number, target) in targets.iter().enumerate() {
             let bytes = format!("{{\"A\":{number},\"b c\":\"n{number}\"}}");
             assert_eq!(*target, partition_of(bytes.as_bytes(), 7), "{bytes}");

@@ -239,9 +239,8 @@ impl Batch {
     }
 
     /// The changes under a new key, as the rules of exchanges demand: those that `moved` marks are cut in two. The batch must
-    /// have old sides, and no change may be without both sides. Gives the changes, and for each whether it is a deletion that
-    /// belongs to its old key.
-    pub fn rekeyed(self, moved: &BooleanBuffer) -> Result<(Batch, BooleanBuffer)> {
+    /// have old sides, and no change may be without both sides.
+    pub fn rekeyed(self, moved: &BooleanBuffer) -> Result<Batch> {
         let Some(old) = &self.old else { return Err(Error::bug("changes without old sides get no other key")) };
         let count = self.rows() + moved.count_set_bits();
         // Each row once, a moved one twice: first as the deletion.
@@ -267,7 +266,7 @@ impl Batch {
             let absent = |i: usize| inserts(i) || self.is_old_absent(rows[i] as usize);
             old.absent = Some(BooleanBuffer::collect_bool(count, absent));
         }
-        Ok((made, BooleanBuffer::collect_bool(count, deletes)))
+        Ok(made)
     }
 }
 
@@ -360,13 +359,12 @@ mod tests {
         changes.absent = Some(BooleanBuffer::from(vec![false, false, false, true]));
         let old_absent = Some(BooleanBuffer::from(vec![false, false, true, false]));
         changes.old = Some(Box::new(OldSide { columns: vec![integers(&[10, 21, 0, 40])], absent: old_absent }));
-        let (cut, deletes) = changes.rekeyed(&BooleanBuffer::from(vec![true, false, false, false])).expect("cut");
+        let cut = changes.rekeyed(&BooleanBuffer::from(vec![true, false, false, false])).expect("cut");
         let new: Vec<(Value, i64, u64, bool)> = shown(&cut);
         assert_eq!(new[0], (Value::Integer(10), 1, 0, true), "the deletion holds the key that goes");
         assert_eq!(new[1], (Value::Integer(11), 1, 0, false), "the insertion has the same cause");
         assert_eq!(new[2..4], [(Value::Integer(20), 2, 1, false), (Value::Integer(30), 3, 2, false)]);
         assert_eq!(new[4], (Value::Integer(40), 4, 3, true), "a deletion holds the key that goes");
-        assert_eq!(deletes.iter().collect::<Vec<_>>(), [true, false, false, false, true]);
         let old: Vec<bool> = (0..cut.rows()).map(|row| cut.is_old_absent(row)).collect();
         assert_eq!(old, [false, true, false, true, false]);
     }
