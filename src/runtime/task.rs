@@ -41,10 +41,11 @@ pub(super) struct Task {
     /// The limits of the stage's ports when the task last worked.
     limits: Vec<i64>,
     pub progress: Progress,
-    /// Whether all rows of the turn had come when the step at hand began.
+    /// Up to where the step at hand has taken rows.
     ///
-    /// Only such a step may flush and finish.
-    unbound: bool,
+    /// A step that was left goes on while the bound of the turn rises: rows up to the new bound are not taken yet. Only
+    /// a step without bound, for which all rows of the turn have come, may flush and finish.
+    bound: Bound,
     /// For each operator that keeps state, the horizon that was saved last.
     ///
     /// A section is written when its horizon has moved, even if no entry has changed.
@@ -142,7 +143,7 @@ impl Task {
             next_seq: 0,
             limits: Vec::new(),
             progress: Progress::Finished,
-            unbound: false,
+            bound: UNBOUND,
             horizons: vec![BucketId::MIN; spec.operators.iter().filter(|operator| operator.id.is_some()).count()],
             log: Log::default(),
         }
@@ -187,8 +188,8 @@ impl Task {
         let flow = chain.run(&mut step, &mut Ending { out, causes, number: *number })?;
         self.progress = match flow {
             Flow::Left(seq) => Progress::Left(self.causes.of(seq)),
-            Flow::Done if self.unbound => Progress::Finished,
-            Flow::Done => Progress::At(turn.bound.0),
+            Flow::Done if self.bound == UNBOUND => Progress::Finished,
+            Flow::Done => Progress::At(self.bound.0),
         };
         Ok(())
     }
@@ -203,8 +204,8 @@ impl Task {
         // What no row causes has an ordinal of its own in every step.
         self.next_seq = self.causes.end_seq() + 1;
         // An epoch ends only when all rows have come.
-        self.unbound = turn.bound == UNBOUND;
-        self.chain.start(if self.unbound { turn.call } else { Call::Advance });
+        self.bound = turn.bound;
+        self.chain.start(if self.bound == UNBOUND { turn.call } else { Call::Advance });
         let Task { chain, out, causes, log, number, .. } = self;
         let mut ending = Ending { out, causes, number: *number };
         for (target, batches) in self.ports.iter().zip(merged.ports) {
