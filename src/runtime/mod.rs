@@ -18,7 +18,11 @@
 //! The result depends on the records, the plan and what a turn notes of its surroundings, and on nothing else: not on
 //! the size of batches, the number of threads, or when a commit comes. A restart relies on that.
 
+#[cfg(test)]
+mod built_tests;
 mod chain;
+#[cfg(test)]
+mod change_tests;
 mod cursor;
 mod decode;
 mod epoch;
