@@ -40,6 +40,8 @@ mod row_time;
 mod sink;
 mod stages;
 mod task;
+#[cfg(test)]
+mod timer_tests;
 
 pub use epoch::Sealed;
 pub use feed::Feeds;
