@@ -289,3 +289,6 @@ impl Drop for Reading<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

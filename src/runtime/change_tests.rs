@@ -149,7 +149,9 @@ impl Operator for Keeper {
             assert_eq!(old.as_deref(), held.as_ref().map(|held| &held[..width]), "the old side of {shown:?}");
             changes.push(shown, absent, held);
         }
-        out.push(changes.into_batch(width + 2, &batch));
+        let made = changes.into_batch(width + 2, &batch);
+        // What one row has caused goes on in pieces.
+        (0..made.rows()).for_each(|row| out.push(made.slice(row, 1)));
         Ok(Flow::Done)
     }
 }

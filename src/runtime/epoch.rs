@@ -105,7 +105,8 @@ impl TurnRecord {
 impl QueryRun {
     /// Ends the epoch, or commits a part of it if it cannot be ended yet. `threads` are those that may work on parts of it.
     ///
-    /// `Nothing` also comes where a turn is open and has no records yet.
+    /// `Nothing` also comes where a turn is open and has no records yet, and while turns are still to be repeated after a
+    /// restart.
     ///
     /// # Errors
     /// State of a key that is too large for an entry, or a bug. The query must end: its operators have handed over
@@ -114,8 +115,14 @@ impl QueryRun {
         if !self.dirty {
             return Ok(Sealed::Nothing);
         }
+        if !self.redo.0.is_empty() {
+            // A part is committed behind whole turns and the beginning of one more: all that the turns before the last one
+            // make again was committed.
+            debug_assert_eq!(self.pending_bytes(), 0, "repeated turns have made what is not committed");
+            return Ok(Sealed::Nothing);
+        }
         let is_turn = matches!(self.open, Some((Open::Turn { .. }, _)));
-        if is_turn || !self.redo.0.is_empty() || !self.flush(threads)? {
+        if is_turn || !self.flush(threads)? {
             return Ok(self.part());
         }
         if self.stages.iter().filter_map(Task::sink).any(|sink| sink.skip > 0) {
@@ -144,10 +151,9 @@ impl QueryRun {
         }
         let mut bytes = vec![PART, u8::from(self.base.is_some())];
         put_bytes(&mut bytes, self.base.as_deref().unwrap_or_default());
-        bytes.push(u8::from(matches!(self.open, Some((Open::Flush, _))) || self.redo.1));
-        let turns = || self.turns.iter().chain(&self.redo.0);
-        put_varint(&mut bytes, turns().count() as u64);
-        turns().for_each(|turn| turn.encode(&mut bytes));
+        bytes.push(u8::from(matches!(self.open, Some((Open::Flush, _)))));
+        put_varint(&mut bytes, self.turns.len() as u64);
+        self.turns.iter().for_each(|turn| turn.encode(&mut bytes));
         for sink in self.stages.iter().filter_map(Task::sink) {
             put_varint(&mut bytes, sink.emitted + sink.skip);
         }

@@ -36,6 +36,8 @@ pub mod placement;
 mod points;
 mod program;
 mod query;
+#[cfg(test)]
+mod redo_tests;
 mod row_time;
 mod sink;
 mod stages;

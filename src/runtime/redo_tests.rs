@@ -1,0 +1,134 @@
+//! Turns that are repeated: a query that is ended again and again, also while it repeats turns, commits the same records as
+//! one that never ended.
+
+use std::sync::Arc;
+
+use super::built_tests::{Bed, Given, operator, program, reads, source, to};
+use super::program::{Program, StageOutput, StageSpec, Target as To};
+use super::{Now, Options, QueryRun, Sealed, Target, TopicTarget, Turned, placement};
+use crate::disk::double::Random;
+use crate::functions;
+use crate::functions::signature::ArgType;
+use crate::journal::EpochHead;
+use crate::operators::aggregate::{Aggregate, Call, Spec};
+use crate::state::{OperatorId, OperatorKind};
+use crate::topics::PartitionId;
+use crate::topics::record::{BatchHead, RecordBatch, Records};
+use crate::types::SqlType;
+use crate::types::window::TimeWindow;
+
+const PARTITIONS: u32 = 3;
+
+/// COUNT over windows of which each row is in twenty: results of each row, or of an epoch's groups at its end.
+fn counts(every_row: bool) -> Program {
+    let make = move |_| {
+        let function = functions::find_aggregate("COUNT").expect("a function");
+        let function = function.bind(&[ArgType::Value(Some(SqlType::Bigint))], &[Err(String::new())]).expect("bound");
+        let window = TimeWindow { size_ms: 200, advance_ms: 10, grace_ms: 1 << 40, retention_ms: 1 << 41 };
+        Box::new(Aggregate::new(Spec {
+            keys: vec![(0, SqlType::Bigint)],
+            calls: vec![Call { function, args: vec![1] }],
+            window: Some(window),
+            every_row,
+            last_only: None,
+            old: false,
+        })) as _
+    };
+    let id = OperatorId { kind: OperatorKind::Aggregate, number: 0 };
+    let count = operator(Some(id), &[0], To::End, make, PARTITIONS);
+    let ports = vec![reads(0, 2, to(0, 0))];
+    let stage = StageSpec { ports, operators: vec![count], output: StageOutput::Result, tasks: PARTITIONS };
+    program(&[2], PARTITIONS, vec![stage], 4)
+}
+
+/// A query over the rows of a bed, as it stands at a head.
+fn query(bed: &Bed, every_row: bool, turn_bytes: usize, head: Option<&EpochHead>) -> QueryRun {
+    let target = TopicTarget {
+        source: source("result", 4),
+        topic: 7,
+        partitions: PARTITIONS,
+        most_bytes: 1 << 20,
+        rekey: None,
+        placement: placement::usual(),
+    };
+    let options = Options { batch_rows: 3, idle_ns: 0, turn_bytes };
+    let target = Target::Topic(Arc::new(target));
+    let starts = |_| Ok(0);
+    let made = QueryRun::new(1, Arc::new(counts(every_row)), &target, (&bed.feeds, &starts), options);
+    let mut run = made.expect("a query");
+    head.map_or(Ok(()), |head| run.resume(head)).expect("a head of this program");
+    run
+}
+
+/// The values of records, partition by partition.
+type Values = Vec<Vec<Vec<u8>>>;
+
+fn add(values: &mut Values, outputs: Vec<(PartitionId, RecordBatch)>) {
+    for (id, batch) in outputs {
+        let head = BatchHead::parse(batch.bytes()).expect("a batch").expect("whole");
+        let mut records = Records::new(batch.bytes(), head);
+        while let Some(record) = records.next_record().expect("a record") {
+            values[id.partition as usize].push(record.value.expect("a value").to_vec());
+        }
+    }
+}
+
+/// What a query commits that ends after each step with this probability; and how often it was ended while turns were still to
+/// be repeated, after it had been asked for results.
+fn committed(bed: &Bed, every_row: bool, turn_bytes: usize, random: &mut Random, ends: u64) -> (Values, usize) {
+    let (mut values, mut head) = (vec![Vec::new(); PARTITIONS as usize], None);
+    let mut cut_short = 0;
+    loop {
+        let mut run = query(bed, every_row, turn_bytes, head.as_ref());
+        loop {
+            // The clock goes on; repeated turns have that of their records.
+            let now = Now { monotonic_ns: random.below(1 << 40), wall_ms: random.below(1 << 40) as i64 };
+            let is_over = run.is_ending() || run.turn(now, None).expect("no bug") == Turned::Drained;
+            let repeats = !run.redo.0.is_empty();
+            if is_over || run.is_left() || repeats {
+                match run.seal(None).expect("no bug") {
+                    Sealed::Nothing => {}
+                    Sealed::Part(epoch) => {
+                        assert!(!repeats, "what is repeated was committed");
+                        add(&mut values, epoch.outputs);
+                        head = Some(epoch.head);
+                    }
+                    Sealed::Whole(epoch) => {
+                        assert!(is_over, "an epoch ends when nothing waits");
+                        add(&mut values, epoch.outputs);
+                        return (values, cut_short);
+                    }
+                }
+            }
+            if ends > 0 && random.one_in(ends) {
+                cut_short += usize::from(repeats);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_query_that_is_ended_while_it_repeats_turns_commits_the_same_records() {
+    for every_row in [true, false] {
+        let mut cut_short = 0;
+        for seed in 0..20 {
+            let mut random = Random::new(seed);
+            let bed = Bed::new(1, PARTITIONS);
+            let row = |number: i64, random: &mut Random| Given {
+                topic: 0,
+                partition: random.below(u64::from(PARTITIONS)) as u32,
+                time: 1000 + random.below(300) as i64,
+                row: vec![Some(random.below(4) as i64), Some(number)],
+            };
+            let given: Vec<Given> = (0..60).map(|number| row(number, &mut random)).collect();
+            bed.append(&given);
+            let (wanted, _) = committed(&bed, every_row, 1 << 20, &mut random, 0);
+            let turn_bytes = 200 << random.below(5);
+            let (found, cut) = committed(&bed, every_row, turn_bytes, &mut random, 12);
+            assert_eq!(found, wanted, "seed {seed}, results of every row: {every_row}");
+            cut_short += cut;
+        }
+        assert!(cut_short > 5, "queries were ended while they repeated turns");
+    }
+}
