@@ -17,13 +17,14 @@
 //! so that files are closed and opened again all the time.
 
 mod node;
+mod tree;
 
 pub use node::Random;
 
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use node::{Change, Dir, File};
@@ -63,8 +64,8 @@ struct World {
     failing_sync: Option<u64>,
     /// How many more bytes there is room for.
     ///
-    /// In bytes; `None` if there is no limit. Files that grow take room; those that are cut or removed one by one give
-    /// it back.
+    /// In bytes; `None` if there is no limit. Files that grow take room; those that are cut, removed or replaced give it
+    /// back.
     room: Option<u64>,
     operations: u64,
 }
@@ -133,76 +134,6 @@ impl World {
                 }
             }
         }
-    }
-
-    /// The number of the node at a path.
-    fn find(&self, path: &Path) -> io::Result<usize> {
-        let mut at = 0;
-        for component in path.components() {
-            let Component::Normal(name) = component else { continue };
-            let Node::Dir(dir) = &self.nodes[at] else { return Err(not_found(path)) };
-            at = *dir.now.get(&*name.to_string_lossy()).ok_or_else(|| not_found(path))?;
-        }
-        Ok(at)
-    }
-
-    /// The directory at a path.
-    fn dir(&mut self, path: &Path) -> io::Result<&mut Dir> {
-        let at = self.find(path)?;
-        match &mut self.nodes[at] {
-            Node::Dir(dir) => Ok(dir),
-            Node::File(_) => Err(not_found(path)),
-        }
-    }
-
-    /// The file of a node's number.
-    fn file(&mut self, node: usize) -> &mut File {
-        match &mut self.nodes[node] {
-            Node::File(file) => file,
-            Node::Dir(_) => unreachable!("only files are opened"),
-        }
-    }
-
-    /// The directory and the name of a path.
-    fn place<'p>(&mut self, path: &'p Path) -> io::Result<(&mut Dir, &'p str)> {
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| not_found(path))?;
-        Ok((self.dir(path.parent().unwrap_or(Path::new("")))?, name))
-    }
-
-    /// Gives a path to a new node; the number of the node.
-    fn add(&mut self, path: &Path, node: Node) -> io::Result<usize> {
-        let number = self.nodes.len();
-        let (dir, name) = self.place(path)?;
-        if dir.now.contains_key(name) {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-        }
-        dir.change(vec![(name.to_owned(), Some(number))]);
-        self.nodes.push(node);
-        Ok(number)
-    }
-
-    /// Takes room for bytes.
-    fn take_room(&mut self, bytes: usize) -> io::Result<()> {
-        match &mut self.room {
-            Some(room) if *room < bytes as u64 => Err(full()),
-            Some(room) => {
-                *room -= bytes as u64;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Removes a directory with everything in it, or a file.
-    fn remove_tree(&mut self, path: &Path) -> io::Result<()> {
-        let at = self.find(path)?;
-        if let Node::Dir(dir) = &self.nodes[at] {
-            let names: Vec<String> = dir.now.keys().cloned().collect();
-            names.iter().try_for_each(|name| self.remove_tree(&path.join(name)))?;
-        }
-        let (dir, name) = self.place(path)?;
-        dir.change(vec![(name.to_owned(), None)]);
-        Ok(())
     }
 }
 
@@ -429,22 +360,13 @@ impl Disk for Door {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.change(|world| {
-            let node = world.find(from)?;
-            let (dir, old) = world.place(from)?;
-            let new = to.file_name().and_then(|name| name.to_str()).ok_or_else(|| not_found(to))?;
-            dir.change(vec![(old.to_owned(), None), (new.to_owned(), Some(node))]);
-            Ok(())
-        })
+        self.change(|world| world.rename(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.change(|world| {
             let node = world.find(path)?;
-            let length = world.file(node).now.len() as u64;
-            if let Some(room) = &mut world.room {
-                *room += length;
-            }
+            world.free(node);
             let (dir, name) = world.place(path)?;
             dir.change(vec![(name.to_owned(), None)]);
             Ok(())
@@ -544,5 +466,46 @@ mod tests {
         machine.end(End::Cut);
         let file = machine.boot().open(&path("a"), Open::Existing).expect("there");
         assert_eq!(file.len().expect("a length"), 0);
+    }
+
+    #[test]
+    fn files_that_are_replaced_or_removed_give_room_back() {
+        let machine = ForgetfulDisk::new(2);
+        let disk = machine.boot();
+        let write = |name: &str, bytes: usize| {
+            let file = disk.open(&path(name), Open::New)?;
+            file.write_at(&vec![0; bytes], 0)
+        };
+        disk.create_dir(&path("d")).expect("made");
+        disk.create_dir(&path("d/e")).expect("made");
+        write("a", 100).expect("written");
+        write("b", 10).expect("written");
+        write("d/a", 30).expect("written");
+        write("d/e/a", 20).expect("written");
+        machine.set_room(Some(0));
+        assert!(write("c", 1).is_err(), "the disk is full");
+        disk.rename(&path("b"), &path("a")).expect("renamed");
+        write("e", 100).expect("the file that was replaced is gone");
+        assert!(write("f", 1).is_err(), "the disk is full");
+        disk.rename(&path("a"), &path("a")).expect("nothing happens");
+        assert!(write("g", 1).is_err(), "the file is still there");
+        disk.remove_dir(&path("d")).expect("removed");
+        write("h", 50).expect("all files below are gone");
+        assert!(write("i", 1).is_err(), "the disk is full");
+        disk.remove_file(&path("h")).expect("removed");
+        write("j", 50).expect("the file is gone");
+    }
+
+    #[test]
+    fn a_file_is_renamed_only_to_where_it_can_be() {
+        let machine = ForgetfulDisk::new(3);
+        let disk = machine.boot();
+        disk.open(&path("a"), Open::New).expect("made");
+        disk.create_dir(&path("d")).expect("made");
+        let refused = |to: &str| disk.rename(&path("a"), &path(to)).expect_err("refused").kind();
+        assert_eq!(refused("missing/b"), io::ErrorKind::NotFound);
+        assert_eq!(refused("d/b"), io::ErrorKind::Unsupported);
+        assert_eq!(refused("d"), io::ErrorKind::IsADirectory);
+        assert_eq!(disk.names(Path::new("/")).expect("the root"), ["a", "d"]);
     }
 }
