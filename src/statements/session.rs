@@ -101,10 +101,13 @@ impl DryRun<'_> {
         let bound = self.session.bound(parsed, &self.own, &self.variables)?;
         match self.session.compile(bound.as_ref().unwrap_or(parsed), &self.catalog, &self.own, &self.variables)? {
             Action::Change(change) => {
-                change.apply(&mut self.catalog, None)?;
+                // A refused statement leaves nothing for those after it.
+                let mut next = self.catalog.clone();
+                change.apply(&mut next, None)?;
                 if let Some(query) = change.query() {
-                    engine.check(&query.plan, &self.catalog, &self.own)?;
+                    engine.check(&query.plan, &next, &self.own)?;
                 }
+                self.catalog = next;
                 Ok(Nature::Change)
             }
             Action::Set(name, value) => {
@@ -335,10 +338,33 @@ mod tests {
     use crate::statements;
     use crate::types::Value;
 
+    fn engine() -> Engine {
+        let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
+        Engine::open(settings).expect("an engine")
+    }
+
+    #[test]
+    fn a_query_that_the_engine_refuses_leaves_nothing_in_a_dry_run() {
+        let engine = engine();
+        let text = "CREATE STREAM s (v INT) WITH (KAFKA_TOPIC='t', PARTITIONS=1, VALUE_FORMAT='JSON');
+            CREATE STREAM c AS SELECT * FROM s;
+            CREATE STREAM c (v INT) WITH (KAFKA_TOPIC='c', PARTITIONS=1, VALUE_FORMAT='JSON');";
+        let parsed = statements::parse(text).expect("statements");
+        let session = Session::new(&engine, Properties::default());
+        let mut dry_run = session.dry_run();
+        dry_run.check(&parsed[0]).expect("a stream");
+        // No statement removes a topic that a stream is over: only what the engine finds is refused here.
+        dry_run.catalog_mut().remove_topic("t").expect("a topic");
+        let before = (dry_run.catalog().version, dry_run.catalog().next_query(), dry_run.catalog().next_topic());
+        dry_run.check(&parsed[1]).expect_err("the topic is gone");
+        let catalog = dry_run.catalog();
+        assert_eq!((catalog.version, catalog.next_query(), catalog.next_topic()), before);
+        dry_run.check(&parsed[2]).expect("there is no other C");
+    }
+
     #[test]
     fn a_key_of_a_wider_type_than_the_constant_is_looked_up() {
-        let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
-        let engine = Engine::open(settings).expect("an engine");
+        let engine = engine();
         let text = "CREATE STREAM s (k BIGINT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
             CREATE TABLE t AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;
             SELECT c FROM t WHERE k = 5; SELECT c FROM t WHERE k IN (5, 3000000000);";
