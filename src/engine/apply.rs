@@ -19,7 +19,7 @@ use crate::journal::{Command, Decision, Entry};
 use crate::plan::Plan;
 use crate::runtime::{self, Program, QueryRun, Target, TopicTarget};
 use crate::topics::record::RecordBatch;
-use crate::topics::{Offset, PartitionId, Topic};
+use crate::topics::{Count, Offset, PartitionId, Topic};
 
 /// A change that has taken effect.
 #[derive(Clone, Debug)]
@@ -96,14 +96,23 @@ impl Engine {
 
     /// How many records a query of this plan would not see, since it would start after them.
     ///
-    /// The sum over the partitions that would be read from their ends; 0 with `auto.offset.reset` = `earliest`.
+    /// The sum over the partitions that would be read from their ends; none with `auto.offset.reset` = `earliest`.
     ///
     /// # Errors
     /// The topics cannot be asked.
-    pub fn skipped(&self, plan: &Plan, own: &Properties) -> Result<u64> {
+    pub fn skipped(&self, plan: &Plan, own: &Properties) -> Result<Count> {
         let (shared, topics) = (&self.shared, self.topics());
         let latest = starts_latest(plan, &shared.world.catalog(), &shared.properties(own));
-        latest.into_iter().try_fold(0, |sum, id| Ok(sum + (topics.end(id)? - topics.start(id)?) as u64))
+        latest.into_iter().try_fold(Count::NONE, |sum, id| Ok(sum + topics.count(id)?))
+    }
+
+    /// How many records a topic has.
+    ///
+    /// # Errors
+    /// The topic cannot be asked.
+    pub fn records(&self, topic: &Topic) -> Result<Count> {
+        let id = |partition| PartitionId { topic: topic.id, partition };
+        (0..topic.partitions).try_fold(Count::NONE, |sum, partition| Ok(sum + self.topics().count(id(partition))?))
     }
 }
 

@@ -42,15 +42,15 @@ fn key_bytes() -> KeyBytes {
     Arc::new(|key| Ok(key.to_vec()))
 }
 
-/// COUNT by the first column: the group, start and end of the window, the count.
-fn counting(results: Results) -> Box<dyn Operator> {
+/// COUNT by a column: the group, start and end of the window, the count.
+fn counting(key: usize, results: Results) -> Box<dyn Operator> {
     let function = functions::find_aggregate("COUNT").expect("a function");
     let function = function.bind(&[ArgType::Value(Some(SqlType::Bigint))], &[Err(String::new())]).expect("bound");
     let grace_ms = if results == Results::Last { GRACE_MS } else { FOR_EVER_MS };
     let window = TimeWindow { size_ms: SIZE_MS, advance_ms: ADVANCE_MS, grace_ms, retention_ms: 2 * FOR_EVER_MS };
     Box::new(Aggregate::new(aggregate::Spec {
-        keys: vec![(0, SqlType::Bigint)],
-        calls: vec![aggregate::Call { function, args: vec![1] }],
+        keys: vec![(key, SqlType::Bigint)],
+        calls: vec![aggregate::Call { function, args: vec![0] }],
         window: Some(window),
         every_row: false,
         last_only: (results == Results::Last).then(key_bytes),
@@ -82,7 +82,7 @@ const COLUMNS: usize = 5;
 fn counts_joined(partitions: u32, results: Results, preserved: bool) -> Program {
     let stage = |ports, operators: Vec<OperatorSpec>, output| StageSpec { ports, operators, output, tasks: partitions };
     let id = |kind| Some(OperatorId { kind, number: 0 });
-    let count = operator(id(OperatorKind::Aggregate), &[0], To::End, move |_| counting(results), partitions);
+    let count = operator(id(OperatorKind::Aggregate), &[0], To::End, move |_| counting(0, results), partitions);
     let join = operator(id(OperatorKind::Join), &[0, 1], To::End, move |_| joining(preserved), partitions);
     let stages = vec![
         stage(vec![reads(0, 2, To::End)], vec![], exchange(0)),
@@ -309,6 +309,45 @@ fn touched(before: &[Given], epoch: &[Given]) -> Vec<Reaches> {
         ((0, 0, 0, 0), (0, 0), times.into_iter().max().expect("a row"), row)
     };
     touched.into_iter().map(result).collect()
+}
+
+/// The results of the first stream by their counts, and how many there are of each.
+fn counts_counted(partitions: u32) -> Program {
+    let stage = |ports, operators: Vec<OperatorSpec>, output| StageSpec { ports, operators, output, tasks: partitions };
+    let count = |number, key| {
+        let id = OperatorId { kind: OperatorKind::Aggregate, number };
+        operator(Some(id), &[0], To::End, move |_| counting(key, Results::OfEpochs), partitions)
+    };
+    let stages = vec![
+        stage(vec![reads(0, 2, To::End)], vec![], exchange(0)),
+        stage(vec![follows(0, &[0], to(0, 0))], vec![count(0, 0)], exchange(3)),
+        stage(vec![follows(1, &[0], to(0, 0))], vec![count(1, 3)], StageOutput::Result),
+    ];
+    program(&[2], partitions, stages, 4)
+}
+
+#[test]
+fn results_of_an_epoch_are_counted_before_it_ends_and_each_group_once() {
+    for_all(|random, partitions, count, how| {
+        let bed = Bed::new(1, partitions);
+        let mut run = Run::new(&bed, counts_counted(partitions), &how);
+        let (mut given, mut left) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let mut epoch = rising(random, count / 6, (0, partitions), false);
+            epoch.retain(|record| record.topic == 0);
+            bed.append(&epoch);
+            let as_given =
+                |(_, _, time, row): Reaches| Given { topic: 0, partition: 0, time, row: vec![row[3], row[0]] };
+            let results: Vec<Given> = touched(&given, &epoch).into_iter().map(as_given).collect();
+            let shown = |(_, _, time, row): Reaches| Shown { time, row, absent: false, old: None };
+            let wanted: Vec<Shown> = touched(&left, &results).into_iter().map(shown).collect();
+            given.extend(epoch);
+            left.extend(results);
+            run.drain(0);
+            run.seal();
+            assert_eq!(sorted(run.take()), sorted(wanted));
+        }
+    });
 }
 
 #[test]

@@ -300,7 +300,7 @@ impl<'e> Session<'e> {
             "{count} records were there before and are not read: SET '{0}'='earliest'; before the statement reads them",
             config::OFFSET_RESET
         );
-        Ok((count > 0).then_some(hint))
+        Ok((count.most() > 0).then_some(hint))
     }
 
     /// The statement with the values of variables in their places, if there are any.

@@ -15,7 +15,7 @@ use crate::config::{Origin, PROPERTIES, Property, Scope};
 use crate::engine::Engine;
 use crate::error::{Result, Span};
 use crate::functions;
-use crate::topics::{PartitionId, Topic};
+use crate::topics::Count;
 
 pub(super) const KIND: Kind = Kind {
     name: "SHOW STREAMS",
@@ -159,7 +159,7 @@ fn extended_topics(cx: &Context) -> Result<Reply> {
     let mut rows = Vec::new();
     let mut listed = Vec::new();
     for topic in cx.catalog.topics() {
-        let records = cx.engine.map_or(Ok(0), |engine| records(engine, topic))?;
+        let records = cx.engine.map_or(Ok(Count::NONE), |engine| engine.records(topic))?;
         let over = cx.catalog.sources().filter(|s| s.topic == topic.name).map(|s| s.name.as_str());
         let over = over.collect::<Vec<_>>().join(", ");
         let settings = topic.config.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
@@ -182,16 +182,6 @@ fn extended_topics(cx: &Context) -> Result<Reply> {
     }
     let columns = vec!["Kafka Topic", "Partitions", "Records", "Streams and Tables", "Settings"];
     Ok(Reply::table((columns, rows), "kafka_topics_extended", json!({ "topics": listed })))
-}
-
-/// The difference of end and start offsets, summed over the partitions. In a compacted topic fewer records may be
-/// there.
-fn records(engine: &Engine, topic: &Topic) -> Result<i64> {
-    let topics = engine.topics();
-    (0..topic.partitions).try_fold(0, |sum, partition| {
-        let id = PartitionId { topic: topic.id, partition };
-        Ok(sum + topics.end(id)? - topics.start(id)?)
-    })
 }
 
 /// A query with its statement and what it counts.

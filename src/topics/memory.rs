@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::record::{BatchHead, RecordBatch, Records};
-use super::{Fetch, Offset, PartitionId, Reader, Topic, Topics};
+use super::{Count, Fetch, Offset, PartitionId, Reader, Topic, Topics};
 use crate::error::{Error, Result};
 use crate::ids::TopicId;
 use crate::locks::lock;
@@ -68,6 +68,10 @@ impl Topics for MemoryTopics {
 
     fn end(&self, partition: PartitionId) -> Result<Offset> {
         self.with(partition, |p| p.end)
+    }
+
+    fn count(&self, partition: PartitionId) -> Result<Count> {
+        self.with(partition, |p| Count::Exactly(p.end as u64))
     }
 
     fn offset_for_time(&self, partition: PartitionId, time_ms: i64) -> Result<Offset> {

@@ -83,6 +83,48 @@ impl Fetch {
     }
 }
 
+/// A number of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// So many.
+    Exactly(u64),
+    /// So many or fewer: an upper bound.
+    AtMost(u64),
+}
+
+impl Count {
+    /// No records.
+    pub const NONE: Count = Count::Exactly(0);
+
+    /// The upper bound.
+    pub fn most(self) -> u64 {
+        match self {
+            Count::Exactly(count) | Count::AtMost(count) => count,
+        }
+    }
+}
+
+impl std::ops::Add for Count {
+    type Output = Count;
+
+    /// Exact if both are.
+    fn add(self, other: Count) -> Count {
+        match (self, other) {
+            (Count::Exactly(own), Count::Exactly(other)) => Count::Exactly(own + other),
+            _ => Count::AtMost(self.most() + other.most()),
+        }
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Count::Exactly(count) => write!(f, "{count}"),
+            Count::AtMost(count) => write!(f, "at most {count}"),
+        }
+    }
+}
+
 /// About how many bytes of small batches are read at once.
 const JOINED_BYTES: usize = 64 << 10;
 
@@ -134,6 +176,12 @@ pub trait Topics: Send + Sync {
     /// stands at, since markers of transactions take offsets too. So "at its end" is asked of the reader's queue
     /// (`PartitionEOF`, `enable.partition.eof=true`), never computed from counts of records.
     fn end(&self, partition: PartitionId) -> Result<Offset>;
+
+    /// How many decided records there are, as far as it is known without reading them.
+    ///
+    /// Kafka: high mark less low mark, and [`Count::AtMost`]: markers of transactions take offsets too, and compaction
+    /// removes records but not offsets.
+    fn count(&self, partition: PartitionId) -> Result<Count>;
 
     /// The offset of the first record whose time is at least this; the end if there is none.
     ///
@@ -217,6 +265,15 @@ fn murmur2(data: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sum_with_an_upper_bound_is_an_upper_bound() {
+        let sum = Count::NONE + Count::Exactly(3) + Count::Exactly(4);
+        assert_eq!((sum, sum.to_string().as_str()), (Count::Exactly(7), "7"));
+        let sum = Count::AtMost(5) + sum;
+        assert_eq!((sum, sum.to_string().as_str()), (Count::AtMost(12), "at most 12"));
+        assert_eq!(Count::Exactly(1) + Count::AtMost(0), Count::AtMost(1));
+    }
 
     #[test]
     fn keys_are_hashed_as_kafka_hashes_them() {

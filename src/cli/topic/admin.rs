@@ -99,14 +99,12 @@ fn execute(engine: &Engine, text: &str) -> Done {
 }
 
 /// Lists the topics.
-///
-/// The number of records is the sum over the partitions of end less start.
 pub(super) fn list(common: &Common, arguments: &List) -> Done {
     let engine = common.open_existing()?;
     let catalog = engine.catalog();
     let mut rows = Vec::new();
     for topic in catalog.topics() {
-        let records: i64 = ends(&engine, topic)?.into_iter().map(|(start, end)| end - start).sum();
+        let records = engine.records(topic)?;
         rows.push(vec![topic.name.clone(), topic.partitions.to_string(), records.to_string()]);
     }
     let mut output = Output::new(arguments.output);

@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use super::record::RecordBatch;
-use super::{AppendHandle, Fetch, Offset, PartitionId, Reader, Topic, Topics};
+use super::{AppendHandle, Count, Fetch, Offset, PartitionId, Reader, Topic, Topics};
 use crate::disk::{Disk, Handles, SyncSite};
 use crate::error::{Error, Result};
 use crate::ids::TopicId;
@@ -238,6 +238,12 @@ impl Topics for Log {
         Ok(self.partition(partition)?.decided().offset)
     }
 
+    fn count(&self, partition: PartitionId) -> Result<Count> {
+        // Offsets of the log have no gaps. The start first: it may go on meanwhile, and never passes the end.
+        let (start, end) = (self.start(partition)?, self.end(partition)?);
+        Ok(Count::Exactly((end - start) as u64))
+    }
+
     fn offset_for_time(&self, partition: PartitionId, time_ms: i64) -> Result<Offset> {
         self.partition(partition)?.offset_for_time(time_ms)
     }
@@ -294,6 +300,12 @@ mod tests {
             partition.write(&mut writer.finish().expect("a record")).expect("written");
         }
         (log, disk)
+    }
+
+    #[test]
+    fn records_that_are_not_decided_are_not_counted() {
+        let (log, _) = bed();
+        assert_eq!(log.count(PartitionId { topic: 0, partition: 3 }).expect("there"), Count::NONE);
     }
 
     #[test]
