@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::built_tests::{Bed, Given, operator, program, reads, source, to};
+use super::built_tests::{Bed, Given, exchange, follows, operator, program, reads, source, to};
 use super::program::{Program, StageOutput, StageSpec, Target as To};
 use super::{Now, Options, QueryRun, Sealed, Target, TopicTarget, Turned, placement};
 use crate::disk::double::Random;
@@ -19,7 +19,8 @@ use crate::types::window::TimeWindow;
 
 const PARTITIONS: u32 = 3;
 
-/// COUNT over windows of which each row is in twenty: results of each row, or of an epoch's groups at its end.
+/// COUNT over windows of which each row is in twenty, behind an exchange: results of each row, or of an epoch's groups at
+/// its end.
 fn counts(every_row: bool) -> Program {
     let make = move |_| {
         let function = functions::find_aggregate("COUNT").expect("a function");
@@ -36,9 +37,12 @@ fn counts(every_row: bool) -> Program {
     };
     let id = OperatorId { kind: OperatorKind::Aggregate, number: 0 };
     let count = operator(Some(id), &[0], To::End, make, PARTITIONS);
-    let ports = vec![reads(0, 2, to(0, 0))];
-    let stage = StageSpec { ports, operators: vec![count], output: StageOutput::Result, tasks: PARTITIONS };
-    program(&[2], PARTITIONS, vec![stage], 4)
+    let stage = |ports, operators, output| StageSpec { ports, operators, output, tasks: PARTITIONS };
+    let stages = vec![
+        stage(vec![reads(0, 2, To::End)], vec![], exchange(0)),
+        stage(vec![follows(0, &[0], to(0, 0))], vec![count], StageOutput::Result),
+    ];
+    program(&[2], PARTITIONS, stages, 4)
 }
 
 /// A query over the rows of a bed, as it stands at a head.
@@ -73,12 +77,14 @@ fn add(values: &mut Values, outputs: Vec<(PartitionId, RecordBatch)>) {
     }
 }
 
-/// What a query commits that ends after each step with this probability; and how often it was ended while turns were still to
-/// be repeated, after it had been asked for results.
-fn committed(bed: &Bed, every_row: bool, turn_bytes: usize, random: &mut Random, ends: u64) -> (Values, usize) {
+/// What a query commits in one epoch that is ended once in so many steps, and never with 0; and how often it was ended while
+/// turns were still to be repeated. `more` comes when the epoch has begun to end.
+fn committed(bed: &Bed, every_row: bool, random: &mut Random, ends: u64, more: &[Given]) -> (Values, usize) {
     let (mut values, mut head) = (vec![Vec::new(); PARTITIONS as usize], None);
-    let mut cut_short = 0;
+    let (mut cut_short, mut more) = (0, Some(more));
     loop {
+        // The settings may be other ones after each restart.
+        let turn_bytes = if ends == 0 { 1 << 20 } else { 100 << random.below(8) };
         let mut run = query(bed, every_row, turn_bytes, head.as_ref());
         loop {
             // The clock goes on; repeated turns have that of their records.
@@ -90,6 +96,9 @@ fn committed(bed: &Bed, every_row: bool, turn_bytes: usize, random: &mut Random,
                     Sealed::Nothing => {}
                     Sealed::Part(epoch) => {
                         assert!(!repeats, "what is repeated was committed");
+                        if let Some(more) = more.take_if(|_| run.is_ending()) {
+                            bed.append(more);
+                        }
                         add(&mut values, epoch.outputs);
                         head = Some(epoch.head);
                     }
@@ -112,7 +121,7 @@ fn committed(bed: &Bed, every_row: bool, turn_bytes: usize, random: &mut Random,
 fn a_query_that_is_ended_while_it_repeats_turns_commits_the_same_records() {
     for every_row in [true, false] {
         let mut cut_short = 0;
-        for seed in 0..20 {
+        for seed in 0..40 {
             let mut random = Random::new(seed);
             let bed = Bed::new(1, PARTITIONS);
             let row = |number: i64, random: &mut Random| Given {
@@ -122,10 +131,10 @@ fn a_query_that_is_ended_while_it_repeats_turns_commits_the_same_records() {
                 row: vec![Some(random.below(4) as i64), Some(number)],
             };
             let given: Vec<Given> = (0..60).map(|number| row(number, &mut random)).collect();
-            bed.append(&given);
-            let (wanted, _) = committed(&bed, every_row, 1 << 20, &mut random, 0);
-            let turn_bytes = 200 << random.below(5);
-            let (found, cut) = committed(&bed, every_row, turn_bytes, &mut random, 12);
+            let (given, more) = given.split_at(50);
+            bed.append(given);
+            let (wanted, _) = committed(&bed, every_row, &mut random, 0, more);
+            let (found, cut) = committed(&bed, every_row, &mut random, 6, more);
             assert_eq!(found, wanted, "seed {seed}, results of every row: {every_row}");
             cut_short += cut;
         }
