@@ -426,6 +426,15 @@ mod tests {
     }
 
     #[test]
+    fn neighbouring_seeds_have_no_numbers_in_common() {
+        let numbers = |seed| {
+            let mut random = Random::new(seed);
+            (0..100).map(|_| random.below(u64::MAX)).collect::<HashSet<_>>()
+        };
+        assert!(numbers(7).is_disjoint(&numbers(8)));
+    }
+
+    #[test]
     fn what_was_synced_survives_and_of_the_rest_anything_may() {
         let mut outcomes = HashSet::new();
         for seed in 0..50 {

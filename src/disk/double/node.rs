@@ -12,21 +12,29 @@ pub(super) const SECTOR: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
+/// The step of SplitMix64.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The function of SplitMix64.
+fn mixed(number: u64) -> u64 {
+    let z = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
 impl Random {
-    /// The numbers of a seed.
+    /// The numbers of a seed. Those of neighbouring seeds have nothing in common.
     pub fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        // Without mixing, the numbers of a seed would be those of the seed before it, from the second one on.
+        Random(mixed(seed.wrapping_add(STEP)))
     }
 
     /// The next number below `end`.
     ///
     /// 0 for `end` 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % end.max(1)
+        self.0 = self.0.wrapping_add(STEP);
+        mixed(self.0) % end.max(1)
     }
 
     /// True once in `times`.
