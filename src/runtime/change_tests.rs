@@ -191,7 +191,7 @@ impl Operator for Totals {
     }
 }
 
-/// A stage of test operators, one behind the other.
+/// A stage of test operators, each after the one that feeds it.
 fn stage(number: usize, tasks: u32, makes: Vec<fn(u32) -> Box<dyn Operator>>, output: StageOutput) -> StageSpec {
     let last = makes.len() - 1;
     let target = |at: usize| if at == last { To::End } else { to(at + 1, 0) };

@@ -116,8 +116,8 @@ impl QueryRun {
             return Ok(Sealed::Nothing);
         }
         if !self.redo.0.is_empty() {
-            // A part is committed behind whole turns and the beginning of one more: all that the turns before the last one
-            // make again was committed.
+            // A part is committed after whole turns and the beginning of one more. So what the turns before the last one make
+            // again was committed.
             debug_assert_eq!(self.pending_bytes(), 0, "repeated turns have made what is not committed");
             return Ok(Sealed::Nothing);
         }

@@ -19,7 +19,7 @@ use crate::types::window::TimeWindow;
 
 const PARTITIONS: u32 = 3;
 
-/// COUNT over windows of which each row is in twenty, behind an exchange: results of each row, or of an epoch's groups at
+/// COUNT over windows of which each row is in twenty, after an exchange: results of each row, or of an epoch's groups at
 /// its end.
 fn counts(every_row: bool) -> Program {
     let make = move |_| {

@@ -34,10 +34,17 @@
 //! keys nothing is promised. The key of a change is the same on both sides, except directly before an exchange that moves rows
 //! to other keys: there a change may take a row from one key to another.
 //!
+//! **A row that comes back.** The halves of a change that was cut go on through two tasks. Where a later exchange brings them
+//! together again, both have the same cause, and rows of one cause come by the number of the task that sent them: the insertion
+//! may come before the deletion. So after a second exchange a row is known by the keys of both exchanges. An operator that
+//! knows its rows by the last key alone (of a table that was exchanged by another column and back) must pair the halves of a
+//! cause itself. One that undoes old sides and applies new ones need not.
+//!
 //! **Exchanges.** The exchange's columns are the key from there on. A change whose key stays is sent as one row with both sides.
 //! A change whose key moves is cut in two: a deletion (old side kept) for the task of the old key, then an insertion (new side
 //! kept) for the task of the new one. Both have the cause of the change, and where both keys belong to one task they are
-//! adjacent. Every deletion gets the old side's columns on its new side, so that it holds the new key that goes. This is
+//! adjacent; an exchange to a single task cuts too. Every deletion gets the old side's columns on its new side, so that it
+//! holds the new key that goes. This is
 //! [`Batch::rekeyed`].
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
