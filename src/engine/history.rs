@@ -59,7 +59,10 @@ impl History {
     }
 
     /// Drops records that replay does not need. Kept are records of which something still exists, records that kept
-    /// ones need, and records that undo something of kept ones.
+    /// ones need, records that undo something of kept ones, and all else that these undo.
+    ///
+    /// Example: DROP STREAM A DELETE TOPIC undoes the statement that made A and the one that made its topic. If the
+    /// topic's is kept, the drop is, and then A must have been made when it is executed again.
     ///
     /// Repeats until nothing more is kept: needs and undoings form chains. Costs O(records) for each link of the
     /// longest chain.
@@ -84,7 +87,7 @@ impl History {
                     kept.insert(record.version);
                 }
                 if kept.contains(&record.version) {
-                    kept.extend(&record.needs);
+                    kept.extend(record.needs.iter().chain(&record.undoes));
                 }
             }
             if kept.len() == before {

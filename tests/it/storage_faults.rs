@@ -607,6 +607,19 @@ fn numbers_are_not_given_out_again_after_a_restart() {
 }
 
 #[test]
+fn a_stream_that_was_dropped_with_the_topic_of_another_statement_does_not_hinder_a_restart() {
+    let (before, after) = kept(
+        "CREATE STREAM b (v VARCHAR) WITH (KAFKA_TOPIC='t', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM x AS SELECT v FROM b;
+         TERMINATE CSAS_X_0;
+         DROP STREAM b;
+         CREATE STREAM a (v VARCHAR) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');
+         DROP STREAM a DELETE TOPIC;",
+    );
+    assert_eq!(after, before);
+}
+
+#[test]
 fn a_type_with_small_letters_is_kept_for_what_was_made_of_it() {
     let (before, after) = kept(
         "CREATE TYPE `Address` AS STRUCT<street VARCHAR>;
