@@ -11,6 +11,7 @@ use super::program::{FeedSpec, OperatorSpec, Port, PortOrigin, Program, StageOut
 use super::{Feeds, Now, Options, QueryRun, Sealed, Tap, Target, Turned, placement};
 use crate::catalog::{Source, SourceKind};
 use crate::formats::{Encoding, find};
+use crate::ids::{QueryNumber, TopicId, Version};
 use crate::locks::lock;
 use crate::operators::Operator;
 use crate::plan::node::SourceColumn;
@@ -48,7 +49,7 @@ pub(super) fn source(name: &str, columns: usize) -> Source {
         read_only: false,
         statement: String::new(),
         query: None,
-        made_at: 0,
+        made_at: Version::new(0),
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) fn source(name: &str, columns: usize) -> Source {
 fn feed(topic: usize, columns: usize, partitions: u32) -> FeedSpec {
     FeedSpec {
         source: Arc::new(source(&format!("s{topic}"), columns)),
-        topic: topic as u64,
+        topic: TopicId::new(topic as u64),
         partitions,
         rank: topic,
         wanted: Arc::new(Wanted { columns: (0..columns).map(SourceColumn::Declared).collect(), headers: false }),
@@ -104,7 +105,7 @@ pub(super) fn to(operator: usize, port: usize) -> To {
 pub(super) fn program(topics: &[usize], partitions: u32, stages: Vec<StageSpec>, columns: usize) -> Program {
     Program {
         feeds: topics.iter().enumerate().map(|(number, columns)| feed(number, *columns, partitions)).collect(),
-        topics: (0..topics.len()).map(|number| (number as u64, format!("s{number}"))).collect(),
+        topics: (0..topics.len()).map(|number| (TopicId::new(number as u64), format!("s{number}"))).collect(),
         stages,
         output: (0..columns).collect(),
         merges: true,
@@ -135,7 +136,12 @@ impl Bed {
     pub(super) fn new(topics: usize, partitions: u32) -> Bed {
         let memory = Arc::new(MemoryTopics::new());
         for number in 0..topics {
-            let topic = Topic { name: format!("s{number}"), id: number as u64, partitions, config: Default::default() };
+            let topic = Topic {
+                name: format!("s{number}"),
+                id: TopicId::new(number as u64),
+                partitions,
+                config: Default::default(),
+            };
             memory.create(&topic).expect("created");
         }
         Bed { feeds: Feeds::new(memory.clone(), placement::usual()), topics: memory }
@@ -146,7 +152,7 @@ impl Bed {
         let mut writers = std::collections::BTreeMap::<PartitionId, BatchWriter>::new();
         for Given { topic, partition, time, row } in given {
             let value = row.iter().map(|v| v.map_or(String::new(), |v| v.to_string())).collect::<Vec<_>>().join(",");
-            let id = PartitionId { topic: *topic, partition: *partition };
+            let id = PartitionId { topic: TopicId::new(*topic), partition: *partition };
             writers.entry(id).or_default().push(*time, None, Some(value.as_bytes()), &[]);
         }
         let batches = writers.into_iter().filter_map(|(id, writer)| Some((id, writer.finish()?))).collect();
@@ -226,7 +232,8 @@ impl Run {
         let starts = |_| Ok(0);
         let target = Target::Tap(taken.clone());
         let options = Options { batch_rows, idle_ns, turn_bytes };
-        let query = QueryRun::new(1, Arc::new(program), &target, (&bed.feeds, &starts), options).expect("a query");
+        let query = QueryRun::new(QueryNumber::new(1), Arc::new(program), &target, (&bed.feeds, &starts), options)
+            .expect("a query");
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("threads");
         Run { query, taken, threads: (workers > 1).then(pool) }
     }

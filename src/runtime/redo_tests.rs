@@ -9,6 +9,7 @@ use super::{Now, Options, QueryRun, Sealed, Target, TopicTarget, Turned, placeme
 use crate::disk::double::Random;
 use crate::functions;
 use crate::functions::signature::ArgType;
+use crate::ids::{QueryNumber, TopicId};
 use crate::journal::EpochHead;
 use crate::operators::Operator;
 use crate::operators::aggregate::{Aggregate, Call, Spec};
@@ -55,7 +56,7 @@ fn counts(every_row: bool) -> Program {
 fn query(bed: &Bed, every_row: bool, turn_bytes: usize, head: Option<&EpochHead>) -> QueryRun {
     let target = TopicTarget {
         source: source("result", 4),
-        topic: 7,
+        topic: TopicId::new(7),
         partitions: PARTITIONS,
         most_bytes: 1 << 20,
         rekey: None,
@@ -64,7 +65,7 @@ fn query(bed: &Bed, every_row: bool, turn_bytes: usize, head: Option<&EpochHead>
     let options = Options { batch_rows: 3, idle_ns: 0, turn_bytes };
     let target = Target::Topic(Arc::new(target));
     let starts = |_| Ok(0);
-    let made = QueryRun::new(1, Arc::new(counts(every_row)), &target, (&bed.feeds, &starts), options);
+    let made = QueryRun::new(QueryNumber::new(1), Arc::new(counts(every_row)), &target, (&bed.feeds, &starts), options);
     let mut run = made.expect("a query");
     head.map_or(Ok(()), |head| run.resume(head)).expect("a head of this program");
     run

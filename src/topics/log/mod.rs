@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn records_that_are_not_decided_are_not_counted() {
         let (log, _) = bed();
-        assert_eq!(log.count(PartitionId { topic: 0, partition: 3 }).expect("there"), Count::NONE);
+        assert_eq!(log.count(PartitionId { topic: TopicId::new(0), partition: 3 }).expect("there"), Count::NONE);
     }
 
     #[test]
