@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Int64Type;
 
 use super::life::Life;
 use super::running::Running;
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::expr::{Compiled, Input, in_parts};
 use crate::plan::table::Pull;
 use crate::runtime::QueryRun;
-use crate::types::{Batch, Column, SqlType, Value};
+use crate::types::{Batch, Column, SqlType, Value, View};
 
 /// The rows of a pull query.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,8 @@ pub struct PullRows {
 impl Engine {
     /// The rows of a table, as of its last commit.
     ///
-    /// `LIMIT` cuts after all rows were found; their order is not defined.
+    /// `LIMIT` cuts after all rows were found: partition by partition, in the order of their keys' bytes. Without it the
+    /// order is not defined.
     ///
     /// # Errors
     /// Kind `Missing` if the query does not run, `Unsupported` if it keeps no table, `Backend` if the query or engine
@@ -137,6 +139,7 @@ fn pulled(pull: &Pull, batch: Batch) -> Result<Vec<Vec<Value>>> {
         Some(absent) => batch.clone().filter(&!absent)?,
         None => batch,
     };
+    let batch = if pull.limit.is_some() && pull.keys.is_none() { in_key_order(pull, &batch)? } else { batch };
     let condition = pull.condition.as_ref().map(|condition| condition.compile(&pull.layout));
     let items: Vec<(Compiled, SqlType)> =
         pull.items.iter().map(|(column, expr)| (expr.compile(&pull.layout), column.sql_type.clone())).collect();
@@ -162,12 +165,31 @@ fn pulled(pull: &Pull, batch: Batch) -> Result<Vec<Vec<Value>>> {
     Ok(parts.into_iter().flatten().collect())
 }
 
+/// The rows of a partition in the order of their keys' bytes, as Kafka Streams' stores have them; then in that of their
+/// windows. So a LIMIT leaves the same rows each time.
+fn in_key_order(pull: &Pull, batch: &Batch) -> Result<Batch> {
+    let keys = pull.source.schema.keys();
+    let views: Vec<View> = batch.columns.iter().zip(keys).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
+    let starts = match pull.source.window {
+        Some(_) => batch.columns.last().and_then(|start| start.as_primitive_opt::<Int64Type>()),
+        None => None,
+    };
+    let mut encoder = pull.source.key.encoder();
+    let mut rows: Vec<(Vec<u8>, i64, u32)> = Vec::with_capacity(batch.rows());
+    for row in 0..batch.rows() {
+        let mut key = Vec::new();
+        encoder.encode(&views, row, &mut key);
+        rows.push((key, starts.map_or(0, |starts| starts.value(row)), row as u32));
+    }
+    rows.sort_unstable();
+    batch.take(&rows.into_iter().map(|(_, _, row)| row).collect::<Vec<u32>>())
+}
+
 /// The columns as a pull query's expressions expect them: the table's, the window's bounds, the row's time.
 ///
 /// WINDOWSTART is the last column that the query gives; WINDOWEND is computed from it.
 fn table_columns(pull: &Pull, batch: Batch) -> Result<Vec<arrow::array::ArrayRef>> {
     use arrow::array::Int64Array;
-    use arrow::datatypes::Int64Type;
     let mut columns = batch.columns;
     if let Some(window) = pull.source.window {
         let size = window.size_ms.unwrap_or_default();

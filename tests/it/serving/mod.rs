@@ -117,6 +117,16 @@ fn tables_are_pulled() {
         assert_eq!(answer[0]["header"]["schema"], "`V` STRING KEY, `N` BIGINT");
         assert_eq!(answer[1], json!({ "row": { "columns": ["a", 2] } }));
         assert_eq!(answer.as_array().map(Vec::len), Some(2));
+        // A key that is named twice is looked up once, and LIMIT leaves the first rows in the order of their keys.
+        server.ksql("INSERT INTO s VALUES (3, 'c'); INSERT INTO s VALUES (4, 'b');").await;
+        let mut all = Vec::new();
+        while all.len() < 4 {
+            all = rows(&server, Http::One, "*/*", "SELECT v FROM t;").await;
+        }
+        let limited = rows(&server, Http::One, "*/*", "SELECT v FROM t LIMIT 2;").await;
+        assert_eq!(limited[1..], ["[\"a\"]\n", "[\"b\"]\n"]);
+        let twice = rows(&server, Http::One, "*/*", "SELECT v FROM t WHERE v IN ('b', 'a', 'b');").await;
+        assert_eq!(twice.len(), 3);
     });
 }
 
