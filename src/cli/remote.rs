@@ -1,7 +1,7 @@
 //! A server that executes statements: how a command talks to it.
 //!
 //! Statements go to `/ksql`, consecutive ones in one request, so that they are checked as a whole; a SELECT goes to
-//! `/query-stream`, and its rows are shown as they come. What belongs to the session (SET, DEFINE) stays here and goes
+//! `/query-stream` and a PRINT to `/query`, and what they show is shown as it comes. What belongs to the session (SET, DEFINE) stays here and goes
 //! along with each request.
 
 use std::time::Duration;
@@ -119,8 +119,9 @@ impl Remote {
         let mut together = Placed::default();
         for statement in &script.statements {
             let is_rows = statement.begins_with(&["SELECT", "WITH"]);
+            let is_print = statement.begins_with(&["PRINT"]);
             let is_own = statement.begins_with(&["SET", "UNSET", "DEFINE", "UNDEFINE"]);
-            if is_rows || is_own || !together.fits(statement) {
+            if is_rows || is_print || is_own || !together.fits(statement) {
                 self.execute(session, &std::mem::take(&mut together), output)?;
             }
             if is_own {
@@ -129,10 +130,14 @@ impl Remote {
                     warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
                     tell(&message);
                 }
-            } else if is_rows {
+            } else if is_rows || is_print {
                 let mut alone = Placed::default();
                 alone.add(statement);
-                self.select(session, &alone, output, stop)?;
+                if is_rows {
+                    self.select(session, &alone, output, stop)?;
+                } else {
+                    self.print(session, &alone, output, stop)?;
+                }
             } else {
                 together.add(statement);
             }
@@ -175,20 +180,10 @@ impl Remote {
             if !response.status().is_success() {
                 return Err(refusal(&whole(response).await?));
             }
-            let mut elements = Elements { body: response.into_body(), rest: Vec::new() };
+            let mut lines = Lines { body: response.into_body(), rest: Vec::new() };
             let mut rows = None;
-            loop {
-                let element = tokio::select! {
-                    element = elements.next() => element?,
-                    () = tokio::time::sleep(LOOK) => {
-                        if stop.is_asked() {
-                            tell("Query terminated");
-                            break;
-                        }
-                        continue;
-                    }
-                };
-                let Some(element) = element else { break };
+            while let Some(line) = lines.next_unless(stop).await? {
+                let Some(element) = element(&line) else { continue };
                 if let Some(schema) = element["header"]["schema"].as_str() {
                     rows = Some((output.start_rows(columns(schema)?)?, columns(schema)?));
                 } else if let (Some((shown, columns)), Some(values)) = (&mut rows, element["row"]["columns"].as_array())
@@ -204,6 +199,31 @@ impl Remote {
             output.flush()
         })
     }
+
+    /// Shows the records of a PRINT until it is over, or somebody has had enough.
+    ///
+    /// # Errors
+    /// It is refused or fails, as the server says it; or the output cannot be written.
+    fn print(&self, session: &Session, statement: &Placed, output: &mut Output, stop: &Stop) -> Result<(), Failure> {
+        let body = Remote::request(session, "ksql", statement);
+        self.runtime.block_on(async {
+            let response = self.send("POST", "/query", body).await?;
+            if !response.status().is_success() {
+                return Err(refusal(&whole(response).await?));
+            }
+            let mut lines = Lines { body: response.into_body(), rest: Vec::new() };
+            while let Some(line) = lines.next_unless(stop).await? {
+                let line = String::from_utf8_lossy(&line);
+                // A line without text says that the topic is silent.
+                if !line.trim().is_empty() {
+                    let name = if line.starts_with("rowtime: ") { "record" } else { "message" };
+                    output.message(name, line.trim_end_matches('\n'))?;
+                    output.flush()?;
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 /// The JSON value of a whole answer.
@@ -214,27 +234,36 @@ async fn whole(response: hyper::Response<Incoming>) -> Result<Json, Failure> {
     Ok(serde_json::from_slice(&bytes).map_err(|e| unusable(&e))?)
 }
 
-/// The elements of an array of ksqlDB's JSON, as they come: each stands on a line.
-struct Elements {
+/// The lines of an answer, as they come. Each element of an array of ksqlDB's JSON stands on one.
+struct Lines {
     body: Incoming,
     rest: Vec<u8>,
 }
 
-impl Elements {
-    async fn next(&mut self) -> Result<Option<Json>, Failure> {
+impl Lines {
+    /// The next line; None at the end, or if somebody has had enough.
+    async fn next_unless(&mut self, stop: &Stop) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            tokio::select! {
+                line = self.next() => return line,
+                () = tokio::time::sleep(LOOK) => if stop.is_asked() {
+                    tell("Query terminated");
+                    return Ok(None);
+                },
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.rest) {
-                let line: Vec<u8> = self.rest.drain(..=end).collect();
-                if let Some(element) = element(&line) {
-                    return Ok(Some(element));
-                }
-                continue;
+                return Ok(Some(self.rest.drain(..=end).collect()));
             }
             match self.body.frame().await {
                 Some(Ok(frame)) => self.rest.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
                 Some(Err(error)) => return Err(Error::backend(format!("the answer has broken off: {error}")).into()),
                 None if self.rest.is_empty() => return Ok(None),
-                None => return Ok(element(&std::mem::take(&mut self.rest))),
+                None => return Ok(Some(std::mem::take(&mut self.rest))),
             }
         }
     }

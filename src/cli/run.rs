@@ -134,6 +134,7 @@ fn show(outcome: Outcome, output: &mut Output) -> Result<Option<Viewer>, Failure
             warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
             return Ok(Some(Viewer::new(query, until)));
         }
+        Outcome::Print { records, lines } => return Ok(Some(Viewer::of_topic(records, lines))),
     }
     Ok(None)
 }

@@ -241,9 +241,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Ends the queries that show rows of a topic that is gone. Those that are kept have ended before: a topic that they
+    /// Ends the queries and followers that show a topic that is gone. Those that are kept have ended before: a topic that they
     /// read cannot be dropped.
     fn end_readers(self: &Arc<Self>, topic: &Topic) {
+        self.followers.end(topic.id);
         let readers = self.queries.readers(topic.id).map(|readers| readers.queries()).unwrap_or_default();
         for query in readers {
             self.fail_query(&query, Error::missing(format!("the topic '{}' has been deleted", topic.name)));

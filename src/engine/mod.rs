@@ -33,6 +33,7 @@ mod commit;
 mod drain;
 mod effect;
 mod folder;
+mod follow;
 mod history;
 mod life;
 mod memory;
@@ -53,6 +54,7 @@ mod world;
 
 pub use apply::Committed;
 pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
+pub use follow::{Follower, TopicRecord};
 pub(crate) use history::History;
 pub use life::Life;
 pub use pull::PullRows;
@@ -212,6 +214,8 @@ pub(crate) struct Shared {
     next_partition: AtomicU32,
     /// The queries whose rows are being shown, by their numbers.
     shown: Mutex<std::collections::BTreeMap<QueryNumber, ShownQuery>>,
+    /// Those that follow a topic.
+    followers: follow::Followers,
 }
 
 impl Shared {

@@ -97,6 +97,7 @@ pub(super) fn open(mut settings: Settings, workers: Workers) -> Result<(Shared, 
         restoring: AtomicUsize::new(0),
         next_partition: AtomicU32::new(0),
         shown: Mutex::default(),
+        followers: Default::default(),
     };
     Ok((shared, restoring))
 }

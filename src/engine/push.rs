@@ -61,7 +61,20 @@ struct Channel {
 
 /// Called when there is something new, for a reader that does not wait by itself.
 #[derive(Default)]
-struct Listener(OnceLock<Box<dyn Fn() + Send + Sync>>);
+pub(super) struct Listener(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+impl Listener {
+    /// Sets what is called; the first one stays.
+    pub(super) fn set(&self, listener: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.0.set(listener);
+    }
+
+    pub(super) fn call(&self) {
+        if let Some(listener) = self.0.get() {
+            listener();
+        }
+    }
+}
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -104,8 +117,9 @@ impl Engine {
         query.inspect(ShownQuery::end).is_some()
     }
 
-    /// Ends all queries whose rows are being shown.
+    /// Ends all queries whose rows are being shown, and all that follow a topic.
     pub fn end_all_shown(&self) {
+        self.shared.followers.end_all();
         lock(&self.shared.shown).values().for_each(ShownQuery::end);
     }
 
@@ -197,9 +211,7 @@ impl Channel {
     /// Has the reader look again.
     fn tell(&self) {
         self.changed.notify_all();
-        if let Some(listener) = self.listener.0.get() {
-            listener();
-        }
+        self.listener.call();
     }
 }
 
@@ -213,7 +225,7 @@ impl PushQuery {
     ///
     /// The first listener stays.
     pub fn listen(&self, listener: Box<dyn Fn() + Send + Sync>) {
-        let _ = self.channel.listener.0.set(listener);
+        self.channel.listener.set(listener);
     }
 
     /// Whether somebody else has ended the query: no more rows are to be taken.

@@ -51,6 +51,7 @@ impl Shared {
 
     /// Something was decided for a topic: its readers take their turns, at once or together with what comes soon.
     pub(crate) fn wake_readers(self: &Arc<Self>, topic: TopicId) {
+        self.followers.ring(topic);
         if !self.workers.exist() {
             return;
         }

@@ -131,7 +131,7 @@ fn shown(outcome: &Outcome) -> Value {
         Outcome::Reply(Reply { shown: Shown::Table { columns, rows }, .. }) => {
             json!({ "columns": columns, "rows": rows })
         }
-        Outcome::Rows(_) | Outcome::Push { .. } => Value::Null,
+        Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => Value::Null,
     }
 }
 
@@ -182,7 +182,7 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
     let mut dry_run = session.dry_run();
     for statement in parsed {
         match dry_run.check(statement) {
-            Ok(Nature::Pull | Nature::Scan | Nature::Push) => {
+            Ok(Nature::Pull | Nature::Scan | Nature::Push | Nature::Print) => {
                 let message = "The following statement types should be issued to the websocket endpoint '/query':\n\t* \
                                PRINT\n\t* SELECT";
                 return Err(Refusal::statement(40002, message, &statement.text));
@@ -228,7 +228,7 @@ fn entity(service: &Service, outcome: Outcome, text: &str) -> Option<Value> {
             Some(with_text(&kind, fields, text))
         }
         // The check has refused what shows rows.
-        Outcome::Rows(_) | Outcome::Push { .. } => None,
+        Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => None,
     }
 }
 

@@ -24,6 +24,7 @@ mod cors;
 mod inserts;
 mod ksql;
 mod metrics;
+mod print;
 mod protobuf;
 mod query;
 mod refusal;

@@ -1,4 +1,4 @@
-//! `POST /query` and `POST /query-stream`: the rows of one SELECT.
+//! `POST /query` and `POST /query-stream`: the rows of one SELECT, or the records of one PRINT.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,23 +15,25 @@ use super::accept::{self, DELIMITED, JSON, PROTOBUF, V1};
 use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, Layout};
-use super::{Service, ksql, small};
+use super::{Service, ksql, print, small};
 use crate::config;
-use crate::engine::{PullRows, PushQuery};
-use crate::statements::{Nature, Outcome, Until};
+use crate::engine::{Follower, PullRows, PushQuery};
+use crate::statements::{Nature, Outcome, RecordLines, Until};
 
 /// How often a query is looked at that nobody has woken: it may have failed, or been ended.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How many pieces of an answer may wait for its client.
-const WAITING: usize = 64;
+pub(super) const WAITING: usize = 64;
 
-/// What a SELECT shows.
+/// What a SELECT or PRINT shows.
 pub(super) enum Shown {
     /// All rows of a table, by the id of the query.
     Rows(String, PullRows),
     /// Rows as they come.
     Query(Box<PushQuery>, Until),
+    /// The records of a topic as they come.
+    Topic(Follower, RecordLines),
 }
 
 /// `POST /query`.
@@ -57,12 +59,14 @@ async fn rows(
 ) -> Result<Response, Response> {
     let Some(layout) = chosen.and_then(Layout::of) else { return Err(small::not_acceptable()) };
     let refused = |refusal: Refusal| refusal.into_response();
+    let is_old = fields.text == request::OLD.text;
+    let print_as = print::Form::wanted(&request, is_old);
     let body = request::all(request.into_body()).await.map_err(refused)?;
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     let asker = service.clone();
     let shown = ksql::on_a_thread(move || select(&asker, &asked)).await.map_err(|refusal| {
-        let is_old = fields.text == request::OLD.text;
+        let refusal = print::refusal(refusal, if is_old { print::NOT_FOUND } else { "Topic does not exist: " });
         let refusal = if is_old { refusal.with_cause() } else { refusal.with_text().untyped() };
         refusal.into_response()
     })?;
@@ -74,12 +78,18 @@ async fn rows(
         Shown::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
             tokio::spawn(show(*query, until, layout, send));
-            Body::from_stream(stream::unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
-                receive.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), receive))
-            }))
+            received(receive)
         }
+        Shown::Topic(records, lines) => return Ok(print::answer(records, lines, print_as)),
     };
     Ok(([(header::CONTENT_TYPE, layout.media_type())], body).into_response())
+}
+
+/// A body of pieces as they come.
+pub(super) fn received(receive: mpsc::Receiver<Bytes>) -> Body {
+    Body::from_stream(stream::unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
+        receive.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), receive))
+    }))
 }
 
 /// A body of pieces that are all there.
@@ -87,10 +97,10 @@ fn pieces(pieces: Vec<Bytes>) -> Body {
     Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>)))
 }
 
-/// Starts the one query of a request.
+/// Starts the one query or PRINT of a request.
 ///
 /// # Errors
-/// The request has not exactly one statement, or it is no SELECT, or it is refused.
+/// The request has not exactly one statement, or it is neither SELECT nor PRINT, or it is refused.
 pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
     if text.is_empty() && asked.is_old {
@@ -117,6 +127,7 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
     match session.rows(statement, &mut may) {
         Ok(Some(Outcome::Rows(rows))) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
         Ok(Some(Outcome::Push { query, until, .. })) => Ok(Shown::Query(Box::new(query), until)),
+        Ok(Some(Outcome::Print { records, lines })) => Ok(Shown::Topic(records, lines)),
         Ok(_) => Err(refusal),
         Err(error) => {
             let error = error.at(statement.span);

@@ -53,6 +53,12 @@ impl Refusal {
         self
     }
 
+    /// The same with a content type.
+    pub(super) fn typed(mut self) -> Refusal {
+        self.is_typed = true;
+        self
+    }
+
     /// The refusal of a text that is no statement, or not one.
     pub(super) fn of_text(code: u32, message: impl Into<String>, text: &str) -> Refusal {
         Refusal { is_of_text: true, ..Refusal::statement(code, message, text) }
@@ -142,6 +148,7 @@ const GENERIC: &[&str] = &[
     "Cannot insert values into an unknown",
     "Cannot insert into ",
     "Cannot delete topic for read-only",
+    "Could not find topic '",
     "Key format does not support schema",
     "Invalid config variable in the WITH clause",
 ];
@@ -152,6 +159,17 @@ const UNPREPARED: &str = "Exception while preparing statement: ";
 /// Whether a message says no more than that there is no source of a name.
 fn is_unknown_source(message: &str) -> bool {
     message.strip_suffix(" does not exist.").is_some_and(|name| !name.contains([' ', '\'']))
+}
+
+/// What is said of a topic to print that is not there.
+fn no_topic(error: &Error) -> String {
+    let message = error.message().replacen(
+        "'. Topic names",
+        "', or the KSQL user does not have permissions to list the topic. Topic names",
+        1,
+    );
+    let other = error.advice().and_then(|advice| advice.strip_prefix("it is '")?.split_once("':"));
+    other.map_or(message.clone(), |(name, _)| format!("{message}\nDid you mean:\n\tprint {name};"))
 }
 
 /// The text of an error as ksqlDB has it: a syntax error begins with its place.
@@ -165,6 +183,7 @@ pub(super) fn message(error: &Error) -> String {
             _ if error.kind() == Kind::Missing && is_unknown_source(message) => {
                 format!("{UNPREPARED}{message}")
             }
+            _ if message.starts_with("Could not find topic '") => no_topic(error),
             _ if message.starts_with("Pull queries don't support") => {
                 format!(
                     "{message} See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a \

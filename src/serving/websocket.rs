@@ -1,7 +1,7 @@
-//! `GET /ws/query`: the rows of one SELECT as frames of a WebSocket.
+//! `GET /ws/query`: the rows of one SELECT, or the records of one PRINT, as frames of a WebSocket.
 //!
-//! The first frame has the columns, each further one a row; at the end a frame `{"error":"done"}` and a close. Errors
-//! are a frame and a close, too.
+//! The first frame of a SELECT has the columns, each further one a row; those of a PRINT have a record each. At the end
+//! stand a frame `{"error":"done"}` and a close. Errors are a frame and a close, too.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::query::{Followed, Following, Shown, select};
 use super::request::{self, Asked};
-use super::{Service, ksql, rows, target};
+use super::{Service, ksql, print, rows, target};
 use crate::engine::{PullRows, PushRow};
 use crate::types::{Column, Role};
 
@@ -151,7 +151,23 @@ async fn show(
                 }
             }
         }
+        Ok(Shown::Topic(records, lines)) => {
+            let mut printing = print::Printing::new(records, lines);
+            loop {
+                match printing.next(to).await {
+                    Ok(Some(portion)) => {
+                        for line in portion.lines {
+                            to.send(json!(line).to_string()).await.ok()?;
+                        }
+                    }
+                    Ok(None) => return Some(End::new(DONE, "done")),
+                    Err(refusal) => return Some(End::new(SERVER_ERROR, refusal.message)),
+                }
+            }
+        }
         Err(refusal) => {
+            let unknown = "Topic does not exist, or KSQL does not have permission to list the topic: ";
+            let refusal = print::refusal(refusal, unknown);
             let code = if refusal.code >= 50000 { SERVER_ERROR } else { BAD_REQUEST };
             Some(End::new(code, refusal.of_query()))
         }

@@ -27,6 +27,7 @@ mod check;
 mod complete;
 mod export;
 mod format;
+mod lines;
 mod reply;
 mod session;
 
@@ -34,6 +35,8 @@ pub use complete::{Next, next};
 pub use export::export;
 pub use format::format;
 pub use insert_values::record_of;
+pub use lines::{Portion, RecordLines};
+pub use print_topic::Printed;
 pub use reply::{Entity, Reply, Shown, fields};
 pub use session::{DryRun, Nature, Outcome, Session, denied};
 
@@ -213,6 +216,8 @@ pub enum Action {
     Pull(Box<Pull>),
     /// It shows rows as they come.
     Push(Box<Plan>, Until),
+    /// It shows the records of a topic as they come.
+    Print(Printed),
     /// It ends a query of this id whose rows are being shown.
     EndShown(String),
 }

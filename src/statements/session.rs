@@ -4,10 +4,10 @@
 //! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
 //! the process.
 
-use super::{Action, Context, Parsed, Reply, Until, with_variables};
+use super::{Action, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
-use crate::engine::{Committed, Engine, PullRows, PushQuery};
+use crate::engine::{Committed, Engine, Follower, PullRows, PushQuery};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sql::variables::Variables;
@@ -43,6 +43,13 @@ pub enum Outcome {
         /// Advice for a person at work, not for a script.
         hint: Option<String>,
     },
+    /// The records of a topic as they come.
+    Print {
+        /// From which the records are taken.
+        records: Follower,
+        /// Makes lines of them, and says when there are enough.
+        lines: RecordLines,
+    },
 }
 
 /// What a statement is, to one who has to decide when it is executed.
@@ -57,6 +64,8 @@ pub enum Nature {
     Scan,
     /// It shows rows as they come.
     Push,
+    /// It shows the records of a topic as they come.
+    Print,
     /// It changes what exists.
     Change,
     /// Any other statement; it is finished when its execution returns.
@@ -125,6 +134,7 @@ impl DryRun<'_> {
             }
             Action::Insert(_) | Action::Reply(_) | Action::EndShown(_) => Ok(Nature::Other),
             Action::Pull(_) => Ok(Nature::Pull),
+            Action::Print(_) => Ok(Nature::Print),
             Action::Push(plan, until) => {
                 engine.check(&plan, &self.catalog, &self.own)?;
                 Ok(until.nature())
@@ -263,6 +273,7 @@ impl<'e> Session<'e> {
             }
             Action::Pull(pull) => Outcome::Rows(self.engine.pull(&pull)?),
             Action::Push(plan, until) => self.push(&parsed.text, *plan, until)?,
+            Action::Print(printed) => self.print(&printed)?,
         })
     }
 
@@ -276,6 +287,7 @@ impl<'e> Session<'e> {
         match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
             Action::Pull(pull) if may(Nature::Pull) => Ok(Some(Outcome::Rows(self.engine.pull(&pull)?))),
             Action::Push(plan, until) if may(until.nature()) => self.push(&parsed.text, *plan, until).map(Some),
+            Action::Print(printed) if may(Nature::Print) => self.print(&printed).map(Some),
             _ => Ok(None),
         }
     }
@@ -289,6 +301,12 @@ impl<'e> Session<'e> {
         let hint = self.skipped(&plan, &own)?;
         let query = self.engine.push(text, &plan, &own)?;
         Ok(Outcome::Push { query, until, warnings: plan.warnings, hint })
+    }
+
+    /// Starts to show the records of a topic.
+    fn print(&self, printed: &Printed) -> Result<Outcome> {
+        let records = self.engine.follow(&printed.topic, printed.from_beginning)?;
+        Ok(Outcome::Print { records, lines: RecordLines::new(printed.interval, printed.limit) })
     }
 
     /// What should be said of records that a new query does not see, since it starts after them.

@@ -201,7 +201,7 @@ impl Run {
         for statement in &parsed {
             match session.run(statement)? {
                 Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {}
-                Outcome::Rows(_) | Outcome::Push { .. } => {
+                Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => {
                     return Err(Error::invalid("a case's statements write to topics"));
                 }
             }

@@ -79,7 +79,9 @@ impl Bed {
         for parsed in &script {
             match session.run(parsed)? {
                 Outcome::Changed { .. } | Outcome::Done { .. } | Outcome::Reply(_) => {}
-                Outcome::Rows(_) | Outcome::Push { .. } => return Err(Error::bug("a benchmark shows no rows")),
+                Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => {
+                    return Err(Error::bug("a benchmark shows no rows"));
+                }
             }
         }
         Ok(())

@@ -255,6 +255,7 @@ impl Shell<'_> {
                 hint.iter().for_each(|hint| tell(&format!("hint: {hint}")));
                 self.watch(Viewer::new(query, until))?;
             }
+            Outcome::Print { records, lines } => self.watch(Viewer::of_topic(records, lines))?,
         }
         Ok(())
     }
@@ -283,7 +284,7 @@ impl Shell<'_> {
         if viewer.is_complete() {
             tell("Limit Reached");
         }
-        tell("Query terminated");
+        tell(viewer.last_words());
         Ok(())
     }
 }

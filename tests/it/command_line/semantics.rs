@@ -231,7 +231,6 @@ fn what_this_version_lacks_is_said_with_what_to_use_meanwhile() {
             "TUMBLING",
         ),
         ("SELECT k, COUNT(DISTINCT id) FROM s GROUP BY k EMIT CHANGES;", "COUNT(DISTINCT …)", "COUNT_DISTINCT"),
-        ("PRINT 's';", "PRINT statements", "topic consume"),
     ] {
         let err = folder.refused(1, &["run", "-e", statement]);
         assert_has(&err, &[&format!("error: not supported by this version: {what}"), meanwhile]);

@@ -29,7 +29,9 @@ pub(super) fn execute(session: &mut Session, text: &str) -> Result<Vec<String>, 
             }
             Outcome::Done { .. } => {}
             Outcome::Reply(reply) => shown.push(text_of(&reply)),
-            Outcome::Rows(_) | Outcome::Push { .. } => panic!("golden cases show records, not rows: {text}"),
+            Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => {
+                panic!("golden cases show records, not rows: {text}")
+            }
         }
     }
     Ok(shown)

@@ -1,6 +1,7 @@
 //! The service as its clients see it: real sockets, a real process.
 
 mod client;
+mod print;
 
 use std::time::Duration;
 
