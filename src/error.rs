@@ -16,6 +16,8 @@ pub enum Kind {
     Missing,
     /// Something conflicts (exists already, is in use, has changed meanwhile): resolve that, or try again.
     Conflict,
+    /// What a statement asserts is not so: make it so, or correct the statement.
+    Assertion,
     /// One record cannot be processed: it is set aside and counted, the others go on.
     BadRecord,
     /// The statement is valid and this version cannot execute it yet.
@@ -111,7 +113,7 @@ impl Error {
     }
 
     constructors! {
-        syntax => Syntax, invalid => Invalid, missing => Missing, conflict => Conflict, bad_record => BadRecord,
+        syntax => Syntax, invalid => Invalid, missing => Missing, conflict => Conflict, assertion => Assertion, bad_record => BadRecord,
         backend => Backend, bug => Bug,
     }
 

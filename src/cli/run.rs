@@ -82,7 +82,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     };
     let stop = Stop::on_signals()?;
     let mut output = Output::new(arguments.output);
-    let mut session = Session::new(&engine, Properties::default());
+    let is_asked = || stop.is_asked();
+    let mut session = Session::new(&engine, Properties::default()).stopping(&is_asked);
     let natures = script.check(&session)?;
     let mut later = Vec::new();
     for (statement, nature) in script.statements.iter().zip(natures) {

@@ -59,6 +59,8 @@ pub const CORS_HEADERS: &str = "access.control.allow.headers";
 pub const HEARTBEAT: &str = "ksql.heartbeat.enable";
 /// Whether `/lag` answers.
 pub const LAG_REPORTING: &str = "ksql.lag.reporting.enable";
+/// How long ASSERT TOPIC waits where it does not say, in milliseconds.
+pub const ASSERT_TOPIC_TIMEOUT_MS: &str = "ksql.assert.topic.default.timeout.ms";
 /// How many queries may show rows to clients of the service at once.
 pub const MAX_PUSH_QUERIES: &str = "ksql.max.push.queries";
 /// The properties that clients of the service may not set.
@@ -126,6 +128,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(0, ANY),
         scope: Scope::Statement,
         summary: "The most values that COLLECT_SET keeps.",
+    },
+    Property {
+        name: ASSERT_TOPIC_TIMEOUT_MS,
+        default: "1000",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "How long ASSERT TOPIC waits where it does not say, in ms.",
     },
     Property {
         name: HEARTBEAT,

@@ -8,10 +8,12 @@
 //! as far as the data allow; only if that brings nothing more is it over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::life::Life;
 use super::running::Running;
 use super::{Engine, Shared};
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::journal::WhenFull;
 
@@ -54,6 +56,19 @@ impl Engine {
             seen = self.shared.progress.wait(seen.max(count));
         }
         Ok(())
+    }
+
+    /// Waits until `holds` of what exists, or `most` has passed, or `stop` says so.
+    ///
+    /// Without threads it does not wait: nothing could change meanwhile.
+    pub fn wait_until(&self, most: Duration, holds: &dyn Fn(&Catalog) -> bool, stop: &dyn Fn() -> bool) {
+        let (shared, clock) = (&self.shared, self.clock());
+        let end = clock.monotonic_ns().saturating_add(u64::try_from(most.as_nanos()).unwrap_or(u64::MAX));
+        let mut seen = shared.progress.count();
+        let is_futile = || shared.is_manual() || shared.progress.is_closing() || stop();
+        while !holds(&self.catalog()) && !is_futile() && clock.monotonic_ns() < end {
+            seen = shared.progress.wait(seen);
+        }
     }
 
     /// Waits for a decision after the `seen`th, or a moment; the number of decisions then.

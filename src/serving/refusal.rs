@@ -33,7 +33,11 @@ impl Refusal {
         let code = code(error);
         let refusal = Refusal::new(code, message(error));
         // ksqlDB names the statement only where it is what is wrong.
-        if code == 40000 { refusal } else { Refusal { statement: Some((text.to_owned(), entities)), ..refusal } }
+        if [40000, 41700].contains(&code) {
+            refusal
+        } else {
+            Refusal { statement: Some((text.to_owned(), entities)), ..refusal }
+        }
     }
 
     /// The refusal of a statement by a code of its own.
@@ -137,6 +141,7 @@ impl IntoResponse for Refusal {
 fn code(error: &Error) -> u32 {
     match error.kind() {
         Kind::Backend | Kind::Bug => 50000,
+        Kind::Assertion => 41700,
         _ if GENERIC.iter().any(|start| error.message().starts_with(start)) => 40000,
         _ => 40001,
     }

@@ -1,10 +1,10 @@
 //! `ASSERT SCHEMA`: waits until a schema is registered, or gone.
 //!
-//! Parsed and printed, not executed in this version: there is no schema registry to ask.
+//! It always fails: this version has no schema registry to ask.
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Statement};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::{Duration, string_literal};
 
@@ -53,6 +53,8 @@ impl fmt::Display for AssertSchema {
 
 impl Statement for AssertSchema {
     fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("ASSERT SCHEMA", self.span, "DESCRIBE shows the columns of a stream or table"))
+        let message = "Cannot check schema existence: KSQL is not configured to use a schema registry.";
+        let hint = "this version has none; DESCRIBE shows the columns of a stream or table";
+        Err(Error::assertion(message).at(self.span).hint(hint))
     }
 }

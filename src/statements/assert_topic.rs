@@ -1,11 +1,15 @@
 //! `ASSERT TOPIC`: waits until a topic is there, or gone.
 //!
-//! Parsed and printed, not executed in this version: the refusal says what to do instead.
+//! The settings that it names are compared with those of the topic. A topic has one replica.
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
-use crate::error::{Result, Span};
+use serde_json::json;
+
+use super::{Action, Context, Kind, Reply, Statement};
+use crate::catalog::Catalog;
+use crate::config;
+use crate::error::{Error, Result};
 use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
 use crate::sql::words::{Duration, string_literal};
@@ -16,13 +20,12 @@ pub(super) const KIND: Kind = Kind {
     example: "ASSERT NOT EXISTS TOPIC orders WITH (partitions=4) TIMEOUT 10 SECONDS;",
     begins: &["ASSERT"],
     parse: |cursor| {
-        let span = cursor.span();
         let forms = [("ASSERT TOPIC", true), ("ASSERT NOT EXISTS TOPIC", false)];
         let Some(exists) = cursor.take_one(&forms) else { return Ok(None) };
         let topic = cursor.resource("the name of a topic")?;
         let with = parse_with(cursor)?;
         let timeout = if cursor.take("TIMEOUT") { Some(cursor.duration()?) } else { None };
-        Ok(Some(Box::new(AssertTopic { exists, topic, with, timeout, span })))
+        Ok(Some(Box::new(AssertTopic { exists, topic, with, timeout })))
     },
 };
 
@@ -32,7 +35,6 @@ struct AssertTopic {
     topic: String,
     with: Properties,
     timeout: Option<Duration>,
-    span: Span,
 }
 
 impl fmt::Display for AssertTopic {
@@ -49,7 +51,62 @@ impl fmt::Display for AssertTopic {
 }
 
 impl Statement for AssertTopic {
-    fn compile(&self, _: &Context) -> Result<Action> {
-        Err(not_yet("ASSERT TOPIC", self.span, "SHOW TOPICS lists the topics"))
+    fn compile(&self, cx: &Context) -> Result<Action> {
+        let mut settings = Vec::new();
+        for property in self.with.items.iter().filter(|_| self.exists) {
+            if !["PARTITIONS", "REPLICAS"].contains(&property.name.as_str()) {
+                let message = format!("Cannot assert unknown topic property: {}", property.name);
+                return Err(Error::assertion(message)
+                    .at(property.span)
+                    .hint("PARTITIONS and REPLICAS can be asserted"));
+            }
+            settings.push((property.name.to_lowercase(), property.text()));
+        }
+        let default_ms = cx.properties.number(config::ASSERT_TOPIC_TIMEOUT_MS);
+        let timeout_ms = self.timeout.map_or(default_ms, |timeout| timeout.ms());
+        let timeout = std::time::Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        Ok(Action::Assert(Asserted { topic: self.topic.clone(), exists: self.exists, settings, timeout }))
+    }
+}
+
+/// What is said of a topic.
+pub struct Asserted {
+    topic: String,
+    exists: bool,
+    /// In lower case, with the values that are expected.
+    settings: Vec<(String, String)>,
+    /// How long it may take to become so.
+    pub timeout: std::time::Duration,
+}
+
+impl Asserted {
+    /// Whether it is so.
+    ///
+    /// # Errors
+    /// What is not so.
+    pub(super) fn check(&self, catalog: &Catalog) -> Result<()> {
+        let name = &self.topic;
+        let topic = match (catalog.topic(name), self.exists) {
+            (None, false) => return Ok(()),
+            (None, true) => return Err(Error::assertion(format!("Topic {name} does not exist"))),
+            (Some(_), false) => return Err(Error::assertion(format!("Topic {name} exists"))),
+            (Some(topic), true) => topic,
+        };
+        let is = |setting: &str| if setting == "partitions" { topic.partitions } else { 1 };
+        let differs = |(setting, expected): &(String, String)| {
+            let is = is(setting).to_string();
+            (is != *expected).then(|| {
+                format!("Mismatched configuration for topic {name}: For config {setting}, expected {expected} got {is}")
+            })
+        };
+        let differences: Vec<String> = self.settings.iter().filter_map(differs).collect();
+        if differences.is_empty() { Ok(()) } else { Err(Error::assertion(differences.join("\n"))) }
+    }
+
+    /// What is said if it is so.
+    pub(super) fn reply(&self) -> Reply {
+        let is = if self.exists { "exists" } else { "does not exist" };
+        let fields = json!({ "topicName": self.topic, "exists": self.exists });
+        Reply::text(format!("Topic {} {is}.", self.topic), "assert_topic", fields)
     }
 }

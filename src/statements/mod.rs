@@ -31,6 +31,7 @@ mod lines;
 mod reply;
 mod session;
 
+pub use assert_topic::Asserted;
 pub use complete::{Next, next};
 pub use export::export;
 pub use format::format;
@@ -218,6 +219,8 @@ pub enum Action {
     Push(Box<Plan>, Until),
     /// It shows the records of a topic as they come.
     Print(Printed),
+    /// It waits until something is so, and fails if it does not become so.
+    Assert(Asserted),
     /// It ends a query of this id whose rows are being shown.
     EndShown(String),
 }

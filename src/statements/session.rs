@@ -4,7 +4,7 @@
 //! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
 //! the process.
 
-use super::{Action, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
+use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
 use crate::engine::{Committed, Engine, Follower, PullRows, PushQuery};
@@ -132,7 +132,7 @@ impl DryRun<'_> {
                 self.variables.undefine(&name);
                 Ok(Nature::Other)
             }
-            Action::Insert(_) | Action::Reply(_) | Action::EndShown(_) => Ok(Nature::Other),
+            Action::Insert(_) | Action::Reply(_) | Action::Assert(_) | Action::EndShown(_) => Ok(Nature::Other),
             Action::Pull(_) => Ok(Nature::Pull),
             Action::Print(_) => Ok(Nature::Print),
             Action::Push(plan, until) => {
@@ -160,6 +160,8 @@ pub struct Session<'e> {
     variables: Variables,
     /// The names of properties that may not be set.
     denied: Vec<String>,
+    /// Whether a statement that waits is to give up.
+    stop: &'e dyn Fn() -> bool,
 }
 
 impl<'e> Session<'e> {
@@ -167,12 +169,17 @@ impl<'e> Session<'e> {
     ///
     /// Without variables.
     pub fn new(engine: &'e Engine, own: Properties) -> Self {
-        Session { engine, own, variables: Variables::default(), denied: Vec::new() }
+        Session { engine, own, variables: Variables::default(), denied: Vec::new(), stop: &|| false }
     }
 
     /// The same session, in which these properties may not be set.
     pub fn denying(self, denied: Vec<String>) -> Self {
         Session { denied, ..self }
+    }
+
+    /// The same session, whose statements stop waiting when this says so.
+    pub fn stopping(self, stop: &'e dyn Fn() -> bool) -> Self {
+        Session { stop, ..self }
     }
 
     /// # Errors
@@ -252,6 +259,7 @@ impl<'e> Session<'e> {
             }
             Action::Reply(reply) => Outcome::Reply(reply),
             Action::EndShown(id) => Outcome::Reply(Reply::terminated(&id, self.engine.end_shown(&id))),
+            Action::Assert(asserted) => Outcome::Reply(self.assert(&asserted)?),
             Action::Set(name, value) => {
                 self.check_denied(&name)?;
                 self.own.set_for_statements(&name, &value)?;
@@ -301,6 +309,14 @@ impl<'e> Session<'e> {
         let hint = self.skipped(&plan, &own)?;
         let query = self.engine.push(text, &plan, &own)?;
         Ok(Outcome::Push { query, until, warnings: plan.warnings, hint })
+    }
+
+    /// Waits until it is as asserted.
+    fn assert(&self, asserted: &Asserted) -> Result<Reply> {
+        let holds = |catalog: &Catalog| asserted.check(catalog).is_ok();
+        self.engine.wait_until(asserted.timeout, &holds, self.stop);
+        asserted.check(&self.engine.catalog())?;
+        Ok(asserted.reply())
     }
 
     /// Starts to show the records of a topic.

@@ -78,8 +78,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let editor = if talks { Some(editor(&engine)?) } else { None };
     // Behind the editor, which handles Ctrl-C in its own way and is needed only while nothing is at work.
     let stop = Stop::on_interrupt()?;
+    let asked = stop.clone();
+    let is_asked = move || asked.is_asked();
     let mut shell = Shell {
-        session: Session::new(&engine, Properties::default()),
+        session: Session::new(&engine, Properties::default()).stopping(&is_asked),
         engine: &engine,
         remote,
         output: Output::new(arguments.output),

@@ -238,6 +238,17 @@ fn what_this_version_lacks_is_said_with_what_to_use_meanwhile() {
 }
 
 #[test]
+fn a_script_may_assert_that_a_topic_is_there() {
+    let folder = Folder::new();
+    let script = format!("{STREAM} ASSERT TOPIC s; ASSERT NOT EXISTS TOPIC t;");
+    assert_has(&folder.ok(&["run", "-e", &script]), &["Topic s exists.\n", "Topic t does not exist.\n"]);
+    let failed = folder.refused(1, &["run", "-e", "ASSERT TOPIC t TIMEOUT 10 MILLISECONDS;"]);
+    assert_has(&failed, &["error: Topic t does not exist\n --> -e:1:1"]);
+    let set = "SET 'ksql.assert.topic.default.timeout.ms'='1'; ASSERT TOPIC s WITH (PARTITIONS=9);";
+    assert_has(&folder.refused(1, &["shell", "-e", set]), &["For config partitions, expected 9 got "]);
+}
+
+#[test]
 fn without_emit_a_stream_is_shown_from_its_start_to_its_end() {
     let records: String = (0..5).map(|id| format!("{{\"id\":{id},\"k\":\"a\"}}\n")).collect();
     let folder = filled(&records);

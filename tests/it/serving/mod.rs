@@ -1,5 +1,6 @@
 //! The service as its clients see it: real sockets, a real process.
 
+mod assert;
 mod client;
 mod print;
 
