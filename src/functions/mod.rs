@@ -24,6 +24,7 @@
 
 pub mod aggregate;
 pub mod call;
+pub mod describe;
 mod distance;
 mod encoding;
 mod entries;

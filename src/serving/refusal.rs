@@ -30,7 +30,11 @@ impl Refusal {
 
     /// The refusal of a statement, after those before it gave `entities`.
     pub(super) fn of_statement(error: &Error, text: &str, entities: Vec<Value>) -> Refusal {
-        let code = code(error);
+        let code = match code(error) {
+            // It names the statement where a function is called.
+            40001 if is_unknown_function(error) && begins_with_describe(text) => 40000,
+            code => code,
+        };
         let refusal = Refusal::new(code, message(error));
         // ksqlDB names the statement only where it is what is wrong.
         if [40000, 41700].contains(&code) {
@@ -145,6 +149,14 @@ fn code(error: &Error) -> u32 {
         _ if GENERIC.iter().any(|start| error.message().starts_with(start)) => 40000,
         _ => 40001,
     }
+}
+
+fn is_unknown_function(error: &Error) -> bool {
+    error.message().starts_with("Can't find any functions with the name")
+}
+
+fn begins_with_describe(text: &str) -> bool {
+    text.get(..8).is_some_and(|word| word.eq_ignore_ascii_case("DESCRIBE"))
 }
 
 /// How the messages begin that ksqlDB sends without the statement: what is wrong is not its text.

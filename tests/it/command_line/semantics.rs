@@ -249,6 +249,19 @@ fn a_script_may_assert_that_a_topic_is_there() {
 }
 
 #[test]
+fn a_function_is_described() {
+    let folder = Folder::new();
+    let shown = folder.ok(&["shell", "-e", "DESCRIBE FUNCTION concat_ws;"]);
+    let call = "CONCAT_WS(inputs VARCHAR...) returns VARCHAR\n";
+    assert_has(&shown, &["Name     : CONCAT_WS\n", "Type     : SCALAR\n", call, "Examples:\n"]);
+    let unknown = folder.refused(1, &["shell", "-e", "DESCRIBE FUNCTION substrin;"]);
+    assert_has(
+        &unknown,
+        &["Can't find any functions with the name 'SUBSTRIN'", " --> -e:1:19", "did you mean SUBSTRING?"],
+    );
+}
+
+#[test]
 fn without_emit_a_stream_is_shown_from_its_start_to_its_end() {
     let records: String = (0..5).map(|id| format!("{{\"id\":{id},\"k\":\"a\"}}\n")).collect();
     let folder = filled(&records);

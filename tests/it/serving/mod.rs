@@ -69,6 +69,25 @@ fn a_request_is_validated_whole_before_any_of_it_is_done() {
     });
 }
 
+#[test]
+fn a_function_is_described_by_its_signatures() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        let described = server.ksql("DESCRIBE FUNCTION explode;").await.remove(0);
+        assert_eq!(described["@type"], "describe_function");
+        assert_eq!((&described["name"], &described["type"]), (&json!("EXPLODE"), &json!("TABLE")));
+        let argument = json!({ "name": "list", "type": "ARRAY<T>", "description": "", "isVariadic": false });
+        assert_eq!(described["functions"][0]["arguments"], json!([argument]));
+        assert_eq!(described["functions"][0]["argumentTypes"], json!(["ARRAY<T>"]));
+        assert_eq!(described["functions"][0]["returnType"], "T");
+        let unknown = post("/ksql", &json!({ "ksql": "DESCRIBE FUNCTION nope;" }));
+        let message = "Can't find any functions with the name 'NOPE'";
+        let expected = json!({ "@type": "generic_error", "error_code": 40000, "message": message });
+        assert_eq!(server.answer(Http::One, unknown).await.json(), expected);
+    });
+}
+
 /// What is answered to a SELECT in a layout: the pieces.
 async fn rows(server: &Server, http: Http, accept: &str, select: &str) -> Vec<String> {
     let body = json!({ "sql": select, "properties": { "auto.offset.reset": "earliest" } }).to_string();
