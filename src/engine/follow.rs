@@ -100,16 +100,22 @@ impl Engine {
     /// # Errors
     /// The topic is not there, or cannot be read.
     pub fn follow(&self, topic: &Topic, from_beginning: bool) -> Result<Follower> {
-        let shared = self.shared.clone();
+        let (shared, bell) = (self.shared.clone(), Arc::new(Bell::default()));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        lock(&shared.followers.0).insert(number, (topic.id, bell.clone()));
+        let mut follower = Follower { shared, number, topic: topic.id, partitions: Vec::new(), bell };
+        // Looked at after it was listed, so that a topic that is deleted from here on ends it.
+        if follower.is_topic_gone() {
+            return Err(self.catalog().no_topic(&topic.name));
+        }
+        let topics = &follower.shared.topics;
         let place = |partition| {
             let id = PartitionId { topic: topic.id, partition };
-            let next = if from_beginning { shared.topics.start(id)? } else { shared.topics.end(id)? };
-            Ok(Place { id, reader: shared.topics.reader(id)?, next })
+            let next = if from_beginning { topics.start(id)? } else { topics.end(id)? };
+            Ok(Place { id, reader: topics.reader(id)?, next })
         };
-        let partitions = (0..topic.partitions).map(place).collect::<Result<_>>()?;
-        let (number, bell) = (NEXT.fetch_add(1, Ordering::Relaxed), Arc::new(Bell::default()));
-        lock(&shared.followers.0).insert(number, (topic.id, bell.clone()));
-        Ok(Follower { shared, number, topic: topic.id, partitions, bell })
+        follower.partitions = (0..topic.partitions).map(place).collect::<Result<_>>()?;
+        Ok(follower)
     }
 }
 
@@ -130,10 +136,14 @@ impl Follower {
         let read = self.partitions.iter_mut().try_for_each(|place| place.read(&mut records));
         match read {
             // It was deleted meanwhile, which is the end and no failure.
-            Err(_) if self.shared.world.catalog().topics().all(|topic| topic.id != self.topic) => self.bell.end(),
+            Err(_) if self.is_topic_gone() => self.bell.end(),
             read => read?,
         }
         Ok(records)
+    }
+
+    fn is_topic_gone(&self) -> bool {
+        self.shared.world.catalog().topics().all(|topic| topic.id != self.topic)
     }
 
     /// Waits until there may be more, or it is over, or `most` has passed.
@@ -250,6 +260,8 @@ mod tests {
         new.wait(Duration::from_secs(3600));
         assert_eq!((values(&mut all), values(&mut new)), (vec!["b".to_owned()], vec!["b".to_owned()]));
         assert!(new.is_drained().expect("ends") && !new.is_over());
+        drop((all, new));
+        assert!(lock(&engine.shared.followers.0).is_empty());
     }
 
     #[test]
@@ -267,5 +279,9 @@ mod tests {
         engine.change("DROP TOPIC 't';", &Properties::default(), &make).expect("dropped");
         assert!(left.is_over());
         assert_eq!(values(&mut left), Vec::<String>::new());
+        let error = engine.follow(&topic, true).map(drop).expect_err("gone");
+        assert_eq!(error.message(), "Topic 't' does not exist.");
+        drop((ended, left));
+        assert!(lock(&engine.shared.followers.0).is_empty());
     }
 }
