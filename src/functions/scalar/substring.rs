@@ -25,24 +25,24 @@ pub(super) const FUNCTION: Scalar = Scalar {
     ],
     overloads: &[
         Overload {
-            params: &[param("value", T::String), param("pos", T::Int)],
-            returns: Returns::Is(SqlType::String),
-            body: |call| rows2(call, |text: &str, pos: i32| Ok(Some(text_part(text, pos, None)))),
-        },
-        Overload {
-            params: &[param("value", T::String), param("pos", T::Int), param("len", T::Int)],
+            params: &[param("str", T::String), param("pos", T::Int), param("length", T::Int)],
             returns: Returns::Is(SqlType::String),
             body: |call| rows3(call, |text: &str, pos: i32, len: i32| Ok(Some(text_part(text, pos, Some(len))))),
         },
         Overload {
-            params: &[param("value", T::Bytes), param("pos", T::Int)],
+            params: &[param("bytes", T::Bytes), param("pos", T::Int), param("length", T::Int)],
+            returns: Returns::Is(SqlType::Bytes),
+            body: |call| rows3(call, |bytes: &[u8], pos: i32, len: i32| Ok(Some(part(bytes, pos, Some(len)).to_vec()))),
+        },
+        Overload {
+            params: &[param("bytes", T::Bytes), param("pos", T::Int)],
             returns: Returns::Is(SqlType::Bytes),
             body: |call| rows2(call, |bytes: &[u8], pos: i32| Ok(Some(part(bytes, pos, None).to_vec()))),
         },
         Overload {
-            params: &[param("value", T::Bytes), param("pos", T::Int), param("len", T::Int)],
-            returns: Returns::Is(SqlType::Bytes),
-            body: |call| rows3(call, |bytes: &[u8], pos: i32, len: i32| Ok(Some(part(bytes, pos, Some(len)).to_vec()))),
+            params: &[param("str", T::String), param("pos", T::Int)],
+            returns: Returns::Is(SqlType::String),
+            body: |call| rows2(call, |text: &str, pos: i32| Ok(Some(text_part(text, pos, None)))),
         },
     ],
 };
