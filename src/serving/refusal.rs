@@ -13,8 +13,10 @@ pub(super) struct Refusal {
     /// ksqlDB's code; its first three digits are the status of HTTP.
     pub code: u32,
     pub message: String,
-    /// The statement that is refused, and the entities of those before it.
-    statement: Option<(String, Vec<Value>)>,
+    /// The statement that is refused, where the answer names it.
+    statement: Option<String>,
+    /// The entities of the statements before it.
+    entities: Vec<Value>,
     /// Whether the text as a whole is what is wrong.
     is_of_text: bool,
     /// The error as a person reads it, for a client that shows it so.
@@ -25,7 +27,15 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(code: u32, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into(), statement: None, is_of_text: false, rendered: None, is_typed: true }
+        Refusal {
+            code,
+            message: message.into(),
+            statement: None,
+            entities: Vec::new(),
+            is_of_text: false,
+            rendered: None,
+            is_typed: true,
+        }
     }
 
     /// The refusal of a statement, after those before it gave `entities`.
@@ -35,18 +45,14 @@ impl Refusal {
             40001 if is_unknown_function(error) && begins_with_describe(text) => 40000,
             code => code,
         };
-        let refusal = Refusal::new(code, message(error));
         // ksqlDB names the statement only where it is what is wrong.
-        if [40000, 41700].contains(&code) {
-            refusal
-        } else {
-            Refusal { statement: Some((text.to_owned(), entities)), ..refusal }
-        }
+        let statement = (![40000, 41700].contains(&code)).then(|| text.to_owned());
+        Refusal { statement, entities, ..Refusal::new(code, message(error)) }
     }
 
     /// The refusal of a statement by a code of its own.
     pub(super) fn statement(code: u32, message: impl Into<String>, text: &str) -> Refusal {
-        Refusal { statement: Some((text.to_owned(), Vec::new())), ..Refusal::new(code, message) }
+        Refusal { statement: Some(text.to_owned()), ..Refusal::new(code, message) }
     }
 
     /// The message on a WebSocket, which says whether the text cannot be read.
@@ -75,7 +81,7 @@ impl Refusal {
     /// The same with the text at the end of its message if the text is what is wrong, as the endpoints of queries have
     /// it.
     pub(super) fn with_text(mut self) -> Refusal {
-        if let Some((text, _)) = self.statement.as_ref().filter(|_| self.is_of_text) {
+        if let Some(text) = self.statement.as_ref().filter(|_| self.is_of_text) {
             self.message = format!("{}\nStatement: {text}", self.message);
         }
         self
@@ -109,6 +115,8 @@ impl Refusal {
         let mut body = self.fields();
         if let Some(rendered) = &self.rendered {
             body["rendered"] = rendered.as_str().into();
+            // Where ksqlDB does not say them: for a client that shows them.
+            body["entities"] = self.entities.as_slice().into();
         }
         body
     }
@@ -117,12 +125,12 @@ impl Refusal {
         let (code, message) = (self.code, &self.message);
         match &self.statement {
             None => json!({ "@type": "generic_error", "error_code": code, "message": message }),
-            Some((text, entities)) => json!({
+            Some(text) => json!({
                 "@type": "statement_error",
                 "error_code": code,
                 "message": message,
                 "statementText": text,
-                "entities": entities,
+                "entities": self.entities,
             }),
         }
     }

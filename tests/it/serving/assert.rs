@@ -53,6 +53,19 @@ fn what_is_so_is_an_entity_and_what_is_not_fails() {
 }
 
 #[test]
+fn the_shell_shows_what_was_done_before_an_assertion_fails() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        let url = format!("http://{}", server.address());
+        let text = "ASSERT NOT EXISTS TOPIC nope; ASSERT TOPIC nope TIMEOUT 0 SECONDS; ASSERT TOPIC never;";
+        let ran = folder.run(&["shell", "--server", &url, "-e", text]);
+        assert_eq!((ran.status, ran.out.as_str()), (1, "Topic nope does not exist.\n"));
+        assert!(ran.err.contains("error: Topic nope does not exist\n --> -e:1:31"), "{ran:?}");
+    });
+}
+
+#[test]
 fn a_topic_may_come_while_it_is_waited_for() {
     talk(async {
         let folder = Folder::new();
