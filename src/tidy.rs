@@ -49,7 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "statements",
         &["types", "sql", "functions", "formats", "topics", "expr", "catalog", "plan", "engine", "config", "operators"],
     ),
-    ("serving", &["types", "formats", "topics", "catalog", "engine", "statements", "config"]),
+    ("serving", &["types", "formats", "disk", "topics", "catalog", "engine", "statements", "config"]),
     (
         "testing",
         &[

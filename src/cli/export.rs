@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 /// Writes the script to the standard output. `tidemill run` executes it; records are not part of it.
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let script = match &arguments.server {
-        Some(url) => Remote::connect(url)?.text("/export")?,
+        Some(url) => Remote::connect(url, false)?.text("/export")?,
         None => {
             let engine = common.open_existing()?;
             let script = export(&engine.statements());

@@ -33,6 +33,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Remote {
     /// `host:port`.
     address: String,
+    /// Whether what was done is told among the results, as the shell does, or beside them.
+    tells_results: bool,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -41,7 +43,7 @@ impl Remote {
     ///
     /// # Errors
     /// Status 2: the address is none. Status 1: it asks for TLS. Status 3: nobody answers there.
-    pub(super) fn connect(url: &str) -> Result<Remote, Failure> {
+    pub(super) fn connect(url: &str, tells_results: bool) -> Result<Remote, Failure> {
         if url.starts_with("https://") {
             return Err(Error::unsupported("TLS").into());
         }
@@ -51,7 +53,7 @@ impl Remote {
             return Err(Failure::usage(Error::invalid(format!("'{url}' is not http://HOST:PORT"))));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::from)?;
-        let remote = Remote { address, runtime };
+        let remote = Remote { address, tells_results, runtime };
         remote.runtime.block_on(remote.send("GET", "/info", String::new()))?;
         Ok(remote)
     }
@@ -116,6 +118,7 @@ impl Remote {
         output: &mut Output,
         stop: &Stop,
     ) -> Result<(), Failure> {
+        self.check_own(session, script)?;
         let mut together = Placed::default();
         for statement in &script.statements {
             let is_rows = statement.begins_with(&["SELECT", "WITH"]);
@@ -148,6 +151,18 @@ impl Remote {
         self.execute(session, &together, output)
     }
 
+    /// Checks what belongs to the session before anything is sent.
+    ///
+    /// # Errors
+    /// A property or a value is refused.
+    fn check_own(&self, session: &Session, script: &Script) -> Result<(), Failure> {
+        let mut dry_run = session.dry_run();
+        for statement in script.statements.iter().filter(|statement| statement.begins_with(&["SET", "UNSET"])) {
+            dry_run.check(&statement.parsed).map_err(|error| statement.failure(error))?;
+        }
+        Ok(())
+    }
+
     /// Executes statements that show no rows.
     ///
     /// # Errors
@@ -164,9 +179,37 @@ impl Remote {
         })?;
         let entities = if is_good { &answer } else { &answer["entities"] };
         for entity in entities.as_array().into_iter().flatten() {
-            show(&entity["shown"], output)?;
+            self.show(&entity["shown"], output)?;
         }
         if is_good { Ok(()) } else { Err(refusal(&answer)) }
+    }
+
+    /// Shows what the server says of a statement.
+    fn show(&self, shown: &Json, output: &mut Output) -> Result<(), Failure> {
+        let texts = |values: &Json| -> Vec<String> {
+            values.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        texts(&shown["warnings"]).iter().for_each(|warning| tell(&format!("warning: {warning}")));
+        if let Some(message) = shown["message"].as_str().filter(|message| !message.is_empty()) {
+            match output.format {
+                _ if !self.tells_results => tell(message),
+                Format::Table => output.listing(&["Message"], &[vec![message.to_owned()]])?,
+                _ => output.message("message", message)?,
+            }
+        }
+        if let Some(text) = shown["text"].as_str() {
+            output.message("message", text)?;
+        }
+        if shown["columns"].is_array() {
+            let columns = texts(&shown["columns"]);
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let rows: Vec<Vec<String>> = shown["rows"].as_array().into_iter().flatten().map(texts).collect();
+            output.listing(&columns, &rows)?;
+        }
+        if let Some(hint) = shown["hint"].as_str() {
+            tell(&format!("hint: {hint}"));
+        }
+        output.flush()
     }
 
     /// Shows the rows of a SELECT until it is over, or somebody has had enough.
@@ -299,33 +342,6 @@ fn columns(schema: &str) -> Result<Vec<Column>, Error> {
         cursor.take("KEY");
         Ok(Column::value(name.name, sql_type))
     })
-}
-
-/// Shows what the server says of a statement.
-fn show(shown: &Json, output: &mut Output) -> Result<(), Failure> {
-    let texts = |values: &Json| -> Vec<String> {
-        values.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
-    };
-    texts(&shown["warnings"]).iter().for_each(|warning| tell(&format!("warning: {warning}")));
-    if let Some(message) = shown["message"].as_str().filter(|message| !message.is_empty()) {
-        match output.format {
-            Format::Table => output.listing(&["Message"], &[vec![message.to_owned()]])?,
-            _ => output.message("message", message)?,
-        }
-    }
-    if let Some(text) = shown["text"].as_str() {
-        output.message("message", text)?;
-    }
-    if shown["columns"].is_array() {
-        let columns = texts(&shown["columns"]);
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let rows: Vec<Vec<String>> = shown["rows"].as_array().into_iter().flatten().map(texts).collect();
-        output.listing(&columns, &rows)?;
-    }
-    if let Some(hint) = shown["hint"].as_str() {
-        tell(&format!("hint: {hint}"));
-    }
-    output.flush()
 }
 
 /// The failure that an answer tells of.

@@ -112,7 +112,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
 
 /// Has a server execute the script.
 fn run_at(common: &Common, url: &str, script: &Script, mut output: Output) -> Done {
-    let remote = Remote::connect(url)?;
+    let remote = Remote::connect(url, false)?;
     // What belongs to the session is kept in an engine of its own, in which nothing else is.
     let engine = common.open_empty("latest")?;
     let mut session = Session::new(&engine, Properties::default());

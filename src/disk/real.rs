@@ -61,6 +61,13 @@ pub(super) fn code_of(error: &io::Error) -> Option<i32> {
     named_in(error).map_or(error, |named| &named.error).raw_os_error()
 }
 
+impl RealDisk {
+    /// How many handles the process may have.
+    pub fn most_handles() -> usize {
+        most_handles()
+    }
+}
+
 /// How many handles the process may have. What the system allows is made use of first.
 ///
 /// The soft limit is raised to the hard one, once and for the whole process.

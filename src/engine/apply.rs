@@ -41,6 +41,7 @@ impl Engine {
     /// # Errors
     /// Kind `Missing` if the topic was dropped meanwhile, kind `Backend` if the disk is full or the engine ends.
     pub fn insert(&self, topic: &Topic, key: Option<&[u8]>, batch: RecordBatch) -> Result<Offset> {
+        self.check_size(&batch)?;
         let offsets = self.shared.append(vec![(self.place(topic, key), batch)])?;
         offsets.first().copied().ok_or_else(|| Error::bug("an append without an offset"))
     }
@@ -53,8 +54,23 @@ impl Engine {
         if records.is_empty() {
             return Ok(());
         }
+        records.iter().try_for_each(|(_, batch)| self.check_size(batch))?;
         let placed = |(key, batch): (Option<Vec<u8>>, RecordBatch)| (self.place(topic, key.as_deref()), batch);
         self.shared.append(records.into_iter().map(placed).collect()).map(|_| ())
+    }
+
+    /// # Errors
+    /// Kind `Invalid`: a record is larger than a topic takes.
+    fn check_size(&self, batch: &RecordBatch) -> Result<()> {
+        /// More than what a batch has besides the key and the value of its only record.
+        const HEAD: usize = 128;
+        let most = self.shared.settings.properties.size(config::MAX_MESSAGE_BYTES);
+        let bytes = batch.bytes().len();
+        if batch.records() == 1 && bytes > most + HEAD {
+            let message = format!("a record of {bytes} bytes is larger than {}, {most}", config::MAX_MESSAGE_BYTES);
+            return Err(Error::invalid(message));
+        }
+        Ok(())
     }
 
     /// The partition of a record.

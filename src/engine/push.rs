@@ -1,13 +1,13 @@
 //! Push queries: rows as they come.
 //!
 //! A push query is an ordinary query that writes to a channel and has no journal entries. Its reader sets the pace:
-//! with 4096 rows waiting the query takes no turns until some were taken. So a slow reader gets every row, late, and
+//! with 4096 rows or 4 MiB waiting the query takes no turns until some were taken. So a slow reader gets every row, late, and
 //! the engine's memory stays bounded.
 //!
 //! It starts at the ends of its streams, unless `auto.offset.reset` is `earliest`, and ends when it is dropped.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ pub struct PushRow {
     pub is_deletion: bool,
 }
 
+/// The same for their bytes.
+const MOST_WAITING_BYTES: usize = 4 << 20;
+
 /// A push query: rows as they come.
 pub struct PushQuery {
     shared: Arc<Shared>,
@@ -52,6 +55,8 @@ pub struct PushQuery {
 #[derive(Debug, Default)]
 struct Channel {
     rows: Mutex<VecDeque<PushRow>>,
+    /// About how many bytes they have.
+    bytes: AtomicUsize,
     changed: Condvar,
     closed: AtomicBool,
     /// Whether somebody else than the reader wants the end.
@@ -160,7 +165,7 @@ impl Engine {
         let options = shared.run_options(&properties);
         let run = QueryRun::new(number, Arc::new(program), &target, (&shared.feeds, &start), options)?;
         let reader = channel.clone();
-        let has_room = move || reader.lock().len() < MOST_WAITING;
+        let has_room = move || reader.has_room();
         let running = shared.start(shared.query_of(&query, Some(Box::new(has_room)), &properties), run);
         let shown = ShownQuery { id: query.id, text: query.text, channel: channel.clone() };
         lock(&shared.shown).insert(number, shown);
@@ -185,11 +190,11 @@ impl Tap for ClientTap {
                 };
             PushRow { values: self.columns.iter().zip(&batch.columns).map(value).collect(), is_deletion }
         };
-        self.channel.push((0..batch.rows()).map(row));
+        self.channel.push((0..batch.rows()).map(row), batch.bytes());
     }
 
     fn has_room(&self) -> bool {
-        self.channel.lock().len() < MOST_WAITING
+        self.channel.has_room()
     }
 
     fn is_wanted(&self) -> bool {
@@ -202,10 +207,18 @@ impl Channel {
         lock(&self.rows)
     }
 
-    /// Adds rows.
-    fn push(&self, rows: impl Iterator<Item = PushRow>) {
-        self.lock().extend(rows);
+    /// Adds rows, of about so many bytes together.
+    fn push(&self, rows: impl Iterator<Item = PushRow>, bytes: usize) {
+        let mut waiting = self.lock();
+        waiting.extend(rows);
+        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+        drop(waiting);
         self.tell();
+    }
+
+    /// Whether the reader should get more rows.
+    fn has_room(&self) -> bool {
+        self.lock().len() < MOST_WAITING && self.bytes.load(Ordering::SeqCst) < MOST_WAITING_BYTES
     }
 
     /// Has the reader look again.
@@ -258,7 +271,8 @@ impl PushQuery {
         if let (true, Life::Failed(error)) = (taken.is_empty(), self.running.life()) {
             return Err(error);
         }
-        if taken.len() >= MOST_WAITING {
+        let bytes = if taken.is_empty() { 0 } else { self.channel.bytes.swap(0, Ordering::SeqCst) };
+        if taken.len() >= MOST_WAITING || bytes >= MOST_WAITING_BYTES {
             self.shared.wake(&self.running);
         }
         Ok(taken)

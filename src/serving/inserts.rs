@@ -40,7 +40,8 @@ pub(super) async fn inserts_stream(
     let Some(chosen) = accept::choose(request.headers(), &[DELIMITED, JSON], DELIMITED) else {
         return Err(small::not_acceptable());
     };
-    let mut lines = Lines { body: request.into_body().into_data_stream(), rest: BytesMut::new(), is_over: false };
+    let mut lines =
+        Lines { body: request.into_body().into_data_stream(), rest: BytesMut::new(), searched: 0, is_over: false };
     let first = lines.next().await.map_err(|refusal| refusal.untyped().into_response())?;
     let source = target(&service, first.first()).map_err(|refusal| refusal.untyped().into_response())?;
     let (send, receive) = mpsc::channel::<Bytes>(WAITING);
@@ -56,6 +57,8 @@ pub(super) async fn inserts_stream(
 struct Lines {
     body: BodyDataStream,
     rest: BytesMut,
+    /// So many bytes of `rest` have no line end.
+    searched: usize,
     is_over: bool,
 }
 
@@ -67,15 +70,18 @@ impl Lines {
     async fn next(&mut self) -> Result<Vec<Bytes>, Refusal> {
         loop {
             let mut lines = Vec::new();
-            while let Some(end) = memchr::memchr(b'\n', &self.rest) {
-                lines.push(self.rest.split_to(end).freeze());
+            while let Some(end) = memchr::memchr(b'\n', &self.rest[self.searched..]) {
+                lines.push(self.rest.split_to(self.searched + end).freeze());
                 self.rest.advance(1);
+                self.searched = 0;
             }
+            self.searched = self.rest.len();
             if !lines.is_empty() {
                 return Ok(lines);
             }
             if self.is_over {
                 let last = std::mem::take(&mut self.rest);
+                self.searched = 0;
                 return Ok(if last.is_empty() { Vec::new() } else { vec![last.freeze()] });
             }
             match self.body.next().await {
@@ -83,7 +89,7 @@ impl Lines {
                 Some(Err(error)) => return Err(Refusal::new(40000, format!("the request has broken off: {error}"))),
                 None => self.is_over = true,
             }
-            if self.rest.len() > MOST_LINE && memchr::memchr(b'\n', &self.rest).is_none() {
+            if self.searched > MOST_LINE {
                 return Err(Refusal::new(41300, format!("a line has at most {MOST_LINE} bytes")));
             }
         }
@@ -180,7 +186,6 @@ async fn insert(
     mut answer: Acknowledgements,
 ) {
     loop {
-        let count = rows.len();
         let (engine, target) = (service.clone(), source.clone());
         let done = ksql::on_a_thread(move || Ok(insert_all(&engine, &target, &rows))).await;
         let (inserted, refused) = done.unwrap_or_else(|refusal| (0, Some(refusal)));
@@ -194,7 +199,6 @@ async fn insert(
             break;
         }
         match lines.next().await {
-            Ok(next) if next.is_empty() && count > 0 => break,
             Ok(next) if next.is_empty() => break,
             Ok(next) => rows = next,
             Err(refusal) => {
@@ -209,8 +213,10 @@ async fn insert(
 /// Inserts the rows of lines, all with one commit: how many from the first on, and why no more.
 fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Option<Refusal>) {
     let catalog = service.engine.catalog();
-    let Some(topic) = catalog.topic(&source.topic) else {
-        return (0, Some(Refusal::new(40000, format!("the topic '{}' is not there any more", source.topic))));
+    let is_same = catalog.source(&source.name).is_some_and(|now| now.made_at == source.made_at);
+    let Some(topic) = catalog.topic(&source.topic).filter(|_| is_same) else {
+        let message = format!("{} is not what it was when the request began", quoted(&source.name));
+        return (0, Some(Refusal::new(40000, message)));
     };
     let now_ms = service.engine.clock().wall_ms();
     let (mut records, mut refused) = (Vec::new(), None);

@@ -284,7 +284,11 @@ pub(super) fn terminate_cluster(service: &Service, patterns: &[String]) -> Resul
     for source in catalog.sources().filter(|source| source.query.is_some()) {
         let deletes = patterns.iter().any(|pattern| pattern.is_match(&source.topic).unwrap_or(false));
         let delete = if deletes { " DELETE TOPIC" } else { "" };
-        run(&format!("DROP {} IF EXISTS {}{delete};", source.kind.name(), quoted(&source.name)))?;
+        let drop = |delete: &str| format!("DROP {} IF EXISTS {}{delete};", source.kind.name(), quoted(&source.name));
+        // A topic that others are over stays, and so does a source that others read.
+        if run(&drop(delete)).is_err() {
+            let _ = run(&drop(""));
+        }
     }
     service.terminated();
     service.engine.end_all_shown();

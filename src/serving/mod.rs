@@ -45,10 +45,12 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use crate::disk::RealDisk;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use ksql::Commands;
@@ -63,7 +65,13 @@ const LOOK: Duration = Duration::from_millis(20);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The largest body of a request, in bytes, apart from streams of rows.
-const MOST_BODY: usize = 64 << 20;
+const MOST_BODY: usize = 16 << 20;
+
+/// How long the head of a request, and its body, may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many connections there may be, whatever number of handles the process may have.
+const MOST_CONNECTIONS: usize = 20_000;
 
 /// The longest path and query of a request, and the longest header, in bytes: as ksqlDB's server has them.
 const MOST_URI: usize = 4_096;
@@ -106,26 +114,37 @@ pub fn serve(engine: &Arc<Engine>, listener: TcpListener, stop: &dyn Fn() -> boo
 async fn accept(service: &Arc<Service>, listener: TcpListener, stop: &dyn Fn() -> bool) -> Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let routes = routes(service);
+    // The log needs handles, too: without them the engine cannot go on.
+    let handles = RealDisk::most_handles();
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS.min(handles / 2)));
     let graceful = hyper_util::server::graceful::GracefulShutdown::new();
     while !stop() {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = tokio::time::sleep(LOOK) => continue,
         };
-        // A connection that cannot be taken, for want of file handles say, is in nobody's way.
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, _)) = accepted else {
+            // For want of handles, say. It stays in line, and is not asked for again at once.
+            tokio::time::sleep(LOOK).await;
+            continue;
+        };
+        // One more than there may be is closed without a word.
+        let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
         let _ = stream.set_nodelay(true);
         let (service, routes) = (service.clone(), routes.clone());
         let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (service, routes) = (service.clone(), routes.clone());
             async move { Ok::<_, std::convert::Infallible>(answer(&service, routes, request.map(Body::new)).await) }
         });
-        let builder = auto::Builder::new(TokioExecutor::new());
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(PATIENCE).keep_alive_timeout(PATIENCE);
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // Its client has gone, or speaks something else: nobody is left to be told.
             let _ = connection.await;
+            drop(permit);
         });
     }
     service.engine.end_all_shown();

@@ -24,7 +24,7 @@ use crate::statements::{Nature, Outcome, RecordLines, Until};
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How many pieces of an answer may wait for its client.
-pub(super) const WAITING: usize = 64;
+pub(super) const WAITING: usize = 16;
 
 /// What a SELECT or PRINT shows.
 pub(super) enum Shown {
@@ -33,6 +33,14 @@ pub(super) enum Shown {
     /// Rows as they come.
     Query(Box<PushQuery>, Until),
     /// The records of a topic as they come.
+    Topic(Follower, RecordLines),
+}
+
+/// What is answered to a SELECT or PRINT.
+enum Answer {
+    /// All of it.
+    Whole(Vec<Bytes>),
+    Query(Box<PushQuery>, Until),
     Topic(Follower, RecordLines),
 }
 
@@ -65,22 +73,28 @@ async fn rows(
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     let asker = service.clone();
-    let shown = ksql::on_a_thread(move || select(&asker, &asked)).await.map_err(|refusal| {
+    let laid_out = move || match select(&asker, &asked)? {
+        // All rows of a table take their time.
+        Shown::Rows(id, PullRows { columns, rows }) => {
+            let head = Head { id: &id, columns: &columns, marks_keys: true };
+            Ok(Answer::Whole(layout.pulled(&head, rows)))
+        }
+        Shown::Query(query, until) => Ok(Answer::Query(query, until)),
+        Shown::Topic(records, lines) => Ok(Answer::Topic(records, lines)),
+    };
+    let answer = ksql::on_a_thread(laid_out).await.map_err(|refusal| {
         let refusal = print::refusal(refusal, if is_old { print::NOT_FOUND } else { "Topic does not exist: " });
         let refusal = if is_old { refusal.with_cause() } else { refusal.with_text().untyped() };
         refusal.into_response()
     })?;
-    let body = match shown {
-        Shown::Rows(id, PullRows { columns, rows }) => {
-            let head = Head { id: &id, columns: &columns, marks_keys: true };
-            pieces(layout.pulled(&head, rows))
-        }
-        Shown::Query(query, until) => {
+    let body = match answer {
+        Answer::Whole(all) => pieces(all),
+        Answer::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
             tokio::spawn(show(*query, until, layout, send));
             received(receive)
         }
-        Shown::Topic(records, lines) => return Ok(print::answer(records, lines, print_as)),
+        Answer::Topic(records, lines) => return Ok(print::answer(records, lines, print_as)),
     };
     Ok(([(header::CONTENT_TYPE, layout.media_type())], body).into_response())
 }
@@ -170,7 +184,7 @@ async fn show(query: PushQuery, until: Until, layout: Layout, to: mpsc::Sender<B
         match rows.next(&to).await {
             Some(Followed::Row(row)) => {
                 if let Some(piece) = layout.row(&row)
-                    && to.send(piece).await.is_err()
+                    && !sent(&query, &to, piece).await
                 {
                     return;
                 }
@@ -186,6 +200,28 @@ async fn show(query: PushQuery, until: Until, layout: Layout, to: mpsc::Sender<B
     for piece in last {
         if to.send(piece).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Sends a piece as soon as there is room; false if the client has gone, or the query was ended meanwhile.
+async fn sent(query: &PushQuery, to: &mpsc::Sender<Bytes>, piece: Bytes) -> bool {
+    loop {
+        tokio::select! {
+            room = to.reserve() => {
+                return match room {
+                    Ok(room) => {
+                        room.send(piece);
+                        true
+                    }
+                    Err(_) => false,
+                };
+            }
+            () = tokio::time::sleep(LOOK) => {
+                if query.is_ended() {
+                    return false;
+                }
+            }
         }
     }
 }

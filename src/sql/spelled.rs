@@ -177,7 +177,11 @@ impl Speller<'_> {
                 Some(source) => format!("{source}.{name}"),
                 None => name.to_string(),
             },
-            Node::Negate(value) => format!("-{}", self.expr(value)),
+            Node::Negate(value) => match self.expr(value) {
+                // Two of them would begin a comment.
+                negative if negative.starts_with('-') => format!("-({negative})"),
+                other => format!("-{other}"),
+            },
             Node::Plus(value) => format!("+{}", self.expr(value)),
             Node::Arithmetic { op, left, right } => {
                 format!("({} {} {})", self.expr(left), op.symbol(), self.expr(right))
@@ -296,6 +300,7 @@ mod tests {
 
     #[test]
     fn windows_and_joins_are_written_as_ksqldb_does() {
+        assert_eq!(spelled_out("select - -v x from s"), "SELECT -(-S.V) X\nFROM S S\nEMIT CHANGES");
         assert_eq!(
             spelled_out("select name from s window hopping (size 1 hour, advance by 10 minutes) group by name"),
             "SELECT S.NAME NAME\nFROM S S\nWINDOW HOPPING ( SIZE 1 HOURS , ADVANCE BY 10 MINUTES ) \n\

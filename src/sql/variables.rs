@@ -75,6 +75,29 @@ impl Variables {
         Ok(Lexed { lexemes, ..lexed })
     }
 
+    /// The text with each `${name}` of a variable replaced by its value as it is, whatever it stands in.
+    ///
+    /// For showing a statement, not for executing it. Values are put in once.
+    pub fn spelled_into(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            out.push_str(before);
+            let found = after.split_once('}').and_then(|(name, after)| Some((self.value(name)?, after)));
+            match found {
+                Some((value, after)) => {
+                    out.push_str(value);
+                    rest = after;
+                }
+                None => {
+                    out.push_str("${");
+                    rest = after;
+                }
+            }
+        }
+        out + rest
+    }
+
     /// The token that replaces a variable: a name or a constant.
     fn tokens(&self, variable: &Lexeme) -> Result<Vec<Lexeme<'static>>> {
         let name = &variable.text[2..variable.text.len() - 1];

@@ -301,7 +301,9 @@ fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
             Ok(statement) => {
                 let span = cursor.since(start);
                 let tokens = cursor.mark() - mark;
-                parsed.push(Parsed { statement, text: lines.slice(span).to_owned(), span, tokens });
+                let (first, last) = (&lexed.lexemes[mark], &lexed.lexemes[cursor.mark() - 1]);
+                let text = text[first.at..last.at + last.text.len()].to_owned();
+                parsed.push(Parsed { statement, text, span, tokens });
             }
             Err(error) => {
                 let line = error.span().map_or("", |span| lines.line(span.start));
@@ -440,17 +442,6 @@ impl<'a> Lines<'a> {
         let from = self.starts.get(position.line as usize - 1).copied().unwrap_or(self.text.len());
         let to = self.starts.get(position.line as usize).map_or(self.text.len(), |next| next - 1);
         &self.text[from..to]
-    }
-
-    fn byte(&self, position: Position) -> usize {
-        let start = self.starts.get(position.line as usize - 1).copied().unwrap_or(self.text.len());
-        let line = &self.text[start..];
-        let column = position.column as usize - 1;
-        start + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
-    }
-
-    fn slice(&self, span: Span) -> &'a str {
-        &self.text[self.byte(span.start)..self.byte(span.end)]
     }
 }
 

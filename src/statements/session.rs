@@ -219,8 +219,10 @@ impl<'e> Session<'e> {
 
     /// The text of a statement as it is written, with the values of variables.
     fn substituted(&self, parsed: &Parsed) -> String {
-        let put = |text: String, (name, value): (&str, &str)| text.replace(&format!("${{{name}}}"), value);
-        self.variables.iter().fold(parsed.text.clone(), put)
+        match self.bound(parsed, &self.own, &self.variables) {
+            Ok(Some(_)) => self.variables.spelled_into(&parsed.text),
+            _ => parsed.text.clone(),
+        }
     }
 
     /// Checks that statements can be executed one after the other, without doing any of it.

@@ -62,7 +62,7 @@ const PROMPTS: [&str; 2] = ["tidemill> ", "        > "];
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let given = Script::read(&arguments.file, &arguments.execute)?;
     let talks = arguments.file.is_empty() && arguments.execute.is_empty();
-    let remote = arguments.server.as_deref().map(Remote::connect).transpose()?;
+    let remote = arguments.server.as_deref().map(|url| Remote::connect(url, true)).transpose()?;
     if talks && remote.is_none() && io::stdin().is_terminal() && !common.has_folder() {
         tell(&format!("making a new data folder {}", common.folder()));
     }

@@ -108,6 +108,18 @@ impl Server {
         Open { body: response.into_body() }
     }
 
+    /// The answer to a request that goes on, over HTTP/2.
+    pub(super) async fn open_stream(&self, path: &str, body: Lines) -> Open {
+        let stream = TokioIo::new(TcpStream::connect(&self.address).await.expect("a connection"));
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+        let (mut sender, connection) = handshake.await.expect("HTTP/2");
+        tokio::spawn(connection);
+        let uri = format!("http://{}{path}", self.address);
+        let request = hyper::Request::builder().method("POST").uri(uri).body(body).expect("a request");
+        let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("an answer in time");
+        Open { body: answer.expect("an answer").into_body() }
+    }
+
     async fn send(&self, http: Http, mut request: hyper::Request<Full<Bytes>>) -> hyper::Response<Incoming> {
         let stream = TokioIo::new(TcpStream::connect(&self.address).await.expect("a connection"));
         match http {
@@ -165,6 +177,27 @@ impl Open {
                 return Some(String::from_utf8(data.to_vec()).expect("text"));
             }
         }
+    }
+}
+
+/// A body of which the lines are sent one by one.
+pub(super) fn lines() -> (tokio::sync::mpsc::Sender<String>, Lines) {
+    let (send, receive) = tokio::sync::mpsc::channel(1);
+    (send, Lines(receive))
+}
+
+/// The lines of a request that goes on.
+pub(super) struct Lines(tokio::sync::mpsc::Receiver<String>);
+
+impl hyper::body::Body for Lines {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(cx).map(|line| line.map(|line| Ok(hyper::body::Frame::data(line.into()))))
     }
 }
 

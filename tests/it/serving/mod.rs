@@ -492,15 +492,17 @@ fn what_exists_can_be_made_again_elsewhere() {
     talk(async {
         let folder = Folder::new();
         let server = Server::start(&folder);
+        server.ksql(&format!("{STREAM} CREATE STREAM first AS SELECT * FROM s;")).await;
+        server.ksql("DROP STREAM first DELETE TOPIC;").await;
         server
             .ksql(&format!(
-                "{STREAM} {COUNTS} CREATE STREAM gone (x INT) WITH (KAFKA_TOPIC='gone', PARTITIONS=1, \
+                "{COUNTS} PAUSE CTAS_T_1; CREATE STREAM gone (x INT) WITH (KAFKA_TOPIC='gone', PARTITIONS=1, \
                               VALUE_FORMAT='JSON'); DROP STREAM gone DELETE TOPIC; CREATE TYPE money AS DECIMAL(9, 2);"
             ))
             .await;
         let url = format!("http://{}", server.address());
         let script = folder.ok(&["export", "--server", &url]);
-        assert!(!script.contains("gone"), "{script}");
+        assert!(!script.contains("gone") && script.contains("PAUSE CTAS_T_0;"), "{script}");
         let other = Folder::new();
         let file = other.file("all.sql", &script);
         other.ok(&["run", &file]);
@@ -508,5 +510,41 @@ fn what_exists_can_be_made_again_elsewhere() {
         let server_there = Server::start(&other);
         let show = "LIST STREAMS; LIST TABLES; LIST TOPICS; LIST TYPES;";
         assert_eq!(server_there.ksql(show).await, server.ksql(show).await);
+    });
+}
+
+#[test]
+fn rows_of_a_source_that_was_replaced_are_refused_and_so_are_large_ones() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let (send, body) = client::lines();
+        send.send("{\"target\":\"s\"}\n{\"id\":1}\n".to_owned()).await.expect("sent");
+        let mut answer = server.open_stream("/inserts-stream", body).await;
+        assert!(answer.next().await.is_some_and(|said| said.contains("\"status\":\"ok\"")));
+        server.ksql("DROP STREAM s DELETE TOPIC; CREATE STREAM s (k STRING KEY) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='DELIMITED');").await;
+        send.send("{\"id\":2}\n".to_owned()).await.expect("sent");
+        assert!(answer.next().await.is_some_and(|said| said.contains("is not what it was")));
+        let large = json!({ "ksql": format!("INSERT INTO s VALUES ('{}');", "x".repeat(2 << 20)) });
+        let answer = server.answer(Http::One, post("/ksql", &large)).await;
+        assert_eq!(answer.status, 400, "{:.300}", answer.text());
+    });
+}
+
+#[test]
+fn values_of_variables_are_put_in_once() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        let mut variables: serde_json::Map<String, Value> =
+            (0..40).map(|n| (format!("v{n:02}"), format!("${{v{0:02}}}${{v{0:02}}}", n + 1).into())).collect();
+        variables.insert("v40".to_owned(), "x".repeat(1 << 20).into());
+        variables.insert("name".to_owned(), "n".into());
+        let statements = "LIST STREAMS /* ${v00} */; DROP STREAM IF EXISTS ${name};";
+        let body = json!({ "ksql": statements, "sessionVariables": variables });
+        let answer = server.answer(Http::One, post("/ksql", &body)).await;
+        assert_eq!(answer.status, 200, "{:.300}", answer.text());
+        assert!(answer.text().len() < 1_000);
     });
 }
