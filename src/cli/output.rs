@@ -94,6 +94,14 @@ impl Output {
         }
     }
 
+    /// Shows what was done, as an answer among others.
+    pub(super) fn done(&mut self, message: &str) -> Written {
+        match self.format {
+            Format::Table => self.listing(&["Message"], &[vec![message.to_owned()]]),
+            Format::Json | Format::Csv => self.message("message", message),
+        }
+    }
+
     /// Shows what there is of a kind.
     pub(super) fn listing(&mut self, columns: &[&str], rows: &[Vec<String>]) -> Written {
         match self.format {

@@ -1,8 +1,8 @@
 //! A server that executes statements: how a command talks to it.
 //!
 //! Statements go to `/ksql`, consecutive ones in one request, so that they are checked as a whole; a SELECT goes to
-//! `/query-stream` and a PRINT to `/query`, and what they show is shown as it comes. What belongs to the session (SET, DEFINE) stays here and goes
-//! along with each request.
+//! `/query-stream` and a PRINT to `/query`, and what they show is shown as it comes. What belongs to the session (SET,
+//! DEFINE) stays here and goes along with each request.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json, json};
 use tokio::net::TcpStream;
 
 use super::failure::{FAILED, Failure};
-use super::output::{Format, Output, tell};
+use super::output::{Output, tell};
 use super::script::{Placed, Script};
 use super::stop::Stop;
 use crate::error::Error;
@@ -118,7 +118,7 @@ impl Remote {
         output: &mut Output,
         stop: &Stop,
     ) -> Result<(), Failure> {
-        self.check_own(session, script)?;
+        check_own(session, script)?;
         let mut together = Placed::default();
         for statement in &script.statements {
             let is_rows = statement.begins_with(&["SELECT", "WITH"]);
@@ -151,18 +151,6 @@ impl Remote {
         self.execute(session, &together, output)
     }
 
-    /// Checks what belongs to the session before anything is sent.
-    ///
-    /// # Errors
-    /// A property or a value is refused.
-    fn check_own(&self, session: &Session, script: &Script) -> Result<(), Failure> {
-        let mut dry_run = session.dry_run();
-        for statement in script.statements.iter().filter(|statement| statement.begins_with(&["SET", "UNSET"])) {
-            dry_run.check(&statement.parsed).map_err(|error| statement.failure(error))?;
-        }
-        Ok(())
-    }
-
     /// Executes statements that show no rows.
     ///
     /// # Errors
@@ -191,10 +179,9 @@ impl Remote {
         };
         texts(&shown["warnings"]).iter().for_each(|warning| tell(&format!("warning: {warning}")));
         if let Some(message) = shown["message"].as_str().filter(|message| !message.is_empty()) {
-            match output.format {
-                _ if !self.tells_results => tell(message),
-                Format::Table => output.listing(&["Message"], &[vec![message.to_owned()]])?,
-                _ => output.message("message", message)?,
+            match self.tells_results {
+                true => output.done(message)?,
+                false => tell(message),
             }
         }
         if let Some(text) = shown["text"].as_str() {
@@ -212,6 +199,18 @@ impl Remote {
         output.flush()
     }
 
+    /// Asks for what comes in lines.
+    ///
+    /// # Errors
+    /// It is refused, as the server says it; or it does not answer.
+    async fn lines(&self, path: &str, body: String) -> Result<Lines, Failure> {
+        let response = self.send("POST", path, body).await?;
+        if !response.status().is_success() {
+            return Err(refusal(&whole(response).await?));
+        }
+        Ok(Lines { body: response.into_body(), rest: Vec::new() })
+    }
+
     /// Shows the rows of a SELECT until it is over, or somebody has had enough.
     ///
     /// # Errors
@@ -219,16 +218,13 @@ impl Remote {
     fn select(&self, session: &Session, statement: &Placed, output: &mut Output, stop: &Stop) -> Result<(), Failure> {
         let body = Remote::request(session, "sql", statement);
         self.runtime.block_on(async {
-            let response = self.send("POST", "/query-stream", body).await?;
-            if !response.status().is_success() {
-                return Err(refusal(&whole(response).await?));
-            }
-            let mut lines = Lines { body: response.into_body(), rest: Vec::new() };
+            let mut lines = self.lines("/query-stream", body).await?;
             let mut rows = None;
             while let Some(line) = lines.next_unless(stop).await? {
                 let Some(element) = element(&line) else { continue };
                 if let Some(schema) = element["header"]["schema"].as_str() {
-                    rows = Some((output.start_rows(columns(schema)?)?, columns(schema)?));
+                    let columns = columns(schema)?;
+                    rows = Some((output.start_rows(columns.clone())?, columns));
                 } else if let (Some((shown, columns)), Some(values)) = (&mut rows, element["row"]["columns"].as_array())
                 {
                     output.row(shown, &row(values, columns)?)?;
@@ -250,11 +246,7 @@ impl Remote {
     fn print(&self, session: &Session, statement: &Placed, output: &mut Output, stop: &Stop) -> Result<(), Failure> {
         let body = Remote::request(session, "ksql", statement);
         self.runtime.block_on(async {
-            let response = self.send("POST", "/query", body).await?;
-            if !response.status().is_success() {
-                return Err(refusal(&whole(response).await?));
-            }
-            let mut lines = Lines { body: response.into_body(), rest: Vec::new() };
+            let mut lines = self.lines("/query", body).await?;
             while let Some(line) = lines.next_unless(stop).await? {
                 let line = String::from_utf8_lossy(&line);
                 // A line without text says that the topic is silent.
@@ -267,6 +259,18 @@ impl Remote {
             Ok(())
         })
     }
+}
+
+/// Checks what belongs to the session before anything is sent.
+///
+/// # Errors
+/// A property or a value is refused.
+fn check_own(session: &Session, script: &Script) -> Result<(), Failure> {
+    let mut dry_run = session.dry_run();
+    for statement in script.statements.iter().filter(|statement| statement.begins_with(&["SET", "UNSET"])) {
+        dry_run.check(&statement.parsed).map_err(|error| statement.failure(error))?;
+    }
+    Ok(())
 }
 
 /// The JSON value of a whole answer.

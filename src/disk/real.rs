@@ -62,31 +62,26 @@ pub(super) fn code_of(error: &io::Error) -> Option<i32> {
 }
 
 impl RealDisk {
-    /// How many handles the process may have.
+    /// How many handles the process may have. What the system allows is made use of first.
+    ///
+    /// The soft limit is raised to the hard one, once and for the whole process.
     pub fn most_handles() -> usize {
-        most_handles()
-    }
-}
-
-/// How many handles the process may have. What the system allows is made use of first.
-///
-/// The soft limit is raised to the hard one, once and for the whole process.
-fn most_handles() -> usize {
-    /// Where the system does not say.
-    const USUAL: usize = 256;
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call writes to the struct that it is given.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return USUAL;
-    }
-    if limit.rlim_cur < limit.rlim_max {
-        let more = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
-        // SAFETY: the call reads the struct that it is given.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const more) } == 0 {
-            limit = more;
+        /// Where the system does not say.
+        const USUAL: usize = 256;
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the call writes to the struct that it is given.
+        if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+            return USUAL;
         }
+        if limit.rlim_cur < limit.rlim_max {
+            let more = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+            // SAFETY: the call reads the struct that it is given.
+            if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const more) } == 0 {
+                limit = more;
+            }
+        }
+        usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
     }
-    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
 struct RealFile {
@@ -246,9 +241,10 @@ impl Disk for RealDisk {
     }
 
     fn most_files(&self) -> usize {
-        most_handles()
+        RealDisk::most_handles()
     }
 }
+
 /// A lock that the kernel releases when the process ends, however it ends.
 struct FileLock(fs::File);
 

@@ -1,13 +1,13 @@
 //! Push queries: rows as they come.
 //!
 //! A push query is an ordinary query that writes to a channel and has no journal entries. Its reader sets the pace:
-//! with 4096 rows or 4 MiB waiting the query takes no turns until some were taken. So a slow reader gets every row, late, and
-//! the engine's memory stays bounded.
+//! with 4096 rows or 4 MiB waiting the query takes no turns until some were taken. So a slow reader gets every row,
+//! late, and the engine's memory stays bounded.
 //!
 //! It starts at the ends of its streams, unless `auto.offset.reset` is `earliest`, and ends when it is dropped.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -25,8 +25,12 @@ use crate::runtime::{self, QueryRun, Tap, Target};
 use crate::topics::{Offset, PartitionId};
 use crate::types::{Batch, Column, Role, Value};
 
-/// With so many rows waiting for the reader of a push query, the query takes no more turns until the reader has taken them.
+/// With so many rows waiting for the reader of a push query, the query takes no more turns until the reader has taken
+/// them.
 const MOST_WAITING: usize = 4096;
+
+/// The same for their bytes.
+const MOST_WAITING_BYTES: usize = 4 << 20;
 
 /// A row of a push query.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,9 +40,6 @@ pub struct PushRow {
     /// Whether the key has no row any more.
     pub is_deletion: bool,
 }
-
-/// The same for their bytes.
-const MOST_WAITING_BYTES: usize = 4 << 20;
 
 /// A push query: rows as they come.
 pub struct PushQuery {
@@ -54,14 +55,27 @@ pub struct PushQuery {
 /// Rows on their way to a reader.
 #[derive(Debug, Default)]
 struct Channel {
-    rows: Mutex<VecDeque<PushRow>>,
-    /// About how many bytes they have.
-    bytes: AtomicUsize,
+    waiting: Mutex<Waiting>,
     changed: Condvar,
     closed: AtomicBool,
     /// Whether somebody else than the reader wants the end.
     ended: AtomicBool,
     listener: Listener,
+}
+
+/// Rows that a reader has not taken yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    rows: VecDeque<PushRow>,
+    /// About how many bytes they have.
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Whether the reader should get more rows.
+    fn has_room(&self) -> bool {
+        self.rows.len() < MOST_WAITING && self.bytes < MOST_WAITING_BYTES
+    }
 }
 
 /// Called when there is something new, for a reader that does not wait by itself.
@@ -203,22 +217,22 @@ impl Tap for ClientTap {
 }
 
 impl Channel {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<PushRow>> {
-        lock(&self.rows)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        lock(&self.waiting)
     }
 
     /// Adds rows, of about so many bytes together.
     fn push(&self, rows: impl Iterator<Item = PushRow>, bytes: usize) {
         let mut waiting = self.lock();
-        waiting.extend(rows);
-        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+        waiting.rows.extend(rows);
+        waiting.bytes += bytes;
         drop(waiting);
         self.tell();
     }
 
     /// Whether the reader should get more rows.
     fn has_room(&self) -> bool {
-        self.lock().len() < MOST_WAITING && self.bytes.load(Ordering::SeqCst) < MOST_WAITING_BYTES
+        self.lock().has_room()
     }
 
     /// Has the reader look again.
@@ -254,7 +268,7 @@ impl PushQuery {
         }
         let end = |id: PartitionId| self.ends.iter().find(|(other, _)| *other == id).map_or(0, |(_, end)| *end);
         let behind = run.positions().into_iter().any(|(id, position)| position < end(id));
-        !behind && self.channel.lock().is_empty()
+        !behind && self.channel.lock().rows.is_empty()
     }
 
     /// All rows that have come and were not taken yet. If there are none, waits up to `wait` for the first.
@@ -265,17 +279,16 @@ impl PushQuery {
     /// # Errors
     /// The query has failed, and all its rows were taken.
     pub fn rows(&self, wait: Duration) -> Result<VecDeque<PushRow>> {
-        let rows = self.channel.lock();
-        let waits = |rows: &mut VecDeque<PushRow>| rows.is_empty() && self.running.is_running() && !self.is_over();
-        let taken = std::mem::take(&mut *wait_while(&self.channel.changed, rows, wait, waits));
-        if let (true, Life::Failed(error)) = (taken.is_empty(), self.running.life()) {
+        let waiting = self.channel.lock();
+        let waits = |waiting: &mut Waiting| waiting.rows.is_empty() && self.running.is_running() && !self.is_over();
+        let taken = std::mem::take(&mut *wait_while(&self.channel.changed, waiting, wait, waits));
+        if let (true, Life::Failed(error)) = (taken.rows.is_empty(), self.running.life()) {
             return Err(error);
         }
-        let bytes = if taken.is_empty() { 0 } else { self.channel.bytes.swap(0, Ordering::SeqCst) };
-        if taken.len() >= MOST_WAITING || bytes >= MOST_WAITING_BYTES {
+        if !taken.has_room() {
             self.shared.wake(&self.running);
         }
-        Ok(taken)
+        Ok(taken.rows)
     }
 
     /// Whether the query was ended: no more rows will come than those that wait.
@@ -305,7 +318,7 @@ impl PushQuery {
             return Ok(false);
         }
         drop(run);
-        Ok(self.channel.lock().is_empty())
+        Ok(self.channel.lock().rows.is_empty())
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
 use super::accept::{self, DELIMITED, JSON};
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::{Service, coerce, ksql, request, small};
 use crate::catalog::Source;
 use crate::config;
@@ -234,6 +234,6 @@ fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Op
     let count = records.len();
     match service.engine.insert_all(topic, records) {
         Ok(()) => (count, refused),
-        Err(error) => (0, Some(Refusal::new(50000, ksql::text_of(&error)))),
+        Err(error) => (0, Some(Refusal::new(50000, refusal::message(&error)))),
     }
 }

@@ -102,7 +102,7 @@ fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
         match session.run(statement) {
             Ok(outcome) => {
                 let shown = name.map(|_| shown(&outcome));
-                match (entity(service, outcome, &session.completed(statement)), shown) {
+                match (entity(service, outcome, || session.completed(statement)), shown) {
                     (Some(mut entity), Some(shown)) => {
                         entity["shown"] = shown;
                         entities.push(entity);
@@ -190,9 +190,10 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
             Ok(Nature::Change | Nature::Other) => {}
             Err(error) => {
                 let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
+                let Some(name) = asked.shown_as.as_deref() else { return Err(refusal) };
                 let all = session.dry_run().check_all(parsed.iter()).err().unwrap_or_default();
                 let all: Vec<Error> = all.into_iter().map(|(place, error)| error.at(parsed[place].span)).collect();
-                return Err(refusal.shown_as(asked.shown_as.as_deref(), text, &all));
+                return Err(refusal.shown_as(Some(name), text, &all));
             }
         }
     }
@@ -211,7 +212,7 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
 }
 
 /// What is answered of a statement; nothing of those that only change the session or append a record.
-fn entity(service: &Service, outcome: Outcome, text: &str) -> Option<Value> {
+fn entity(service: &Service, outcome: Outcome, text: impl FnOnce() -> String) -> Option<Value> {
     match outcome {
         Outcome::Changed { committed, .. } => {
             service.commands.executed(&committed);
@@ -219,13 +220,13 @@ fn entity(service: &Service, outcome: Outcome, text: &str) -> Option<Value> {
         }
         Outcome::Done { warnings, .. } => {
             let message = warnings.into_iter().next()?;
-            let fields = json!({ "message": message });
-            Some(with_text("warning_entity", fields.as_object().cloned().unwrap_or_default(), text))
+            let fields = Map::from_iter([("message".to_owned(), message.into())]);
+            Some(with_text("warning_entity", fields, text()))
         }
         Outcome::Reply(reply) => {
             let mut fields = reply.entity;
             let kind = fields.remove("@type").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-            Some(with_text(&kind, fields, text))
+            Some(with_text(&kind, fields, text()))
         }
         // The check has refused what shows rows.
         Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => None,
@@ -233,7 +234,7 @@ fn entity(service: &Service, outcome: Outcome, text: &str) -> Option<Value> {
 }
 
 /// An entity with the fields that all of them have.
-fn with_text(kind: &str, fields: Map<String, Value>, text: &str) -> Value {
+fn with_text(kind: &str, fields: Map<String, Value>, text: String) -> Value {
     let mut entity = Map::new();
     entity.insert("@type".to_owned(), kind.into());
     entity.insert("statementText".to_owned(), text.into());
@@ -243,22 +244,17 @@ fn with_text(kind: &str, fields: Map<String, Value>, text: &str) -> Value {
 }
 
 /// The state of a command that was executed.
-fn current_status(committed: &Committed, text: &str) -> Value {
+fn current_status(committed: &Committed, text: impl FnOnce() -> String) -> Value {
     let change = &committed.change;
     let warnings: Vec<Value> = change.warnings.iter().map(|warning| json!({ "message": warning })).collect();
     json!({
         "@type": "currentStatus",
-        "statementText": change.completed.as_deref().unwrap_or(text),
+        "statementText": change.completed.clone().unwrap_or_else(text),
         "commandId": change.command,
         "commandStatus": { "status": "SUCCESS", "message": change.message, "queryId": committed.query },
         "commandSequenceNumber": sequence_number(committed.version),
         "warnings": warnings,
     })
-}
-
-/// The text of an error for a client that gets no status.
-pub(super) fn text_of(error: &Error) -> String {
-    refusal::message(error)
 }
 
 /// Ends all queries and removes what they made; topics whose names fit one of the patterns are deleted with it.

@@ -7,10 +7,11 @@
 //! | endpoint | file | what |
 //! |---|---|---|
 //! | `/ksql` | `ksql` | statements, validated whole, executed in order |
-//! | `/query`, `/query-stream` | `query` | rows of one SELECT, as they come |
+//! | `/query`, `/query-stream` | `query` | rows of one SELECT, as they come; records of a PRINT (`print`) |
 //! | `/close-query` | `close` | ends a query that shows rows |
 //! | `/inserts-stream` | `inserts` | rows as lines, acknowledged one by one |
 //! | `/ws/query` | `websocket` | rows of one SELECT as frames |
+//! | `/metrics` | `metrics` | what is measured, as Prometheus reads it |
 //! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
 //!
 //! Statuses, content types, texts of errors and the borders of chunks are those of ksqlDB: clients depend on all of
@@ -42,6 +43,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::handler::Handler;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -155,32 +157,42 @@ async fn accept(service: &Arc<Service>, listener: TcpListener, stop: &dyn Fn() -
 /// What stands at which path.
 fn routes(service: &Arc<Service>) -> Router {
     Router::new()
-        .route("/ksql", only(on(MethodFilter::POST, ksql::ksql), "POST"))
-        .route("/ksql/terminate", only(on(MethodFilter::POST, small::terminate), "POST"))
-        .route("/query", only(on(MethodFilter::POST, query::query), "POST"))
-        .route("/query-stream", only(on(MethodFilter::POST, query::query_stream), "POST"))
-        .route("/close-query", only(on(MethodFilter::POST, close::close_query), "POST"))
-        .route("/inserts-stream", only(on(MethodFilter::POST, inserts::inserts_stream), "POST"))
-        .route("/ws/query", only(on(MethodFilter::GET, websocket::query), "GET"))
-        .route("/", only(on(MethodFilter::GET, small::root), "GET"))
-        .route("/info", only(on(MethodFilter::GET, small::info), "GET"))
-        .route("/healthcheck", only(on(MethodFilter::GET, small::health), "GET"))
-        .route("/status", only(on(MethodFilter::GET, small::statuses), "GET"))
-        .route("/status/{kind}/{entity}/{action}", only(on(MethodFilter::GET, small::status), "GET"))
-        .route("/is_valid_property/{name}", only(on(MethodFilter::GET, small::is_valid_property), "GET"))
-        .route("/clusterStatus", only(on(MethodFilter::GET, small::cluster_status), "GET"))
-        .route("/heartbeat", only(on(MethodFilter::POST, small::heartbeat), "POST"))
-        .route("/lag", only(on(MethodFilter::POST, small::lag), "POST"))
-        .route("/v1/metadata", only(on(MethodFilter::GET, small::metadata), "GET"))
-        .route("/v1/metadata/id", only(on(MethodFilter::GET, small::metadata_id), "GET"))
-        .route("/metrics", only(on(MethodFilter::GET, metrics::metrics), "GET"))
-        .route("/export", only(on(MethodFilter::GET, small::export), "GET"))
-        .route("/livez", only(on(MethodFilter::GET, small::live), "GET"))
-        .route("/readyz", only(on(MethodFilter::GET, small::ready), "GET"))
-        .route("/chc/ready", only(on(MethodFilter::GET, small::alive), "GET"))
-        .route("/chc/live", only(on(MethodFilter::GET, small::alive), "GET"))
+        .route("/ksql", post(ksql::ksql))
+        .route("/ksql/terminate", post(small::terminate))
+        .route("/query", post(query::query))
+        .route("/query-stream", post(query::query_stream))
+        .route("/close-query", post(close::close_query))
+        .route("/inserts-stream", post(inserts::inserts_stream))
+        .route("/ws/query", get(websocket::query))
+        .route("/", get(small::root))
+        .route("/info", get(small::info))
+        .route("/healthcheck", get(small::health))
+        .route("/status", get(small::statuses))
+        .route("/status/{kind}/{entity}/{action}", get(small::status))
+        .route("/is_valid_property/{name}", get(small::is_valid_property))
+        .route("/clusterStatus", get(small::cluster_status))
+        .route("/heartbeat", post(small::heartbeat))
+        .route("/lag", post(small::lag))
+        .route("/v1/metadata", get(small::metadata))
+        .route("/v1/metadata/id", get(small::metadata_id))
+        .route("/metrics", get(metrics::metrics))
+        .route("/export", get(small::export))
+        .route("/livez", get(small::live))
+        .route("/readyz", get(small::ready))
+        .route("/chc/ready", get(small::alive))
+        .route("/chc/live", get(small::alive))
         .fallback(|| async { not_found() })
         .with_state(service.clone())
+}
+
+/// GET alone.
+fn get<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<Service>> {
+    only(on(MethodFilter::GET, handler), "GET")
+}
+
+/// POST alone.
+fn post<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<Service>> {
+    only(on(MethodFilter::POST, handler), "POST")
 }
 
 /// Any other method is refused, and the right one named.

@@ -199,18 +199,20 @@ pub(super) async fn export(State(service): State<Arc<Service>>) -> Response {
 
 /// `GET /livez`: whether the process is worth keeping.
 pub(super) async fn live(State(service): State<Arc<Service>>) -> Response {
-    match service.engine.failure() {
-        None => "ok\n".into_response(),
-        Some(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
-    }
+    ok_unless_failed(&service, StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// `GET /readyz`: whether requests should be sent here. A query whose state is still being read does not stand in the
 /// way: others answer.
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
+    ok_unless_failed(&service, StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Why the engine has failed, with this status, or that it has not.
+fn ok_unless_failed(service: &Service, failed: StatusCode) -> Response {
     match service.engine.failure() {
         None => "ok\n".into_response(),
-        Some(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Some(error) => (failed, format!("{error}\n")).into_response(),
     }
 }
 

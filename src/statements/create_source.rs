@@ -340,9 +340,7 @@ fn new_topic(
     }
 }
 
-/// A declaration with its types resolved, and with what the formats and the topic have by default.
-///
-/// ksqlDB shows CLEANUP_POLICY, which may not be written.
+/// The properties of a declaration, and behind them those that were added and are not written.
 pub(super) fn completed_properties(with: &Properties, added: &[(&str, Literal)]) -> Properties {
     let mut items = with.items.clone();
     for (name, value) in added {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use crate::catalog::{Catalog, Query, Source};
+use crate::catalog::{Query, Source};
 use crate::engine::{Life, ShownQuery};
 use crate::types::{Column, Role, SqlType};
 
@@ -110,28 +110,23 @@ pub fn fields(columns: &[Column]) -> Value {
 }
 
 /// A running query as lists of queries have it.
-pub(super) fn running_query(query: &Query, catalog: &Catalog) -> Value {
-    let topic = catalog.source(&query.sink).map(|sink| sink.topic.as_str());
-    let state = if query.pauses.is_empty() { "RUNNING" } else { "PAUSED" };
+pub(super) fn query_state(query: &Query, cx: &Context) -> Value {
+    let topic = cx.catalog.source(&query.sink).map(|sink| sink.topic.as_str());
+    let is_failed = matches!(cx.engine.and_then(|engine| engine.life(&query.id)), Some(Life::Failed(_)));
+    let (state, counted) = match query.pauses.is_empty() {
+        _ if is_failed => ("ERROR", "ERROR"),
+        true => ("RUNNING", "RUNNING"),
+        false => ("RUNNING", "PAUSED"),
+    };
     json!({
         "queryString": query.statement,
         "sinks": [query.sink],
         "sinkKafkaTopics": topic.into_iter().collect::<Vec<_>>(),
         "id": query.id,
-        "statusCount": { state: 1 },
+        "statusCount": { counted: 1 },
         "queryType": "PERSISTENT",
-        "state": "RUNNING",
+        "state": state,
     })
-}
-
-/// The same with what the engine says of the query's life.
-pub(super) fn query_state(query: &Query, cx: &Context) -> Value {
-    let mut listed = running_query(query, cx.catalog);
-    if let Some(Life::Failed(_)) = cx.engine.and_then(|engine| engine.life(&query.id)) {
-        listed["statusCount"] = json!({ "ERROR": 1 });
-        listed["state"] = "ERROR".into();
-    }
-    listed
 }
 
 /// A query whose rows are shown, as lists of queries have it.

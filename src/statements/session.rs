@@ -214,15 +214,10 @@ impl<'e> Session<'e> {
         let parsed = bound.as_ref().unwrap_or(written);
         let properties = &self.engine.properties().with(&self.own);
         let cx = self.context(&parsed.text, &catalog, properties, &self.variables);
-        parsed.statement.completed(&cx).unwrap_or_else(|| self.substituted(written))
-    }
-
-    /// The text of a statement as it is written, with the values of variables.
-    fn substituted(&self, parsed: &Parsed) -> String {
-        match self.bound(parsed, &self.own, &self.variables) {
-            Ok(Some(_)) => self.variables.spelled_into(&parsed.text),
-            _ => parsed.text.clone(),
-        }
+        parsed.statement.completed(&cx).unwrap_or_else(|| match bound {
+            Some(_) => self.variables.spelled_into(&written.text),
+            None => written.text.clone(),
+        })
     }
 
     /// Checks that statements can be executed one after the other, without doing any of it.

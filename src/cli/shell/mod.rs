@@ -246,10 +246,10 @@ impl Shell<'_> {
     fn show(&mut self, outcome: Outcome) -> Result<(), Failure> {
         match outcome {
             Outcome::Changed { committed, hint } => {
-                self.done(committed.change.message, &committed.change.warnings)?;
+                self.done(&committed.change.message, &committed.change.warnings)?;
                 hint.iter().for_each(|hint| tell(&format!("hint: {hint}")));
             }
-            Outcome::Done { message, warnings } => self.done(message, &warnings)?,
+            Outcome::Done { message, warnings } => self.done(&message, &warnings)?,
             Outcome::Reply(reply) => self.output.reply(&reply)?,
             Outcome::Rows(rows) => self.output.pulled(rows)?,
             Outcome::Push { query, until, warnings, hint } => {
@@ -263,13 +263,10 @@ impl Shell<'_> {
     }
 
     /// Tells what was done.
-    fn done(&mut self, message: String, warnings: &[String]) -> Result<(), Failure> {
+    fn done(&mut self, message: &str, warnings: &[String]) -> Result<(), Failure> {
         warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
         if !message.is_empty() {
-            match self.output.format {
-                Format::Table => self.output.listing(&["Message"], &[vec![message]])?,
-                _ => self.output.message("message", &message)?,
-            }
+            self.output.done(message)?;
         }
         self.output.flush()
     }
