@@ -69,6 +69,7 @@ pub mod journal;
 pub mod locks;
 pub mod operators;
 pub mod plan;
+pub mod pull;
 pub mod runtime;
 pub mod serving;
 pub mod sql;

@@ -12,6 +12,31 @@ pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A mutex whose holder can hand it to whoever waits for it.
+///
+/// A thread that gives back a [`Mutex`] and takes it again at once may never let others have it.
+pub struct FairMutex<T>(parking_lot::Mutex<T>);
+
+impl<T> FairMutex<T> {
+    /// A mutex that guards this.
+    pub fn new(value: T) -> Self {
+        FairMutex(parking_lot::Mutex::new(value))
+    }
+
+    /// Takes the mutex.
+    pub fn lock(&self) -> FairGuard<'_, T> {
+        self.0.lock()
+    }
+}
+
+/// A [`FairMutex`] that is held.
+pub type FairGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
+
+/// Hands a mutex to a thread that waits for it, if there is one, and takes it again after that.
+pub fn let_others<T>(guard: &mut FairGuard<'_, T>) {
+    parking_lot::MutexGuard::bump(guard);
+}
+
 /// Takes a lock for reading.
 pub fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)

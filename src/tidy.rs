@@ -45,11 +45,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "disk",
         ],
     ),
+    ("pull", &["types", "functions", "expr", "catalog", "plan", "operators", "engine", "config"]),
     (
         "statements",
-        &["types", "sql", "functions", "formats", "topics", "expr", "catalog", "plan", "engine", "config", "operators"],
+        &[
+            "types",
+            "sql",
+            "functions",
+            "formats",
+            "topics",
+            "expr",
+            "catalog",
+            "plan",
+            "engine",
+            "pull",
+            "config",
+            "operators",
+        ],
     ),
-    ("serving", &["types", "formats", "disk", "topics", "catalog", "engine", "statements", "config"]),
+    ("serving", &["types", "formats", "disk", "topics", "catalog", "engine", "pull", "statements", "config"]),
     (
         "testing",
         &[
@@ -78,15 +92,18 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("base64", &["types", "formats"]),
     ("bytes", &["serving", "cli/remote"]),
     // The time of the system is asked of `clock`, which needs no calendar.
+    ("async_trait", &["pull"]),
     ("chrono", &["types"]),
     ("chrono_tz", &["types"]),
     ("clap", &["cli"]),
     // Checksums of files; and the fingerprint of a plan, which is on disk too.
     ("crc32c", &["topics", "state", "journal", "runtime/lower/mod"]),
+    // Relations over committed tables; continuous queries have operators of their own.
+    ("datafusion", &["pull"]),
     ("fancy_regex", &["functions", "serving"]),
     ("flate2", &["cli"]),
     ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
-    ("futures_util", &["serving"]),
+    ("futures_util", &["pull", "serving"]),
     ("http_body_util", &["cli/remote"]),
     ("hyper", &["serving", "cli/remote"]),
     ("hyper_util", &["serving", "cli/remote"]),
@@ -97,6 +114,8 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("libm", &["functions"]),
     ("md5", &["functions"]),
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving", "cli/remote"]),
+    // A mutex that is handed to whoever waits for it.
+    ("parking_lot", &["locks"]),
     // Threads belong to the engine, which lends them to the turns of a query.
     ("rayon", &["runtime", "engine"]),
     ("rustyline", &["cli"]),
@@ -121,7 +140,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Where the nesting of a statement decides how deep calls go.
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
-    ("tokio", &["serving", "cli/remote"]),
+    ("tokio", &["pull", "serving", "cli/remote"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
 ];

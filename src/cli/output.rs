@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use super::failure::Failure;
 use super::rows::{csv_field, csv_line, json_row, json_texts, shown};
 use super::table::{self, Frame};
-use crate::engine::PullRows;
+use crate::pull::PullRows;
 use crate::statements::{Reply, Shown};
 use crate::types::{Column, Value};
 

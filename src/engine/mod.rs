@@ -57,7 +57,7 @@ pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
 pub use follow::{Follower, TopicRecord};
 pub(crate) use history::History;
 pub use life::Life;
-pub use pull::PullRows;
+pub use pull::{StreamReads, TableReader, TableSnapshot};
 pub use push::{PushQuery, PushRow, ShownQuery};
 pub use record::Record;
 pub use running::QueryStats;

@@ -41,21 +41,21 @@ pub struct PushRow {
     pub is_deletion: bool,
 }
 
-/// A push query: rows as they come.
-pub struct PushQuery {
+/// A push query: rows as they come, one by one or in batches.
+pub struct PushQuery<T = PushRow> {
     shared: Arc<Shared>,
     running: Arc<Running>,
-    channel: Arc<Channel>,
+    channel: Arc<Channel<T>>,
     /// Where its sources ended when it began.
     ends: Vec<(PartitionId, Offset)>,
     /// The names and types of the result, in the order of the values in each row.
     pub columns: Vec<Column>,
 }
 
-/// Rows on their way to a reader.
-#[derive(Debug, Default)]
-struct Channel {
-    waiting: Mutex<Waiting>,
+/// Rows, or batches of rows, on their way to a reader.
+#[derive(Debug)]
+struct Channel<T> {
+    waiting: Mutex<Waiting<T>>,
     changed: Condvar,
     closed: AtomicBool,
     /// Whether somebody else than the reader wants the end.
@@ -63,18 +63,38 @@ struct Channel {
     listener: Listener,
 }
 
-/// Rows that a reader has not taken yet.
-#[derive(Debug, Default)]
-struct Waiting {
-    rows: VecDeque<PushRow>,
+impl<T> Default for Channel<T> {
+    fn default() -> Self {
+        Channel {
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            listener: Listener::default(),
+        }
+    }
+}
+
+/// What a reader has not taken yet.
+#[derive(Debug)]
+struct Waiting<T> {
+    items: VecDeque<T>,
+    /// How many rows they have.
+    rows: usize,
     /// About how many bytes they have.
     bytes: usize,
 }
 
-impl Waiting {
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Waiting { items: VecDeque::new(), rows: 0, bytes: 0 }
+    }
+}
+
+impl<T> Waiting<T> {
     /// Whether the reader should get more rows.
     fn has_room(&self) -> bool {
-        self.rows.len() < MOST_WAITING && self.bytes < MOST_WAITING_BYTES
+        self.rows < MOST_WAITING && self.bytes < MOST_WAITING_BYTES
     }
 }
 
@@ -109,13 +129,24 @@ pub struct ShownQuery {
     /// The statement.
     pub text: String,
     /// The way to its reader.
-    channel: Arc<Channel>,
+    reader: Arc<dyn Ending>,
+}
+
+/// What can be told that no more rows are wanted.
+trait Ending: Send + Sync + std::fmt::Debug {
+    fn end(&self);
+}
+
+impl<T: Send + std::fmt::Debug> Ending for Channel<T> {
+    fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.tell();
+    }
 }
 
 impl ShownQuery {
     fn end(&self) {
-        self.channel.ended.store(true, Ordering::SeqCst);
-        self.channel.tell();
+        self.reader.end();
     }
 }
 
@@ -147,12 +178,24 @@ impl Engine {
     /// # Errors
     /// The plan reads a topic that is not there, or the topic cannot be read.
     pub fn push(&self, text: &str, plan: &Plan, own: &Properties) -> Result<PushQuery> {
-        let shared = &self.shared;
+        self.shared.push(text, plan, own)
+    }
+}
+
+impl Shared {
+    /// Starts a query whose rows are taken as they come.
+    pub(super) fn push<T: Carried>(
+        self: &Arc<Self>,
+        text: &str,
+        plan: &Plan,
+        own: &Properties,
+    ) -> Result<PushQuery<T>> {
+        let shared = self;
         let catalog = shared.world.catalog();
         let properties = shared.properties(own);
         let program = runtime::compile(plan, &catalog, &properties)?;
         let latest = starts_latest(plan, &catalog, &properties);
-        let channel = Arc::new(Channel::default());
+        let channel = Arc::new(Channel::<T>::default());
         let columns: Vec<Column> = plan.output.iter().map(|c| c.column.clone()).collect();
         let target = Target::Tap(Arc::new(ClientTap { channel: channel.clone(), columns: columns.clone() }));
         let start = |id: PartitionId| {
@@ -181,20 +224,20 @@ impl Engine {
         let reader = channel.clone();
         let has_room = move || reader.has_room();
         let running = shared.start(shared.query_of(&query, Some(Box::new(has_room)), &properties), run);
-        let shown = ShownQuery { id: query.id, text: query.text, channel: channel.clone() };
+        let shown = ShownQuery { id: query.id, text: query.text, reader: channel.clone() };
         lock(&shared.shown).insert(number, shown);
         Ok(PushQuery { shared: shared.clone(), running, channel, ends, columns })
     }
 }
 
-/// The way of a push query's rows to its client.
-struct ClientTap {
-    channel: Arc<Channel>,
-    columns: Vec<Column>,
+/// What a reader takes.
+pub(super) trait Carried: Send + std::fmt::Debug + Sized + 'static {
+    /// What a batch is made of.
+    fn of(batch: &Batch, columns: &[Column]) -> impl Iterator<Item = Self>;
 }
 
-impl Tap for ClientTap {
-    fn take(&self, batch: &Batch) {
+impl Carried for PushRow {
+    fn of(batch: &Batch, columns: &[Column]) -> impl Iterator<Item = Self> {
         let row = |row: usize| {
             let is_deletion = batch.is_absent(row);
             let value =
@@ -202,9 +245,27 @@ impl Tap for ClientTap {
                     true => Value::Null,
                     false => Value::at(array.as_ref(), row, &column.sql_type),
                 };
-            PushRow { values: self.columns.iter().zip(&batch.columns).map(value).collect(), is_deletion }
+            PushRow { values: columns.iter().zip(&batch.columns).map(value).collect(), is_deletion }
         };
-        self.channel.push((0..batch.rows()).map(row), batch.bytes());
+        (0..batch.rows()).map(row)
+    }
+}
+
+impl Carried for Batch {
+    fn of(batch: &Batch, _: &[Column]) -> impl Iterator<Item = Self> {
+        std::iter::once(batch.clone())
+    }
+}
+
+/// The way of a push query's rows to its client.
+struct ClientTap<T> {
+    channel: Arc<Channel<T>>,
+    columns: Vec<Column>,
+}
+
+impl<T: Carried> Tap for ClientTap<T> {
+    fn take(&self, batch: &Batch) {
+        self.channel.push(T::of(batch, &self.columns), (batch.rows(), batch.bytes()));
     }
 
     fn has_room(&self) -> bool {
@@ -216,15 +277,16 @@ impl Tap for ClientTap {
     }
 }
 
-impl Channel {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+impl<T> Channel<T> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         lock(&self.waiting)
     }
 
-    /// Adds rows, of about so many bytes together.
-    fn push(&self, rows: impl Iterator<Item = PushRow>, bytes: usize) {
+    /// Adds what has so many rows and about so many bytes together.
+    fn push(&self, items: impl Iterator<Item = T>, (rows, bytes): (usize, usize)) {
         let mut waiting = self.lock();
-        waiting.rows.extend(rows);
+        waiting.items.extend(items);
+        waiting.rows += rows;
         waiting.bytes += bytes;
         drop(waiting);
         self.tell();
@@ -242,7 +304,7 @@ impl Channel {
     }
 }
 
-impl PushQuery {
+impl<T> PushQuery<T> {
     /// The id of the query: `transient_`, its first source, and a number.
     pub fn id(&self) -> &str {
         &self.running.id
@@ -268,7 +330,7 @@ impl PushQuery {
         }
         let end = |id: PartitionId| self.ends.iter().find(|(other, _)| *other == id).map_or(0, |(_, end)| *end);
         let behind = run.positions().into_iter().any(|(id, position)| position < end(id));
-        !behind && self.channel.lock().rows.is_empty()
+        !behind && self.channel.lock().items.is_empty()
     }
 
     /// All rows that have come and were not taken yet. If there are none, waits up to `wait` for the first.
@@ -278,17 +340,17 @@ impl PushQuery {
     ///
     /// # Errors
     /// The query has failed, and all its rows were taken.
-    pub fn rows(&self, wait: Duration) -> Result<VecDeque<PushRow>> {
+    pub fn rows(&self, wait: Duration) -> Result<VecDeque<T>> {
         let waiting = self.channel.lock();
-        let waits = |waiting: &mut Waiting| waiting.rows.is_empty() && self.running.is_running() && !self.is_over();
+        let waits = |waiting: &mut Waiting<T>| waiting.items.is_empty() && self.running.is_running() && !self.is_over();
         let taken = std::mem::take(&mut *wait_while(&self.channel.changed, waiting, wait, waits));
-        if let (true, Life::Failed(error)) = (taken.rows.is_empty(), self.running.life()) {
+        if let (true, Life::Failed(error)) = (taken.items.is_empty(), self.running.life()) {
             return Err(error);
         }
         if !taken.has_room() {
             self.shared.wake(&self.running);
         }
-        Ok(taken.rows)
+        Ok(taken.items)
     }
 
     /// Whether the query was ended: no more rows will come than those that wait.
@@ -318,11 +380,11 @@ impl PushQuery {
             return Ok(false);
         }
         drop(run);
-        Ok(self.channel.lock().rows.is_empty())
+        Ok(self.channel.lock().items.is_empty())
     }
 }
 
-impl Drop for PushQuery {
+impl<T> Drop for PushQuery<T> {
     fn drop(&mut self) {
         self.channel.closed.store(true, Ordering::SeqCst);
         self.channel.changed.notify_all();

@@ -28,6 +28,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::journal::RecoveredQuery;
 use crate::operators::State;
+use crate::operators::table::WindowRange;
 use crate::runtime::{self, QueryRun};
 use crate::state::delta::{self, Change as StateChange};
 use crate::state::runs::{Entry, Keys, Merge, Run, Section, Wanted};
@@ -261,14 +262,22 @@ impl Shared {
     /// The rows of some keys of the table that a query keeps, if its state is still being read.
     ///
     /// `None` if the state is complete: then the query itself is asked.
-    pub(crate) fn look_up(&self, query: &Running, keys: &[Vec<Value>]) -> Result<Option<Vec<Batch>>> {
+    pub(crate) fn look_up(
+        &self,
+        query: &Running,
+        windows: &WindowRange,
+        keys: &[Vec<Value>],
+    ) -> Result<Option<Vec<Batch>>> {
         // Begins before the check whether the state is being read, so that no checkpoint removes the journal in
         // between.
         let _reading = Reading::begin(self);
         let Some(restoring) = query.restoring() else { return Ok(None) };
         let mut run = self.run_again(&restoring)?;
         restoring.look_up(&mut run, self.home()?, keys)?;
-        run.table(Some(keys))
+        match run.keeps_table() {
+            true => run.look_up(run.epoch(), windows, keys).map(Some),
+            false => Ok(None),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use super::life::Life;
 use super::memory::Share;
@@ -15,7 +15,7 @@ use crate::catalog::Query;
 use crate::config;
 use crate::error::Error;
 use crate::ids::{EpochNumber, QueryNumber, TopicId};
-use crate::locks::lock;
+use crate::locks::{FairGuard, FairMutex, lock};
 use crate::operators::Reason;
 use crate::runtime::QueryRun;
 use crate::topics::{Offset, PartitionId};
@@ -56,7 +56,7 @@ pub(super) type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A query at work.
 ///
-/// Its flags answer one question each: why does it take no turn now? It is paused, held by readers, short of memory,
+/// Its flags answer one question each: why does it take no turn now? It is paused, stopped, short of memory,
 /// without room at its reader, or waits for a decision. The code that ends the reason wakes it.
 pub(crate) struct Running {
     pub id: String,
@@ -67,7 +67,7 @@ pub(crate) struct Running {
     pub persistent: bool,
     has_room: Option<HasRoom>,
     /// Held for a whole slice of turns.
-    run: Mutex<QueryRun>,
+    run: FairMutex<QueryRun>,
     life: Mutex<Life>,
     paused: AtomicBool,
     /// What its state is read from, while that is done.
@@ -81,10 +81,12 @@ pub(crate) struct Running {
     in_flight: AtomicUsize,
     /// It cannot go on before one of them is decided.
     waits_for_decision: AtomicBool,
-    /// Readers of its table that wait for a moment in which all of it is committed.
-    ///
-    /// Counts holds; a stopping engine holds every query too.
-    readers: AtomicUsize,
+    /// The last epoch that was committed.
+    committed: AtomicU64,
+    /// Whether it takes no more turns, since the engine stops.
+    stopped: AtomicBool,
+    /// When its table was read last, on the monotonic clock.
+    read_ns: AtomicU64,
     /// What its state took at the end of the last epoch.
     pub memory: Share,
     /// Whether it waits for memory that other queries may free.
@@ -127,26 +129,29 @@ impl Running {
             linger: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             waits_for_decision: AtomicBool::new(false),
-            readers: AtomicUsize::new(0),
+            committed: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            read_ns: AtomicU64::new(0),
             memory,
             waits_for_memory: AtomicBool::new(false),
             last_seal_ns: AtomicU64::new(0),
             timer_ns: AtomicU64::new(u64::MAX),
             commit_interval_ns: properties.number(config::COMMIT_INTERVAL_MS) as u64 * 1_000_000,
             cache_bytes: properties.size(config::CACHE_BYTES),
-            run: Mutex::new(QueryRun::nothing(query.number)),
+            run: FairMutex::new(QueryRun::nothing(query.number)),
         }
     }
 
     /// The query itself, between two turns.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, QueryRun> {
+    pub(crate) fn lock(&self) -> FairGuard<'_, QueryRun> {
         // A turn that panicked has failed the query: nobody takes another one.
-        lock(&self.run)
+        self.run.lock()
     }
 
     /// It runs from now on, unless it has ended meanwhile.
     pub(crate) fn begin(&self, mut run: QueryRun) {
         self.memory.set(run.memory());
+        self.committed.store(run.epoch().get(), Ordering::SeqCst);
         *self.lock() = run;
         let mut life = lock(&self.life);
         if let Life::Created = *life {
@@ -230,6 +235,26 @@ impl Running {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// An epoch was committed. Epochs of a query are decided in their order.
+    pub(crate) fn commits(&self, number: EpochNumber) {
+        self.committed.store(number.get(), Ordering::SeqCst);
+    }
+
+    /// The last epoch that was committed; 0 before the first.
+    pub(crate) fn committed(&self) -> EpochNumber {
+        EpochNumber::new(self.committed.load(Ordering::SeqCst))
+    }
+
+    /// Its table is read.
+    pub(crate) fn is_read(&self, now_ns: u64) {
+        self.read_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Whether its table was not read for so long.
+    pub(crate) fn is_unread(&self, now_ns: u64, for_ns: u64) -> bool {
+        now_ns.saturating_sub(self.read_ns.load(Ordering::Relaxed)) > for_ns
+    }
+
     /// An epoch was decided; whether the query waits for that. Called when the decision has been noted, so that a settled query
     /// has a known outcome.
     pub(crate) fn decided(&self) -> bool {
@@ -237,19 +262,14 @@ impl Running {
         self.waits_for_decision.swap(false, Ordering::SeqCst)
     }
 
-    /// Holds the query for a reader of its table: it takes no turns until the reader releases it.
-    pub(crate) fn hold(&self) {
-        self.readers.fetch_add(1, Ordering::SeqCst);
+    /// It takes no more turns: the engine stops.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
     }
 
-    /// Ends a hold.
-    pub(crate) fn release(&self) {
-        self.readers.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Whether a reader of its table holds the query.
-    pub(crate) fn is_held(&self) -> bool {
-        self.readers.load(Ordering::SeqCst) > 0
+    /// Whether it finishes what was begun and takes no more rows.
+    pub(crate) fn rests(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst) || matches!(self.life(), Life::Paused)
     }
 
     /// Sets whether the journal waits until it has no more input; whether it did before.

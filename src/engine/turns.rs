@@ -17,6 +17,7 @@ use super::running::{EPOCH_BYTES, Running};
 use crate::error::{Error, Result};
 use crate::ids::TopicId;
 use crate::journal::{Decision, Entry};
+use crate::locks::let_others;
 use crate::runtime::{Now, QueryRun, Sealed, Turned};
 
 /// For how long a query takes turns before others come. Queries that find rows decoded take many turns in it and those that
@@ -24,6 +25,10 @@ use crate::runtime::{Now, QueryRun, Sealed, Turned};
 ///
 /// 1 ms.
 const SLICE_NS: u64 = 1_000_000;
+/// For how long after a read of its table a query keeps what further reads need.
+///
+/// 1 minute.
+const READ_NS: u64 = 60_000_000_000;
 /// How many turns it takes in it where the owner decides what happens when, so that epochs are many.
 const MANUAL_TURNS: usize = 2;
 
@@ -156,8 +161,9 @@ impl Shared {
             if run.is_ending() {
                 if self.seal_if_possible(query, &mut run, now)? { continue } else { return Ok(false) }
             }
-            // Whoever rests, or is read, finishes what was begun: only then there is a whole epoch to be committed and seen.
-            let rests = query.is_held() || matches!(query.life(), Life::Paused);
+            let_others(&mut run);
+            // Whoever rests finishes what was begun: only then there is a whole epoch to be committed.
+            let rests = query.rests();
             if rests && !run.has_begun() {
                 self.seal_if_possible(query, &mut run, now)?;
                 return Ok(false);
@@ -221,6 +227,10 @@ impl Shared {
             }
             Sealed::Whole(epoch) => epoch,
         };
+        match query.is_unread(now.monotonic_ns, READ_NS) {
+            true => run.end_reading(),
+            false => run.forget_undo(query.committed()),
+        }
         query.sealed(now.monotonic_ns, run.memory());
         for (reason, message) in run.take_log().samples() {
             (self.settings.report)(&format!("query {}: {}: {message}", query.id, reason.name()));
@@ -229,12 +239,12 @@ impl Shared {
             return Ok(true);
         }
         query.submitted();
-        let (shared, decided) = (self.clone(), query.clone());
+        let (shared, decided, number) = (self.clone(), query.clone(), epoch.head.number);
         self.submit(
             Entry::Epoch(epoch),
             Box::new(move |decision| {
                 match decision {
-                    Ok(Decision::Committed { .. }) => {}
+                    Ok(Decision::Committed { .. }) => decided.commits(number),
                     Ok(Decision::Ended) => decided.end(),
                     Ok(refused) => refused.refusal().into_iter().for_each(|error| shared.fail_query(&decided, error)),
                     Err(error) => shared.fail_query(&decided, error),
@@ -269,7 +279,7 @@ impl Shared {
     /// restart.
     pub(crate) fn stop_queries(self: &Arc<Self>) {
         for query in self.queries.all() {
-            query.hold();
+            query.stop();
             self.contain(&query, || match query.is_running() {
                 true => self.seal_if_possible(&query, &mut query.lock(), self.now()),
                 false => Ok(false),

@@ -33,11 +33,13 @@ mod output;
 mod parts;
 mod side;
 pub mod stream_join;
+pub mod table;
 mod time;
 pub mod unnest;
 
 pub use log::{Log, Reason};
 pub use output::{Flow, Limit, Output};
+pub use table::Table;
 pub use time::OperatorTime;
 
 use std::sync::Arc;
@@ -209,13 +211,9 @@ pub trait State: Send {
         None
     }
 
-    /// The rows of the table that the operator keeps, for all keys or the given ones; `None` if it keeps no table.
-    ///
-    /// The rows are as the operator has them now. Windows that can no longer be read are left out, even if their bucket
-    /// is still there.
-    fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
-        let _ = keys;
-        Ok(None)
+    /// The table that the operator keeps, if it keeps one.
+    fn table(&mut self) -> Option<&mut dyn Table> {
+        None
     }
 
     /// The bytes of memory that it takes.

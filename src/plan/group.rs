@@ -37,23 +37,21 @@ pub(super) fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
 pub(super) fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
     let query = planner.query;
     let (window, groups, names) = analyse(&planner)?;
-    for (expr, what) in query.group_by.iter().flat_map(|g| &g.exprs).map(|e| (e, "GROUP BY")) {
-        if let Some((name, span)) = first_aggregate(expr) {
-            let message = format!("{what} does not support aggregate functions: {name} is an aggregate function.");
-            return Err(Error::invalid(message).at(span));
-        }
-    }
+    refuse_aggregates_in_keys(query.group_by.as_ref().map_or(&[], |g| &g.exprs))?;
+    // COUNT(*) counts rows: it is given a column that is never NULL.
+    let counted =
+        planner.relations[0].column("ROWTIME").map_or_else(Expr::null, |column| planner.columns.expr(column.id));
     let calls = Calls {
         scope: planner.scope("SELECT"),
         groups: &groups,
         names,
         window,
-        properties: planner.properties,
+        aggregates: Aggregates { properties: planner.properties, counted },
         made: Default::default(),
     };
     let strictness = planner.target.strictness();
-    check_stars(&planner, &groups)?;
     let scope = planner.scope("SELECT");
+    check_stars(&query.items, &scope, &groups)?;
     let selected = select::select(&query.items, &scope, &calls)?;
     select::check_reserved(&query.items, &scope, strictness)?;
     let having = query.having.as_ref().map(|h| having(h, &calls)).transpose()?;
@@ -80,10 +78,13 @@ pub(super) fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
 }
 
 /// A grouping expression and the column that holds it.
-struct Group {
-    id: ColumnId,
-    bound: Expr,
-    written: ast::Expr,
+pub(super) struct Group {
+    /// The column.
+    pub id: ColumnId,
+    /// The bound expression.
+    pub bound: Expr,
+    /// The expression as it is written.
+    pub written: ast::Expr,
 }
 
 /// The window, the grouping expressions, and the names before grouping.
@@ -113,29 +114,49 @@ fn analyse<'a>(planner: &Planner<'a>) -> Result<Analysed<'a>> {
     if grouping.exprs.is_empty() {
         return Err(Error::invalid("GROUP BY requires at least one expression").at(grouping.span));
     }
-    let mut groups: Vec<Group> = Vec::new();
-    for written in &grouping.exprs {
-        let bound = if contains_aggregate(written) { Expr::null() } else { bind(written, &scope)? };
-        if groups.iter().any(|g| g.bound == bound) {
-            return Err(Error::invalid(format!("Duplicate GROUP BY expression: {written}")).at(written.span));
-        }
-        let id = match bound.kind {
-            Kind::Column(id) => id,
-            _ => planner.columns.add(written.to_string(), bound.result_type()),
-        };
-        groups.push(Group { id, bound, written: written.clone() });
-    }
+    let groups = groups(&grouping.exprs, &scope)?;
     for relation in planner.relations {
-        if !relation.source.value.format.joins() {
+        if !relation.source().value.format.joins() {
             let message = format!(
                 "Source(s) {} are using the '{}' value format. This format does not yet support GROUP BY.",
-                relation.source.name,
-                relation.source.value.format.name()
+                relation.source().name,
+                relation.source().value.format.name()
             );
             return Err(Error::invalid(message).at(grouping.span).hint(COPY_AS_JSON));
         }
     }
     Ok((window, groups, scope))
+}
+
+/// Binds grouping expressions, and gives each a column.
+///
+/// # Errors
+/// An expression cannot be bound, or stands there twice.
+pub(super) fn groups(exprs: &[ast::Expr], scope: &QueryScope) -> Result<Vec<Group>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for written in exprs {
+        let bound = if contains_aggregate(written) { Expr::null() } else { bind(written, scope)? };
+        if groups.iter().any(|g| g.bound == bound) {
+            return Err(Error::invalid(format!("Duplicate GROUP BY expression: {written}")).at(written.span));
+        }
+        let id = match bound.kind {
+            Kind::Column(id) => id,
+            _ => scope.columns.add(written.to_string(), bound.result_type()),
+        };
+        groups.push(Group { id, bound, written: written.clone() });
+    }
+    Ok(groups)
+}
+
+/// Refuses aggregate functions inside of grouping expressions.
+pub(super) fn refuse_aggregates_in_keys(exprs: &[ast::Expr]) -> Result<()> {
+    match exprs.iter().find_map(first_aggregate) {
+        Some((name, span)) => {
+            let message = format!("GROUP BY does not support aggregate functions: {name} is an aggregate function.");
+            Err(Error::invalid(message).at(span))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What to do about values in a format that nothing can be grouped or joined by.
@@ -160,11 +181,10 @@ fn check_without_grouping(planner: &Planner) -> Result<()> {
 }
 
 /// Refuses `*` where it stands for columns that are no grouping expressions.
-fn check_stars(planner: &Planner, groups: &[Group]) -> Result<()> {
-    let scope = planner.scope("SELECT");
-    for item in &planner.query.items {
+pub(super) fn check_stars(items: &[SelectItem], scope: &QueryScope, groups: &[Group]) -> Result<()> {
+    for item in items {
         let (relations, span) = match item {
-            SelectItem::All(span) => (planner.relations.iter().collect(), *span),
+            SelectItem::All(span) => (scope.relations.iter().collect(), *span),
             SelectItem::AllOf(source) => (vec![scope.relation(source)?], source.span),
             SelectItem::Fields(_) | SelectItem::Expr { .. } => continue,
         };
@@ -181,28 +201,42 @@ fn check_stars(planner: &Planner, groups: &[Group]) -> Result<()> {
 }
 
 /// Binds HAVING, in which the aggregates and keys of a group can be used.
-fn having(written: &ast::Expr, calls: &Calls) -> Result<Expr> {
+pub(super) fn having(written: &ast::Expr, calls: &Calls) -> Result<Expr> {
     let calls = Having(calls);
     bind_condition(written, &calls, "HAVING")
 }
 
 /// What a group's expressions may use: its keys, its aggregates, and in SELECT the bounds of its window.
-struct Calls<'a> {
-    scope: QueryScope<'a>,
-    groups: &'a [Group],
+pub(super) struct Calls<'a> {
+    /// The names in SELECT.
+    pub scope: QueryScope<'a>,
+    /// The grouping expressions.
+    pub groups: &'a [Group],
     /// The names before grouping, for the expressions inside of aggregates and for finding grouping expressions.
-    names: QueryScope<'a>,
-    window: Option<WindowNode>,
-    properties: &'a crate::config::Properties,
-    made: std::cell::RefCell<Made>,
+    pub names: QueryScope<'a>,
+    /// The window, if there is one.
+    pub window: Option<WindowNode>,
+    /// How aggregates are bound.
+    pub aggregates: Aggregates<'a>,
+    /// The calls that were found.
+    pub made: std::cell::RefCell<Made>,
+}
+
+/// How calls of aggregate functions are bound.
+pub(super) struct Aggregates<'a> {
+    /// Some functions have a limit among the properties.
+    pub properties: &'a crate::config::Properties,
+    /// An expression that is never NULL: what COUNT(*) counts.
+    pub counted: Expr,
 }
 
 /// The calls of aggregate functions so far, and their arguments.
 #[derive(Default)]
-struct Made {
-    calls: Vec<AggregateCall>,
+pub(super) struct Made {
+    /// The calls, each with the column of its result.
+    pub calls: Vec<AggregateCall>,
     /// The computed arguments of the calls.
-    args: Vec<(ColumnId, Expr)>,
+    pub args: Vec<(ColumnId, Expr)>,
 }
 
 /// What the user of STDDEV_SAMP should know.
@@ -294,12 +328,21 @@ impl Scope for Calls<'_> {
     }
 }
 
-impl Calls<'_> {
-    /// The column of a call's result; a call that was made before is not made again.
-    fn aggregate(&self, name: &str, args: &[ast::Expr], written: &ast::Expr) -> Result<Expr> {
+impl Aggregates<'_> {
+    /// The function that a call means, with its arguments as the types that it takes.
+    ///
+    /// # Errors
+    /// There is no such function, an argument cannot be bound, or the function does not take it.
+    pub(super) fn bind(
+        &self,
+        name: &str,
+        args: &[ast::Expr],
+        names: &dyn Scope,
+        span: Span,
+    ) -> Result<(BoundAggregate, Vec<Expr>)> {
         let function = functions::find_aggregate(name).ok_or_else(|| functions::unknown(name, |_| true))?;
         if function.name == "STDDEV_SAMP" {
-            self.warn(NOT_THE_DEVIATION.to_owned());
+            names.warn(NOT_THE_DEVIATION.to_owned());
         }
         let mut bound = Vec::new();
         for arg in args {
@@ -307,17 +350,14 @@ impl Calls<'_> {
                 let message = format!("Aggregate functions can not be nested: {name}({inner}())");
                 return Err(Error::invalid(message).at(span));
             }
-            let bound_arg = bind(arg, &Arguments(&self.names)).map_err(|e| e.at(arg.span))?;
+            let bound_arg = bind(arg, names).map_err(|e| e.at(arg.span))?;
             if bound_arg.sql_type.is_none() {
                 return Err(Error::invalid("NULL expression not supported. expression: null").at(arg.span));
             }
             bound.push(bound_arg);
         }
         if bound.is_empty() {
-            // COUNT(*) counts rows: it is given a column that is never NULL.
-            bound.push(
-                self.names.relations[0].column("ROWTIME").map_or_else(Expr::null, |c| self.names.columns.expr(c.id)),
-            );
+            bound.push(self.counted.clone());
         }
         let types: Vec<ArgType> = bound.iter().map(|b| ArgType::Value(b.sql_type.clone())).collect();
         let literal = |(arg, bound): (&ast::Expr, &Expr)| match (&*arg.node, bound.as_constant()) {
@@ -325,10 +365,19 @@ impl Calls<'_> {
             _ => Err(arg.parenthesized()),
         };
         let literals: Vec<Result<Value, String>> = args.iter().zip(&bound).map(literal).collect();
-        let mut function = function.bind(&types, &literals).map_err(|e| e.at(written.span))?;
+        let mut function = function.bind(&types, &literals).map_err(|e| e.at(span))?;
         if let Some(limit) = function.function.limit {
             function.constants.push(Value::Bigint(self.properties.number(limit)));
         }
+        let args = bound.into_iter().zip(&function.args).map(|(arg, sql_type)| widened(arg, sql_type)).collect();
+        Ok((function, args))
+    }
+}
+
+impl Calls<'_> {
+    /// The column of a call's result; a call that was made before is not made again.
+    fn aggregate(&self, name: &str, args: &[ast::Expr], written: &ast::Expr) -> Result<Expr> {
+        let (function, bound) = self.aggregates.bind(name, args, &Arguments(&self.names), written.span)?;
         Ok(self.call(function, bound, written))
     }
 
@@ -336,8 +385,7 @@ impl Calls<'_> {
     fn call(&self, function: BoundAggregate, bound: Vec<Expr>, written: &ast::Expr) -> Expr {
         let mut made = self.made.borrow_mut();
         let mut ids = Vec::new();
-        for (expr, sql_type) in bound.into_iter().zip(&function.args) {
-            let expr = widened(expr, sql_type);
+        for expr in bound {
             let id = match expr.kind {
                 Kind::Column(id) => id,
                 _ => match made.args.iter().find(|(_, e)| *e == expr) {
@@ -386,7 +434,7 @@ impl Scope for Arguments<'_> {
 }
 
 /// The argument as the type that the function takes.
-fn widened(expr: Expr, to: &SqlType) -> Expr {
+pub(super) fn widened(expr: Expr, to: &SqlType) -> Expr {
     match &expr.sql_type {
         None => Expr::constant(Value::Null, to.clone()),
         Some(from) if from == to => expr,
@@ -412,7 +460,7 @@ fn exchanged(
     computed.extend(args);
     let input = input.compute(computed);
     if already_keyed(planner, groups) {
-        return Ok((input, planner.relations[0].source.key.clone()));
+        return Ok((input, planner.relations[0].source().key.clone()));
     }
     let mut computed = 0..;
     let name = |group: &Group| match (&*group.written.node, &group.bound.kind) {
@@ -423,7 +471,7 @@ fn exchanged(
     let columns: Vec<Column> =
         groups.iter().zip(names).map(|(g, name)| Column::key(name, g.bound.result_type())).collect();
     columns.iter().try_for_each(check_key_type)?;
-    let inherited = planner.relations[0].source.key.format;
+    let inherited = planner.relations[0].source().key.format;
     let encoding = Encoding::of_key(inherited, &columns).or_else(|_| Encoding::of_key(&Json, &columns))?;
     let key = groups.iter().map(|g| g.id).collect();
     Ok((input.exchange(key, encoding.clone()), encoding))

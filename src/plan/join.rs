@@ -76,7 +76,7 @@ pub(super) fn plan<'a>(planner: &Planner<'a>, join: &'a Join) -> Result<Joined> 
 
 /// Refuses self joins, sources with the same name, and kinds of sources that cannot be joined this way.
 fn check_kinds(left: &Relation, right: &Relation, join: &Join) -> Result<()> {
-    let (l, r) = (&left.source, &right.source);
+    let (l, r) = (left.source(), right.source());
     if l.name == r.name {
         let message = format!("Can not join '{0}' to '{0}': self joins are not yet supported.", l.name);
         return Err(Error::invalid(message).at(join.right.name.span));
@@ -174,14 +174,14 @@ fn side<'a>(written: &'a ast::Expr, scope: &QueryScope<'a>, on: &ast::Expr) -> R
 /// Refuses topics that are partitioned differently: rows with equal keys would not meet.
 fn check_partitions(planner: &Planner, left: &Relation, right: &Relation) -> Result<()> {
     let partitions = |r: &Relation| {
-        let topic = planner.catalog.topic(&r.source.topic);
-        topic.map(|t| t.partitions).ok_or_else(|| Error::missing(format!("unknown topic: {}", r.source.topic)))
+        let topic = planner.catalog.topic(&r.source().topic);
+        topic.map(|t| t.partitions).ok_or_else(|| Error::missing(format!("unknown topic: {}", r.source().topic)))
     };
     let (l, r) = (partitions(left)?, partitions(right)?);
     if l == r {
         return Ok(());
     }
-    let (a, b) = (crate::types::quoted(&left.source.name), crate::types::quoted(&right.source.name));
+    let (a, b) = (crate::types::quoted(&left.source().name), crate::types::quoted(&right.source().name));
     let message = format!(
         "Can't join {a} with {b} since the number of partitions don't match. {a} partitions = {l}; {b} partitions = {r}. \
          Please repartition either one so that the number of partitions match."
@@ -203,7 +203,7 @@ fn sides(
     let column = Column::key(name, key_type.clone());
     super::group::check_key_type(&column)?;
     let (left_keyed, right_keyed) = (is_keyed(left), is_keyed(right));
-    let (left_source, right_source) = (&left.relation.source, &right.relation.source);
+    let (left_source, right_source) = (left.relation.source(), right.relation.source());
     // Rows that stay where their topic has them decide where the others go.
     let (model, left_stays, right_stays) = match (left_keyed, right_keyed) {
         (true, true) => (left_source, true, left_source.key == right_source.key),

@@ -10,6 +10,7 @@ mod join;
 pub mod node;
 pub mod nodes;
 mod partition;
+pub mod pull;
 mod scope;
 mod select;
 pub mod sink;
@@ -178,12 +179,12 @@ impl<'a> Planner<'a> {
     /// Refuses what this version cannot execute; the message names it.
     fn refuse_unsupported(&self) -> Result<()> {
         for relation in self.relations {
-            let called = &relation.source.name;
-            if relation.source.window.is_some() {
+            let called = &relation.source().name;
+            if relation.source().window.is_some() {
                 let error = Error::unsupported(format!("the windowed source {called} in a continuous query"));
                 return Err(error.hint("aggregate the stream itself in a query of its own"));
             }
-            if relation.source.kind == SourceKind::Table {
+            if relation.source().kind == SourceKind::Table {
                 let error = Error::unsupported(format!("the table {called} as a source of a continuous query"));
                 let hint = "a stream that is declared over the topic of the table reads its changes as rows";
                 return Err(error.hint(hint));

@@ -62,8 +62,8 @@ impl Columns {
 pub(super) struct Relation {
     /// The name by which expressions call it.
     pub called: String,
-    /// The stream or table.
-    pub source: Arc<Source>,
+    /// The stream or table; `None` for a query that stands in the place of one.
+    of: Option<Arc<Source>>,
     /// The columns that expressions can name: the declared ones first, then the pseudo columns.
     pub columns: Vec<RelationColumn>,
 }
@@ -96,13 +96,32 @@ impl Relation {
         offer("ROWTIME", SqlType::Bigint, SourceColumn::RowTime);
         offer("ROWPARTITION", SqlType::Integer, SourceColumn::RowPartition);
         offer("ROWOFFSET", SqlType::Bigint, SourceColumn::RowOffset);
-        Ok(Relation { called: written.called().name.clone(), source, columns: offered })
+        Ok(Relation { called: written.called().name.clone(), of: Some(source), columns: offered })
+    }
+
+    /// The relation of a query in FROM, which offers the columns of its result.
+    pub(super) fn derived(called: &Ident, columns: impl Iterator<Item = (String, ColumnId)>) -> Relation {
+        let offered = |(place, (name, id))| RelationColumn { name, id, origin: SourceColumn::Declared(place) };
+        Relation { called: called.name.clone(), of: None, columns: columns.enumerate().map(offered).collect() }
+    }
+
+    /// The stream or table.
+    ///
+    /// # Panics
+    /// The relation is a query. Only pull queries have such relations.
+    pub(super) fn source(&self) -> &Arc<Source> {
+        self.of.as_ref().expect("a continuous query reads streams and tables")
+    }
+
+    /// The stream or table, if the relation is one.
+    pub(super) fn as_source(&self) -> Option<&Arc<Source>> {
+        self.of.as_ref()
     }
 
     /// The leaf of the plan.
     pub(super) fn node(&self) -> Node {
         let columns = self.columns.iter().map(|c| (c.id, c.origin.clone())).collect();
-        Node::Source(SourceNode { source: self.source.clone(), columns })
+        Node::Source(SourceNode { source: self.source().clone(), columns })
     }
 
     /// The column of this name.
@@ -117,7 +136,7 @@ impl Relation {
 
     /// The columns of the key.
     pub(super) fn keys(&self) -> impl Iterator<Item = &RelationColumn> {
-        self.declared().take(self.source.schema.keys().len())
+        self.declared().take(self.of.as_ref().map_or(0, |source| source.schema.keys().len()))
     }
 }
 
@@ -155,7 +174,7 @@ impl<'a> QueryScope<'a> {
 
     /// Whether this is the name of a source that has an alias, by which it must be called.
     fn is_aliased(&self, called: &Ident) -> bool {
-        let named = |r: &Relation| r.source.name == called.name;
+        let named = |r: &Relation| r.of.as_ref().is_some_and(|source| source.name == called.name);
         self.relations.iter().any(named) && self.relations.iter().all(|r| r.called != called.name)
     }
 

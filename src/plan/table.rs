@@ -1,15 +1,17 @@
 //! Pull queries: SELECT over a table as it is now, by key or by scan.
 
-use super::scope::{Columns, QueryScope, Relation};
+use super::node::SourceColumn;
+use super::scope::{Columns, QueryScope, Relation, RelationColumn};
 use super::select::{self, Strictness};
 use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
 use crate::sql::ast::CompareOp;
-use crate::sql::query::{Query, SelectItem};
+use crate::sql::query::{self, Query, SelectItem};
 use crate::sql::words::Ident;
 use crate::types::{Column, Role, SqlType, Value};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// A look at a table.
@@ -26,6 +28,8 @@ pub struct Pull {
     pub items: Vec<(Column, Expr)>,
     /// The keys to look up, if the condition leaves only these; each has a value for every key column.
     pub keys: Option<Vec<Vec<Value>>>,
+    /// The windows to which the condition leads, by their starts in milliseconds since the epoch.
+    pub starts: RangeInclusive<i64>,
     /// The most rows that are shown.
     pub limit: Option<usize>,
 }
@@ -39,27 +43,13 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     refuse_clauses(query)?;
     let columns = Columns::default();
     let mut relation = Relation::new(&query.from.first, catalog, &columns)?;
-    let source = relation.source.clone();
-    if source.query.is_none() {
-        let name = &source.name;
-        let message = format!("The `{name}` table isn't queryable.");
-        let hint = format!("derive one that is: CREATE TABLE QUERYABLE_{name} AS SELECT * FROM {name}");
-        return Err(Error::invalid(message).at(query.from.first.name.span).hint(hint));
-    }
-    if source.window.is_some() {
-        for name in ["WINDOWSTART", "WINDOWEND"] {
-            let id = columns.add(name, SqlType::Bigint);
-            let column =
-                super::scope::RelationColumn { name: name.into(), id, origin: super::node::SourceColumn::RowTime };
-            relation.columns.push(column);
-        }
-    }
-    relation.columns.retain(|c| c.name != "ROWPARTITION" && c.name != "ROWOFFSET");
+    offer(&mut relation, &query.from.first, &columns)?;
+    let source = relation.source().clone();
     let layout = layout(&relation);
     let relations = [relation];
     let scope = QueryScope { relations: &relations, catalog, columns: &columns, join_key: None, clause: "SELECT" };
     let names = PullScope(scope.clause("SELECT"));
-    let items = expand(&query.items, &relations[0]);
+    let items = expand(&query.items, &relations);
     let selected = select::select(&items, &scope, &names)?;
     select::check_reserved(&items, &scope, Strictness::Transient)?;
     let condition = match &query.filter {
@@ -68,9 +58,10 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     };
     let keys: Vec<ColumnId> = relations[0].keys().map(|k| k.id).collect();
     let keys = condition.as_ref().and_then(|c| lookups(c, &keys, &columns));
+    let starts = starts(condition.as_ref(), &relations[0], &columns);
     let is_key = |expr: &Expr| {
         let named = ["WINDOWSTART", "WINDOWEND"].into_iter().filter_map(|name| relations[0].column(name));
-        let windowed = relations[0].source.window.is_some();
+        let windowed = relations[0].source().window.is_some();
         let bounds = named.filter(|_| windowed).map(|column| column.id);
         let mut ids = relations[0].keys().map(|key| key.id).chain(bounds);
         ids.any(|id| *expr == columns.expr(id))
@@ -80,7 +71,29 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
         let role = if is_named && is_key(&s.expr) { Role::Key } else { Role::Value };
         (Column { name: s.name, sql_type: s.expr.result_type(), role }, s.expr)
     });
-    Ok(Pull { source, items: items.collect(), condition, layout, keys, limit: query.limit.map(|l| l as usize) })
+    Ok(Pull { source, items: items.collect(), condition, layout, keys, starts, limit: query.limit.map(|l| l as usize) })
+}
+
+/// Has a table offer the bounds of its windows, and no places of records.
+///
+/// # Errors
+/// No query keeps the table.
+pub(super) fn offer(relation: &mut Relation, written: &query::Relation, columns: &Columns) -> Result<()> {
+    let source = relation.source().clone();
+    if source.query.is_none() {
+        let name = &source.name;
+        let message = format!("The `{name}` table isn't queryable.");
+        let hint = format!("derive one that is: CREATE TABLE QUERYABLE_{name} AS SELECT * FROM {name}");
+        return Err(Error::invalid(message).at(written.name.span).hint(hint));
+    }
+    if source.window.is_some() {
+        for name in ["WINDOWSTART", "WINDOWEND"] {
+            let id = columns.add(name, SqlType::Bigint);
+            relation.columns.push(RelationColumn { name: name.into(), id, origin: SourceColumn::RowTime });
+        }
+    }
+    relation.columns.retain(|c| c.name != "ROWPARTITION" && c.name != "ROWOFFSET");
+    Ok(())
 }
 
 /// The table's columns in their order, then the window's bounds, then the time.
@@ -90,8 +103,12 @@ fn layout(relation: &Relation) -> Vec<ColumnId> {
     relation.declared().map(|c| c.id).chain(bounds.into_iter().flatten()).collect()
 }
 
-/// `*` shows the window's bounds after the key.
-fn expand(items: &[SelectItem], relation: &Relation) -> Vec<SelectItem> {
+/// `*` of one table with windows shows their bounds after the key.
+pub(super) fn expand(items: &[SelectItem], relations: &[Relation]) -> Vec<SelectItem> {
+    let [relation] = relations else { return items.to_vec() };
+    if relation.as_source().is_none_or(|source| source.window.is_none()) {
+        return items.to_vec();
+    }
     let item = |name: &str| SelectItem::Expr {
         expr: crate::sql::ast::Expr::new(
             crate::sql::ast::Node::Column { source: None, name: Ident::new(name) },
@@ -99,12 +116,10 @@ fn expand(items: &[SelectItem], relation: &Relation) -> Vec<SelectItem> {
         ),
         alias: Some(Ident::new(name)),
     };
-    let keys = relation.source.schema.keys().len();
     let all = || {
         let declared: Vec<&str> = relation.declared().map(|c| c.name.as_str()).collect();
-        let bounds = if relation.source.window.is_some() { vec!["WINDOWSTART", "WINDOWEND"] } else { Vec::new() };
-        let (keys, values) = declared.split_at(keys);
-        [keys, bounds.as_slice(), values].concat().into_iter().map(item).collect::<Vec<_>>()
+        let (keys, values) = declared.split_at(relation.keys().count());
+        [keys, &["WINDOWSTART", "WINDOWEND"], values].concat().into_iter().map(item).collect::<Vec<_>>()
     };
     let expanded = |i: &SelectItem| match i {
         SelectItem::All(_) | SelectItem::AllOf(_) => all(),
@@ -126,11 +141,15 @@ pub fn refuse_clauses(query: &Query) -> Result<()> {
         (query.having.is_some(), "HAVING", query.having.as_ref().map_or(query.span, |h| h.span)),
     ];
     match refusals.into_iter().find(|(there, ..)| *there) {
-        Some((_, clause, span)) => Err(Error::invalid(format!("Pull queries don't support {clause} clauses."))
-            .at(span)
-            .hint("add EMIT CHANGES if you intended to issue a push query")),
+        Some((_, clause, span)) => Err(refused_clause(clause, span)),
         None => Ok(()),
     }
+}
+
+/// The refusal of a clause that a pull query cannot have.
+pub(super) fn refused_clause(clause: &str, span: Span) -> Error {
+    let error = Error::invalid(format!("Pull queries don't support {clause} clauses.")).at(span);
+    error.hint("add EMIT CHANGES if you intended to issue a push query")
 }
 
 /// The names of a table: in WHERE texts may stand for the instants of windows and rows.
@@ -184,6 +203,55 @@ fn lookups(condition: &Expr, keys: &[ColumnId], columns: &Columns) -> Option<Vec
         }
     }
     Some(unique)
+}
+
+/// The starts of the windows to which a condition narrows the rows, by comparisons of the window's bounds with constants.
+fn starts(condition: Option<&Expr>, relation: &Relation, columns: &Columns) -> RangeInclusive<i64> {
+    let (mut from, mut to) = (i64::MIN, i64::MAX);
+    let size = relation.source().window.map(|window| window.size_ms.unwrap_or_default());
+    let mut conjuncts: Vec<&Expr> = condition.into_iter().collect();
+    while let (Some(condition), Some(size)) = (conjuncts.pop(), size) {
+        if let Kind::And(items) = &condition.kind {
+            conjuncts.extend(items);
+            continue;
+        }
+        for (name, shift) in [("WINDOWSTART", 0), ("WINDOWEND", size)] {
+            let Some(column) = relation.column(name).map(|column| columns.expr(column.id)) else { continue };
+            let Some((op, bound)) = comparison(condition, &column) else { continue };
+            let bound = bound.saturating_sub(shift);
+            let (least, most) = match op {
+                CompareOp::Equal => (bound, bound),
+                CompareOp::Greater => (bound.saturating_add(1), i64::MAX),
+                CompareOp::GreaterOrEqual => (bound, i64::MAX),
+                CompareOp::Less => (i64::MIN, bound.saturating_sub(1)),
+                CompareOp::LessOrEqual => (i64::MIN, bound),
+                CompareOp::NotEqual | CompareOp::Distinct | CompareOp::NotDistinct => continue,
+            };
+            (from, to) = (from.max(least), to.min(most));
+        }
+    }
+    from..=to
+}
+
+/// How a condition compares a column with a constant, if that is all that it does; the column is on the left.
+fn comparison(condition: &Expr, column: &Expr) -> Option<(CompareOp, i64)> {
+    let Kind::Compare { op, left, right } = &condition.kind else { return None };
+    let constant = |expr: &Expr| match expr.as_constant()? {
+        Value::Bigint(value) => Some(*value),
+        Value::Integer(value) => Some(i64::from(*value)),
+        _ => None,
+    };
+    if **left == *column {
+        return Some((*op, constant(right)?));
+    }
+    let turned = match op {
+        CompareOp::Less => CompareOp::Greater,
+        CompareOp::LessOrEqual => CompareOp::GreaterOrEqual,
+        CompareOp::Greater => CompareOp::Less,
+        CompareOp::GreaterOrEqual => CompareOp::LessOrEqual,
+        other => *other,
+    };
+    (**right == *column).then_some((turned, constant(left)?))
 }
 
 /// The values that a condition allows for a column, if it is `column = constant` or `column IN (constants)`.

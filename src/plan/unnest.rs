@@ -106,7 +106,7 @@ pub(super) fn check(planner: &Planner) -> Result<()> {
     }
     let group_by = planner.query.group_by.iter().flat_map(|g| &g.exprs).find_map(first);
     let Some((call, _)) = found.or(group_by) else { return Ok(()) };
-    if planner.relations.iter().any(|relation| relation.source.kind == SourceKind::Table) {
+    if planner.relations.iter().any(|relation| relation.source().kind == SourceKind::Table) {
         return Err(Error::invalid("Table source is not supported with table functions").at(call.span));
     }
     let aggregates = planner.expressions().into_iter().any(|(_, expr)| group::contains_aggregate(expr));

@@ -138,7 +138,9 @@ impl QueryRun {
         let mut bytes = vec![WHOLE];
         bytes.extend_from_slice(&head);
         self.base = Some(head);
-        Ok(Sealed::Whole(self.epoch_of(bytes, delta)))
+        let epoch = self.epoch_of(bytes, delta);
+        self.end_undo(epoch.head.number);
+        Ok(Sealed::Whole(epoch))
     }
 
     /// The records that were made, with what it takes to make them again.

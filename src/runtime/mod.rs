@@ -36,6 +36,7 @@ pub mod placement;
 mod points;
 mod program;
 mod query;
+mod read;
 #[cfg(test)]
 mod redo_tests;
 mod row_time;
@@ -51,4 +52,5 @@ pub use lower::compile;
 pub use placement::Placement;
 pub use program::Program;
 pub use query::{Now, Options, QueryRun, Turned};
+pub use read::TableWalk;
 pub use sink::{Tap, Target, TopicTarget};

@@ -28,6 +28,7 @@ use super::intake::{self, refill};
 use super::merge::{Piece, Sent, lane};
 use super::points::{Causes, Point};
 use super::program::{PortOrigin, Program};
+use super::read::Undo;
 use super::sink::{SinkTask, Target};
 use super::stages::{Passed, Stages, Turn};
 use super::task::{Out, Task};
@@ -36,7 +37,7 @@ use crate::ids::{EpochNumber, QueryNumber};
 use crate::operators::{Limit, Log, Reason, State};
 use crate::state::OperatorTask;
 use crate::topics::{Offset, PartitionId};
-use crate::types::{Batch, Value};
+use crate::types::Batch;
 use arrow::datatypes::DataType;
 
 /// How a query is run.
@@ -93,6 +94,7 @@ pub struct QueryRun {
     pub(super) is_large: bool,
     /// Whether partitions at their ends count as idle, however short they have been there.
     pub(super) idle_declared: bool,
+    pub(super) undo: Undo,
 }
 
 /// The result of a turn.
@@ -175,6 +177,7 @@ impl QueryRun {
             dirty: false,
             is_large: false,
             idle_declared: false,
+            undo: Undo::default(),
         }
     }
 
@@ -435,35 +438,6 @@ impl QueryRun {
     /// The states of all operators.
     pub fn states(&mut self) -> Vec<(OperatorTask, &mut dyn State)> {
         self.stages.iter_mut().flat_map(Task::states).collect()
-    }
-
-    /// The rows of the table that the query keeps, for all keys or the given ones: the result's columns. `None` if it keeps
-    /// no table. Each row has the result's columns, then the start of the window if the key has one. The rows are in no
-    /// order. They are as of the last turn, so the caller makes sure that it is committed.
-    ///
-    /// # Errors
-    /// A bug, or damaged state.
-    pub fn table(&mut self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
-        let output = self.program.output.clone();
-        let window_start = self.program.window_start;
-        let Some(tasks) = self.stages.tasks.last_mut() else { return Ok(None) };
-        let mut all = Vec::new();
-        let mut keeps = false;
-        for task in tasks {
-            let mut found = None;
-            for (id, state) in task.states() {
-                if let Some(rows) = state.rows(keys)? {
-                    found = Some((id.operator, rows));
-                }
-            }
-            let Some((operator, rows)) = found else { continue };
-            keeps = true;
-            for batch in task.project(operator, rows)? {
-                let places: Vec<usize> = output.iter().copied().chain(window_start).collect();
-                all.push(batch.project(&places));
-            }
-        }
-        Ok(keeps.then_some(all))
     }
 }
 

@@ -17,7 +17,7 @@ use super::points::{Causes, Point, Points};
 use super::program::{StageOutput, StageSpec, Target};
 use super::sink::SinkTask;
 use crate::error::Result;
-use crate::operators::{Flow, Limit, Log, State};
+use crate::operators::{Flow, Limit, Log, State, Table};
 use crate::state::delta::SectionWriter;
 use crate::state::{BucketId, OperatorId, OperatorTask};
 use crate::types::Batch;
@@ -294,6 +294,12 @@ impl Task {
         self.chain
             .operators_mut()
             .filter_map(move |(id, operator)| Some((OperatorTask { operator: id?, task }, operator.state()?)))
+    }
+
+    /// The table that the task keeps, with the operator that keeps it: the last one that does.
+    pub(super) fn table(&mut self) -> Option<(OperatorId, &mut dyn Table)> {
+        let tables = self.chain.operators_mut().filter_map(|(id, operator)| Some((id?, operator.state()?.table()?)));
+        tables.last()
     }
 
     /// Runs the operators after one over rows, without remembering anything of it: for looking at a table.

@@ -17,7 +17,8 @@ use super::request::{self, Asked, Fields};
 use super::rows::{Head, Layout};
 use super::{Service, ksql, print, small};
 use crate::config;
-use crate::engine::{Follower, PullRows, PushQuery};
+use crate::engine::{Follower, PushQuery};
+use crate::pull::PullRows;
 use crate::statements::{Nature, Outcome, RecordLines, Until};
 
 /// How often a query is looked at that nobody has woken: it may have failed, or been ended.

@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use super::query::{Followed, Following, Shown, select};
 use super::request::{self, Asked};
 use super::{Service, ksql, print, rows, target};
-use crate::engine::{PullRows, PushRow};
+use crate::engine::PushRow;
+use crate::pull::PullRows;
 use crate::types::{Column, Role};
 
 /// The codes with which a WebSocket is closed.

@@ -93,7 +93,14 @@ impl KeyTable {
 
     /// The numbers of all keys, in ascending order.
     pub fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.starts.iter().enumerate().filter(|(_, start)| **start != REMOVED).map(|(number, _)| number as u32)
+        self.numbers_from(0)
+    }
+
+    /// The numbers of keys from one on, in ascending order.
+    pub fn numbers_from(&self, first: u32) -> impl Iterator<Item = u32> {
+        let starts = self.starts.get(first as usize..).unwrap_or_default();
+        let numbered = starts.iter().zip(first..);
+        numbered.filter(|(start, _)| **start != REMOVED).map(|(_, number)| number)
     }
 
     /// The key of a number.

@@ -7,9 +7,10 @@
 use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
-use crate::engine::{Committed, Engine, Follower, PullRows, PushQuery};
+use crate::engine::{Committed, Engine, Follower, PushQuery};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::pull::{self, PullRows};
 use crate::sql::variables::Variables;
 
 /// The outcome of a statement.
@@ -276,7 +277,7 @@ impl<'e> Session<'e> {
                 let warnings = if known { Vec::new() } else { vec![warning] };
                 Outcome::Done { message: String::new(), warnings }
             }
-            Action::Pull(pull) => Outcome::Rows(self.engine.pull(&pull)?),
+            Action::Pull(pull) => Outcome::Rows(pull::rows(self.engine, &pull)?),
             Action::Push(plan, until) => self.push(&parsed.text, *plan, until)?,
             Action::Print(printed) => self.print(&printed)?,
         })
@@ -290,7 +291,7 @@ impl<'e> Session<'e> {
         let bound = self.bound(parsed, &self.own, &self.variables)?;
         let parsed = bound.as_ref().unwrap_or(parsed);
         match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
-            Action::Pull(pull) if may(Nature::Pull) => Ok(Some(Outcome::Rows(self.engine.pull(&pull)?))),
+            Action::Pull(pull) if may(Nature::Pull) => Ok(Some(Outcome::Rows(pull::rows(self.engine, &pull)?))),
             Action::Push(plan, until) if may(until.nature()) => self.push(&parsed.text, *plan, until).map(Some),
             Action::Print(printed) if may(Nature::Print) => self.print(&printed).map(Some),
             _ => Ok(None),

@@ -57,7 +57,8 @@ fn count(engine: &Engine, counts: &mut Counts, keys: &[u64]) {
 /// What is found for some keys.
 fn found(shared: &Shared, query: &Running, keys: &[&str]) -> Counts {
     let keys: Vec<Vec<Value>> = keys.iter().map(|key| vec![Value::String((*key).to_owned())]).collect();
-    let batches = shared.look_up(query, &keys).expect("readable").expect("its state is being read");
+    let batches =
+        shared.look_up(query, &WindowRange::default(), &keys).expect("readable").expect("its state is being read");
     let number =
         |batch: &Batch, place: usize, row: usize| match Value::at(batch.columns[place].as_ref(), row, &SqlType::Bigint)
         {

@@ -33,7 +33,7 @@ pub(super) struct Windows {
     /// The width of a bucket in milliseconds, a multiple of `advance_ms`; `i64::MAX` without windows.
     bucket_ms: i64,
     /// From the start of one window to that of the next, at least 1.
-    advance_ms: i64,
+    pub advance_ms: i64,
     /// How many bytes the number of a window in its bucket takes.
     bytes: usize,
 }
@@ -65,6 +65,18 @@ impl Windows {
     /// The start of the last window in a bucket.
     pub(super) fn last_start(&self, bucket: BucketId) -> i64 {
         (bucket + 1).saturating_mul(self.bucket_ms) - self.advance_ms
+    }
+
+    /// The windows of a bucket whose starts lie in a range, both ends included: the first start, and how many they are.
+    ///
+    /// The next ones follow at a distance of [`Windows::advance_ms`].
+    pub(super) fn between(&self, bucket: BucketId, (from, to): (i64, i64)) -> (i64, usize) {
+        let (first, end) = self.bounds(bucket);
+        let skipped = from.saturating_sub(first).max(0);
+        let steps = skipped / self.advance_ms + i64::from(skipped % self.advance_ms != 0);
+        let first = first.saturating_add(steps.saturating_mul(self.advance_ms));
+        let last = to.min(end.saturating_sub(1));
+        (first, if last < first { 0 } else { (last.saturating_sub(first) / self.advance_ms) as usize + 1 })
     }
 
     /// Appends the window that starts there to its group's key.

@@ -4,16 +4,19 @@ use super::bucket::Bucket;
 use super::{Aggregate, Group, Left, Spec, results};
 use crate::error::Result;
 use crate::operators::{Flow, Output};
-use crate::types::{Batch, Builder, OldSide, Seq};
+use crate::state::BucketId;
+use crate::types::{Builder, OldSide, Seq};
 
 /// The results of groups before their first touch in an epoch, in the order of these touches.
 ///
-/// Kept in pieces of at most 64 MiB. Each piece becomes columns of its own when the epoch ends, so a batch of results
-/// never reaches over the border of two pieces.
+/// Kept in pieces of at most 64 MiB. Each piece becomes columns of its own when the epoch ends or somebody reads it, so
+/// a batch of results never reaches over the border of two pieces.
 #[derive(Default)]
 pub(super) struct Before {
-    pieces: Vec<Piece>,
-    /// About how many bytes all results have, and those of the last piece.
+    closed: Vec<OldSide>,
+    /// Takes the next results. `None` if the next one begins a piece.
+    open: Option<Piece>,
+    /// About how many bytes all results have, and those of the open piece.
     bytes: (usize, usize),
 }
 
@@ -24,31 +27,49 @@ struct Piece {
     absent: Vec<bool>,
 }
 
+/// Where the results of a group are.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    pub piece: u32,
+    pub row: u32,
+    /// The largest time of a row in the group before the epoch.
+    pub time: i64,
+}
+
 /// A piece takes no further result beyond so many bytes, so that its columns never get too large.
 const PIECE_BYTES: usize = 64 << 20;
 
-/// The most rows of a batch for a pull.
-const PULLED_ROWS: usize = 8192;
-
 impl Before {
-    /// The piece that takes the next result, which has so many bytes.
-    fn room_for(&mut self, spec: &Spec, bytes: usize) -> &mut Piece {
-        if self.pieces.is_empty() || self.bytes.1 + bytes > PIECE_BYTES {
-            self.pieces.push(Piece { columns: results::builders(spec, 0), absent: Vec::new() });
-            self.bytes.1 = 0;
-        }
-        self.bytes = (self.bytes.0 + bytes, self.bytes.1 + bytes);
-        self.pieces.last_mut().expect("there is one now")
-    }
-
-    /// Notes the results of a group that is about to be touched for the first time in an epoch.
+    /// Notes the results of a group that is about to be touched for the first time in an epoch, and tells where they
+    /// are.
     ///
     /// Must be called in the order in which the groups are added to the epoch's list: [`Flush`] pairs both lists by
     /// their places.
-    pub(super) fn push(&mut self, spec: &Spec, bucket: &Bucket, group: u32) -> Result<()> {
-        let piece = self.room_for(spec, bucket.result_bytes(group));
+    pub(super) fn push(&mut self, spec: &Spec, bucket: &Bucket, group: u32) -> Result<Spot> {
+        let bytes = bucket.result_bytes(group);
+        if self.bytes.1 + bytes > PIECE_BYTES {
+            self.close();
+        }
+        self.bytes = (self.bytes.0 + bytes, self.bytes.1 + bytes);
+        let new = || Piece { columns: results::builders(spec, 0), absent: Vec::new() };
+        let piece = self.open.get_or_insert_with(new);
+        let row = piece.absent.len() as u32;
         piece.absent.push(bucket.is_new(group));
-        bucket.results(group, &mut piece.columns)
+        bucket.results(group, &mut piece.columns)?;
+        Ok(Spot { piece: self.closed.len() as u32, row, time: bucket.times[group as usize] })
+    }
+
+    /// Makes columns of the open piece.
+    pub(super) fn close(&mut self) {
+        let Some(piece) = self.open.take() else { return };
+        let columns = piece.columns.into_iter().map(Builder::finish).collect();
+        self.closed.push(OldSide { columns, absent: Some(piece.absent.into()) });
+        self.bytes.1 = 0;
+    }
+
+    /// A piece that is closed.
+    pub(super) fn side(&self, piece: u32) -> &OldSide {
+        &self.closed[piece as usize]
     }
 
     /// About how many bytes the results have.
@@ -72,12 +93,11 @@ pub(super) struct Flush {
 impl Flush {
     /// The results of these groups, with those before.
     pub(super) fn new(groups: Vec<Group>, before: Option<Before>) -> Self {
-        let side = |piece: Piece| OldSide {
-            columns: piece.columns.into_iter().map(Builder::finish).collect(),
-            absent: Some(piece.absent.into()),
-        };
         // The next piece stands last.
-        let before = before.map(|before| before.pieces.into_iter().rev().map(side).collect());
+        let before = before.map(|mut before| {
+            before.close();
+            before.closed.into_iter().rev().collect()
+        });
         Flush { groups, next: 0, before }
     }
 
@@ -139,26 +159,27 @@ impl Aggregate {
     ///
     /// At least one, even if it is larger than a batch should be, so that the flush always gets on.
     pub(super) fn fitting(&self, groups: &[Group], out: &Output) -> usize {
-        self.together(groups, out.batch_rows(), out.batch_bytes().min(PIECE_BYTES))
+        self.together(|id| self.buckets.get(&id), groups, (out.batch_rows(), out.batch_bytes().min(PIECE_BYTES)))
     }
 
-    /// Batches of groups as they are now.
+    /// How many of these groups have together no more rows than that and no more bytes than a piece; at least one.
     ///
-    /// For pulls. The groups keep their order; a batch has at most 8192 rows and about 64 MiB.
-    pub(super) fn batches_of(&self, mut groups: &[Group]) -> Result<Vec<Batch>> {
-        let mut batches = Vec::new();
-        while !groups.is_empty() {
-            let count = self.together(groups, PULLED_ROWS, PIECE_BYTES);
-            batches.push(self.batch_of(&groups[..count])?);
-            groups = &groups[count..];
-        }
-        Ok(batches)
+    /// Bytes are only counted where results can be large. `bucket` finds the bucket of a group.
+    pub(super) fn together_in<'b>(
+        &self,
+        bucket: impl Fn(BucketId) -> Option<&'b Bucket>,
+        groups: &[Group],
+        rows: usize,
+    ) -> usize {
+        self.together(bucket, groups, (rows, PIECE_BYTES))
     }
 
-    /// How many of these groups have together no more rows and bytes than that; at least one.
-    ///
-    /// Bytes are only counted where results can be large.
-    fn together(&self, groups: &[Group], rows: usize, limit: usize) -> usize {
+    fn together<'b>(
+        &self,
+        bucket: impl Fn(BucketId) -> Option<&'b Bucket>,
+        groups: &[Group],
+        (rows, limit): (usize, usize),
+    ) -> usize {
         let most = groups.len().min(rows);
         if !self.sized {
             return most;
@@ -166,7 +187,7 @@ impl Aggregate {
         let mut bytes = 0;
         let fits = |(id, group): &&Group| {
             let result = |bucket: &Bucket| bucket.table.key(*group).len() + bucket.result_bytes(*group);
-            bytes += self.buckets.get(id).map_or(0, result);
+            bytes += bucket(*id).map_or(0, result);
             bytes <= limit
         };
         groups[..most].iter().take_while(fits).count().max(1)

@@ -30,6 +30,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod touches;
+mod undo;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +44,7 @@ use bucket::{Bucket, Windows};
 use closing::Closing;
 use flush::{Before, Flush};
 use rows::{Failure, Rows};
+use undo::Undo;
 
 /// A call of an aggregate function over columns of the input.
 pub struct Call {
@@ -111,6 +113,8 @@ pub struct Aggregate {
     /// `None` unless the last call returned [`Flow::Left`].
     left: Option<Left>,
     closing: Closing,
+    /// What uncommitted epochs have changed; `None` while nobody reads the table.
+    undo: Option<Undo>,
 }
 
 /// Work that waits until the output has room again.
@@ -159,6 +163,7 @@ impl Aggregate {
             failures: Vec::new(),
             left: None,
             closing: Closing::default(),
+            undo: None,
         }
     }
 

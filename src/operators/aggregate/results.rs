@@ -90,7 +90,7 @@ impl Aggregate {
     ///
     /// Two BIGINT columns, WINDOWSTART and WINDOWEND, in milliseconds since the epoch; the end is outside of the
     /// window.
-    fn bounds(&self, starts: Vec<i64>) -> Vec<ArrayRef> {
+    pub(super) fn bounds(&self, starts: Vec<i64>) -> Vec<ArrayRef> {
         let Some(window) = &self.spec.window else { return Vec::new() };
         let ends: Int64Array = starts.iter().map(|s| window.end(*s)).collect::<Vec<_>>().into();
         vec![Arc::new(Int64Array::from(starts)), Arc::new(ends)]
@@ -115,32 +115,6 @@ impl Aggregate {
         columns.extend(self.bounds(starts));
         columns.extend(results.into_iter().map(Builder::finish));
         Ok(Batch::new(columns, times.into(), Seq::From(0)))
-    }
-
-    /// The groups of the given keys, or all, of the windows that can still be read.
-    ///
-    /// Without windows, given keys cost one look-up each. With windows every group of every bucket is looked at:
-    /// O(groups), since the table knows keys only together with their windows. A window can be read as long as its
-    /// start is later than the stream time less the retention.
-    pub(super) fn groups_of(&self, keys: Option<&[Vec<Value>]>) -> Vec<Group> {
-        let wanted: Option<Vec<Vec<u8>>> = keys.map(|keys| keys.iter().map(|k| self.encode_key(k)).collect());
-        let mut found = Vec::new();
-        for (id, bucket) in &self.buckets {
-            if self.spec.window.is_none()
-                && let Some(wanted) = &wanted
-            {
-                found.extend(wanted.iter().filter_map(|k| bucket.table.find(k)).map(|g| (*id, g)));
-                continue;
-            }
-            for group in bucket.table.numbers() {
-                let (own, start) = self.windows.split(*id, bucket.table.key(group));
-                let live = self.spec.window.is_none_or(|w| start > self.time.now().saturating_sub(w.retention_ms));
-                if live && wanted.as_ref().is_none_or(|w| w.iter().any(|k| k == own)) {
-                    found.push((*id, group));
-                }
-            }
-        }
-        found
     }
 
     /// The bytes of a group's key, without its window. `values` has one value for each grouping column, in their order

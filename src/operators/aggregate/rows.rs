@@ -241,6 +241,9 @@ impl Aggregate {
             if let Some(before) = &mut self.before {
                 before.push(&self.spec, bucket, *group)?;
             }
+            if let Some(undo) = &mut self.undo {
+                undo.note(&self.spec, bucket, (id, *group))?;
+            }
         }
         for (group, row) in groups.iter().zip(rows) {
             let time = &mut bucket.times[*group as usize];
@@ -282,6 +285,9 @@ impl Aggregate {
             }
             if bucket.touch(group) {
                 self.dirty.push((id, group));
+                if let Some(undo) = &mut self.undo {
+                    undo.note(&self.spec, bucket, (id, group))?;
+                }
             }
             let time = &mut bucket.times[group as usize];
             *time = (*time).max(columns.times[row as usize]);

@@ -2,11 +2,12 @@
 
 use super::Aggregate;
 use super::bucket::Bucket;
+use super::undo::Undo;
 use crate::error::Result;
-use crate::operators::{OperatorTime, State};
+use crate::operators::{OperatorTime, State, Table};
 use crate::state::{BucketId, EntryBatch};
+use crate::types::Value;
 use crate::types::row::Input;
-use crate::types::{Batch, Value};
 
 impl Aggregate {
     /// Drops the buckets of which no window can be read or take rows any more.
@@ -22,7 +23,10 @@ impl Aggregate {
                 return;
             }
             self.horizon = id + 1;
-            self.buckets.pop_first();
+            let Some((id, bucket)) = self.buckets.pop_first() else { return };
+            if let Some(undo) = &mut self.undo {
+                undo.drop_bucket(id, bucket);
+            }
         }
     }
 }
@@ -63,12 +67,11 @@ impl State for Aggregate {
         Some(self.encode_key(key))
     }
 
-    fn rows(&self, keys: Option<&[Vec<Value>]>) -> Result<Option<Vec<Batch>>> {
-        let groups = self.groups_of(keys);
-        self.batches_of(&groups).map(Some)
+    fn table(&mut self) -> Option<&mut dyn Table> {
+        Some(self)
     }
 
     fn memory(&self) -> usize {
-        self.buckets.values().map(Bucket::memory).sum()
+        self.buckets.values().map(Bucket::memory).sum::<usize>() + self.undo.as_ref().map_or(0, Undo::memory)
     }
 }

@@ -7,6 +7,8 @@ use super::*;
 use crate::disk::double::Random;
 use crate::functions;
 use crate::functions::signature::ArgType;
+use crate::ids::EpochNumber;
+use crate::operators::table::{Table as _, Walk, WindowRange};
 use crate::operators::{Limit, Log, Reason};
 use crate::state::EntryBatch;
 use crate::types::row::Input;
@@ -42,9 +44,14 @@ const LAST: usize = 9;
 
 /// COLLECT_LIST, COUNT, COLLECT_SET and the last values of a text, by a text.
 fn aggregate(made: &Made) -> Aggregate {
+    aggregate_for(made, GRACE_MS, 1 << 40)
+}
+
+/// The same, with windows that are kept so long.
+fn aggregate_for(made: &Made, grace_ms: i64, retention_ms: i64) -> Aggregate {
     let call =
         |name: &str, constants: &[Value]| Call { function: bound(name, &SqlType::String, constants), args: vec![1] };
-    let window = |(size_ms, advance_ms)| TimeWindow { size_ms, advance_ms, grace_ms: GRACE_MS, retention_ms: 1 << 40 };
+    let window = |(size_ms, advance_ms)| TimeWindow { size_ms, advance_ms, grace_ms, retention_ms };
     let mut calls: Vec<Call> = ["COLLECT_LIST", "COUNT", "COLLECT_SET"].map(|name| call(name, &[])).into();
     calls.push(call("LATEST_BY_OFFSET", &[Value::Integer(LAST as i32)]));
     Aggregate::new(Spec {
@@ -239,9 +246,8 @@ impl Machine {
     }
 
     /// The table as a pull sees it.
-    fn check_table(&self, aggregate: &Aggregate, key: Option<&str>) {
-        let keys = key.map(|key| vec![vec![Value::String(key.into())]]);
-        let batches = aggregate.rows(keys.as_deref()).expect("no bug").expect("a table");
+    fn check_table(&self, aggregate: &mut Aggregate, key: Option<&str>) {
+        let batches = read(aggregate, EpochNumber::default(), key);
         let made = Made { old: false, ..self.made };
         let mut rows: Vec<_> =
             batches.iter().flat_map(|batch| rows_of(batch, &made)).map(|r| ((r.1, r.0), r.2)).collect();
@@ -265,8 +271,10 @@ fn aggregations_are_as_the_obvious_one_however_little_room_there_is() {
                     machine.take();
                     if machine.random.one_in(4) {
                         machine.end_epoch();
-                        machine.check_table(&machine.aggregate, None);
-                        machine.check_table(&machine.restarted(Some("k1")), Some("k1"));
+                        let mut own = std::mem::replace(&mut machine.aggregate, aggregate(&made));
+                        machine.check_table(&mut own, None);
+                        machine.aggregate = own;
+                        machine.check_table(&mut machine.restarted(Some("k1")), Some("k1"));
                         if machine.random.one_in(2) {
                             machine.aggregate = machine.restarted(None);
                         }
@@ -376,4 +384,119 @@ fn a_hot_list_is_saved_by_its_growth() {
     assert!(few < 2_000, "{few} bytes for 100 rows of a byte");
     let one = saved(1, "z");
     assert!(one < 200, "{one} bytes for a row of a byte");
+}
+
+/// The rows of a walk over a table, or of a key; between two steps of the walk `meanwhile` may go on.
+fn read_while(
+    aggregate: &mut Aggregate,
+    (as_of, key): (EpochNumber, Option<&str>),
+    meanwhile: &mut dyn FnMut(&mut Aggregate),
+) -> Vec<Batch> {
+    let windows = WindowRange::default();
+    if let Some(key) = key {
+        return aggregate.look_up(as_of, &windows, &[vec![Value::String(key.into())]]).expect("no bug");
+    }
+    let (mut batches, mut next) = (Vec::new(), Some(Walk::START));
+    while let Some(from) = next {
+        let (batch, after) = aggregate.walk(as_of, &windows, from).expect("no bug");
+        batches.push(batch);
+        next = after;
+        meanwhile(aggregate);
+    }
+    batches
+}
+
+fn read(aggregate: &mut Aggregate, as_of: EpochNumber, key: Option<&str>) -> Vec<Batch> {
+    read_while(aggregate, (as_of, key), &mut |_| {})
+}
+
+/// The table as it was at the end of an epoch: the start of the window and the key, and the list.
+type Table = BTreeMap<(i64, String), Vec<String>>;
+
+fn table_of(batches: &[Batch], made: &Made) -> Table {
+    let rows: Vec<Row> = batches.iter().flat_map(|batch| rows_of(batch, made)).collect();
+    let table: Table = rows.iter().map(|row| ((row.1, row.0.clone()), row.2.clone())).collect();
+    assert_eq!(table.len(), rows.len(), "no row comes twice");
+    table
+}
+
+/// An aggregation that goes on while it is read, and its table at the end of each epoch.
+struct Read {
+    random: Random,
+    made: Made,
+    now: i64,
+    seq: u64,
+    groups: Table,
+    epochs: BTreeMap<EpochNumber, Table>,
+}
+
+const RETENTION_MS: i64 = 250;
+
+impl Read {
+    fn rows(&mut self, aggregate: &mut Aggregate) {
+        let (mut keys, mut values, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.random.below(12) {
+            self.now += self.random.below(12) as i64;
+            let (key, text) = (format!("k{}", self.random.below(5)), format!("{}", self.random.below(100)));
+            let start = self.made.window.map_or(0, |(size, _)| self.now / size * size);
+            self.groups.entry((start, key.clone())).or_default().push(text.clone());
+            keys.push(Value::String(key));
+            values.push(Value::String(text));
+            times.push(self.now);
+        }
+        let columns = [keys, values].map(|values| array_of(&values, &SqlType::String)).into();
+        let batch = Batch::new(columns, times.into(), Seq::From(self.seq));
+        self.seq += batch.rows() as u64;
+        drive(aggregate, &self.made, self.seq, |own, cx, out| own.process(0, batch, cx, out));
+    }
+
+    fn end_epoch(&mut self, aggregate: &mut Aggregate) {
+        drive(aggregate, &self.made, self.seq, |own, cx, out| own.flush(cx, out));
+        aggregate.take_changes(&mut |_, _, _| {});
+        let number = self.epochs.keys().last().copied().unwrap_or_default().next();
+        aggregate.end_epoch(number);
+        let (now, windowed) = (self.now, self.made.window.is_some());
+        let can_be_read = |start: i64| !windowed || start > now - RETENTION_MS;
+        self.groups.retain(|(start, _), _| can_be_read(*start));
+        self.epochs.insert(number, self.groups.clone());
+    }
+
+    fn go_on(&mut self, aggregate: &mut Aggregate) {
+        self.rows(aggregate);
+        if self.random.one_in(3) {
+            self.end_epoch(aggregate);
+        }
+    }
+}
+
+#[test]
+fn readers_see_what_was_committed_while_the_aggregation_goes_on() {
+    let limit = Limit { rows: 8192, bytes: 1 << 20 };
+    for (seed, (window, every_row)) in
+        [(None, true), (None, false), (Some((100, 100)), true), (Some((100, 100)), false)].into_iter().enumerate()
+    {
+        let made = Made { window, every_row, last_only: false, old: false, limit };
+        let mut own = aggregate_for(&made, 0, RETENTION_MS);
+        let (groups, epochs) = (Table::new(), BTreeMap::new());
+        let mut model = Read { random: Random::new(seed as u64), made, now: 1_000, seq: 0, groups, epochs };
+        // A map that is begun in the middle of an epoch is good from the end of that epoch on.
+        model.rows(&mut own);
+        own.keep_undo(true);
+        model.rows(&mut own);
+        model.end_epoch(&mut own);
+        for _ in 0..200 {
+            model.go_on(&mut own);
+            let all: Vec<EpochNumber> = model.epochs.keys().copied().collect();
+            let as_of = all[all.len() - 1 - model.random.below(all.len().min(4) as u64) as usize];
+            let key = model.random.one_in(2).then(|| format!("k{}", model.random.below(5)));
+            let of_key = |own: &str| key.as_deref().is_none_or(|key| key == own);
+            let wanted: Table = model.epochs[&as_of].clone().into_iter().filter(|((_, own), _)| of_key(own)).collect();
+            let batches = read_while(&mut own, (as_of, key.as_deref()), &mut |own| model.go_on(own));
+            assert_eq!(table_of(&batches, &made), wanted, "{made:?} as of {as_of}");
+            if model.random.one_in(8) {
+                own.forget_undo(as_of);
+                model.epochs.retain(|number, _| *number >= as_of);
+            }
+        }
+    }
 }

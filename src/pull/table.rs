@@ -1,0 +1,178 @@
+//! A look at one table: rows by key or by a walk, a condition, and expressions.
+//!
+//! An expression that fails in a row gives NULL there; a condition that is not true leaves the row out.
+//!
+//! `LIMIT` cuts partition by partition, in the order of the keys' bytes, as Kafka Streams' stores have them, and then in
+//! that of the windows; so it leaves the same rows each time. Without it the order is not defined.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Int64Type;
+
+use crate::catalog::Source;
+use crate::engine::{Engine, TableReader};
+use crate::error::{Error, Result};
+use crate::expr::{Compiled, Input, in_parts};
+use crate::operators::table::WindowRange;
+use crate::plan::table::Pull;
+use crate::types::{Batch, SqlType, Value, View};
+
+/// A row of the result with its place in a store: the bytes of its key, then the start of its window.
+type Placed = ((Vec<u8>, i64), Vec<Value>);
+
+/// How many rows of a partition may wait to be ordered, besides twice the limit.
+const MOST_UNORDERED: usize = 8192;
+
+/// The rows of a look at a table.
+///
+/// # Errors
+/// Those of [`Engine::table_rows`], and whatever an expression says that is too large.
+pub(super) fn rows(engine: &Engine, pull: &Pull) -> Result<Vec<Vec<Value>>> {
+    let evaluate = Evaluate::new(pull);
+    let windows = WindowRange { starts: pull.starts.clone() };
+    let mut rows = Vec::new();
+    match (&pull.keys, pull.limit) {
+        (Some(keys), _) => {
+            for batch in engine.table_rows(&pull.source, &windows, keys)? {
+                rows.extend(evaluate.rows(batch)?);
+            }
+            rows.truncate(pull.limit.unwrap_or(usize::MAX));
+        }
+        (None, None) => {
+            let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
+            while let Some(batches) = reader.read()? {
+                for batch in batches {
+                    rows.extend(evaluate.rows(batch)?);
+                }
+            }
+        }
+        (None, Some(limit)) => rows = first(engine, (pull, &evaluate), windows, limit)?,
+    }
+    Ok(rows)
+}
+
+/// The first rows of a walk.
+fn first(
+    engine: &Engine,
+    (pull, evaluate): (&Pull, &Evaluate),
+    windows: WindowRange,
+    limit: usize,
+) -> Result<Vec<Vec<Value>>> {
+    let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
+    let (mut rows, mut placed) = (Vec::new(), Vec::<Placed>::new());
+    let mut partition = reader.partition();
+    let order = |placed: &mut Vec<Placed>, most: usize| {
+        placed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        placed.truncate(most);
+    };
+    while rows.len() < limit {
+        let read = reader.read()?;
+        for batch in read.iter().flatten() {
+            placed.extend(evaluate.placed(&pull.source, batch.clone())?);
+        }
+        if placed.len() > 2 * limit + MOST_UNORDERED {
+            order(&mut placed, limit);
+        }
+        if reader.partition() != partition || read.is_none() {
+            order(&mut placed, limit - rows.len());
+            rows.extend(placed.drain(..).map(|(_, row)| row));
+            partition = reader.partition();
+        }
+        if read.is_none() {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// The condition and the expressions of a look at a table.
+struct Evaluate<'a> {
+    source: &'a Source,
+    condition: Option<Compiled>,
+    items: Vec<(Compiled, SqlType)>,
+}
+
+impl<'a> Evaluate<'a> {
+    fn new(pull: &'a Pull) -> Self {
+        let item = |(column, expr): &(crate::types::Column, crate::expr::Expr)| {
+            (expr.compile(&pull.layout), column.sql_type.clone())
+        };
+        Evaluate {
+            source: &pull.source,
+            condition: pull.condition.as_ref().map(|condition| condition.compile(&pull.layout)),
+            items: pull.items.iter().map(item).collect(),
+        }
+    }
+
+    /// The rows of a batch that the query shows.
+    fn rows(&self, batch: Batch) -> Result<Vec<Vec<Value>>> {
+        Ok(self.numbered(batch)?.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// The same, each with its place in a store.
+    fn placed(&self, source: &Source, batch: Batch) -> Result<Vec<Placed>> {
+        let places = places(source, &batch);
+        Ok(self.numbered(batch)?.into_iter().map(|(row, values)| (places[row].clone(), values)).collect())
+    }
+
+    /// The same, each with its place in the batch.
+    fn numbered(&self, batch: Batch) -> Result<Vec<(usize, Vec<Value>)>> {
+        let parts = in_parts(batch.rows(), &mut |part| {
+            let columns = columns(self.source, batch.slice(part.start, part.len()))?;
+            let keep = match &self.condition {
+                None => None,
+                Some(condition) => {
+                    let values = condition.eval(&Input::all(&columns, part.len()))?.values;
+                    let holds = |row| values.as_boolean_opt().is_some_and(|v| v.is_valid(row) && v.value(row));
+                    Some(BooleanBuffer::collect_bool(part.len(), holds))
+                }
+            };
+            let input = Input { columns: &columns, count: part.len(), reach: keep.as_ref() };
+            let mut shown = Vec::new();
+            for (expr, sql_type) in &self.items {
+                shown.push((expr.eval(&input)?.values, sql_type));
+            }
+            let row = |row: usize| {
+                let values = shown.iter().map(|(array, t)| Value::at(array.as_ref(), row, t)).collect();
+                (part.start + row, values)
+            };
+            let keeps = |row: &usize| keep.as_ref().is_none_or(|keep| keep.value(*row));
+            Ok((0..part.len()).filter(keeps).map(row).collect::<Vec<_>>())
+        })?;
+        Ok(parts.into_iter().flatten().collect())
+    }
+}
+
+/// The bytes of the key of each row, and the start of its window.
+fn places(source: &Source, batch: &Batch) -> Vec<(Vec<u8>, i64)> {
+    let keys = source.schema.keys();
+    let views: Vec<View> = batch.columns.iter().zip(keys).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
+    let starts = match source.window {
+        Some(_) => batch.columns.last().and_then(|start| start.as_primitive_opt::<Int64Type>()),
+        None => None,
+    };
+    let mut encoder = source.key.encoder();
+    let place = |row: usize| {
+        let mut key = Vec::new();
+        encoder.encode(&views, row, &mut key);
+        (key, starts.map_or(0, |starts| starts.value(row)))
+    };
+    (0..batch.rows()).map(place).collect()
+}
+
+/// The columns as expressions expect them: the table's, the window's bounds, the row's time.
+///
+/// WINDOWSTART is the last column of a batch; WINDOWEND is computed from it.
+pub(super) fn columns(source: &Source, batch: Batch) -> Result<Vec<ArrayRef>> {
+    let mut columns = batch.columns;
+    if let Some(window) = source.window {
+        let size = window.size_ms.unwrap_or_default();
+        let start = columns.last().ok_or_else(|| Error::bug("a windowed table without windows"))?;
+        let ends = start.as_primitive::<Int64Type>().unary::<_, Int64Type>(|s| s + size);
+        columns.push(Arc::new(ends));
+    }
+    columns.push(Arc::new(Int64Array::new(batch.time, None)));
+    Ok(columns)
+}
