@@ -68,6 +68,11 @@ pub const DENY_LIST: &str = "ksql.properties.overrides.denylist";
 /// How many persistent queries clients of the service may start.
 pub const ACTIVE_LIMIT: &str = "ksql.query.persistent.active.limit";
 
+/// The memory that one pull query may take.
+pub const PULL_MEMORY_BYTES: &str = "tidemill.pull.memory.bytes";
+/// How long a pull query may take.
+pub const PULL_TIMEOUT_MS: &str = "tidemill.pull.timeout.ms";
+
 /// No upper bound.
 pub(super) const ANY: i64 = i64::MAX;
 
@@ -275,6 +280,20 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1 << 16, ANY),
         scope: Scope::Process,
         summary: "The memory that the state of all queries and what is in flight may take.",
+    },
+    Property {
+        name: PULL_MEMORY_BYTES,
+        default: "268435456",
+        takes: Takes::Number(1 << 20, ANY),
+        scope: Scope::Statement,
+        summary: "The memory that one pull query may take, its result included.",
+    },
+    Property {
+        name: PULL_TIMEOUT_MS,
+        default: "0",
+        takes: Takes::Number(0, ANY),
+        scope: Scope::Statement,
+        summary: "How long a pull query may take; 0 for as long as it needs.",
     },
     Property {
         name: SEGMENT_BYTES,

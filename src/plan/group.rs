@@ -22,9 +22,13 @@ pub(super) fn contains_aggregate(expr: &ast::Expr) -> bool {
     first_aggregate(expr).is_some()
 }
 
-/// The first call of an aggregate function.
+/// The first call of an aggregate function. A function over rows is none, but its arguments may have one.
 pub(super) fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
     match &*expr.node {
+        Ast::Over { call, over } => {
+            let keys = over.partition_by.iter().chain(over.order_by.iter().map(|item| &item.expr));
+            call.children().into_iter().chain(keys).find_map(first_aggregate)
+        }
         Ast::Call { name, .. } | Ast::CallStar { name } if is_aggregate(&name.name) => Some((&name.name, expr.span)),
         _ => expr.children().into_iter().find_map(first_aggregate),
     }
@@ -46,7 +50,7 @@ pub(super) fn plan(mut planner: Planner, input: Node) -> Result<Plan> {
         groups: &groups,
         names,
         window,
-        aggregates: Aggregates { properties: planner.properties, counted },
+        aggregates: Aggregates { properties: planner.properties, counted, nests: false },
         made: Default::default(),
     };
     let strictness = planner.target.strictness();
@@ -228,6 +232,8 @@ pub(super) struct Aggregates<'a> {
     pub properties: &'a crate::config::Properties,
     /// An expression that is never NULL: what COUNT(*) counts.
     pub counted: Expr,
+    /// Whether an argument may call an aggregate function itself: where functions over rows take groups.
+    pub nests: bool,
 }
 
 /// The calls of aggregate functions so far, and their arguments.
@@ -346,7 +352,7 @@ impl Aggregates<'_> {
         }
         let mut bound = Vec::new();
         for arg in args {
-            if let Some((inner, span)) = first_aggregate(arg) {
+            if let Some((inner, span)) = first_aggregate(arg).filter(|_| !self.nests) {
                 let message = format!("Aggregate functions can not be nested: {name}({inner}())");
                 return Err(Error::invalid(message).at(span));
             }

@@ -56,9 +56,7 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
         Some(filter) => Some(bind_condition(filter, &PullScope(scope.clause("WHERE")), "WHERE")?),
         None => None,
     };
-    let keys: Vec<ColumnId> = relations[0].keys().map(|k| k.id).collect();
-    let keys = condition.as_ref().and_then(|c| lookups(c, &keys, &columns));
-    let starts = starts(condition.as_ref(), &relations[0], &columns);
+    let Narrowed { keys, starts } = narrowed(condition.as_ref(), &relations[0], &columns);
     let is_key = |expr: &Expr| {
         let named = ["WINDOWSTART", "WINDOWEND"].into_iter().filter_map(|name| relations[0].column(name));
         let windowed = relations[0].source().window.is_some();
@@ -180,45 +178,66 @@ impl Scope for PullScope<'_> {
     }
 }
 
-/// The keys to which a condition narrows the rows, if it names a value for every key column.
-fn lookups(condition: &Expr, keys: &[ColumnId], columns: &Columns) -> Option<Vec<Vec<Value>>> {
-    let conjuncts = match &condition.kind {
-        Kind::And(items) => items.iter().collect(),
-        _ => vec![condition],
-    };
-    let mut found: Vec<Vec<Value>> = vec![Vec::new()];
-    for key in keys {
-        let wanted = columns.expr(*key);
-        let values = conjuncts.iter().find_map(|c| values_of(c, &wanted))?;
-        found = found
-            .into_iter()
-            .flat_map(|prefix| values.iter().map(move |v| [prefix.as_slice(), std::slice::from_ref(v)].concat()))
-            .collect();
+/// To what a condition narrows the rows of the table that a relation is.
+fn narrowed(condition: Option<&Expr>, relation: &Relation, columns: &Columns) -> Narrowed {
+    let mut narrowing = Narrowing::new(relation.source());
+    let Some(condition) = condition else { return narrowing.finish() };
+    for (place, key) in relation.keys().enumerate() {
+        narrowing.key(place, condition, &columns.expr(key.id));
     }
-    // A key that is named twice is looked up once.
-    let mut unique: Vec<Vec<Value>> = Vec::with_capacity(found.len());
-    for key in found {
-        if !unique.contains(&key) {
-            unique.push(key);
-        }
+    if relation.source().window.is_some() {
+        let column = |name| relation.column(name).map(|column| columns.expr(column.id));
+        column("WINDOWSTART").into_iter().for_each(|start| narrowing.window_start(condition, &start));
+        column("WINDOWEND").into_iter().for_each(|end| narrowing.window_end(condition, &end));
     }
-    Some(unique)
+    narrowing.finish()
 }
 
-/// The starts of the windows to which a condition narrows the rows, by comparisons of the window's bounds with constants.
-fn starts(condition: Option<&Expr>, relation: &Relation, columns: &Columns) -> RangeInclusive<i64> {
-    let (mut from, mut to) = (i64::MIN, i64::MAX);
-    let size = relation.source().window.map(|window| window.size_ms.unwrap_or_default());
-    let mut conjuncts: Vec<&Expr> = condition.into_iter().collect();
-    while let (Some(condition), Some(size)) = (conjuncts.pop(), size) {
-        if let Kind::And(items) = &condition.kind {
-            conjuncts.extend(items);
-            continue;
+/// To what conditions narrow the rows of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrowed {
+    /// The keys to look up, if only these are left; each has a value for every key column.
+    pub keys: Option<Vec<Vec<Value>>>,
+    /// The windows that are left, by their starts in milliseconds since the epoch.
+    pub starts: RangeInclusive<i64>,
+}
+
+/// Finds out to what conditions narrow the rows of a table, of which all must be true.
+pub struct Narrowing {
+    /// For each key column the values that it may have, if a condition says that.
+    keys: Vec<Option<Vec<Value>>>,
+    starts: (i64, i64),
+    size_ms: i64,
+}
+
+impl Narrowing {
+    /// Without a condition.
+    pub fn new(table: &Source) -> Narrowing {
+        let size_ms = table.window.and_then(|window| window.size_ms).unwrap_or_default();
+        Narrowing { keys: vec![None; table.schema.keys().len()], starts: (i64::MIN, i64::MAX), size_ms }
+    }
+
+    /// Notes what a condition says of the column at this place of the schema.
+    pub fn key(&mut self, place: usize, condition: &Expr, column: &Expr) {
+        if let Some(key @ None) = self.keys.get_mut(place) {
+            *key = conjuncts(condition).into_iter().find_map(|conjunct| values_of(conjunct, column));
         }
-        for (name, shift) in [("WINDOWSTART", 0), ("WINDOWEND", size)] {
-            let Some(column) = relation.column(name).map(|column| columns.expr(column.id)) else { continue };
-            let Some((op, bound)) = comparison(condition, &column) else { continue };
-            let bound = bound.saturating_sub(shift);
+    }
+
+    /// Notes what a condition says of the start of the window.
+    pub fn window_start(&mut self, condition: &Expr, column: &Expr) {
+        self.bound(0, condition, column);
+    }
+
+    /// Notes what a condition says of the end of the window.
+    pub fn window_end(&mut self, condition: &Expr, column: &Expr) {
+        self.bound(self.size_ms, condition, column);
+    }
+
+    /// A comparison of a bound that lies so far after the start of the window.
+    fn bound(&mut self, shift_ms: i64, condition: &Expr, column: &Expr) {
+        for (op, bound) in conjuncts(condition).into_iter().filter_map(|conjunct| comparison(conjunct, column)) {
+            let bound = bound.saturating_sub(shift_ms);
             let (least, most) = match op {
                 CompareOp::Equal => (bound, bound),
                 CompareOp::Greater => (bound.saturating_add(1), i64::MAX),
@@ -227,10 +246,46 @@ fn starts(condition: Option<&Expr>, relation: &Relation, columns: &Columns) -> R
                 CompareOp::LessOrEqual => (i64::MIN, bound),
                 CompareOp::NotEqual | CompareOp::Distinct | CompareOp::NotDistinct => continue,
             };
-            (from, to) = (from.max(least), to.min(most));
+            self.starts = (self.starts.0.max(least), self.starts.1.min(most));
         }
     }
-    from..=to
+
+    /// To what the conditions narrow the rows.
+    pub fn finish(self) -> Narrowed {
+        let mut found = (!self.keys.is_empty()).then(|| vec![Vec::new()]);
+        for values in self.keys {
+            let both = |(found, values): (Vec<Vec<Value>>, Vec<Value>)| {
+                let with = |prefix: &Vec<Value>| {
+                    let prefix = prefix.clone();
+                    values
+                        .iter()
+                        .map(move |value| [prefix.as_slice(), std::slice::from_ref(value)].concat())
+                        .collect::<Vec<_>>()
+                };
+                found.iter().flat_map(with).collect()
+            };
+            found = found.zip(values).map(both);
+        }
+        // A key that is named twice is looked up once.
+        let unique = |found: Vec<Vec<Value>>| {
+            let mut unique: Vec<Vec<Value>> = Vec::with_capacity(found.len());
+            for key in found {
+                if !unique.contains(&key) {
+                    unique.push(key);
+                }
+            }
+            unique
+        };
+        Narrowed { keys: found.map(unique), starts: self.starts.0..=self.starts.1 }
+    }
+}
+
+/// The conditions that a condition consists of.
+fn conjuncts(condition: &Expr) -> Vec<&Expr> {
+    match &condition.kind {
+        Kind::And(items) => items.iter().flat_map(conjuncts).collect(),
+        _ => vec![condition],
+    }
 }
 
 /// How a condition compares a column with a constant, if that is all that it does; the column is on the left.

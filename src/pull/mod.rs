@@ -1,14 +1,25 @@
 //! Pull queries: SELECT without EMIT, answered once from what is committed.
 //!
-//! A look at one table goes the short way ([`table`]): some keys, or a walk over all rows, and our own expressions.
-//! Everything else of SQL — joins, groups, subqueries, orders, windows of rows — is planned as relations
-//! ([`crate::plan::pull`]) and run by DataFusion.
+//! A look at one table goes the short way: some keys, or a walk over all rows, and our own expressions. Everything else
+//! of SQL — joins, groups, subqueries, orders, windows of rows — is planned as relations ([`crate::plan::pull`]) and run by
+//! DataFusion, whose relations meet our values.
 
+mod evaluate;
+mod fold;
+mod lower;
+mod relations;
+mod source;
 mod table;
 
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+
+use crate::clock::Clock;
+use crate::config::{self, Properties};
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::plan::table::Pull;
+use crate::error::{Error, Result};
+use crate::plan::pull::Pull;
 use crate::types::{Column, Value};
 
 /// The rows of a pull query.
@@ -20,11 +31,51 @@ pub struct PullRows {
     pub rows: Vec<Vec<Value>>,
 }
 
+/// What a query may take.
+#[derive(Clone)]
+struct Limits {
+    memory_bytes: usize,
+    /// When it must be done, on the monotonic clock; `None` if it has time.
+    until_ns: Option<u64>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Limits {
+    fn new(engine: &Engine, own: &Properties) -> Limits {
+        let properties = engine.properties().with(own);
+        let clock = engine.clock().clone();
+        let most_ms = properties.number(config::PULL_TIMEOUT_MS) as u64;
+        let until_ns = (most_ms > 0).then(|| clock.monotonic_ns().saturating_add(most_ms.saturating_mul(1_000_000)));
+        Limits { memory_bytes: properties.size(config::PULL_MEMORY_BYTES), until_ns, clock }
+    }
+
+    /// # Errors
+    /// The query has taken more time than it may.
+    fn check(&self) -> Result<()> {
+        match self.until_ns {
+            Some(until_ns) if self.clock.monotonic_ns() > until_ns => {
+                let error = Error::backend("the query took more time than it may");
+                Err(error.hint(format!("select less, or raise {}", config::PULL_TIMEOUT_MS)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The rows of a pull query, as of the last commits.
 ///
 /// # Errors
-/// Those of [`Engine::table_rows`], and whatever an expression says that is too large.
-pub fn rows(engine: &Engine, pull: &Pull) -> Result<PullRows> {
-    let rows = table::rows(engine, pull)?;
-    Ok(PullRows { columns: pull.items.iter().map(|(column, _)| column.clone()).collect(), rows })
+/// Those of [`Engine::table_rows`], whatever an expression says that is too large, and more memory or time than the query
+/// may take.
+pub fn rows(engine: &Engine, pull: &Pull, own: &Properties) -> Result<PullRows> {
+    let limits = Limits::new(engine, own);
+    match pull {
+        Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &limits)? }),
+        Pull::Relations(relations) => relations::rows(engine, relations, &limits),
+    }
+}
+
+/// An error of ours on its way through DataFusion.
+fn outside(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }

@@ -11,6 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int64Type;
 
+use super::Limits;
 use crate::catalog::Source;
 use crate::engine::{Engine, TableReader};
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ const MOST_UNORDERED: usize = 8192;
 ///
 /// # Errors
 /// Those of [`Engine::table_rows`], and whatever an expression says that is too large.
-pub(super) fn rows(engine: &Engine, pull: &Pull) -> Result<Vec<Vec<Value>>> {
+pub(super) fn rows(engine: &Engine, pull: &Pull, limits: &Limits) -> Result<Vec<Vec<Value>>> {
     let evaluate = Evaluate::new(pull);
     let windows = WindowRange { starts: pull.starts.clone() };
     let mut rows = Vec::new();
@@ -43,12 +44,13 @@ pub(super) fn rows(engine: &Engine, pull: &Pull) -> Result<Vec<Vec<Value>>> {
         (None, None) => {
             let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
             while let Some(batches) = reader.read()? {
+                limits.check()?;
                 for batch in batches {
                     rows.extend(evaluate.rows(batch)?);
                 }
             }
         }
-        (None, Some(limit)) => rows = first(engine, (pull, &evaluate), windows, limit)?,
+        (None, Some(limit)) => rows = first(engine, (pull, &evaluate), windows, (limit, limits))?,
     }
     Ok(rows)
 }
@@ -58,7 +60,7 @@ fn first(
     engine: &Engine,
     (pull, evaluate): (&Pull, &Evaluate),
     windows: WindowRange,
-    limit: usize,
+    (limit, limits): (usize, &Limits),
 ) -> Result<Vec<Vec<Value>>> {
     let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
     let (mut rows, mut placed) = (Vec::new(), Vec::<Placed>::new());
@@ -68,6 +70,7 @@ fn first(
         placed.truncate(most);
     };
     while rows.len() < limit {
+        limits.check()?;
         let read = reader.read()?;
         for batch in read.iter().flatten() {
             placed.extend(evaluate.placed(&pull.source, batch.clone())?);

@@ -13,8 +13,9 @@ use super::{Action, Context, Kind, Reply, Statement, statement};
 use crate::catalog::Query;
 use crate::engine::{Change, Life};
 use crate::error::{Error, Result};
-use crate::plan::Plan;
 use crate::plan::explain::explain;
+use crate::plan::pull::Pull;
+use crate::plan::{self, Plan};
 use crate::sql::words::Ident;
 use crate::types::{Column, Role};
 
@@ -85,9 +86,8 @@ impl Statement for Explain {
                 (explain(&plan), described.description())
             }
             Action::Pull(pull) => {
-                let by = pull.keys.as_ref().map_or("by a scan".to_owned(), |keys| format!("by {} keys", keys.len()));
                 let text = format!("{statement};");
-                let columns: Vec<Column> = pull.items.iter().map(|(column, _)| column.clone()).collect();
+                let columns = pull.columns();
                 let described = Described {
                     id: String::new(),
                     text: &text,
@@ -97,12 +97,23 @@ impl Statement for Explain {
                     kind: "PUSH",
                 };
                 let mut description = described.description();
-                description["sources"] = json!([pull.source.name]);
-                (format!("look at the table {} {by}\n", pull.source.name), description)
+                description["sources"] = json!(pull.sources());
+                (explain_pull(&pull), description)
             }
             _ => return Err(no_query()),
         };
         Ok(Action::Reply(shown(text, description)))
+    }
+}
+
+/// A pull query as text.
+fn explain_pull(pull: &Pull) -> String {
+    match pull {
+        Pull::Table(look) => {
+            let by = look.keys.as_ref().map_or("by a scan".to_owned(), |keys| format!("by {} keys", keys.len()));
+            format!("look at the table {} {by}\n", look.source.name)
+        }
+        Pull::Relations(relations) => plan::pull::explain(relations),
     }
 }
 

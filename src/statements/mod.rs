@@ -49,7 +49,7 @@ use crate::config::Properties;
 use crate::engine::{Change, Engine};
 use crate::error::{Error, Position, Result, Span, nearest};
 use crate::plan::Plan;
-use crate::plan::table::Pull;
+use crate::plan::pull::Pull;
 use crate::sql::cursor::Cursor;
 use crate::sql::lexer::{Lexed, lex, lex_at};
 use crate::sql::slips::foreign;

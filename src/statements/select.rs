@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::{Action, Context, Kind, Statement, Until};
 use crate::catalog::SourceKind;
-use crate::error::{Error, Result};
-use crate::plan::{self, Target, table};
+use crate::error::Result;
+use crate::plan::{self, Target, pull, table};
 use crate::sql::print::layout;
 use crate::sql::query::{Query, parse_query};
 
@@ -40,20 +40,13 @@ impl Statement for Select {
             let source = cx.catalog.source(&query.from.first.name.name);
             source.is_some_and(|source| source.kind == SourceKind::Stream)
         };
-        if query.emit.is_none() && !reads_stream(query) {
-            return Ok(Action::Pull(Box::new(table::plan(query, cx.catalog)?)));
+        if query.emit.is_none() && !(reads_stream(query) && pull::is_look(query)) {
+            return Ok(Action::Pull(Box::new(pull::plan(query, cx.catalog, cx.properties)?)));
         }
         if query.emit.is_none() {
             table::refuse_clauses(query)?;
         }
         let plan = plan::plan(query, cx.catalog, cx.properties, Target::Push)?;
-        if query.emit.is_none() && plan.kind == SourceKind::Table {
-            // Its changes, one after the other, are not what was asked for.
-            let error = Error::invalid("Pull queries don't support GROUP BY clauses.").at(query.span);
-            return Err(
-                error.hint("CREATE TABLE … AS SELECT keeps the groups, and a SELECT from that table shows them")
-            );
-        }
         let until = Until { rows: query.limit.map(|limit| limit as usize), is_at_ends: query.emit.is_none() };
         Ok(Action::Push(Box::new(plan), until))
     }

@@ -277,7 +277,7 @@ impl<'e> Session<'e> {
                 let warnings = if known { Vec::new() } else { vec![warning] };
                 Outcome::Done { message: String::new(), warnings }
             }
-            Action::Pull(pull) => Outcome::Rows(pull::rows(self.engine, &pull)?),
+            Action::Pull(pull) => Outcome::Rows(pull::rows(self.engine, &pull, &self.own)?),
             Action::Push(plan, until) => self.push(&parsed.text, *plan, until)?,
             Action::Print(printed) => self.print(&printed)?,
         })
@@ -291,7 +291,9 @@ impl<'e> Session<'e> {
         let bound = self.bound(parsed, &self.own, &self.variables)?;
         let parsed = bound.as_ref().unwrap_or(parsed);
         match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
-            Action::Pull(pull) if may(Nature::Pull) => Ok(Some(Outcome::Rows(pull::rows(self.engine, &pull)?))),
+            Action::Pull(pull) if may(Nature::Pull) => {
+                Ok(Some(Outcome::Rows(pull::rows(self.engine, &pull, &self.own)?)))
+            }
             Action::Push(plan, until) if may(until.nature()) => self.push(&parsed.text, *plan, until).map(Some),
             Action::Print(printed) if may(Nature::Print) => self.print(&printed).map(Some),
             _ => Ok(None),
@@ -367,6 +369,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::engine::{Settings, Store};
+    use crate::plan::pull::Pull;
     use crate::statements;
     use crate::types::Value;
 
@@ -404,7 +407,10 @@ mod tests {
         let mut session = Session::new(&engine, Properties::default());
         parsed[..2].iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
         let keys = |statement| match session.compile(statement, &engine.catalog(), &session.own, &session.variables) {
-            Ok(Action::Pull(pull)) => pull.keys,
+            Ok(Action::Pull(pull)) => match *pull {
+                Pull::Table(look) => look.keys,
+                Pull::Relations(_) => panic!("a look at one table"),
+            },
             _ => panic!("a pull query"),
         };
         assert_eq!(keys(&parsed[2]), Some(vec![vec![Value::Bigint(5)]]));

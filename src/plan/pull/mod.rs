@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 pub use explain::explain;
 pub use over::{OverCall, OverFunction};
+pub use query::is_look;
 
 use super::node::AggregateCall;
 use super::table;

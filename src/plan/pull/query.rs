@@ -17,8 +17,8 @@ use crate::sql::ast::{self, Literal, Node, SortItem};
 use crate::sql::query::{self, Join, NamedQuery, Query, SelectItem};
 use crate::types::{Column, SqlType, Value, quoted};
 
-/// Whether a query is a look at one table, which needs no relations.
-pub(super) fn is_look(query: &Query) -> bool {
+/// Whether a query is a look at one table or stream, which needs no relations.
+pub fn is_look(query: &Query) -> bool {
     let is_extended = !query.named.is_empty()
         || query.distinct
         || query.from.first.derived.is_some()
@@ -203,8 +203,8 @@ impl<'a> Planner<'a> {
         (scope, names): (&QueryScope, &dyn Scope),
         order: &[SortItem],
     ) -> Result<Bound> {
-        let over =
-            OverScope { inner: names, columns: self.columns, aggregates: self.aggregates(), found: RefCell::default() };
+        let aggregates = Aggregates { nests: true, ..self.aggregates() };
+        let over = OverScope { inner: names, columns: self.columns, aggregates, found: RefCell::default() };
         let selected = select::select(items, scope, &over)?;
         let mut computed = Vec::new();
         let mut place = |name: &str, expr: Expr| match expr.kind {
@@ -397,7 +397,7 @@ impl<'a> Planner<'a> {
 
     fn aggregates(&self) -> Aggregates<'a> {
         let counted = Expr::constant(Value::Integer(1), SqlType::Integer);
-        Aggregates { properties: self.properties, counted }
+        Aggregates { properties: self.properties, counted, nests: false }
     }
 }
 

@@ -1,0 +1,183 @@
+//! Relations to a logical plan of DataFusion, node by node.
+//!
+//! Not by way of text or a syntax tree: names, types and expressions are bound already, and DataFusion's planner would
+//! bind them anew by its own rules. A column is called by its id, so no name is ever ambiguous; expressions and aggregates
+//! are functions that stand for ours.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::{Result, ScalarValue, plan_datafusion_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::functions_window::all_default_window_functions;
+use datafusion::logical_expr::expr::{Sort, WindowFunction};
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition, cast, col,
+};
+
+use super::Limits;
+use super::evaluate::call;
+use super::fold::Fold;
+use super::source::{Rows, SourceTable};
+use crate::expr::ColumnId;
+use crate::plan::pull::{OverCall, OverFunction, Rel, SortBy};
+use crate::sql::ast::{Distance, Frame, FrameBound};
+use crate::sql::query::JoinKind;
+use crate::types::SqlType;
+
+/// What a column is called.
+pub(super) fn column_name(id: ColumnId) -> String {
+    format!("c{id}")
+}
+
+/// The column that is called so.
+pub(super) fn column_id(name: &str) -> Option<ColumnId> {
+    name.strip_prefix('c')?.parse().ok()
+}
+
+/// A column as an expression.
+pub(super) fn column(id: ColumnId) -> Expr {
+    col(column_name(id))
+}
+
+/// Makes logical plans.
+pub(super) struct Lower<'a> {
+    /// Name and type of each column.
+    pub types: &'a [(String, SqlType)],
+    /// What each source is read from, by its name.
+    pub rows: &'a HashMap<String, Rows>,
+    /// What the query may take.
+    pub limits: &'a Limits,
+}
+
+impl Lower<'_> {
+    /// The plan of a relation.
+    ///
+    /// # Errors
+    /// A bug: DataFusion refuses what the planner has accepted.
+    pub(super) fn plan(&self, rel: &Rel) -> Result<LogicalPlan> {
+        self.builder(rel)?.build()
+    }
+
+    fn builder(&self, rel: &Rel) -> Result<LogicalPlanBuilder> {
+        match rel {
+            Rel::Source { source, columns } => {
+                let rows = self.rows.get(&source.name).cloned();
+                let rows = rows.ok_or_else(|| plan_datafusion_err!("{} is not read", source.name))?;
+                let table = SourceTable::new(source, rows, columns, self.types, self.limits.clone());
+                // Columns are not called by their table.
+                let scan = LogicalPlanBuilder::scan("t", provider_as_source(Arc::new(table)), None)?;
+                scan.project(
+                    columns.iter().map(|(id, _)| col(format!("t.{}", column_name(*id))).alias(column_name(*id))),
+                )
+            }
+            Rel::Filter { input, conditions } => {
+                let all = conditions.iter().map(|condition| call(condition, self.types)).reduce(Expr::and);
+                let input = self.builder(input)?;
+                all.map_or(Ok(input.clone()), |all| input.filter(all))
+            }
+            Rel::Compute { input, columns } => {
+                let input = self.builder(input)?;
+                let own: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+                let more = columns.iter().map(|(id, expr)| call(expr, self.types).alias(column_name(*id)));
+                input.project(own.into_iter().chain(more))
+            }
+            Rel::Project { input, columns } => {
+                let columns = columns.iter().map(|(id, expr)| call(expr, self.types).alias(column_name(*id)));
+                self.builder(input)?.project(columns)
+            }
+            Rel::Join { left, right, kind, equal, conditions } => {
+                let (left, right) = (self.builder(left)?, self.plan(right)?);
+                let (own, others): (Vec<_>, Vec<_>) =
+                    equal.iter().map(|(own, other)| (column_name(*own), column_name(*other))).unzip();
+                let filter = conditions.iter().map(|condition| call(condition, self.types)).reduce(Expr::and);
+                let kind = match kind {
+                    JoinKind::Inner => JoinType::Inner,
+                    JoinKind::Left => JoinType::Left,
+                    JoinKind::Right => JoinType::Right,
+                    JoinKind::Full => JoinType::Full,
+                };
+                match (own.is_empty(), filter) {
+                    (true, Some(filter)) => left.join_on(right, kind, [filter]),
+                    (_, filter) => left.join(right, kind, (own, others), filter),
+                }
+            }
+            Rel::Group { input, keys, calls } => {
+                let call = |call: &crate::plan::node::AggregateCall| {
+                    let args = call.args.iter().map(|id| column(*id)).collect();
+                    Fold::function(&call.function).call(args).alias(column_name(call.id))
+                };
+                self.builder(input)?.aggregate(keys.iter().map(|id| column(*id)), calls.iter().map(call))
+            }
+            Rel::Over { input, calls } => self.over(self.builder(input)?, calls),
+            Rel::Distinct { input } => self.builder(input)?.distinct(),
+            Rel::Union { inputs } => {
+                let mut plans = inputs.iter().map(|input| self.plan(input));
+                let first = plans.next().ok_or_else(|| plan_datafusion_err!("a union of nothing"))?;
+                plans.try_fold(LogicalPlanBuilder::from(first?), |all, plan| all.union(plan?))
+            }
+            Rel::Sort { input, by } => self.builder(input)?.sort(by.iter().map(sort)),
+            Rel::Limit { input, skip, most } => self.builder(input)?.limit(*skip, *most),
+        }
+    }
+
+    /// Rows with the results of functions over the rows around each.
+    fn over(&self, input: LogicalPlanBuilder, calls: &[OverCall]) -> Result<LogicalPlanBuilder> {
+        let own: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+        let made: Vec<Expr> = calls.iter().map(|call| self.over_call(call)).collect::<Result<_>>()?;
+        let with = LogicalPlanBuilder::from(LogicalPlanBuilder::window_plan(input.build()?, made.clone())?);
+        let named = calls.iter().zip(made).map(|(call, made)| {
+            let result = Expr::Column(made.schema_name().to_string().into());
+            // The ranks are unsigned there.
+            cast(result, self.types[call.id as usize].1.arrow()).alias(column_name(call.id))
+        });
+        with.project(own.into_iter().chain(named))
+    }
+
+    fn over_call(&self, call: &OverCall) -> Result<Expr> {
+        let function = match &call.function {
+            OverFunction::Aggregate(bound) => WindowFunctionDefinition::AggregateUDF(Arc::new(Fold::function(bound))),
+            OverFunction::Ordered(name) => {
+                let known =
+                    all_default_window_functions().into_iter().find(|known| known.name().eq_ignore_ascii_case(name));
+                let known = known.ok_or_else(|| plan_datafusion_err!("there is no function {name}"))?;
+                WindowFunctionDefinition::WindowUDF(known)
+            }
+        };
+        let args = call.args.iter().map(|id| column(*id)).collect();
+        let order_by: Vec<Sort> = call.order_by.iter().map(sort).collect();
+        let frame = match &call.frame {
+            Some(frame) => bounds(frame)?,
+            None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
+        };
+        let partition_by = call.partition_by.iter().map(|id| column(*id)).collect();
+        let expr = Expr::from(WindowFunction::new(function, args));
+        expr.partition_by(partition_by).order_by(order_by).window_frame(frame).build()
+    }
+}
+
+fn sort(by: &SortBy) -> Sort {
+    column(by.column).sort(!by.descending, by.nulls_first)
+}
+
+/// The rows around each row.
+fn bounds(frame: &Frame) -> Result<WindowFrame> {
+    let bound = |bound: FrameBound| {
+        let distance = |distance: Distance| match (distance, frame.is_range) {
+            (Distance::Unbounded, true) => ScalarValue::Null,
+            (Distance::Unbounded, false) => ScalarValue::UInt64(None),
+            (Distance::Count(count), true) => ScalarValue::Int64(Some(count)),
+            (Distance::Count(count), false) => ScalarValue::UInt64(Some(count.unsigned_abs())),
+            (Distance::Time(duration), _) => ScalarValue::Int64(Some(duration.ms())),
+        };
+        match bound {
+            FrameBound::CurrentRow => WindowFrameBound::CurrentRow,
+            FrameBound::Preceding(far) => WindowFrameBound::Preceding(distance(far)),
+            FrameBound::Following(far) => WindowFrameBound::Following(distance(far)),
+        }
+    };
+    let units = if frame.is_range { WindowFrameUnits::Range } else { WindowFrameUnits::Rows };
+    let end = frame.end.unwrap_or(FrameBound::CurrentRow);
+    Ok(WindowFrame::new_bounds(units, bound(frame.start), bound(end)))
+}
