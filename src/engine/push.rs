@@ -335,12 +335,15 @@ impl<T> PushQuery<T> {
 
     /// All rows that have come and were not taken yet. If there are none, waits up to `wait` for the first.
     ///
-    /// Does not wait if the query runs no more, but still returns the rows that it left. An empty result means that no row
+    /// Where nothing happens by itself, the query takes a few turns first. Does not wait if the query runs no more, but still returns the rows that it left. An empty result means that no row
     /// came in time, or that none will come ([`PushQuery::is_over`]).
     ///
     /// # Errors
     /// The query has failed, and all its rows were taken.
     pub fn rows(&self, wait: Duration) -> Result<VecDeque<T>> {
+        if self.shared.is_manual() {
+            self.shared.step(&self.running);
+        }
         let waiting = self.channel.lock();
         let waits = |waiting: &mut Waiting<T>| waiting.items.is_empty() && self.running.is_running() && !self.is_over();
         let taken = std::mem::take(&mut *wait_while(&self.channel.changed, waiting, wait, waits));

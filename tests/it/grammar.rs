@@ -6,6 +6,7 @@
 mod bench;
 pub(crate) mod cases;
 mod plans;
+mod pulls;
 mod streams;
 
 use tidemill::error::Error;

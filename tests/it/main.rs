@@ -15,6 +15,7 @@ mod limits;
 mod on_disk_format;
 mod oracle;
 mod power_cut;
+mod pulls;
 mod real_data;
 mod resume;
 mod serving;

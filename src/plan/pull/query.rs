@@ -29,7 +29,8 @@ pub fn is_look(query: &Query) -> bool {
         || !query.order_by.is_empty()
         || query.offset.is_some();
     let special = |expr: &ast::Expr| group::contains_aggregate(expr) || first_over(expr).is_some();
-    !is_extended && !expressions(&query.items).any(special)
+    let filters_over = query.filter.as_ref().is_some_and(|filter| first_over(filter).is_some());
+    !is_extended && !filters_over && !expressions(&query.items).any(special)
 }
 
 /// The expressions of SELECT.

@@ -37,7 +37,7 @@ pub(super) fn execute(session: &mut Session, text: &str) -> Result<Vec<String>, 
     Ok(shown)
 }
 
-fn text_of(reply: &Reply) -> String {
+pub(super) fn text_of(reply: &Reply) -> String {
     match &reply.shown {
         Shown::Message(message) => message.trim_end().to_owned(),
         Shown::Table { rows, .. } => rows.iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("\n"),

@@ -13,7 +13,7 @@ use tidemill::types::SqlType;
 use super::{bench, cases, refusals};
 
 /// An input record: `topic key | value @ time`, with ` ; name=text` for each header.
-struct Input<'a> {
+pub(super) struct Input<'a> {
     topic: &'a str,
     /// The partition that was written after a slash.
     partition: Option<u32>,
@@ -25,7 +25,7 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn read(line: &'a str) -> Input<'a> {
+    pub(super) fn read(line: &'a str) -> Input<'a> {
         Input::parts(line).unwrap_or_else(|| panic!("'{line}' is not: > topic key | value @ time"))
     }
 
@@ -49,7 +49,7 @@ impl<'a> Input<'a> {
     }
 
     /// Appends the record to its partition: the one that is written, else that of its key, else the first.
-    fn produce(&self, engine: &Engine) {
+    pub(super) fn produce(&self, engine: &Engine) {
         let catalog = engine.catalog();
         let topic = catalog.topic(self.topic).unwrap_or_else(|| panic!("there is no topic {}", self.topic));
         let source = catalog.sources().find(|s| s.topic == self.topic);
@@ -145,7 +145,7 @@ fn written(engine: &Engine, source: &Source) -> Vec<String> {
 }
 
 /// Runs all queries until nothing is left to do.
-fn drain(engine: &Engine, whole: bool) {
+pub(super) fn drain(engine: &Engine, whole: bool) {
     if whole {
         return engine.settle().expect("the queries run");
     }
