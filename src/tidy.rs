@@ -45,7 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "disk",
         ],
     ),
-    ("pull", &["types", "functions", "expr", "catalog", "plan", "operators", "engine", "config"]),
+    ("pull", &["types", "sql", "functions", "expr", "catalog", "plan", "operators", "engine", "config", "clock"]),
     (
         "statements",
         &[
@@ -87,7 +87,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ///
 /// A crate that is not listed may not be a dependency.
 const MAY_USE_CRATES: &[(&str, &[&str])] = &[
-    ("arrow", &["types", "functions", "formats", "state", "expr", "operators", "runtime", "engine", "statements"]),
+    (
+        "arrow",
+        &["types", "functions", "formats", "state", "expr", "operators", "runtime", "engine", "pull", "statements"],
+    ),
     ("axum", &["serving"]),
     ("base64", &["types", "formats"]),
     ("bytes", &["serving", "cli/remote"]),

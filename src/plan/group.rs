@@ -1,38 +1,21 @@
 //! GROUP BY: aggregates, their window, and what may be said of a group.
 
+use super::aggregates::{Aggregates, contains_aggregate, first_aggregate};
 use super::node::{AggregateCall, AggregateNode, Node, Plan, WindowNode};
 use super::scope::QueryScope;
 use super::select::{self, KeyColumn};
 use super::{KeyInfo, Planner, computed, is_aggregate, window};
 use crate::catalog::{SourceKind, WindowType};
-use crate::error::{Error, Result, Span};
+use crate::error::{Error, Result};
 use crate::expr::bind::{Scope, bind, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
 use crate::formats::{Encoding, json::Json};
-use crate::functions::signature::ArgType;
-use crate::functions::{self, aggregate::BoundAggregate};
+use crate::functions::aggregate::BoundAggregate;
 use crate::sql::ast::{self, Node as Ast};
 use crate::sql::query::{Emit, SelectItem, WindowKind};
 use crate::sql::words::Ident;
 use crate::state::OperatorKind;
-use crate::types::{Column, SqlType, Value};
-
-/// Whether an aggregate function is called anywhere in the expression.
-pub(super) fn contains_aggregate(expr: &ast::Expr) -> bool {
-    first_aggregate(expr).is_some()
-}
-
-/// The first call of an aggregate function. A function over rows is none, but its arguments may have one.
-pub(super) fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
-    match &*expr.node {
-        Ast::Over { call, over } => {
-            let keys = over.partition_by.iter().chain(over.order_by.iter().map(|item| &item.expr));
-            call.children().into_iter().chain(keys).find_map(first_aggregate)
-        }
-        Ast::Call { name, .. } | Ast::CallStar { name } if is_aggregate(&name.name) => Some((&name.name, expr.span)),
-        _ => expr.children().into_iter().find_map(first_aggregate),
-    }
-}
+use crate::types::{Column, SqlType};
 
 /// Plans the part after the sources of a query that groups.
 ///
@@ -205,7 +188,7 @@ pub(super) fn check_stars(items: &[SelectItem], scope: &QueryScope, groups: &[Gr
 }
 
 /// Binds HAVING, in which the aggregates and keys of a group can be used.
-pub(super) fn having(written: &ast::Expr, calls: &Calls) -> Result<Expr> {
+fn having(written: &ast::Expr, calls: &Calls) -> Result<Expr> {
     let calls = Having(calls);
     bind_condition(written, &calls, "HAVING")
 }
@@ -226,16 +209,6 @@ pub(super) struct Calls<'a> {
     pub made: std::cell::RefCell<Made>,
 }
 
-/// How calls of aggregate functions are bound.
-pub(super) struct Aggregates<'a> {
-    /// Some functions have a limit among the properties.
-    pub properties: &'a crate::config::Properties,
-    /// An expression that is never NULL: what COUNT(*) counts.
-    pub counted: Expr,
-    /// Whether an argument may call an aggregate function itself: where functions over rows take groups.
-    pub nests: bool,
-}
-
 /// The calls of aggregate functions so far, and their arguments.
 #[derive(Default)]
 pub(super) struct Made {
@@ -245,12 +218,8 @@ pub(super) struct Made {
     pub args: Vec<(ColumnId, Expr)>,
 }
 
-/// What the user of STDDEV_SAMP should know.
-const NOT_THE_DEVIATION: &str =
-    "STDDEV_SAMP gives the sample variance, as in ksqlDB; STDDEV_SAMPLE gives the standard deviation";
-
 /// The same names in HAVING, where a window has no bounds.
-struct Having<'a>(&'a Calls<'a>);
+pub(super) struct Having<'a>(pub &'a Calls<'a>);
 
 impl Scope for Having<'_> {
     fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr> {
@@ -334,52 +303,6 @@ impl Scope for Calls<'_> {
     }
 }
 
-impl Aggregates<'_> {
-    /// The function that a call means, with its arguments as the types that it takes.
-    ///
-    /// # Errors
-    /// There is no such function, an argument cannot be bound, or the function does not take it.
-    pub(super) fn bind(
-        &self,
-        name: &str,
-        args: &[ast::Expr],
-        names: &dyn Scope,
-        span: Span,
-    ) -> Result<(BoundAggregate, Vec<Expr>)> {
-        let function = functions::find_aggregate(name).ok_or_else(|| functions::unknown(name, |_| true))?;
-        if function.name == "STDDEV_SAMP" {
-            names.warn(NOT_THE_DEVIATION.to_owned());
-        }
-        let mut bound = Vec::new();
-        for arg in args {
-            if let Some((inner, span)) = first_aggregate(arg).filter(|_| !self.nests) {
-                let message = format!("Aggregate functions can not be nested: {name}({inner}())");
-                return Err(Error::invalid(message).at(span));
-            }
-            let bound_arg = bind(arg, names).map_err(|e| e.at(arg.span))?;
-            if bound_arg.sql_type.is_none() {
-                return Err(Error::invalid("NULL expression not supported. expression: null").at(arg.span));
-            }
-            bound.push(bound_arg);
-        }
-        if bound.is_empty() {
-            bound.push(self.counted.clone());
-        }
-        let types: Vec<ArgType> = bound.iter().map(|b| ArgType::Value(b.sql_type.clone())).collect();
-        let literal = |(arg, bound): (&ast::Expr, &Expr)| match (&*arg.node, bound.as_constant()) {
-            (Ast::Literal(_), Some(value)) => Ok(value.clone()),
-            _ => Err(arg.parenthesized()),
-        };
-        let literals: Vec<Result<Value, String>> = args.iter().zip(&bound).map(literal).collect();
-        let mut function = function.bind(&types, &literals).map_err(|e| e.at(span))?;
-        if let Some(limit) = function.function.limit {
-            function.constants.push(Value::Bigint(self.properties.number(limit)));
-        }
-        let args = bound.into_iter().zip(&function.args).map(|(arg, sql_type)| widened(arg, sql_type)).collect();
-        Ok((function, args))
-    }
-}
-
 impl Calls<'_> {
     /// The column of a call's result; a call that was made before is not made again.
     fn aggregate(&self, name: &str, args: &[ast::Expr], written: &ast::Expr) -> Result<Expr> {
@@ -436,15 +359,6 @@ impl Scope for Arguments<'_> {
 
     fn warn(&self, warning: String) {
         self.0.warn(warning);
-    }
-}
-
-/// The argument as the type that the function takes.
-pub(super) fn widened(expr: Expr, to: &SqlType) -> Expr {
-    match &expr.sql_type {
-        None => Expr::constant(Value::Null, to.clone()),
-        Some(from) if from == to => expr,
-        Some(_) => Expr { kind: Kind::Cast { value: Box::new(expr), to: to.clone() }, sql_type: Some(to.clone()) },
     }
 }
 

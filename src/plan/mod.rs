@@ -3,6 +3,7 @@
 //! The order of a query's parts is fixed: sources and joins, WHERE, GROUP BY with its window and HAVING or PARTITION
 //! BY, table functions, the projection.
 
+mod aggregates;
 pub mod explain;
 mod group;
 pub mod insert;
@@ -247,7 +248,7 @@ impl<'a> Planner<'a> {
 
     /// Whether an aggregate function is called anywhere in the query.
     fn has_aggregates(&self) -> bool {
-        self.expressions().into_iter().any(|(_, expr)| group::contains_aggregate(expr))
+        self.expressions().into_iter().any(|(_, expr)| aggregates::contains_aggregate(expr))
     }
 
     /// The key of a single source.
@@ -314,11 +315,7 @@ fn refuse_extensions(query: &Query) -> Result<()> {
         (query.distinct, "SELECT DISTINCT", "GROUP BY the columns, with COUNT(*)"),
         (relations().any(|r| r.derived.is_some()), "a query in FROM", OWN_STREAM),
         (relations().any(|r| !r.with.is_empty()), "WITH (START = …)", "SET 'auto.offset.reset' to earliest or latest"),
-        (
-            !query.union_all.is_empty(),
-            "UNION ALL",
-            "CREATE STREAM … AS SELECT one, and INSERT INTO it SELECT the other",
-        ),
+        (!query.unions.is_empty(), "UNION", "CREATE STREAM … AS SELECT one, and INSERT INTO it SELECT the other"),
         (!query.order_by.is_empty(), "ORDER BY", "sort the rows where they are shown"),
         (query.every.is_some(), "EMIT … EVERY", "the property commit.interval.ms says how often results come"),
         (query.offset.is_some(), "OFFSET", "use LIMIT, and leave out the first rows where they are shown"),
@@ -368,7 +365,7 @@ fn filtered(node: Node, written: &ast::Expr, names: &dyn crate::expr::bind::Scop
 
 /// Refuses aggregate functions where there is nothing to aggregate: they are no functions there.
 fn refuse_aggregates(expr: &ast::Expr) -> Result<()> {
-    match group::first_aggregate(expr) {
+    match aggregates::first_aggregate(expr) {
         Some((name, span)) => Err(Error::invalid(format!("Can't find any functions with the name '{name}'"))
             .at(span)
             .hint("aggregate functions stand in SELECT and HAVING")),

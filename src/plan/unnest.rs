@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::node::Node;
 use super::scope::Columns;
-use super::{Planner, group};
+use super::{Planner, aggregates};
 use crate::catalog::SourceKind;
 use crate::error::{Error, Result};
 use crate::expr::bind::{Scope, bind_call};
@@ -109,8 +109,8 @@ pub(super) fn check(planner: &Planner) -> Result<()> {
     if planner.relations.iter().any(|relation| relation.source().kind == SourceKind::Table) {
         return Err(Error::invalid("Table source is not supported with table functions").at(call.span));
     }
-    let aggregates = planner.expressions().into_iter().any(|(_, expr)| group::contains_aggregate(expr));
-    if aggregates || planner.query.group_by.is_some() {
+    let has_aggregates = planner.expressions().into_iter().any(|(_, expr)| aggregates::contains_aggregate(expr));
+    if has_aggregates || planner.query.group_by.is_some() {
         let hint = "make the rows in a stream of their own, and aggregate that";
         return Err(Error::invalid("Table functions cannot be used with aggregations.").at(call.span).hint(hint));
     }

@@ -19,10 +19,11 @@ use datafusion::logical_expr::{
 use super::Limits;
 use super::evaluate::call;
 use super::fold::Fold;
+use super::single::Single;
 use super::source::{Rows, SourceTable};
 use crate::expr::ColumnId;
 use crate::plan::pull::{OverCall, OverFunction, Rel, SortBy};
-use crate::sql::ast::{Distance, Frame, FrameBound};
+use crate::sql::over::{Distance, Frame, FrameBound};
 use crate::sql::query::JoinKind;
 use crate::types::SqlType;
 
@@ -99,6 +100,7 @@ impl Lower<'_> {
                     JoinKind::Full => JoinType::Full,
                 };
                 match (own.is_empty(), filter) {
+                    (true, None) => left.cross_join(right),
                     (true, Some(filter)) => left.join_on(right, kind, [filter]),
                     (_, filter) => left.join(right, kind, (own, others), filter),
                 }
@@ -118,6 +120,10 @@ impl Lower<'_> {
                 plans.try_fold(LogicalPlanBuilder::from(first?), |all, plan| all.union(plan?))
             }
             Rel::Sort { input, by } => self.builder(input)?.sort(by.iter().map(sort)),
+            Rel::Single { input, value, id } => {
+                let only = Single::function(&self.types[*value as usize].1).call(vec![column(*value)]);
+                self.builder(input)?.aggregate(Vec::<Expr>::new(), [only.alias(column_name(*id))])
+            }
             Rel::Limit { input, skip, most } => self.builder(input)?.limit(*skip, *most),
         }
     }

@@ -8,6 +8,7 @@ mod evaluate;
 mod fold;
 mod lower;
 mod relations;
+mod single;
 mod source;
 mod table;
 

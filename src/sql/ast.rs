@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use super::over::Over;
+use super::query::Query;
 use super::types::TypeName;
-use super::words::{Duration, Ident, string_literal};
+use super::words::{Ident, string_literal};
 use crate::error::Span;
 use crate::types::TimeUnit;
 
@@ -94,6 +96,19 @@ pub enum Node {
         /// Whether NOT was written.
         negated: bool,
     },
+    /// `value [NOT] IN (SELECT …)`.
+    InQuery {
+        /// The value that is looked for.
+        value: Expr,
+        /// The query among whose rows it is looked for.
+        query: Box<Query>,
+        /// Whether NOT was written.
+        negated: bool,
+    },
+    /// `EXISTS (SELECT …)`.
+    Exists(Box<Query>),
+    /// `(SELECT …)`: the value of the only row.
+    Query(Box<Query>),
     /// `value [NOT] LIKE pattern [ESCAPE 'c']`.
     Like {
         /// The text.
@@ -183,61 +198,6 @@ pub enum Node {
         /// The name of the zone, as it was written.
         zone: String,
     },
-}
-
-/// The rows that a function is computed over: `(PARTITION BY … ORDER BY … ROWS …)`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Over {
-    /// The expressions that divide the rows into groups.
-    pub partition_by: Vec<Expr>,
-    /// The order of the rows in a group.
-    pub order_by: Vec<SortItem>,
-    /// The rows around each row; without it the default of SQL.
-    pub frame: Option<Frame>,
-}
-
-/// An expression that rows are sorted by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SortItem {
-    /// The expression.
-    pub expr: Expr,
-    /// Whether DESC was written.
-    pub descending: bool,
-    /// NULLS FIRST or NULLS LAST, if one was written.
-    pub nulls_first: Option<bool>,
-}
-
-/// The frame of rows around each row: `ROWS BETWEEN 2 PRECEDING AND CURRENT ROW`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
-    /// Whether the bounds are lengths of time or of values, and not numbers of rows.
-    pub is_range: bool,
-    /// Where it begins.
-    pub start: FrameBound,
-    /// Where it ends; without it, at the current row.
-    pub end: Option<FrameBound>,
-}
-
-/// Where a frame begins or ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FrameBound {
-    /// At the row itself.
-    CurrentRow,
-    /// So far before it.
-    Preceding(Distance),
-    /// So far after it.
-    Following(Distance),
-}
-
-/// How far a frame reaches.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Distance {
-    /// As far as there are rows.
-    Unbounded,
-    /// So many rows, or so much of a value.
-    Count(i64),
-    /// A length of time.
-    Time(Duration),
 }
 
 /// A constant.
@@ -374,7 +334,9 @@ impl Expr {
             }
             Node::And(items) => format!("({})", all(items, " AND ")),
             Node::Or(items) => format!("({})", all(items, " OR ")),
-            Node::Like { .. } | Node::Between { .. } | Node::In { .. } | Node::IsNull { .. } => format!("({self})"),
+            Node::Like { .. } | Node::Between { .. } | Node::In { .. } | Node::InQuery { .. } | Node::IsNull { .. } => {
+                format!("({self})")
+            }
             Node::StructOf(fields) => {
                 let field = |(name, value): &(Ident, Expr)| format!("{name}:={}", value.parenthesized());
                 format!("STRUCT({})", fields.iter().map(field).collect::<Vec<_>>().join(", "))
@@ -392,11 +354,18 @@ impl Expr {
 /// Calls `visit` for the expressions directly below a node, in the order of the text.
 fn each_child<'a>(node: &'a Node, visit: &mut dyn FnMut(&'a Expr)) {
     match node {
-        Node::Literal(_) | Node::Column { .. } | Node::CallStar { .. } | Node::Unit(_) => {}
+        // What a query consists of is its own affair.
+        Node::Literal(_)
+        | Node::Column { .. }
+        | Node::CallStar { .. }
+        | Node::Unit(_)
+        | Node::Exists(_)
+        | Node::Query(_) => {}
         Node::Negate(e)
         | Node::Plus(e)
         | Node::Not(e)
         | Node::IsNull { value: e, .. }
+        | Node::InQuery { value: e, .. }
         | Node::Cast { value: e, .. }
         | Node::Lambda { body: e, .. }
         | Node::Field { base: e, .. }
@@ -456,36 +425,6 @@ impl fmt::Display for Literal {
             Literal::Double(value) => write!(f, "{value:E}"),
             Literal::String(text) => f.write_str(&string_literal(text)),
             Literal::Variable(text) => f.write_str(text),
-        }
-    }
-}
-
-impl fmt::Display for Distance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Distance::Unbounded => f.write_str("UNBOUNDED"),
-            Distance::Count(count) => write!(f, "{count}"),
-            Distance::Time(duration) => write!(f, "{duration}"),
-        }
-    }
-}
-
-impl fmt::Display for FrameBound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FrameBound::CurrentRow => f.write_str("CURRENT ROW"),
-            FrameBound::Preceding(distance) => write!(f, "{distance} PRECEDING"),
-            FrameBound::Following(distance) => write!(f, "{distance} FOLLOWING"),
-        }
-    }
-}
-
-impl fmt::Display for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_range { "RANGE " } else { "ROWS " })?;
-        match &self.end {
-            Some(end) => write!(f, "BETWEEN {} AND {end}", self.start),
-            None => write!(f, "{}", self.start),
         }
     }
 }

@@ -205,7 +205,8 @@ impl<'a> Cursor<'a> {
         let after_comma = before.is_some_and(|comma| comma.text == ",");
         match word.to_ascii_uppercase().as_str() {
             "TABLE" if before.is_some_and(|from| from.text.eq_ignore_ascii_case("FROM")) => error.hint(WINDOWS),
-            "SELECT" | "EXISTS" => error.hint("a query cannot stand here; JOIN what it reads"),
+            "SELECT" => error.hint("a query in an expression stands in brackets"),
+            "EXISTS" => error.hint("EXISTS is followed by a query in brackets"),
             "FROM" | "WHERE" | "WITH" | "VALUES" | "AS" if after_comma => {
                 error.hint("there is a comma too many before it")
             }
@@ -466,16 +467,16 @@ impl<'a> Cursor<'a> {
 fn shown(tried: &[&'static str]) -> Vec<&'static str> {
     /// Words that can continue any expression or type; messages leave them out.
     const GOES_ON: [&str; 9] = ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "AT TIME ZONE", "[", "ARRAY"];
-    const CLAUSES: [&str; 9] =
-        ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "UNION ALL", "ORDER BY", "EMIT", "OFFSET"];
+    const CLAUSES: [&str; 8] = ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "ORDER BY", "EMIT", "OFFSET"];
     const ANY_CLAUSE: &str = "another clause";
-    let clauses = tried.iter().filter(|word| CLAUSES.contains(word)).count();
+    let is_clause = |word: &str| CLAUSES.contains(&word) || word.starts_with("UNION");
+    let clauses = tried.iter().filter(|word| is_clause(word)).count();
     let mut words: Vec<&str> = Vec::new();
     for word in tried {
         let told = match *word {
             "," => "a comma",
             ";" => "a semicolon",
-            word if clauses > 4 && (CLAUSES.contains(&word) || word == "LIMIT") => ANY_CLAUSE,
+            word if clauses > 4 && (is_clause(word) || word == "LIMIT") => ANY_CLAUSE,
             word if word.ends_with("JOIN") && word.contains(' ') => "JOIN",
             word => word,
         };

@@ -10,7 +10,9 @@ use std::collections::HashSet;
 use super::ast::{ArithmeticOp, CompareOp, Expr, Literal, Node, commas};
 use super::cursor::{Cursor, MAX_DEPTH};
 use super::lexer::Token;
+use super::literal::{constant, number, parse_literal};
 use super::over::parse_over;
+use super::query::{is_query_in_brackets, query_in_brackets};
 use super::types::parse_type;
 use super::words::Ident;
 use crate::error::{Error, Result, Span};
@@ -122,6 +124,10 @@ fn predicate(cursor: &mut Cursor) -> Result<Expr> {
         cursor.expect("AND")?;
         Node::Between { value, low, high: concat(cursor)?, negated }
     } else if cursor.take("IN") {
+        if is_query_in_brackets(cursor) {
+            let query = Box::new(query_in_brackets(cursor)?);
+            return node(cursor, Node::InQuery { value, query, negated }, start);
+        }
         cursor.expect("(")?;
         let list = cursor.list(parse_expr)?;
         cursor.expect(")")?;
@@ -254,6 +260,7 @@ fn primary(cursor: &mut Cursor) -> Result<Expr> {
         }
         Some(Token::Word) => word(cursor)?,
         Some(Token::Quoted | Token::Variable) => name(cursor)?,
+        _ if is_query_in_brackets(cursor) => Node::Query(Box::new(query_in_brackets(cursor)?)),
         _ if cursor.is("(") => {
             cursor.advance();
             let inner = parse_expr(cursor)?;
@@ -268,41 +275,12 @@ fn primary(cursor: &mut Cursor) -> Result<Expr> {
     node(cursor, made, start)
 }
 
-/// A constant.
-///
-/// # Errors
-/// Something else comes next, or a number is too large.
-pub fn parse_literal(cursor: &mut Cursor) -> Result<Literal> {
-    match cursor.token() {
-        Some(Token::Number) => number(cursor, false),
-        Some(Token::Text) => cursor.string("a text").map(Literal::String),
-        Some(Token::Variable) => {
-            let text = cursor.text().to_owned();
-            cursor.advance();
-            Ok(Literal::Variable(text))
-        }
-        _ if cursor.is("-") => {
-            cursor.advance();
-            number(cursor, true)
-        }
-        _ => constant(cursor).ok_or_else(|| cursor.unexpected("a constant")),
-    }
-}
-
-/// A constant that is a word.
-fn constant(cursor: &mut Cursor) -> Option<Literal> {
-    let literal = match cursor.text() {
-        text if text.eq_ignore_ascii_case("NULL") => Literal::Null,
-        text if text.eq_ignore_ascii_case("TRUE") => Literal::Boolean(true),
-        text if text.eq_ignore_ascii_case("FALSE") => Literal::Boolean(false),
-        _ => return None,
-    };
-    cursor.advance();
-    Some(literal)
-}
-
 /// What starts with a word: a constant, CASE, CAST, a constructor, a call or a column.
 fn word(cursor: &mut Cursor) -> Result<Node> {
+    if cursor.is("EXISTS ( SELECT") || cursor.is("EXISTS ( WITH") {
+        cursor.advance();
+        return Ok(Node::Exists(Box::new(query_in_brackets(cursor)?)));
+    }
     if let Some(literal) = constant(cursor) {
         return Ok(Node::Literal(literal));
     }
@@ -466,28 +444,6 @@ fn lambda_params(cursor: &mut Cursor) -> Result<Option<Vec<Ident>>> {
         return Err(Error::syntax(message).at(twice.span));
     }
     Ok(Some(params))
-}
-
-/// A number as its text decides: INTEGER, BIGINT, DECIMAL, or DOUBLE if it has an exponent.
-fn number(cursor: &mut Cursor, negative: bool) -> Result<Literal> {
-    let span = cursor.span();
-    let digits = cursor.take_number().ok_or_else(|| cursor.unexpected("a number"))?;
-    let text = if negative { format!("-{digits}") } else { digits.to_owned() };
-    let invalid = || Error::syntax(format!("Invalid numeric literal: {text}")).at(span);
-    if text.contains(['e', 'E']) {
-        let value: f64 = text.parse().map_err(|_| invalid())?;
-        if value.is_infinite() {
-            return Err(Error::syntax(format!("Number overflows DOUBLE: {text}")).at(span));
-        }
-        return Ok(Literal::Double(value));
-    }
-    if text.contains('.') {
-        return Ok(Literal::Decimal(text));
-    }
-    if let Ok(value) = text.parse() {
-        return Ok(Literal::Integer(value));
-    }
-    text.parse().map(Literal::Bigint).map_err(|_| invalid())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::ast::Expr;
 use super::print::{Printer, one_line};
-use super::query::{Emit, Grouping, Join, Query, Relation, SelectItem, Window, WindowKind, Within};
+use super::query::{Emit, Grouping, Join, Query, Relation, SelectItem, Union, Window, WindowKind, Within};
 
 impl Relation {
     fn print(&self, p: &mut Printer) {
@@ -92,9 +92,9 @@ impl Query {
             p.line();
         }
         self.print_core(p);
-        for query in &self.union_all {
+        for Union { all, query } in &self.unions {
             p.line();
-            p.put("UNION ALL");
+            p.put(if *all { "UNION ALL" } else { "UNION" });
             p.line();
             query.print_core(p);
         }
@@ -118,17 +118,17 @@ impl Query {
     }
 
     /// The brackets stand on lines of their own, the query between them is indented.
-    fn print_in_brackets(&self, p: &mut Printer) {
+    pub(super) fn print_in_brackets(&self, p: &mut Printer) {
         p.put("(");
         p.indented(|p| {
-            p.line();
+            p.edge();
             self.print(p);
         });
-        p.line();
+        p.edge();
         p.put(")");
     }
 
-    /// From SELECT to HAVING: the part that every query of a UNION ALL has for itself.
+    /// From SELECT to HAVING: the part that every query of a UNION has for itself.
     fn print_core(&self, p: &mut Printer) {
         let open = if self.distinct { "SELECT DISTINCT " } else { "SELECT " };
         p.clause_list(open, &self.items, "", SelectItem::print);

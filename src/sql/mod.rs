@@ -24,8 +24,10 @@
 pub mod ast;
 pub mod cursor;
 pub mod expr;
+mod from;
 mod layout;
 pub mod lexer;
+mod literal;
 pub mod over;
 pub mod print;
 pub mod properties;

@@ -22,7 +22,8 @@
 
 use std::fmt::{self, Write};
 
-use super::ast::{ArithmeticOp, Expr, Node, Over, SortItem};
+use super::ast::{ArithmeticOp, Expr, Node};
+use super::over::{Over, SortItem};
 use super::words::string_literal;
 
 /// The longest line in characters; longer content is spread over several lines.
@@ -84,6 +85,15 @@ impl Printer {
         self.out.push('\n');
         self.line_start = self.out.len();
         self.out.extend(std::iter::repeat_n(' ', self.indent.min(DEEPEST)));
+    }
+
+    /// Goes to the next line inside of a bracket.
+    ///
+    /// On one line it is nothing.
+    pub fn edge(&mut self) {
+        if !self.flat {
+            self.line();
+        }
     }
 
     /// Writes something whose further lines are indented more.
@@ -226,7 +236,7 @@ impl Printer {
                 self.put(format_args!(" {} ", op.symbol()));
                 self.value(right);
             }
-            Node::IsNull { .. } | Node::Between { .. } | Node::In { .. } | Node::Like { .. } => {
+            Node::IsNull { .. } | Node::Between { .. } | Node::In { .. } | Node::InQuery { .. } | Node::Like { .. } => {
                 self.predicate(&expr.node)
             }
             Node::AtTimeZone { value, zone } => {
@@ -296,6 +306,11 @@ impl Printer {
                 self.value(value);
                 self.list(&format!(" {}IN (", not(negated)), list, ")", |p, e| p.expr(e, 0));
             }
+            Node::InQuery { value, query, negated } => {
+                self.value(value);
+                self.put(format_args!(" {}IN ", not(negated)));
+                query.print_in_brackets(self);
+            }
             Node::Like { value, pattern, escape, negated } => {
                 self.value(value);
                 self.put(format_args!(" {}LIKE ", not(negated)));
@@ -322,6 +337,11 @@ impl Printer {
             Node::CallDistinct { name, args } => {
                 self.list(&format!("{name}(DISTINCT "), args, ")", |p, e| p.expr(e, 0));
             }
+            Node::Exists(query) => {
+                self.put("EXISTS ");
+                query.print_in_brackets(self);
+            }
+            Node::Query(query) => query.print_in_brackets(self),
             Node::Over { call, over } => {
                 self.expr(call, 10);
                 self.over(over);
@@ -437,9 +457,12 @@ impl Expr {
             Node::Or(..) => 1,
             Node::And(..) => 2,
             Node::Not(_) => 3,
-            Node::Compare { .. } | Node::IsNull { .. } | Node::Between { .. } | Node::In { .. } | Node::Like { .. } => {
-                4
-            }
+            Node::Compare { .. }
+            | Node::IsNull { .. }
+            | Node::Between { .. }
+            | Node::In { .. }
+            | Node::InQuery { .. }
+            | Node::Like { .. } => 4,
             Node::Concat { .. } => 5,
             Node::Arithmetic { op: ArithmeticOp::Add | ArithmeticOp::Subtract, .. } => 6,
             Node::Arithmetic { .. } => 7,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::ast::Literal;
 use super::cursor::Cursor;
-use super::expr::parse_literal;
+use super::literal::parse_literal;
 use super::print::Printer;
 use super::words::{is_plain_name, is_reserved, is_variable, string_literal};
 use crate::error::{Error, Result, Span};

@@ -1,10 +1,11 @@
 //! Queries as they are written: SELECT with its clauses, joins and windows.
 
-use super::ast::{Expr, SortItem};
+use super::ast::Expr;
 use super::cursor::Cursor;
 use super::expr::{parse_expr, parse_value};
-use super::over::parse_order_by;
-use super::properties::{Properties, parse_with};
+use super::from::parse_from;
+use super::over::{SortItem, parse_order_by};
+use super::properties::Properties;
 use super::words::{Duration, Ident};
 use crate::error::{Error, Result, Span};
 
@@ -29,8 +30,8 @@ pub struct Query {
     pub partition_by: Option<Grouping>,
     /// HAVING.
     pub having: Option<Expr>,
-    /// The queries after UNION ALL; they have no clauses of their own from ORDER BY on.
-    pub union_all: Vec<Query>,
+    /// The queries after UNION; they have no clauses of their own from ORDER BY on.
+    pub unions: Vec<Union>,
     /// ORDER BY; empty without it.
     pub order_by: Vec<SortItem>,
     /// EMIT; without it the query shows a table as it is now, or is part of a statement that needs no EMIT.
@@ -43,6 +44,15 @@ pub struct Query {
     pub offset: Option<i64>,
     /// Where it stands.
     pub span: Span,
+}
+
+/// A query after UNION.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Union {
+    /// Whether ALL was written: then rows may repeat.
+    pub all: bool,
+    /// The query.
+    pub query: Query,
 }
 
 /// A query with a name: `name AS (SELECT …)`.
@@ -190,6 +200,9 @@ pub enum Emit {
     Final,
 }
 
+/// The words between two queries, and whether rows may repeat.
+const UNIONS: &[(&str, bool)] = &[("UNION ALL", true), ("UNION DISTINCT", false), ("UNION", false)];
+
 /// Parses a query, from WITH or SELECT to LIMIT.
 pub fn parse_query(cursor: &mut Cursor) -> Result<Query> {
     cursor.nested(|cursor| {
@@ -197,8 +210,8 @@ pub fn parse_query(cursor: &mut Cursor) -> Result<Query> {
         let named = if cursor.is("WITH") { named_queries(cursor)? } else { Vec::new() };
         let mut query = core(cursor)?;
         query.named = named;
-        while cursor.take("UNION ALL") {
-            query.union_all.push(core(cursor)?);
+        while let Some(all) = cursor.take_one(UNIONS) {
+            query.unions.push(Union { all, query: core(cursor)? });
         }
         query.order_by = parse_order_by(cursor)?;
         if cursor.take("EMIT") {
@@ -228,7 +241,16 @@ fn named_queries(cursor: &mut Cursor) -> Result<Vec<NamedQuery>> {
     })
 }
 
-fn query_in_brackets(cursor: &mut Cursor) -> Result<Query> {
+/// Whether a query in brackets comes next.
+pub fn is_query_in_brackets(cursor: &Cursor) -> bool {
+    cursor.is("( SELECT") || cursor.is("( WITH")
+}
+
+/// Parses a query in brackets.
+///
+/// # Errors
+/// Something else comes next.
+pub fn query_in_brackets(cursor: &mut Cursor) -> Result<Query> {
     cursor.expect("(")?;
     let query = parse_query(cursor)?;
     cursor.expect(")")?;
@@ -255,7 +277,7 @@ fn core(cursor: &mut Cursor) -> Result<Query> {
         group_by: clause(cursor, "GROUP BY", grouping)?,
         partition_by: clause(cursor, "PARTITION BY", grouping)?,
         having: clause(cursor, "HAVING", parse_expr)?,
-        union_all: Vec::new(),
+        unions: Vec::new(),
         order_by: Vec::new(),
         emit: None,
         every: None,
@@ -265,7 +287,7 @@ fn core(cursor: &mut Cursor) -> Result<Query> {
     })
 }
 
-fn clause<T>(
+pub(super) fn clause<T>(
     cursor: &mut Cursor,
     keywords: &'static str,
     parse: impl FnOnce(&mut Cursor) -> Result<T>,
@@ -319,92 +341,6 @@ fn select_item(cursor: &mut Cursor) -> Result<SelectItem> {
     cursor.take_none("FROM");
     let alias = if named || cursor.is_ident() { Some(cursor.ident("a name")?) } else { None };
     Ok(SelectItem::Expr { expr, alias })
-}
-
-const JOINS: &[(&str, JoinKind)] = &[
-    ("JOIN", JoinKind::Inner),
-    ("INNER JOIN", JoinKind::Inner),
-    ("LEFT JOIN", JoinKind::Left),
-    ("LEFT OUTER JOIN", JoinKind::Left),
-    ("RIGHT JOIN", JoinKind::Right),
-    ("RIGHT OUTER JOIN", JoinKind::Right),
-    ("FULL JOIN", JoinKind::Full),
-    ("FULL OUTER JOIN", JoinKind::Full),
-];
-
-fn parse_from(cursor: &mut Cursor) -> Result<From> {
-    let first = relation(cursor, false)?;
-    let mut joins = Vec::new();
-    loop {
-        let Some(kind) = cursor.take_one(JOINS) else {
-            if ["INNER", "LEFT", "RIGHT", "FULL"].iter().any(|word| cursor.is(word)) {
-                cursor.advance();
-                return Err(cursor.expected());
-            }
-            return Ok(From { first, joins });
-        };
-        let start = cursor.last_span();
-        let right = relation(cursor, true)?;
-        let within = clause(cursor, "WITHIN", parse_within)?;
-        cursor.expect("ON")?;
-        let on = parse_expr(cursor)?;
-        joins.push(Join { kind, right, within, on, span: cursor.since(start) });
-    }
-}
-
-fn relation(cursor: &mut Cursor, joined: bool) -> Result<Relation> {
-    if cursor.is("(") {
-        let query = query_in_brackets(cursor)?;
-        cursor.take("AS");
-        let name = cursor.source_name()?;
-        return Ok(Relation { name, alias: None, derived: Some(Box::new(query)), with: Properties::default() });
-    }
-    let name = cursor.source_name()?;
-    let aliased = cursor.take("AS") || (!starts_clause(cursor, joined) && cursor.is_ident());
-    let alias = if aliased { Some(cursor.source_name()?) } else { None };
-    let with = parse_with(cursor)?;
-    if let Some(unknown) = with.items.iter().find(|item| item.name != "START") {
-        let error = Error::syntax(format!("expected START, found {}", unknown.name)).at(unknown.span);
-        return Err(error.hint("other properties stand behind the name of what is created"));
-    }
-    Ok(Relation { name, alias, derived: None, with })
-}
-
-/// Some words are names too: they are taken for a clause unless they end the query.
-fn starts_clause(cursor: &mut Cursor, joined: bool) -> bool {
-    let ends = |ahead: usize| matches!(cursor.text_at(ahead).0, "" | ";" | ")");
-    if cursor.is("EMIT") && !ends(1) || cursor.is("OFFSET") && !ends(1) {
-        return true;
-    }
-    if ["PARTITION BY", "ORDER BY", "UNION ALL"].iter().any(|words| cursor.is(words)) {
-        return true;
-    }
-    // What is taken for a name now may be one of these, misspelt.
-    const FIRST: [&str; 8] = ["WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "ORDER BY", "UNION ALL", "EMIT"];
-    let meant: &[&str] = if joined { &["WITHIN", "ON"] } else { &FIRST };
-    meant.iter().for_each(|words| cursor.take_none(words));
-    if !joined {
-        JOINS.iter().for_each(|(words, _)| cursor.take_none(words));
-    }
-    false
-}
-
-fn parse_within(cursor: &mut Cursor) -> Result<Within> {
-    let start = cursor.span();
-    let two_sided = cursor.take("(");
-    let before = cursor.duration()?;
-    let mut after = before;
-    if two_sided {
-        cursor.expect(",")?;
-        after = cursor.duration()?;
-        cursor.expect(")")?;
-    }
-    if before.ms().saturating_add(after.ms()) < 0 {
-        let message = "Window interval (ie, beforeMs+afterMs) must not be negative.";
-        return Err(Error::syntax(message).at(cursor.since(start)));
-    }
-    let grace = clause(cursor, "GRACE PERIOD", |c| c.duration())?;
-    Ok(Within { before, after, two_sided, grace })
 }
 
 fn grouping(cursor: &mut Cursor) -> Result<Grouping> {

@@ -168,6 +168,10 @@ impl Binder<'_> {
                 negate_if(*negated, Kind::And(vec![low, high]))
             }
             Node::In { value, list, negated } => self.is_in(value, list, *negated),
+            Node::InQuery { .. } | Node::Exists(_) | Node::Query(_) => {
+                let hint = "SELECT without EMIT takes one in SELECT, WHERE and HAVING; elsewhere, join with it";
+                Err(Error::unsupported("a query in this expression").hint(hint))
+            }
             Node::Like { value, pattern, escape, negated } => self.like(value, pattern, *escape, *negated),
             Node::Case { operand, branches, otherwise } => self.case(operand.as_ref(), branches, otherwise.as_ref()),
             Node::Cast { value, to } => self.cast(value, to),

@@ -53,6 +53,7 @@ impl Explain<'_> {
             Rel::Distinct { .. } => "distinct".to_owned(),
             Rel::Union { .. } => "union all".to_owned(),
             Rel::Sort { by, .. } => format!("sort by {}", self.sort(by)),
+            Rel::Single { .. } => "single value".to_owned(),
             Rel::Limit { skip, most, .. } => {
                 let most = most.map_or("all".to_owned(), |most| most.to_string());
                 format!("limit: skip {skip}, then {most}")

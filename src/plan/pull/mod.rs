@@ -9,8 +9,9 @@
 //! WHERE                 Filter
 //! GROUP BY, HAVING      Compute (keys, arguments), Group, Filter
 //! OVER                  Compute (arguments), Over
+//! (SELECT …)            Single, or Group (EXISTS), or Distinct (IN), and a Join with that
 //! SELECT                Compute
-//! UNION ALL             Project (each side to the same columns), Union
+//! UNION                 Project (each side to the same columns), Union, and Distinct without ALL
 //! DISTINCT              Project, Distinct
 //! ORDER BY              Sort
 //! LIMIT, OFFSET         Limit
@@ -19,8 +20,10 @@
 //! Relations are standard SQL, values are ours: an expression means here what it means in a continuous query.
 
 mod explain;
+mod from;
 mod over;
 mod query;
+mod subquery;
 
 use std::sync::Arc;
 
@@ -137,6 +140,15 @@ pub enum Rel {
         /// The columns, the first decides first.
         by: Vec<SortBy>,
     },
+    /// One row with the value of the only row, or NULL if there is none. More than one row are an error.
+    Single {
+        /// The rows.
+        input: Box<Rel>,
+        /// The column that has the value.
+        value: ColumnId,
+        /// The column of the result.
+        id: ColumnId,
+    },
     /// Some of the rows.
     Limit {
         /// The rows.
@@ -226,6 +238,7 @@ impl Rel {
             | Rel::Over { input, .. }
             | Rel::Distinct { input }
             | Rel::Sort { input, .. }
+            | Rel::Single { input, .. }
             | Rel::Limit { input, .. } => vec![input],
             Rel::Join { left, right, .. } => vec![left, right],
             Rel::Union { inputs } => inputs.iter().collect(),

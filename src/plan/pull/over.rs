@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use super::super::group::Aggregates;
+use super::super::aggregates::Aggregates;
 use super::super::is_aggregate;
 use super::super::scope::Columns;
 use super::SortBy;
@@ -12,7 +12,8 @@ use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind};
 use crate::expr::{ColumnId, Expr, Kind};
 use crate::functions::aggregate::BoundAggregate;
-use crate::sql::ast::{self, Frame, Node, Over, SortItem};
+use crate::sql::ast::{self, Node};
+use crate::sql::over::{Frame, Over, SortItem};
 use crate::sql::words::Ident;
 use crate::types::SqlType;
 

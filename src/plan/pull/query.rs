@@ -2,19 +2,23 @@
 
 use std::cell::RefCell;
 
+use super::from::wider;
 use super::over::{Found, OverScope, first_over};
-use super::{Offered, Rel, Relations, SortBy};
-use crate::catalog::{Catalog, Source, SourceKind};
+use super::subquery::{QueryingScope, attach, contains_query};
+use super::{Rel, Relations, SortBy};
+use crate::catalog::Catalog;
 use crate::config::Properties;
 use crate::error::{Error, Result};
 use crate::expr::bind::{Scope, bind, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
-use crate::plan::group::{self, Aggregates, Calls};
+use crate::plan::aggregates::{self, Aggregates};
+use crate::plan::group::{self, Calls};
 use crate::plan::scope::{Columns, QueryScope, Relation};
 use crate::plan::select::{self, Selected};
 use crate::plan::table;
-use crate::sql::ast::{self, Literal, Node, SortItem};
-use crate::sql::query::{self, Join, NamedQuery, Query, SelectItem};
+use crate::sql::ast::{self, Literal, Node};
+use crate::sql::over::SortItem;
+use crate::sql::query::{NamedQuery, Query, SelectItem, Union};
 use crate::types::{Column, SqlType, Value, quoted};
 
 /// Whether a query is a look at one table or stream, which needs no relations.
@@ -25,12 +29,13 @@ pub fn is_look(query: &Query) -> bool {
         || !query.from.joins.is_empty()
         || query.group_by.is_some()
         || query.having.is_some()
-        || !query.union_all.is_empty()
+        || !query.unions.is_empty()
         || !query.order_by.is_empty()
         || query.offset.is_some();
-    let special = |expr: &ast::Expr| group::contains_aggregate(expr) || first_over(expr).is_some();
-    let filters_over = query.filter.as_ref().is_some_and(|filter| first_over(filter).is_some());
-    !is_extended && !filters_over && !expressions(&query.items).any(special)
+    let special = |expr: &ast::Expr| aggregates::contains_aggregate(expr) || first_over(expr).is_some();
+    let filters = |filter: &ast::Expr| first_over(filter).is_some() || contains_query(filter);
+    let is_special = |expr: &ast::Expr| special(expr) || contains_query(expr);
+    !is_extended && !query.filter.as_ref().is_some_and(filters) && !expressions(&query.items).any(is_special)
 }
 
 /// The expressions of SELECT.
@@ -57,24 +62,24 @@ pub(super) fn plan(query: &Query, catalog: &Catalog, properties: &Properties) ->
 }
 
 /// A query that is planned: its rows, and the name and column of each item.
-struct Planned {
-    rel: Rel,
-    output: Vec<(String, ColumnId)>,
+pub(super) struct Planned {
+    pub rel: Rel,
+    pub output: Vec<(String, ColumnId)>,
 }
 
 #[derive(Clone, Copy)]
-struct Planner<'a> {
-    catalog: &'a Catalog,
+pub(super) struct Planner<'a> {
+    pub catalog: &'a Catalog,
     properties: &'a Properties,
-    columns: &'a Columns,
+    pub columns: &'a Columns,
 }
 
 /// The queries of WITH that may be named, the nearest last.
-type Named<'q> = [&'q NamedQuery];
+pub(super) type Named<'q> = [&'q NamedQuery];
 
 impl<'a> Planner<'a> {
     /// A query with everything from WITH to OFFSET.
-    fn query<'q>(&self, query: &'q Query, outer: &Named<'q>) -> Result<Planned> {
+    pub(super) fn query<'q>(&self, query: &'q Query, outer: &Named<'q>) -> Result<Planned> {
         if query.emit.is_some() {
             let error = Error::invalid("EMIT stands at the end of a whole push query").at(query.span);
             return Err(error.hint("without EMIT, tables are read as of their last commit and streams to their ends"));
@@ -86,7 +91,7 @@ impl<'a> Planner<'a> {
             }
             named.push(own);
         }
-        let (mut planned, by) = match query.union_all.as_slice() {
+        let (mut planned, by) = match query.unions.as_slice() {
             [] => self.core(query, &query.order_by, &named)?,
             others => self.union(query, others, &named)?,
         };
@@ -100,17 +105,14 @@ impl<'a> Planner<'a> {
         Ok(planned)
     }
 
-    /// All rows of several queries.
-    fn union<'q>(&self, first: &'q Query, others: &'q [Query], named: &Named<'q>) -> Result<(Planned, Vec<SortBy>)> {
+    /// The rows of several queries.
+    fn union<'q>(&self, first: &'q Query, others: &'q [Union], named: &Named<'q>) -> Result<(Planned, Vec<SortBy>)> {
         let mut sides = vec![self.core(first, &[], named)?.0];
-        for other in others {
+        for Union { query: other, .. } in others {
             let side = self.core(other, &[], named)?.0;
             if side.output.len() != sides[0].output.len() {
-                let message = format!(
-                    "the queries of UNION ALL have {} and {} columns",
-                    sides[0].output.len(),
-                    side.output.len()
-                );
+                let message =
+                    format!("the queries of UNION have {} and {} columns", sides[0].output.len(), side.output.len());
                 return Err(Error::invalid(message).at(other.span).hint("they need as many, in the same order"));
             }
             sides.push(side);
@@ -119,11 +121,13 @@ impl<'a> Planner<'a> {
         for place in 0..sides[0].output.len() {
             let of = |side: &Planned| self.columns.expr(side.output[place].1).result_type();
             let mut common = of(&sides[0]);
-            for (side, written) in sides.iter().zip(std::iter::once(first).chain(others)).skip(1) {
+            for (side, written) in
+                sides.iter().zip(std::iter::once(first).chain(others.iter().map(|other| &other.query))).skip(1)
+            {
                 common = wider(&common, &of(side)).ok_or_else(|| {
                     let name = quoted(&sides[0].output[place].0);
                     let message =
-                        format!("column {name} of UNION ALL is {common} in one query and {} in another", of(side));
+                        format!("column {name} of UNION is {common} in one query and {} in another", of(side));
                     Error::invalid(message).at(written.span).hint("CAST one of them to the type of the other")
                 })?;
             }
@@ -133,7 +137,7 @@ impl<'a> Planner<'a> {
         let mut output = Vec::new();
         let inputs = sides.into_iter().map(|side| {
             let column = |((name, id), sql_type): (&(String, ColumnId), &SqlType)| {
-                let expr = group::widened(self.columns.expr(*id), sql_type);
+                let expr = aggregates::widened(self.columns.expr(*id), sql_type);
                 (self.columns.add(name.clone(), sql_type.clone()), expr)
             };
             let columns: Vec<(ColumnId, Expr)> = side.output.iter().zip(&types).map(column).collect();
@@ -142,10 +146,23 @@ impl<'a> Planner<'a> {
             }
             Rel::Project { input: Box::new(side.rel), columns }
         });
-        let planned = Planned { rel: Rel::Union { inputs: inputs.collect() }, output };
+        // `a UNION ALL b UNION c` is read from the left: what repeats in the rows of all three goes.
+        let mut sides = inputs.zip(std::iter::once(true).chain(others.iter().map(|other| other.all)));
+        let (mut rel, _) = sides.next().expect("the first query");
+        for (side, all) in sides {
+            rel = match (rel, all) {
+                (Rel::Union { mut inputs }, true) => {
+                    inputs.push(side);
+                    Rel::Union { inputs }
+                }
+                (rel, true) => Rel::Union { inputs: vec![rel, side] },
+                (rel, false) => Rel::Distinct { input: Box::new(Rel::Union { inputs: vec![rel, side] }) },
+            };
+        }
+        let planned = Planned { rel, output };
         let by = first.order_by.iter().map(|item| {
             let column = named_item(item, &planned.output)?.ok_or_else(|| {
-                let message = "ORDER BY after UNION ALL takes names of the result's columns";
+                let message = "ORDER BY after UNION takes names of the result's columns";
                 Error::invalid(message).at(item.expr.span).hint("name the expression with AS in the first query")
             })?;
             Ok(sort_by(item, column))
@@ -160,18 +177,23 @@ impl<'a> Planner<'a> {
         let (relations, mut rel) = self.from(query, named)?;
         let scope = |clause| self.scope(&relations, clause);
         if let Some(filter) = &query.filter {
-            rel = rel.filter(self.conditions(filter, &scope("WHERE"), "WHERE")?);
+            let names = scope("WHERE");
+            let querying = self.querying(&names, named);
+            let conditions = self.conditions(filter, &querying, "WHERE")?;
+            rel = attach(rel, querying.found.into_inner()).filter(conditions);
         }
         let items = table::expand(&query.items, &relations);
         let sorted = order.iter().map(|item| &item.expr);
-        let aggregates = |expr: &ast::Expr| group::contains_aggregate(expr);
+        let aggregates = |expr: &ast::Expr| aggregates::contains_aggregate(expr);
         if query.group_by.is_none() && !expressions(&items).chain(sorted).chain(&query.having).any(aggregates) {
             if let Some(having) = &query.having {
                 let message = "HAVING needs a GROUP BY or an aggregate";
                 return Err(Error::invalid(message).at(having.span).hint("use WHERE"));
             }
             let names = scope("SELECT");
-            let bound = self.items(&items, (&scope("SELECT"), &names), order)?;
+            let querying = self.querying(&names, named);
+            let bound = self.items(&items, (&names, &querying), order)?;
+            rel = attach(rel, querying.found.into_inner());
             return self.finish(query, rel, bound);
         }
         let written = query.group_by.as_ref().map_or(&[][..], |group_by| &group_by.exprs);
@@ -186,14 +208,22 @@ impl<'a> Planner<'a> {
             made: RefCell::default(),
         };
         group::check_stars(&items, &scope("SELECT"), &groups)?;
-        let bound = self.items(&items, (&scope("SELECT"), &calls), order)?;
-        let having = query.having.as_ref().map(|having| group::having(having, &calls)).transpose()?;
+        let querying = self.querying(&calls, named);
+        let bound = self.items(&items, (&scope("SELECT"), &querying), order)?;
+        let mut attached = querying.found.into_inner();
+        let mut having = None;
+        if let Some(written) = &query.having {
+            let names = group::Having(&calls);
+            let querying = self.querying(&names, named);
+            having = Some(bind_condition(written, &querying, "HAVING")?);
+            attached.extend(querying.found.into_inner());
+        }
         let made = calls.made.into_inner();
         let keys = groups.iter().filter(|group| !matches!(group.bound.kind, Kind::Column(_)));
         let computed = keys.map(|group| (group.id, group.bound.clone())).chain(made.args).collect();
         let keys = groups.iter().map(|group| group.id).collect();
         rel = Rel::Group { input: Box::new(rel.compute(computed)), keys, calls: made.calls };
-        rel = rel.filter(having.map(conjuncts).unwrap_or_default());
+        rel = attach(rel, attached).filter(having.map(conjuncts).unwrap_or_default());
         self.finish(query, rel, bound)
     }
 
@@ -260,132 +290,22 @@ impl<'a> Planner<'a> {
         Ok((Planned { rel, output: bound.output }, bound.by))
     }
 
-    /// The sources with their joins, from left to right.
-    fn from<'q>(&self, query: &'q Query, named: &Named<'q>) -> Result<(Vec<Relation>, Rel)> {
-        let (first, mut rel) = self.relation(&query.from.first, named)?;
-        let mut relations = vec![first];
-        for join in &query.from.joins {
-            let (right, rows) = self.relation(&join.right, named)?;
-            if relations.iter().any(|left| left.called == right.called) {
-                let message = format!("two sources are called {}", quoted(&right.called));
-                return Err(Error::invalid(message).at(join.span).hint("give one of them another name with AS"));
-            }
-            relations.push(right);
-            rel = self.join(join, (rel, rows), &relations)?;
-        }
-        Ok((relations, rel))
-    }
-
-    /// Rows joined with those of one more source, the last of the relations.
-    fn join(&self, join: &Join, (left, right): (Rel, Rel), relations: &[Relation]) -> Result<Rel> {
-        if join.within.is_some() {
-            let error = Error::invalid("WITHIN is for joins of streams in push and persistent queries").at(join.span);
-            return Err(error.hint("compare ROWTIME of both sides in ON"));
-        }
-        let conditions = self.conditions(&join.on, &self.scope(relations, "JOIN"), "JOIN")?;
-        let (own, others) = relations.split_last().expect("the right side is there");
-        let of = |relations: &[Relation]| -> Vec<ColumnId> {
-            relations.iter().flat_map(|relation| relation.columns.iter().map(|column| column.id)).collect()
-        };
-        let mut sides = [Side::new(left, of(others)), Side::new(right, of(std::slice::from_ref(own)))];
-        let (mut equal, mut rest) = (Vec::new(), Vec::new());
-        for condition in conditions {
-            match self.equality(&condition, &mut sides) {
-                Some(pair) => equal.push(pair),
-                None => rest.push(condition),
-            }
-        }
-        let [left, right] = sides.map(|side| Box::new(side.rel.compute(side.computed)));
-        Ok(Rel::Join { left, right, kind: join.kind, equal, conditions: rest })
-    }
-
-    /// The columns that a condition sets equal, one of each side, if it does that and they can be looked up.
-    fn equality(&self, condition: &Expr, sides: &mut [Side; 2]) -> Option<(ColumnId, ColumnId)> {
-        let Kind::Compare { op: ast::CompareOp::Equal, left, right } = &condition.kind else { return None };
-        let (left, right) = match (sides[0].holds(left), sides[1].holds(right)) {
-            (true, true) => (left, right),
-            _ if sides[0].holds(right) && sides[1].holds(left) => (right, left),
-            _ => return None,
-        };
-        let common = match (left.result_type(), right.result_type()) {
-            // 0.0 equals -0.0, which are different bits; and NaN equals nothing.
-            (SqlType::Double, _) | (_, SqlType::Double) => return None,
-            (a, b) if a == b && !a.is_nested() => a,
-            (SqlType::Integer, SqlType::Bigint) | (SqlType::Bigint, SqlType::Integer) => SqlType::Bigint,
-            _ => return None,
-        };
-        let place = |side: &mut Side, expr: &Expr| {
-            let expr = group::widened(expr.clone(), &common);
-            if let Kind::Column(id) = expr.kind {
-                return id;
-            }
-            let id = self.columns.add("join key", common.clone());
-            side.computed.push((id, expr));
-            id
-        };
-        let [own, other] = sides;
-        Some((place(own, left), place(other, right)))
-    }
-
-    /// A source in FROM: its names, and its rows.
-    fn relation<'q>(&self, written: &'q query::Relation, named: &Named<'q>) -> Result<(Relation, Rel)> {
-        if let Some(item) = written.with.items.first() {
-            let error = Error::unsupported("WITH (START = …)").at(item.span);
-            return Err(error.hint("a pull query reads streams from their starts"));
-        }
-        if let Some(derived) = &written.derived {
-            return self.derived(written, derived, named);
-        }
-        if let Some(place) = named.iter().rposition(|own| own.name.name == written.name.name) {
-            // A query of WITH sees those before it.
-            return self.derived(written, &named[place].query, &named[..place]);
-        }
-        let mut relation = Relation::new(written, self.catalog, self.columns)?;
-        let source = relation.source().clone();
-        match source.kind {
-            SourceKind::Table => table::offer(&mut relation, written, self.columns)?,
-            SourceKind::Stream if source.window.is_some() => {
-                return Err(Error::unsupported(format!("the windowed stream {}", source.name)).at(written.name.span));
-            }
-            SourceKind::Stream => {}
-        }
-        let columns = offered(&relation, &source);
-        Ok((relation, Rel::Source { source, columns }))
-    }
-
-    /// A query in FROM.
-    fn derived<'q>(&self, written: &query::Relation, query: &'q Query, named: &Named<'q>) -> Result<(Relation, Rel)> {
-        let planned = self.query(query, named)?;
-        for (place, (name, _)) in planned.output.iter().enumerate() {
-            if planned.output[..place].iter().any(|(earlier, _)| earlier == name) {
-                let message = format!("the query {} has two columns {}", written.called(), quoted(name));
-                return Err(Error::invalid(message).at(query.span).hint("name one of them with AS"));
-            }
-        }
-        // Each item gets a column of its own, so that a column that is selected twice has two names.
-        let columns: Vec<(String, ColumnId, ColumnId)> = planned
-            .output
-            .into_iter()
-            .map(|(name, id)| {
-                let own = self.columns.add(name.clone(), self.columns.expr(id).result_type());
-                (name, own, id)
-            })
-            .collect();
-        let relation = Relation::derived(written.called(), columns.iter().map(|(name, own, _)| (name.clone(), *own)));
-        let columns = columns.iter().map(|(_, own, id)| (*own, self.columns.expr(*id))).collect();
-        Ok((relation, Rel::Project { input: Box::new(planned.rel), columns }))
-    }
-
-    fn scope<'r>(&self, relations: &'r [Relation], clause: &'static str) -> QueryScope<'r>
+    /// The names of a clause.
+    pub(super) fn scope<'r>(&self, relations: &'r [Relation], clause: &'static str) -> QueryScope<'r>
     where
         'a: 'r,
     {
         QueryScope { relations, catalog: self.catalog, columns: self.columns, join_key: None, clause }
     }
 
+    /// Names among which queries may stand.
+    fn querying<'s, 'q>(&'s self, inner: &'s dyn Scope, named: &'s Named<'q>) -> QueryingScope<'s, 'q> {
+        QueryingScope { inner, planner: self, named, found: RefCell::default() }
+    }
+
     /// The conditions that all must be true.
-    fn conditions(&self, written: &ast::Expr, scope: &QueryScope, clause: &str) -> Result<Vec<Expr>> {
-        if let Some((name, span)) = group::first_aggregate(written) {
+    pub(super) fn conditions(&self, written: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Vec<Expr>> {
+        if let Some((name, span)) = aggregates::first_aggregate(written) {
             let error = Error::invalid(format!("{clause} cannot use the aggregate function {name}")).at(span);
             return Err(error.hint("HAVING judges groups"));
         }
@@ -396,7 +316,7 @@ impl<'a> Planner<'a> {
         Ok(conjuncts(bind_condition(written, scope, clause)?))
     }
 
-    fn aggregates(&self) -> Aggregates<'a> {
+    pub(super) fn aggregates(&self) -> Aggregates<'a> {
         let counted = Expr::constant(Value::Integer(1), SqlType::Integer);
         Aggregates { properties: self.properties, counted, nests: false }
     }
@@ -410,27 +330,6 @@ struct Bound {
     computed: Vec<(ColumnId, Expr)>,
     /// What must be computed before.
     found: Found,
-}
-
-/// A side of a join.
-struct Side {
-    rel: Rel,
-    columns: Vec<ColumnId>,
-    /// Columns that are computed to be compared.
-    computed: Vec<(ColumnId, Expr)>,
-}
-
-impl Side {
-    fn new(rel: Rel, columns: Vec<ColumnId>) -> Side {
-        Side { rel, columns, computed: Vec::new() }
-    }
-
-    /// Whether an expression reads columns of this side and no others.
-    fn holds(&self, expr: &Expr) -> bool {
-        let mut read = Vec::new();
-        expr.columns(&mut read);
-        !read.is_empty() && read.iter().all(|id| self.columns.contains(id))
-    }
 }
 
 /// Refuses clauses that a pull query cannot have.
@@ -471,28 +370,4 @@ fn named_item(item: &SortItem, output: &[(String, ColumnId)]) -> Result<Option<C
 /// NULL counts as larger than all values, as in PostgreSQL.
 fn sort_by(item: &SortItem, column: ColumnId) -> SortBy {
     SortBy { column, descending: item.descending, nulls_first: item.nulls_first.unwrap_or(item.descending) }
-}
-
-/// What a source offers under the names of a relation.
-fn offered(relation: &Relation, source: &Source) -> Vec<(ColumnId, Offered)> {
-    let offered = |name: &str| match source.schema.columns().iter().position(|column| column.name == name) {
-        Some(place) => Offered::Declared(place),
-        None => match name {
-            "WINDOWSTART" => Offered::WindowStart,
-            "WINDOWEND" => Offered::WindowEnd,
-            "ROWPARTITION" => Offered::RowPartition,
-            "ROWOFFSET" => Offered::RowOffset,
-            _ => Offered::RowTime,
-        },
-    };
-    relation.columns.iter().map(|column| (column.id, offered(&column.name))).collect()
-}
-
-/// A type that holds the values of both, without loss.
-fn wider(a: &SqlType, b: &SqlType) -> Option<SqlType> {
-    match (a, b) {
-        _ if a == b => Some(a.clone()),
-        (SqlType::Integer, SqlType::Bigint) | (SqlType::Bigint, SqlType::Integer) => Some(SqlType::Bigint),
-        _ => None,
-    }
 }
