@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::accept::{self, JSON, V1};
 use super::refusal::{self, Refusal};
 use super::request::{self, Asked};
+use super::users::Caller;
 use super::{Service, small};
 use crate::catalog::Catalog;
 use crate::config;
@@ -71,14 +72,18 @@ impl Commands {
 }
 
 /// `POST /ksql`.
-pub(super) async fn ksql(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+pub(super) async fn ksql(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Response> {
     if accept::choose(request.headers(), &[JSON, V1], JSON).is_none() {
         return Err(small::not_acceptable());
     }
     let body = request::all(request.into_body()).await.map_err(Refusal::into_response)?;
     let asked = Asked::read(&body, request::OLD).map_err(Refusal::into_response)?;
     wait_for(&service, asked.sequence).await.map_err(Refusal::into_response)?;
-    let entities = on_a_thread(move || execute(&service, &asked)).await.map_err(Refusal::into_response)?;
+    let entities = on_a_thread(move || execute(&service, &asked, &caller)).await.map_err(Refusal::into_response)?;
     Ok(([(header::CONTENT_TYPE, JSON)], Value::Array(entities).to_string()).into_response())
 }
 
@@ -91,11 +96,12 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
 }
 
 /// Executes the statements of a request; an entity for each that has one.
-fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
+fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Value>, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
     let mut session = asked.session(service)?;
     let name = asked.shown_as.as_deref();
     let parsed = parse(text, name)?;
+    parsed.iter().try_for_each(|statement| caller.may(statement.needs, &first_words(&statement.text)))?;
     check(service, &session, &parsed, asked)?;
     let mut entities = Vec::new();
     for statement in &parsed {
@@ -118,6 +124,11 @@ fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
         }
     }
     Ok(entities)
+}
+
+/// How a statement begins, to name it.
+fn first_words(text: &str) -> String {
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// What a person is shown of an outcome.

@@ -1,8 +1,10 @@
 //! The service as its clients see it: real sockets, a real process.
 
+mod access;
 mod assert;
 mod client;
 mod print;
+mod tls;
 
 use std::time::Duration;
 
