@@ -1,7 +1,6 @@
 //! `POST /ksql`: statements, validated whole, executed in order, each durable before it is answered.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, Request, State};
@@ -14,12 +13,10 @@ use super::refusal::{self, Refusal};
 use super::request::{self, Asked};
 use super::users::Caller;
 use super::{Service, small};
-use crate::catalog::Catalog;
 use crate::config;
 use crate::engine::Committed;
 use crate::error::Error;
 use crate::ids::Version;
-use crate::locks::lock;
 use crate::statements::{self, Nature, Outcome, Parsed, Reply, Session, Shown};
 use crate::types::quoted;
 
@@ -28,48 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// What has become of commands, by their names.
-pub(super) struct Commands(Mutex<BTreeMap<String, Status>>);
-
-/// What has become of a command.
-#[derive(Clone)]
-pub(super) struct Status {
-    pub message: String,
-    pub query: Option<String>,
-}
-
-impl Commands {
-    /// The commands that made what exists.
-    pub(super) fn of(catalog: &Catalog) -> Commands {
-        let status = |message: &str, query: Option<String>| Status { message: message.to_owned(), query };
-        let made = |source: &Arc<crate::catalog::Source>| {
-            let message = match &source.query {
-                Some(id) => format!("Created query with ID {id}"),
-                None if source.kind == crate::catalog::SourceKind::Stream => "Stream created".to_owned(),
-                None => "Table created".to_owned(),
-            };
-            let command = format!("{}/{}/create", source.kind.lower(), quoted(&source.name));
-            (command, status(&message, source.query.clone()))
-        };
-        Commands(Mutex::new(catalog.sources().map(made).collect()))
-    }
-
-    /// What has become of a command.
-    pub(super) fn get(&self, name: &str) -> Option<Status> {
-        lock(&self.0).get(name).cloned()
-    }
-
-    /// The names of all commands.
-    pub(super) fn names(&self) -> Vec<String> {
-        lock(&self.0).keys().cloned().collect()
-    }
-
-    fn executed(&self, committed: &Committed) {
-        let status = Status { message: committed.change.message.clone(), query: committed.query.clone() };
-        lock(&self.0).insert(committed.change.command.clone(), status);
-    }
-}
 
 /// `POST /ksql`.
 pub(super) async fn ksql(

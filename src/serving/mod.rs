@@ -23,6 +23,7 @@ mod accept;
 mod access;
 mod close;
 mod coerce;
+mod commands;
 mod cors;
 mod fresh;
 mod inserts;
@@ -36,6 +37,7 @@ mod query;
 mod refusal;
 mod request;
 mod rows;
+mod slots;
 mod small;
 mod target;
 mod tls;
@@ -59,9 +61,10 @@ use crate::config::Properties;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use access::Access;
+use commands::Commands;
 use fresh::Fresh;
-use ksql::Commands;
 use refusal::Refusal;
+use slots::Slots;
 
 pub use listen::Listener;
 pub use pem::{certificates, key};
@@ -85,6 +88,8 @@ const MOST_HEADER: usize = 8_192;
 pub(crate) struct Service {
     engine: Arc<Engine>,
     commands: Commands,
+    /// Of queries that show rows.
+    slots: Slots,
     /// Whether the cluster was terminated: from then on everything is refused.
     is_terminated: AtomicBool,
     setup: Setup,
@@ -148,6 +153,7 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
     let service = Arc::new(Service {
         engine: engine.clone(),
         commands: Commands::of(&engine.catalog()),
+        slots: Slots::default(),
         is_terminated: AtomicBool::new(false),
         setup,
     });
@@ -162,7 +168,7 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/ksql", post(ksql::ksql))
         .route("/ksql/terminate", post(small::terminate))
         .route("/query", post(query::query))
-        .route("/query-stream", post(query::query_stream))
+        .route("/query-stream", post(query::query_stream).on(MethodFilter::GET, query::events))
         .route("/close-query", post(close::close_query))
         .route("/inserts-stream", post(inserts::inserts_stream))
         .route("/ws/query", get(websocket::query))
@@ -199,7 +205,12 @@ fn post<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<
 
 /// Any other method is refused, and the right one named.
 fn only(route: MethodRouter<Arc<Service>>, method: &'static str) -> MethodRouter<Arc<Service>> {
-    route.fallback(move || async move { (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, method)]).into_response() })
+    route.fallback(move || async move { not_allowed(method) })
+}
+
+/// The answer to another method than the one that is taken.
+fn not_allowed(method: &'static str) -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, method)]).into_response()
 }
 
 /// The answer to what stands nowhere.

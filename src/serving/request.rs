@@ -1,11 +1,12 @@
 //! The bodies of requests: JSON objects with statements, properties and variables.
 
 use axum::body::{Body, to_bytes};
+use axum::http::Uri;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
-use super::{MOST_BODY, PATIENCE, Service};
+use super::{MOST_BODY, PATIENCE, Service, target};
 use crate::config::Properties;
 use crate::statements::{self, Session};
 
@@ -71,6 +72,22 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
         Some(Err(error)) => Err(invalid(error.to_string())),
         None => Err(invalid("there is none".to_owned())),
     }
+}
+
+/// The body of a request whose fields stand in the query of its address: the text as it is, others as JSON.
+///
+/// # Errors
+/// A field is no JSON.
+pub(super) fn of_address(uri: &Uri, names: Fields) -> Result<String, Refusal> {
+    let mut fields = Map::new();
+    fields.extend(target::parameter(uri, names.text).map(|text| (names.text.to_owned(), Value::String(text))));
+    for name in [names.properties, "sessionVariables"] {
+        if let Some(text) = target::parameter(uri, name) {
+            let invalid = |why| Refusal::new(40000, format!("Invalid JSON in request: {name}: {why}")).untyped();
+            fields.insert(name.to_owned(), serde_json::from_str(&text).map_err(invalid)?);
+        }
+    }
+    Ok(Value::Object(fields).to_string())
 }
 
 impl Asked {

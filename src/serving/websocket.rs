@@ -139,9 +139,10 @@ async fn show(
             }
             Some(End::new(DONE, "done"))
         }
-        Ok(Shown::Query(query, until)) => {
+        Ok(Shown::Query(running, until)) => {
+            let query = &running.query;
             to.send(header(&query.columns, false)).await.ok()?;
-            let mut following = Following::new(&query, until);
+            let mut following = Following::new(query, until);
             loop {
                 match following.next(to).await? {
                     Followed::Row(deleted) if deleted.is_deletion => {}

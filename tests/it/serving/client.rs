@@ -160,7 +160,7 @@ impl Server {
 
     /// An answer of which the head has come.
     pub(super) async fn open(&self, http: Http, request: hyper::Request<Full<Bytes>>) -> Open {
-        let response = tokio::time::timeout(PATIENCE, self.send(http, request)).await.expect("an answer in time");
+        let response = self.head(http, request).await;
         assert_eq!(response.status(), 200);
         Open { body: response.into_body() }
     }
@@ -175,6 +175,11 @@ impl Server {
         let request = hyper::Request::builder().method("POST").uri(uri).body(body).expect("a request");
         let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("an answer in time");
         Open { body: answer.expect("an answer").into_body() }
+    }
+
+    /// An answer of which the head has come, whatever its status.
+    pub(super) async fn head(&self, http: Http, request: hyper::Request<Full<Bytes>>) -> hyper::Response<Incoming> {
+        tokio::time::timeout(PATIENCE, self.send(http, request)).await.expect("an answer in time")
     }
 
     async fn send(&self, http: Http, mut request: hyper::Request<Full<Bytes>>) -> hyper::Response<Incoming> {

@@ -3,6 +3,7 @@
 mod access;
 mod assert;
 mod client;
+mod events;
 mod print;
 mod tls;
 
@@ -548,5 +549,24 @@ fn values_of_variables_are_put_in_once() {
         let answer = server.answer(Http::One, post("/ksql", &body)).await;
         assert_eq!(answer.status, 200, "{:.300}", answer.text());
         assert!(answer.text().len() < 1_000);
+    });
+}
+
+#[test]
+fn no_more_queries_show_rows_than_may_however_many_come_at_once() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start_with(&folder, &["--set", "ksql.max.push.queries=3"]);
+        server.ksql(STREAM).await;
+        let select = || post("/query-stream", &json!({ "sql": "SELECT * FROM s EMIT CHANGES;" }));
+        for round in 0..5 {
+            let asked = futures_util::future::join_all((0..40).map(|_| server.head(Http::Two, select()))).await;
+            let open: Vec<_> = asked.into_iter().filter(|answer| answer.status() == 200).collect();
+            // Later the server may not have seen yet that clients have gone.
+            assert!(open.len() == 3 || (round > 0 && open.len() < 3), "{} are open", open.len());
+        }
+        while server.head(Http::Two, select()).await.status() != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     });
 }
