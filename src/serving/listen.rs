@@ -2,22 +2,27 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
+use super::upgrade::{self, Upgrade};
 use super::{LAST_WORDS, PATIENCE, Service, Setup, answer, routes};
 use crate::disk::RealDisk;
 use crate::error::{Error, Result};
+use crate::locks::lock;
 
 /// How often somebody looks whether the server is to end.
 const LOOK: Duration = Duration::from_millis(20);
@@ -125,16 +130,20 @@ async fn accept(door: Door, listener: tokio::net::TcpListener) {
         // Without it, answers may be late.
         let _ = stream.set_nodelay(true);
         let watcher = door.graceful.watcher();
-        let (service, routes, is_secure) = (door.service.clone(), door.routes.clone(), door.is_secure);
+        let after_upgrade = (!door.is_secure).then(|| door.graceful.watcher());
+        let line = Line {
+            service: door.service.clone(),
+            routes: door.routes.clone(),
+            permit: Held(Arc::new(permit)),
+            after_upgrade: Mutex::new(after_upgrade),
+        };
+        let is_secure = door.is_secure;
         tokio::spawn(async move {
-            if is_secure {
-                if let Some(stream) = shake_hands(&service.setup, stream).await {
-                    converse(stream, service, routes, watcher).await;
-                }
-            } else {
-                converse(stream, service, routes, watcher).await;
+            if !is_secure {
+                converse(stream, line, watcher).await;
+            } else if let Some(stream) = shake_hands(&line.service.setup, stream).await {
+                converse(stream, line, watcher).await;
             }
-            drop(permit);
         });
     }
 }
@@ -145,14 +154,58 @@ async fn shake_hands(setup: &Setup, stream: TcpStream) -> Option<tokio_rustls::s
     tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await.ok()?.ok()
 }
 
+/// The place of a connection among those that there may be. What goes on after HTTP/1.1, as a WebSocket does, holds it.
+#[derive(Clone)]
+pub(super) struct Held(#[expect(dead_code, reason = "it is there to be dropped")] Arc<OwnedSemaphorePermit>);
+
+/// What the requests of a connection need.
+struct Line {
+    service: Arc<Service>,
+    routes: Router,
+    permit: Held,
+    /// For HTTP/2 after an upgrade; None if there can be none.
+    after_upgrade: Mutex<Option<Watcher>>,
+}
+
+impl Line {
+    /// Answers a request.
+    async fn answer(&self, mut request: Request) -> Response {
+        if let Some(settings) = upgrade::wanted(&request)
+            && let Some(watcher) = { lock(&self.after_upgrade).take() }
+        {
+            return match Upgrade::of(request, settings).await {
+                Ok(upgrade) => {
+                    tokio::spawn(self.go_on(upgrade, watcher));
+                    Upgrade::answer()
+                }
+                Err(refusal) => refusal.into_response(),
+            };
+        }
+        request.extensions_mut().insert(self.permit.clone());
+        answer(&self.service, self.routes.clone(), request).await
+    }
+
+    /// Answers over HTTP/2 from now on.
+    fn go_on(&self, upgrade: Upgrade, watcher: Watcher) -> BoxFuture<'static, ()> {
+        let (service, routes, permit) = (self.service.clone(), self.routes.clone(), self.permit.clone());
+        let line = Line { service, routes, permit, after_upgrade: Mutex::new(None) };
+        Box::pin(async move {
+            if let Some(stream) = upgrade.connection().await {
+                converse(stream, line, watcher).await;
+            }
+        })
+    }
+}
+
 /// Answers the requests of a connection.
-async fn converse<S>(stream: S, service: Arc<Service>, routes: Router, watcher: Watcher)
+async fn converse<S>(stream: S, line: Line, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let line = Arc::new(line);
     let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let (service, routes) = (service.clone(), routes.clone());
-        async move { Ok::<_, Infallible>(answer(&service, routes, request.map(Body::new)).await) }
+        let line = line.clone();
+        async move { Ok::<_, Infallible>(line.answer(request.map(Body::new)).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);

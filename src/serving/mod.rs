@@ -2,7 +2,7 @@
 //!
 //! The engine stays on its own threads. What happens here is the rim: a few threads of tokio read requests and write
 //! answers, and a statement is executed on a thread that may wait. A listener (`listen`) takes HTTP/1.1, HTTP/2 with
-//! prior knowledge, and WebSockets, in clear text or over TLS (`tls`); who may ask for what is decided before a request
+//! prior knowledge or by upgrade (`upgrade`), and WebSockets, in clear text or over TLS (`tls`); who may ask for what is decided before a request
 //! gets to its endpoint (`access`), and for each statement by its kind (`ksql`).
 //!
 //! | endpoint | file | what |
@@ -41,6 +41,7 @@ mod slots;
 mod small;
 mod target;
 mod tls;
+mod upgrade;
 mod users;
 mod websocket;
 

@@ -6,6 +6,7 @@ mod client;
 mod events;
 mod print;
 mod tls;
+mod upgrade;
 
 use std::time::Duration;
 
