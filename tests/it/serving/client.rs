@@ -1,7 +1,7 @@
 //! A server of a test's own, and a client that keeps the pieces of an answer apart.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,14 +74,25 @@ impl Server {
     pub(super) fn start_at(folder: &Folder, listeners: &[&str], arguments: &[&str]) -> Server {
         let listen = listeners.iter().flat_map(|listener| ["--listen", listener]);
         let arguments: Vec<&str> = ["serve"].into_iter().chain(listen).chain(arguments.iter().copied()).collect();
-        let mut child = folder.start(&arguments);
+        Server::of(folder.start(&arguments), listeners.len())
+    }
+
+    /// A server that may have so many handles.
+    pub(super) fn start_with_handles(folder: &Folder, handles: usize) -> Server {
+        let script = format!("ulimit -n {handles}; exec \"$0\" serve --listen 127.0.0.1:0");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_tidemill")]).env("TIDEMILL_DATA_DIR", folder.data());
+        Server::of(shell.stderr(Stdio::piped()).spawn().expect("sh"), 1)
+    }
+
+    fn of(mut child: Child, listeners: usize) -> Server {
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let address = |line: std::io::Result<String>| {
             let line = line.expect("text");
             let address = line.strip_prefix("serving at http").and_then(|rest| rest.split_once("://"));
             address.unwrap_or_else(|| panic!("{line}")).1.to_owned()
         };
-        let addresses = lines.by_ref().take(listeners.len()).map(address).collect();
+        let addresses = lines.by_ref().take(listeners).map(address).collect();
         // What else it tells is read, so that it never waits for somebody to read it.
         std::thread::spawn(move || lines.for_each(drop));
         Server { child, addresses, tls: None }

@@ -571,3 +571,26 @@ fn no_more_queries_show_rows_than_may_however_many_come_at_once() {
         }
     });
 }
+
+#[test]
+fn web_sockets_count_as_connections_as_long_as_they_are_open() {
+    talk(async {
+        let folder = Folder::new();
+        // Half of them are for connections.
+        let server = Server::start_with_handles(&folder, 100);
+        server.ksql(STREAM).await;
+        let request = json!({ "ksql": "SELECT * FROM s EMIT CHANGES;" }).to_string();
+        let address = format!("ws://{}/ws/query?request={}", server.address(), percent(&request));
+        let mut open = Vec::new();
+        while let Ok((socket, _)) = tokio_tungstenite::connect_async(&address).await {
+            open.push(socket);
+            assert!(open.len() <= 50, "one more than there may be");
+        }
+        assert!(open.len() >= 48, "{} are open", open.len());
+        drop(open);
+        // When the server has seen that they have gone, there is room again.
+        while tokio_tungstenite::connect_async(&address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
