@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
+use super::begin::Begun;
 use super::upgrade::{self, Upgrade};
 use super::{LAST_WORDS, PATIENCE, Service, Setup, answer, routes};
 use crate::disk::RealDisk;
@@ -202,12 +203,15 @@ async fn converse<S>(stream: S, line: Line, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // What finds out the version by itself would wait for a client that says nothing for ever.
+    let Some((stream, is_second)) = Begun::of(stream).await else { return };
     let line = Arc::new(line);
     let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let line = line.clone();
         async move { Ok::<_, Infallible>(line.answer(request.map(Body::new)).await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = if is_second { builder.http2_only() } else { builder.http1_only() };
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(PATIENCE).keep_alive_timeout(PATIENCE);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();

@@ -21,6 +21,7 @@
 
 mod accept;
 mod access;
+mod begin;
 mod close;
 mod coerce;
 mod commands;

@@ -17,8 +17,6 @@
 //!
 //! A server need not upgrade. Requests that do not fit in a frame, and those over TLS, are answered over HTTP/1.1.
 
-use std::io::Cursor;
-
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -28,12 +26,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use super::begin::{Begun, PREFACE};
 use super::refusal::Refusal;
 use super::{PATIENCE, request};
 use crate::types::parse::base64_bytes;
-
-/// What a client begins HTTP/2 with.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The header with the client's settings.
 const SETTINGS_HEADER: &str = "http2-settings";
@@ -106,9 +102,8 @@ impl Upgrade {
         let begun = async {
             let mut io = TokioIo::new(self.on.await.ok()?);
             let first = first_frame(&mut io, &self.settings).await?;
-            let (read, write) = tokio::io::split(io);
             let before = [PREFACE, &first[..], &self.frames].concat();
-            Some(tokio::io::join(Cursor::new(before).chain(read), write))
+            Some(Begun::new(before.into(), io))
         };
         tokio::time::timeout(PATIENCE, begun).await.ok()?
     }

@@ -121,7 +121,9 @@ fn statements_need_the_role_of_their_kind() {
         let row = json!({ "target": "s" });
         assert_eq!(by(&server, RITA, "POST", "/inserts-stream", &row).await.status, 403);
         assert_eq!(by(&server, WILL, "POST", "/inserts-stream", &row).await.status, 200);
-        assert_eq!(by(&server, WILL, "POST", "/ksql/terminate", &json!({})).await.status, 403);
+        for spelling in ["/ksql/terminate", "//ksql/./terminate/", "/ksql/%74erminate", "/chc/../ksql/terminate"] {
+            assert_eq!(by(&server, WILL, "POST", spelling, &json!({})).await.status, 403, "{spelling}");
+        }
         assert_eq!(by(&server, ADA, "POST", "/ksql/terminate", &json!({})).await.status, 200);
     });
 }
