@@ -116,6 +116,11 @@ pub fn find(name: &str) -> Result<&'static Property> {
 }
 
 impl Property {
+    /// A value as people may see it: a secret is hidden.
+    pub fn masked<'v>(&self, value: &'v str) -> &'v str {
+        if self.takes == Takes::Secret && !value.is_empty() { "[hidden]" } else { value }
+    }
+
     /// Refuses a value that the property does not take.
     pub fn check(&self, value: &str) -> Result<()> {
         if self.takes.fits(value) {
@@ -182,8 +187,7 @@ impl Properties {
 
     /// The value of a property as people may see it: a secret that is set is hidden.
     pub fn shown(&self, property: &Property) -> &str {
-        let value = self.text(property.name);
-        if property.takes == Takes::Secret && !value.is_empty() { "[hidden]" } else { value }
+        property.masked(self.text(property.name))
     }
 
     /// The value of a property that is a number.

@@ -91,7 +91,8 @@ fn section<'a>(text: &'a str, label: &str) -> Option<&'a str> {
 /// The key of a section with an encrypted one.
 fn decrypted(section: &str, password: &str) -> Result<PrivateKeyDer<'static>> {
     if password.is_empty() {
-        return Err(Error::invalid("the key is encrypted, and ssl.key.password is not set"));
+        let advice = "the service takes it from ssl.key.password; the command line takes keys that are not encrypted";
+        return Err(Error::invalid("the key is encrypted, and no password is given").hint(advice));
     }
     let unreadable = |why: &dyn std::fmt::Display| Error::invalid(format!("the encrypted key cannot be read: {why}"));
     let (_, document) = SecretDocument::from_pem(section).map_err(|e| unreadable(&e))?;
@@ -125,6 +126,6 @@ TB6dyVDjqqxbHVxRkN+5n4GQab010XmkJOEsH8J4w+YfkSFz+GaHgrsTXseTgIA=
         assert!(matches!(opened(section, "tide"), Ok(PrivateKeyDer::Pkcs8(_))));
         let wrong = opened(section, "ebb").expect_err("another password");
         assert!(wrong.contains("ssl.key.password does not open the key") && !wrong.contains("ebb"), "{wrong}");
-        assert!(opened(section, "").expect_err("no password").contains("ssl.key.password is not set"));
+        assert!(opened(section, "").expect_err("no password").contains("no password is given"));
     }
 }

@@ -149,11 +149,12 @@ impl Asked {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            if crate::config::find(name).is_err() {
+            let Ok(property) = crate::config::find(name) else {
                 let message = format!("Not recognizable as ksql, streams, consumer, or producer property: '{name}'");
                 return Err(Refusal::statement(50000, message, text));
-            }
+            };
             own.set_for_statements(name, &value).map_err(|error| {
+                let value = property.masked(&value);
                 let message = format!("Failed to coerce type of value '{value}' for key '{name}'\nCaused by: {error}");
                 Refusal::new(40000, message)
             })?;

@@ -193,7 +193,13 @@ fn secrets_are_not_shown() {
         assert!(listed.contains("[hidden]") && !listed.contains("tide-and-time"), "{listed}");
         let shown = folder.ok(&["shell", "--server", server.address(), "-e", "SHOW PROPERTIES;"]);
         assert!(shown.contains("[hidden]") && !shown.contains("tide-and-time"), "{shown}");
+        let own = json!({ "ksql": "SHOW STREAMS;", "streamsProperties": { "ssl.key.password": "tide-and-time" } });
+        let refused = server.answer(Http::One, post("/ksql", &own)).await;
+        assert!(refused.status == 400 && !refused.text().contains("tide-and-time"), "{refused:?}");
         let other = Folder::new();
+        let wrong = other.file("wrong.properties", "ssl.key.password tide-and-time\n");
+        let refused = other.refused(2, &["serve", "--config", &wrong]);
+        assert!(refused.contains("line 1: 'ssl.key.password …' is not KEY=VALUE"), "{refused}");
         let shown = other.ok(&["shell", "--config", &config, "-e", "SHOW PROPERTIES;"]);
         assert!(shown.contains("[hidden]") && !shown.contains("tide-and-time"), "{shown}");
     });
