@@ -19,6 +19,8 @@ pub use topic::check_topic_setting;
 pub enum Takes {
     /// Any text.
     Text,
+    /// Any text, which nobody is shown.
+    Secret,
     /// `true` or `false`, in any case.
     Flag,
     /// A whole number from the first to the second, both included.
@@ -31,7 +33,7 @@ impl Takes {
     /// Whether a value is one of those that are taken.
     fn fits(self, value: &str) -> bool {
         match self {
-            Takes::Text => true,
+            Takes::Text | Takes::Secret => true,
             Takes::Flag => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
             Takes::Number(low, high) => value.parse().is_ok_and(|n: i64| (low..=high).contains(&n)),
             Takes::Choice(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
@@ -42,7 +44,7 @@ impl Takes {
 impl fmt::Display for Takes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Takes::Text => f.write_str("a text"),
+            Takes::Text | Takes::Secret => f.write_str("a text"),
             Takes::Flag => f.write_str("true or false"),
             Takes::Number(low, ANY) => write!(f, "a whole number from {low}"),
             Takes::Number(low, high) => write!(f, "a whole number from {low} to {high}"),
@@ -75,10 +77,17 @@ pub struct Property {
 }
 
 /// The values of the properties that were set, and of those for which a command has a default of its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties {
     set: BTreeMap<&'static str, String>,
     assumed: BTreeMap<&'static str, &'static str>,
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_set = |property: &&Property| self.origin(property) != Origin::Default;
+        f.debug_map().entries(PROPERTIES.iter().filter(is_set).map(|p| (p.name, self.shown(p)))).finish()
+    }
 }
 
 /// Where the value of a property comes from.
@@ -107,6 +116,11 @@ pub fn find(name: &str) -> Result<&'static Property> {
 }
 
 impl Property {
+    /// A value as people may see it: a secret is hidden.
+    pub fn masked<'v>(&self, value: &'v str) -> &'v str {
+        if self.takes == Takes::Secret && !value.is_empty() { "[hidden]" } else { value }
+    }
+
     /// Refuses a value that the property does not take.
     pub fn check(&self, value: &str) -> Result<()> {
         if self.takes.fits(value) {
@@ -169,6 +183,11 @@ impl Properties {
         let default = || PROPERTIES.iter().find(|p| p.name == name).map_or("", |p| p.default);
         let assumed = || self.assumed.get(name).copied().unwrap_or_else(default);
         self.set.get(name).map_or_else(assumed, String::as_str)
+    }
+
+    /// The value of a property as people may see it: a secret that is set is hidden.
+    pub fn shown(&self, property: &Property) -> &str {
+        property.masked(self.text(property.name))
     }
 
     /// The value of a property that is a number.

@@ -87,15 +87,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ///
 /// A crate that is not listed may not be a dependency.
 const MAY_USE_CRATES: &[(&str, &[&str])] = &[
+    // Passwords are hashed and compared in one place.
+    ("argon2", &["serving/users"]),
     (
         "arrow",
         &["types", "functions", "formats", "state", "expr", "operators", "runtime", "engine", "pull", "statements"],
     ),
     ("axum", &["serving"]),
     ("base64", &["types", "formats"]),
-    ("bytes", &["serving", "cli/remote"]),
-    // The time of the system is asked of `clock`, which needs no calendar.
+    ("bytes", &["serving", "cli/connect"]),
     ("async_trait", &["pull"]),
+    // The time of the system is asked of `clock`, which needs no calendar.
     ("chrono", &["types"]),
     ("chrono_tz", &["types"]),
     ("clap", &["cli"]),
@@ -107,9 +109,9 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["cli"]),
     ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
     ("futures_util", &["pull", "serving"]),
-    ("http_body_util", &["cli/remote"]),
-    ("hyper", &["serving", "cli/remote"]),
-    ("hyper_util", &["serving", "cli/remote"]),
+    ("http_body_util", &["cli/connect", "cli/remote"]),
+    ("hyper", &["serving", "cli/connect", "cli/remote"]),
+    ("hyper_util", &["serving", "cli/connect"]),
     ("indicatif", &["cli"]),
     ("itoa", &["formats"]),
     // The disk; memory that goes back to the system; the terminal, standard input and the figures of the process.
@@ -119,8 +121,13 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving", "cli/remote"]),
     // A mutex that is handed to whoever waits for it.
     ("parking_lot", &["locks"]),
+    ("pkcs8", &["serving/pem"]),
     // Threads belong to the engine, which lends them to the turns of a query.
     ("rayon", &["runtime", "engine"]),
+    ("ring", &["serving/users"]),
+    ("rpassword", &["cli/connect"]),
+    ("rustls", &["serving", "cli/connect"]),
+    ("rustls_native_certs", &["cli/connect"]),
     ("rustyline", &["cli"]),
     ("ryu", &["types"]),
     ("serde", &["cli", "testing"]),
@@ -143,7 +150,8 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Where the nesting of a statement decides how deep calls go.
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
-    ("tokio", &["pull", "serving", "cli/remote"]),
+    ("tokio", &["pull", "serving", "cli/connect", "cli/remote"]),
+    ("tokio_rustls", &["serving/listen", "cli/connect"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
 ];
@@ -160,14 +168,16 @@ const MAY_SLEEP: &[(&str, &str)] = &[
     ("src/cli/topic/consume.rs", "another process may write, which tells nobody"),
     ("src/journal/tests.rs", "nothing tells that a thread of rounds has found the disk full and waits"),
     ("src/serving/ksql.rs", "a request looks now and then whether its command was executed"),
-    ("src/serving/mod.rs", "looks now and then whether it is to end: a signal wakes no task"),
+    ("src/serving/listen.rs", "looks now and then whether it is to end: a signal wakes no task"),
     ("src/serving/query.rs", "looks now and then whether the query has ended"),
     ("tests/it/command_line/live.rs", "nothing tells what another process has read of its input"),
     ("tests/it/command_line/produce.rs", "nothing tells what another process has read of its input"),
     ("tests/it/failing_disk.rs", "nothing tells that a thread of the engine has met the failure"),
     ("tests/it/kill.rs", "the process is killed at a random time"),
     ("tests/it/power_cut/life.rs", "the power is cut at a random time of running threads"),
+    ("tests/it/serving/access.rs", "nothing tells that the server has looked at its files"),
     ("tests/it/serving/mod.rs", "nothing tells that the server has seen what a client did"),
+    ("tests/it/serving/tls.rs", "nothing tells that the server has looked at its files"),
     ("tests/it/storage_faults.rs", "nothing tells that a thread of the engine has met the failure"),
 ];
 

@@ -220,7 +220,10 @@ impl Common {
 /// Kind `Invalid`: there is no `=`, no such property, or the value is not one of it.
 fn assign(properties: &mut Properties, text: &str) -> Result<()> {
     let Some((name, value)) = text.split_once('=') else {
-        return Err(Error::invalid(format!("'{text}' is not KEY=VALUE")));
+        // What follows the first word may be a secret.
+        let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let more = if rest.is_empty() { "" } else { " …" };
+        return Err(Error::invalid(format!("'{first}{more}' is not KEY=VALUE")));
     };
     properties.set(name.trim(), value.trim())
 }

@@ -18,6 +18,7 @@
 //! serve     yes                yes                      yes
 //! topic     yes                only topic create        no
 //! export    yes                no                       no
+//! user      no
 //! fmt       no
 //! test      no; for --batch    yes, and removes it      yes
 //!           resume one a case
@@ -27,6 +28,7 @@
 
 mod bench;
 mod common;
+mod connect;
 mod export;
 mod failure;
 mod format;
@@ -41,6 +43,7 @@ mod stop;
 mod table;
 mod test;
 mod topic;
+mod user;
 mod viewer;
 
 use std::process::ExitCode;
@@ -74,6 +77,8 @@ enum Command {
     Topic(topic::Command),
     /// Prints the statements that made what exists, as a script.
     Export(Configured<export::Arguments>),
+    /// Prints the line of a user for the file of the service's users.
+    User(user::Arguments),
     /// Prints statements in their canonical form.
     Fmt(format::Arguments),
     /// Runs test cases: statements, input records and expected output records.
@@ -94,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve.common(common), &serve.own),
         Command::Topic(command) => topic::run(common, &command),
         Command::Export(export) => export::run(&export.common(common), &export.own),
+        Command::User(arguments) => user::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(bench) => bench::run(&bench.common(common), &bench.own),

@@ -6,13 +6,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value as Json, json};
-use tokio::net::TcpStream;
 
+use super::connect::{Credentials, Link};
 use super::failure::{FAILED, Failure};
 use super::output::{Output, tell};
 use super::script::{Placed, Script};
@@ -31,48 +29,28 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A server.
 pub(super) struct Remote {
-    /// `host:port`.
-    address: String,
+    link: Link,
     /// Whether what was done is told among the results, as the shell does, or beside them.
     tells_results: bool,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Remote {
-    /// The server at an address: `http://host:port`, or without `http://`.
+    /// The server at an address.
     ///
     /// # Errors
-    /// Status 2: the address is none. Status 1: it asks for TLS. Status 3: nobody answers there.
-    pub(super) fn connect(url: &str, tells_results: bool) -> Result<Remote, Failure> {
-        if url.starts_with("https://") {
-            return Err(Error::unsupported("TLS").into());
-        }
-        let bare = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-        let address = if bare.contains(':') { bare.to_owned() } else { format!("{bare}:8088") };
-        if address.contains('/') || address.starts_with(':') {
-            return Err(Failure::usage(Error::invalid(format!("'{url}' is not http://HOST:PORT"))));
-        }
+    /// Status 2: the address is none, or what proves who asks is missing. Status 3: nobody answers there, or does not
+    /// prove to be the server. Status 1: the server does not know the user.
+    pub(super) fn connect(url: &str, credentials: &Credentials, tells_results: bool) -> Result<Remote, Failure> {
+        let link = Link::new(url, credentials)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::from)?;
-        let remote = Remote { address, tells_results, runtime };
-        remote.runtime.block_on(remote.send("GET", "/info", String::new()))?;
+        let remote = Remote { link, tells_results, runtime };
+        let response = remote.runtime.block_on(remote.link.send("GET", "/info", String::new()))?;
+        if response.status() == hyper::StatusCode::UNAUTHORIZED {
+            let error = Error::invalid(format!("{} asks for a user and the right password", remote.link.address));
+            return Err(error.hint("--user names the user; the password is asked for, or read from a file").into());
+        }
         Ok(remote)
-    }
-
-    async fn send(&self, method: &str, path: &str, body: String) -> Result<hyper::Response<Incoming>, Failure> {
-        let lost = |why: &dyn std::fmt::Display| Error::backend(format!("no answer from {}: {why}", self.address));
-        let stream = TcpStream::connect(&self.address).await.map_err(|e| lost(&e))?;
-        let connected = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = connected.map_err(|e| lost(&e))?;
-        // It ends with the answer; what goes wrong is told by the answer.
-        tokio::spawn(connection);
-        let request = hyper::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", &self.address)
-            .header("accept", "application/vnd.ksql.v1+json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|e| lost(&e))?;
-        Ok(sender.send_request(request).await.map_err(|e| lost(&e))?)
     }
 
     /// The text that stands at a path.
@@ -81,10 +59,13 @@ impl Remote {
     /// The server does not answer, or has nothing there.
     pub(super) fn text(&self, path: &str) -> Result<String, Failure> {
         self.runtime.block_on(async {
-            let response = self.send("GET", path, String::new()).await?;
+            let response = self.link.send("GET", path, String::new()).await?;
             let status = response.status();
+            if status == hyper::StatusCode::FORBIDDEN {
+                return Err(refusal(&whole(response).await?));
+            }
             if !status.is_success() {
-                return Err(Error::missing(format!("{} has nothing at {path}: {status}", self.address)).into());
+                return Err(Error::missing(format!("{} has nothing at {path}: {status}", self.link.address)).into());
             }
             let bytes = response.into_body().collect().await.map_err(|e| Error::backend(e.to_string()))?.to_bytes();
             Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -161,7 +142,7 @@ impl Remote {
         }
         let body = Remote::request(session, "ksql", statements);
         let (is_good, answer) = self.runtime.block_on(async {
-            let response = self.send("POST", "/ksql", body).await?;
+            let response = self.link.send("POST", "/ksql", body).await?;
             let is_good = response.status().is_success();
             Ok::<_, Failure>((is_good, whole(response).await?))
         })?;
@@ -204,7 +185,7 @@ impl Remote {
     /// # Errors
     /// It is refused, as the server says it; or it does not answer.
     async fn lines(&self, path: &str, body: String) -> Result<Lines, Failure> {
-        let response = self.send("POST", path, body).await?;
+        let response = self.link.send("POST", path, body).await?;
         if !response.status().is_success() {
             return Err(refusal(&whole(response).await?));
         }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::common::Common;
+use super::connect::Credentials;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell};
 use super::remote::Remote;
@@ -41,6 +42,8 @@ pub(super) struct Arguments {
     /// The server that executes the statements, instead of an engine over the data folder.
     #[arg(long, value_name = "URL", conflicts_with_all = ["until_drained", "follow"])]
     server: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Goes on until every query has read its sources to their ends.
     #[arg(long, conflicts_with = "follow")]
     until_drained: bool,
@@ -73,7 +76,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     }
     let script = Script::read(&arguments.files, &arguments.execute)?;
     if let Some(url) = &arguments.server {
-        return run_at(common, url, &script, Output::new(arguments.output));
+        return run_at(common, Remote::connect(url, &arguments.credentials, false)?, &script, arguments.output);
     }
     let when_full = if arguments.follow { WhenFull::Retry } else { WhenFull::Refuse };
     let engine = match without_folder(common, &script, "earliest")? {
@@ -111,8 +114,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
 }
 
 /// Has a server execute the script.
-fn run_at(common: &Common, url: &str, script: &Script, mut output: Output) -> Done {
-    let remote = Remote::connect(url, false)?;
+fn run_at(common: &Common, remote: Remote, script: &Script, format: Format) -> Done {
+    let mut output = Output::new(format);
     // What belongs to the session is kept in an engine of its own, in which nothing else is.
     let engine = common.open_empty("latest")?;
     let mut session = Session::new(&engine, Properties::default());

@@ -1,6 +1,5 @@
 //! `serve`: the service of ksqlDB's API.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,31 +8,48 @@ use super::common::Common;
 use super::failure::{Done, Failure};
 use super::output::tell;
 use super::stop::Stop;
+use crate::config;
 use crate::engine::Drive;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::journal::WhenFull;
-use crate::serving;
+use crate::serving::{self, Listener, Setup};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// Where requests are taken.
-    #[arg(long, default_value = "0.0.0.0:8088", value_name = "HOST:PORT")]
-    listen: String,
+    /// Where requests are taken; http:// or https:// may stand before it. It wins over the property 'listeners'.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<String>,
 }
 
 /// Serves until Ctrl-C or SIGTERM; a second one ends at once.
 ///
 /// # Errors
-/// Status 3: the address is in use, or the folder cannot be opened.
+/// Status 2: a property of the service, or a file that one names, is wrong. Status 3: an address is in use, or the
+/// folder cannot be opened.
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
-    let listener = TcpListener::bind(&arguments.listen)
-        .map_err(|e| Failure::from(Error::backend(format!("cannot listen at {}: {e}", arguments.listen))))?;
-    let address = listener.local_addr().map_err(Error::from)?;
+    let properties = common.properties()?;
+    let list = match arguments.listen.as_slice() {
+        [] => properties.text(config::LISTENERS).to_owned(),
+        given => given.join(","),
+    };
+    let listeners = Listener::open_all(&list).map_err(misused)?;
+    let setup = Setup::read(&properties, &listeners, tell).map_err(misused)?;
     let engine = Arc::new(common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?);
     let stop = Stop::on_signals()?;
-    tell(&format!("serving at http://{address}"));
+    for listener in &listeners {
+        let (scheme, address) = (if listener.is_secure() { "https" } else { "http" }, listener.address()?);
+        tell(&format!("serving at {scheme}://{address}"));
+        if setup.has_users() && !listener.is_secure() && !address.ip().is_loopback() {
+            tell(&format!("warning: passwords come to {scheme}://{address} in clear text; use https://"));
+        }
+    }
     let stopped = || stop.is_asked() || engine.failure().is_some();
-    serving::serve(&engine, listener, &stopped)?;
+    serving::serve(&engine, listeners, setup, &stopped)?;
     engine.close();
     engine.failure().map_or(Ok(0), |error| Err(error.clone().into()))
+}
+
+/// The failure for a property or a file that is wrong, unless the environment is in the way.
+fn misused(error: Error) -> Failure {
+    if error.kind() == Kind::Backend { error.into() } else { Failure::usage(error) }
 }

@@ -72,6 +72,29 @@ pub const ACTIVE_LIMIT: &str = "ksql.query.persistent.active.limit";
 pub const PULL_MEMORY_BYTES: &str = "tidemill.pull.memory.bytes";
 /// How long a pull query may take.
 pub const PULL_TIMEOUT_MS: &str = "tidemill.pull.timeout.ms";
+/// Where the service takes requests: addresses with `http://` or `https://`, with commas.
+pub const LISTENERS: &str = "listeners";
+/// How clients of the service say who they are: `NONE` or `BASIC`.
+pub const AUTHENTICATION: &str = "authentication.method";
+/// The file with the users of the service.
+pub const USERS: &str = "tidemill.users.location";
+/// What the file with the certificate is: only `PEM` can be read.
+pub const KEYSTORE_TYPE: &str = "ssl.keystore.type";
+/// The file with the certificate of the service, those of the CAs between, and the key.
+pub const KEYSTORE: &str = "ssl.keystore.location";
+/// The file with the key, if it is not in the same file as the certificate.
+pub const KEY_LOCATION: &str = "tidemill.ssl.key.location";
+/// The password of an encrypted key.
+pub const KEY_PASSWORD: &str = "ssl.key.password";
+/// Whether clients show a certificate: `NONE`, `REQUESTED` or `REQUIRED`.
+pub const CLIENT_AUTHENTICATION: &str = "ssl.client.authentication";
+/// What the file with the CAs of clients is: only `PEM` can be read.
+pub const TRUSTSTORE_TYPE: &str = "ssl.truststore.type";
+/// The file with the CAs that sign certificates of clients.
+pub const TRUSTSTORE: &str = "ssl.truststore.location";
+
+/// The types of key stores that ksqlDB knows.
+const STORES: Takes = Takes::Choice(&["PEM", "JKS", "PKCS12"]);
 
 /// No upper bound.
 pub(super) const ANY: i64 = i64::MAX;
@@ -98,6 +121,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Text,
         scope: Scope::Process,
         summary: "The origins whose pages may use the service, with commas; * for all of them.",
+    },
+    Property {
+        name: AUTHENTICATION,
+        default: "NONE",
+        takes: Takes::Choice(&["NONE", "BASIC"]),
+        scope: Scope::Process,
+        summary: "How clients of the service say who they are: not at all, or by HTTP basic authentication.",
     },
     Property {
         name: OFFSET_RESET,
@@ -226,11 +256,60 @@ pub const PROPERTIES: &[Property] = &[
         summary: "Whether ${name} in statements stands for the value of a variable.",
     },
     Property {
+        name: LISTENERS,
+        default: "http://0.0.0.0:8088",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "Where the service takes requests: addresses with http:// or https://, with commas.",
+    },
+    Property {
         name: MAX_MESSAGE_BYTES,
         default: "1048588",
         takes: Takes::Number(1024, 1 << 30),
         scope: Scope::Process,
         summary: "The most bytes of key and value that a record may have.",
+    },
+    Property {
+        name: CLIENT_AUTHENTICATION,
+        default: "NONE",
+        takes: Takes::Choice(&["NONE", "REQUESTED", "REQUIRED"]),
+        scope: Scope::Process,
+        summary: "Whether clients of the service show a certificate.",
+    },
+    Property {
+        name: KEY_PASSWORD,
+        default: "",
+        takes: Takes::Secret,
+        scope: Scope::Process,
+        summary: "The password of the key of the service, if it is encrypted.",
+    },
+    Property {
+        name: KEYSTORE,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The PEM file with the certificate of the service, those of the CAs between, and the key.",
+    },
+    Property {
+        name: KEYSTORE_TYPE,
+        default: "PEM",
+        takes: STORES,
+        scope: Scope::Process,
+        summary: "What the file with the certificate of the service is; only PEM can be read.",
+    },
+    Property {
+        name: TRUSTSTORE,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The PEM file with the CAs that sign the certificates of clients.",
+    },
+    Property {
+        name: TRUSTSTORE_TYPE,
+        default: "PEM",
+        takes: STORES,
+        scope: Scope::Process,
+        summary: "What the file with the CAs of clients is; only PEM can be read.",
     },
     Property {
         name: BATCH_ROWS,
@@ -303,11 +382,25 @@ pub const PROPERTIES: &[Property] = &[
         summary: "The size after which a topic's partition starts a new segment.",
     },
     Property {
+        name: KEY_LOCATION,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The PEM file with the key of the service, if it is not in the file of the certificate.",
+    },
+    Property {
         name: TURN_BYTES,
         default: "16777216",
         takes: Takes::Number(1, 1 << 30),
         scope: Scope::Process,
         summary: "About how many bytes of results a query makes before it commits them, even in the middle of its work.",
+    },
+    Property {
+        name: USERS,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The file with the users of the service, one name:hash:role a line.",
     },
     Property {
         name: WORKERS,

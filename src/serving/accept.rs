@@ -10,6 +10,8 @@ pub(super) const V1: &str = "application/vnd.ksql.v1+json";
 pub(super) const PROTOBUF: &str = "application/vnd.ksql.v1+protobuf";
 /// One JSON value a line.
 pub(super) const DELIMITED: &str = "application/vnd.ksqlapi.delimited.v1";
+/// Events of a browser's EventSource.
+pub(super) const EVENTS: &str = "text/event-stream";
 
 /// The first of the types in `offered` that the client wants most; None if it takes none of them.
 ///

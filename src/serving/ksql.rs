@@ -1,10 +1,9 @@
 //! `POST /ksql`: statements, validated whole, executed in order, each durable before it is answered.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -12,13 +11,12 @@ use serde_json::{Map, Value, json};
 use super::accept::{self, JSON, V1};
 use super::refusal::{self, Refusal};
 use super::request::{self, Asked};
+use super::users::Caller;
 use super::{Service, small};
-use crate::catalog::Catalog;
 use crate::config;
 use crate::engine::Committed;
 use crate::error::Error;
 use crate::ids::Version;
-use crate::locks::lock;
 use crate::statements::{self, Nature, Outcome, Parsed, Reply, Session, Shown};
 use crate::types::quoted;
 
@@ -28,57 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What has become of commands, by their names.
-pub(super) struct Commands(Mutex<BTreeMap<String, Status>>);
-
-/// What has become of a command.
-#[derive(Clone)]
-pub(super) struct Status {
-    pub message: String,
-    pub query: Option<String>,
-}
-
-impl Commands {
-    /// The commands that made what exists.
-    pub(super) fn of(catalog: &Catalog) -> Commands {
-        let status = |message: &str, query: Option<String>| Status { message: message.to_owned(), query };
-        let made = |source: &Arc<crate::catalog::Source>| {
-            let message = match &source.query {
-                Some(id) => format!("Created query with ID {id}"),
-                None if source.kind == crate::catalog::SourceKind::Stream => "Stream created".to_owned(),
-                None => "Table created".to_owned(),
-            };
-            let command = format!("{}/{}/create", source.kind.lower(), quoted(&source.name));
-            (command, status(&message, source.query.clone()))
-        };
-        Commands(Mutex::new(catalog.sources().map(made).collect()))
-    }
-
-    /// What has become of a command.
-    pub(super) fn get(&self, name: &str) -> Option<Status> {
-        lock(&self.0).get(name).cloned()
-    }
-
-    /// The names of all commands.
-    pub(super) fn names(&self) -> Vec<String> {
-        lock(&self.0).keys().cloned().collect()
-    }
-
-    fn executed(&self, committed: &Committed) {
-        let status = Status { message: committed.change.message.clone(), query: committed.query.clone() };
-        lock(&self.0).insert(committed.change.command.clone(), status);
-    }
-}
-
 /// `POST /ksql`.
-pub(super) async fn ksql(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+pub(super) async fn ksql(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Response> {
     if accept::choose(request.headers(), &[JSON, V1], JSON).is_none() {
         return Err(small::not_acceptable());
     }
     let body = request::all(request.into_body()).await.map_err(Refusal::into_response)?;
     let asked = Asked::read(&body, request::OLD).map_err(Refusal::into_response)?;
     wait_for(&service, asked.sequence).await.map_err(Refusal::into_response)?;
-    let entities = on_a_thread(move || execute(&service, &asked)).await.map_err(Refusal::into_response)?;
+    let entities = on_a_thread(move || execute(&service, &asked, &caller)).await.map_err(Refusal::into_response)?;
     Ok(([(header::CONTENT_TYPE, JSON)], Value::Array(entities).to_string()).into_response())
 }
 
@@ -91,11 +51,12 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
 }
 
 /// Executes the statements of a request; an entity for each that has one.
-fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
+fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Value>, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
     let mut session = asked.session(service)?;
     let name = asked.shown_as.as_deref();
     let parsed = parse(text, name)?;
+    parsed.iter().try_for_each(|statement| caller.may(statement.needs, &first_words(&statement.text)))?;
     check(service, &session, &parsed, asked)?;
     let mut entities = Vec::new();
     for statement in &parsed {
@@ -118,6 +79,11 @@ fn execute(service: &Service, asked: &Asked) -> Result<Vec<Value>, Refusal> {
         }
     }
     Ok(entities)
+}
+
+/// How a statement begins, to name it.
+fn first_words(text: &str) -> String {
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// What a person is shown of an outcome.

@@ -1,8 +1,9 @@
 //! The service: ksqlDB's API over HTTP, for clients that know nothing of this engine.
 //!
 //! The engine stays on its own threads. What happens here is the rim: a few threads of tokio read requests and write
-//! answers, and a statement is executed on a thread that may wait. One port takes HTTP/1.1, HTTP/2 with prior
-//! knowledge, and WebSockets.
+//! answers, and a statement is executed on a thread that may wait. A listener (`listen`) takes HTTP/1.1, HTTP/2 with
+//! prior knowledge or by upgrade (`upgrade`), and WebSockets, in clear text or over TLS (`tls`); who may ask for what is decided before a request
+//! gets to its endpoint (`access`), and for each statement by its kind (`ksql`).
 //!
 //! | endpoint | file | what |
 //! |---|---|---|
@@ -19,49 +20,58 @@
 //! HTTP/2, since several clients parse a frame as one JSON value.
 
 mod accept;
+mod access;
+mod begin;
 mod close;
 mod coerce;
+mod commands;
 mod cors;
+mod fresh;
 mod inserts;
 mod ksql;
+mod listen;
 mod metrics;
+mod pem;
 mod print;
 mod protobuf;
 mod query;
 mod refusal;
 mod request;
 mod rows;
+mod slots;
 mod small;
 mod target;
+mod tls;
+mod upgrade;
+mod users;
 mod websocket;
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::sync::Semaphore;
+use rustls::ServerConfig;
 use tower::ServiceExt;
 
-use crate::disk::RealDisk;
+use crate::config::Properties;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use ksql::Commands;
+use access::Access;
+use commands::Commands;
+use fresh::Fresh;
 use refusal::Refusal;
+use slots::Slots;
 
+pub use listen::Listener;
+pub use pem::{certificates, key};
 pub use request::SHOWN_AS;
-
-/// How often somebody looks whether the server is to end.
-const LOOK: Duration = Duration::from_millis(20);
+pub use users::user_line;
 
 /// How long answers that are open may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -72,9 +82,6 @@ const MOST_BODY: usize = 16 << 20;
 /// How long the head of a request, and its body, may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many connections there may be, whatever number of handles the process may have.
-const MOST_CONNECTIONS: usize = 20_000;
-
 /// The longest path and query of a request, and the longest header, in bytes: as ksqlDB's server has them.
 const MOST_URI: usize = 4_096;
 const MOST_HEADER: usize = 8_192;
@@ -83,8 +90,52 @@ const MOST_HEADER: usize = 8_192;
 pub(crate) struct Service {
     engine: Arc<Engine>,
     commands: Commands,
+    /// Of queries that show rows.
+    slots: Slots,
     /// Whether the cluster was terminated: from then on everything is refused.
     is_terminated: AtomicBool,
+    setup: Setup,
+}
+
+/// What the properties say of the rim, read and checked.
+pub struct Setup {
+    access: Access,
+    /// None if no listener needs it.
+    tls: Option<Fresh<ServerConfig>>,
+    report: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Setup {
+    /// Reads the files that the properties name. `report` is told later that files cannot be read anew.
+    ///
+    /// # Errors
+    /// A property or a file is missing or cannot be used.
+    pub fn read(
+        properties: &Properties,
+        listeners: &[Listener],
+        report: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Setup> {
+        let is_secure = listeners.iter().any(Listener::is_secure);
+        let tls = is_secure.then(|| tls::read(properties)).transpose()?;
+        Ok(Setup { access: Access::read(properties)?, tls, report: Box::new(report) })
+    }
+
+    /// Reads files anew that have changed; what is to be told of it.
+    fn look(&self) -> Vec<String> {
+        let tls = self.tls.as_ref().map(|tls| ("certificate", tls.look()));
+        let users = self.access.users.as_ref().map(|users| ("file of users", users.look()));
+        let said = |(what, looked)| match looked {
+            Ok(false) => None,
+            Ok(true) => Some(format!("the {what} was read anew")),
+            Err(error) => Some(format!("the {what} has changed and cannot be used; that of before holds: {error}")),
+        };
+        [tls, users].into_iter().flatten().filter_map(said).collect()
+    }
+
+    /// Whether users have to say their passwords.
+    pub fn has_users(&self) -> bool {
+        self.access.users.is_some()
+    }
 }
 
 /// Answers requests until `stop` says that it is enough.
@@ -94,8 +145,7 @@ pub(crate) struct Service {
 ///
 /// # Errors
 /// Kind `Backend`: the socket cannot be used, or no thread can be started.
-pub fn serve(engine: &Arc<Engine>, listener: TcpListener, stop: &dyn Fn() -> bool) -> Result<()> {
-    listener.set_nonblocking(true)?;
+pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop: &dyn Fn() -> bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("serving")
@@ -105,53 +155,13 @@ pub fn serve(engine: &Arc<Engine>, listener: TcpListener, stop: &dyn Fn() -> boo
     let service = Arc::new(Service {
         engine: engine.clone(),
         commands: Commands::of(&engine.catalog()),
+        slots: Slots::default(),
         is_terminated: AtomicBool::new(false),
+        setup,
     });
-    let result = runtime.block_on(accept(&service, listener, stop));
+    let result = runtime.block_on(listen::accept_all(&service, listeners, stop));
     runtime.shutdown_timeout(LAST_WORDS);
     result
-}
-
-/// Takes connections, and has each served by a task of its own.
-async fn accept(service: &Arc<Service>, listener: TcpListener, stop: &dyn Fn() -> bool) -> Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let routes = routes(service);
-    // The log needs handles, too: without them the engine cannot go on.
-    let handles = RealDisk::most_handles();
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS.min(handles / 2)));
-    let graceful = hyper_util::server::graceful::GracefulShutdown::new();
-    while !stop() {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = tokio::time::sleep(LOOK) => continue,
-        };
-        let Ok((stream, _)) = accepted else {
-            // For want of handles, say. It stays in line, and is not asked for again at once.
-            tokio::time::sleep(LOOK).await;
-            continue;
-        };
-        // One more than there may be is closed without a word.
-        let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
-        let _ = stream.set_nodelay(true);
-        let (service, routes) = (service.clone(), routes.clone());
-        let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (service, routes) = (service.clone(), routes.clone());
-            async move { Ok::<_, std::convert::Infallible>(answer(&service, routes, request.map(Body::new)).await) }
-        });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-        builder.http2().timer(TokioTimer::new()).keep_alive_interval(PATIENCE).keep_alive_timeout(PATIENCE);
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            // Its client has gone, or speaks something else: nobody is left to be told.
-            let _ = connection.await;
-            drop(permit);
-        });
-    }
-    service.engine.end_all_shown();
-    let _ = tokio::time::timeout(LAST_WORDS, graceful.shutdown()).await;
-    Ok(())
 }
 
 /// What stands at which path.
@@ -160,7 +170,7 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/ksql", post(ksql::ksql))
         .route("/ksql/terminate", post(small::terminate))
         .route("/query", post(query::query))
-        .route("/query-stream", post(query::query_stream))
+        .route("/query-stream", post(query::query_stream).on(MethodFilter::GET, query::events))
         .route("/close-query", post(close::close_query))
         .route("/inserts-stream", post(inserts::inserts_stream))
         .route("/ws/query", get(websocket::query))
@@ -197,7 +207,12 @@ fn post<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<
 
 /// Any other method is refused, and the right one named.
 fn only(route: MethodRouter<Arc<Service>>, method: &'static str) -> MethodRouter<Arc<Service>> {
-    route.fallback(move || async move { (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, method)]).into_response() })
+    route.fallback(move || async move { not_allowed(method) })
+}
+
+/// The answer to another method than the one that is taken.
+fn not_allowed(method: &'static str) -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, method)]).into_response()
 }
 
 /// The answer to what stands nowhere.
@@ -229,6 +244,7 @@ async fn answer(service: &Service, routes: Router, mut request: Request) -> Resp
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let shared = cors::Shared::of(&service.engine, request.headers());
+    // A browser asks what it may ask before it sends who asks.
     if let Some(shared) = shared.as_ref().filter(|_| cors::is_question(&request)) {
         return shared.permission();
     }
@@ -236,7 +252,13 @@ async fn answer(service: &Service, routes: Router, mut request: Request) -> Resp
         Some(uri) => *request.uri_mut() = uri,
         None => return (StatusCode::BAD_REQUEST, "Bad Request").into_response(),
     }
-    let mut response = routes.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let mut response = match service.setup.access.admit(&path, request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            routes.oneshot(request).await.unwrap_or_else(|never| match never {})
+        }
+        Err(refusal) => refusal.into_response(),
+    };
     if let Some(shared) = shared {
         shared.mark(&mut response);
     }

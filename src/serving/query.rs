@@ -1,21 +1,23 @@
 //! `POST /query` and `POST /query-stream`: the rows of one SELECT, or the records of one PRINT.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{Notify, mpsc};
 
-use super::accept::{self, DELIMITED, JSON, PROTOBUF, V1};
+use super::accept::{self, DELIMITED, EVENTS, JSON, PROTOBUF, V1};
 use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
-use super::rows::{Head, Layout};
-use super::{Service, ksql, print, small};
+use super::rows::{Head, LAST_EVENT, Layout};
+use super::slots::Slot;
+use super::{Service, ksql, not_allowed, print, small};
 use crate::config;
 use crate::engine::{Follower, PushQuery};
 use crate::pull::PullRows;
@@ -23,6 +25,9 @@ use crate::statements::{Nature, Outcome, RecordLines, Until};
 
 /// How often a query is looked at that nobody has woken: it may have failed, or been ended.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// The header in which a browser that connects again says the last id that it has seen.
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// How many pieces of an answer may wait for its client.
 pub(super) const WAITING: usize = 16;
@@ -32,7 +37,7 @@ pub(super) enum Shown {
     /// All rows of a table, by the id of the query.
     Rows(String, PullRows),
     /// Rows as they come.
-    Query(Box<PushQuery>, Until),
+    Query(Box<Running>, Until),
     /// The records of a topic as they come.
     Topic(Follower, RecordLines),
 }
@@ -41,8 +46,14 @@ pub(super) enum Shown {
 enum Answer {
     /// All of it.
     Whole(Vec<Bytes>),
-    Query(Box<PushQuery>, Until),
+    Query(Box<Running>, Until),
     Topic(Follower, RecordLines),
+}
+
+/// A query that shows rows, and its slot among those that may.
+pub(super) struct Running {
+    pub query: PushQuery,
+    _slot: Slot,
 }
 
 /// `POST /query`.
@@ -56,8 +67,19 @@ pub(super) async fn query(State(service): State<Arc<Service>>, request: Request)
 
 /// `POST /query-stream`.
 pub(super) async fn query_stream(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
-    let chosen = accept::choose(request.headers(), &[DELIMITED, JSON, V1, PROTOBUF], DELIMITED);
+    let chosen = accept::choose(request.headers(), STREAMS, DELIMITED);
     rows(service, request, request::NEW, chosen).await
+}
+
+/// What `/query-stream` can answer with.
+const STREAMS: &[&str] = &[DELIMITED, JSON, V1, PROTOBUF, EVENTS];
+
+/// `GET /query-stream`: the same for a browser's EventSource, with the fields in the query of the address.
+pub(super) async fn events(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+    // Of others, ksqlDB's server takes no GET here.
+    let Some(EVENTS) = accept::choose(request.headers(), STREAMS, DELIMITED) else { return Err(not_allowed("POST")) };
+    let body = request::of_address(request.uri(), request::NEW).map_err(Refusal::into_response)?;
+    rows(service, request.map(|_| Body::from(body)), request::NEW, Some(EVENTS)).await
 }
 
 async fn rows(
@@ -67,6 +89,10 @@ async fn rows(
     chosen: Option<&'static str>,
 ) -> Result<Response, Response> {
     let Some(layout) = chosen.and_then(Layout::of) else { return Err(small::not_acceptable()) };
+    // A browser that has seen the last event would start the query again; this tells it that nothing more comes.
+    if layout == Layout::Events && request.headers().get(LAST_EVENT_ID).is_some_and(|id| id == LAST_EVENT) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let refused = |refusal: Refusal| refusal.into_response();
     let is_old = fields.text == request::OLD.text;
     let print_as = print::Form::wanted(&request, is_old);
@@ -88,28 +114,38 @@ async fn rows(
         let refusal = if is_old { refusal.with_cause() } else { refusal.with_text().untyped() };
         refusal.into_response()
     })?;
-    let body = match answer {
-        Answer::Whole(all) => pieces(all),
+    let shown = match answer {
+        Answer::Whole(all) => body_of(layout, stream::iter(all)),
         Answer::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
             tokio::spawn(show(*query, until, layout, send));
-            received(receive)
+            body_of(layout, pieces(receive))
         }
         Answer::Topic(records, lines) => return Ok(print::answer(records, lines, print_as)),
     };
-    Ok(([(header::CONTENT_TYPE, layout.media_type())], body).into_response())
+    let mut response = ([(header::CONTENT_TYPE, layout.media_type())], shown).into_response();
+    if layout == Layout::Events {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    Ok(response)
 }
 
 /// A body of pieces as they come.
 pub(super) fn received(receive: mpsc::Receiver<Bytes>) -> Body {
-    Body::from_stream(stream::unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
-        receive.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), receive))
-    }))
+    Body::from_stream(pieces(receive).map(Ok::<_, Infallible>))
 }
 
-/// A body of pieces that are all there.
-fn pieces(pieces: Vec<Bytes>) -> Body {
-    Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>)))
+/// A body of pieces in a layout.
+fn body_of(layout: Layout, pieces: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+    let placed = move |(place, piece)| Ok::<_, Infallible>(layout.placed(place, piece));
+    Body::from_stream(pieces.enumerate().map(placed))
+}
+
+/// Pieces as they come.
+fn pieces(receive: mpsc::Receiver<Bytes>) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(receive, async |mut receive: mpsc::Receiver<Bytes>| {
+        receive.recv().await.map(|piece| (piece, receive))
+    })
 }
 
 /// Starts the one query or PRINT of a request.
@@ -132,16 +168,24 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
         true => Refusal::new(40000, "Statement type not supported for this resource"),
         false => Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text),
     };
-    let mut may = |nature| match over_the_limit(service, nature, text) {
-        Some(over) => {
-            refusal = over;
-            false
+    let mut slot = None;
+    let mut may = |nature| match nature {
+        Nature::Scan | Nature::Push => {
+            let limit = service.engine.properties().size(config::MAX_PUSH_QUERIES);
+            match service.slots.take(limit) {
+                Ok(taken) => slot = Some(taken),
+                Err(count) => refusal = over_the_limit(nature, count, limit, text),
+            }
+            slot.is_some()
         }
-        None => true,
+        _ => true,
     };
     match session.rows(statement, &mut may) {
         Ok(Some(Outcome::Rows(rows))) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
-        Ok(Some(Outcome::Push { query, until, .. })) => Ok(Shown::Query(Box::new(query), until)),
+        Ok(Some(Outcome::Push { query, until, .. })) => {
+            let slot = slot.ok_or_else(|| Refusal::new(50000, "a query has begun without a slot"))?;
+            Ok(Shown::Query(Box::new(Running { query, _slot: slot }), until))
+        }
         Ok(Some(Outcome::Print { records, lines })) => Ok(Shown::Topic(records, lines)),
         Ok(_) => Err(refusal),
         Err(error) => {
@@ -152,40 +196,33 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
     }
 }
 
-/// The refusal of one query more that shows rows, if there are as many as may be.
-fn over_the_limit(service: &Service, nature: Nature, text: &str) -> Option<Refusal> {
-    let (limit, count) =
-        (service.engine.properties().size(config::MAX_PUSH_QUERIES), service.engine.shown_queries().len());
-    match nature {
-        Nature::Scan if count >= limit => {
-            Some(Refusal::new(40003, "Maximum number of push queries exceeded").untyped())
-        }
-        Nature::Push if count >= limit => {
-            let message = format!(
-                "Not executing statement(s) '{text}' as it would cause the number of active, push queries to exceed the \
-                 configured limit. Terminate existing PUSH queries, or increase the 'ksql.max.push.queries' setting via \
-                 the 'ksql-server.properties' file. Current push query count: {count}. Configured limit: {limit}.\n\
-                 Statement: {text}"
-            );
-            Some(Refusal::statement(40001, message, text).untyped())
-        }
-        _ => None,
+/// The refusal of one query more that shows rows, when there are as many as may be.
+fn over_the_limit(nature: Nature, count: usize, limit: usize, text: &str) -> Refusal {
+    if nature == Nature::Scan {
+        return Refusal::new(40003, "Maximum number of push queries exceeded").untyped();
     }
+    let message = format!(
+        "Not executing statement(s) '{text}' as it would cause the number of active, push queries to exceed the \
+         configured limit. Terminate existing PUSH queries, or increase the 'ksql.max.push.queries' setting via the \
+         'ksql-server.properties' file. Current push query count: {count}. Configured limit: {limit}.\nStatement: {text}"
+    );
+    Refusal::statement(40001, message, text).untyped()
 }
 
 /// Sends the rows of a query until it is over, is ended from outside, or its client has gone.
-async fn show(query: PushQuery, until: Until, layout: Layout, to: mpsc::Sender<Bytes>) {
+async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<Bytes>) {
+    let query = &running.query;
     let head = Head { id: query.id(), columns: &query.columns, marks_keys: false };
     let mut last = Vec::new();
     if to.send(layout.head(&head)).await.is_err() {
         return;
     }
-    let mut rows = Following::new(&query, until);
+    let mut rows = Following::new(query, until);
     loop {
         match rows.next(&to).await {
             Some(Followed::Row(row)) => {
                 if let Some(piece) = layout.row(&row)
-                    && !sent(&query, &to, piece).await
+                    && !sent(query, &to, piece).await
                 {
                     return;
                 }

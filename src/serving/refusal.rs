@@ -136,12 +136,18 @@ impl Refusal {
     }
 }
 
+/// How a client is asked who it is.
+const ASKS_WHO: &str = "Basic realm=\"tidemill\", charset=\"UTF-8\"";
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = u16::try_from(self.code / 100).ok().and_then(|status| StatusCode::from_u16(status).ok());
         let mut response =
             (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), self.body().to_string()).into_response();
         response.headers_mut().remove(header::CONTENT_TYPE);
+        if self.code == 40100 {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(ASKS_WHO));
+        }
         if self.is_typed {
             response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(JSON));
         }

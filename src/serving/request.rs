@@ -1,11 +1,12 @@
 //! The bodies of requests: JSON objects with statements, properties and variables.
 
 use axum::body::{Body, to_bytes};
+use axum::http::Uri;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
-use super::{MOST_BODY, PATIENCE, Service};
+use super::{MOST_BODY, PATIENCE, Service, target};
 use crate::config::Properties;
 use crate::statements::{self, Session};
 
@@ -73,6 +74,22 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
+/// The body of a request whose fields stand in the query of its address: the text as it is, others as JSON.
+///
+/// # Errors
+/// A field is no JSON.
+pub(super) fn of_address(uri: &Uri, names: Fields) -> Result<String, Refusal> {
+    let mut fields = Map::new();
+    fields.extend(target::parameter(uri, names.text).map(|text| (names.text.to_owned(), Value::String(text))));
+    for name in [names.properties, "sessionVariables"] {
+        if let Some(text) = target::parameter(uri, name) {
+            let invalid = |why| Refusal::new(40000, format!("Invalid JSON in request: {name}: {why}")).untyped();
+            fields.insert(name.to_owned(), serde_json::from_str(&text).map_err(invalid)?);
+        }
+    }
+    Ok(Value::Object(fields).to_string())
+}
+
 impl Asked {
     /// Reads a request; unknown fields say nothing.
     ///
@@ -132,11 +149,12 @@ impl Asked {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            if crate::config::find(name).is_err() {
+            let Ok(property) = crate::config::find(name) else {
                 let message = format!("Not recognizable as ksql, streams, consumer, or producer property: '{name}'");
                 return Err(Refusal::statement(50000, message, text));
-            }
+            };
             own.set_for_statements(name, &value).map_err(|error| {
+                let value = property.masked(&value);
                 let message = format!("Failed to coerce type of value '{value}' for key '{name}'\nCaused by: {error}");
                 Refusal::new(40000, message)
             })?;

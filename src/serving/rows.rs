@@ -6,12 +6,13 @@
 //! delimited   {"queryId":…,"columnNames":[…],"columnTypes":[…]}⏎   [1,"a"]⏎
 //! json        [{"queryId":…,…}                                     ,[1,"a"]                       ]
 //! v1          [{"header":{"queryId":…,"schema":…}},⏎               {"row":{"columns":[1,"a"]}},⏎  {"finalMessage":…}  ]
+//! events      id: 0⏎event: header⏎data: {"queryId":…,…}⏎⏎          id: 1⏎data: [1,"a"]⏎⏎          id: end⏎event: end⏎…
 //! ```
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
-use super::accept::{DELIMITED, JSON, PROTOBUF, V1};
+use super::accept::{DELIMITED, EVENTS, JSON, PROTOBUF, V1};
 use super::protobuf;
 use crate::engine::PushRow;
 use crate::formats::answer::put_value;
@@ -29,7 +30,12 @@ pub(super) enum Layout {
     V1,
     /// The same, with the values of a row in Protobuf.
     Protobuf,
+    /// Events for a browser: `header`, rows without a name, `deletion`, and `end` or `failure` as the last one.
+    Events,
 }
+
+/// The id of the last event. A browser connects again and says the last id that it has seen.
+pub(super) const LAST_EVENT: &str = "end";
 
 /// What stands before the rows.
 pub(super) struct Head<'a> {
@@ -47,6 +53,7 @@ impl Layout {
             JSON => Some(Layout::Json),
             V1 => Some(Layout::V1),
             PROTOBUF => Some(Layout::Protobuf),
+            EVENTS => Some(Layout::Events),
             _ => None,
         }
     }
@@ -58,6 +65,7 @@ impl Layout {
             Layout::Json => JSON,
             Layout::V1 => V1,
             Layout::Protobuf => PROTOBUF,
+            Layout::Events => EVENTS,
         }
     }
 
@@ -69,6 +77,7 @@ impl Layout {
         match self {
             Layout::Delimited => format!("{listed}\n"),
             Layout::Json => format!("[{listed}"),
+            Layout::Events => format!("event: header\ndata: {listed}\n\n"),
             Layout::V1 => {
                 let header = json!({ "header": { "queryId": head.id, "schema": schema(head) } });
                 format!("[{header},\n")
@@ -99,6 +108,11 @@ impl Layout {
                 out.push(b',');
                 columns(&row.values, &mut out);
             }
+            Layout::Events => {
+                out.extend_from_slice(if row.is_deletion { b"event: deletion\ndata: " } else { b"data: " });
+                columns(&row.values, &mut out);
+                out.extend_from_slice(b"\n\n");
+            }
             Layout::V1 | Layout::Protobuf => {
                 out.extend_from_slice(b"{\"row\":{\"columns\":");
                 columns(&row.values, &mut out);
@@ -113,6 +127,7 @@ impl Layout {
         match self {
             Layout::Delimited => Vec::new(),
             Layout::Json => vec![Bytes::from_static(b"]")],
+            Layout::Events => vec![last_event("end", &json!({ "message": message }))],
             Layout::V1 | Layout::Protobuf => {
                 let message = message.map(|message| json!({ "finalMessage": message }).to_string().into());
                 message.into_iter().chain([Bytes::from_static(b"]")]).collect()
@@ -124,10 +139,21 @@ impl Layout {
     pub(super) fn error(self, error: &Json) -> Vec<Bytes> {
         match self {
             Layout::Delimited => vec![format!("{error}\n").into()],
+            Layout::Events => vec![last_event("failure", error)],
             Layout::Json => vec![format!(",{error}").into(), Bytes::from_static(b"]")],
             Layout::V1 | Layout::Protobuf => {
                 vec![json!({ "errorMessage": error }).to_string().into(), Bytes::from_static(b"]")]
             }
+        }
+    }
+
+    /// A piece with its place in the answer, where the layout says it.
+    pub(super) fn placed(self, place: usize, piece: Bytes) -> Bytes {
+        match self {
+            Layout::Events if !piece.starts_with(b"id:") => {
+                [format!("id: {place}\n").as_bytes(), &piece].concat().into()
+            }
+            _ => piece,
         }
     }
 
@@ -136,7 +162,7 @@ impl Layout {
         let rows = rows.into_iter().map(|values| PushRow { values, is_deletion: false });
         let pieces: Vec<Bytes> =
             std::iter::once(self.head(head)).chain(rows.filter_map(|row| self.row(&row))).collect();
-        if matches!(self, Layout::Delimited | Layout::Json) {
+        if matches!(self, Layout::Delimited | Layout::Json | Layout::Events) {
             return pieces.into_iter().chain(self.end(None)).collect();
         }
         let (mut all, mut portion) = (Vec::new(), Vec::new());
@@ -153,6 +179,11 @@ impl Layout {
         all.push(portion.into());
         all
     }
+}
+
+/// The last event of an answer.
+fn last_event(name: &str, data: &Json) -> Bytes {
+    format!("id: {LAST_EVENT}\nevent: {name}\ndata: {data}\n\n").into()
 }
 
 /// About how many bytes of rows are sent together.

@@ -13,6 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::listen::Held;
 use super::query::{Followed, Following, Shown, select};
 use super::request::{self, Asked};
 use super::{Service, ksql, print, rows, target};
@@ -63,7 +64,11 @@ pub(super) async fn query(State(service): State<Arc<Service>>, request: Request)
     };
     let version = target::parameter(&uri, "version");
     let asked = target::parameter(&uri, "request");
-    upgrade.on_upgrade(async move |socket| serve(service, socket, version, asked).await)
+    let held = parts.extensions.get::<Held>().cloned();
+    upgrade.on_upgrade(async move |socket| {
+        serve(service, socket, version, asked).await;
+        drop(held);
+    })
 }
 
 async fn serve(service: Arc<Service>, socket: WebSocket, version: Option<String>, asked: Option<String>) {
@@ -140,9 +145,10 @@ async fn show(
             }
             Some(End::new(DONE, "done"))
         }
-        Ok(Shown::Query(query, until)) => {
+        Ok(Shown::Query(running, until)) => {
+            let query = &running.query;
             to.send(header(&query.columns, false)).await.ok()?;
-            let mut following = Following::new(&query, until);
+            let mut following = Following::new(query, until);
             loop {
                 match following.next(to).await? {
                     Followed::Row(deleted) if deleted.is_deletion => {}

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, Touched, not_yet};
+use super::{Action, Context, Kind, Right, Statement, Touched, not_yet};
 use crate::catalog::SourceKind;
 use crate::error::Result;
 use crate::sql::print::layout;
@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Adds columns to a stream or table.",
     example: "ALTER TABLE users ADD COLUMN phone STRING, ADD address STRUCT<street STRING, city STRING>;",
     begins: &["ALTER"],
+    needs: Right::Admin,
     parse: |cursor| {
         let kinds = [("ALTER STREAM", SourceKind::Stream), ("ALTER TABLE", SourceKind::Table)];
         let Some(kind) = cursor.take_one(&kinds) else { return Ok(None) };

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
 
@@ -13,6 +13,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Sets a property for all sessions.",
     example: "ALTER SYSTEM 'auto.offset.reset'='earliest';",
     begins: &["ALTER"],
+    needs: Right::Admin,
     parse: |cursor| {
         let span = cursor.span();
         if !cursor.take("ALTER SYSTEM") {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Right, Statement};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::{Duration, string_literal};
 
@@ -13,6 +13,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Fails unless a schema is registered, or is not, after a while.",
     example: "ASSERT SCHEMA SUBJECT 'orders-value' ID 3 TIMEOUT 10 SECONDS;",
     begins: &["ASSERT"],
+    needs: Right::Read,
     parse: |cursor| {
         let span = cursor.span();
         let forms = [("ASSERT SCHEMA", true), ("ASSERT NOT EXISTS SCHEMA", false)];

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::create_source::{Element, parse_elements, print_declaration};
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::catalog::SourceKind;
 use crate::error::Result;
 use crate::sql::print::layout;
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "In tests: fails unless a stream or table is declared like this.",
     example: "ASSERT TABLE users (id INT PRIMARY KEY, name STRING) WITH (kafka_topic='users', value_format='JSON');",
     begins: &["ASSERT"],
+    needs: Right::Read,
     parse: |cursor| {
         let kinds = [("ASSERT STREAM", SourceKind::Stream), ("ASSERT TABLE", SourceKind::Table)];
         let Some(kind) = cursor.take_one(&kinds) else {

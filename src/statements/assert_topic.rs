@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::{Action, Context, Kind, Reply, Statement};
+use super::{Action, Context, Kind, Reply, Right, Statement};
 use crate::catalog::Catalog;
 use crate::config;
 use crate::error::{Error, Result};
@@ -19,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Fails unless a topic is there, or is not, after a while.",
     example: "ASSERT NOT EXISTS TOPIC orders WITH (partitions=4) TIMEOUT 10 SECONDS;",
     begins: &["ASSERT"],
+    needs: Right::Read,
     parse: |cursor| {
         let forms = [("ASSERT TOPIC", true), ("ASSERT NOT EXISTS TOPIC", false)];
         let Some(exists) = cursor.take_one(&forms) else { return Ok(None) };

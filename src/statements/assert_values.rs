@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::error::Result;
 use crate::sql::ast::Expr;
 use crate::sql::expr::parse_value;
@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "In tests: fails unless the next record of a stream or table is this one.",
     example: "ASSERT NULL VALUES error_counts (service_name) KEY ('a');",
     begins: &["ASSERT"],
+    needs: Right::Read,
     parse: |cursor| {
         let forms = [("ASSERT VALUES", false), ("ASSERT NULL VALUES", true)];
         let Some(is_null) = cursor.take_one(&forms) else { return Ok(None) };

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::create_source::{CreateHead, completed_properties};
-use super::{Action, Context, Kind, Statement, Touched};
+use super::{Action, Context, Kind, Right, Statement, Touched};
 use crate::catalog::{Catalog, SourceKind};
 use crate::engine::{Change, Effect, NewId, NewQuery, NewTopic};
 use crate::error::Result;
@@ -25,6 +25,7 @@ pub(super) const KIND: Kind = Kind {
     example: "CREATE TABLE error_counts WITH (partitions=2) AS SELECT service_name, COUNT(*) AS error_count \
               FROM application_logs WINDOW TUMBLING (SIZE 5 MINUTES) WHERE log_level = 'ERROR' GROUP BY service_name;",
     begins: &["CREATE"],
+    needs: Right::Admin,
     parse: |cursor| {
         let mark = cursor.mark();
         let Some(head) = CreateHead::parse(cursor)? else { return Ok(None) };

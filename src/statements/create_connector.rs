@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::error::Result;
 use crate::sql::print::layout;
 use crate::sql::properties::{Properties, Property, parse_with_exact_names};
@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Makes a connector of Kafka Connect that fills a topic or empties one.",
     example: "CREATE SINK CONNECTOR IF NOT EXISTS search WITH ('connector.class'='Elastic', 'topics'='orders');",
     begins: &["CREATE"],
+    needs: Right::Admin,
     parse: |cursor| {
         let kinds = [("CREATE SOURCE CONNECTOR", "SOURCE"), ("CREATE SINK CONNECTOR", "SINK")];
         let Some(kind) = cursor.take_one(&kinds) else { return Ok(None) };

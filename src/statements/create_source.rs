@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, Touched};
+use super::{Action, Context, Kind, Right, Statement, Touched};
 use crate::catalog::{PSEUDO_COLUMNS, Source, SourceKind};
 use crate::config;
 use crate::engine::{Change, Effect, NewTopic};
@@ -36,6 +36,7 @@ pub(super) const KIND: Kind = Kind {
     example: "CREATE OR REPLACE SOURCE STREAM IF NOT EXISTS s (id INT KEY, `v` ARRAY<STRING>, h BYTES HEADER('k')) \
               WITH (kafka_topic='t', value_format='JSON', partitions=4);",
     begins: &["CREATE"],
+    needs: Right::Admin,
     parse: |cursor| {
         let Some(head) = CreateHead::parse(cursor)? else { return Ok(None) };
         let elements = parse_elements(cursor)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, Touched};
+use super::{Action, Context, Kind, Right, Statement, Touched};
 use crate::config;
 use crate::engine::{Change, Effect, NewTopic};
 use crate::error::{Error, Result, Span};
@@ -18,6 +18,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Makes a topic.",
     example: "CREATE TOPIC 'application_logs' WITH (PARTITIONS=4, 'retention.ms'='1000');",
     begins: &["CREATE"],
+    needs: Right::Admin,
     parse: |cursor| {
         if !cursor.take("CREATE TOPIC") {
             return Ok(None);

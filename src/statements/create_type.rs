@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement, Touched};
+use super::{Action, Context, Kind, Reply, Right, Statement, Touched};
 use crate::engine::{Change, Effect};
 use crate::error::{Error, Result};
 use crate::sql::print::layout;
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Gives a type a name.",
     example: "CREATE TYPE IF NOT EXISTS address AS STRUCT<street VARCHAR, city VARCHAR>;",
     begins: &["CREATE"],
+    needs: Right::Admin,
     parse: |cursor| {
         if !cursor.take("CREATE TYPE") {
             return Ok(None);

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Right, Statement};
 use crate::error::Result;
 use crate::sql::words::string_literal;
 
@@ -15,6 +15,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Gives a variable a value, or takes it back (UNDEFINE); ${name} stands for it in later statements.",
     example: "DEFINE format = 'JSON';",
     begins: &["DEFINE", "UNDEFINE"],
+    needs: Right::Read,
     parse: |cursor| {
         let defines = cursor.take_one(&[("DEFINE", true), ("UNDEFINE", false)]).ok_or_else(|| cursor.expected())?;
         let name = cursor.plain_word("the name of a variable")?;

@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use serde_json::{Value, json};
 
 use super::reply;
-use super::{Action, Context, Kind, Reply, Statement};
+use super::{Action, Context, Kind, Reply, Right, Statement};
 use crate::catalog::{Source, SourceKind};
 use crate::engine::Life;
 use crate::error::Result;
@@ -20,6 +20,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Shows the columns of a stream or table; EXTENDED adds its queries and what they count.",
     example: "DESCRIBE error_counts EXTENDED;",
     begins: &["DESCRIBE"],
+    needs: Right::Read,
     parse: |cursor| {
         cursor.expect("DESCRIBE")?;
         let all = cursor.take_one(&[("STREAMS", SourceKind::Stream), ("TABLES", SourceKind::Table)]);

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
@@ -13,6 +13,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Shows what is known of a connector of Kafka Connect.",
     example: "DESCRIBE CONNECTOR search;",
     begins: &["DESCRIBE"],
+    needs: Right::Read,
     parse: |cursor| {
         if !cursor.take("DESCRIBE CONNECTOR") {
             return Ok(None);

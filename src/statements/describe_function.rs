@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{Action, Context, Kind, Reply, Statement};
+use super::{Action, Context, Kind, Reply, Right, Statement};
 use crate::error::Result;
 use crate::functions;
 use crate::functions::describe::{Description, Signature, describe};
@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Shows what a function does and takes.",
     example: "DESCRIBE FUNCTION substring;",
     begins: &["DESCRIBE"],
+    needs: Right::Read,
     parse: |cursor| {
         // A stream may be called so.
         if !cursor.is("DESCRIBE FUNCTION") || !cursor.is_ident_at(2) {

@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement, Touched};
+use super::{Action, Context, Kind, Reply, Right, Statement, Touched};
 use crate::catalog::SourceKind;
 use crate::engine::{Change, Effect};
 use crate::error::{Error, Result};
@@ -23,6 +23,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Removes a stream or table, the query that fills it, and with DELETE TOPIC its records.",
     example: "DROP TABLE IF EXISTS t DELETE TOPIC;",
     begins: &["DROP"],
+    needs: Right::Admin,
     parse: |cursor| {
         let kinds = [("DROP STREAM", SourceKind::Stream), ("DROP TABLE", SourceKind::Table)];
         let Some(kind) = cursor.take_one(&kinds) else { return Ok(None) };

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::error::Result;
 use crate::sql::words::Ident;
 
@@ -14,6 +14,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Removes a connector of Kafka Connect.",
     example: "DROP CONNECTOR IF EXISTS search;",
     begins: &["DROP"],
+    needs: Right::Admin,
     parse: |cursor| {
         if !cursor.take("DROP CONNECTOR") {
             cursor.advance();

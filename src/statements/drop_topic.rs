@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, Touched};
+use super::{Action, Context, Kind, Right, Statement, Touched};
 use crate::engine::{Change, Effect};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::string_literal;
@@ -14,6 +14,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Removes a topic with all its records, if no stream or table uses it.",
     example: "DROP TOPIC 'application_logs';",
     begins: &["DROP"],
+    needs: Right::Admin,
     parse: |cursor| {
         if !cursor.take("DROP TOPIC") {
             return Ok(None);

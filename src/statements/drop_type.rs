@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Reply, Statement, Touched};
+use super::{Action, Context, Kind, Reply, Right, Statement, Touched};
 use crate::engine::{Change, Effect};
 use crate::error::Result;
 use crate::sql::words::Ident;
@@ -12,6 +12,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Removes the name of a type.",
     example: "DROP TYPE IF EXISTS address;",
     begins: &["DROP"],
+    needs: Right::Admin,
     parse: |cursor| {
         if !cursor.take("DROP TYPE") {
             return Ok(None);

@@ -9,7 +9,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::reply;
-use super::{Action, Context, Kind, Reply, Statement, statement};
+use super::{Action, Context, Kind, Reply, Right, Statement, statement};
 use crate::catalog::Query;
 use crate::engine::{Change, Life};
 use crate::error::{Error, Result};
@@ -24,13 +24,14 @@ pub(super) const KIND: Kind = Kind {
     summary: "Shows the plan of a statement or of a running query.",
     example: "EXPLAIN ctas_error_counts_0;",
     begins: &["EXPLAIN"],
+    needs: Right::Read,
     parse: |cursor| {
         cursor.expect("EXPLAIN")?;
         let alone = matches!(cursor.text_at(1).0, ";" | "");
         if cursor.is_ident() && alone {
             return Ok(Some(Box::new(Explain::Query(cursor.ident("the id of a query, or a statement")?))));
         }
-        Ok(Some(Box::new(Explain::Statement(cursor.nested(|c| statement(c, false))?))))
+        Ok(Some(Box::new(Explain::Statement(cursor.nested(|c| Ok(statement(c, false)?.0))?))))
     },
 };
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, Touched};
+use super::{Action, Context, Kind, Right, Statement, Touched};
 use crate::engine::{Change, Effect, NewId, NewQuery};
 use crate::error::{Error, Result};
 use crate::plan::{self, Target, insert, with};
@@ -21,6 +21,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Starts a query that writes into a stream that is there already.",
     example: "INSERT INTO all_orders WITH (query_id='web') SELECT * FROM web_orders;",
     begins: &["INSERT"],
+    needs: Right::Admin,
     parse: |cursor| {
         let mark = cursor.mark();
         cursor.expect("INSERT INTO")?;

@@ -11,7 +11,7 @@ use std::fmt;
 
 use arrow::array::ArrayRef;
 
-use super::{Action, Context, Insert, Kind, Statement};
+use super::{Action, Context, Insert, Kind, Right, Statement};
 use crate::catalog::Source;
 use crate::config;
 use crate::error::{Error, Result};
@@ -30,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Appends a record to the topic of a stream or table.",
     example: "INSERT INTO application_logs (rowtime, service_name, log_level) VALUES (1000, 'a', 'ERROR');",
     begins: &["INSERT"],
+    needs: Right::Write,
     parse: |cursor| {
         cursor.expect("INSERT INTO")?;
         let target = cursor.source_name()?;

@@ -99,6 +99,31 @@ shelf! {
     assert_source
 }
 
+/// What somebody may do; each right has those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// Ask for rows, lists and descriptions.
+    Read,
+    /// Append records, too.
+    Write,
+    /// Change what exists, too.
+    Admin,
+}
+
+impl Right {
+    /// All of them, from the least on.
+    pub const ALL: [Right; 3] = [Right::Read, Right::Write, Right::Admin];
+
+    /// Its name, which is also that of the role that has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Right::Read => "read",
+            Right::Write => "write",
+            Right::Admin => "admin",
+        }
+    }
+}
+
 /// A kind of statement.
 ///
 /// A constant in the list [`ALL`]; help, completion and tests loop over it.
@@ -113,6 +138,8 @@ pub struct Kind {
     ///
     /// Upper-case keywords. `parse` is called only if the next token is one of them.
     pub begins: &'static [&'static str],
+    /// The least right that it needs where users have roles.
+    pub needs: Right,
     /// Parses a statement of this kind; `None`, without a step, if another kind begins here.
     ///
     /// The semicolon is not part of it.
@@ -260,6 +287,8 @@ pub struct Insert {
 pub struct Parsed {
     /// The syntax tree.
     pub statement: Box<dyn Statement>,
+    /// The right that its kind needs.
+    pub needs: Right,
     /// The part of the script that it was parsed from, or the canonical text once variables were replaced.
     pub text: String,
     /// Where it stands in the script.
@@ -298,12 +327,12 @@ fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
         }
         let (start, mark) = (cursor.span(), cursor.mark());
         match statement(&mut cursor, true) {
-            Ok(statement) => {
+            Ok((statement, needs)) => {
                 let span = cursor.since(start);
                 let tokens = cursor.mark() - mark;
                 let (first, last) = (&lexed.lexemes[mark], &lexed.lexemes[cursor.mark() - 1]);
                 let text = text[first.at..last.at + last.text.len()].to_owned();
-                parsed.push(Parsed { statement, text, span, tokens });
+                parsed.push(Parsed { statement, needs, text, span, tokens });
             }
             Err(error) => {
                 let line = error.span().map_or("", |span| lines.line(span.start));
@@ -326,9 +355,13 @@ fn with_variables(parsed: &Parsed, variables: &Variables) -> Result<Option<Parse
         return Ok(None);
     }
     let lexed = variables.put_into(lex_at(&parsed.text, parsed.span.start))?;
-    let statement = statement(&mut Cursor::new(&lexed), true)?;
+    let (statement, needs) = statement(&mut Cursor::new(&lexed), true)?;
+    // Rights were checked before values were put in.
+    if needs != parsed.needs {
+        return Err(Error::invalid("values of variables may not make another kind of statement").at(parsed.span));
+    }
     let text = format!("{statement};");
-    Ok(Some(Parsed { statement, text, span: parsed.span, tokens: parsed.tokens }))
+    Ok(Some(Parsed { statement, needs, text, span: parsed.span, tokens: parsed.tokens }))
 }
 
 /// Steps to the token after the semicolon of a bad statement that begins at `start`; not that far if another begins before, because the
@@ -358,8 +391,8 @@ fn first_words() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|kind| kind.begins).copied()
 }
 
-/// Parses a statement, with the semicolon after it if it is one of a script.
-fn statement(cursor: &mut Cursor, in_script: bool) -> Result<Box<dyn Statement>> {
+/// Parses a statement, with the semicolon after it if it is one of a script; and the right that its kind needs.
+fn statement(cursor: &mut Cursor, in_script: bool) -> Result<(Box<dyn Statement>, Right)> {
     let start = cursor.span();
     for kind in ALL {
         if !kind.begins.iter().any(|word| cursor.is_at(0, word)) {
@@ -376,7 +409,7 @@ fn statement(cursor: &mut Cursor, in_script: bool) -> Result<Box<dyn Statement>>
                 false => error,
             });
         }
-        return Ok(statement);
+        return Ok((statement, kind.needs));
     }
     Err(unknown(cursor, start))
 }

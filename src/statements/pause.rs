@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Right, Statement};
 use crate::engine::{Change, Effect};
 use crate::error::Result;
 use crate::sql::words::Ident;
@@ -15,6 +15,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Lets a query rest, or all of them, until RESUME.",
     example: "RESUME ctas_error_counts_0;",
     begins: &["PAUSE", "RESUME"],
+    needs: Right::Admin,
     parse: |cursor| {
         let verb = cursor.take_one(&[("PAUSE", "PAUSE"), ("RESUME", "RESUME")]).ok_or_else(|| cursor.expected())?;
         let query = if cursor.take("ALL") { None } else { Some(cursor.ident("the id of a query, or ALL")?) };

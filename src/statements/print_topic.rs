@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Right, Statement};
 use crate::config;
 use crate::error::{Error, Result, Span};
 use crate::sql::words::string_literal;
@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Shows the records of a topic as they come.",
     example: "PRINT orders FROM BEGINNING INTERVAL 10 LIMIT 5;",
     begins: &["PRINT"],
+    needs: Right::Read,
     parse: |cursor| {
         cursor.expect("PRINT")?;
         let span = cursor.span();

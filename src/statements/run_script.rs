@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, not_yet};
+use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
 
@@ -13,6 +13,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Executes the statements of a file, in a shell.",
     example: "RUN SCRIPT 'setup.sql';",
     begins: &["RUN"],
+    needs: Right::Read,
     parse: |cursor| {
         let span = cursor.span();
         cursor.expect("RUN SCRIPT")?;

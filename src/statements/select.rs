@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement, Until};
+use super::{Action, Context, Kind, Right, Statement, Until};
 use crate::catalog::SourceKind;
 use crate::error::Result;
 use crate::plan::{self, Target, pull, table};
@@ -17,6 +17,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Shows a table as of its last commit, or with EMIT CHANGES rows as they come.",
     example: "SELECT service_name, error_count FROM error_counts WHERE service_name = 'a' EMIT CHANGES LIMIT 3;",
     begins: &["SELECT", "WITH"],
+    needs: Right::Read,
     parse: |cursor| Ok(Some(Box::new(Select(parse_query(cursor)?)))),
 };
 

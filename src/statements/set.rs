@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Right, Statement};
 use crate::config;
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
@@ -15,6 +15,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Sets a property for the statements that follow.",
     example: "SET 'auto.offset.reset'='earliest';",
     begins: &["SET"],
+    needs: Right::Read,
     parse: |cursor| {
         cursor.expect("SET")?;
         let span = cursor.span();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::reply::{self, Listed};
-use super::{Action, Context, Kind, Reply, Statement, describe, explain, not_yet};
+use super::{Action, Context, Kind, Reply, Right, Statement, describe, explain, not_yet};
 use crate::catalog::{CustomType, Query, Source, SourceKind};
 use crate::config::{Origin, PROPERTIES, Property, Scope};
 use crate::engine::Engine;
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Lists streams, tables, topics, queries, functions or properties.",
     example: "LIST ALL TOPICS EXTENDED;",
     begins: &["SHOW", "LIST"],
+    needs: Right::Read,
     parse: |cursor| {
         let span = cursor.span();
         if !cursor.take("SHOW") {
@@ -263,11 +264,11 @@ fn properties(cx: &Context) -> Reply {
             Origin::Command => "default of this command",
             Origin::Set => "set",
         };
-        vec![p.name.to_owned(), cx.properties.text(p.name).to_owned(), from.to_owned(), p.summary.to_owned()]
+        vec![p.name.to_owned(), cx.properties.shown(p).to_owned(), from.to_owned(), p.summary.to_owned()]
     };
     let listed = |p: &Property| {
         let level = if p.scope == Scope::Statement { "QUERY" } else { "SERVER" };
-        let value = cx.properties.text(p.name);
+        let value = cx.properties.shown(p);
         json!({ "name": public_name(p), "scope": "KSQL", "value": value, "editable": p.scope == Scope::Statement, "level": level })
     };
     let names = |is_set: bool| -> Value {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Right, Statement};
 use crate::engine::{Change, Effect, Engine};
 use crate::error::Result;
 use crate::sql::words::Ident;
@@ -14,6 +14,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Ends a query, or all of them; what it has written stays.",
     example: "TERMINATE ctas_error_counts_0;",
     begins: &["TERMINATE"],
+    needs: Right::Admin,
     parse: |cursor| {
         cursor.expect("TERMINATE")?;
         let query = if cursor.take("ALL") { None } else { Some(cursor.ident("the id of a query, or ALL")?) };

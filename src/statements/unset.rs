@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Action, Context, Kind, Statement};
+use super::{Action, Context, Kind, Right, Statement};
 use crate::config;
 use crate::error::{Result, Span};
 use crate::sql::words::string_literal;
@@ -14,6 +14,7 @@ pub(super) const KIND: Kind = Kind {
     summary: "Returns a property to its default.",
     example: "UNSET 'auto.offset.reset';",
     begins: &["UNSET"],
+    needs: Right::Read,
     parse: |cursor| {
         cursor.expect("UNSET")?;
         let span = cursor.span();

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::common::Common;
+use super::connect::Credentials;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell, tell_error};
 use super::remote::Remote;
@@ -42,6 +43,8 @@ pub(super) struct Arguments {
     /// The server that executes the statements.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Executes statements and leaves.
     #[arg(short = 'e', long = "execute", value_name = "SQL")]
     execute: Vec<String>,
@@ -62,7 +65,8 @@ const PROMPTS: [&str; 2] = ["tidemill> ", "        > "];
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let given = Script::read(&arguments.file, &arguments.execute)?;
     let talks = arguments.file.is_empty() && arguments.execute.is_empty();
-    let remote = arguments.server.as_deref().map(|url| Remote::connect(url, true)).transpose()?;
+    let remote = arguments.server.as_deref().map(|url| Remote::connect(url, &arguments.credentials, true));
+    let remote = remote.transpose()?;
     if talks && remote.is_none() && io::stdin().is_terminal() && !common.has_folder() {
         tell(&format!("making a new data folder {}", common.folder()));
     }

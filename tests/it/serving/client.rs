@@ -1,7 +1,8 @@
 //! A server of a test's own, and a client that keeps the pieces of an answer apart.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::command_line::Folder;
 
@@ -19,8 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A server over a folder.
 pub(super) struct Server {
     child: Child,
-    address: String,
+    /// Where it takes requests; the first is the one that is asked.
+    addresses: Vec<String>,
+    /// How it is asked over TLS.
+    tls: Option<Arc<ClientConfig>>,
 }
+
+/// A connection, over TLS or not.
+pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// The version of HTTP that a request uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +50,8 @@ pub(super) struct Answer {
     pub allow: Option<String>,
     /// Whose pages may read it.
     pub origin: Option<String>,
+    /// How it asks who asks.
+    pub asks_who: Option<String>,
     /// What came in each chunk or frame.
     pub pieces: Vec<String>,
 }
@@ -52,18 +67,71 @@ impl Server {
     }
 
     pub(super) fn start_with(folder: &Folder, arguments: &[&str]) -> Server {
-        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut child = folder.start(&arguments);
+        Server::start_at(folder, &["127.0.0.1:0"], arguments)
+    }
+
+    /// A server with these listeners.
+    pub(super) fn start_at(folder: &Folder, listeners: &[&str], arguments: &[&str]) -> Server {
+        let listen = listeners.iter().flat_map(|listener| ["--listen", listener]);
+        let arguments: Vec<&str> = ["serve"].into_iter().chain(listen).chain(arguments.iter().copied()).collect();
+        Server::of(folder.start(&arguments), listeners.len())
+    }
+
+    /// A server that may have so many handles.
+    pub(super) fn start_with_handles(folder: &Folder, handles: usize) -> Server {
+        let script = format!("ulimit -n {handles}; exec \"$0\" serve --listen 127.0.0.1:0");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_tidemill")]).env("TIDEMILL_DATA_DIR", folder.data());
+        Server::of(shell.stderr(Stdio::piped()).spawn().expect("sh"), 1)
+    }
+
+    fn of(mut child: Child, listeners: usize) -> Server {
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let line = lines.next().expect("a line").expect("text");
-        let address = line.strip_prefix("serving at http://").unwrap_or_else(|| panic!("{line}")).to_owned();
+        let address = |line: std::io::Result<String>| {
+            let line = line.expect("text");
+            let address = line.strip_prefix("serving at http").and_then(|rest| rest.split_once("://"));
+            address.unwrap_or_else(|| panic!("{line}")).1.to_owned()
+        };
+        let addresses = lines.by_ref().take(listeners).map(address).collect();
         // What else it tells is read, so that it never waits for somebody to read it.
         std::thread::spawn(move || lines.for_each(drop));
-        Server { child, address }
+        Server { child, addresses, tls: None }
+    }
+
+    /// Has the server asked over TLS from now on.
+    pub(super) fn asked_over(&mut self, tls: ClientConfig) {
+        self.tls = Some(Arc::new(tls));
     }
 
     pub(super) fn address(&self) -> &str {
-        &self.address
+        &self.addresses[0]
+    }
+
+    /// The address of the second listener.
+    pub(super) fn second_address(&self) -> &str {
+        &self.addresses[1]
+    }
+
+    /// The port of the first listener.
+    pub(super) fn port(&self) -> &str {
+        self.address().rsplit(':').next().expect("a port")
+    }
+
+    /// The status of what is at a path; None if the server does not talk to such a client.
+    pub(super) async fn try_get(&self, path: &str) -> Option<u16> {
+        let stream = TokioIo::new(self.connect().await.ok()?);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.ok()?;
+        tokio::spawn(connection);
+        let answer = sender.send_request(request("GET", path, &[("host", "localhost")], "")).await;
+        answer.ok().map(|answer| answer.status().as_u16())
+    }
+
+    /// A connection on which nothing was said yet.
+    pub(super) async fn connect(&self) -> std::io::Result<Box<dyn Connection>> {
+        let stream = TcpStream::connect(self.address()).await?;
+        let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from("localhost").expect("a name");
+        Ok(Box::new(TlsConnector::from(config.clone()).connect(name, stream).await?))
     }
 
     /// Ends the process without a word.
@@ -89,49 +157,54 @@ impl Server {
             let response = self.send(http, request).await;
             let header = |name| response.headers().get(name).map(|v| v.to_str().expect("text").to_owned());
             let (content_type, allow) = (header("content-type"), header("allow"));
-            let origin = header("access-control-allow-origin");
+            let (origin, asks_who) = (header("access-control-allow-origin"), header("www-authenticate"));
             let status = response.status().as_u16();
             let mut open = Open { body: response.into_body() };
             let mut pieces = Vec::new();
             while let Some(piece) = open.next().await {
                 pieces.push(piece);
             }
-            Answer { status, content_type, allow, origin, pieces }
+            Answer { status, content_type, allow, origin, asks_who, pieces }
         };
         tokio::time::timeout(PATIENCE, asked).await.expect("an answer in time")
     }
 
     /// An answer of which the head has come.
     pub(super) async fn open(&self, http: Http, request: hyper::Request<Full<Bytes>>) -> Open {
-        let response = tokio::time::timeout(PATIENCE, self.send(http, request)).await.expect("an answer in time");
+        let response = self.head(http, request).await;
         assert_eq!(response.status(), 200);
         Open { body: response.into_body() }
     }
 
     /// The answer to a request that goes on, over HTTP/2.
     pub(super) async fn open_stream(&self, path: &str, body: Lines) -> Open {
-        let stream = TokioIo::new(TcpStream::connect(&self.address).await.expect("a connection"));
+        let stream = TokioIo::new(self.connect().await.expect("a connection"));
         let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
         let (mut sender, connection) = handshake.await.expect("HTTP/2");
         tokio::spawn(connection);
-        let uri = format!("http://{}{path}", self.address);
+        let uri = format!("http://{}{path}", self.address());
         let request = hyper::Request::builder().method("POST").uri(uri).body(body).expect("a request");
         let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("an answer in time");
         Open { body: answer.expect("an answer").into_body() }
     }
 
+    /// An answer of which the head has come, whatever its status.
+    pub(super) async fn head(&self, http: Http, request: hyper::Request<Full<Bytes>>) -> hyper::Response<Incoming> {
+        tokio::time::timeout(PATIENCE, self.send(http, request)).await.expect("an answer in time")
+    }
+
     async fn send(&self, http: Http, mut request: hyper::Request<Full<Bytes>>) -> hyper::Response<Incoming> {
-        let stream = TokioIo::new(TcpStream::connect(&self.address).await.expect("a connection"));
+        let stream = TokioIo::new(self.connect().await.expect("a connection"));
         match http {
             Http::One => {
-                request.headers_mut().insert("host", self.address.parse().expect("a header"));
+                request.headers_mut().insert("host", self.address().parse().expect("a header"));
                 let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.expect("HTTP/1.1");
                 tokio::spawn(connection);
                 sender.send_request(request).await.expect("an answer")
             }
             Http::Two => {
                 let path = request.uri().clone();
-                *request.uri_mut() = format!("http://{}{path}", self.address).parse().expect("an address");
+                *request.uri_mut() = format!("http://{}{path}", self.address()).parse().expect("an address");
                 let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
                 let (mut sender, connection) = handshake.await.expect("HTTP/2");
                 tokio::spawn(connection);

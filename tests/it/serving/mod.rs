@@ -1,8 +1,12 @@
 //! The service as its clients see it: real sockets, a real process.
 
+mod access;
 mod assert;
 mod client;
+mod events;
 mod print;
+mod tls;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -546,5 +550,47 @@ fn values_of_variables_are_put_in_once() {
         let answer = server.answer(Http::One, post("/ksql", &body)).await;
         assert_eq!(answer.status, 200, "{:.300}", answer.text());
         assert!(answer.text().len() < 1_000);
+    });
+}
+
+#[test]
+fn no_more_queries_show_rows_than_may_however_many_come_at_once() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start_with(&folder, &["--set", "ksql.max.push.queries=3"]);
+        server.ksql(STREAM).await;
+        let select = || post("/query-stream", &json!({ "sql": "SELECT * FROM s EMIT CHANGES;" }));
+        for round in 0..5 {
+            let asked = futures_util::future::join_all((0..40).map(|_| server.head(Http::Two, select()))).await;
+            let open: Vec<_> = asked.into_iter().filter(|answer| answer.status() == 200).collect();
+            // Later the server may not have seen yet that clients have gone.
+            assert!(open.len() == 3 || (round > 0 && open.len() < 3), "{} are open", open.len());
+        }
+        while server.head(Http::Two, select()).await.status() != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+#[test]
+fn web_sockets_count_as_connections_as_long_as_they_are_open() {
+    talk(async {
+        let folder = Folder::new();
+        // Half of them are for connections.
+        let server = Server::start_with_handles(&folder, 100);
+        server.ksql(STREAM).await;
+        let request = json!({ "ksql": "SELECT * FROM s EMIT CHANGES;" }).to_string();
+        let address = format!("ws://{}/ws/query?request={}", server.address(), percent(&request));
+        let mut open = Vec::new();
+        while let Ok((socket, _)) = tokio_tungstenite::connect_async(&address).await {
+            open.push(socket);
+            assert!(open.len() <= 50, "one more than there may be");
+        }
+        assert!(open.len() >= 48, "{} are open", open.len());
+        drop(open);
+        // When the server has seen that they have gone, there is room again.
+        while tokio_tungstenite::connect_async(&address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     });
 }

@@ -1,0 +1,236 @@
+//! Listeners: where requests are taken, in clear text or over TLS.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+
+use super::begin::Begun;
+use super::upgrade::{self, Upgrade};
+use super::{LAST_WORDS, PATIENCE, Service, Setup, answer, routes};
+use crate::disk::RealDisk;
+use crate::error::{Error, Result};
+use crate::locks::lock;
+
+/// How often somebody looks whether the server is to end.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How often somebody looks whether certificates and users have changed.
+const LOOK_AT_FILES: Duration = Duration::from_secs(1);
+
+/// How many connections there may be, whatever number of handles the process may have.
+const MOST_CONNECTIONS: usize = 20_000;
+
+/// A socket at which requests are taken.
+pub struct Listener {
+    socket: TcpListener,
+    is_secure: bool,
+}
+
+impl Listener {
+    /// Opens those of a list with commas: `http://HOST:PORT`, `https://HOST:PORT`, or `HOST:PORT` without TLS.
+    ///
+    /// # Errors
+    /// Kind `Invalid`: one is none of these. Kind `Backend`: an address is in use, or not one of this machine.
+    pub fn open_all(list: &str) -> Result<Vec<Listener>> {
+        let written = list.split(',').map(str::trim).filter(|one| !one.is_empty());
+        let all: Vec<Listener> = written.map(Listener::open).collect::<Result<_>>()?;
+        if all.is_empty() { Err(Error::invalid("there is no address to listen at")) } else { Ok(all) }
+    }
+
+    fn open(written: &str) -> Result<Listener> {
+        let (scheme, address) = written.split_once("://").unwrap_or(("http", written));
+        let address = address.trim_end_matches('/');
+        let is_secure = scheme.eq_ignore_ascii_case("https");
+        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if !(is_secure || scheme.eq_ignore_ascii_case("http")) || !has_port {
+            let message = format!("cannot listen at '{written}': it is not http://HOST:PORT or https://HOST:PORT");
+            return Err(Error::invalid(message));
+        }
+        let failed = |e: std::io::Error| Error::backend(format!("cannot listen at {address}: {e}"));
+        let socket = TcpListener::bind(address).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        Ok(Listener { socket, is_secure })
+    }
+
+    /// Whether it speaks TLS.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// Where it is.
+    ///
+    /// # Errors
+    /// Kind `Backend`: the system does not say it.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+}
+
+/// What the connections of a listener need.
+#[derive(Clone)]
+struct Door {
+    service: Arc<Service>,
+    routes: Router,
+    connections: Arc<Semaphore>,
+    graceful: Arc<GracefulShutdown>,
+    is_secure: bool,
+}
+
+/// Takes connections at all listeners until `stop` says that it is enough.
+pub(super) async fn accept_all(
+    service: &Arc<Service>,
+    listeners: Vec<Listener>,
+    stop: &dyn Fn() -> bool,
+) -> Result<()> {
+    // The log needs handles, too: without them the engine cannot go on.
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS.min(RealDisk::most_handles() / 2)));
+    let graceful = Arc::new(GracefulShutdown::new());
+    let mut tasks = tokio::task::JoinSet::new();
+    for Listener { socket, is_secure } in listeners {
+        let (connections, graceful) = (connections.clone(), graceful.clone());
+        let door = Door { service: service.clone(), routes: routes(service), connections, graceful, is_secure };
+        tasks.spawn(accept(door, tokio::net::TcpListener::from_std(socket)?));
+    }
+    tasks.spawn(look_at_files(service.clone()));
+    while !stop() {
+        tokio::time::sleep(LOOK).await;
+    }
+    tasks.shutdown().await;
+    service.engine.end_all_shown();
+    if let Some(graceful) = Arc::into_inner(graceful) {
+        // Those that take longer are cut off.
+        let _ = tokio::time::timeout(LAST_WORDS, graceful.shutdown()).await;
+    }
+    Ok(())
+}
+
+/// Takes connections, and has each served by a task of its own.
+async fn accept(door: Door, listener: tokio::net::TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // For want of handles, say. It stays in line, and is not asked for again at once.
+            tokio::time::sleep(LOOK).await;
+            continue;
+        };
+        // One more than there may be is closed without a word.
+        let Ok(permit) = door.connections.clone().try_acquire_owned() else { continue };
+        // Without it, answers may be late.
+        let _ = stream.set_nodelay(true);
+        let watcher = door.graceful.watcher();
+        let after_upgrade = (!door.is_secure).then(|| door.graceful.watcher());
+        let line = Line {
+            service: door.service.clone(),
+            routes: door.routes.clone(),
+            permit: Held(Arc::new(permit)),
+            after_upgrade: Mutex::new(after_upgrade),
+        };
+        let is_secure = door.is_secure;
+        tokio::spawn(async move {
+            if !is_secure {
+                converse(stream, line, watcher).await;
+            } else if let Some(stream) = shake_hands(&line.service.setup, stream).await {
+                converse(stream, line, watcher).await;
+            }
+        });
+    }
+}
+
+/// Agrees on TLS with a client; None if that fails, which the client was told.
+async fn shake_hands(setup: &Setup, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    let acceptor = TlsAcceptor::from(setup.tls.as_ref()?.now());
+    tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await.ok()?.ok()
+}
+
+/// The place of a connection among those that there may be. What goes on after HTTP/1.1, as a WebSocket does, holds it.
+#[derive(Clone)]
+pub(super) struct Held(#[expect(dead_code, reason = "it is there to be dropped")] Arc<OwnedSemaphorePermit>);
+
+/// What the requests of a connection need.
+struct Line {
+    service: Arc<Service>,
+    routes: Router,
+    permit: Held,
+    /// For HTTP/2 after an upgrade; None if there can be none.
+    after_upgrade: Mutex<Option<Watcher>>,
+}
+
+impl Line {
+    /// Answers a request.
+    async fn answer(&self, mut request: Request) -> Response {
+        if let Some(settings) = upgrade::wanted(&request)
+            && let Some(watcher) = { lock(&self.after_upgrade).take() }
+        {
+            return match Upgrade::of(request, settings).await {
+                Ok(upgrade) => {
+                    tokio::spawn(self.go_on(upgrade, watcher));
+                    Upgrade::answer()
+                }
+                Err(refusal) => refusal.into_response(),
+            };
+        }
+        request.extensions_mut().insert(self.permit.clone());
+        answer(&self.service, self.routes.clone(), request).await
+    }
+
+    /// Answers over HTTP/2 from now on.
+    fn go_on(&self, upgrade: Upgrade, watcher: Watcher) -> BoxFuture<'static, ()> {
+        let (service, routes, permit) = (self.service.clone(), self.routes.clone(), self.permit.clone());
+        let line = Line { service, routes, permit, after_upgrade: Mutex::new(None) };
+        Box::pin(async move {
+            if let Some(stream) = upgrade.connection().await {
+                converse(stream, line, watcher).await;
+            }
+        })
+    }
+}
+
+/// Answers the requests of a connection.
+async fn converse<S>(stream: S, line: Line, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // What finds out the version by itself would wait for a client that says nothing for ever.
+    let Some((stream, is_second)) = Begun::of(stream).await else { return };
+    let line = Arc::new(line);
+    let answer = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let line = line.clone();
+        async move { Ok::<_, Infallible>(line.answer(request.map(Body::new)).await) }
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = if is_second { builder.http2_only() } else { builder.http1_only() };
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PATIENCE).keep_alive_timeout(PATIENCE);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
+    // Its client has gone, or speaks something else: nobody is left to be told.
+    let _ = watcher.watch(connection).await;
+}
+
+/// Has certificates and users read anew when their files change, and tells each thing once.
+async fn look_at_files(service: Arc<Service>) {
+    let mut told = Vec::new();
+    loop {
+        tokio::time::sleep(LOOK_AT_FILES).await;
+        let service = service.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            let said = service.setup.look();
+            said.iter().filter(|text| !told.contains(*text)).for_each(|text| (service.setup.report)(text));
+            said
+        });
+        // A look that has panicked has told nothing.
+        told = looked.await.unwrap_or_default();
+    }
+}
