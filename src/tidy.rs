@@ -62,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "catalog",
             "engine",
             "statements",
+            "serving",
             "config",
             "clock",
             "disk",
@@ -76,7 +77,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("arrow", &["types", "functions", "formats", "state", "expr", "operators", "runtime", "engine", "statements"]),
     ("axum", &["serving"]),
     ("base64", &["types", "formats"]),
-    ("bytes", &["serving", "cli/remote"]),
+    ("bytes", &["serving"]),
     // The time of the system is asked of `clock`, which needs no calendar.
     ("chrono", &["types"]),
     ("chrono_tz", &["types"]),
@@ -87,16 +88,16 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["cli"]),
     ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
     ("futures_util", &["serving"]),
-    ("http_body_util", &["cli/remote"]),
-    ("hyper", &["serving", "cli/remote"]),
-    ("hyper_util", &["serving", "cli/remote"]),
+    ("http_body_util", &["serving/client"]),
+    ("hyper", &["serving"]),
+    ("hyper_util", &["serving"]),
     ("indicatif", &["cli"]),
     ("itoa", &["formats"]),
     // The disk; memory that goes back to the system; the terminal, standard input and the figures of the process.
     ("libc", &["disk", "engine/memory", "cli"]),
     ("libm", &["functions"]),
     ("md5", &["functions"]),
-    ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving", "cli/remote"]),
+    ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving"]),
     // Threads belong to the engine, which lends them to the turns of a query.
     ("rayon", &["runtime", "engine"]),
     ("rustyline", &["cli"]),
@@ -121,7 +122,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Where the nesting of a statement decides how deep calls go.
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
-    ("tokio", &["serving", "cli/remote"]),
+    ("tokio", &["serving", "cli/remote", "testing/rest"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
 ];

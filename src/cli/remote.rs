@@ -6,12 +6,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value as Json, json};
-use tokio::net::TcpStream;
 
 use super::failure::{FAILED, Failure};
 use super::output::{Output, tell};
@@ -20,6 +15,7 @@ use super::stop::Stop;
 use crate::error::Error;
 use crate::formats::answer::value_of;
 use crate::serving::SHOWN_AS;
+use crate::serving::client::{self, Answer, Call, Http};
 use crate::sql::cursor::Cursor;
 use crate::sql::lexer::lex;
 use crate::sql::types::{parse_type, resolve};
@@ -58,21 +54,9 @@ impl Remote {
         Ok(remote)
     }
 
-    async fn send(&self, method: &str, path: &str, body: String) -> Result<hyper::Response<Incoming>, Failure> {
-        let lost = |why: &dyn std::fmt::Display| Error::backend(format!("no answer from {}: {why}", self.address));
-        let stream = TcpStream::connect(&self.address).await.map_err(|e| lost(&e))?;
-        let connected = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = connected.map_err(|e| lost(&e))?;
-        // It ends with the answer; what goes wrong is told by the answer.
-        tokio::spawn(connection);
-        let request = hyper::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", &self.address)
-            .header("accept", "application/vnd.ksql.v1+json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|e| lost(&e))?;
-        Ok(sender.send_request(request).await.map_err(|e| lost(&e))?)
+    async fn send(&self, method: &str, path: &str, body: String) -> Result<Answer, Failure> {
+        let call = Call { http: Http::One, method, path, accept: "application/vnd.ksql.v1+json", body: &body };
+        Ok(client::send(&self.address, call).await?)
     }
 
     /// The text that stands at a path.
@@ -81,13 +65,12 @@ impl Remote {
     /// The server does not answer, or has nothing there.
     pub(super) fn text(&self, path: &str) -> Result<String, Failure> {
         self.runtime.block_on(async {
-            let response = self.send("GET", path, String::new()).await?;
-            let status = response.status();
-            if !status.is_success() {
+            let answer = self.send("GET", path, String::new()).await?;
+            if !answer.is_good() {
+                let status = answer.status;
                 return Err(Error::missing(format!("{} has nothing at {path}: {status}", self.address)).into());
             }
-            let bytes = response.into_body().collect().await.map_err(|e| Error::backend(e.to_string()))?.to_bytes();
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
+            Ok(String::from_utf8_lossy(&answer.whole().await?).into_owned())
         })
     }
 
@@ -161,9 +144,8 @@ impl Remote {
         }
         let body = Remote::request(session, "ksql", statements);
         let (is_good, answer) = self.runtime.block_on(async {
-            let response = self.send("POST", "/ksql", body).await?;
-            let is_good = response.status().is_success();
-            Ok::<_, Failure>((is_good, whole(response).await?))
+            let answer = self.send("POST", "/ksql", body).await?;
+            Ok::<_, Failure>((answer.is_good(), whole(answer).await?))
         })?;
         let entities = if is_good { &answer } else { &answer["entities"] };
         for entity in entities.as_array().into_iter().flatten() {
@@ -203,12 +185,12 @@ impl Remote {
     ///
     /// # Errors
     /// It is refused, as the server says it; or it does not answer.
-    async fn lines(&self, path: &str, body: String) -> Result<Lines, Failure> {
-        let response = self.send("POST", path, body).await?;
-        if !response.status().is_success() {
-            return Err(refusal(&whole(response).await?));
+    async fn lines(&self, path: &str, body: String) -> Result<Answer, Failure> {
+        let answer = self.send("POST", path, body).await?;
+        if !answer.is_good() {
+            return Err(refusal(&whole(answer).await?));
         }
-        Ok(Lines { body: response.into_body(), rest: Vec::new() })
+        Ok(answer)
     }
 
     /// Shows the rows of a SELECT until it is over, or somebody has had enough.
@@ -220,7 +202,7 @@ impl Remote {
         self.runtime.block_on(async {
             let mut lines = self.lines("/query-stream", body).await?;
             let mut rows = None;
-            while let Some(line) = lines.next_unless(stop).await? {
+            while let Some(line) = next_unless(&mut lines, stop).await? {
                 let Some(element) = element(&line) else { continue };
                 if let Some(schema) = element["header"]["schema"].as_str() {
                     let columns = columns(schema)?;
@@ -247,7 +229,7 @@ impl Remote {
         let body = Remote::request(session, "ksql", statement);
         self.runtime.block_on(async {
             let mut lines = self.lines("/query", body).await?;
-            while let Some(line) = lines.next_unless(stop).await? {
+            while let Some(line) = next_unless(&mut lines, stop).await? {
                 let line = String::from_utf8_lossy(&line);
                 // A line without text says that the topic is silent.
                 if !line.trim().is_empty() {
@@ -274,44 +256,21 @@ fn check_own(session: &Session, script: &Script) -> Result<(), Failure> {
 }
 
 /// The JSON value of a whole answer.
-async fn whole(response: hyper::Response<Incoming>) -> Result<Json, Failure> {
-    let unusable =
-        |why: &dyn std::fmt::Display| Error::backend(format!("the answer of the server cannot be used: {why}"));
-    let bytes = response.into_body().collect().await.map_err(|e| unusable(&e))?.to_bytes();
-    Ok(serde_json::from_slice(&bytes).map_err(|e| unusable(&e))?)
+async fn whole(answer: Answer) -> Result<Json, Failure> {
+    let unusable = |e| Error::backend(format!("the answer of the server cannot be used: {e}"));
+    Ok(serde_json::from_slice(&answer.whole().await?).map_err(unusable)?)
 }
 
-/// The lines of an answer, as they come. Each element of an array of ksqlDB's JSON stands on one.
-struct Lines {
-    body: Incoming,
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    /// The next line; None at the end, or if somebody has had enough.
-    async fn next_unless(&mut self, stop: &Stop) -> Result<Option<Vec<u8>>, Failure> {
-        loop {
-            tokio::select! {
-                line = self.next() => return line,
-                () = tokio::time::sleep(LOOK) => if stop.is_asked() {
-                    tell("Query terminated");
-                    return Ok(None);
-                },
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.rest) {
-                return Ok(Some(self.rest.drain(..=end).collect()));
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => self.rest.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
-                Some(Err(error)) => return Err(Error::backend(format!("the answer has broken off: {error}")).into()),
-                None if self.rest.is_empty() => return Ok(None),
-                None => return Ok(Some(std::mem::take(&mut self.rest))),
-            }
+/// The next line of an answer; None at the end, or if somebody has had enough. Each element of an array of ksqlDB's
+/// JSON stands on one.
+async fn next_unless(answer: &mut Answer, stop: &Stop) -> Result<Option<Vec<u8>>, Failure> {
+    loop {
+        tokio::select! {
+            line = answer.line() => return Ok(line?),
+            () = tokio::time::sleep(LOOK) => if stop.is_asked() {
+                tell("Query terminated");
+                return Ok(None);
+            },
         }
     }
 }

@@ -15,12 +15,12 @@ use super::apply::starts_latest;
 use super::life::Life;
 use super::running::Running;
 use super::{Engine, Shared};
-use crate::catalog::Query;
-use crate::config::Properties;
+use crate::catalog::{Catalog, Query};
+use crate::config::{self, Properties};
 use crate::error::Result;
 use crate::ids::QueryNumber;
 use crate::locks::{lock, wait_while};
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 use crate::runtime::{self, QueryRun, Tap, Target};
 use crate::topics::{Offset, PartitionId};
 use crate::types::{Batch, Column, Role, Value};
@@ -167,8 +167,10 @@ impl Engine {
         }
         let number = QueryNumber::new(NEXT_PUSH.fetch_add(1, Ordering::Relaxed));
         let sources = plan.root.sources();
+        let is_new = properties.flag(config::PUSH_V2_ENABLED) && !latest.is_empty();
+        let kind = if is_new && is_scalable(plan, &catalog) { "SCALABLE_PUSH_QUERY" } else { "transient" };
         let query = Query {
-            id: format!("transient_{}_{number}", sources[0].name),
+            id: format!("{kind}_{}_{number}", sources[0].name),
             number,
             statement: text.to_owned(),
             text: text.to_owned(),
@@ -185,6 +187,21 @@ impl Engine {
         lock(&shared.shown).insert(number, shown);
         Ok(PushQuery { shared: shared.clone(), running, channel, ends, columns })
     }
+}
+
+/// Whether ksqlDB could have many clients share the reading of a push query's source: each row is shown by itself, and
+/// exactly one query writes them.
+fn is_scalable(plan: &Plan, catalog: &Catalog) -> bool {
+    fn is_of_rows(node: &Node) -> bool {
+        match node {
+            Node::Source(_) => true,
+            Node::Filter(_) | Node::Compute(_) => node.as_node().inputs().into_iter().all(is_of_rows),
+            _ => false,
+        }
+    }
+    let sources = plan.root.sources();
+    let writes = |query: &Arc<Query>| sources.iter().any(|source| source.name == query.sink);
+    is_of_rows(&plan.root) && catalog.queries().into_iter().filter(|query| writes(query)).count() == 1
 }
 
 /// The way of a push query's rows to its client.
@@ -243,7 +260,7 @@ impl Channel {
 }
 
 impl PushQuery {
-    /// The id of the query: `transient_`, its first source, and a number.
+    /// The id of the query: `transient_` or `SCALABLE_PUSH_QUERY_`, its first source, and a number.
     pub fn id(&self) -> &str {
         &self.running.id
     }

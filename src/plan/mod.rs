@@ -10,6 +10,7 @@ mod join;
 pub mod node;
 pub mod nodes;
 mod partition;
+pub mod pull_rules;
 mod scope;
 mod select;
 pub mod sink;

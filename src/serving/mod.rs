@@ -19,6 +19,7 @@
 //! HTTP/2, since several clients parse a frame as one JSON value.
 
 mod accept;
+pub mod client;
 mod close;
 mod coerce;
 mod cors;

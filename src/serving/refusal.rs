@@ -186,6 +186,49 @@ fn is_unknown_source(message: &str) -> bool {
     message.strip_suffix(" does not exist.").is_some_and(|name| !name.contains([' ', '\'']))
 }
 
+/// What ksqlDB says after some messages of queries, where there is a hint in place of it.
+fn completion(message: &str) -> String {
+    const MORE: &str =
+        " See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
+    let queryable = || message.strip_prefix("The `")?.strip_suffix("` table isn't queryable.");
+    if let Some(name) = queryable() {
+        let derived = format!("CREATE TABLE QUERYABLE_{name} AS SELECT * FROM {name}");
+        return format!(" To derive a queryable table, you can do '{derived}'.{MORE}");
+    }
+    if message.starts_with("Comparison with NULL not supported") {
+        return "\nUse 'IS NULL' or 'IS NOT NULL' instead.".to_owned();
+    }
+    match message {
+        _ if NARROWING.iter().any(|start| message.starts_with(start)) => format!(" {MORE}{NARROW}"),
+        _ if message.starts_with("Pull queries don't support the following columns") => format!("\n{MORE}"),
+        _ if message.starts_with("Pull queries don't support") => MORE.to_owned(),
+        _ if message.starts_with("Query requires table scan to be enabled") => {
+            " Table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// How the messages begin that say what the condition of a pull query lacks.
+const NARROWING: &[&str] = &[
+    "Missing WHERE clause.",
+    "WHERE clause missing key column for disjunct: ",
+    "Multi-column sources must specify every key in the WHERE clause.",
+    "Bound on key columns '",
+    "A comparison condition on the key column cannot be combined",
+    "A comparison must ",
+    "Unsupported expression in WHERE clause: ",
+];
+
+/// What such a condition needs.
+const NARROW: &str = "
+Pull queries require a WHERE clause that:
+ - includes a key equality expression, e.g. `SELECT * FROM X WHERE <key-column> = Y;`.
+ - in the case of a multi-column key, is a conjunction of equality expressions that cover all key columns.
+ - to support range expressions, e.g.,  SELECT * FROM X WHERE <key-column> < Y;`, range scans need to be enabled by \
+setting ksql.query.pull.range.scan.enabled=true
+If more flexible queries are needed, , table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true.";
+
 /// What is said of a topic to print that is not there.
 fn no_topic(error: &Error) -> String {
     let message = error.message().replacen(
@@ -209,13 +252,7 @@ pub(super) fn message(error: &Error) -> String {
                 format!("{UNPREPARED}{message}")
             }
             _ if message.starts_with("Could not find topic '") => no_topic(error),
-            _ if message.starts_with("Pull queries don't support") => {
-                format!(
-                    "{message} See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a \
-                     push query."
-                )
-            }
-            _ => message.to_owned(),
+            _ => format!("{message}{}", completion(message)),
         };
     };
     let mut text = format!("line {}:{}: Syntax Error\n{}", span.start.line, span.start.column, error.message());

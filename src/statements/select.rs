@@ -8,7 +8,7 @@ use std::fmt;
 use super::{Action, Context, Kind, Statement, Until};
 use crate::catalog::SourceKind;
 use crate::error::{Error, Result};
-use crate::plan::{self, Target, table};
+use crate::plan::{self, Target, pull_rules, table};
 use crate::sql::print::layout;
 use crate::sql::query::{Query, parse_query};
 
@@ -41,10 +41,15 @@ impl Statement for Select {
             source.is_some_and(|source| source.kind == SourceKind::Stream)
         };
         if query.emit.is_none() && !reads_stream(query) {
-            return Ok(Action::Pull(Box::new(table::plan(query, cx.catalog)?)));
+            pull_rules::refuse_source_table(query, cx.catalog)?;
+            let pull = table::plan(query, cx.catalog)?;
+            pull_rules::check_scan(query, &pull.source, cx.properties)?;
+            return Ok(Action::Pull(Box::new(pull)));
         }
         if query.emit.is_none() {
             table::refuse_clauses(query)?;
+            pull_rules::refuse_record_columns(query)?;
+            pull_rules::check_stream(query, cx.properties)?;
         }
         let plan = plan::plan(query, cx.catalog, cx.properties, Target::Push)?;
         if query.emit.is_none() && plan.kind == SourceKind::Table {

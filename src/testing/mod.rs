@@ -15,7 +15,9 @@
 mod case;
 mod compare;
 mod records;
+mod rest;
 mod run;
+mod topics;
 
 pub use case::Case;
 pub use run::{Mode, run_case};
@@ -171,7 +173,7 @@ fn judge(case: &Case, mode: Mode) -> CaseResult {
         Ok((status, message)) => (status, message),
         Err(_) => (Verdict::Failed, "a panic".to_owned()),
     };
-    let refusal = case.expected_exception.is_some();
+    let refusal = case.expected_exception.is_some() || case.rest.as_ref().is_some_and(|r| r.expected_error.is_some());
     if status == Verdict::Failed
         && let Some(reason) = deviation(case, refusal && message == run::ACCEPTED_INSTEAD)
     {
