@@ -15,7 +15,7 @@ use super::apply::starts_latest;
 use super::life::Life;
 use super::running::Running;
 use super::{Engine, Shared};
-use crate::catalog::{Catalog, Query};
+use crate::catalog::{Catalog, Query, SourceKind};
 use crate::config::{self, Properties};
 use crate::error::Result;
 use crate::ids::QueryNumber;
@@ -154,7 +154,9 @@ impl Engine {
         let latest = starts_latest(plan, &catalog, &properties);
         let channel = Arc::new(Channel::default());
         let columns: Vec<Column> = plan.output.iter().map(|c| c.column.clone()).collect();
-        let target = Target::Tap(Arc::new(ClientTap { channel: channel.clone(), columns: columns.clone() }));
+        let shows_deletions = plan.kind == SourceKind::Table;
+        let tap = ClientTap { channel: channel.clone(), columns: columns.clone(), shows_deletions };
+        let target = Target::Tap(Arc::new(tap));
         let start = |id: PartitionId| {
             if latest.contains(&id) { shared.topics.end(id) } else { shared.topics.start(id) }
         };
@@ -208,6 +210,8 @@ fn is_scalable(plan: &Plan, catalog: &Catalog) -> bool {
 struct ClientTap {
     channel: Arc<Channel>,
     columns: Vec<Column>,
+    /// Whether rows of a table are shown. A record of a stream that has no value is no row, and deletes nothing.
+    shows_deletions: bool,
 }
 
 impl Tap for ClientTap {
@@ -221,7 +225,8 @@ impl Tap for ClientTap {
                 };
             PushRow { values: self.columns.iter().zip(&batch.columns).map(value).collect(), is_deletion }
         };
-        self.channel.push((0..batch.rows()).map(row), batch.bytes());
+        let is_shown = |row: &usize| self.shows_deletions || !batch.is_absent(*row);
+        self.channel.push((0..batch.rows()).filter(is_shown).map(row), batch.bytes());
     }
 
     fn has_room(&self) -> bool {

@@ -16,6 +16,7 @@ mod on_disk_format;
 mod oracle;
 mod power_cut;
 mod real_data;
+mod rest;
 mod resume;
 mod serving;
 mod storage_faults;

@@ -65,6 +65,8 @@ fn run(case: &Case, expected: &RestCase, mode: Mode) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::from)?;
     let mut talk = Talk { case, expected, runtime, service: Service::start(mode)? };
     let result = talk.run(mode == Mode::Resume);
+    // With it go the connections, for whose end the service would wait.
+    drop(talk.runtime);
     let ended = talk.service.end();
     result?;
     Ok(ended?)
@@ -293,9 +295,6 @@ impl Refused {
             return differs("a refusal of another statement");
         }
         let quoted = quoted_names(expected.message.as_deref().unwrap_or_default());
-        if std::env::var("STRICT").is_ok() && !message.contains(expected.message.as_deref().unwrap_or_default()) {
-            return differs(&format!("other text, expected {:?}", expected.message));
-        } // STRICT
         match quoted.into_iter().find(|name| !message.contains(name)) {
             Some(name) => differs(&format!("a refusal that does not name {name}")),
             None => Ok(()),
