@@ -35,6 +35,7 @@ mod rows;
 mod small;
 mod target;
 mod websocket;
+mod wording;
 
 use std::net::TcpListener;
 use std::sync::Arc;
