@@ -23,6 +23,13 @@ pub(super) fn named(error: &Error) -> Named {
     }
 }
 
+/// Whether an error is one of the query in a completed CREATE … AS SELECT.
+pub(super) fn is_of_query(error: &Error, text: &str) -> bool {
+    let is_query = text.starts_with("CREATE ") && text.contains(" AS SELECT");
+    let is_planned = error.kind() != Kind::Unsupported && !is_unknown_source(error.message());
+    is_query && is_planned && matches!(named(error), Named::Completed)
+}
+
 /// How the messages begin of what is found when the text of a statement is read.
 const OF_PREPARATION: &[&str] = &[
     "CREATE STREAM AS SELECT statements don't support LIMIT clause",

@@ -3,6 +3,7 @@
 mod assert;
 mod client;
 mod print;
+mod wording;
 
 use std::time::Duration;
 
