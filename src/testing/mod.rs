@@ -9,6 +9,8 @@
 //! at 0 so that every row gives its result. The default for where reading starts is the earliest record. Cases run on
 //! as many threads as the machine has; the results come in the order of the files.
 //!
+//! Cases in the form of ksqlDB's REST query tests go through a real service instead, see `rest`.
+//!
 //! What a case says of a refusal is compared by meaning: it must come at the right stage and name what the expected
 //! message quotes. Texts of messages may differ.
 

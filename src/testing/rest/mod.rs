@@ -2,8 +2,8 @@
 //!
 //! The form is that of ksqlDB's REST query tests. The steps: topics are made; all statements are sent in one request;
 //! the input is written, topic after topic, and the persistent queries take it to its end; each query is sent in a
-//! request of its own and its answer read to its end; records and answers are compared. A case that says
-//! so has its input written only when its query runs. The clock is that of the machine.
+//! request of its own and its answer read to its end; records and answers are compared. A case that says so has its input
+//! written only when its query runs. The clock is that of the machine.
 //!
 //! In [`Mode::Resume`] the engine is over a folder, and the service ends and starts again after the statements and
 //! after the input.
@@ -27,7 +27,7 @@ use answers::Given;
 use service::Service;
 
 /// How long an answer, and the work of the persistent queries, may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All records are there when a query is sent, so it need not wait long for others.
 const IDLE_MS: u64 = 50;
