@@ -28,6 +28,9 @@ pub enum Kind {
     Bug,
 }
 
+/// How the message of every error of kind [`Kind::Unsupported`] begins.
+pub const UNSUPPORTED: &str = "not supported by this version: ";
+
 /// A position in a text: line and column count from 1, in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -120,7 +123,7 @@ impl Error {
     /// An error of kind [`Kind::Unsupported`], for something that this version lacks. A hint says what to use
     /// meanwhile.
     pub fn unsupported(what: impl fmt::Display) -> Self {
-        Error::new(Kind::Unsupported, format!("not supported by this version: {what}"))
+        Error::new(Kind::Unsupported, format!("{UNSUPPORTED}{what}"))
     }
 
     /// The same error at a place of the statement's text, unless it has a place already.

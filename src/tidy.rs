@@ -76,6 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "catalog",
             "engine",
             "statements",
+            "serving",
             "config",
             "clock",
             "disk",
@@ -95,7 +96,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ),
     ("axum", &["serving"]),
     ("base64", &["types", "formats"]),
-    ("bytes", &["serving", "cli/connect"]),
+    ("bytes", &["serving"]),
     ("async_trait", &["pull"]),
     // The time of the system is asked of `clock`, which needs no calendar.
     ("chrono", &["types"]),
@@ -109,16 +110,16 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["cli"]),
     ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
     ("futures_util", &["pull", "serving"]),
-    ("http_body_util", &["cli/connect", "cli/remote"]),
-    ("hyper", &["serving", "cli/connect", "cli/remote"]),
-    ("hyper_util", &["serving", "cli/connect"]),
+    ("http_body_util", &["serving/client"]),
+    ("hyper", &["serving"]),
+    ("hyper_util", &["serving"]),
     ("indicatif", &["cli"]),
     ("itoa", &["formats"]),
     // The disk; memory that goes back to the system; the terminal, standard input and the figures of the process.
     ("libc", &["disk", "engine/memory", "cli"]),
     ("libm", &["functions"]),
     ("md5", &["functions"]),
-    ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving", "cli/remote"]),
+    ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving"]),
     // A mutex that is handed to whoever waits for it.
     ("parking_lot", &["locks"]),
     ("pkcs8", &["serving/pem"]),
@@ -150,7 +151,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Where the nesting of a statement decides how deep calls go.
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
-    ("tokio", &["pull", "serving", "cli/connect", "cli/remote"]),
+    ("tokio", &["pull", "serving", "cli/connect", "cli/remote", "testing/rest"]),
     ("tokio_rustls", &["serving/listen", "cli/connect"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),

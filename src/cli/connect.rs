@@ -3,21 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use clap::Args;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
 use crate::error::Error;
 use crate::serving;
+use crate::serving::client::{self, Answer, Call, Http};
 use crate::types::parse::base64_text;
 
 /// The variable with the password of the user.
@@ -84,44 +80,18 @@ impl Link {
     ///
     /// # Errors
     /// Nobody answers, or the two do not agree on TLS: the failure says why.
-    pub(super) async fn send(
-        &self,
-        method: &str,
-        path: &str,
-        body: String,
-    ) -> Result<hyper::Response<Incoming>, Failure> {
-        let mut request = hyper::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", &self.address)
-            .header("accept", "application/vnd.ksql.v1+json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        let request = request.body(Full::new(Bytes::from(body))).map_err(|e| self.lost(&e))?;
+    pub(super) async fn send(&self, method: &str, path: &str, body: &str) -> Result<Answer, Failure> {
+        let accept = "application/vnd.ksql.v1+json";
+        let call = Call { http: Http::One, method, path, accept, authorization: self.authorization.as_deref(), body };
         let stream = TcpStream::connect(&self.address).await.map_err(|e| self.lost(&e))?;
-        match &self.tls {
-            None => self.ask(stream, request).await,
+        let answer = match &self.tls {
+            None => client::over(stream, &self.address, call).await,
             Some((connector, name)) => {
                 let stream = connector.connect(name.clone(), stream).await.map_err(|e| self.lost(&e))?;
-                self.ask(stream, request).await
+                client::over(stream, &self.address, call).await
             }
-        }
-    }
-
-    async fn ask<S>(
-        &self,
-        stream: S,
-        request: hyper::Request<Full<Bytes>>,
-    ) -> Result<hyper::Response<Incoming>, Failure>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let connected = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = connected.map_err(|e| self.lost(&e))?;
-        // It ends with the answer; what goes wrong is told by the answer.
-        tokio::spawn(connection);
-        sender.send_request(request).await.map_err(|e| self.lost(&e))
+        };
+        answer.map_err(|e| self.lost(e.as_ref()))
     }
 
     /// The failure for an answer that did not come.

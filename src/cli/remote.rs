@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde_json::{Map, Value as Json, json};
 
 use super::connect::{Credentials, Link};
@@ -18,6 +16,7 @@ use super::stop::Stop;
 use crate::error::Error;
 use crate::formats::answer::value_of;
 use crate::serving::SHOWN_AS;
+use crate::serving::client::Answer;
 use crate::sql::cursor::Cursor;
 use crate::sql::lexer::lex;
 use crate::sql::types::{parse_type, resolve};
@@ -45,8 +44,8 @@ impl Remote {
         let link = Link::new(url, credentials)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::from)?;
         let remote = Remote { link, tells_results, runtime };
-        let response = remote.runtime.block_on(remote.link.send("GET", "/info", String::new()))?;
-        if response.status() == hyper::StatusCode::UNAUTHORIZED {
+        let answer = remote.runtime.block_on(remote.link.send("GET", "/info", ""))?;
+        if answer.status == 401 {
             let error = Error::invalid(format!("{} asks for a user and the right password", remote.link.address));
             return Err(error.hint("--user names the user; the password is asked for, or read from a file").into());
         }
@@ -59,16 +58,15 @@ impl Remote {
     /// The server does not answer, or has nothing there.
     pub(super) fn text(&self, path: &str) -> Result<String, Failure> {
         self.runtime.block_on(async {
-            let response = self.link.send("GET", path, String::new()).await?;
-            let status = response.status();
-            if status == hyper::StatusCode::FORBIDDEN {
-                return Err(refusal(&whole(response).await?));
+            let answer = self.link.send("GET", path, "").await?;
+            if answer.status == 403 {
+                return Err(refusal(&whole(answer).await?));
             }
-            if !status.is_success() {
+            if !answer.is_good() {
+                let status = answer.status;
                 return Err(Error::missing(format!("{} has nothing at {path}: {status}", self.link.address)).into());
             }
-            let bytes = response.into_body().collect().await.map_err(|e| Error::backend(e.to_string()))?.to_bytes();
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
+            Ok(String::from_utf8_lossy(&answer.whole().await?).into_owned())
         })
     }
 
@@ -142,9 +140,8 @@ impl Remote {
         }
         let body = Remote::request(session, "ksql", statements);
         let (is_good, answer) = self.runtime.block_on(async {
-            let response = self.link.send("POST", "/ksql", body).await?;
-            let is_good = response.status().is_success();
-            Ok::<_, Failure>((is_good, whole(response).await?))
+            let answer = self.link.send("POST", "/ksql", &body).await?;
+            Ok::<_, Failure>((answer.is_good(), whole(answer).await?))
         })?;
         let entities = if is_good { &answer } else { &answer["entities"] };
         for entity in entities.as_array().into_iter().flatten() {
@@ -184,12 +181,12 @@ impl Remote {
     ///
     /// # Errors
     /// It is refused, as the server says it; or it does not answer.
-    async fn lines(&self, path: &str, body: String) -> Result<Lines, Failure> {
-        let response = self.link.send("POST", path, body).await?;
-        if !response.status().is_success() {
-            return Err(refusal(&whole(response).await?));
+    async fn lines(&self, path: &str, body: String) -> Result<Answer, Failure> {
+        let answer = self.link.send("POST", path, &body).await?;
+        if !answer.is_good() {
+            return Err(refusal(&whole(answer).await?));
         }
-        Ok(Lines { body: response.into_body(), rest: Vec::new() })
+        Ok(answer)
     }
 
     /// Shows the rows of a SELECT until it is over, or somebody has had enough.
@@ -201,7 +198,7 @@ impl Remote {
         self.runtime.block_on(async {
             let mut lines = self.lines("/query-stream", body).await?;
             let mut rows = None;
-            while let Some(line) = lines.next_unless(stop).await? {
+            while let Some(line) = next_unless(&mut lines, stop).await? {
                 let Some(element) = element(&line) else { continue };
                 if let Some(schema) = element["header"]["schema"].as_str() {
                     let columns = columns(schema)?;
@@ -228,7 +225,7 @@ impl Remote {
         let body = Remote::request(session, "ksql", statement);
         self.runtime.block_on(async {
             let mut lines = self.lines("/query", body).await?;
-            while let Some(line) = lines.next_unless(stop).await? {
+            while let Some(line) = next_unless(&mut lines, stop).await? {
                 let line = String::from_utf8_lossy(&line);
                 // A line without text says that the topic is silent.
                 if !line.trim().is_empty() {
@@ -255,44 +252,21 @@ fn check_own(session: &Session, script: &Script) -> Result<(), Failure> {
 }
 
 /// The JSON value of a whole answer.
-async fn whole(response: hyper::Response<Incoming>) -> Result<Json, Failure> {
-    let unusable =
-        |why: &dyn std::fmt::Display| Error::backend(format!("the answer of the server cannot be used: {why}"));
-    let bytes = response.into_body().collect().await.map_err(|e| unusable(&e))?.to_bytes();
-    Ok(serde_json::from_slice(&bytes).map_err(|e| unusable(&e))?)
+async fn whole(answer: Answer) -> Result<Json, Failure> {
+    let unusable = |e| Error::backend(format!("the answer of the server cannot be used: {e}"));
+    Ok(serde_json::from_slice(&answer.whole().await?).map_err(unusable)?)
 }
 
-/// The lines of an answer, as they come. Each element of an array of ksqlDB's JSON stands on one.
-struct Lines {
-    body: Incoming,
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    /// The next line; None at the end, or if somebody has had enough.
-    async fn next_unless(&mut self, stop: &Stop) -> Result<Option<Vec<u8>>, Failure> {
-        loop {
-            tokio::select! {
-                line = self.next() => return line,
-                () = tokio::time::sleep(LOOK) => if stop.is_asked() {
-                    tell("Query terminated");
-                    return Ok(None);
-                },
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.rest) {
-                return Ok(Some(self.rest.drain(..=end).collect()));
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => self.rest.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
-                Some(Err(error)) => return Err(Error::backend(format!("the answer has broken off: {error}")).into()),
-                None if self.rest.is_empty() => return Ok(None),
-                None => return Ok(Some(std::mem::take(&mut self.rest))),
-            }
+/// The next line of an answer; None at the end, or if somebody has had enough. Each element of an array of ksqlDB's
+/// JSON stands on one.
+async fn next_unless(answer: &mut Answer, stop: &Stop) -> Result<Option<Vec<u8>>, Failure> {
+    loop {
+        tokio::select! {
+            line = answer.line() => return Ok(line?),
+            () = tokio::time::sleep(LOOK) => if stop.is_asked() {
+                tell("Query terminated");
+                return Ok(None);
+            },
         }
     }
 }

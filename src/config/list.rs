@@ -48,6 +48,14 @@ pub const COLLECT_SET_LIMIT: &str = "ksql.functions.collect_set.limit";
 pub const INSERT_VALUES_ENABLED: &str = "ksql.insert.into.values.enabled";
 /// Whether `${name}` stands for the value of a variable.
 pub const VARIABLE_SUBSTITUTION: &str = "ksql.variable.substitution.enable";
+/// Whether a pull query may look at all rows of a table.
+pub const TABLE_SCAN_ENABLED: &str = "ksql.query.pull.table.scan.enabled";
+/// Whether a pull query may look at a range of keys where it may not look at all rows.
+pub const RANGE_SCAN_ENABLED: &str = "ksql.query.pull.range.scan.enabled";
+/// Whether a SELECT without EMIT may read a stream.
+pub const PULL_STREAM_ENABLED: &str = "ksql.query.pull.stream.enabled";
+/// Whether ids of push queries say that they are scalable.
+pub const PUSH_V2_ENABLED: &str = "ksql.query.push.v2.enabled";
 
 /// The origins whose pages may use the service; empty if none may, `*` if all may.
 pub const CORS_ORIGIN: &str = "access.control.allow.origin";
@@ -240,6 +248,34 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(0, ANY),
         scope: Scope::Process,
         summary: "How many persistent queries there may be when a client of the service starts one more.",
+    },
+    Property {
+        name: RANGE_SCAN_ENABLED,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether a pull query may look at a range of keys where it may not look at all rows of the table.",
+    },
+    Property {
+        name: PULL_STREAM_ENABLED,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether a SELECT without EMIT may read a stream.",
+    },
+    Property {
+        name: TABLE_SCAN_ENABLED,
+        default: "true",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether a pull query may look at all rows of a table.",
+    },
+    Property {
+        name: PUSH_V2_ENABLED,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether ids of push queries begin as ksqlDB's scalable ones do, where it would make them such.",
     },
     Property {
         name: SUPPRESS_ENABLED,

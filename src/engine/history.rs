@@ -27,6 +27,11 @@ impl History {
     }
 
     /// The records, by rising version.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter()
+    }
+
+    /// The records, in the order in which they were decided.
     pub(crate) fn into_records(self) -> Vec<Record> {
         self.records
     }

@@ -327,6 +327,11 @@ impl Engine {
         self.shared.world.statements()
     }
 
+    /// The properties that the statement of a query was executed with, but for those of the process.
+    pub fn properties_of(&self, query: QueryNumber) -> Vec<(String, String)> {
+        self.shared.world.properties_of(query)
+    }
+
     /// The topics, to read and to append to.
     pub fn topics(&self) -> &Arc<dyn Topics> {
         &self.shared.topics

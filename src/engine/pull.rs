@@ -142,11 +142,7 @@ impl Drop for TableSnapshot {
 
 /// The batches without the rows that HAVING leaves out.
 fn present(batches: Vec<Batch>) -> Result<Vec<Batch>> {
-    let present = |batch: Batch| match &batch.absent {
-        Some(absent) => batch.clone().filter(&!absent),
-        None => Ok(batch),
-    };
-    batches.into_iter().map(present).collect()
+    batches.into_iter().map(Batch::present).collect()
 }
 
 impl Shared {

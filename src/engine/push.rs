@@ -15,12 +15,12 @@ use super::apply::starts_latest;
 use super::life::Life;
 use super::running::Running;
 use super::{Engine, Shared};
-use crate::catalog::Query;
-use crate::config::Properties;
+use crate::catalog::{Catalog, Query, SourceKind};
+use crate::config::{self, Properties};
 use crate::error::Result;
 use crate::ids::QueryNumber;
 use crate::locks::{lock, wait_while};
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 use crate::runtime::{self, QueryRun, Tap, Target};
 use crate::topics::{Offset, PartitionId};
 use crate::types::{Batch, Column, Role, Value};
@@ -197,7 +197,9 @@ impl Shared {
         let latest = starts_latest(plan, &catalog, &properties);
         let channel = Arc::new(Channel::<T>::default());
         let columns: Vec<Column> = plan.output.iter().map(|c| c.column.clone()).collect();
-        let target = Target::Tap(Arc::new(ClientTap { channel: channel.clone(), columns: columns.clone() }));
+        let shows_deletions = plan.kind == SourceKind::Table;
+        let tap = ClientTap { channel: channel.clone(), columns: columns.clone(), shows_deletions };
+        let target = Target::Tap(Arc::new(tap));
         let start = |id: PartitionId| {
             if latest.contains(&id) { shared.topics.end(id) } else { shared.topics.start(id) }
         };
@@ -210,8 +212,10 @@ impl Shared {
         }
         let number = QueryNumber::new(NEXT_PUSH.fetch_add(1, Ordering::Relaxed));
         let sources = plan.root.sources();
+        let is_new = properties.flag(config::PUSH_V2_ENABLED) && !latest.is_empty();
+        let kind = if is_new && is_scalable(plan, &catalog) { "SCALABLE_PUSH_QUERY" } else { "transient" };
         let query = Query {
-            id: format!("transient_{}_{number}", sources[0].name),
+            id: format!("{kind}_{}_{number}", sources[0].name),
             number,
             statement: text.to_owned(),
             text: text.to_owned(),
@@ -230,14 +234,29 @@ impl Shared {
     }
 }
 
+/// Whether ksqlDB could have many clients share the reading of a push query's source: each row is shown by itself, and
+/// exactly one query writes them.
+fn is_scalable(plan: &Plan, catalog: &Catalog) -> bool {
+    fn is_of_rows(node: &Node) -> bool {
+        match node {
+            Node::Source(_) => true,
+            Node::Filter(_) | Node::Compute(_) => node.as_node().inputs().into_iter().all(is_of_rows),
+            _ => false,
+        }
+    }
+    let sources = plan.root.sources();
+    let writes = |query: &Arc<Query>| sources.iter().any(|source| source.name == query.sink);
+    is_of_rows(&plan.root) && catalog.queries().into_iter().filter(|query| writes(query)).count() == 1
+}
+
 /// What a reader takes.
 pub(super) trait Carried: Send + std::fmt::Debug + Sized + 'static {
-    /// What a batch is made of.
-    fn of(batch: &Batch, columns: &[Column]) -> impl Iterator<Item = Self>;
+    /// What a batch is made of. Rows that are absent may be left out unless they are deletions of a table.
+    fn of(batch: &Batch, columns: &[Column], shows_deletions: bool) -> impl Iterator<Item = Self>;
 }
 
 impl Carried for PushRow {
-    fn of(batch: &Batch, columns: &[Column]) -> impl Iterator<Item = Self> {
+    fn of(batch: &Batch, columns: &[Column], shows_deletions: bool) -> impl Iterator<Item = Self> {
         let row = |row: usize| {
             let is_deletion = batch.is_absent(row);
             let value =
@@ -247,12 +266,12 @@ impl Carried for PushRow {
                 };
             PushRow { values: columns.iter().zip(&batch.columns).map(value).collect(), is_deletion }
         };
-        (0..batch.rows()).map(row)
+        (0..batch.rows()).filter(move |row| shows_deletions || !batch.is_absent(*row)).map(row)
     }
 }
 
 impl Carried for Batch {
-    fn of(batch: &Batch, _: &[Column]) -> impl Iterator<Item = Self> {
+    fn of(batch: &Batch, _: &[Column], _: bool) -> impl Iterator<Item = Self> {
         std::iter::once(batch.clone())
     }
 }
@@ -261,11 +280,14 @@ impl Carried for Batch {
 struct ClientTap<T> {
     channel: Arc<Channel<T>>,
     columns: Vec<Column>,
+    /// Whether rows of a table are shown. A record of a stream that has no value is no row, and deletes nothing.
+    shows_deletions: bool,
 }
 
 impl<T: Carried> Tap for ClientTap<T> {
     fn take(&self, batch: &Batch) {
-        self.channel.push(T::of(batch, &self.columns), (batch.rows(), batch.bytes()));
+        let items = T::of(batch, &self.columns, self.shows_deletions);
+        self.channel.push(items, (batch.rows(), batch.bytes()));
     }
 
     fn has_room(&self) -> bool {
@@ -305,7 +327,7 @@ impl<T> Channel<T> {
 }
 
 impl<T> PushQuery<T> {
-    /// The id of the query: `transient_`, its first source, and a number.
+    /// The id of the query: `transient_` or `SCALABLE_PUSH_QUERY_`, its first source, and a number.
     pub fn id(&self) -> &str {
         &self.running.id
     }

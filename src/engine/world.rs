@@ -9,6 +9,7 @@ use super::effect::Change;
 use super::history::History;
 use super::record::Record;
 use crate::catalog::Catalog;
+use crate::ids::QueryNumber;
 use crate::locks::{lock, read, write};
 
 /// What exists.
@@ -65,6 +66,13 @@ impl World {
         let mut history = state.history.clone();
         history.forget(&state.catalog);
         history.into_records()
+    }
+
+    /// The properties that the statement of a query was executed with, but for those of the process.
+    pub(super) fn properties_of(&self, query: QueryNumber) -> Vec<(String, String)> {
+        let state = read(&self.now);
+        let record = state.history.iter().find(|record| record.ids.query == Some(query));
+        record.map_or_else(Vec::new, |record| record.properties.clone())
     }
 
     /// What exists as of now, as bytes: the statements without which it could not be made again.

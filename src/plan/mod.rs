@@ -12,6 +12,7 @@ pub mod node;
 pub mod nodes;
 mod partition;
 pub mod pull;
+pub mod pull_rules;
 mod scope;
 mod select;
 pub mod sink;

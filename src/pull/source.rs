@@ -276,7 +276,8 @@ impl Reading {
                     if batches.is_empty() && (query.has_read_all() || query.is_over()) {
                         return Ok(None);
                     }
-                    batches.into()
+                    // A record without a value is no row of a stream.
+                    batches.into_iter().map(Batch::present).collect::<error::Result<_>>()?
                 }
             };
             more.reverse();

@@ -15,7 +15,8 @@ use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
 use super::accept::{self, DELIMITED, JSON};
-use super::refusal::{self, Refusal};
+use super::refusal::Refusal;
+use super::wording;
 use super::{Service, coerce, ksql, request, small};
 use crate::catalog::Source;
 use crate::config;
@@ -234,6 +235,6 @@ fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Op
     let count = records.len();
     match service.engine.insert_all(topic, records) {
         Ok(()) => (count, refused),
-        Err(error) => (0, Some(Refusal::new(50000, refusal::message(&error)))),
+        Err(error) => (0, Some(Refusal::new(50000, wording::message(&error)))),
     }
 }

@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::accept::{self, JSON, V1};
-use super::refusal::{self, Refusal};
+use super::refusal::Refusal;
 use super::request::{self, Asked};
 use super::users::Caller;
+use super::wording::{self, Named};
 use super::{Service, small};
 use crate::config;
 use crate::engine::Committed;
@@ -63,7 +64,11 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
         match session.run(statement) {
             Ok(outcome) => {
                 let shown = name.map(|_| shown(&outcome));
-                match (entity(service, outcome, || session.completed(statement)), shown) {
+                let text = |is_done: bool| match is_done {
+                    true => session.completed(statement),
+                    false => session.spelled(statement),
+                };
+                match (entity(service, outcome, text), shown) {
                     (Some(mut entity), Some(shown)) => {
                         entity["shown"] = shown;
                         entities.push(entity);
@@ -73,7 +78,7 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
             }
             Err(error) => {
                 let error = error.at(statement.span);
-                let refusal = Refusal::of_statement(&error, &session.completed(statement), entities);
+                let refusal = Refusal::of_statement(&error, &named(&session, statement, &error), entities);
                 return Err(refusal.shown_as(name, text, [&error]));
             }
         }
@@ -107,7 +112,7 @@ fn shown(outcome: &Outcome) -> Value {
 /// The first syntax error; the whole text is named as the statement, as ksqlDB does.
 pub(super) fn parse(text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, Refusal> {
     statements::parse(text).map_err(|errors| match errors.first() {
-        Some(error) => Refusal::of_text(40001, refusal::message(error), text).shown_as(shown_as, text, &errors),
+        Some(error) => Refusal::of_text(40001, wording::message(error), text).shown_as(shown_as, text, &errors),
         None => Refusal::new(50000, "a text without errors was refused"),
     })
 }
@@ -155,7 +160,7 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
             }
             Ok(Nature::Change | Nature::Other) => {}
             Err(error) => {
-                let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
+                let refusal = Refusal::of_statement(&error, &named(session, statement, &error), Vec::new());
                 let Some(name) = asked.shown_as.as_deref() else { return Err(refusal) };
                 let all = session.dry_run().check_all(parsed.iter()).err().unwrap_or_default();
                 let all: Vec<Error> = all.into_iter().map(|(place, error)| error.at(parsed[place].span)).collect();
@@ -177,22 +182,32 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
     Ok(())
 }
 
-/// What is answered of a statement; nothing of those that only change the session or append a record.
-fn entity(service: &Service, outcome: Outcome, text: impl FnOnce() -> String) -> Option<Value> {
+/// The statement as its refusal names it.
+fn named(session: &Session, statement: &Parsed, error: &Error) -> String {
+    match wording::named(error) {
+        Named::Completed => session.completed(statement),
+        Named::Written => session.spelled(statement),
+        Named::Part(part) => part,
+    }
+}
+
+/// What is answered of a statement; nothing of those that only change the session or append a record. `text` is the
+/// statement, completed if it was done.
+fn entity(service: &Service, outcome: Outcome, text: impl FnOnce(bool) -> String) -> Option<Value> {
     match outcome {
         Outcome::Changed { committed, .. } => {
             service.commands.executed(&committed);
-            Some(current_status(&committed, text))
+            Some(current_status(&committed, || text(true)))
         }
         Outcome::Done { warnings, .. } => {
             let message = warnings.into_iter().next()?;
             let fields = Map::from_iter([("message".to_owned(), message.into())]);
-            Some(with_text("warning_entity", fields, text()))
+            Some(with_text("warning_entity", fields, text(false)))
         }
         Outcome::Reply(reply) => {
             let mut fields = reply.entity;
             let kind = fields.remove("@type").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-            Some(with_text(&kind, fields, text()))
+            Some(with_text(&kind, fields, text(true)))
         }
         // The check has refused what shows rows.
         Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => None,

@@ -22,6 +22,7 @@
 mod accept;
 mod access;
 mod begin;
+pub mod client;
 mod close;
 mod coerce;
 mod commands;
@@ -45,6 +46,7 @@ mod tls;
 mod upgrade;
 mod users;
 mod websocket;
+mod wording;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

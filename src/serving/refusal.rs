@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::accept::JSON;
+use super::wording;
 use crate::error::{Error, Kind};
 
 /// What stands in the way of an answer.
@@ -47,7 +48,12 @@ impl Refusal {
         };
         // ksqlDB names the statement only where it is what is wrong.
         let statement = (![40000, 41700].contains(&code)).then(|| text.to_owned());
-        Refusal { statement, entities, ..Refusal::new(code, message(error)) }
+        let message = wording::message(error);
+        let message = match code == 40001 && wording::is_of_query(error, text) {
+            true => format!("Could not determine output schema for query due to error: {message}"),
+            false => message,
+        };
+        Refusal { statement, entities, ..Refusal::new(code, message) }
     }
 
     /// The refusal of a statement by a code of its own.
@@ -57,7 +63,7 @@ impl Refusal {
 
     /// The message on a WebSocket, which says whether the text cannot be read.
     pub(super) fn of_query(self) -> String {
-        let is_unread = self.is_of_text || self.message.starts_with(UNPREPARED);
+        let is_unread = self.is_of_text || self.message.starts_with(wording::UNPREPARED);
         if is_unread { format!("Error parsing query: {}", self.message) } else { self.message }
     }
 
@@ -160,6 +166,7 @@ fn code(error: &Error) -> u32 {
     match error.kind() {
         Kind::Backend | Kind::Bug => 50000,
         Kind::Assertion => 41700,
+        Kind::Conflict if wording::is_topic_conflict(error.message()) => 50000,
         _ if GENERIC.iter().any(|start| error.message().starts_with(start)) => 40000,
         _ => 40001,
     }
@@ -183,50 +190,3 @@ const GENERIC: &[&str] = &[
     "Key format does not support schema",
     "Invalid config variable in the WITH clause",
 ];
-
-/// How the refusal of a source that is not there begins.
-const UNPREPARED: &str = "Exception while preparing statement: ";
-
-/// Whether a message says no more than that there is no source of a name.
-fn is_unknown_source(message: &str) -> bool {
-    message.strip_suffix(" does not exist.").is_some_and(|name| !name.contains([' ', '\'']))
-}
-
-/// What is said of a topic to print that is not there.
-fn no_topic(error: &Error) -> String {
-    let message = error.message().replacen(
-        "'. Topic names",
-        "', or the KSQL user does not have permissions to list the topic. Topic names",
-        1,
-    );
-    let other = error.advice().and_then(|advice| advice.strip_prefix("it is '")?.split_once("':"));
-    other.map_or(message.clone(), |(name, _)| format!("{message}\nDid you mean:\n\tprint {name};"))
-}
-
-/// The text of an error as ksqlDB has it: a syntax error begins with its place.
-pub(super) fn message(error: &Error) -> String {
-    let message = error.message();
-    let Some(span) = error.span().filter(|_| error.kind() == Kind::Syntax) else {
-        return match error.span() {
-            Some(span) if message.ends_with("cannot be resolved.") => {
-                format!("Line: {}, Col: {}: {message}", span.start.line, span.start.column)
-            }
-            _ if error.kind() == Kind::Missing && is_unknown_source(message) => {
-                format!("{UNPREPARED}{message}")
-            }
-            _ if message.starts_with("Could not find topic '") => no_topic(error),
-            _ if message.starts_with("Pull queries don't support") => {
-                format!(
-                    "{message} See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a \
-                     push query."
-                )
-            }
-            _ => message.to_owned(),
-        };
-    };
-    let mut text = format!("line {}:{}: Syntax Error\n{}", span.start.line, span.start.column, error.message());
-    if let Some(near) = error.advice().and_then(|advice| advice.strip_prefix("did you mean ")) {
-        text.push_str(&format!("\nDid you mean '{}'?", near.trim_end_matches('?').trim_matches('\'')));
-    }
-    text
-}

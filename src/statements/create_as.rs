@@ -9,10 +9,11 @@ use std::fmt;
 use super::create_source::{CreateHead, completed_properties};
 use super::{Action, Context, Kind, Right, Statement, Touched};
 use crate::catalog::{Catalog, SourceKind};
+use crate::config;
 use crate::engine::{Change, Effect, NewId, NewQuery, NewTopic};
 use crate::error::Result;
 use crate::plan::sink::Made;
-use crate::plan::{self, Sink, Target, sink, with};
+use crate::plan::{self, Target, sink, with};
 use crate::sql::ast::Literal;
 use crate::sql::print::layout;
 use crate::sql::properties::{Properties, parse_with};
@@ -83,7 +84,12 @@ impl Statement for CreateAs {
         let warnings = std::mem::take(&mut plan.warnings);
         let id = NewId::Numbered(prefix);
         let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
-        let statement = self.completed(&sink, cx);
+        let made = TopicOfSink {
+            name: &sink.source.topic,
+            partitions: sink.partitions,
+            is_windowed: sink.source.window.is_some(),
+        };
+        let statement = self.completed_with(&made, cx);
         let completed = Some(statement.clone());
         sink.source.statement.clone_from(&statement);
         let query = NewQuery { id, plan, sink, makes_sink: true, statement, text: cx.text.to_owned() };
@@ -92,11 +98,32 @@ impl Statement for CreateAs {
         Ok(Action::Change(Box::new(Change { warnings, completed, ..Change::new(command, effects, message) })))
     }
 
+    /// Also of a query that cannot be planned, so that its refusal can name it; nothing if its source is not there.
+    fn completed(&self, cx: &Context) -> Option<String> {
+        let source = cx.catalog.source(&self.query.from.first.name.name)?;
+        let written = with::settings(&self.with, false).ok().and_then(|settings| settings.partitions);
+        let default = || format!("{}{}", cx.properties.text(config::OUTPUT_TOPIC_PREFIX), self.head.name.name);
+        let name = self.with.get("KAFKA_TOPIC").map_or_else(default, |topic| topic.text());
+        let made = TopicOfSink {
+            name: &name,
+            partitions: written.or_else(|| Some(cx.catalog.topic(&source.topic)?.partitions))?,
+            is_windowed: self.query.window.is_some() || source.window.is_some(),
+        };
+        Some(self.completed_with(&made, cx))
+    }
+
     fn touches(&self) -> Touched {
         let name = &self.head.name.name;
         let topic = self.with.get("KAFKA_TOPIC").map_or_else(|| name.clone(), |topic| topic.text());
         Touched::name(name).and(Some(topic)).with_query(format!("{}_", self.id_prefix()))
     }
+}
+
+/// The topic that a query writes to.
+struct TopicOfSink<'a> {
+    name: &'a str,
+    partitions: u32,
+    is_windowed: bool,
 }
 
 impl CreateAs {
@@ -107,18 +134,17 @@ impl CreateAs {
     }
 
     /// The statement as it is shown: with the topic's settings, and the query with all names.
-    fn completed(&self, sink: &Sink, cx: &Context) -> String {
+    fn completed_with(&self, made: &TopicOfSink, cx: &Context) -> String {
         let text = |text: &str| Literal::String(text.to_owned());
-        let (source, windowed) = (&sink.source, sink.source.window.is_some());
-        let policy = match (source.kind, windowed) {
+        let policy = match (self.head.kind, made.is_windowed) {
             (SourceKind::Stream, _) => "delete",
             (SourceKind::Table, false) => "compact",
             (SourceKind::Table, true) => "compact,delete",
         };
         let added = [
             ("CLEANUP_POLICY", text(policy)),
-            ("KAFKA_TOPIC", text(&source.topic)),
-            ("PARTITIONS", Literal::Integer(sink.partitions as i32)),
+            ("KAFKA_TOPIC", text(made.name)),
+            ("PARTITIONS", Literal::Integer(made.partitions as i32)),
             ("REPLICAS", Literal::Integer(1)),
             ("RETENTION_MS", retention(&self.query, cx.catalog)),
         ];

@@ -6,16 +6,16 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::reply;
 use super::{Action, Context, Kind, Reply, Right, Statement, statement};
 use crate::catalog::Query;
-use crate::engine::{Change, Life};
+use crate::engine::{Change, Engine, Life};
 use crate::error::{Error, Result};
 use crate::plan::explain::explain;
 use crate::plan::pull::Pull;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Node, Plan};
 use crate::sql::words::Ident;
 use crate::types::{Column, Role};
 
@@ -60,13 +60,13 @@ impl Statement for Explain {
             Explain::Statement(statement) => statement,
             Explain::Query(id) => return explain_query(id, cx),
         };
-        let (text, description) = match statement.compile(cx)? {
+        let written = explained(cx.text).map_or_else(|| format!("{statement};"), str::to_owned);
+        let (text, mut description) = match statement.compile(cx)? {
             Action::Change(change) => {
                 let query = change.query().ok_or_else(no_query)?;
-                let text = change.completed.as_deref().unwrap_or(&query.statement);
                 let described = Described {
                     id: query.id.of(cx.catalog.next_query()),
-                    text,
+                    text: &written,
                     plan: Some(&query.plan),
                     fields: reply::fields(query.sink.source.schema.columns()),
                     sinks: vec![&query.sink.source.name],
@@ -75,34 +75,33 @@ impl Statement for Explain {
                 (explain_change(&change), described.description())
             }
             Action::Push(plan, _) => {
-                let text = format!("{statement};");
                 let described = Described {
                     id: format!("transient_{}_0", plan.root.sources()[0].name),
-                    text: &text,
+                    text: &written,
                     plan: Some(&plan),
-                    fields: reply::fields(&keyed(&plan)),
+                    fields: reply::fields(&keyed(keys(&plan), plan.output.iter().map(|output| &output.column))),
                     sinks: Vec::new(),
                     kind: "PUSH",
                 };
                 (explain(&plan), described.description())
             }
             Action::Pull(pull) => {
-                let text = format!("{statement};");
-                let columns = pull.columns();
+                let sources = pull.sources();
                 let described = Described {
-                    id: String::new(),
-                    text: &text,
+                    id: format!("transient_{}_0", sources.first().copied().unwrap_or_default()),
+                    text: &written,
                     plan: None,
-                    fields: reply::fields(&columns),
+                    fields: reply::fields(&keyed(pull.keys(), pull.columns().iter())),
                     sinks: Vec::new(),
                     kind: "PUSH",
                 };
                 let mut description = described.description();
-                description["sources"] = json!(pull.sources());
+                description["sources"] = json!(sources);
                 (explain_pull(&pull), description)
             }
             _ => return Err(no_query()),
         };
+        description["overriddenProperties"] = overridden(cx);
         Ok(Action::Reply(shown(text, description)))
     }
 }
@@ -122,11 +121,40 @@ fn shown(text: String, description: Value) -> Reply {
     Reply::text(text, "queryDescription", json!({ "queryDescription": description }))
 }
 
+/// The statement behind EXPLAIN, as it is written; None if comments stand before it.
+fn explained(text: &str) -> Option<&str> {
+    let (word, rest) = text.trim_start().split_at_checked("EXPLAIN".len())?;
+    word.eq_ignore_ascii_case("EXPLAIN").then_some(rest.trim())
+}
+
+/// The properties of the session, without those of the process.
+fn overridden(cx: &Context) -> Value {
+    let process = cx.engine.map(Engine::properties);
+    let is_own = |name: &'static str, value: &str| process.is_some_and(|process| process.text(name) != value);
+    let own = cx.properties.overrides().filter(|(name, value)| is_own(name, value));
+    own.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<String, Value>>().into()
+}
+
 /// The columns of a query that shows rows, as ksqlDB lists them: those of the key, and then all that are selected.
-fn keyed(plan: &Plan) -> Vec<Column> {
-    let all = || plan.output.iter().map(|output| &output.column);
-    let keys = all().filter(|column| column.role == Role::Key).cloned();
-    keys.chain(all().map(|column| Column { role: Role::Value, ..column.clone() })).collect()
+fn keyed<'a>(keys: Vec<Column>, selected: impl Iterator<Item = &'a Column>) -> Vec<Column> {
+    keys.into_iter().chain(selected.map(|column| Column { role: Role::Value, ..column.clone() })).collect()
+}
+
+/// The key columns of a query's rows: those of its source as long as it changes nothing but values, else those of its
+/// result.
+fn keys(plan: &Plan) -> Vec<Column> {
+    let mut node = &plan.root;
+    loop {
+        match node {
+            Node::Source(source) => return source.source.schema.keys().to_vec(),
+            Node::Filter(filter) => node = &filter.input,
+            Node::Compute(compute) => node = &compute.input,
+            _ => {
+                let columns = plan.output.iter().map(|output| &output.column);
+                return columns.filter(|column| column.role == Role::Key).cloned().collect();
+            }
+        }
+    }
 }
 
 fn no_query() -> Error {
@@ -187,6 +215,9 @@ pub(super) fn query_description(query: &Query, cx: &Context) -> Value {
     let mut description = described.description();
     description["ksqlHostQueryStatus"] = json!({ HOST: "RUNNING" });
     description["state"] = "RUNNING".into();
+    let kept = cx.engine.map(|engine| engine.properties_of(query.number)).unwrap_or_default();
+    let kept = kept.into_iter().map(|(name, value)| (name, Value::from(value)));
+    description["overriddenProperties"] = kept.collect::<Map<String, Value>>().into();
     if let Some(Life::Failed(error)) = cx.engine.and_then(|engine| engine.life(&query.id)) {
         description["ksqlHostQueryStatus"] = json!({ HOST: "ERROR" });
         description["state"] = "ERROR".into();

@@ -106,7 +106,10 @@ impl Statement for InsertValues {
             let message = format!("Cannot insert values into read-only {}: {name}", source.kind.lower());
             return Err(Error::invalid(message).at(self.target.span));
         }
-        let row = self.row(source).map_err(|e| e.context(format!("Failed to insert values into '{name}'. ")))?;
+        let row = self.row(source).map_err(|error| match error.message().starts_with(HEADERS) {
+            true => error,
+            false => error.context(format!("Failed to insert values into '{name}'. ")),
+        })?;
         let topic = cx.catalog.topic(&source.topic).ok_or_else(|| cx.catalog.no_topic(&source.topic))?;
         let (key, batch) = record(source, &row, cx.now_ms);
         let batch = batch.ok_or_else(|| Error::bug("a batch without its record"))?;
@@ -122,6 +125,9 @@ impl Statement for InsertValues {
     }
 }
 
+/// How the refusal of a header begins; it is the same however rows are written.
+const HEADERS: &str = "Cannot insert into HEADER columns: ";
+
 /// The values of a record.
 struct Row {
     /// One for every column of the schema.
@@ -132,7 +138,7 @@ struct Row {
 
 impl InsertValues {
     /// # Errors
-    /// A column is unknown, named twice, a header or a pseudo column other than ROWTIME; the number of values is
+    /// A column is unknown, named twice with two values, a header or a pseudo column other than ROWTIME; the number of values is
     /// wrong; or a value cannot be computed or does not fit.
     fn row(&self, source: &Source) -> Result<Row> {
         let schema = &source.schema;
@@ -141,13 +147,9 @@ impl InsertValues {
             [] => schema.columns().iter().map(|c| Ident::new(&c.name)).collect(),
             named => named.to_vec(),
         };
-        if let Some((_, again)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            let message = format!("Column {} is named twice.", quoted(&again.name));
-            return Err(Error::invalid(message).at(again.span).hint("name each column once, with one value"));
-        }
         let headers = names.iter().filter_map(|n| schema.find(&n.name)).find(|(_, c)| !insertable(c));
         if let Some((_, header)) = headers {
-            return Err(Error::invalid(format!("Cannot insert into HEADER columns: {}", header.name)));
+            return Err(Error::invalid(format!("{HEADERS}{}", header.name)));
         }
         if names.len() != self.values.len() {
             let message = format!(
@@ -158,10 +160,19 @@ impl InsertValues {
             return Err(Error::invalid(message).at(self.target.span));
         }
         let mut row = Row { values: vec![Value::Null; schema.columns().len()], time: None };
-        for (name, written) in names.iter().zip(&self.values) {
+        for (at, (name, written)) in names.iter().zip(&self.values).enumerate() {
+            let is_again = names[..at].contains(name);
+            let differs = || {
+                let message = format!("Column {} is named twice, with two values.", quoted(&name.name));
+                Error::invalid(message).at(name.span).hint("name each column once")
+            };
             let expr = bind(written, &NoColumns)?;
             if name.name == "ROWTIME" {
-                row.time = Some(row_time(&expr, written)?);
+                let time = Some(row_time(&expr, written)?);
+                if is_again && time != row.time {
+                    return Err(differs());
+                }
+                row.time = time;
                 continue;
             }
             if ["ROWPARTITION", "ROWOFFSET"].contains(&name.name.as_str()) {
@@ -173,7 +184,11 @@ impl InsertValues {
                 let known = schema.columns().iter().map(|c| c.name.as_str());
                 return Err(error.suggest(&name.name, known, |known| Ident::new(known).to_string()));
             };
-            row.values[place] = coerced(&expr, column, written)?;
+            let value = coerced(&expr, column, written)?;
+            if is_again && value != row.values[place] {
+                return Err(differs());
+            }
+            row.values[place] = value;
         }
         self.check_keys(source, &names)?;
         Ok(row)

@@ -8,7 +8,8 @@ use std::fmt;
 use super::{Action, Context, Kind, Right, Statement, Until};
 use crate::catalog::SourceKind;
 use crate::error::Result;
-use crate::plan::{self, Target, pull, table};
+use crate::plan::pull::{self, Pull};
+use crate::plan::{self, Target, pull_rules, table};
 use crate::sql::print::layout;
 use crate::sql::query::{Query, parse_query};
 
@@ -42,10 +43,18 @@ impl Statement for Select {
             source.is_some_and(|source| source.kind == SourceKind::Stream)
         };
         if query.emit.is_none() && !(reads_stream(query) && pull::is_look(query)) {
-            return Ok(Action::Pull(Box::new(pull::plan(query, cx.catalog, cx.properties)?)));
+            pull_rules::refuse_source_table(query, cx.catalog)?;
+            let pull = pull::plan(query, cx.catalog, cx.properties)?;
+            match &pull {
+                Pull::Table(look) => pull_rules::check_scan(query, &look.source, cx.properties)?,
+                Pull::Relations(relations) => pull_rules::check_relations(query, &relations.root, cx.properties)?,
+            }
+            return Ok(Action::Pull(Box::new(pull)));
         }
         if query.emit.is_none() {
             table::refuse_clauses(query)?;
+            pull_rules::refuse_record_columns(query)?;
+            pull_rules::check_stream(query, cx.properties)?;
         }
         let plan = plan::plan(query, cx.catalog, cx.properties, Target::Push)?;
         let until = Until { rows: query.limit.map(|limit| limit as usize), is_at_ends: query.emit.is_none() };

@@ -215,10 +215,15 @@ impl<'e> Session<'e> {
         let parsed = bound.as_ref().unwrap_or(written);
         let properties = &self.engine.properties().with(&self.own);
         let cx = self.context(&parsed.text, &catalog, properties, &self.variables);
-        parsed.statement.completed(&cx).unwrap_or_else(|| match bound {
+        parsed.statement.completed(&cx).unwrap_or_else(|| self.spelled(written))
+    }
+
+    /// The text of a statement as it is written, with the values of variables.
+    pub fn spelled(&self, written: &Parsed) -> String {
+        match self.bound(written, &self.own, &self.variables).ok().flatten() {
             Some(_) => self.variables.spelled_into(&written.text),
             None => written.text.clone(),
-        })
+        }
     }
 
     /// Checks that statements can be executed one after the other, without doing any of it.

@@ -1,7 +1,7 @@
 //! Cases as files have them.
 //!
-//! The form is that of ksqlDB's query translation tests: JSON with Java's comments, `{FORMAT}` and `{CONFIG}` as
-//! placeholders, and one case for each format and configuration named.
+//! The form is that of ksqlDB's query translation tests and REST query tests: JSON with Java's comments, `{FORMAT}` and
+//! `{CONFIG}` as placeholders, and one case for each format and configuration named.
 
 use std::path::Path;
 
@@ -34,6 +34,45 @@ pub struct Case {
     pub expected_exception: Option<ExpectedException>,
     /// What must be in the catalog afterwards; `None` if the case does not say.
     pub post: Option<Post>,
+    /// `None` for a case that does not go through the service.
+    pub rest: Option<RestCase>,
+}
+
+/// What a case expects of the service.
+#[derive(Clone, Debug, Default)]
+pub struct RestCase {
+    /// First those to statements, then those to queries, then those to queries whose rows are sent in Protobuf.
+    pub responses: Vec<Response>,
+    /// `None` if all statements and queries must be accepted.
+    pub expected_error: Option<ExpectedError>,
+    /// Whether the input comes only when the query is already running.
+    pub waits_for_push: bool,
+    /// Whether the order of rows counts.
+    pub verifies_order: bool,
+}
+
+/// What is expected of one answer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Response {
+    /// The entity of a statement; fields that are not named are not compared.
+    Admin(Value),
+    /// The elements of a query's answer.
+    Query(Vec<Value>),
+    /// The same, with each row as the text of a Protobuf message.
+    QueryProto(Vec<Value>),
+}
+
+/// The refusal by the service that is expected.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ExpectedError {
+    /// The class of ksqlDB's entity.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Only the names in its quotes are compared.
+    pub message: Option<String>,
+    /// The status of HTTP.
+    pub status: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +99,44 @@ struct RawCase {
     outputs: Vec<CaseRecord>,
     expected_exception: Option<ExpectedException>,
     post: Option<Post>,
+    responses: Option<Vec<Response>>,
+    expected_error: Option<ExpectedError>,
+    input_conditions: Option<InputConditions>,
+    output_conditions: Option<OutputConditions>,
     #[serde(default = "yes")]
     enabled: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InputConditions {
+    #[serde(default)]
+    wait_for_active_push_query: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutputConditions {
+    #[serde(default)]
+    verify_order: bool,
+}
+
+impl RawCase {
+    /// What is expected of the service, if the case goes through it: it says so, or its statements make no query and no
+    /// refusal of the engine is expected.
+    fn rest(&self) -> Option<RestCase> {
+        let says = self.responses.is_some()
+            || self.expected_error.is_some()
+            || self.input_conditions.is_some()
+            || self.output_conditions.is_some();
+        let makes_query = self.statements.iter().any(|s| s.to_ascii_uppercase().contains("SELECT"));
+        (says || (!makes_query && self.expected_exception.is_none())).then(|| RestCase {
+            responses: self.responses.clone().unwrap_or_default(),
+            expected_error: self.expected_error.clone(),
+            waits_for_push: self.input_conditions.as_ref().is_some_and(|c| c.wait_for_active_push_query),
+            verifies_order: self.output_conditions.as_ref().is_some_and(|c| c.verify_order),
+        })
+    }
 }
 
 fn yes() -> bool {
@@ -190,11 +265,13 @@ const FIELDS: &[&str] = &[
     "inputConditions",
     "inputs",
     "name",
+    "outputConditions",
     "outputs",
     "post",
     "properties",
     "responses",
     "statements",
+    "testPullWithProtoFormat",
     "topics",
     "versions",
 ];
@@ -223,6 +300,7 @@ fn expand(file: &str, raw: RawCase) -> Vec<Case> {
     let alternatives = |all: &[String]| -> Vec<Option<String>> {
         if all.is_empty() { vec![None] } else { all.iter().cloned().map(Some).collect() }
     };
+    let rest = raw.rest();
     let mut cases = Vec::new();
     for format in alternatives(&raw.format) {
         for config in alternatives(&raw.config) {
@@ -250,6 +328,7 @@ fn expand(file: &str, raw: RawCase) -> Vec<Case> {
                 outputs: raw.outputs.clone(),
                 expected_exception: raw.expected_exception.clone(),
                 post: raw.post.clone(),
+                rest: rest.clone(),
             });
         }
     }

@@ -131,6 +131,11 @@ fn same(expected: &Value, actual: &Value, exact: bool) -> bool {
     }
 }
 
+/// Whether two numbers of JSON are the same, decimals with all their digits.
+pub(super) fn is_same_number(expected: &Number, actual: &Number) -> bool {
+    same_number(expected, actual, true)
+}
+
 fn is_integer(number: &Number) -> bool {
     !number.to_string().contains(['.', 'e', 'E'])
 }

@@ -9,13 +9,17 @@
 //! at 0 so that every row gives its result. The default for where reading starts is the earliest record. Cases run on
 //! as many threads as the machine has; the results come in the order of the files.
 //!
+//! Cases in the form of ksqlDB's REST query tests go through a real service instead, see `rest`.
+//!
 //! What a case says of a refusal is compared by meaning: it must come at the right stage and name what the expected
 //! message quotes. Texts of messages may differ.
 
 mod case;
 mod compare;
 mod records;
+mod rest;
 mod run;
+mod topics;
 
 pub use case::Case;
 pub use run::{Mode, run_case};
@@ -171,7 +175,7 @@ fn judge(case: &Case, mode: Mode) -> CaseResult {
         Ok((status, message)) => (status, message),
         Err(_) => (Verdict::Failed, "a panic".to_owned()),
     };
-    let refusal = case.expected_exception.is_some();
+    let refusal = case.expected_exception.is_some() || case.rest.as_ref().is_some_and(|r| r.expected_error.is_some());
     if status == Verdict::Failed
         && let Some(reason) = deviation(case, refusal && message == run::ACCEPTED_INSTEAD)
     {

@@ -21,11 +21,11 @@ pub(super) fn source_of<'a>(catalog: &'a Catalog, topic: &str) -> Option<&'a Sou
     catalog.sources().map(AsRef::as_ref).find(|s| s.topic == topic)
 }
 
-/// A batch with one record of a case.
+/// The key of a record of a case, and a batch with the record alone.
 ///
 /// # Errors
 /// Kind `Unsupported` for a window, `Invalid` for a value that the format cannot hold.
-pub(super) fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<RecordBatch> {
+pub(super) fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<(Option<Vec<u8>>, RecordBatch)> {
     if record.window.is_some() {
         return Err(Error::unsupported("input with windows"));
     }
@@ -43,7 +43,8 @@ pub(super) fn encode(record: &CaseRecord, source: Option<&Source>) -> Result<Rec
     let headers: Vec<Header> = record.headers.iter().map(header).collect();
     let mut writer = BatchWriter::new();
     writer.push(record.timestamp.unwrap_or_default(), key.as_deref(), value.as_deref(), &headers);
-    writer.finish().ok_or_else(|| Error::bug("a batch without its record"))
+    let batch = writer.finish().ok_or_else(|| Error::bug("a batch without its record"))?;
+    Ok((key, batch))
 }
 
 /// The name of the format of a part, and its columns; a topic without a source is taken for JSON.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::case::{Case, CaseRecord, ExpectedException};
-use super::{Verdict, compare, records};
+use super::{Verdict, compare, records, rest, topics};
 use crate::catalog::Catalog;
 use crate::clock::ManualClock;
 use crate::config::{self, Properties};
@@ -19,8 +19,6 @@ use crate::engine::{Engine, Life, Settings, Store};
 use crate::error::{Error, Kind, Result};
 use crate::ids::TopicId;
 use crate::runtime::Placement;
-use crate::sql::lexer::{Lexeme, Token, unquoted};
-use crate::sql::words::string_literal;
 use crate::statements::{self, Outcome, Session};
 use crate::topics::PartitionId;
 
@@ -38,10 +36,13 @@ pub enum Mode {
 /// How a case has come out.
 ///
 /// The message is empty for a case that passed.
-type Judged = (Verdict, String);
+pub(super) type Judged = (Verdict, String);
 
 /// Runs a case.
 pub fn run_case(case: &Case, mode: Mode) -> Judged {
+    if let Some(expected) = &case.rest {
+        return rest::run_case(case, expected, mode);
+    }
     let mut run = match Run::new(case, mode) {
         Ok(run) => run,
         Err(error) => return unexpected(&error),
@@ -52,7 +53,7 @@ pub fn run_case(case: &Case, mode: Mode) -> Judged {
 }
 
 /// An error where none is expected: skipped if it comes of what is missing here.
-fn unexpected(error: &Error) -> Judged {
+pub(super) fn unexpected(error: &Error) -> Judged {
     match error.kind() {
         Kind::Unsupported => (Verdict::Skipped, error.message().to_owned()),
         _ => (Verdict::Failed, error.render(None)),
@@ -103,13 +104,14 @@ struct Run {
     order: Arc<Order>,
 }
 
-static FOLDERS: AtomicU64 = AtomicU64::new(0);
-
-/// Where the folders of cases are made: in memory if the system has a file system there, since cases try what recovery
+/// The path of a new folder for a case: in memory if the system has a file system there, since cases try what recovery
 /// reads, not what the disk keeps.
-fn scratch() -> PathBuf {
+pub(super) fn scratch_folder() -> PathBuf {
+    static FOLDERS: AtomicU64 = AtomicU64::new(0);
     let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { std::env::temp_dir() }
+    let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    let number = FOLDERS.fetch_add(1, Ordering::SeqCst);
+    parent.join(format!("tidemill-case-{}-{number}", std::process::id()))
 }
 
 impl Run {
@@ -136,9 +138,7 @@ impl Run {
         if case.properties.get("ksql.new.query.planner.enabled").is_some_and(|v| v.as_str() == Some("true")) {
             return Err(Error::unsupported("the peer's unfinished second planner"));
         }
-        let number = FOLDERS.fetch_add(1, Ordering::SeqCst);
-        let folder =
-            (mode == Mode::Resume).then(|| scratch().join(format!("tidemill-case-{}-{number}", std::process::id())));
+        let folder = (mode == Mode::Resume).then(scratch_folder);
         let store = match &folder {
             Some(path) => Store::Folder { disk: Arc::new(RealDisk), path: path.clone() },
             None => Store::Memory,
@@ -178,9 +178,6 @@ impl Run {
     /// The error with the stage at which it came, which decides whether it is the refusal that is expected.
     fn execute(&mut self, case: &Case) -> Result<(), Stop> {
         let before = |error| Stop { error, stage: Stage::Before };
-        if case.topics.iter().any(|t| t.key_schema.is_some() || t.value_schema.is_some()) {
-            return Err(before(Error::unsupported("schemas of a Schema Registry")));
-        }
         self.make_topics(case).map_err(before)?;
         let last = case.statements.len().saturating_sub(1);
         for (index, text) in case.statements.iter().enumerate() {
@@ -209,27 +206,9 @@ impl Run {
         Ok(())
     }
 
-    /// Makes the topics that are there before the first statement.
-    ///
-    /// One partition for a topic that the case lists without a number, else four. Rows are all in the first partition.
+    /// Makes the topics that are there before the first statement. Rows are all in the first partition.
     fn make_topics(&self, case: &Case) -> Result<()> {
-        let mut wanted: BTreeMap<String, u32> = BTreeMap::new();
-        for topic in &case.topics {
-            wanted.insert(topic.name.clone(), topic.partitions.unwrap_or(1));
-        }
-        for text in &case.statements {
-            if let Some((topic, partitions)) = declared_topic(text) {
-                wanted.entry(topic).or_insert(partitions.unwrap_or(4));
-            }
-        }
-        for record in &case.inputs {
-            wanted.entry(record.topic.clone()).or_insert(4);
-        }
-        for (name, partitions) in wanted {
-            let text = format!("CREATE TOPIC {} WITH (PARTITIONS={partitions});", string_literal(&name));
-            self.statement(&text)?;
-        }
-        Ok(())
+        topics::statements(case)?.iter().try_for_each(|text| self.statement(text))
     }
 
     /// Writes the input records, in their order, to the first partition of their topics.
@@ -238,7 +217,7 @@ impl Run {
         let catalog = engine.catalog();
         for (rank, record) in inputs.iter().enumerate() {
             let topic = catalog.topic(&record.topic).ok_or_else(|| catalog.no_topic(&record.topic))?;
-            let batch = records::encode(record, records::source_of(&catalog, &record.topic))?;
+            let (_, batch) = records::encode(record, records::source_of(&catalog, &record.topic))?;
             let offset = engine.insert(topic, None, batch)?;
             if let Ok(mut order) = self.order.0.write() {
                 let ranks = order.entry(topic.id).or_default();
@@ -348,7 +327,7 @@ fn refused(stop: &Stop, expected: &ExpectedException) -> Judged {
 /// What a message puts in back-ticks or single quotes; an apostrophe within a word is no quote.
 ///
 /// Nothing is unescaped.
-fn quoted_names(message: &str) -> Vec<String> {
+pub(super) fn quoted_names(message: &str) -> Vec<String> {
     let chars: Vec<char> = message.chars().collect();
     let mut names = Vec::new();
     let mut at = 0;
@@ -365,24 +344,6 @@ fn quoted_names(message: &str) -> Vec<String> {
         }
     }
     names
-}
-
-/// The topic and the partitions that a CREATE with columns says.
-///
-/// `None` for CREATE … AS SELECT and for statements that make no source.
-fn declared_topic(text: &str) -> Option<(String, Option<u32>)> {
-    let lexed = crate::sql::lexer::lex(text);
-    let is_word = |l: &Lexeme, word: &str| l.token == Token::Word && l.text.eq_ignore_ascii_case(word);
-    if !is_word(lexed.lexemes.first()?, "CREATE") || lexed.lexemes.iter().any(|l| is_word(l, "SELECT")) {
-        return None;
-    }
-    let value = |name: &str| {
-        let at = lexed.lexemes.iter().position(|l| is_word(l, name))?;
-        lexed.lexemes.get(at + 1).filter(|l| l.text == "=").and(lexed.lexemes.get(at + 2))
-    };
-    let topic = value("KAFKA_TOPIC").filter(|l| l.token == Token::Text)?;
-    let partitions = value("PARTITIONS").and_then(|l| l.text.trim_matches('\'').parse().ok());
-    Some((unquoted(&topic.text), partitions))
 }
 
 #[cfg(test)]

@@ -208,6 +208,17 @@ impl Batch {
         }
     }
 
+    /// The rows that are not absent.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn present(self) -> Result<Batch> {
+        match self.absent.clone() {
+            Some(absent) => self.filter(&!&absent),
+            None => Ok(self),
+        }
+    }
+
     /// The rows that `keep` marks.
     pub fn filter(self, keep: &BooleanBuffer) -> Result<Batch> {
         let count = keep.count_set_bits();

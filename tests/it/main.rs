@@ -17,6 +17,7 @@ mod oracle;
 mod power_cut;
 mod pulls;
 mod real_data;
+mod rest;
 mod resume;
 mod serving;
 mod storage_faults;

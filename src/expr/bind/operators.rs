@@ -39,10 +39,12 @@ impl Binder<'_> {
 
     /// `left op right` of numbers, or of texts.
     pub(super) fn arithmetic(&self, op: ArithmeticOp, left: &ast::Expr, right: &ast::Expr) -> Result<Expr> {
+        let text = || format!("({} {} {})", left.parenthesized(), op.symbol(), right.parenthesized());
+        let place = left.span;
         let (left, right) = (self.bind(left)?, self.bind(right)?);
         let (Some(l), Some(r)) = (&left.sql_type, &right.sql_type) else {
-            let message = format!("Arithmetic on types {} and {} are not supported.", shown(&left), shown(&right));
-            return Err(Error::invalid(message));
+            let types = format!("Arithmetic on types {} and {} are not supported.", shown(&left), shown(&right));
+            return Err(Error::invalid(format!("Error processing expression: {}. {types}", text())).at(place));
         };
         let Some(sql_type) = arithmetic_type(op, l, r) else {
             return Err(Error::invalid(format!("Unsupported arithmetic types. {l} {r}")));

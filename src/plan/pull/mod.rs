@@ -209,6 +209,14 @@ impl Pull {
         }
     }
 
+    /// The key columns of the table that is looked at; none of relations.
+    pub fn keys(&self) -> Vec<Column> {
+        match self {
+            Pull::Table(look) => look.source.schema.keys().to_vec(),
+            Pull::Relations(_) => Vec::new(),
+        }
+    }
+
     /// The names of the streams and tables that are read, from left to right.
     pub fn sources(&self) -> Vec<&str> {
         match self {

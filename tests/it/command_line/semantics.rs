@@ -106,7 +106,10 @@ fn a_column_is_named_once_in_an_insert() {
     let folder = Folder::new();
     folder.ok(&["run", "-e", STREAM]);
     let err = folder.refused(1, &["run", "-e", "INSERT INTO s (id, k, id) VALUES (1, 'a', 2);"]);
-    assert_has(&err, &["Column `ID` is named twice.", " --> -e:1:23"]);
+    assert_has(&err, &["Column `ID` is named twice, with two values.", " --> -e:1:23"]);
+    let err = folder.refused(1, &["run", "-e", "INSERT INTO s (id, ROWTIME, ROWTIME) VALUES (1, 2, 3);"]);
+    assert_has(&err, &["Column `ROWTIME` is named twice, with two values."]);
+    folder.ok(&["run", "-e", "INSERT INTO s (id, k, id) VALUES (1, 'a', 1);"]);
 }
 
 #[test]

@@ -60,3 +60,41 @@ fn a_mistyped_field_of_a_case_is_refused() {
     folder.file("b.json", "{\"tests\": [");
     assert_has(&folder.refused(1, &["test", "b.json"]), &["b.json is no file of cases"]);
 }
+
+/// A case that goes through the service, with what is expected of it.
+fn rest_case(expected: &str) -> String {
+    format!(
+        r#"{{"tests": [{{"name": "one", "statements": [
+            "CREATE STREAM s (k STRING KEY, a INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');",
+            "INSERT INTO s VALUES ('x', 1);", "SELECT a FROM s;"], {expected}}}]}}"#
+    )
+}
+
+#[test]
+fn a_case_of_the_service_shows_what_was_answered() {
+    let folder = Folder::new();
+    let failed = |expected: &str| {
+        folder.file("a.json", rest_case(expected));
+        let ran = folder.run(&["test", "a.json"]);
+        assert_eq!(ran.status, 1, "{ran:?}");
+        ran.out
+    };
+    let head = r#"{"admin": {"@type": "currentStatus"}}, {"query": [{"header": {"schema": "`A` INTEGER"}}"#;
+    let answered = |rows: &str| format!(r#""responses": [{head}, {rows} {{"finalMessage": "Query Completed"}}]}}]"#);
+    folder.file("a.json", rest_case(&answered(r#"{"row": {"columns": [1]}},"#)));
+    assert_eq!(folder.ok(&["test", "a.json"]), "1 passed, 0 failed, 0 skipped, 0 listed\n");
+    let other = failed(&answered(r#"{"row": {"columns": [2]}},"#));
+    assert_has(&other, &["FAILED a - one\n  answer 2: no row [2]\n", "found:    [{\"header\":", "{\"columns\":[1]}"]);
+    assert_has(&failed(&answered("")), &["answer 2: 2 elements are expected, 3 are there"]);
+    assert_has(
+        &failed(r#""responses": [{"admin": {"@type": "x"}}]"#),
+        &["'@type' is \"currentStatus\" instead of \"x\""],
+    );
+    assert_has(&failed(r#""expectedError": {"status": 400}"#), &["accepted, but a refusal is expected"]);
+    let outputs = r#""responses": [], "outputs": [{"topic": "s", "key": "x", "value": {"A": 2}}]"#;
+    assert_has(&failed(outputs), &["topic s (1 expected, 1 found): record 1 has another value"]);
+    folder.file("a.json", rest_case(r#""expectedError": {"status": 400}"#).replace("SELECT a", "SELECT b"));
+    folder.ok(&["test", "a.json"]);
+    folder.file("a.json", rest_case(r#""expectedError": {"status": 404}"#).replace("SELECT a", "SELECT b"));
+    assert_has(&folder.run(&["test", "a.json"]).out, &["a refusal with another status", "'B' cannot be resolved"]);
+}

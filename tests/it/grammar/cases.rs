@@ -106,5 +106,5 @@ fn every_folder_has_a_test() {
     let entries = fs::read_dir(folder("")).expect("the folder").map(|entry| entry.expect("an entry"));
     let folders = entries.filter(|entry| entry.path().is_dir()).map(|e| e.file_name().to_string_lossy().into_owned());
     let found: BTreeSet<String> = folders.collect();
-    assert_eq!(found, BTreeSet::from(["plans", "pulls", "streams"].map(str::to_owned)));
+    assert_eq!(found, BTreeSet::from(["plans", "pulls", "rest", "streams"].map(str::to_owned)));
 }

@@ -7,6 +7,7 @@ mod events;
 mod print;
 mod tls;
 mod upgrade;
+mod wording;
 
 use std::time::Duration;
 

@@ -1,0 +1,155 @@
+//! How ksqlDB words what is refused, where errors say it in another way or in a hint.
+
+use crate::error::{Error, Kind};
+
+/// What an answer names as the statement that is refused.
+pub(super) enum Named {
+    /// The statement with all that it leaves to defaults.
+    Completed,
+    /// The statement as it was written: what is refused is how it is written.
+    Written,
+    /// A part of it.
+    Part(String),
+}
+
+/// What ksqlDB names of a statement that is refused for an error.
+pub(super) fn named(error: &Error) -> Named {
+    let message = error.message();
+    let is_of_text = is_unprepared(message) || is_topic_conflict(message) || message.contains(NO_FORMAT);
+    match wrong_key(message) {
+        Some(column) => Named::Part(column.to_owned()),
+        None if is_of_text => Named::Written,
+        None => Named::Completed,
+    }
+}
+
+/// Whether an error is one of the query in a completed CREATE … AS SELECT.
+pub(super) fn is_of_query(error: &Error, text: &str) -> bool {
+    let is_query = text.starts_with("CREATE ") && text.contains(" AS SELECT");
+    let is_planned = error.kind() != Kind::Unsupported && !is_unknown_source(error.message());
+    is_query && is_planned && matches!(named(error), Named::Completed)
+}
+
+/// How the messages begin of what is found when the text of a statement is read.
+const OF_PREPARATION: &[&str] = &[
+    "CREATE STREAM AS SELECT statements don't support LIMIT clause",
+    "CREATE TABLE AS SELECT statements don't support LIMIT clause",
+    "Cannot resolve unknown type: ",
+    "Cannot supply both '",
+    "Duplicate column names: ",
+    "Invalid config variable(s) in the WITH clause: ",
+    "Missing required property \"",
+];
+
+/// What is said of a source without a format.
+const NO_FORMAT: &str = "Statement is missing the 'VALUE_FORMAT' property from the WITH clause.";
+
+/// Whether it is found when the text of a statement is read. A value in quotes is one of SET.
+fn is_unprepared(message: &str) -> bool {
+    let value = message.strip_prefix("Invalid value ").filter(|rest| !rest.starts_with('\''));
+    OF_PREPARATION.iter().any(|start| message.starts_with(start))
+        || value.is_some_and(|rest| rest.contains(" for property "))
+}
+
+/// Whether a topic is there and has other settings.
+pub(super) fn is_topic_conflict(message: &str) -> bool {
+    message.starts_with("A Kafka topic with the name '") && message.contains("already exists, with different")
+}
+
+/// The column that is declared as the key of the other kind of source.
+fn wrong_key(message: &str) -> Option<&str> {
+    let (column, rest) = message.strip_prefix("Column ")?.split_once(" is a '")?;
+    rest.contains("KEY' column: please use '").then_some(column)
+}
+
+/// How the refusal of a source that is not there begins.
+pub(super) const UNPREPARED: &str = "Exception while preparing statement: ";
+
+/// Whether a message says no more than that there is no source of a name.
+fn is_unknown_source(message: &str) -> bool {
+    message.strip_suffix(" does not exist.").is_some_and(|name| !name.contains([' ', '\'']))
+}
+
+/// What ksqlDB says after some messages of queries, where there is a hint in place of it.
+fn completion(message: &str) -> String {
+    const MORE: &str =
+        " See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
+    let queryable = || message.strip_prefix("The `")?.strip_suffix("` table isn't queryable.");
+    if let Some(name) = queryable() {
+        let derived = format!("CREATE TABLE QUERYABLE_{name} AS SELECT * FROM {name}");
+        return format!(" To derive a queryable table, you can do '{derived}'.{MORE}");
+    }
+    if message.starts_with("Comparison with NULL not supported") {
+        return "\nUse 'IS NULL' or 'IS NOT NULL' instead.".to_owned();
+    }
+    match message {
+        _ if NARROWING.iter().any(|start| message.starts_with(start)) => format!(" {MORE}{NARROW}"),
+        _ if message.starts_with("Pull queries don't support the following columns") => format!("\n{MORE}"),
+        _ if message.starts_with("Pull queries don't support") => MORE.to_owned(),
+        _ if message.starts_with("Query requires table scan to be enabled") => {
+            " Table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// What keys are.
+const KEYS: &str = "\nTables have PRIMARY KEYs, which are unique and NON NULL.\nStreams have KEYs, which have no uniqueness \
+                    or NON NULL constraints.";
+
+/// How the messages begin that say what the condition of a pull query lacks.
+const NARROWING: &[&str] = &[
+    "Missing WHERE clause.",
+    "WHERE clause missing key column for disjunct: ",
+    "Multi-column sources must specify every key in the WHERE clause.",
+    "Bound on key columns '",
+    "A comparison condition on the key column cannot be combined",
+    "A comparison must ",
+    "Unsupported expression in WHERE clause: ",
+];
+
+/// What such a condition needs.
+const NARROW: &str = "
+Pull queries require a WHERE clause that:
+ - includes a key equality expression, e.g. `SELECT * FROM X WHERE <key-column> = Y;`.
+ - in the case of a multi-column key, is a conjunction of equality expressions that cover all key columns.
+ - to support range expressions, e.g.,  SELECT * FROM X WHERE <key-column> < Y;`, range scans need to be enabled by \
+setting ksql.query.pull.range.scan.enabled=true
+If more flexible queries are needed, , table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true.";
+
+/// What is said of a topic to print that is not there.
+fn no_topic(error: &Error) -> String {
+    let message = error.message().replacen(
+        "'. Topic names",
+        "', or the KSQL user does not have permissions to list the topic. Topic names",
+        1,
+    );
+    let other = error.advice().and_then(|advice| advice.strip_prefix("it is '")?.split_once("':"));
+    other.map_or(message.clone(), |(name, _)| format!("{message}\nDid you mean:\n\tprint {name};"))
+}
+
+/// The text of an error as ksqlDB has it: a syntax error begins with its place.
+pub(super) fn message(error: &Error) -> String {
+    let message = error.message();
+    let Some(span) = error.span().filter(|_| error.kind() == Kind::Syntax) else {
+        return match error.span() {
+            Some(span) if message.ends_with("cannot be resolved.") => {
+                format!("Line: {}, Col: {}: {message}", span.start.line, span.start.column)
+            }
+            _ if error.kind() == Kind::Missing && is_unknown_source(message) => {
+                format!("{UNPREPARED}{message}")
+            }
+            _ if message.starts_with("Could not find topic '") => no_topic(error),
+            Some(span) if wrong_key(message).is_some() => {
+                format!("Line: {}, Col: {}: {message}{KEYS}", span.start.line, span.start.column)
+            }
+            _ if is_unprepared(message) => format!("Failed to prepare statement: {message}"),
+            _ => format!("{message}{}", completion(message)),
+        };
+    };
+    let mut text = format!("line {}:{}: Syntax Error\n{}", span.start.line, span.start.column, error.message());
+    if let Some(near) = error.advice().and_then(|advice| advice.strip_prefix("did you mean ")) {
+        text.push_str(&format!("\nDid you mean '{}'?", near.trim_end_matches('?').trim_matches('\'')));
+    }
+    text
+}

@@ -1,0 +1,109 @@
+//! What is said of statements: refusals name them and word the reason as ksqlDB does, EXPLAIN shows them as written.
+
+use serde_json::{Value, json};
+
+use super::client::{Http, Server, post};
+use super::{STREAM, talk};
+use crate::command_line::Folder;
+
+/// The status, the message and the statement of a refusal.
+async fn refused(server: &Server, text: &str) -> (u16, String, Value) {
+    let answer = server.answer(Http::One, post("/ksql", &json!({ "ksql": text }))).await;
+    let body = answer.json();
+    (answer.status, body["message"].as_str().unwrap_or_default().to_owned(), body["statementText"].clone())
+}
+
+#[test]
+fn a_refusal_names_the_statement_as_it_was_understood() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let with = "WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='O', PARTITIONS=1, REPLICAS=1, RETENTION_MS=604800000)";
+        let (status, message, statement) = refused(&server, "CREATE STREAM o AS SELECT id, nope(v) FROM s;").await;
+        let expected = "Could not determine output schema for query due to error: Can't find any functions with the \
+                        name 'NOPE'";
+        assert_eq!((status, message.as_str()), (400, expected));
+        let select = "SELECT\n  S.ID ID,\n  NOPE(S.V) KSQL_COL_0\nFROM S S\nEMIT CHANGES;";
+        assert_eq!(statement, format!("CREATE STREAM O {with} AS {select}"));
+        // What is wrong with the text itself is told of the text as it was written.
+        for (text, begin) in [
+            ("CREATE STREAM o AS SELECT * FROM s LIMIT 5;", "Failed to prepare statement: CREATE STREAM AS SELECT"),
+            ("CREATE STREAM o (a INT) WITH (VALUE_FORMAT='JSON');", "Failed to prepare statement: Missing required"),
+            ("CREATE STREAM o (a INT) WITH (KAFKA_TOPIC='s');", "Statement is missing the 'VALUE_FORMAT' property"),
+            ("CREATE STREAM o AS SELECT * FROM nope;", "Exception while preparing statement: NOPE does not exist."),
+        ] {
+            let (status, message, statement) = refused(&server, text).await;
+            assert!(message.starts_with(begin), "{message}");
+            assert_eq!((status, statement), (400, json!(text)));
+        }
+        let (_, message, statement) =
+            refused(&server, "CREATE STREAM o (a INT PRIMARY KEY) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');").await;
+        assert!(message.starts_with("Line: 1, Col: 18: Column `A` is a 'PRIMARY KEY' column: "), "{message}");
+        assert_eq!(statement, "`A`");
+    });
+}
+
+#[test]
+fn a_topic_with_other_settings_is_the_fault_of_the_server() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let text = "CREATE STREAM o (a INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=7);";
+        let (status, message, statement) = refused(&server, text).await;
+        assert!(message.starts_with("A Kafka topic with the name 's' already exists, with different"), "{message}");
+        assert_eq!((status, statement), (500, json!(text)));
+    });
+}
+
+#[test]
+fn headers_cannot_be_inserted_and_a_column_has_one_value() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server
+            .ksql(
+                "CREATE STREAM s (id INT KEY, v STRING, h BYTES HEADER('h')) WITH (KAFKA_TOPIC='s', PARTITIONS=1, \
+                 VALUE_FORMAT='JSON'); INSERT INTO s (id, id, v) VALUES (1, 1, 'a');",
+            )
+            .await;
+        let (_, message, statement) = refused(&server, "INSERT INTO s (id, h) VALUES (1, 'aa');").await;
+        assert_eq!((message.as_str(), statement), ("Cannot insert into HEADER columns: H", Value::Null));
+        let (_, message, statement) = refused(&server, "INSERT INTO s (id, id) VALUES (1, 2);").await;
+        assert!(message.contains("Column `ID` is named twice, with two values."), "{message}");
+        assert_eq!(statement, "INSERT INTO `S` (`ID`, `ID`) VALUES ('[value]', '[value]');");
+    });
+}
+
+#[test]
+fn explain_shows_the_key_the_text_and_the_properties_of_a_query() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let earliest = json!({ "auto.offset.reset": "earliest" });
+        let ask = async |text: &str| {
+            let body = json!({ "ksql": text, "streamsProperties": earliest });
+            server.answer(Http::One, post("/ksql", &body)).await.json()[0]["queryDescription"].clone()
+        };
+        let field = |name: &str, sql_type: &str| json!({ "name": name, "schema": { "type": sql_type, "fields": null, "memberSchema": null } });
+        let mut key = field("ID", "INTEGER");
+        key["type"] = "KEY".into();
+        let shown = ask("EXPLAIN  select v from s where id > 3 emit changes;").await;
+        assert_eq!(shown["statementText"], "select v from s where id > 3 emit changes;");
+        assert_eq!(shown["fields"], json!([key, field("V", "STRING")]));
+        assert_eq!(shown["overriddenProperties"], earliest);
+        let body = json!({ "ksql": "CREATE TABLE t AS SELECT id, COUNT(*) n FROM s GROUP BY id;",
+            "streamsProperties": earliest });
+        server.answer(Http::One, post("/ksql", &body)).await;
+        let shown = ask("EXPLAIN SELECT n FROM t WHERE id = 3;").await;
+        assert_eq!(shown["fields"], json!([key, field("N", "BIGINT")]));
+        assert_eq!((&shown["id"], &shown["sources"]), (&json!("transient_T_0"), &json!(["T"])));
+        // A query that runs has the properties of its statement, whoever asks.
+        let running = server.ksql("EXPLAIN ctas_t_0;").await;
+        assert_eq!(running[0]["queryDescription"]["overriddenProperties"], earliest);
+        let shown = ask("EXPLAIN CREATE STREAM o AS SELECT * FROM s;").await;
+        assert_eq!(shown["statementText"], "CREATE STREAM o AS SELECT * FROM s;");
+    });
+}
