@@ -48,9 +48,10 @@
 //! | 5 | [`operators`] |
 //! | 6 | [`runtime`] |
 //! | 7 | [`engine`] |
-//! | 8 | [`statements`] |
-//! | 9 | [`serving`], [`testing`] |
-//! | 10 | [`cli`] |
+//! | 8 | [`pull`] |
+//! | 9 | [`statements`] |
+//! | 10 | [`serving`]; then [`testing`] |
+//! | 11 | [`cli`] |
 //!
 //! To add a function, a format, a statement or an operator: one file, and one word in the list of its folder.
 
