@@ -7,10 +7,10 @@ use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
-use crate::sql::ast::CompareOp;
+use crate::sql::ast::{self, CompareOp};
 use crate::sql::query::{self, Query, SelectItem};
 use crate::sql::words::Ident;
-use crate::types::{Column, Role, SqlType, Value};
+use crate::types::{Column, Role, SqlType, Value, quoted};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -41,6 +41,7 @@ pub struct Pull {
 pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     super::refuse_extensions(query)?;
     refuse_clauses(query)?;
+    refuse_duplicates(&query.items)?;
     let columns = Columns::default();
     let mut relation = Relation::new(&query.from.first, catalog, &columns)?;
     offer(&mut relation, &query.from.first, &columns)?;
@@ -108,10 +109,7 @@ pub(super) fn expand(items: &[SelectItem], relations: &[Relation]) -> Vec<Select
         return items.to_vec();
     }
     let item = |name: &str| SelectItem::Expr {
-        expr: crate::sql::ast::Expr::new(
-            crate::sql::ast::Node::Column { source: None, name: Ident::new(name) },
-            Span::default(),
-        ),
+        expr: ast::Expr::new(ast::Node::Column { source: None, name: Ident::new(name) }, Span::default()),
         alias: Some(Ident::new(name)),
     };
     let all = || {
@@ -142,6 +140,25 @@ pub fn refuse_clauses(query: &Query) -> Result<()> {
         Some((_, clause, span)) => Err(refused_clause(clause, span)),
         None => Ok(()),
     }
+}
+
+/// Refuses items of one name: whoever reads rows by names would get one of them.
+fn refuse_duplicates(items: &[SelectItem]) -> Result<()> {
+    let mut seen: Vec<&str> = Vec::new();
+    for item in items {
+        let SelectItem::Expr { expr, alias } = item else { continue };
+        let name = match (&*expr.node, alias) {
+            (_, Some(alias)) => &alias.name,
+            (ast::Node::Column { name, .. }, None) => &name.name,
+            _ => continue,
+        };
+        if seen.contains(&name.as_str()) {
+            let message = format!("Duplicate value columns found in schema: {}", quoted(name));
+            return Err(Error::invalid(message).at(expr.span).hint("name one of them with AS"));
+        }
+        seen.push(name);
+    }
+    Ok(())
 }
 
 /// The refusal of a clause that a pull query cannot have.
