@@ -32,6 +32,15 @@ pub struct PullRows {
     pub rows: Vec<Vec<Value>>,
 }
 
+/// Who asks, and for how long.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// The properties of the session.
+    pub own: &'a Properties,
+    /// Whether nobody waits for the answer any more.
+    pub is_gone: &'a dyn Fn() -> bool,
+}
+
 /// What a query may take.
 #[derive(Clone)]
 struct Limits {
@@ -39,6 +48,13 @@ struct Limits {
     /// When it must be done, on the monotonic clock; `None` if it has time.
     until_ns: Option<u64>,
     clock: Arc<dyn Clock>,
+}
+
+/// The bytes of a result so far.
+struct Budget<'a> {
+    limits: &'a Limits,
+    asker: Asker<'a>,
+    bytes: usize,
 }
 
 impl Limits {
@@ -63,16 +79,43 @@ impl Limits {
     }
 }
 
+impl Budget<'_> {
+    /// # Errors
+    /// The query has taken more time than it may, or nobody waits for its answer.
+    fn check(&self) -> Result<()> {
+        match (self.asker.is_gone)() {
+            true => Err(Error::backend("nobody waits for the answer any more")),
+            false => self.limits.check(),
+        }
+    }
+
+    /// Counts values of a result, which have about so many bytes in columns.
+    ///
+    /// # Errors
+    /// The result is larger than the query may be.
+    fn take(&mut self, values: usize, bytes: usize) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(bytes).saturating_add(values.saturating_mul(size_of::<Value>()));
+        if self.bytes > self.limits.memory_bytes { Err(too_much()) } else { Ok(()) }
+    }
+}
+
+/// What is said of a query that needs more memory than it may have.
+fn too_much() -> Error {
+    let error = Error::backend("the query needs more memory than it may have");
+    error.hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
+}
+
 /// The rows of a pull query, as of the last commits.
 ///
 /// # Errors
 /// Those of [`Engine::table_rows`], whatever an expression says that is too large, and more memory or time than the query
 /// may take.
-pub fn rows(engine: &Engine, pull: &Pull, own: &Properties) -> Result<PullRows> {
-    let limits = Limits::new(engine, own);
+pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
+    let limits = Limits::new(engine, asker.own);
+    let mut budget = Budget { limits: &limits, asker, bytes: 0 };
     match pull {
-        Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &limits)? }),
-        Pull::Relations(relations) => relations::rows(engine, relations, &limits),
+        Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &mut budget)? }),
+        Pull::Relations(relations) => relations::rows(engine, relations, &mut budget),
     }
 }
 

@@ -5,32 +5,36 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures_util::StreamExt;
 
 use super::lower::{Lower, column_id};
 use super::source::Rows;
-use super::{Limits, PullRows};
+use super::{Budget, Limits, PullRows, outside, too_much};
 use crate::catalog::SourceKind;
-use crate::config;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::plan::pull::Relations;
 use crate::types::Value;
+use crate::types::size_of_entries;
+
+/// How often it is asked whether somebody still waits for the answer.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The rows of a query.
 ///
 /// # Errors
 /// A table cannot be read, the query takes more memory than it may, or it was stopped.
-pub(super) fn rows(engine: &Engine, relations: &Relations, limits: &Limits) -> Result<PullRows> {
+pub(super) fn rows(engine: &Engine, relations: &Relations, budget: &mut Budget) -> Result<PullRows> {
     // All tables are read as of the moment at which the query begins.
     let mut sources = HashMap::new();
     for source in relations.root.sources() {
@@ -42,16 +46,39 @@ pub(super) fn rows(engine: &Engine, relations: &Relations, limits: &Limits) -> R
             sources.insert(source.name.clone(), rows);
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| Error::backend(format!("no runtime for a query: {error}")))?;
-    runtime.block_on(run(relations, &sources, limits)).map_err(inside)
+    runtime.block_on(run(relations, &sources, budget)).map_err(inside)
 }
 
 async fn run(
     relations: &Relations,
     sources: &HashMap<String, Rows>,
-    limits: &Limits,
+    budget: &mut Budget<'_>,
 ) -> Result<PullRows, DataFusionError> {
+    let mut stream = begin(relations, sources, budget.limits).await?;
+    let columns = relations.output.iter().map(|(column, _)| column.clone()).collect();
+    let mut rows = PullRows { columns, rows: Vec::new() };
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            batch = stream.next() => match batch {
+                Some(batch) => take(relations, &batch?, (&mut rows.rows, budget))?,
+                None => return Ok(rows),
+            },
+            // What sorts, groups or joins hands nothing on for a while, but lets others have their turns.
+            _ = looks.tick() => {}
+        }
+        budget.check().map_err(outside)?;
+    }
+}
+
+/// Plans a query and begins it.
+async fn begin(
+    relations: &Relations,
+    sources: &HashMap<String, Rows>,
+    limits: &Limits,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
     let plan = Lower { types: &relations.columns, rows: sources, limits }.plan(&relations.root)?;
     let memory = Arc::new(GreedyMemoryPool::new(limits.memory_bytes));
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
@@ -60,41 +87,29 @@ async fn run(
     let state = SessionStateBuilder::new().with_config(session).with_runtime_env(environment).with_default_features();
     let state = state.build();
     let physical = state.create_physical_plan(&plan).await?;
-    let mut stream = execute_stream(physical, state.task_ctx())?;
-    let mut rows =
-        PullRows { columns: relations.output.iter().map(|(column, _)| column.clone()).collect(), rows: Vec::new() };
-    let mut bytes = 0;
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
-        limits.check().map_err(super::outside)?;
-        bytes += batch.get_array_memory_size();
-        if bytes > limits.memory_bytes {
-            return Err(super::outside(too_much(limits.memory_bytes)));
-        }
-        take(relations, &batch, &mut rows.rows)?;
-    }
-    Ok(rows)
+    execute_stream(physical, state.task_ctx())
 }
 
 /// Adds the rows of a batch.
-fn take(relations: &Relations, batch: &RecordBatch, rows: &mut Vec<Vec<Value>>) -> Result<(), DataFusionError> {
+fn take(
+    relations: &Relations,
+    batch: &RecordBatch,
+    (rows, budget): (&mut Vec<Vec<Value>>, &mut Budget<'_>),
+) -> Result<(), DataFusionError> {
     let schema = batch.schema();
     let places: HashMap<_, _> =
         schema.fields().iter().enumerate().filter_map(|(at, field)| Some((column_id(field.name())?, at))).collect();
     let mut columns = Vec::new();
     for (column, id) in &relations.output {
-        let lacks = || super::outside(Error::bug(format!("the result lacks the column {}", column.name)));
+        let lacks = || outside(Error::bug(format!("the result lacks the column {}", column.name)));
         columns.push((batch.column(*places.get(id).ok_or_else(lacks)?), &column.sql_type));
     }
+    let count = batch.num_rows();
+    let bytes = columns.iter().map(|(array, _)| size_of_entries(array.as_ref(), 0, count)).sum();
+    budget.take(count * columns.len(), bytes).map_err(outside)?;
     let row = |row: usize| columns.iter().map(|(array, sql_type)| Value::at(array.as_ref(), row, sql_type)).collect();
-    rows.extend((0..batch.num_rows()).map(row));
+    rows.extend((0..count).map(row));
     Ok(())
-}
-
-/// What is said of a query that needs more memory than it may have.
-fn too_much(bytes: usize) -> Error {
-    let message = format!("the query needs more than {bytes} bytes of memory");
-    Error::backend(message).hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
 }
 
 /// An error of ours that DataFusion carried, or its own.
@@ -104,10 +119,7 @@ fn inside(error: DataFusionError) -> Error {
             Some(own) => own.clone(),
             None => Error::bug(format!("the query cannot be executed: {error}")),
         },
-        DataFusionError::ResourcesExhausted(_) => {
-            let error = Error::backend("the query needs more memory than it may have");
-            error.hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
-        }
+        DataFusionError::ResourcesExhausted(_) => too_much(),
         _ => Error::bug(format!("the query cannot be executed: {error}")),
     }
 }

@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int64Type;
 
-use super::Limits;
+use super::Budget;
 use crate::catalog::Source;
 use crate::engine::{Engine, TableReader};
 use crate::error::{Error, Result};
@@ -30,27 +30,27 @@ const MOST_UNORDERED: usize = 8192;
 ///
 /// # Errors
 /// Those of [`Engine::table_rows`], and whatever an expression says that is too large.
-pub(super) fn rows(engine: &Engine, pull: &Pull, limits: &Limits) -> Result<Vec<Vec<Value>>> {
+pub(super) fn rows(engine: &Engine, pull: &Pull, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
     let evaluate = Evaluate::new(pull);
     let windows = WindowRange { starts: pull.starts.clone() };
     let mut rows = Vec::new();
     match (&pull.keys, pull.limit) {
         (Some(keys), _) => {
             for batch in engine.table_rows(&pull.source, &windows, keys)? {
-                rows.extend(evaluate.rows(batch)?);
+                rows.extend(evaluate.rows(batch, budget)?);
             }
             rows.truncate(pull.limit.unwrap_or(usize::MAX));
         }
         (None, None) => {
             let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
             while let Some(batches) = reader.read()? {
-                limits.check()?;
+                budget.check()?;
                 for batch in batches {
-                    rows.extend(evaluate.rows(batch)?);
+                    rows.extend(evaluate.rows(batch, budget)?);
                 }
             }
         }
-        (None, Some(limit)) => rows = first(engine, (pull, &evaluate), windows, (limit, limits))?,
+        (None, Some(limit)) => rows = first(engine, (pull, &evaluate), windows, (limit, budget))?,
     }
     Ok(rows)
 }
@@ -60,7 +60,7 @@ fn first(
     engine: &Engine,
     (pull, evaluate): (&Pull, &Evaluate),
     windows: WindowRange,
-    (limit, limits): (usize, &Limits),
+    (limit, budget): (usize, &mut Budget),
 ) -> Result<Vec<Vec<Value>>> {
     let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
     let (mut rows, mut placed) = (Vec::new(), Vec::<Placed>::new());
@@ -70,7 +70,7 @@ fn first(
         placed.truncate(most);
     };
     while rows.len() < limit {
-        limits.check()?;
+        budget.check()?;
         let read = reader.read()?;
         for batch in read.iter().flatten() {
             placed.extend(evaluate.placed(&pull.source, batch.clone())?);
@@ -110,8 +110,11 @@ impl<'a> Evaluate<'a> {
     }
 
     /// The rows of a batch that the query shows.
-    fn rows(&self, batch: Batch) -> Result<Vec<Vec<Value>>> {
-        Ok(self.numbered(batch)?.into_iter().map(|(_, row)| row).collect())
+    fn rows(&self, batch: Batch, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
+        let (count, bytes) = (batch.rows().max(1), batch.bytes());
+        let rows = self.numbered(batch)?;
+        budget.take(rows.len() * self.items.len(), bytes / count * rows.len())?;
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
     /// The same, each with its place in a store.

@@ -45,6 +45,7 @@ mod target;
 mod tls;
 mod upgrade;
 mod users;
+mod waits;
 mod websocket;
 mod wording;
 

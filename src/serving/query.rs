@@ -17,6 +17,7 @@ use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, LAST_EVENT, Layout};
 use super::slots::Slot;
+use super::waits::Waits;
 use super::{Service, ksql, not_allowed, print, small};
 use crate::config;
 use crate::engine::{Follower, PushQuery};
@@ -100,7 +101,10 @@ async fn rows(
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     let asker = service.clone();
-    let laid_out = move || match select(&asker, &asked)? {
+    // The client is there as long as somebody wants the answer.
+    let waits = Waits::default();
+    let is_gone = waits.is_over();
+    let laid_out = move || match select(&asker, &asked, &is_gone)? {
         // All rows of a table take their time.
         Shown::Rows(id, PullRows { columns, rows }) => {
             let head = Head { id: &id, columns: &columns, marks_keys: true };
@@ -152,7 +156,7 @@ fn pieces(receive: mpsc::Receiver<Bytes>) -> impl Stream<Item = Bytes> + Send {
 ///
 /// # Errors
 /// The request has not exactly one statement, or it is neither SELECT nor PRINT, or it is refused.
-pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal> {
+pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> bool) -> Result<Shown, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
     if text.is_empty() && asked.is_old {
         return Err(Refusal::new(40000, "\"ksql\" field must be populated"));
@@ -163,7 +167,7 @@ pub(super) fn select(service: &Service, asked: &Asked) -> Result<Shown, Refusal>
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
         return Err(Refusal::of_text(40001, message, text));
     };
-    let session = asked.session(service)?;
+    let session = asked.session(service)?.stopping(is_gone);
     let mut refusal = match asked.is_old {
         true => Refusal::new(40000, "Statement type not supported for this resource"),
         false => Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text),

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::listen::Held;
 use super::query::{Followed, Following, Shown, select};
 use super::request::{self, Asked};
+use super::waits::Waits;
 use super::{Service, ksql, print, rows, target};
 use crate::engine::PushRow;
 use crate::pull::PullRows;
@@ -137,7 +138,10 @@ async fn show(
         return Some(End::new(TRY_LATER, refusal.message));
     }
     let asker = service.clone();
-    match ksql::on_a_thread(move || select(&asker, &asked)).await {
+    // The client is there as long as somebody wants the answer.
+    let waits = Waits::default();
+    let is_gone = waits.is_over();
+    match ksql::on_a_thread(move || select(&asker, &asked, &is_gone)).await {
         Ok(Shown::Rows(_, PullRows { columns, rows })) => {
             to.send(header(&columns, true)).await.ok()?;
             for values in rows {

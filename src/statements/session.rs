@@ -10,7 +10,8 @@ use crate::config::{self, Properties};
 use crate::engine::{Committed, Engine, Follower, PushQuery};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::pull::{self, PullRows};
+use crate::plan::pull::Pull;
+use crate::pull::{self, Asker, PullRows};
 use crate::sql::variables::Variables;
 
 /// The outcome of a statement.
@@ -282,7 +283,7 @@ impl<'e> Session<'e> {
                 let warnings = if known { Vec::new() } else { vec![warning] };
                 Outcome::Done { message: String::new(), warnings }
             }
-            Action::Pull(pull) => Outcome::Rows(pull::rows(self.engine, &pull, &self.own)?),
+            Action::Pull(pull) => Outcome::Rows(self.pull(&pull)?),
             Action::Push(plan, until) => self.push(&parsed.text, *plan, until)?,
             Action::Print(printed) => self.print(&printed)?,
         })
@@ -296,13 +297,16 @@ impl<'e> Session<'e> {
         let bound = self.bound(parsed, &self.own, &self.variables)?;
         let parsed = bound.as_ref().unwrap_or(parsed);
         match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
-            Action::Pull(pull) if may(Nature::Pull) => {
-                Ok(Some(Outcome::Rows(pull::rows(self.engine, &pull, &self.own)?)))
-            }
+            Action::Pull(pull) if may(Nature::Pull) => Ok(Some(Outcome::Rows(self.pull(&pull)?))),
             Action::Push(plan, until) if may(until.nature()) => self.push(&parsed.text, *plan, until).map(Some),
             Action::Print(printed) if may(Nature::Print) => self.print(&printed).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// All rows of a pull query.
+    fn pull(&self, pull: &Pull) -> Result<PullRows> {
+        pull::rows(self.engine, pull, Asker { own: &self.own, is_gone: self.stop })
     }
 
     /// Starts a query whose rows are shown.
@@ -374,7 +378,6 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::engine::{Settings, Store};
-    use crate::plan::pull::Pull;
     use crate::statements;
     use crate::types::Value;
 

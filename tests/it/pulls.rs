@@ -156,3 +156,43 @@ fn readers_see_commits_and_never_go_back_while_the_query_goes_on() {
         assert!(reads > 3, "{reads} reads");
     });
 }
+
+#[test]
+fn a_question_takes_no_more_memory_and_time_than_it_may() {
+    let settings = Settings::new(Store::Memory, Arc::new(SystemClock::new()), statements::compile_kept);
+    let engine = Engine::open(settings.with(&[(config::OFFSET_RESET, "earliest")]).expect("a property"));
+    let engine = engine.expect("an engine");
+    execute(
+        &engine,
+        "CREATE STREAM s (k VARCHAR KEY, v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE TABLE t AS SELECT k, LATEST_BY_OFFSET(v) AS v FROM s GROUP BY k;",
+    )
+    .expect("executed");
+    append(&engine, "s", (0..4_000).map(|key| (format!("k{key}"), format!("{{\"V\": \"{}\"}}", "x".repeat(500)))));
+    engine.settle().expect("settled");
+    let ask = |set: &[(&str, &str)], is_gone: &dyn Fn() -> bool, text: &str| {
+        let mut own = Properties::default();
+        set.iter().for_each(|(name, value)| own.set(name, value).expect("a property"));
+        let parsed = statements::parse(text).expect("a statement");
+        let mut session = Session::new(&engine, own).stopping(is_gone);
+        session.run(&parsed[0]).map(drop).map_err(|error| error.to_string())
+    };
+    let (stays, leaves) = (|| false, || true);
+    let little = [(config::PULL_MEMORY_BYTES, "1048576")];
+    let questions = [
+        "SELECT * FROM t;",
+        "SELECT * FROM t ORDER BY v;",
+        "SELECT v, COLLECT_LIST(k) AS keys, COLLECT_LIST(v) AS texts FROM s GROUP BY v;",
+    ];
+    for question in questions {
+        ask(&[], &stays, question).expect("it has room");
+        let refused = ask(&little, &stays, question).expect_err("it has no room");
+        assert!(refused.contains("more memory than it may"), "{question}: {refused}");
+        let ended = ask(&[], &leaves, question).expect_err("nobody waits");
+        assert!(ended.contains("nobody waits"), "{question}: {ended}");
+    }
+    ask(&little, &stays, "SELECT COUNT(*) AS n FROM t;").expect("a small result of many rows has room");
+    let pairs = "SELECT COUNT(*) AS n FROM t a JOIN t b ON a.v <> b.v JOIN t c ON b.v <> c.v;";
+    let ended = ask(&[(config::PULL_TIMEOUT_MS, "1")], &stays, pairs).expect_err("it takes long");
+    assert!(ended.contains("more time than it may"), "{ended}");
+}

@@ -224,14 +224,6 @@ impl Pull {
             Pull::Relations(relations) => relations.root.sources().iter().map(|source| source.name.as_str()).collect(),
         }
     }
-
-    /// What the user should know.
-    pub fn warnings(&self) -> &[String] {
-        match self {
-            Pull::Table(_) => &[],
-            Pull::Relations(relations) => &relations.warnings,
-        }
-    }
 }
 
 impl Rel {
