@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 use list::ANY;
 pub use list::*;
-pub use topic::check_topic_setting;
+pub use topic::{check_topic_setting, is_topic_setting_followed};
 
 /// What a property takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub struct Property {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
     set: BTreeMap<&'static str, String>,
-    assumed: BTreeMap<&'static str, &'static str>,
+    assumed: BTreeMap<&'static str, String>,
 }
 
 /// Where the value of a property comes from.
@@ -130,15 +130,20 @@ impl Properties {
     }
 
     /// Gives a property, by one of the constants of this module, another default.
-    pub fn assume(&mut self, name: &'static str, value: &'static str) {
-        self.assumed.insert(name, value);
+    pub fn assume(&mut self, name: &'static str, value: &str) {
+        self.assumed.insert(name, value.to_owned());
+    }
+
+    /// Whether a property, by one of the constants of this module, was set: its value is nobody's default.
+    pub fn is_set(&self, name: &'static str) -> bool {
+        self.set.contains_key(name)
     }
 
     /// Where the value of a property comes from.
     pub fn origin(&self, property: &Property) -> Origin {
         match self.assumed.get(property.name) {
             _ if self.set.contains_key(property.name) => Origin::Set,
-            Some(assumed) if *assumed != property.default => Origin::Command,
+            Some(assumed) if assumed != property.default => Origin::Command,
             _ => Origin::Default,
         }
     }
@@ -167,7 +172,7 @@ impl Properties {
     /// The value of a property, by one of the constants of this module.
     pub fn text(&self, name: &'static str) -> &str {
         let default = || PROPERTIES.iter().find(|p| p.name == name).map_or("", |p| p.default);
-        let assumed = || self.assumed.get(name).copied().unwrap_or_else(default);
+        let assumed = || self.assumed.get(name).map_or_else(default, String::as_str);
         self.set.get(name).map_or_else(assumed, String::as_str)
     }
 
@@ -189,7 +194,10 @@ impl Properties {
     /// The properties that were set, and those for which a command has a default of its own.
     pub fn overrides(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let assumed = self.assumed.iter().filter(|(name, _)| !self.set.contains_key(*name));
-        self.set.iter().map(|(name, value)| (*name, value.as_str())).chain(assumed.map(|(name, value)| (*name, *value)))
+        self.set
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .chain(assumed.map(|(name, value)| (*name, value.as_str())))
     }
 
     /// The properties of this scope.
@@ -205,7 +213,7 @@ impl Properties {
     pub fn with(&self, others: &Properties) -> Properties {
         let mut all = self.clone();
         all.set.extend(others.set.iter().map(|(n, v)| (*n, v.clone())));
-        all.assumed.extend(others.assumed.iter());
+        all.assumed.extend(others.assumed.iter().map(|(n, v)| (*n, v.clone())));
         all
     }
 }

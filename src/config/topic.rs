@@ -43,6 +43,14 @@ const SETTINGS: &[(&str, Takes)] = &[
     ("unclean.leader.election.enable", Takes::Flag),
 ];
 
+/// Those that the log follows.
+const FOLLOWED: &[&str] = &["cleanup.policy", "retention.bytes", "retention.ms", "segment.bytes", "segment.ms"];
+
+/// Whether a setting has an effect in this version; the others are only kept with the topic.
+pub fn is_topic_setting_followed(name: &str) -> bool {
+    FOLLOWED.contains(&name)
+}
+
 /// Refuses a setting that no topic has, or a value that it does not take.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::ids::{TopicId, Version};
 use crate::journal::{Append, Decision, Done, Entry, Journal, Meter, Queue};
 use crate::locks::lock;
+use crate::topics::memory::MemoryTopics;
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, Topics};
 
@@ -26,7 +27,7 @@ pub(super) enum Commit {
     /// Everything is decided as it comes; only the number of commands is kept.
     Memory {
         version: Mutex<Version>,
-        topics: Arc<dyn Topics>,
+        topics: Arc<MemoryTopics>,
     },
 }
 
@@ -104,7 +105,7 @@ impl Commit {
     }
 
     /// Decides an entry at once. A command is checked against the version as the journal does.
-    fn decide_in_memory(version: &Mutex<Version>, topics: &dyn Topics, entry: Entry) -> Result<Decision> {
+    fn decide_in_memory(version: &Mutex<Version>, topics: &MemoryTopics, entry: Entry) -> Result<Decision> {
         match entry {
             Entry::Epoch(epoch) => Ok(Decision::Committed { offsets: topics.append(epoch.outputs)? }),
             Entry::Append(append) => Ok(Decision::Committed { offsets: topics.append(append.batches)? }),
@@ -116,6 +117,10 @@ impl Commit {
                 *version = version.next();
                 let offsets = command.resolve.iter().map(|id| topics.end(*id)).collect::<Result<_>>()?;
                 Ok(Decision::Committed { offsets })
+            }
+            Entry::Trim(trim) => {
+                let start = |(id, before): &(PartitionId, Offset)| topics.delete_before(*id, *before);
+                Ok(Decision::Committed { offsets: trim.before.iter().map(start).collect::<Result<_>>()? })
             }
         }
     }

@@ -16,6 +16,8 @@ pub enum Entry {
     Append(Append),
     /// A statement that changes what exists.
     Command(Command),
+    /// Records that are deleted from the start of partitions.
+    Trim(Trim),
 }
 
 impl Entry {
@@ -26,7 +28,7 @@ impl Entry {
         let batches: &[(PartitionId, RecordBatch)] = match self {
             Entry::Epoch(epoch) => &epoch.outputs,
             Entry::Append(append) => &append.batches,
-            Entry::Command(_) => &[],
+            Entry::Command(_) | Entry::Trim(_) => &[],
         };
         batches.iter().map(|(partition, _)| partition.topic)
     }
@@ -40,7 +42,14 @@ impl Entry {
             Entry::Epoch(epoch) => epoch.head.bytes.len() + epoch.delta.len() + batches(&epoch.outputs),
             Entry::Append(append) => batches(&append.batches),
             Entry::Command(command) => command.bytes.len(),
+            Entry::Trim(trim) => trim.before.len() * size_of::<(PartitionId, Offset)>(),
         }
+    }
+
+    /// Whether it needs no room but that of its frame, and may give some back: it is tried alone where the disk is
+    /// full, and may use the part of a journal file that is kept for this.
+    pub fn frees_room(&self) -> bool {
+        matches!(self, Entry::Command(_) | Entry::Trim(_))
     }
 }
 
@@ -96,12 +105,20 @@ pub struct Command {
     pub drops: Vec<TopicId>,
 }
 
+/// Records that are deleted from the start of partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trim {
+    /// For each partition the first offset that stays; all records before it go. One after the end means the end.
+    pub before: Vec<(PartitionId, Offset)>,
+}
+
 /// The outcome of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is committed: the offset of the first record of each of its batches, and for a command the resolved ends.
+    /// It is committed: the offset of the first record of each of its batches, for a command the resolved ends, and for a
+    /// trim the starts of its partitions.
     Committed {
-        /// In the order of the entry's batches, or of the command's partitions to resolve.
+        /// In the order of the entry's batches, or of its partitions.
         offsets: Vec<Offset>,
     },
     /// Refused: the query has ended or the topic was dropped. It has no effect.

@@ -12,6 +12,7 @@
 //! append        1, spans
 //! command       2, version, bytes (length, bytes), resolved partitions (number; topic, partition, offset each),
 //!               ended queries (number, numbers), dropped topics (number, numbers)
+//! trim          3, partitions (number; topic, partition, first offset and first segment that are kept, each)
 //! spans         number; for each topic, partition, segment, first byte, first offset, number of bytes, offset after
 //!               the last record, then 1 byte: 1 if the bytes follow, else 0
 //! ```
@@ -23,7 +24,7 @@ use super::entry::{Command, EpochHead};
 use crate::error::{Error, Result};
 use crate::ids::{EpochNumber, QueryNumber, RoundNumber, TopicId, Version};
 use crate::topics::PartitionId;
-use crate::topics::log::{Place, Written};
+use crate::topics::log::{Front, Place, Written};
 use crate::types::row::{Input, put_bytes, put_varint};
 
 /// Starts a frame. Bytes in a body cannot be mistaken for a frame: nobody can foresee the mark, and the checksum covers
@@ -103,6 +104,11 @@ pub enum EntryView<'a> {
         ///
         /// Known only when the round is written, since entries before it in the round may append to these partitions.
         resolved: Vec<i64>,
+    },
+    /// Records that were deleted from the start of partitions.
+    Trim {
+        /// Where each of these partitions begins, unless it did so later already.
+        fronts: Vec<(PartitionId, Front)>,
     },
 }
 
@@ -211,6 +217,17 @@ impl FrameWriter {
         put_numbers(out, command.drops.iter().map(|topic| topic.get()));
     }
 
+    /// Adds where partitions begin from now on.
+    pub(super) fn trim(&mut self, fronts: &[(PartitionId, Front)]) {
+        let out = self.entry(TRIM);
+        put_varint(out, fronts.len() as u64);
+        for (partition, front) in fronts {
+            put_partition(out, *partition);
+            put_varint(out, front.start as u64);
+            put_varint(out, front.segment as u64);
+        }
+    }
+
     /// Starts an entry of a kind; the rest of it is appended to what is returned.
     fn entry(&mut self, kind: u8) -> &mut Vec<u8> {
         self.entries += 1;
@@ -254,6 +271,7 @@ impl FrameWriter {
 const EPOCH: u8 = 0;
 const APPEND: u8 = 1;
 const COMMAND: u8 = 2;
+const TRIM: u8 = 3;
 
 /// Appends a count and the numbers.
 fn put_numbers(out: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u64>) {
@@ -322,6 +340,14 @@ fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>
             command.drops = take_numbers(input, TopicId::new)?;
             EntryView::Command { command, resolved }
         }
+        TRIM => {
+            let count = input.varint()?;
+            let mut front = || {
+                let partition = take_partition(input)?;
+                Ok((partition, Front { start: input.varint()? as i64, segment: input.varint()? as i64 }))
+            };
+            EntryView::Trim { fronts: (0..count).map(|_| front()).collect::<Result<_>>()? }
+        }
         other => return Err(Error::backend(format!("the journal has an entry of the unknown kind {other}"))),
     })
 }
@@ -378,11 +404,16 @@ mod tests {
         }
     }
 
+    fn fronts() -> Vec<(PartitionId, Front)> {
+        vec![(PartitionId { topic: TopicId::new(3), partition: 0 }, Front { start: 300, segment: 200 })]
+    }
+
     fn frame() -> Vec<u8> {
         let mut writer = FrameWriter::new(RoundNumber::new(77), Vec::new());
         let head = EpochHead { query: QueryNumber::new(1), number: EpochNumber::new(9), bytes: b"head".to_vec() };
         writer.epoch(&head, b"delta", &[span(true), span(false)]);
         writer.command(&command(), &[55]);
+        writer.trim(&fronts());
         writer.seal(5).to_vec()
     }
 
@@ -411,12 +442,13 @@ mod tests {
                     assert_eq!((epoch.spans[1].bytes, epoch.spans[1].end), (None, span(false).written.end));
                 }
                 EntryView::Command { command: found, resolved } => assert_eq!((found, resolved), (command(), vec![55])),
+                EntryView::Trim { fronts: found } => assert_eq!(found, fronts()),
                 EntryView::Append { .. } => panic!("there is no append"),
             }
             Ok(())
         };
         entries(body, &mut each).expect("intact");
-        assert_eq!(seen, 2);
+        assert_eq!(seen, 3);
     }
 
     #[test]

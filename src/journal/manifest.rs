@@ -4,6 +4,7 @@
 //! "TIDEMANI", version (4 bytes)
 //! round, number of commands, generation         varint each
 //! ends        number; for each topic, partition, segment, byte, offset        varints
+//! fronts      number; for each topic, partition, first offset, first segment           varints
 //! image       length, bytes
 //! queries     number; for each query, epoch, head (length, bytes),
 //!             horizons (number; for each operator, task, bucket (8 bytes))
@@ -23,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, RunNumber, TopicId, Version};
 use crate::state::{BucketId, OperatorId, OperatorTask};
 use crate::topics::PartitionId;
-use crate::topics::log::Place;
+use crate::topics::log::{Front, Place};
 use crate::types::row::{Input, put_bytes, put_varint};
 
 /// A checkpoint.
@@ -43,6 +44,8 @@ pub struct Manifest {
     ///
     /// Partitions without records are in it too, with a place at the start.
     pub ends: BTreeMap<PartitionId, Place>,
+    /// Where partitions begin, of those of which something was deleted.
+    pub fronts: BTreeMap<PartitionId, Front>,
     /// What exists, as the engine writes it.
     pub image: Vec<u8>,
     /// Where each query stood, in the order of their numbers.
@@ -63,7 +66,7 @@ pub struct QueryState {
 /// Starts a manifest.
 const MAGIC: [u8; 8] = *b"TIDEMANI";
 /// The version of the format that this program writes and reads.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The path of the manifest in a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {
@@ -122,6 +125,13 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
         put_varint(&mut out, end.byte);
         put_varint(&mut out, end.offset as u64);
     }
+    put_varint(&mut out, manifest.fronts.len() as u64);
+    for (id, front) in &manifest.fronts {
+        put_varint(&mut out, id.topic.get());
+        put_varint(&mut out, u64::from(id.partition));
+        put_varint(&mut out, front.start as u64);
+        put_varint(&mut out, front.segment as u64);
+    }
     put_bytes(&mut out, &manifest.image);
     put_varint(&mut out, manifest.queries.len() as u64);
     for query in &manifest.queries {
@@ -172,6 +182,11 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
         let end = Place { segment: input.varint()? as i64, byte: input.varint()?, offset: input.varint()? as i64 };
         manifest.ends.insert(id, end);
     }
+    for _ in 0..input.varint()? {
+        let id = PartitionId { topic: TopicId::new(input.varint()?), partition: input.varint()? as u32 };
+        let front = Front { start: input.varint()? as i64, segment: input.varint()? as i64 };
+        manifest.fronts.insert(id, front);
+    }
     manifest.image = input.bytes()?.to_vec();
     for _ in 0..input.varint()? {
         let (query, number) = (QueryNumber::new(input.varint()?), EpochNumber::new(input.varint()?));
@@ -203,6 +218,7 @@ mod tests {
             generation: Generation::new(4),
             ends: [(PartitionId { topic: TopicId::new(1), partition: 2 }, Place { segment: 3, byte: 4, offset: 5 })]
                 .into(),
+            fronts: [(PartitionId { topic: TopicId::new(1), partition: 2 }, Front { start: 2, segment: 1 })].into(),
             image: b"image".to_vec(),
             queries: vec![QueryState { head, horizons: [(operator, -9)].into() }],
             runs: vec![RunNumber::new(10), RunNumber::new(4)],

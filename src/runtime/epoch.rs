@@ -132,7 +132,7 @@ impl QueryRun {
         let (mut head, mut delta) = (Vec::new(), Vec::new());
         self.save_head(&mut head, &mut delta, threads)?;
         self.turns.clear();
-        self.redo.1 = false;
+        (self.redo.1, self.must_end) = (false, false);
         self.stages.iter_mut().filter_map(Task::sink_mut).for_each(|sink| sink.emitted = 0);
         self.dirty = false;
         let mut bytes = vec![WHOLE];

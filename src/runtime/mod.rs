@@ -38,6 +38,7 @@ mod program;
 mod query;
 #[cfg(test)]
 mod redo_tests;
+mod reset;
 mod row_time;
 mod sink;
 mod stages;
@@ -51,4 +52,5 @@ pub use lower::compile;
 pub use placement::Placement;
 pub use program::Program;
 pub use query::{Now, Options, QueryRun, Turned};
+pub use reset::Reset;
 pub use sink::{Tap, Target, TopicTarget};

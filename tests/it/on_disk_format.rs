@@ -24,6 +24,9 @@ const SMALL: [&str; 4] = ["--set", "tidemill.segment.bytes=20000", "--set", "tid
 /// The records of the stream `l`, and how many more of them come after the checkpoint.
 const RECORDS: (usize, usize) = (3_000, 1_000);
 
+/// How many records of each partition of `l` are deleted in the end.
+const DELETED: (usize, &str) = (700, "700");
+
 /// Lines for `topic produce --envelope`; `value` makes the value of a number.
 fn lines(numbers: std::ops::Range<usize>, value: impl Fn(usize) -> String) -> String {
     let line = |n: usize| {
@@ -75,6 +78,15 @@ fn a_reader_written_from_the_description_finds_what_was_written() {
     produce(&folder, "l", &SMALL, &lines(0..RECORDS.0, left));
     produce(&folder, "r", &SMALL, &lines(0..500, |n| format!("{{\"b\":\"b{n}\"}}")));
     folder.ok(&[&["run", "--until-drained"], &SMALL[..]].concat());
+    // In the manifest are these starts, and in the journal later ones, and a topic without any record.
+    let delete =
+        |topic, before| folder.ok(&[&["topic", "delete-records", topic, "--before", before], &SMALL[..]].concat());
+    delete("l", "600");
+    folder
+        .ok(&[&["run", "-e", "CREATE TYPE t AS INT;", "--set", "tidemill.checkpoint.bytes=1"][..], &SMALL[..2]]
+            .concat());
+    delete("l", DELETED.1);
+    delete("r", "end");
     // Not enough for another checkpoint: these records are known by the journal alone.
     produce(&folder, "l", &SMALL[..2], &lines(0..RECORDS.1, left));
 
@@ -83,8 +95,9 @@ fn a_reader_written_from_the_description_finds_what_was_written() {
     let records =
         |line: &str| line.strip_prefix("topic 0 ")?.split(": ").nth(1)?.split(' ').next()?.parse::<usize>().ok();
     let found: usize = whole.out.lines().filter_map(records).sum();
-    assert_eq!(found, RECORDS.0 + RECORDS.1, "{}", whole.out);
+    assert_eq!(found, RECORDS.0 + RECORDS.1 - 2 * DELETED.0, "{}", whole.out);
     let has = |start: &str, part: &str| whole.out.lines().any(|line| line.contains(start) && line.contains(part));
+    assert!(has(".journal: ", ", 2 deletions"), "{}", whole.out);
     assert!(has("run ", " groups") && has(".journal: ", ", 1 appends"), "{}", whole.out);
 
     for name in ["manifest", ".run", ".log", "format"] {

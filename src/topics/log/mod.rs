@@ -17,10 +17,13 @@
 //! Reading goes by the shortest way: the last decided batches of each partition are in memory; else a reader that goes
 //! on where it stopped knows the byte; else the index of the segment finds it.
 
+mod front;
 mod partition;
+mod retention;
 mod segment;
 mod tail;
 
+pub use front::Front;
 pub use partition::{Partition, Place, WriteFailure, Written};
 
 use std::collections::HashMap;
@@ -30,6 +33,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use super::record::RecordBatch;
+use super::settings::TopicSettings;
 use super::{AppendHandle, Count, Fetch, Offset, PartitionId, Reader, Topic, Topics};
 use crate::disk::{Disk, Handles, SyncSite};
 use crate::error::{Error, Result};
@@ -89,6 +93,14 @@ impl Log {
         let mut all: Vec<_> = read(&self.partitions).values().cloned().collect();
         all.sort_by_key(|p| p.id);
         all
+    }
+
+    /// Has the partitions of a topic follow its settings from now on.
+    pub fn configure(&self, topic: &Topic) {
+        let settings = Arc::new(TopicSettings::of(&topic.config));
+        let partitions = read(&self.partitions);
+        let own = partitions.values().filter(|partition| partition.id.topic == topic.id);
+        own.for_each(|partition| partition.configure(settings.clone()));
     }
 
     /// Makes everything durable that was written before, in all partitions.
@@ -196,13 +208,13 @@ impl Topics for Log {
             return Ok(());
         }
         let dirs = self.make_dirs(topic)?;
+        let settings = Arc::new(TopicSettings::of(&topic.config));
         let mut opened = Vec::new();
         for (number, dir) in dirs.into_iter().enumerate() {
             let id = id(number as u32);
-            opened.push((
-                id,
-                Arc::new(Partition::open(self.handles.clone(), self.tails.clone(), (dir, id), self.segment_bytes)?),
-            ));
+            let partition = Partition::open(self.handles.clone(), self.tails.clone(), (dir, id), self.segment_bytes)?;
+            partition.configure(settings.clone());
+            opened.push((id, Arc::new(partition)));
         }
         write(&self.partitions).extend(opened);
         Ok(())
@@ -231,7 +243,7 @@ impl Topics for Log {
     }
 
     fn start(&self, partition: PartitionId) -> Result<Offset> {
-        Ok(self.partition(partition)?.start())
+        Ok(self.partition(partition)?.front().start)
     }
 
     fn end(&self, partition: PartitionId) -> Result<Offset> {

@@ -12,12 +12,14 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::front::Front;
 use super::segment::{self, Segment};
 use super::tail::Tail;
 use crate::disk::{Handles, Open, SyncSite};
 use crate::error::{Error, Result};
 use crate::locks::lock;
 use crate::topics::record::{BatchHead, HEADER, RecordBatch, Records, is_intact};
+use crate::topics::settings::TopicSettings;
 use crate::topics::{Fetch, Offset, PartitionId};
 
 /// The place after a batch: the segment, the byte in it, and the next offset.
@@ -32,10 +34,17 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place in an empty partition.
+    /// The place in a partition that has never had a record.
     ///
     /// Also that of a partition whose records were all removed by a cut.
-    pub const START: Place = Place { segment: 0, byte: 0, offset: 0 };
+    pub const START: Place = Place::empty_at(0);
+
+    /// The place in a partition without segments whose next record has this offset.
+    ///
+    /// No other place has the byte 0: a segment that is named has a batch.
+    pub const fn empty_at(offset: Offset) -> Place {
+        Place { segment: offset, byte: 0, offset }
+    }
 }
 
 /// Bytes that were written: where, and at which offsets.
@@ -72,29 +81,34 @@ pub enum WriteFailure {
 pub struct Partition {
     /// Which partition it is.
     pub id: PartitionId,
-    dir: PathBuf,
-    handles: Arc<Handles>,
+    pub(super) dir: PathBuf,
+    pub(super) handles: Arc<Handles>,
+    /// The size of a segment where the topic's settings do not say.
     segment_bytes: u64,
     state: Mutex<State>,
 }
 
 /// What changes while the log is used.
-struct State {
-    /// By their base offsets; empty until something is written.
-    segments: Vec<Arc<Segment>>,
+pub(super) struct State {
+    settings: Arc<TopicSettings>,
+    pub(super) front: Front,
+    /// By their base offsets; empty until something is written, and when everything was deleted.
+    pub(super) segments: Vec<Arc<Segment>>,
+    /// Segments before the front whose files are still to be removed, by their base offsets.
+    pub(super) dead: Vec<Offset>,
     /// The decided end: readers see records up to here.
     ///
     /// Never goes back, except when recovery sets it.
-    decided: Place,
+    pub(super) decided: Place,
     /// The written end; after `decided` while a round is in flight.
-    written: Place,
+    pub(super) written: Place,
     /// Batches written since the last decision, with their offsets.
     undecided: Vec<(Offset, Arc<Vec<u8>>)>,
-    tail: Tail,
+    pub(super) tail: Tail,
     /// Segments with unsynced bytes, each with the value of `writes` at its last write.
     ///
     /// A sync removes an entry only if nothing was written since it began.
-    dirty: BTreeMap<Offset, u64>,
+    pub(super) dirty: BTreeMap<Offset, u64>,
     writes: u64,
 }
 
@@ -123,7 +137,10 @@ impl Partition {
             segments.push(Arc::new(Segment::open(&handles, &dir, base, Open::Existing)?));
         }
         let state = State {
+            settings: Arc::default(),
+            front: Front::default(),
             segments,
+            dead: Vec::new(),
             decided: Place::START,
             written: Place::START,
             undecided: Vec::new(),
@@ -134,7 +151,7 @@ impl Partition {
         Ok(Partition { id, dir, handles, segment_bytes, state: Mutex::new(state) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // The state is changed only after everything that can fail, so a panic leaves it consistent.
         lock(&self.state)
     }
@@ -149,9 +166,22 @@ impl Partition {
         self.lock().written
     }
 
-    /// The offset of the first record.
-    pub fn start(&self) -> Offset {
-        self.lock().segments.first().map_or(0, |s| s.base)
+    /// Follows other settings of its topic from now on.
+    pub fn configure(&self, settings: Arc<TopicSettings>) {
+        self.lock().settings = settings;
+    }
+
+    /// The settings of its topic.
+    pub(super) fn settings(&self) -> Arc<TopicSettings> {
+        self.lock().settings.clone()
+    }
+
+    /// The segments with decided records, and the decided end.
+    pub(super) fn decided_segments(&self) -> (Vec<Arc<Segment>>, Place) {
+        let state = self.lock();
+        let mut segments = state.segments.clone();
+        segments.retain(|segment| segment.base <= state.decided.segment);
+        (segments, state.decided)
     }
 
     /// Gives a batch its offset and appends it. After [`WriteFailure::Undo`] the caller must call [`Partition::undo`].
@@ -164,7 +194,7 @@ impl Partition {
         let mut state = self.lock();
         batch.set_base_offset(state.written.offset);
         let bytes = batch.bytes().clone();
-        if state.segments.is_empty() || self.is_full(&state, bytes.len()) {
+        if state.segments.is_empty() || self.is_full(&state, &bytes).map_err(WriteFailure::Undo)? {
             self.roll(&mut state)?;
         }
         let start = state.written;
@@ -179,9 +209,16 @@ impl Partition {
         Ok(Written { partition: self.id, segment, byte, offset: start.offset, bytes, end })
     }
 
-    /// Whether so many more bytes need another segment.
-    fn is_full(&self, state: &State, more: usize) -> bool {
-        state.written.byte > 0 && state.written.byte + more as u64 > self.segment_bytes
+    /// Whether a batch needs another segment, for its size or its time.
+    fn is_full(&self, state: &State, batch: &[u8]) -> io::Result<bool> {
+        let Some(last) = state.segments.last().filter(|_| state.written.byte > 0) else { return Ok(false) };
+        if state.written.byte + batch.len() as u64 > state.settings.segment_bytes.unwrap_or(self.segment_bytes) {
+            return Ok(true);
+        }
+        let Some(most) = state.settings.segment_ms else { return Ok(false) };
+        let head = BatchHead::parse(batch).map_err(io::Error::other)?;
+        let first = last.first_time().map_err(io::Error::other)?;
+        Ok(head.zip(first).is_some_and(|(head, first)| head.max_time.saturating_sub(first) > most))
     }
 
     /// Starts a new segment. The one before is synced first, so that only the last segment has unsynced bytes.
@@ -212,7 +249,11 @@ impl Partition {
             state.segments.iter().filter_map(|s| Some((s.clone(), *state.dirty.get(&s.base)?))).collect()
         };
         for (segment, writes) in dirty {
-            segment.sync(site)?;
+            match segment.sync(site) {
+                // It was deleted meanwhile: there is nothing left to be made durable.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.keeps(segment.base) => {}
+                synced => synced?,
+            }
             // Bytes written meanwhile still need a sync.
             let mut state = self.lock();
             if state.dirty.get(&segment.base) == Some(&writes) {
@@ -244,8 +285,8 @@ impl Partition {
         self.cut(decided)
     }
 
-    /// Cuts everything after a place, which becomes the decided end. The place is the end of a batch, or
-    /// [`Place::START`].
+    /// Cuts everything after a place, which becomes the decided end. The place is the end of a batch, or one without a
+    /// segment ([`Place::empty_at`]).
     ///
     /// Whole segments after the place are removed, the newest first.
     ///
@@ -327,12 +368,30 @@ impl Partition {
     /// a file.
     ///
     /// # Errors
-    /// The offset is no longer there, or a batch is damaged.
+    /// A batch cannot be read or is damaged.
     pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>, memory: Vec<u8>) -> Result<Fetch> {
+        let read = self.read_segment(from, most_bytes, hint, memory);
+        // The segment may have been deleted while it was read.
+        match read {
+            Err(_) if from < self.front().start => Ok(Fetch::from_start(self.front().start)),
+            other => other,
+        }
+    }
+
+    fn read_segment(
+        &self,
+        from: Offset,
+        most_bytes: usize,
+        hint: &mut Option<Place>,
+        memory: Vec<u8>,
+    ) -> Result<Fetch> {
         let (segment, decided) = {
             let state = self.lock();
             if from >= state.decided.offset {
                 return Ok(Fetch::default());
+            }
+            if from < state.front.start {
+                return Ok(Fetch::from_start(state.front.start));
             }
             if let Some(fetch) = state.tail.find(from, most_bytes) {
                 return Ok(fetch);
@@ -357,7 +416,7 @@ impl Partition {
         }
         bytes.truncate(kept.length);
         *hint = Some(Place { segment: segment.base, byte: byte + kept.length as u64, offset: kept.next_offset });
-        Ok(Fetch { bytes: Arc::new(bytes) })
+        Ok(Fetch { bytes: Arc::new(bytes), start: None })
     }
 
     /// The offset of the first record whose time is at least this; the end if there is none.
@@ -368,20 +427,34 @@ impl Partition {
     /// # Errors
     /// A batch cannot be read or is damaged.
     pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
-        let (segments, decided) = {
-            let state = self.lock();
-            (state.segments.clone(), state.decided)
-        };
-        for segment in segments.into_iter().filter(|segment| segment.base <= decided.segment) {
+        loop {
+            let front = self.front();
+            match self.find_time(time_ms, front.start) {
+                // A segment was deleted while it was read.
+                Err(_) if self.front() != front => {}
+                found => return found,
+            }
+        }
+    }
+
+    /// The offset of the first record from `start` on whose time is at least this; the end if there is none.
+    fn find_time(&self, time_ms: i64, start: Offset) -> Result<Offset> {
+        let (segments, decided) = self.decided_segments();
+        for segment in segments {
             let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
-            let Some(byte) = segment.locate_time(time_ms, end)? else { continue };
-            let head = BatchHead::parse(&segment.read(byte, HEADER)?)?.ok_or_else(|| gone(self.id, segment.base))?;
-            let batch = segment.read(byte, head.length)?;
-            let mut records = Records::new(&batch, head);
-            while let Some(record) = records.next_record()? {
-                if record.time >= time_ms {
-                    return Ok(record.offset);
+            let mut from = 0;
+            while let Some(byte) = segment.locate_time(time_ms, from, end)? {
+                let head =
+                    BatchHead::parse(&segment.read(byte, HEADER)?)?.ok_or_else(|| gone(self.id, segment.base))?;
+                let batch = segment.read(byte, head.length)?;
+                let mut records = Records::new(&batch, head);
+                while let Some(record) = records.next_record()? {
+                    if record.time >= time_ms && record.offset >= start {
+                        return Ok(record.offset);
+                    }
                 }
+                // All such records of the batch were deleted.
+                from = byte + head.length as u64;
             }
         }
         Ok(decided.offset)

@@ -1,0 +1,65 @@
+//! The settings of a topic that the log follows, by Kafka's names.
+//!
+//! Values are checked where they are set; here they are only read. A topic without settings is kept for ever.
+
+use std::collections::BTreeMap;
+
+/// After how long a segment is followed by another one where something is ever deleted of the topic and nothing is
+/// said: Kafka's default of `segment.ms`, seven days.
+const SEGMENT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// What the log does with the records of a topic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopicSettings {
+    /// Records of segments whose records are all older than this are deleted, in ms; `None` if age deletes nothing.
+    pub retention_ms: Option<i64>,
+    /// The oldest segments of a partition are deleted while those after them have so many bytes; `None` for no bound.
+    pub retention_bytes: Option<u64>,
+    /// A batch that would pass it begins a new segment; `None` for the log's own size.
+    pub segment_bytes: Option<u64>,
+    /// A batch that is so much later than the first one of its segment begins a new one, in ms of record times.
+    pub segment_ms: Option<i64>,
+}
+
+impl TopicSettings {
+    /// The settings by their names.
+    pub fn of(config: &BTreeMap<String, String>) -> TopicSettings {
+        let number = |name: &str| config.get(name).and_then(|text| text.parse::<i64>().ok());
+        // Kafka writes −1 for no bound.
+        let bound = |name: &str| number(name).filter(|bound| *bound >= 0);
+        let deletes = config.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+        let retention_ms = bound("retention.ms").filter(|_| deletes);
+        TopicSettings {
+            retention_ms,
+            retention_bytes: bound("retention.bytes").filter(|_| deletes).map(|bytes| bytes as u64),
+            segment_bytes: bound("segment.bytes").map(|bytes| bytes as u64),
+            segment_ms: bound("segment.ms").or(retention_ms.map(|_| SEGMENT_MS)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(settings: &[(&str, &str)]) -> TopicSettings {
+        TopicSettings::of(&settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_topic_without_settings_is_kept_for_ever() {
+        assert_eq!(of(&[]), TopicSettings::default());
+        assert_eq!(of(&[("retention.ms", "-1"), ("retention.bytes", "-1")]), TopicSettings::default());
+    }
+
+    #[test]
+    fn what_is_only_compacted_is_not_deleted_by_age_or_size() {
+        let both = [("retention.ms", "5"), ("retention.bytes", "7")];
+        let found = of(&both);
+        assert_eq!((found.retention_ms, found.retention_bytes, found.segment_ms), (Some(5), Some(7), Some(SEGMENT_MS)));
+        let found = of(&[both[0], both[1], ("cleanup.policy", "compact")]);
+        assert_eq!((found.retention_ms, found.retention_bytes), (None, None));
+        let found = of(&[both[0], both[1], ("cleanup.policy", "compact,delete"), ("segment.ms", "9")]);
+        assert_eq!((found.retention_ms, found.retention_bytes, found.segment_ms), (Some(5), Some(7), Some(9)));
+    }
+}
