@@ -84,7 +84,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Checksums of files; and the fingerprint of a plan, which is on disk too.
     ("crc32c", &["topics", "state", "journal", "runtime/lower/mod"]),
     ("fancy_regex", &["functions", "serving"]),
-    ("flate2", &["cli"]),
+    ("flate2", &["topics/compression", "cli"]),
     ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
     ("futures_util", &["serving"]),
     ("http_body_util", &["cli/remote"]),
@@ -95,6 +95,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // The disk; memory that goes back to the system; the terminal, standard input and the figures of the process.
     ("libc", &["disk", "engine/memory", "cli"]),
     ("libm", &["functions"]),
+    ("lz4_flex", &["topics/compression"]),
     ("md5", &["functions"]),
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving", "cli/remote"]),
     // Threads belong to the engine, which lends them to the turns of a query.
@@ -118,12 +119,14 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ),
     ("signal_hook", &["cli"]),
     ("simdutf8", &["types", "formats", "state", "cli"]),
+    ("snap", &["topics/compression"]),
     // Where the nesting of a statement decides how deep calls go.
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
     ("tokio", &["serving", "cli/remote"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
+    ("zstd", &["topics/compression"]),
 ];
 
 /// Files in which a thread may sleep, and why. Everything else waits for what it needs, or asks the clock to sleep.

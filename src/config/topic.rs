@@ -44,7 +44,16 @@ const SETTINGS: &[(&str, Takes)] = &[
 ];
 
 /// Those that the log follows.
-const FOLLOWED: &[&str] = &["cleanup.policy", "retention.bytes", "retention.ms", "segment.bytes", "segment.ms"];
+const FOLLOWED: &[&str] = &[
+    "cleanup.policy",
+    "compression.gzip.level",
+    "compression.type",
+    "compression.zstd.level",
+    "retention.bytes",
+    "retention.ms",
+    "segment.bytes",
+    "segment.ms",
+];
 
 /// Whether a setting has an effect in this version; the others are only kept with the topic.
 pub fn is_topic_setting_followed(name: &str) -> bool {

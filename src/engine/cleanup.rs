@@ -339,4 +339,34 @@ mod tests {
             bed.start_again();
         }
     }
+    #[test]
+    fn compressed_records_are_read_from_files_and_from_memory() {
+        for codec in ["gzip", "snappy", "lz4", "zstd"] {
+            let mut bed = Bed::new(Some("earliest"));
+            bed.execute(&format!(
+                "ALTER TOPIC 's' WITH ('compression.type'='{codec}', 'segment.bytes'='100000');
+                 ALTER TOPIC 'COPY' WITH ('compression.type'='{codec}');"
+            ));
+            let batch = |records: i64, first: i64| {
+                let mut writer = BatchWriter::new();
+                (0..records).for_each(|n| writer.push(first + n, None, Some(b"{\"V\":1234567}"), &[]));
+                writer.finish().expect("some records")
+            };
+            let plain = batch(500, 0).bytes().len() as u64;
+            for n in 0..4 {
+                bed.engine.insert(&bed.topic(), None, batch(500, n * 500)).expect("appended");
+            }
+            let bytes = bed.engine.topic_bytes(&bed.topic()).expect("asked").expect("a folder");
+            assert!(bytes < 2 * plain, "{codec}: {bytes} for four batches of {plain}");
+            bed.engine.settle().expect("settled");
+            assert_eq!(bed.copied(), Count::Exactly(2000), "{codec}: from memory");
+            bed.start_again();
+            bed.execute("SET 'auto.offset.reset'='earliest'; CREATE STREAM later AS SELECT v FROM s;");
+            bed.engine.settle().expect("settled");
+            let later = bed.engine.records(bed.engine.catalog().topic("LATER").expect("there")).expect("counted");
+            assert_eq!(later, Count::Exactly(2000), "{codec}: from the file");
+            let id = PartitionId { topic: bed.topic().id, partition: 0 };
+            assert_eq!(bed.engine.topics().offset_for_time(id, 1234).expect("found"), 1234, "{codec}");
+        }
+    }
 }

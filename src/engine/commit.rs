@@ -213,13 +213,22 @@ impl Shared {
         }));
     }
 
+    /// Compresses batches as the settings of their topics say, on this thread: not on the one that writes them.
+    ///
+    /// # Errors
+    /// A bug.
+    pub(super) fn compress(&self, batches: &mut [(PartitionId, RecordBatch)]) -> Result<()> {
+        self.log.as_ref().map_or(Ok(()), |log| log.compress(batches))
+    }
+
     /// Has batches of records committed, whether topics are in a folder or in memory; their offsets.
     ///
     /// One offset for each batch, that of its first record.
     ///
     /// # Errors
     /// The topic was dropped, the disk is full, or the engine has ended.
-    pub(super) fn append(self: &Arc<Self>, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
+    pub(super) fn append(self: &Arc<Self>, mut batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
+        self.compress(&mut batches)?;
         match self.submit_and_wait(Entry::Append(Append { batches }))? {
             Decision::Committed { offsets } => Ok(offsets),
             refused => Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason"))),

@@ -112,7 +112,7 @@ impl Topics for MemoryTopics {
             let records = i64::from(batch.records());
             batch.set_base_offset(stored.end);
             offsets.push(stored.end);
-            stored.batches.push((stored.end, batch.bytes().clone()));
+            stored.batches.push((stored.end, batch.plain().clone()));
             stored.end += records;
         }
         Ok(offsets)

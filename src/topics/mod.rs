@@ -9,6 +9,8 @@
 //! ([`Topics::start`]), which changes no offset. Kafka's offsets can have gaps, so a
 //! difference of offsets is a number of records only here.
 
+pub mod compression;
+mod foreign;
 pub mod log;
 pub mod memory;
 pub mod record;

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::compression::Codec;
+
 /// After how long a segment is followed by another one where something is ever deleted of the topic and nothing is
 /// said: Kafka's default of `segment.ms`, seven days.
 const SEGMENT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -19,6 +21,8 @@ pub struct TopicSettings {
     pub segment_bytes: Option<u64>,
     /// A batch that is so much later than the first one of its segment begins a new one, in ms of record times.
     pub segment_ms: Option<i64>,
+    /// How batches are compressed that are made here; `None` if they are not.
+    pub codec: Option<Codec>,
 }
 
 impl TopicSettings {
@@ -27,13 +31,21 @@ impl TopicSettings {
         let number = |name: &str| config.get(name).and_then(|text| text.parse::<i64>().ok());
         // Kafka writes −1 for no bound.
         let bound = |name: &str| number(name).filter(|bound| *bound >= 0);
-        let deletes = config.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+        let deletes = config.get("cleanup.policy").is_none_or(|policy| policy.to_lowercase().contains("delete"));
         let retention_ms = bound("retention.ms").filter(|_| deletes);
         TopicSettings {
             retention_ms,
             retention_bytes: bound("retention.bytes").filter(|_| deletes).map(|bytes| bytes as u64),
             segment_bytes: bound("segment.bytes").map(|bytes| bytes as u64),
             segment_ms: bound("segment.ms").or(retention_ms.map(|_| SEGMENT_MS)),
+            codec: match config.get("compression.type").map(|codec| codec.to_lowercase()).as_deref() {
+                // Kafka's −1 is the codec's own default.
+                Some("gzip") => Some(Codec::Gzip(bound("compression.gzip.level").map_or(6, |level| level as u32))),
+                Some("snappy") => Some(Codec::Snappy),
+                Some("lz4") => Some(Codec::Lz4),
+                Some("zstd") => Some(Codec::Zstd(number("compression.zstd.level").map_or(3, |level| level as i32))),
+                _ => None,
+            },
         }
     }
 }
@@ -59,6 +71,8 @@ mod tests {
         assert_eq!((found.retention_ms, found.retention_bytes, found.segment_ms), (Some(5), Some(7), Some(SEGMENT_MS)));
         let found = of(&[both[0], both[1], ("cleanup.policy", "compact")]);
         assert_eq!((found.retention_ms, found.retention_bytes), (None, None));
+        assert_eq!(of(&[("compression.type", "zstd"), ("compression.zstd.level", "9")]).codec, Some(Codec::Zstd(9)));
+        assert_eq!(of(&[("compression.type", "producer")]).codec, None);
         let found = of(&[both[0], both[1], ("cleanup.policy", "compact,delete"), ("segment.ms", "9")]);
         assert_eq!((found.retention_ms, found.retention_bytes, found.segment_ms), (Some(5), Some(7), Some(9)));
     }

@@ -19,6 +19,7 @@
 
 mod front;
 mod partition;
+mod read;
 mod retention;
 mod segment;
 mod tail;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, RwLock};
 
+use super::compression;
 use super::record::RecordBatch;
 use super::settings::TopicSettings;
 use super::{AppendHandle, Count, Fetch, Offset, PartitionId, Reader, Topic, Topics};
@@ -101,6 +103,25 @@ impl Log {
         let partitions = read(&self.partitions);
         let own = partitions.values().filter(|partition| partition.id.topic == topic.id);
         own.for_each(|partition| partition.configure(settings.clone()));
+    }
+
+    /// Compresses batches as the settings of their topics say. A topic that is gone has none.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn compress(&self, batches: &mut [(PartitionId, RecordBatch)]) -> Result<()> {
+        // Mostly all batches are of one topic.
+        let mut last = None;
+        for (id, batch) in batches {
+            if last.is_none_or(|(topic, _)| topic != id.topic) {
+                let codec = self.partition(*id).ok().and_then(|partition| partition.settings().codec);
+                last = Some((id.topic, codec));
+            }
+            if let Some((_, Some(codec))) = last {
+                *batch = compression::compress(batch.clone(), codec)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes everything durable that was written before, in all partitions.

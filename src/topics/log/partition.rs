@@ -16,11 +16,10 @@ use super::front::Front;
 use super::segment::{self, Segment};
 use super::tail::Tail;
 use crate::disk::{Handles, Open, SyncSite};
-use crate::error::{Error, Result};
 use crate::locks::lock;
-use crate::topics::record::{BatchHead, HEADER, RecordBatch, Records, is_intact};
+use crate::topics::record::{BatchHead, RecordBatch};
 use crate::topics::settings::TopicSettings;
-use crate::topics::{Fetch, Offset, PartitionId};
+use crate::topics::{Offset, PartitionId};
 
 /// The place after a batch: the segment, the byte in it, and the next offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +101,7 @@ pub(super) struct State {
     pub(super) decided: Place,
     /// The written end; after `decided` while a round is in flight.
     pub(super) written: Place,
-    /// Batches written since the last decision, with their offsets.
+    /// Batches written since the last decision, with their offsets, not compressed.
     undecided: Vec<(Offset, Arc<Vec<u8>>)>,
     pub(super) tail: Tail,
     /// Segments with unsynced bytes, each with the value of `writes` at its last write.
@@ -204,7 +203,7 @@ impl Partition {
         state.written.byte += bytes.len() as u64;
         state.written.offset += i64::from(batch.records());
         state.wrote(start.segment);
-        state.undecided.push((start.offset, bytes.clone()));
+        state.undecided.push((start.offset, batch.plain().clone()));
         let (segment, byte, end) = (start.segment, start.byte, state.written);
         Ok(Written { partition: self.id, segment, byte, offset: start.offset, bytes, end })
     }
@@ -216,7 +215,7 @@ impl Partition {
             return Ok(true);
         }
         let Some(most) = state.settings.segment_ms else { return Ok(false) };
-        let head = BatchHead::parse(batch).map_err(io::Error::other)?;
+        let head = BatchHead::parse_any(batch).map_err(io::Error::other)?;
         let first = last.first_time().map_err(io::Error::other)?;
         Ok(head.zip(first).is_some_and(|(head, first)| head.max_time.saturating_sub(first) > most))
     }
@@ -360,131 +359,6 @@ impl Partition {
         let found = self.lock().segments.iter().find(|s| s.base == segment).cloned();
         found.map_or(Ok(0), |s| s.len())
     }
-
-    /// Reads whole batches, starting with the one that holds `from`. `hint` is where the last read ended, and is
-    /// updated.
-    ///
-    /// At least one batch, even if it is larger than `most_bytes`. `memory` is used for the bytes where they come from
-    /// a file.
-    ///
-    /// # Errors
-    /// A batch cannot be read or is damaged.
-    pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>, memory: Vec<u8>) -> Result<Fetch> {
-        let read = self.read_segment(from, most_bytes, hint, memory);
-        // The segment may have been deleted while it was read.
-        match read {
-            Err(_) if from < self.front().start => Ok(Fetch::from_start(self.front().start)),
-            other => other,
-        }
-    }
-
-    fn read_segment(
-        &self,
-        from: Offset,
-        most_bytes: usize,
-        hint: &mut Option<Place>,
-        memory: Vec<u8>,
-    ) -> Result<Fetch> {
-        let (segment, decided) = {
-            let state = self.lock();
-            if from >= state.decided.offset {
-                return Ok(Fetch::default());
-            }
-            if from < state.front.start {
-                return Ok(Fetch::from_start(state.front.start));
-            }
-            if let Some(fetch) = state.tail.find(from, most_bytes) {
-                return Ok(fetch);
-            }
-            let after = state.segments.partition_point(|s| s.base <= from);
-            let index = after.checked_sub(1).ok_or_else(|| gone(self.id, from))?;
-            (state.segments[index].clone(), state.decided)
-        };
-        let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
-        let byte = match hint {
-            Some(place) if place.offset == from && place.segment == segment.base => place.byte,
-            _ => segment.locate(from, end)?,
-        };
-        let mut bytes = memory;
-        segment.read_into(byte, most_bytes.min((end - byte) as usize), &mut bytes)?;
-        let mut kept = whole(&bytes)?;
-        if kept.length == 0 {
-            let head = segment.read(byte, HEADER)?;
-            let head = BatchHead::parse(&head)?.ok_or_else(|| gone(self.id, from))?;
-            segment.read_into(byte, head.length, &mut bytes)?;
-            kept = whole(&bytes)?;
-        }
-        bytes.truncate(kept.length);
-        *hint = Some(Place { segment: segment.base, byte: byte + kept.length as u64, offset: kept.next_offset });
-        Ok(Fetch { bytes: Arc::new(bytes), start: None })
-    }
-
-    /// The offset of the first record whose time is at least this; the end if there is none.
-    ///
-    /// Times need not rise with offsets: the first record that is late enough counts. Costs an index look-up in each
-    /// segment and the reading of one batch.
-    ///
-    /// # Errors
-    /// A batch cannot be read or is damaged.
-    pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
-        loop {
-            let front = self.front();
-            match self.find_time(time_ms, front.start) {
-                // A segment was deleted while it was read.
-                Err(_) if self.front() != front => {}
-                found => return found,
-            }
-        }
-    }
-
-    /// The offset of the first record from `start` on whose time is at least this; the end if there is none.
-    fn find_time(&self, time_ms: i64, start: Offset) -> Result<Offset> {
-        let (segments, decided) = self.decided_segments();
-        for segment in segments {
-            let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
-            let mut from = 0;
-            while let Some(byte) = segment.locate_time(time_ms, from, end)? {
-                let head =
-                    BatchHead::parse(&segment.read(byte, HEADER)?)?.ok_or_else(|| gone(self.id, segment.base))?;
-                let batch = segment.read(byte, head.length)?;
-                let mut records = Records::new(&batch, head);
-                while let Some(record) = records.next_record()? {
-                    if record.time >= time_ms && record.offset >= start {
-                        return Ok(record.offset);
-                    }
-                }
-                // All such records of the batch were deleted.
-                from = byte + head.length as u64;
-            }
-        }
-        Ok(decided.offset)
-    }
-}
-
-/// The error for an offset that no segment has.
-fn gone(partition: PartitionId, offset: Offset) -> Error {
-    Error::backend(format!("offset {offset} of {partition} cannot be read"))
-}
-
-/// Whole batches at the front of some bytes.
-struct Whole {
-    length: usize,
-    next_offset: Offset,
-}
-
-/// How many of the first `bytes` are whole batches; an error if a checksum is wrong.
-///
-/// A batch that is cut at the end of the bytes does not count.
-fn whole(bytes: &[u8]) -> Result<Whole> {
-    let mut kept = Whole { length: 0, next_offset: 0 };
-    while let Some(head) = BatchHead::parse(&bytes[kept.length..])? {
-        let Some(batch) = bytes.get(kept.length..kept.length + head.length) else { break };
-        if !is_intact(batch) {
-            return Err(Error::backend(format!("the batch at offset {} is corrupt", head.base_offset)));
-        }
-        kept = Whole { length: kept.length + head.length, next_offset: head.next_offset() };
-    }
-    Ok(kept)
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl Segment {
         self.length.store(UNKNOWN, Ordering::SeqCst);
         let mut index = self.lock();
         if index.scanned == byte
-            && let Ok(Some(head)) = BatchHead::parse(batch)
+            && let Ok(Some(head)) = BatchHead::parse_any(batch)
         {
             index.add(&head);
         }
@@ -151,7 +151,7 @@ impl Segment {
     pub(super) fn first_time(&self) -> Result<Option<i64>> {
         let mut index = self.lock();
         if index.first_time.is_none() {
-            index.first_time = BatchHead::parse(&self.read(0, HEADER)?)?.map(|head| head.max_time);
+            index.first_time = BatchHead::parse_any(&self.read(0, HEADER)?)?.map(|head| head.max_time);
         }
         Ok(index.first_time)
     }
@@ -256,7 +256,7 @@ impl Segment {
                 self.read_into(byte, SCAN_BYTES, &mut chunk)?;
                 chunk_at = byte;
             }
-            let head = BatchHead::parse(&chunk[(byte - chunk_at) as usize..])?;
+            let head = BatchHead::parse_any(&chunk[(byte - chunk_at) as usize..])?;
             let head =
                 head.ok_or_else(|| Error::backend(format!("segment {} breaks off at byte {byte}", self.base)))?;
             if found(&head) {
@@ -323,7 +323,7 @@ mod tests {
                     _ => {
                         let batch = batch(&mut random, batches.last().map_or(0, |(_, head)| head.next_offset()));
                         segment.write(batch.bytes(), end).expect("a write");
-                        let head = BatchHead::parse(batch.bytes()).expect("a head").expect("a whole head");
+                        let head = BatchHead::parse_any(batch.bytes()).expect("a head").expect("a whole head");
                         batches.push((end, head));
                         end += batch.bytes().len() as u64;
                     }

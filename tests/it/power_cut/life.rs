@@ -403,13 +403,14 @@ impl Machine {
         if engine.catalog().topic(TRIMMED).is_none() {
             return Ok(());
         }
-        let choices: [(&str, &[&str]); 4] = [
+        let choices: [(&str, &[&str]); 5] = [
+            ("compression.type", &["gzip", "snappy", "lz4", "zstd", "producer"]),
             ("retention.bytes", &["-1", "300", "2000"]),
             ("retention.ms", &["-1", "5000", "3600000"]),
             ("segment.bytes", &["200", "600", "100000"]),
             ("segment.ms", &["1000", "1000000"]),
         ];
-        let (name, values) = choices[self.random.below(4) as usize];
+        let (name, values) = choices[self.random.below(5) as usize];
         let value = values[self.random.below(values.len() as u64) as usize];
         let text = format!("ALTER TOPIC '{TRIMMED}' WITH ('{name}'='{value}');");
         self.statement(&text, Pending::Alter { name: name.to_owned(), value: value.to_owned() })
