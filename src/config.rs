@@ -23,6 +23,8 @@ pub enum Takes {
     Flag,
     /// A whole number from the first to the second, both included.
     Number(i64, i64),
+    /// A number from 0 to 1.
+    Fraction,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
 }
@@ -34,6 +36,7 @@ impl Takes {
             Takes::Text => true,
             Takes::Flag => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
             Takes::Number(low, high) => value.parse().is_ok_and(|n: i64| (low..=high).contains(&n)),
+            Takes::Fraction => value.parse().is_ok_and(|n: f64| (0.0..=1.0).contains(&n)),
             Takes::Choice(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
         }
     }
@@ -46,6 +49,7 @@ impl fmt::Display for Takes {
             Takes::Flag => f.write_str("true or false"),
             Takes::Number(low, ANY) => write!(f, "a whole number from {low}"),
             Takes::Number(low, high) => write!(f, "a whole number from {low} to {high}"),
+            Takes::Fraction => f.write_str("a number from 0 to 1"),
             Takes::Choice(words) => f.write_str(&words.join(" or ")),
         }
     }

@@ -2,20 +2,33 @@
 //!
 //! A thread looks at all partitions every `tidemill.cleanup.interval.ms`. What is to go is submitted to the journal, and
 //! files are removed by this thread when that is decided; so neither queries nor commits wait for it.
+//!
+//! Compaction must not change what a query reads a second time: turns that were committed in part are repeated after a
+//! restart, and must find the same rows. So only records are compacted that every persistent query over the topic has
+//! passed with a decided whole epoch. A query that is made meanwhile changes the catalog, and the journal refuses a
+//! compaction that was found out at another version of it. (What retention takes from such a query fails it with a clear
+//! error; what compaction took nobody would see.)
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Engine, Shared};
+use crate::catalog::Catalog;
 use crate::config;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Decision, Entry, Trim};
+use crate::journal::{Compact, Decision, Entry, Trim};
+use crate::locks::lock;
+use crate::runtime;
+use crate::topics::log::{Partition, Work};
 use crate::topics::{Offset, PartitionId, Topic};
 
 /// How many partitions are trimmed with one entry.
 const AT_ONCE: usize = 256;
+/// How long a compaction rests after each MiB.
+const PAUSE: Duration = Duration::from_millis(5);
 
 impl Engine {
-    /// Deletes what the settings of topics no longer keep, as of now; how many partitions that were.
+    /// Deletes and compacts what the settings of topics no longer keep, as of now; of how many partitions.
     ///
     /// # Errors
     /// A segment cannot be read or removed, or the engine cannot go on.
@@ -90,6 +103,7 @@ impl Shared {
     /// Deletes what the settings of topics no longer keep; of how many partitions.
     fn clean(self: &Arc<Self>) -> Result<usize> {
         let Some(log) = &self.log else { return Ok(0) };
+        let _one = lock(&self.upkeep.cleaning);
         let now_ms = self.now().wall_ms;
         let mut before = Vec::new();
         for partition in log.partitions() {
@@ -112,7 +126,60 @@ impl Shared {
                 trimmed => drop(trimmed?),
             }
         }
-        Ok(before.len())
+        let mut compacted = 0;
+        for partition in log.partitions() {
+            compacted += usize::from(self.compact(&partition, now_ms)?);
+        }
+        Ok(before.len() + compacted)
+    }
+
+    /// Compacts a partition if its settings say so and it is worth it; whether it was.
+    fn compact(self: &Arc<Self>, partition: &Partition, now_ms: i64) -> Result<bool> {
+        let catalog = self.world.catalog();
+        let pause = || match self.progress.is_closing() {
+            true => Err(Error::backend("the engine is shutting down")),
+            false if self.is_manual() => Ok(()),
+            false => {
+                self.settings.clock.sleep(PAUSE);
+                Ok(())
+            }
+        };
+        let decide = |compaction| {
+            let entry = Entry::Compact(Compact { version: catalog.version, compaction });
+            let decision = self.submit_and_wait(entry)?;
+            match decision {
+                Decision::Committed { .. } => {}
+                Decision::Changed | Decision::Ended => return Ok(false),
+                refused => return Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason"))),
+            }
+            partition.remove_dead()?;
+            Ok(true)
+        };
+        let until = self.passed_by_all(&catalog, partition.id)?;
+        match partition.compact(&Work { now_ms, until, pause: &pause, decide: &decide }) {
+            // Its topic was deleted meanwhile.
+            Err(_) if self.topics.end(partition.id).is_err() => Ok(false),
+            done => done,
+        }
+    }
+
+    /// Up to which offset of a partition no persistent query reads anything again.
+    fn passed_by_all(&self, catalog: &Catalog, id: PartitionId) -> Result<Offset> {
+        let reads = |name: &String| {
+            let topic = catalog.source(name).and_then(|source| catalog.topic(&source.topic));
+            topic.is_some_and(|topic| topic.id == id.topic)
+        };
+        let mut least = Offset::MAX;
+        for query in catalog.queries().into_iter().filter(|query| query.reads.iter().any(reads)) {
+            // One that does not run here, or whose state is still being read, has not passed anything that is known.
+            let running = self.queries.get(&query.id);
+            let ids = running.map(|running| running.lock().positions()).unwrap_or_default();
+            let head = self.commit.journal().and_then(|journal| lock(journal).head(query.number).cloned());
+            let passed = head.map(|head| runtime::whole_positions(&head, ids.len())).transpose()?.flatten();
+            let own = ids.iter().zip(passed.unwrap_or_default()).filter(|((own, _), _)| *own == id);
+            least = least.min(own.map(|(_, position)| position).min().unwrap_or_default());
+        }
+        Ok(least)
     }
 
     /// Has records before an offset deleted in each of some partitions: the starts of these.

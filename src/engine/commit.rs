@@ -118,6 +118,8 @@ impl Commit {
                 let offsets = command.resolve.iter().map(|id| topics.end(*id)).collect::<Result<_>>()?;
                 Ok(Decision::Committed { offsets })
             }
+            // Topics in memory have no segments.
+            Entry::Compact(_) => Ok(Decision::Changed),
             Entry::Trim(trim) => {
                 let start = |(id, before): &(PartitionId, Offset)| topics.delete_before(*id, *before);
                 Ok(Decision::Committed { offsets: trim.before.iter().map(start).collect::<Result<_>>()? })

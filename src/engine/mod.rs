@@ -21,7 +21,7 @@
 //! journal             rounds: one after the other, each with one commit
 //! checkpoint          checkpoints and spare files
 //! merge               merges of runs
-//! cleanup             deletes what the settings of topics no longer keep
+//! cleanup             deletes and compacts what the settings of topics no longer keep
 //! timer               wakes queries at a time
 //! ```
 //!

@@ -37,6 +37,8 @@ pub(super) struct Upkeep {
     checkpoint: Bell,
     merge: Bell,
     pub(super) cleanup: Bell,
+    /// Held while topics are cleaned up.
+    pub(super) cleaning: Mutex<()>,
     /// Why the last checkpoint failed, if it did.
     failure: Mutex<Option<String>>,
 }

@@ -28,6 +28,8 @@
 //! Costs of a round: one write and one sync of the frame, and one more sync for each partition with more than
 //! `inline_bytes` of new data. So the cost of a commit is shared by all queries that have something in the round.
 
+#[cfg(test)]
+mod compact_tests;
 mod entry;
 mod file;
 mod frame;
@@ -44,7 +46,7 @@ mod tests;
 #[cfg(test)]
 mod trim_tests;
 
-pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead, Trim};
+pub use entry::{Append, Command, Compact, Decision, Entry, Epoch, EpochHead, Trim};
 pub use frame::EntryView;
 pub use manifest::{Manifest, QueryState, write as write_manifest};
 pub use queue::{Done, Queue, WhenFull};

@@ -46,7 +46,7 @@ mod task;
 #[cfg(test)]
 mod timer_tests;
 
-pub use epoch::Sealed;
+pub use epoch::{Sealed, whole_positions};
 pub use feed::Feeds;
 pub use lower::compile;
 pub use placement::Placement;

@@ -46,6 +46,12 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// The codec of a number in the attributes of a batch, with its usual level; `None` for none.
+    pub(super) fn of(number: i16) -> Option<Codec> {
+        let all = [Codec::Gzip(6), Codec::Snappy, Codec::Lz4, Codec::Zstd(3)];
+        all.into_iter().find(|codec| codec.number() == number)
+    }
+
     /// The number in the attributes of a batch.
     fn number(self) -> i16 {
         match self {
@@ -89,20 +95,31 @@ impl Codec {
 /// # Errors
 /// A bug: memory cannot be compressed.
 pub fn compress(batch: RecordBatch, codec: Codec) -> Result<RecordBatch> {
-    let plain = batch.bytes();
-    if batch.is_compressed() || plain.len() > MOST_BYTES {
+    if batch.is_compressed() {
         return Ok(batch);
+    }
+    let compressed = compressed(batch.bytes(), codec)?;
+    Ok(compressed.map_or(batch.clone(), |bytes| batch.with_compressed(bytes)))
+}
+
+/// The bytes of a plain batch with the records compressed. `None` if that saves nothing, or it is too large.
+///
+/// # Errors
+/// A bug: memory cannot be compressed.
+pub(super) fn compressed(plain: &[u8], codec: Codec) -> Result<Option<Vec<u8>>> {
+    if plain.len() > MOST_BYTES {
+        return Ok(None);
     }
     let failed = |error: io::Error| Error::bug(format!("records cannot be compressed: {error}"));
     let records = codec.compress(&plain[HEADER..]).map_err(failed)?;
     if records.len() + HEADER >= plain.len() {
-        return Ok(batch);
+        return Ok(None);
     }
     let mut bytes = Vec::with_capacity(HEADER + records.len());
     bytes.extend_from_slice(&plain[..HEADER]);
     bytes.extend_from_slice(&records);
     seal(&mut bytes, codec.number());
-    Ok(batch.with_compressed(bytes))
+    Ok(Some(bytes))
 }
 
 /// A whole compressed batch as a plain one.

@@ -7,8 +7,8 @@ use super::record::{BatchHead, RecordBatch, Records, is_intact, torn};
 use crate::error::{Error, Result};
 
 /// The bits of the attributes that a batch from outside may not have: its times are those of its append, it belongs to a
-/// transaction, or is one of its marks.
-const REFUSED: i16 = 0b11_1000;
+/// transaction, is one of its marks, or was compacted.
+const REFUSED: i16 = 0b111_1000;
 
 impl RecordBatch {
     /// A batch that somebody else has made, compressed or not. Everything that readers rely on is checked.

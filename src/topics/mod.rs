@@ -6,8 +6,8 @@
 //!
 //! Offsets of a partition count from 0 without gaps in the embedded log: each record has the offset of the one before
 //! plus one, and a removed suffix is given out again only if it was never decided. Records are deleted from the start
-//! ([`Topics::start`]), which changes no offset. Kafka's offsets can have gaps, so a
-//! difference of offsets is a number of records only here.
+//! ([`Topics::start`]) and compacted away, which changes no offset. So a difference of offsets is a number of records
+//! only where nothing was compacted, and never in Kafka.
 
 pub mod compression;
 mod foreign;

@@ -9,9 +9,10 @@
 //! bytes 12–15   partition leader epoch (0 here)
 //! bytes 16      magic, 2
 //! bytes 17–20   CRC32C of the bytes from 21 on
-//! bytes 21–22   attributes: bits 0–2 compression, bit 3 kind of timestamp, bit 4 transactional, bit 5 control
+//! bytes 21–22   attributes: bits 0–2 compression, bit 3 kind of timestamp, bit 4 transactional, bit 5 control,
+//!               bit 6 tombstones with a horizon
 //! bytes 23–26   last offset less the first
-//! bytes 27–34   time of the first record
+//! bytes 27–34   time of the first record; with bit 6 the horizon: until when tombstones stay
 //! bytes 35–42   largest time
 //! bytes 43–50   producer id, −1
 //! bytes 51–52   producer epoch, −1
@@ -38,6 +39,9 @@ pub const HEADER: usize = 61;
 pub(super) const CHECKED_FROM: usize = 21;
 /// The version of the batch format.
 const MAGIC: u8 = 2;
+/// The bit of the attributes that says that the first time is the horizon of tombstones.
+const HORIZON: i16 = 1 << 6;
+
 /// A header of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -91,6 +95,34 @@ impl RecordBatch {
         let all = std::iter::once(&mut self.bytes).chain(&mut self.plain);
         all.for_each(|bytes| Arc::make_mut(bytes)[..8].copy_from_slice(&offset.to_be_bytes()));
     }
+}
+
+/// A plain batch with some of the records of another one, whose head is given: it keeps the range of offsets.
+///
+/// At least one record. With a horizon, tombstones stay until then.
+pub(super) fn rewritten(bytes: &[u8], head: &BatchHead, records: &[Record], horizon_ms: Option<i64>) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let base_time = horizon_ms.unwrap_or(head.base_time);
+    for record in records {
+        let (time, offset) = (record.time.wrapping_sub(base_time), record.offset - head.base_offset);
+        let body = 1 + size_of_varint(time) + size_of_varint(offset);
+        let body = body + size_of_bytes(record.key) + size_of_bytes(record.value) + record.headers.len();
+        put_varint(&mut out, body as i64);
+        out.push(0);
+        put_varint(&mut out, time);
+        put_varint(&mut out, offset);
+        put_bytes(&mut out, record.key);
+        put_bytes(&mut out, record.value);
+        out.extend_from_slice(record.headers);
+    }
+    let max_time = records.iter().map(|record| record.time).max().unwrap_or(head.max_time);
+    let attributes = if horizon_ms.is_some() { HORIZON } else { 0 };
+    out[21..23].copy_from_slice(&attributes.to_be_bytes());
+    out[27..35].copy_from_slice(&base_time.to_be_bytes());
+    out[35..43].copy_from_slice(&max_time.to_be_bytes());
+    out[57..61].copy_from_slice(&(records.len() as i32).to_be_bytes());
+    seal(&mut out, 0);
+    out
 }
 
 /// Writes the length, the codec and the checksum of a batch whose other bytes are right.
@@ -214,8 +246,10 @@ pub struct BatchHead {
     pub last_delta: u32,
     /// The number of the codec by which the records are compressed; 0 for none.
     pub codec: i16,
-    /// The time of the first record, in milliseconds since the epoch.
+    /// The time that those of records are distances from, in milliseconds since the epoch.
     pub base_time: i64,
+    /// Until when the tombstones of a batch that was compacted stay, in milliseconds since the epoch.
+    pub horizon_ms: Option<i64>,
     /// The largest time of a record, in milliseconds since the epoch.
     pub max_time: i64,
 }
@@ -246,13 +280,15 @@ impl BatchHead {
         if bytes[16] != MAGIC || length < (HEADER - 12) as i32 {
             return Err(Error::backend("a record batch does not start where one should"));
         }
+        let base_time = i64_at(bytes, 27);
         Ok(Some(BatchHead {
             base_offset: i64_at(bytes, 0),
             length: length as usize + 12,
             records: i32_at(bytes, 57).max(0) as u32,
             last_delta: i32_at(bytes, 23).max(0) as u32,
             codec: attributes & compression::BITS,
-            base_time: i64_at(bytes, 27),
+            base_time,
+            horizon_ms: (attributes & HORIZON != 0).then_some(base_time),
             max_time: i64_at(bytes, 35),
         }))
     }

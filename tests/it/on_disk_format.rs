@@ -4,6 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+
+use tidemill::clock::SystemClock;
+use tidemill::disk::RealDisk;
+use tidemill::engine::{Engine, Settings, Store};
+use tidemill::statements::compile_kept;
 
 use crate::command_line::{Folder, Ran};
 
@@ -54,6 +60,22 @@ fn read(data: &Path) -> Option<Ran> {
     }
 }
 
+/// Makes a topic of few keys that no query reads, and compacts it.
+fn compact(folder: &Folder) {
+    let settings = ["cleanup.policy=compact", "segment.bytes=5000", "min.cleanable.dirty.ratio=0"];
+    folder.ok(&[
+        &["topic", "create", "keyed", "--partitions", "1"],
+        &settings.map(|own| ["--config", own]).concat()[..],
+    ]
+    .concat());
+    let value = |n: usize| if n.is_multiple_of(3) { "null".to_owned() } else { n.to_string() };
+    (0..10).for_each(|round| produce(folder, "keyed", &[], &lines(round * 200..round * 200 + 200, value)));
+    let store = Store::Folder { disk: Arc::new(RealDisk), path: folder.data() };
+    let engine = Engine::open(Settings::new(store, Arc::new(SystemClock::new()), compile_kept)).expect("an engine");
+    assert_eq!(engine.clean().expect("compacted"), 1);
+    engine.close();
+}
+
 /// The largest file in a folder and those below it whose name ends so.
 fn largest(folder: &Path, ending: &str) -> PathBuf {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
@@ -84,6 +106,7 @@ fn a_reader_written_from_the_description_finds_what_was_written() {
     let delete =
         |topic, before| folder.ok(&[&["topic", "delete-records", topic, "--before", before], &SMALL[..]].concat());
     delete("l", "600");
+    compact(&folder);
     folder
         .ok(&[&["run", "-e", "CREATE TYPE t AS INT;", "--set", "tidemill.checkpoint.bytes=1"][..], &SMALL[..2]]
             .concat());
@@ -101,6 +124,12 @@ fn a_reader_written_from_the_description_finds_what_was_written() {
     assert_eq!(found, RECORDS.0 + RECORDS.1 - 2 * DELETED.0, "{}", whole.out);
     let has = |start: &str, part: &str| whole.out.lines().any(|line| line.contains(start) && line.contains(part));
     assert!(has(".journal: ", ", 3 deletions"), "{}", whole.out);
+    let compacted =
+        whole.out.lines().find_map(|line| line.strip_prefix("topic 6 partition 0: ")?.strip_suffix(" records"));
+    assert!(
+        compacted.expect("the topic").parse::<usize>().is_ok_and(|count| (1..1500).contains(&count)),
+        "{compacted:?}"
+    );
     assert!(has("run ", " groups") && has(".journal: ", ", 1 appends"), "{}", whole.out);
 
     for name in ["manifest", ".run", ".log", "format"] {

@@ -20,8 +20,9 @@
 
 use std::io;
 
+use super::layout::Layout;
 use super::partition::{Partition, Place};
-use super::segment;
+use super::segment::{self, Segment};
 use crate::topics::Offset;
 
 /// Where a partition begins.
@@ -52,14 +53,19 @@ impl Front {
 impl Partition {
     /// Where it begins.
     pub fn front(&self) -> Front {
-        self.lock().front
+        self.lock().layout.front
+    }
+
+    /// What of it was deleted and compacted.
+    pub fn layout(&self) -> Layout {
+        self.lock().layout.clone()
     }
 
     /// The front if the records before an offset go. All that was written counts as decided, and an offset after that is
     /// the end.
     pub fn front_at(&self, before: Offset) -> Front {
         let state = self.lock();
-        let start = before.clamp(state.front.start, state.written.offset);
+        let start = before.clamp(state.layout.front.start, state.written.offset);
         let holds = state.segments.iter().rev().find(|segment| segment.base <= start);
         let segment = holds.map_or(start, |segment| segment.base);
         Front { start, segment: if start == state.written.offset { start } else { segment } }
@@ -70,12 +76,13 @@ impl Partition {
     /// Their files stay until [`Partition::remove_dead`]. Called with everything written decided.
     pub fn advance(&self, front: Front) {
         let mut state = self.lock();
-        if front.start <= state.front.start {
+        if front.start <= state.layout.front.start {
             return;
         }
-        state.front = front;
+        state.layout.trim(front);
+        state.layouts += 1;
         let after = state.segments.partition_point(|segment| segment.base < front.segment);
-        let dead: Vec<_> = state.segments.drain(..after).map(|segment| segment.base).collect();
+        let dead: Vec<_> = state.segments.drain(..after).map(|segment| segment.id()).collect();
         state.dirty.retain(|segment, _| *segment >= front.segment);
         state.decided = front.cut(state.decided);
         state.written = front.cut(state.written);
@@ -85,33 +92,56 @@ impl Partition {
         state.dead.extend(dead);
     }
 
-    /// Removes the files of segments that are not part of the log any more.
+    /// Removes the files that are not part of the log any more.
     ///
     /// # Errors
     /// A file cannot be removed. Those that are left are tried again by the next call, or the next start.
     pub fn remove_dead(&self) -> io::Result<()> {
         loop {
-            let Some(base) = self.lock().dead.last().copied() else { return Ok(()) };
-            match self.handles.disk().remove_file(&self.dir.join(segment::file_name(base))) {
+            let Some(id) = self.lock().dead.last().copied() else { return Ok(()) };
+            match self.handles.disk().remove_file(&self.dir.join(segment::file_name(id))) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 // Gone, or its topic is.
-                _ => self.lock().dead.retain(|dead| *dead != base),
+                _ => self.lock().dead.retain(|dead| *dead != id),
             }
         }
     }
 
-    /// Begins at a front that is durable, at recovery: before any record is written again.
+    /// Takes the files that are part of the log by a layout that is durable, and removes the others: at recovery, before
+    /// any record is written again.
     ///
     /// # Errors
-    /// A file before the front cannot be removed.
-    pub fn recover_front(&self, front: Front) -> io::Result<()> {
-        self.advance(front);
+    /// A file that took the place of others is missing or too short, or one that does not count cannot be removed.
+    pub fn recover(&self, layout: Layout) -> io::Result<()> {
+        let mut state = self.lock();
+        let (live, dead): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.segments).into_iter().partition(|segment| layout.has_file(segment.id()));
+        for (first, compacted) in &layout.compacted {
+            let found = live.iter().find(|segment| segment.base == *first);
+            let length = found.map(|segment| segment.len()).transpose()?;
+            if length.is_none_or(|length| length < compacted.length) {
+                let what = if length.is_some() { "shorter than what was decided" } else { "missing" };
+                let message = format!("{}: segment {first} is {what}", self.id);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+        }
+        let last = live.iter().chain(&dead).map(|segment| segment.generation).max();
+        state.next_generation = last.unwrap_or_default() + 1;
+        state.segments = live;
+        state.dead = dead.iter().map(|segment| segment.id()).collect();
+        state.layout = layout;
+        drop(state);
         self.remove_dead()
     }
 
-    /// Whether a segment is part of the log, as far as its front says.
+    /// Whether a segment is part of the log as it was written.
     pub fn keeps(&self, segment: Offset) -> bool {
-        segment >= self.front().segment
+        self.lock().layout.keeps(segment)
+    }
+
+    /// Whether this file is part of the log.
+    pub(super) fn has(&self, segment: &Segment) -> bool {
+        self.lock().segments.iter().any(|own| own.id() == segment.id())
     }
 
     /// The bytes of all decided records, with those of the first segment that are before the start.

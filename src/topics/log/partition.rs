@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::front::Front;
-use super::segment::{self, Segment};
+use super::layout::Layout;
+use super::segment::{self, FileId, Segment};
 use super::tail::Tail;
 use crate::disk::{Handles, Open, SyncSite};
 use crate::locks::lock;
@@ -90,11 +90,15 @@ pub struct Partition {
 /// What changes while the log is used.
 pub(super) struct State {
     settings: Arc<TopicSettings>,
-    pub(super) front: Front,
+    pub(super) layout: Layout,
+    /// Counts the changes of the layout.
+    pub(super) layouts: u64,
     /// By their base offsets; empty until something is written, and when everything was deleted.
     pub(super) segments: Vec<Arc<Segment>>,
-    /// Segments before the front whose files are still to be removed, by their base offsets.
-    pub(super) dead: Vec<Offset>,
+    /// Files that are not part of the log any more and are still to be removed.
+    pub(super) dead: Vec<FileId>,
+    /// The generation of the next file that takes the place of others.
+    pub(super) next_generation: u64,
     /// The decided end: readers see records up to here.
     ///
     /// Never goes back, except when recovery sets it.
@@ -120,8 +124,8 @@ impl State {
 }
 
 impl Partition {
-    /// Opens a partition with the segments that its folder has. [`Partition::cut`] later sets the decided end. `tails` counts
-    /// the bytes that all partitions keep in memory.
+    /// Opens a partition with the files that its folder has. Where it has any, [`Partition::recover`] says which count,
+    /// and [`Partition::cut`] sets the decided end. `tails` counts the bytes that all partitions keep in memory.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -132,14 +136,16 @@ impl Partition {
         segment_bytes: u64,
     ) -> io::Result<Partition> {
         let mut segments = Vec::new();
-        for base in handles.disk().names(&dir)?.iter().filter_map(|name| segment::base_of(name)) {
-            segments.push(Arc::new(Segment::open(&handles, &dir, base, Open::Existing)?));
+        for id in handles.disk().names(&dir)?.iter().filter_map(|name| segment::parse_name(name)) {
+            segments.push(Arc::new(Segment::open(&handles, &dir, id, Open::Existing)?));
         }
         let state = State {
             settings: Arc::default(),
-            front: Front::default(),
+            layout: Layout::default(),
+            layouts: 0,
             segments,
             dead: Vec::new(),
+            next_generation: 1,
             decided: Place::START,
             written: Place::START,
             undecided: Vec::new(),
@@ -173,6 +179,11 @@ impl Partition {
     /// The settings of its topic.
     pub(super) fn settings(&self) -> Arc<TopicSettings> {
         self.lock().settings.clone()
+    }
+
+    /// The size of a segment.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.settings().segment_bytes.unwrap_or(self.segment_bytes)
     }
 
     /// The segments with decided records, and the decided end.
@@ -229,7 +240,7 @@ impl Partition {
             state.dirty.remove(&last.base);
         }
         let base = state.written.offset;
-        let segment = Segment::open(&self.handles, &self.dir, base, Open::New).map_err(WriteFailure::Undo)?;
+        let segment = Segment::open(&self.handles, &self.dir, (base, 0), Open::New).map_err(WriteFailure::Undo)?;
         self.handles.disk().sync_dir(&self.dir, SyncSite::SegmentDirectory).map_err(WriteFailure::Fatal)?;
         state.segments.push(Arc::new(segment));
         state.written = Place { segment: base, byte: 0, offset: base };
@@ -250,7 +261,7 @@ impl Partition {
         for (segment, writes) in dirty {
             match segment.sync(site) {
                 // It was deleted meanwhile: there is nothing left to be made durable.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.keeps(segment.base) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has(&segment) => {}
                 synced => synced?,
             }
             // Bytes written meanwhile still need a sync.
@@ -294,7 +305,7 @@ impl Partition {
     pub fn cut(&self, place: Place) -> io::Result<()> {
         let mut state = self.lock();
         while let Some(last) = state.segments.last().filter(|s| s.base > place.segment || place.byte == 0) {
-            self.handles.disk().remove_file(&self.dir.join(segment::file_name(last.base)))?;
+            self.handles.disk().remove_file(&self.dir.join(segment::file_name(last.id())))?;
             state.segments.pop();
         }
         match state.segments.last() {
@@ -330,7 +341,7 @@ impl Partition {
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !state.segments.iter().any(|s| s.base == segment) {
-            let made = Segment::open(&self.handles, &self.dir, segment, Open::New)?;
+            let made = Segment::open(&self.handles, &self.dir, (segment, 0), Open::New)?;
             state.segments.push(Arc::new(made));
             state.segments.sort_by_key(|s| s.base);
         }

@@ -5,10 +5,19 @@
 
 use std::sync::Arc;
 
-use super::partition::{Partition, Place};
+use super::partition::Partition;
+use super::segment::FileId;
 use crate::error::{Error, Result};
 use crate::topics::record::{BatchHead, HEADER, Records, is_intact};
 use crate::topics::{Fetch, Offset, PartitionId, compression};
+
+/// Where a read has ended: the file, the byte in it, and the next offset.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint {
+    file: FileId,
+    byte: u64,
+    offset: Offset,
+}
 
 impl Partition {
     /// Reads whole batches, starting with the one that holds `from`. `hint` is where the last read ended, and is
@@ -19,41 +28,53 @@ impl Partition {
     ///
     /// # Errors
     /// A batch cannot be read or is damaged.
-    pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>, memory: Vec<u8>) -> Result<Fetch> {
-        let read = self.read_segment(from, most_bytes, hint, memory);
-        // The segment may have been deleted while it was read.
-        match read {
-            Err(_) if from < self.front().start => Ok(Fetch::from_start(self.front().start)),
-            other => other,
+    pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Hint>, memory: Vec<u8>) -> Result<Fetch> {
+        let mut memory = Some(memory);
+        loop {
+            let layouts = self.layouts();
+            let read = self.read_segment(from, most_bytes, hint, memory.take().unwrap_or_default());
+            // The segment may have been deleted or compacted while it was read: then another one has the place.
+            if read.is_ok() || self.layouts() == layouts {
+                return read;
+            }
         }
     }
 
-    fn read_segment(
-        &self,
-        from: Offset,
-        most_bytes: usize,
-        hint: &mut Option<Place>,
-        memory: Vec<u8>,
-    ) -> Result<Fetch> {
-        let (segment, decided) = {
+    /// Counts the changes of the files that it consists of.
+    fn layouts(&self) -> u64 {
+        self.lock().layouts
+    }
+
+    fn read_segment(&self, from: Offset, most_bytes: usize, hint: &mut Option<Hint>, memory: Vec<u8>) -> Result<Fetch> {
+        let (mut index, segments, decided) = {
             let state = self.lock();
             if from >= state.decided.offset {
                 return Ok(Fetch::default());
             }
-            if from < state.front.start {
-                return Ok(Fetch::from_start(state.front.start));
+            if from < state.layout.front.start {
+                return Ok(Fetch::from_start(state.layout.front.start));
             }
             if let Some(fetch) = state.tail.find(from, most_bytes) {
                 return Ok(fetch);
             }
             let after = state.segments.partition_point(|s| s.base <= from);
             let index = after.checked_sub(1).ok_or_else(|| gone(self.id, from))?;
-            (state.segments[index].clone(), state.decided)
+            // Where the last records of a segment were compacted away, the next one has the place.
+            let next = if state.layout.compacted.is_empty() { index + 1 } else { state.segments.len() };
+            (0, state.segments[index..next].to_vec(), state.decided)
         };
-        let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
-        let byte = match hint {
-            Some(place) if place.offset == from && place.segment == segment.base => place.byte,
-            _ => segment.locate(from, end)?,
+        let (segment, end, byte) = loop {
+            let segment = segments.get(index).ok_or_else(|| gone(self.id, from))?;
+            let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
+            let byte = match hint {
+                Some(hint) if hint.offset == from && hint.file == segment.id() => hint.byte,
+                _ if from <= segment.base => 0,
+                _ => segment.locate(from, end)?,
+            };
+            if byte < end || segments.len() == 1 {
+                break (segment, end, byte);
+            }
+            index += 1;
         };
         let mut bytes = memory;
         segment.read_into(byte, most_bytes.min((end - byte) as usize), &mut bytes)?;
@@ -68,7 +89,7 @@ impl Partition {
         if kept.is_compressed {
             (bytes, kept) = decompressed(&bytes, most_bytes)?;
         }
-        *hint = Some(Place { segment: segment.base, byte: byte + kept.length as u64, offset: kept.next_offset });
+        *hint = Some(Hint { file: segment.id(), byte: byte + kept.length as u64, offset: kept.next_offset });
         Ok(Fetch { bytes: Arc::new(bytes), start: None })
     }
 
@@ -81,11 +102,11 @@ impl Partition {
     /// A batch cannot be read or is damaged.
     pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
         loop {
-            let front = self.front();
-            match self.find_time(time_ms, front.start) {
-                // A segment was deleted while it was read.
-                Err(_) if self.front() != front => {}
-                found => return found,
+            let (layouts, start) = (self.layouts(), self.front().start);
+            let found = self.find_time(time_ms, start);
+            // A segment may have been deleted or compacted while it was read.
+            if found.is_ok() || self.layouts() == layouts {
+                return found;
             }
         }
     }

@@ -23,8 +23,10 @@ const SCAN_BYTES: usize = 8 << 10;
 
 /// A file of a partition.
 pub(super) struct Segment {
-    /// The offset of its first record.
+    /// The offset of its first record; if it was compacted, that of the first one that was there.
     pub base: Offset,
+    /// 0 as it was written; more if it took the place of others.
+    pub generation: u64,
     /// Opened when it is used and perhaps closed in between.
     file: Arc<dyn DiskFile>,
     /// The length of the file, or [`UNKNOWN`].
@@ -84,16 +86,25 @@ struct Entry {
     time_before: i64,
 }
 
+/// Which file of a partition it is: the base offset, and the generation.
+pub(super) type FileId = (Offset, u64);
+
 /// The name of a segment's file.
-pub(super) fn file_name(base: Offset) -> String {
-    format!("{base:020}.log")
+pub(super) fn file_name((base, generation): FileId) -> String {
+    match generation {
+        0 => format!("{base:020}.log"),
+        _ => format!("{base:020}.{generation}.log"),
+    }
 }
 
-/// The base offset that a file's name says.
+/// The file that a name stands for.
 ///
 /// `None` for a name that the log does not make.
-pub(super) fn base_of(name: &str) -> Option<Offset> {
-    name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok()
+pub(super) fn parse_name(name: &str) -> Option<FileId> {
+    let stem = name.strip_suffix(".log")?;
+    let (digits, generation) = stem.split_once('.').unwrap_or((stem, "0"));
+    let id = (digits.parse().ok()?, generation.parse().ok()?);
+    (file_name(id) == name).then_some(id)
 }
 
 impl Segment {
@@ -101,10 +112,22 @@ impl Segment {
     ///
     /// # Errors
     /// The file cannot be made, or it exists although it must not.
-    pub(super) fn open(handles: &Handles, dir: &Path, base: Offset, how: Open) -> io::Result<Segment> {
-        let file = handles.file(dir.join(file_name(base)), how)?;
+    pub(super) fn open(handles: &Handles, dir: &Path, id: FileId, how: Open) -> io::Result<Segment> {
+        let (base, generation) = id;
+        let file = handles.file(dir.join(file_name(id)), how)?;
         let length = AtomicU64::new(UNKNOWN);
-        Ok(Segment { base, file, length, index: Mutex::new(Index { max_time: i64::MIN, ..Index::default() }) })
+        Ok(Segment {
+            base,
+            generation,
+            file,
+            length,
+            index: Mutex::new(Index { max_time: i64::MIN, ..Index::default() }),
+        })
+    }
+
+    /// Which file it is.
+    pub(super) fn id(&self) -> FileId {
+        (self.base, self.generation)
     }
 
     /// The bytes from a place, fewer at the end of the file.
@@ -303,12 +326,22 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read_as_they_are_written() {
+        for id in [(0, 0), (7, 1), (i64::MAX, u64::MAX)] {
+            assert_eq!(parse_name(&file_name(id)), Some(id));
+        }
+        for name in ["1.log", "00000000000000000001.0.log", "00000000000000000001.01.log", "00000000000000000001.txt"] {
+            assert_eq!(parse_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
     fn the_index_finds_what_a_scan_finds_after_writes_and_cuts() {
         for seed in 0..20 {
             let mut random = Random::new(seed);
             let disk = ForgetfulDisk::new(seed).boot();
             let handles = Handles::new(disk, 1);
-            let open = |how| Segment::open(&handles, Path::new(""), 0, how).expect("a segment");
+            let open = |how| Segment::open(&handles, Path::new(""), (0, 0), how).expect("a segment");
             let mut segment = open(Open::New);
             let (mut batches, mut end): (Batches, u64) = (Vec::new(), 0);
             for _ in 0..60 {

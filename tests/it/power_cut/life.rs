@@ -13,7 +13,7 @@ use tidemill::topics::record::BatchWriter;
 use tidemill::topics::{PartitionId, partition_of};
 use tidemill::types::Value;
 
-use super::model::{Checked, Model, Pending, Seen, TRIMMED, topic_of};
+use super::model::{COMPACTED, Checked, Model, Pending, Seen, TRIMMED, topic_of};
 use super::results;
 
 /// The queries that every engine here has.
@@ -49,6 +49,11 @@ const STATEMENTS: &[(&str, &str)] = &[
          LEFT JOIN signals s WITHIN 30 SECONDS GRACE PERIOD 1 HOUR ON p.user_id = s.user_id;",
     ),
     ("EVENTS", "CREATE STREAM events (id BIGINT) WITH (KAFKA_TOPIC='events', PARTITIONS=2, VALUE_FORMAT='JSON');"),
+    (
+        "KEYED",
+        "CREATE STREAM keyed (k VARCHAR KEY, id BIGINT) WITH (KAFKA_TOPIC='keyed', PARTITIONS=2, VALUE_FORMAT='JSON');",
+    ),
+    ("KEPT", "CREATE STREAM kept AS SELECT k, id FROM keyed;"),
     ("SEEN", "CREATE STREAM seen AS SELECT id FROM events;"),
     ("COPY", "CREATE STREAM copy AS SELECT p_user_id, payment, signal FROM risk;"),
 ];
@@ -251,7 +256,8 @@ impl Machine {
     }
 
     fn act(&mut self) -> Checked {
-        match self.random.below(31) {
+        match self.random.below(34) {
+            31..34 => self.append_keyed(),
             25..27 => self.clean(),
             27..29 => self.delete_records(),
             29 => self.alter_topic(),
@@ -301,7 +307,13 @@ impl Machine {
         let id = self.id();
         let user = format!("u{}", self.random.below(4));
         let partition = self.random.below(2) as u32;
-        match self.random.below(4) {
+        match self.random.below(5) {
+            4 => {
+                let key = format!("k{}", self.random.below(5));
+                let (partition, (time, key, value)) = placed(self.time, Some(&key), &serde_json::json!({"ID": id}), 0);
+                let value = value.filter(|_| !self.random.one_in(4));
+                (COMPACTED, (partition, (time, key, value)))
+            }
             3 => ("events", placed(self.time, None, &serde_json::json!({"ID": id}), partition)),
             0 => {
                 let level = if self.random.one_in(3) { "INFO" } else { "ERROR" };
@@ -328,6 +340,17 @@ impl Machine {
         }
         let pending = Pending::Append { topic: topic.to_owned(), records: records.clone() };
         self.request(format!("append {} to {topic}", records.len()), pending, |engine| append(engine, topic, &records))
+    }
+
+    /// Appends records of few keys, so that there is something to compact.
+    fn append_keyed(&mut self) -> Checked {
+        let mut records = Vec::new();
+        while records.len() < 12 {
+            let (topic, record) = self.row();
+            records.extend((topic == COMPACTED).then_some(record));
+        }
+        let pending = Pending::Append { topic: COMPACTED.to_owned(), records: records.clone() };
+        self.request("append to keyed".to_owned(), pending, |engine| append(engine, COMPACTED, &records))
     }
 
     fn insert(&mut self) -> Checked {
@@ -400,7 +423,7 @@ impl Machine {
 
     fn alter_topic(&mut self) -> Checked {
         let engine = self.engine.as_ref().expect("an engine runs between two lives");
-        if engine.catalog().topic(TRIMMED).is_none() {
+        if engine.catalog().topic(TRIMMED).is_none() || engine.catalog().topic(COMPACTED).is_none() {
             return Ok(());
         }
         let choices: [(&str, &[&str]); 5] = [
@@ -413,7 +436,21 @@ impl Machine {
         let (name, values) = choices[self.random.below(5) as usize];
         let value = values[self.random.below(values.len() as u64) as usize];
         let text = format!("ALTER TOPIC '{TRIMMED}' WITH ('{name}'='{value}');");
-        self.statement(&text, Pending::Alter { name: name.to_owned(), value: value.to_owned() })
+        self.statement(&text, Pending::Alter { name: name.to_owned(), value: value.to_owned() })?;
+        let choices: [(&str, &[&str]); 5] = [
+            ("cleanup.policy", &["compact", "compact", "delete"]),
+            ("compression.type", &["gzip", "snappy", "lz4", "zstd", "producer"]),
+            ("segment.bytes", &["200", "600", "2000"]),
+            ("min.cleanable.dirty.ratio", &["0", "0.5"]),
+            ("delete.retention.ms", &["0", "1000", "100000000"]),
+        ];
+        let (name, values) = choices[self.random.below(5) as usize];
+        let value = values[self.random.below(values.len() as u64) as usize];
+        if self.disk.runs() {
+            let text = format!("ALTER TOPIC '{COMPACTED}' WITH ('{name}'='{value}');");
+            self.ask(text.clone(), |engine| execute(engine, &text))?;
+        }
+        Ok(())
     }
 
     /// Nothing happens for hours: windows close, and what is kept for late rows goes.

@@ -38,6 +38,8 @@ pub(super) enum Pending {
     },
 }
 
+/// The topic of which only the last record of a key stays.
+pub(super) const COMPACTED: &str = "keyed";
 /// The topic of which records are deleted.
 pub(super) const TRIMMED: &str = "events";
 
@@ -107,7 +109,8 @@ impl Model {
         if let Some(name) = self.terminated.intersection(&running).next() {
             return Err(format!("the query of {name} was terminated, and is there"));
         }
-        for (name, wanted) in &self.inputs {
+        self.check_compacted(engine)?;
+        for (name, wanted) in self.inputs.iter().filter(|(name, _)| *name != COMPACTED) {
             let mut wanted = wanted.clone();
             if name == TRIMMED {
                 for (partition, start) in &self.starts {
@@ -170,6 +173,28 @@ impl Model {
             let known = known.get(partition).copied().unwrap_or_default();
             if *start != known && !may_delete {
                 return Err(format!("partition {partition} started at {known}, and starts at {start}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of the topic that is compacted, nothing is there that was not written, and of each key the last record with what
+    /// comes after it.
+    fn check_compacted(&self, engine: &Engine) -> Checked {
+        for (partition, wanted) in self.inputs.get(COMPACTED).into_iter().flatten() {
+            let id = PartitionId { topic: topic_of(engine, COMPACTED)?.id, partition: *partition };
+            let found = read_with_offsets(engine, id).map_err(|e| format!("{COMPACTED}: {e}"))?;
+            let end = engine.topics().end(id).map_err(|e| e.to_string())?;
+            let is_part = found.windows(2).all(|pair| pair[0].0 < pair[1].0)
+                && found.iter().all(|(offset, record)| wanted.get(*offset as usize) == Some(record));
+            let is_last =
+                |(offset, record): &(usize, &Seen)| !wanted[offset + 1..].iter().any(|later| later.1 == record.1);
+            // A tombstone may go.
+            let last = wanted.iter().enumerate().filter(is_last).filter(|(_, record)| record.2.is_some());
+            let mut lost = last.filter(|(offset, _)| found.iter().all(|(found, _)| *found != *offset as i64));
+            if !is_part || end != wanted.len() as i64 || lost.next().is_some() {
+                let records = BTreeMap::from([(*partition, wanted.clone())]);
+                return Err(format!("{COMPACTED}: {}, found {found:?} up to {end}", shown(&records)));
             }
         }
         Ok(())
@@ -239,6 +264,10 @@ pub(super) fn all_records(engine: &Engine, name: &str) -> Checked<Partitions> {
 }
 
 fn read(engine: &Engine, id: PartitionId) -> tidemill::error::Result<Vec<Seen>> {
+    Ok(read_with_offsets(engine, id)?.into_iter().map(|(_, record)| record).collect())
+}
+
+fn read_with_offsets(engine: &Engine, id: PartitionId) -> tidemill::error::Result<Vec<(i64, Seen)>> {
     let mut reader = engine.topics().reader(id)?;
     let mut all = Vec::new();
     let mut next = engine.topics().start(id)?;
@@ -257,7 +286,8 @@ fn read(engine: &Engine, id: PartitionId) -> tidemill::error::Result<Vec<Seen>> 
             let mut records = Records::new(&rest[..head.length], head);
             while let Some(record) = records.next_record()? {
                 if record.offset >= next {
-                    all.push((record.time, record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec)));
+                    let record_seen = (record.time, record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+                    all.push((record.offset, record_seen));
                 }
             }
             next = head.next_offset();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidemill::engine::Engine;
 
-use super::model::{Checked, Model, Partitions, Seen, TRIMMED, all_records, json};
+use super::model::{COMPACTED, Checked, Model, Partitions, Seen, TRIMMED, all_records, json};
 
 /// The windows of COUNTS.
 pub(super) const WINDOW_MS: i64 = 10_000;
@@ -32,6 +32,7 @@ pub(super) fn check(engine: &Engine, model: &Model, every_row: bool) -> Checked 
         joined(&all_records(engine, name)?, model, &pairs).map_err(|e| format!("{name}: {e}"))?;
     }
     seen(engine, model)?;
+    kept(engine, model)?;
     copied(&all_records(engine, "RISK")?, &all_records(engine, "COPY")?)?;
     let logs = rows(model, "logs").count();
     for source in engine.catalog().sources().filter(|s| s.name.starts_with('X')) {
@@ -140,6 +141,17 @@ fn seen(engine: &Engine, model: &Model) -> Checked {
         true => Ok(()),
         false => Err(format!("SEEN: {found:?} and {deleted} that were deleted, of {given:?}")),
     }
+}
+
+/// A query misses nothing of what is compacted: that waits for it.
+fn kept(engine: &Engine, model: &Model) -> Checked {
+    let id = |record: &Seen| json(record)["ID"].as_i64().expect("an id");
+    let mut given: Vec<i64> = rows(model, COMPACTED).filter(|record| record.2.is_some()).map(id).collect();
+    let found = all_records(engine, "KEPT")?;
+    let mut found: Vec<i64> = found.values().flatten().filter(|record| record.2.is_some()).map(id).collect();
+    given.sort_unstable();
+    found.sort_unstable();
+    if given == found { Ok(()) } else { Err(format!("KEPT: {found:?}, of {given:?}")) }
 }
 
 /// A copy has the records of what it copies, in their order.
