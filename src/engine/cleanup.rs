@@ -100,40 +100,40 @@ impl Shared {
         });
     }
 
-    /// Deletes what the settings of topics no longer keep; of how many partitions.
+    /// Deletes and compacts what the settings of topics no longer keep; of how many partitions. One that cannot be read is
+    /// in nobody else's way.
     fn clean(self: &Arc<Self>) -> Result<usize> {
         let Some(log) = &self.log else { return Ok(0) };
         let _one = lock(&self.upkeep.cleaning);
         let now_ms = self.now().wall_ms;
-        let mut before = Vec::new();
-        for partition in log.partitions() {
-            if self.progress.is_closing() {
-                return Ok(0);
-            }
-            match partition.expired(now_ms) {
+        let (mut cleaned, mut failures, mut before) = (0, Vec::new(), Vec::new());
+        let partitions = log.partitions();
+        let all = || partitions.iter().take_while(|_| !self.progress.is_closing());
+        for partition in all() {
+            // What an earlier call could not remove goes first.
+            match partition.remove_dead().map_err(Error::from).and_then(|()| partition.expired(now_ms)) {
                 Ok(found) => before.extend(found.map(|offset| (partition.id, offset))),
-                // Its topic was deleted while it was read.
-                Err(_) if log.partition(partition.id).is_err() => {}
-                Err(error) => return Err(error),
+                Err(error) => failures.push((partition.id, error)),
             }
-            // What an earlier call could not remove.
-            partition.remove_dead()?;
         }
         for some in before.chunks(AT_ONCE) {
             match self.trim(some.to_vec()) {
-                // One of the topics was deleted meanwhile; the others have their turn the next time.
-                Err(error) if error.kind() == Kind::Missing => {}
-                trimmed => drop(trimmed?),
+                Ok(starts) => cleaned += starts.len(),
+                Err(error) => failures.extend(some.first().map(|(id, _)| (*id, error))),
             }
         }
-        let mut compacted = 0;
-        for partition in log.partitions() {
-            compacted += usize::from(self.compact(&partition, now_ms)?);
+        for partition in all().filter(|partition| partition.is_compacted()) {
+            match self.compact(partition, now_ms) {
+                Ok(was_worth_it) => cleaned += usize::from(was_worth_it),
+                Err(error) => failures.push((partition.id, error)),
+            }
         }
-        Ok(before.len() + compacted)
+        // A topic that was deleted meanwhile has failed in nothing.
+        failures.retain(|(id, error)| error.kind() != Kind::Missing && self.topics.end(*id).is_ok());
+        failures.into_iter().next().map_or(Ok(cleaned), |(_, error)| Err(error))
     }
 
-    /// Compacts a partition if its settings say so and it is worth it; whether it was.
+    /// Compacts a partition if it is worth it; whether it was.
     fn compact(self: &Arc<Self>, partition: &Partition, now_ms: i64) -> Result<bool> {
         let catalog = self.world.catalog();
         let pause = || match self.progress.is_closing() {
@@ -156,11 +156,7 @@ impl Shared {
             Ok(true)
         };
         let until = self.passed_by_all(&catalog, partition.id)?;
-        match partition.compact(&Work { now_ms, until, pause: &pause, decide: &decide }) {
-            // Its topic was deleted meanwhile.
-            Err(_) if self.topics.end(partition.id).is_err() => Ok(false),
-            done => done,
-        }
+        partition.compact(&Work { now_ms, until, pause: &pause, decide: &decide })
     }
 
     /// Up to which offset of a partition no persistent query reads anything again.
@@ -204,6 +200,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::config::Properties;
+    use crate::disk::Open;
     use crate::disk::double::ForgetfulDisk;
     use crate::engine::{Life, Settings, Store};
     use crate::operators::Reason;
@@ -406,6 +403,63 @@ mod tests {
             bed.start_again();
         }
     }
+    #[test]
+    fn a_damaged_segment_is_in_no_other_topics_way() {
+        let mut bed = Bed::new(None);
+        bed.append(0..5);
+        bed.execute("CREATE TOPIC 'a' WITH (PARTITIONS=1, 'retention.ms'='1');");
+        let other = Topic::clone(bed.engine.catalog().topic("a").expect("there"));
+        let mut writer = BatchWriter::new();
+        writer.push(0, None, Some(b"x"), &[]);
+        bed.engine.insert(&other, None, writer.finish().expect("a record")).expect("appended");
+        bed.execute("ALTER TOPIC 's' WITH ('retention.ms'='1');");
+        // Else the records come from the journal again.
+        bed.engine.checkpoint().expect("a checkpoint");
+        bed.start_again();
+        let path = format!("/data/topics/{}/0/00000000000000000000.log", bed.topic().id);
+        let disk = bed.engine.shared.home().expect("a folder").0;
+        disk.open(path.as_ref(), Open::Existing).and_then(|file| file.write_at(&[9; 60], 0)).expect("damaged");
+        bed.clock.advance_ms(1000);
+        assert!(bed.engine.clean().is_err());
+        let start = bed.engine.topics().start(PartitionId { topic: other.id, partition: 0 }).expect("there");
+        assert_eq!((bed.start(), start), (0, 1));
+    }
+
+    #[test]
+    fn compaction_waits_for_queries_and_leaves_what_they_have_not_committed() {
+        let mut bed = Bed::new(Some("earliest"));
+        bed.execute("ALTER TOPIC 's' WITH ('cleanup.policy'='compact', 'min.cleanable.dirty.ratio'='0');");
+        let put = |bed: &Bed| {
+            for n in 0..20 {
+                let mut writer = BatchWriter::new();
+                writer.push(n, Some(b"key"), Some(format!("{{\"V\":{n}}}").as_bytes()), &[]);
+                bed.engine.insert(&bed.topic(), Some(b"key"), writer.finish().expect("a record")).expect("appended");
+            }
+        };
+        put(&bed);
+        assert_eq!(bed.engine.clean().expect("cleaned"), 0, "nothing was read yet");
+        bed.engine.settle().expect("settled");
+        bed.execute("PAUSE CSAS_COPY_0;");
+        put(&bed);
+        assert_eq!(bed.engine.clean().expect("cleaned"), 1);
+        let bytes = |bed: &Bed| bed.engine.topic_bytes(&bed.topic()).expect("asked").expect("a folder");
+        let half = bytes(&bed);
+        bed.start_again();
+        bed.execute("RESUME CSAS_COPY_0;");
+        bed.engine.settle().expect("settled");
+        assert_eq!((bed.copied(), bed.deleted()), (Count::Exactly(40), 0), "what was not read was not compacted");
+        assert_eq!(bed.engine.clean().expect("cleaned"), 1);
+        assert!(bytes(&bed) < half / 2, "{} of {half} bytes", bytes(&bed));
+        bed.start_again();
+        bed.execute("SET 'auto.offset.reset'='earliest'; CREATE STREAM later AS SELECT v FROM s;");
+        bed.engine.settle().expect("settled");
+        let later = bed.engine.records(bed.engine.catalog().topic("LATER").expect("there")).expect("counted").most();
+        assert!((1..10).contains(&later), "{later} records were left");
+        let stats = bed.engine.stats("CSAS_LATER_1").expect("a query");
+        assert_eq!(stats.totals.get(&Reason::Deleted).copied().unwrap_or_default(), 0, "a gap is no loss");
+        assert!(matches!(bed.engine.records(&bed.topic()), Ok(Count::AtMost(40))));
+    }
+
     #[test]
     fn compressed_records_are_read_from_files_and_from_memory() {
         for codec in ["gzip", "snappy", "lz4", "zstd"] {

@@ -68,6 +68,11 @@ struct Plan {
 }
 
 impl Partition {
+    /// Whether its topic is compacted.
+    pub fn is_compacted(&self) -> bool {
+        self.settings().compacts
+    }
+
     /// Compacts what has become worth it by the topic's settings; whether there was anything.
     ///
     /// # Errors
