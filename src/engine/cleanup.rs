@@ -389,6 +389,7 @@ mod tests {
         bed.execute(
             "ALTER TOPIC 's' WITH ('retention.ms'='7');
              CREATE STREAM short AS SELECT v FROM s;
+             CREATE TABLE counts AS SELECT v, COUNT(*) AS n FROM s GROUP BY v;
              ALTER TOPIC 's' WITH ('retention.ms'='8', 'retention.bytes'='9');",
         );
         for _ in 0..2 {
@@ -398,6 +399,9 @@ mod tests {
                 [setting("retention.bytes", "9"), setting("retention.ms", "8"), setting("segment.bytes", "260")];
             assert_eq!(config("s"), BTreeMap::from(wanted));
             assert_eq!(config("SHORT"), BTreeMap::from([setting("retention.ms", "7")]), "as the source's was then");
+            let compacted = setting("cleanup.policy", "compact");
+            let wanted = BTreeMap::from([compacted, setting("retention.ms", "7")]);
+            assert_eq!(config("COUNTS"), wanted, "the rows of a table do not age");
             // Statements that nothing needs any more are forgotten.
             bed.engine.checkpoint().expect("a checkpoint");
             bed.start_again();
