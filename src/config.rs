@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 use list::ANY;
 pub use list::*;
-pub use topic::check_topic_setting;
+pub use topic::{check_topic_setting, is_topic_setting_followed};
 
 /// What a property takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Takes {
     Flag,
     /// A whole number from the first to the second, both included.
     Number(i64, i64),
+    /// A number from 0 to 1.
+    Fraction,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
 }
@@ -36,6 +38,7 @@ impl Takes {
             Takes::Text | Takes::Secret => true,
             Takes::Flag => value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false"),
             Takes::Number(low, high) => value.parse().is_ok_and(|n: i64| (low..=high).contains(&n)),
+            Takes::Fraction => value.parse().is_ok_and(|n: f64| (0.0..=1.0).contains(&n)),
             Takes::Choice(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
         }
     }
@@ -48,6 +51,7 @@ impl fmt::Display for Takes {
             Takes::Flag => f.write_str("true or false"),
             Takes::Number(low, ANY) => write!(f, "a whole number from {low}"),
             Takes::Number(low, high) => write!(f, "a whole number from {low} to {high}"),
+            Takes::Fraction => f.write_str("a number from 0 to 1"),
             Takes::Choice(words) => f.write_str(&words.join(" or ")),
         }
     }
@@ -80,7 +84,7 @@ pub struct Property {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties {
     set: BTreeMap<&'static str, String>,
-    assumed: BTreeMap<&'static str, &'static str>,
+    assumed: BTreeMap<&'static str, String>,
 }
 
 impl fmt::Debug for Properties {
@@ -144,15 +148,20 @@ impl Properties {
     }
 
     /// Gives a property, by one of the constants of this module, another default.
-    pub fn assume(&mut self, name: &'static str, value: &'static str) {
-        self.assumed.insert(name, value);
+    pub fn assume(&mut self, name: &'static str, value: &str) {
+        self.assumed.insert(name, value.to_owned());
+    }
+
+    /// Whether a property, by one of the constants of this module, was set: its value is nobody's default.
+    pub fn is_set(&self, name: &'static str) -> bool {
+        self.set.contains_key(name)
     }
 
     /// Where the value of a property comes from.
     pub fn origin(&self, property: &Property) -> Origin {
         match self.assumed.get(property.name) {
             _ if self.set.contains_key(property.name) => Origin::Set,
-            Some(assumed) if *assumed != property.default => Origin::Command,
+            Some(assumed) if assumed != property.default => Origin::Command,
             _ => Origin::Default,
         }
     }
@@ -181,7 +190,7 @@ impl Properties {
     /// The value of a property, by one of the constants of this module.
     pub fn text(&self, name: &'static str) -> &str {
         let default = || PROPERTIES.iter().find(|p| p.name == name).map_or("", |p| p.default);
-        let assumed = || self.assumed.get(name).copied().unwrap_or_else(default);
+        let assumed = || self.assumed.get(name).map_or_else(default, String::as_str);
         self.set.get(name).map_or_else(assumed, String::as_str)
     }
 
@@ -208,7 +217,10 @@ impl Properties {
     /// The properties that were set, and those for which a command has a default of its own.
     pub fn overrides(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let assumed = self.assumed.iter().filter(|(name, _)| !self.set.contains_key(*name));
-        self.set.iter().map(|(name, value)| (*name, value.as_str())).chain(assumed.map(|(name, value)| (*name, *value)))
+        self.set
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .chain(assumed.map(|(name, value)| (*name, value.as_str())))
     }
 
     /// The properties of this scope.
@@ -224,7 +236,7 @@ impl Properties {
     pub fn with(&self, others: &Properties) -> Properties {
         let mut all = self.clone();
         all.set.extend(others.set.iter().map(|(n, v)| (*n, v.clone())));
-        all.assumed.extend(others.assumed.iter());
+        all.assumed.extend(others.assumed.iter().map(|(n, v)| (*n, v.clone())));
         all
     }
 }

@@ -69,6 +69,10 @@ pub enum SyncSite {
     MergedRunDirectory,
     /// A segment that a checkpoint relies on.
     CheckpointSegment,
+    /// A file that is to take the place of segments.
+    CompactedSegment,
+    /// A partition's directory, after a compaction made a file in it.
+    CompactedDirectory,
     /// A file that is closed to make room for another.
     ClosedFile,
     /// The manifest, before it is renamed into place.
@@ -98,6 +102,8 @@ impl SyncSite {
         SyncSite::MergedRunFile,
         SyncSite::MergedRunDirectory,
         SyncSite::CheckpointSegment,
+        SyncSite::CompactedSegment,
+        SyncSite::CompactedDirectory,
         SyncSite::ClosedFile,
         SyncSite::Manifest,
         SyncSite::ManifestDirectory,

@@ -107,7 +107,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Relations over committed tables; continuous queries have operators of their own.
     ("datafusion", &["pull"]),
     ("fancy_regex", &["functions", "serving"]),
-    ("flate2", &["cli"]),
+    ("flate2", &["topics/compression", "cli"]),
     ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
     ("futures_util", &["pull", "serving"]),
     ("http_body_util", &["serving/client"]),
@@ -118,6 +118,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // The disk; memory that goes back to the system; the terminal, standard input and the figures of the process.
     ("libc", &["disk", "engine/memory", "cli"]),
     ("libm", &["functions"]),
+    ("lz4_flex", &["topics/compression"]),
     ("md5", &["functions"]),
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving"]),
     // A mutex that is handed to whoever waits for it.
@@ -148,6 +149,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ),
     ("signal_hook", &["cli"]),
     ("simdutf8", &["types", "formats", "state", "cli"]),
+    ("snap", &["topics/compression"]),
     // Where the nesting of a statement decides how deep calls go.
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
@@ -155,6 +157,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["serving/listen", "cli/connect"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
+    ("zstd", &["topics/compression"]),
 ];
 
 /// Files in which a thread may sleep, and why. Everything else waits for what it needs, or asks the clock to sleep.

@@ -51,6 +51,8 @@ pub struct Catalog {
     pub version: Version,
     sources: BTreeMap<String, Arc<Source>>,
     topics: BTreeMap<String, Arc<Topic>>,
+    /// For each setting of a topic that was altered the version of the catalog before the last such change.
+    altered: BTreeMap<TopicId, BTreeMap<String, Version>>,
     queries: BTreeMap<String, Arc<Query>>,
     types: BTreeMap<String, CustomType>,
     next_topic: TopicId,
@@ -184,9 +186,27 @@ impl Catalog {
         topic
     }
 
+    /// Gives settings of a topic other values; `None` if there is no such topic.
+    pub fn alter_topic(&mut self, name: &str, config: &BTreeMap<String, String>) -> Option<Arc<Topic>> {
+        let topic = self.topics.get_mut(name)?;
+        let mut next = Topic::clone(topic);
+        next.config.extend(config.iter().map(|(name, value)| (name.clone(), value.clone())));
+        *topic = Arc::new(next);
+        let changes = self.altered.entry(topic.id).or_default();
+        changes.extend(config.keys().map(|name| (name.clone(), self.version)));
+        Some(topic.clone())
+    }
+
+    /// The versions of the changes that gave a topic the settings that it has, without the one that made it.
+    pub fn alterations(&self, topic: TopicId) -> impl Iterator<Item = Version> {
+        self.altered.get(&topic).into_iter().flat_map(|changes| changes.values().copied())
+    }
+
     /// Removes a topic.
     pub fn remove_topic(&mut self, name: &str) -> Option<Arc<Topic>> {
-        self.topics.remove(name)
+        let removed = self.topics.remove(name)?;
+        self.altered.remove(&removed.id);
+        Some(removed)
     }
 
     /// Adds a source, or replaces the one of its name.

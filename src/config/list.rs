@@ -2,7 +2,8 @@
 
 use super::{Property, Scope, Takes};
 
-/// Where a new query starts to read streams: `earliest` or `latest`.
+/// Where a new query starts to read streams: `earliest` or `latest`. `none` starts at the earliest too, and fails a query
+/// whose records were deleted before it read them.
 pub const OFFSET_RESET: &str = "auto.offset.reset";
 /// Bytes of changed groups that are held back until a commit; 0 gives a result for every row.
 pub const CACHE_BYTES: &str = "cache.max.bytes.buffering";
@@ -26,6 +27,8 @@ pub const SEGMENT_BYTES: &str = "tidemill.segment.bytes";
 pub const JOURNAL_BYTES: &str = "tidemill.journal.bytes";
 /// The length of the journal at which a checkpoint is made, in bytes.
 pub const CHECKPOINT_BYTES: &str = "tidemill.checkpoint.bytes";
+/// How often topics are looked through for records that their settings no longer keep, in milliseconds.
+pub const CLEANUP_INTERVAL_MS: &str = "tidemill.cleanup.interval.ms";
 /// Up to how many bytes of a partition a frame repeats.
 pub const INLINE_BYTES: &str = "tidemill.inline.bytes";
 /// About how many bytes of results a query makes before they are committed.
@@ -140,9 +143,9 @@ pub const PROPERTIES: &[Property] = &[
     Property {
         name: OFFSET_RESET,
         default: "latest",
-        takes: Takes::Choice(&["earliest", "latest"]),
+        takes: Takes::Choice(&["earliest", "latest", "none"]),
         scope: Scope::Statement,
-        summary: "Where a new query starts to read a stream.",
+        summary: "Where a new query starts to read a stream, and where one goes on whose records were deleted.",
     },
     Property {
         name: CACHE_BYTES,
@@ -360,6 +363,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1, ANY),
         scope: Scope::Process,
         summary: "How many bytes of journal there may be before the state is written to a checkpoint and their files are used again.",
+    },
+    Property {
+        name: CLEANUP_INTERVAL_MS,
+        default: "60000",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How often topics are looked through for records that their settings no longer keep, in milliseconds.",
     },
     Property {
         name: IDLE_MS,

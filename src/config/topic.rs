@@ -29,7 +29,7 @@ const SETTINGS: &[(&str, Takes)] = &[
     ("message.timestamp.before.max.ms", Takes::Number(0, ANY)),
     ("message.timestamp.difference.max.ms", Takes::Number(0, ANY)),
     ("message.timestamp.type", Takes::Choice(&["CreateTime", "LogAppendTime"])),
-    ("min.cleanable.dirty.ratio", Takes::Text),
+    ("min.cleanable.dirty.ratio", Takes::Fraction),
     ("min.compaction.lag.ms", Takes::Number(0, ANY)),
     ("min.insync.replicas", Takes::Number(1, ANY)),
     ("preallocate", Takes::Flag),
@@ -42,6 +42,26 @@ const SETTINGS: &[(&str, Takes)] = &[
     ("segment.ms", Takes::Number(1, ANY)),
     ("unclean.leader.election.enable", Takes::Flag),
 ];
+
+/// Those that the log follows.
+const FOLLOWED: &[&str] = &[
+    "cleanup.policy",
+    "compression.gzip.level",
+    "compression.type",
+    "compression.zstd.level",
+    "delete.retention.ms",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    "retention.bytes",
+    "retention.ms",
+    "segment.bytes",
+    "segment.ms",
+];
+
+/// Whether a setting has an effect in this version; the others are only kept with the topic.
+pub fn is_topic_setting_followed(name: &str) -> bool {
+    FOLLOWED.contains(&name)
+}
 
 /// Refuses a setting that no topic has, or a value that it does not take.
 ///

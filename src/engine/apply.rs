@@ -6,6 +6,7 @@
 //! What can fail is done before the decision: compiling, checking, making the folders of topics. After it there is no
 //! way back. If an effect fails then, the engine stops, and the next start brings about what was decided.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
@@ -147,22 +148,23 @@ impl Shared {
     fn commit_change(self: &Arc<Self>, statement: Statement, applied: Applied, next: Catalog) -> Result<()> {
         let Statement { text, own, change } = statement;
         let properties = self.properties(own);
-        let (program, resolve) = match change.query() {
+        let (program, resolve, starts) = match change.query() {
             Some(query) => {
                 let program = runtime::compile(&query.plan, &next, &properties)?;
-                (Some(program), starts_latest(&query.plan, &next, &properties))
+                let latest = starts_latest(&query.plan, &next, &properties);
+                let starts = self.starts_trimmed(&query.plan, &next, &latest)?;
+                (Some(program), latest, starts)
             }
-            None => (None, Vec::new()),
+            None => (None, Vec::new(), Vec::new()),
         };
+        let kept = properties.only(Scope::Statement);
         let mut record = Record {
             version: Version::new(next.version.get() - 1),
             text: text.to_owned(),
-            properties: properties
-                .only(Scope::Statement)
-                .overrides()
-                .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                .collect(),
+            properties: kept.overrides().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            assumed: kept.overrides().filter(|(n, _)| !kept.is_set(n)).map(|(n, _)| n.to_owned()).collect(),
             ids: applied.ids(),
+            starts,
             operators: program.as_ref().map_or_else(Vec::new, |p| p.operators.clone()),
             ..Record::default()
         };
@@ -186,6 +188,25 @@ impl Shared {
         self.decide_change(command, effect, resolve, next)
     }
 
+    /// Where a query starts to read partitions from their first record, of those of which records were deleted. It has not
+    /// missed what was deleted before it was made.
+    fn starts_trimmed(
+        &self,
+        plan: &Plan,
+        catalog: &Catalog,
+        latest: &[PartitionId],
+    ) -> Result<Vec<(PartitionId, Offset)>> {
+        let topics = plan.root.sources().into_iter().filter_map(|source| catalog.topic(&source.topic));
+        let all = topics.flat_map(|t| (0..t.partitions).map(|partition| PartitionId { topic: t.id, partition }));
+        let mut starts = BTreeMap::new();
+        for id in all.filter(|id| !latest.contains(id)) {
+            // A topic that is made with the query has no records yet.
+            let start = self.topics.start(id).unwrap_or_default();
+            starts.extend((start > 0).then_some((id, start)));
+        }
+        Ok(starts.into_iter().collect())
+    }
+
     /// Has a command decided, and waits until its effect has been taken.
     ///
     /// Topics that were made for a change that is refused are removed again.
@@ -201,7 +222,7 @@ impl Shared {
         let decided = move |decision| {
             let done = match decision {
                 Ok(Decision::Committed { offsets }) => {
-                    effect.record.starts = resolve.into_iter().zip(offsets).collect();
+                    effect.record.starts.extend(resolve.into_iter().zip(offsets));
                     // The statement is decided: if its effect fails here, only the next start can apply it.
                     shared.take_effect(effect, next).inspect_err(|error| shared.fail(error.clone()))
                 }
@@ -244,6 +265,9 @@ impl Shared {
                 self.wake(&query);
             }
         }
+        for topic in &applied.altered {
+            self.log.iter().for_each(|log| log.configure(topic));
+        }
         for topic in &applied.dropped {
             self.end_readers(topic);
             self.remove_topic(topic);
@@ -280,10 +304,7 @@ impl Shared {
             rekey: program.rekey.clone(),
             placement: self.settings.placement.clone(),
         }));
-        let start = |id: PartitionId| match starts.iter().find(|(own, _)| *own == id) {
-            Some((_, offset)) => Ok(*offset),
-            None => self.topics.start(id),
-        };
+        let start = |id: PartitionId| Ok(starts.iter().find(|(own, _)| *own == id).map_or(0, |(_, offset)| *offset));
         let options = self.run_options(properties);
         QueryRun::new(number, Arc::new(program), &target, (&self.feeds, &start), options)
     }
@@ -325,7 +346,8 @@ pub(crate) struct Startable<'a> {
     pub program: Program,
     pub sink: &'a Source,
     pub properties: &'a Properties,
-    /// Where reading starts. Partitions that are not named are read from their first record.
+    /// Where reading starts. Partitions that are not named are read from offset 0: what was deleted of them has been
+    /// missed.
     pub starts: &'a [(PartitionId, Offset)],
 }
 
@@ -342,7 +364,7 @@ struct Effect {
 ///
 /// Tables are always read from the start, as in ksqlDB: a table is what all its records say.
 pub(super) fn starts_latest(plan: &Plan, catalog: &Catalog, properties: &Properties) -> Vec<PartitionId> {
-    if properties.text(config::OFFSET_RESET).eq_ignore_ascii_case("earliest") {
+    if !properties.text(config::OFFSET_RESET).eq_ignore_ascii_case("latest") {
         return Vec::new();
     }
     let sources = plan.root.sources();

@@ -135,13 +135,13 @@ impl Checkpoints {
             self.disk.sync_dir(&runs::folder(&self.data), SyncSite::RunDirectory)?;
         }
         log.sync(SyncSite::CheckpointSegment)?;
-        let Snapshot { round, version, generation, bytes, ends, heads } = snapshot;
+        let Snapshot { round, version, generation, bytes, ends, layouts, heads } = snapshot;
         let state = |(query, head)| {
             let horizons = horizons.get(&query).cloned().unwrap_or_default();
             QueryState { head, horizons }
         };
         let queries = heads.into_iter().map(state).collect();
-        let manifest = Manifest { round, version, generation, ends, image, queries, runs: Vec::new() };
+        let manifest = Manifest { round, version, generation, ends, layouts, image, queries, runs: Vec::new() };
         self.replace(|saved| {
             saved.manifest = manifest;
             saved.runs.extend_from_slice(&fresh.0);

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::ids::{TopicId, Version};
 use crate::journal::{Append, Decision, Done, Entry, Journal, Meter, Queue};
 use crate::locks::lock;
+use crate::topics::memory::MemoryTopics;
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId, Topics};
 
@@ -26,7 +27,7 @@ pub(super) enum Commit {
     /// Everything is decided as it comes; only the number of commands is kept.
     Memory {
         version: Mutex<Version>,
-        topics: Arc<dyn Topics>,
+        topics: Arc<MemoryTopics>,
     },
 }
 
@@ -104,7 +105,7 @@ impl Commit {
     }
 
     /// Decides an entry at once. A command is checked against the version as the journal does.
-    fn decide_in_memory(version: &Mutex<Version>, topics: &dyn Topics, entry: Entry) -> Result<Decision> {
+    fn decide_in_memory(version: &Mutex<Version>, topics: &MemoryTopics, entry: Entry) -> Result<Decision> {
         match entry {
             Entry::Epoch(epoch) => Ok(Decision::Committed { offsets: topics.append(epoch.outputs)? }),
             Entry::Append(append) => Ok(Decision::Committed { offsets: topics.append(append.batches)? }),
@@ -116,6 +117,12 @@ impl Commit {
                 *version = version.next();
                 let offsets = command.resolve.iter().map(|id| topics.end(*id)).collect::<Result<_>>()?;
                 Ok(Decision::Committed { offsets })
+            }
+            // Topics in memory have no segments.
+            Entry::Compact(_) => Ok(Decision::Changed),
+            Entry::Trim(trim) => {
+                let start = |(id, before): &(PartitionId, Offset)| topics.delete_before(*id, *before);
+                Ok(Decision::Committed { offsets: trim.before.iter().map(start).collect::<Result<_>>()? })
             }
         }
     }
@@ -208,13 +215,22 @@ impl Shared {
         }));
     }
 
+    /// Compresses batches as the settings of their topics say, on this thread: not on the one that writes them.
+    ///
+    /// # Errors
+    /// A bug.
+    pub(super) fn compress(&self, batches: &mut [(PartitionId, RecordBatch)]) -> Result<()> {
+        self.log.as_ref().map_or(Ok(()), |log| log.compress(batches))
+    }
+
     /// Has batches of records committed, whether topics are in a folder or in memory; their offsets.
     ///
     /// One offset for each batch, that of its first record.
     ///
     /// # Errors
     /// The topic was dropped, the disk is full, or the engine has ended.
-    pub(super) fn append(self: &Arc<Self>, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
+    pub(super) fn append(self: &Arc<Self>, mut batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
+        self.compress(&mut batches)?;
         match self.submit_and_wait(Entry::Append(Append { batches }))? {
             Decision::Committed { offsets } => Ok(offsets),
             refused => Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason"))),

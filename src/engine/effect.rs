@@ -36,6 +36,13 @@ pub enum Effect {
     MakeTopic(NewTopic),
     /// Removes a topic with all its records.
     DropTopic(String),
+    /// Gives settings of a topic other values.
+    AlterTopic {
+        /// The name of the topic.
+        name: String,
+        /// The settings that change, by Kafka's names; all others stay.
+        config: BTreeMap<String, String>,
+    },
     /// Puts a stream or table into the catalog, in place of an older one of that name.
     MakeSource(Box<Source>),
     /// Removes the stream or table of this name from the catalog; its topic stays.
@@ -121,6 +128,8 @@ pub struct Applied {
     pub ended: Vec<QueryNumber>,
     /// The topics that were removed.
     pub dropped: Vec<Topic>,
+    /// The topics that have other settings.
+    pub altered: Vec<Topic>,
     /// The ids of queries that were paused or resumed.
     ///
     /// True for one that was paused.
@@ -191,6 +200,10 @@ impl Effect {
                 let topic = catalog.remove_topic(name).ok_or_else(|| catalog.no_topic(name))?;
                 applied.dropped.push(Topic::clone(&topic));
             }
+            Effect::AlterTopic { name, config } => {
+                let topic = catalog.alter_topic(name, config).ok_or_else(|| catalog.no_topic(name))?;
+                applied.altered.push(Topic::clone(&topic));
+            }
             Effect::MakeSource(source) => catalog.put_source(Source::clone(source)),
             Effect::DropSource(name) => {
                 catalog.remove_source(name).ok_or_else(|| catalog.no_source(name))?;
@@ -248,7 +261,11 @@ impl Effect {
                 needs.extend(topic_maker(&sink.topic, before, history));
                 needs.extend((!new.makes_sink).then_some(sink.made_at));
                 needs.extend(new.plan.root.sources().iter().map(|source| source.made_at));
+                // The settings of its topic may follow from those of a source's topic.
+                let read = new.plan.root.sources().into_iter().filter_map(|source| before.topic(&source.topic));
+                needs.extend(read.flat_map(|topic| before.alterations(topic.id)));
             }
+            Effect::AlterTopic { name, .. } => needs.extend(topic_maker(name, before, history)),
             Effect::DropTopic(name) => undoes.extend(topic_maker(name, before, history)),
             Effect::DropSource(name) => undoes.extend(before.source(name).map(|source| source.made_at)),
             Effect::DropType(name) => {

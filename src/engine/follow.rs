@@ -189,6 +189,8 @@ impl Place {
     /// Adds the records of the next fetch.
     fn read(&mut self, to: &mut Vec<TopicRecord>) -> Result<()> {
         let fetch = self.reader.read(self.next, READ_BYTES)?;
+        // Records that were deleted before they were read are not shown.
+        self.next = fetch.start.unwrap_or(self.next);
         let mut rest = fetch.bytes.as_slice();
         while let Some(head) = BatchHead::parse(rest)? {
             let mut records = Records::new(&rest[..head.length], head);

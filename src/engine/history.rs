@@ -77,8 +77,10 @@ impl History {
         let sources: HashSet<Version> = catalog.sources().map(|s| s.made_at).collect();
         let types: HashSet<Version> = catalog.custom_types().map(|(_, custom)| custom.made_at).collect();
         let pauses: HashSet<Version> = catalog.queries().iter().filter_map(|q| q.pauses.first().copied()).collect();
+        let altered: HashSet<Version> = topics.iter().flat_map(|id| catalog.alterations(*id)).collect();
         let exists = |r: &Record| {
-            pauses.contains(&r.version)
+            altered.contains(&r.version)
+                || pauses.contains(&r.version)
                 || sources.contains(&r.version)
                 || types.contains(&r.version)
                 || r.ids.topics.iter().any(|id| topics.contains(id))

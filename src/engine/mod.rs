@@ -21,6 +21,7 @@
 //! journal             rounds: one after the other, each with one commit
 //! checkpoint          checkpoints and spare files
 //! merge               merges of runs
+//! cleanup             deletes and compacts what the settings of topics no longer keep
 //! timer               wakes queries at a time
 //! ```
 //!
@@ -29,6 +30,7 @@
 
 mod apply;
 mod checkpoint;
+mod cleanup;
 mod commit;
 mod drain;
 mod effect;
@@ -75,7 +77,7 @@ use crate::error::{Error, Result};
 use crate::ids::QueryNumber;
 use crate::journal::WhenFull;
 use crate::locks::lock;
-use crate::runtime::{Feeds, Now, Options, Placement, placement};
+use crate::runtime::{Feeds, Now, Options, Placement, Reset, placement};
 use crate::topics::Topics;
 use crate::topics::log::Log;
 use checkpoint::Checkpoints;
@@ -261,7 +263,20 @@ impl Shared {
             batch_rows: properties.size(config::BATCH_ROWS),
             idle_ns: properties.number(config::IDLE_MS) as u64 * 1_000_000,
             turn_bytes: properties.size(config::TURN_BYTES),
+            reset: reset(properties),
         }
+    }
+}
+
+/// What a query with these properties does about records that were deleted before it read them. If nothing was set it
+/// reads all that there is, although a new query starts at the end: a deletion must not make it miss still more.
+fn reset(properties: &Properties) -> Reset {
+    let text = properties.text(config::OFFSET_RESET);
+    match () {
+        () if !properties.is_set(config::OFFSET_RESET) => Reset::Earliest,
+        () if text.eq_ignore_ascii_case("latest") => Reset::Latest,
+        () if text.eq_ignore_ascii_case("none") => Reset::None,
+        () => Reset::Earliest,
     }
 }
 
@@ -297,10 +312,11 @@ impl Engine {
     /// # Errors
     /// The system has no more threads; those that were started end with the engine.
     fn spawn_threads(&self) -> Result<()> {
-        let loops: [(&str, fn(&Arc<Shared>)); 4] = [
+        let loops: [(&str, fn(&Arc<Shared>)); 5] = [
             ("journal", Shared::journal_loop),
             ("checkpoint", Shared::checkpoint_loop),
             ("merge", Shared::merge_loop),
+            ("cleanup", Shared::cleanup_loop),
             ("timer", |shared| shared.timers.run(shared.settings.clock.as_ref())),
         ];
         for (name, body) in loops {

@@ -165,7 +165,7 @@ fn rebuild(settings: &Settings, recovered: &Recovered) -> Result<Rebuilt> {
     }
     for (command, resolved) in &recovered.commands {
         let mut record = Record::decode(&mut Input(&command.bytes))?;
-        record.starts = command.resolve.iter().copied().zip(resolved.iter().copied()).collect();
+        record.starts.extend(command.resolve.iter().copied().zip(resolved.iter().copied()));
         rebuilt.replay(settings, record)?;
     }
     Ok(rebuilt)

@@ -6,6 +6,7 @@
 //! version                       varint
 //! text                          text
 //! properties                    number, then name and value as text, each
+//! those that were not set       number, then name as text, each
 //! topics that were made         number, then the id of each, varints
 //! query                         varint: 0 for none, else its number + 1
 //! starts                        number, then topic, partition and offset, varints
@@ -37,9 +38,11 @@ pub struct Record {
     ///
     /// Only those that were set.
     pub properties: Vec<(String, String)>,
+    /// The names of those of them that nobody had set: the command that executed it has them as a default of its own.
+    pub assumed: Vec<String>,
     /// The ids of the topics and the query that the statement made.
     pub ids: Ids,
-    /// Where its query started to read, where that was not the start of the partition.
+    /// Where its query started to read, where that was not offset 0.
     pub starts: Vec<(PartitionId, Offset)>,
     /// The query's stateful operators, each with what tells whether its state fits the plan that the text has today.
     pub operators: Vec<(OperatorId, u64)>,
@@ -61,7 +64,12 @@ impl Record {
         if let Some((name, value)) = process.overrides().find(|(name, _)| *name == config::IDLE_MS) {
             all.set(name, value)?;
         }
-        self.properties.iter().try_for_each(|(name, value)| all.set(name, value))?;
+        for (name, value) in &self.properties {
+            match self.assumed.contains(name) {
+                true => all.assume(config::find(name)?.name, value),
+                false => all.set(name, value)?,
+            }
+        }
         Ok(all)
     }
 
@@ -74,6 +82,8 @@ impl Record {
             put_bytes(out, name.as_bytes());
             put_bytes(out, value.as_bytes());
         }
+        put_varint(out, self.assumed.len() as u64);
+        self.assumed.iter().for_each(|name| put_bytes(out, name.as_bytes()));
         put_numbers(out, self.ids.topics.iter().map(|topic| topic.get()));
         put_varint(out, self.ids.query.map_or(0, |q| q.get() + 1));
         put_varint(out, self.starts.len() as u64);
@@ -100,6 +110,7 @@ impl Record {
         for _ in 0..input.varint()? {
             record.properties.push((input.text()?, input.text()?));
         }
+        record.assumed = (0..input.varint()?).map(|_| input.text()).collect::<Result<_>>()?;
         record.ids.topics = take_numbers(input, TopicId::new)?;
         record.ids.query = input.varint()?.checked_sub(1).map(QueryNumber::new);
         for _ in 0..input.varint()? {
@@ -151,6 +162,7 @@ mod tests {
             version: Version::new(12),
             text: "CREATE …".into(),
             properties: vec![("auto.offset.reset".into(), "earliest".into())],
+            assumed: vec!["auto.offset.reset".into()],
             ids: Ids { topics: vec![TopicId::new(3)], query: Some(QueryNumber::new(0)) },
             starts: vec![(PartitionId { topic: TopicId::new(1), partition: 2 }, 9)],
             operators: vec![(OperatorId { kind: OperatorKind::Join, number: 1 }, u64::MAX)],

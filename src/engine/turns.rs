@@ -218,7 +218,7 @@ impl Shared {
         if !run.is_dirty() || !query.may_submit_or_waits() || (query.persistent && self.commit.is_pressed()) {
             return Ok(false);
         }
-        let epoch = match run.seal(self.workers.shared())? {
+        let mut epoch = match run.seal(self.workers.shared())? {
             Sealed::Nothing => return Ok(false),
             Sealed::Part(epoch) => {
                 // There is more to do behind its decision, wherever the query rests until then.
@@ -238,6 +238,7 @@ impl Shared {
         if !query.persistent {
             return Ok(true);
         }
+        self.compress(&mut epoch.outputs)?;
         query.submitted();
         let (shared, decided, number) = (self.clone(), query.clone(), epoch.head.number);
         self.submit(

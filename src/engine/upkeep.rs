@@ -1,4 +1,4 @@
-//! Upkeep: the threads that make checkpoints and spare files, and merge runs, when it is time.
+//! Upkeep: the threads that make checkpoints and spare files, merge runs, and clean up topics, when it is time.
 //!
 //! A checkpoint is due when the journal has grown past `tidemill.checkpoint.bytes`. If it fails, the old one stays and
 //! it is tried again after 100 ms, 200 ms and so on up to a minute; a failed sync ends the engine. Spare files are made
@@ -36,13 +36,16 @@ const MOST_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Upkeep {
     checkpoint: Bell,
     merge: Bell,
+    pub(super) cleanup: Bell,
+    /// Held while topics are cleaned up.
+    pub(super) cleaning: Mutex<()>,
     /// Why the last checkpoint failed, if it did.
     failure: Mutex<Option<String>>,
 }
 
 /// Wakes a thread of the upkeep. Ringing twice before it is heard is the same as once.
 #[derive(Default)]
-struct Bell {
+pub(super) struct Bell {
     rung: Mutex<bool>,
     changed: Condvar,
 }
@@ -71,6 +74,7 @@ impl Upkeep {
     pub(super) fn close(&self) {
         self.checkpoint.ring();
         self.merge.ring();
+        self.cleanup.ring();
     }
 }
 
@@ -103,7 +107,7 @@ impl Shared {
     }
 
     /// Works whenever the bell rings, or a while has passed; after a failure, again after a pause that becomes longer each time.
-    fn tend(&self, bell: &Bell, work: impl Fn() -> bool) {
+    pub(super) fn tend(&self, bell: &Bell, work: impl Fn() -> bool) {
         let mut pause = PAUSE.0;
         while !self.progress.is_closing() {
             bell.wait(REST);
@@ -140,7 +144,7 @@ impl Shared {
         done.map_err(|error| self.failed_upkeep("a checkpoint", error)).is_ok()
     }
 
-    fn failed_upkeep(&self, what: &str, error: Error) {
+    pub(super) fn failed_upkeep(&self, what: &str, error: Error) {
         if self.progress.is_closing() {
             return;
         }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::ids::{EpochNumber, QueryNumber, TopicId, Version};
+use crate::topics::log::Compaction;
 use crate::topics::record::RecordBatch;
 use crate::topics::{Offset, PartitionId};
 
@@ -16,6 +17,10 @@ pub enum Entry {
     Append(Append),
     /// A statement that changes what exists.
     Command(Command),
+    /// Records that are deleted from the start of partitions.
+    Trim(Trim),
+    /// A file that takes the place of segments.
+    Compact(Compact),
 }
 
 impl Entry {
@@ -26,7 +31,7 @@ impl Entry {
         let batches: &[(PartitionId, RecordBatch)] = match self {
             Entry::Epoch(epoch) => &epoch.outputs,
             Entry::Append(append) => &append.batches,
-            Entry::Command(_) => &[],
+            Entry::Command(_) | Entry::Trim(_) | Entry::Compact(_) => &[],
         };
         batches.iter().map(|(partition, _)| partition.topic)
     }
@@ -40,7 +45,15 @@ impl Entry {
             Entry::Epoch(epoch) => epoch.head.bytes.len() + epoch.delta.len() + batches(&epoch.outputs),
             Entry::Append(append) => batches(&append.batches),
             Entry::Command(command) => command.bytes.len(),
+            Entry::Compact(_) => size_of::<Compact>(),
+            Entry::Trim(trim) => trim.before.len() * size_of::<(PartitionId, Offset)>(),
         }
+    }
+
+    /// Whether it needs no room but that of its frame, and may give some back: it is tried alone where the disk is
+    /// full, and may use the part of a journal file that is kept for this.
+    pub fn frees_room(&self) -> bool {
+        !matches!(self, Entry::Epoch(_) | Entry::Append(_))
     }
 }
 
@@ -96,12 +109,29 @@ pub struct Command {
     pub drops: Vec<TopicId>,
 }
 
+/// Records that are deleted from the start of partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trim {
+    /// For each partition the first offset that stays; all records before it go. One after the end means the end.
+    pub before: Vec<(PartitionId, Offset)>,
+}
+
+/// A file that takes the place of segments. It is durable, and nothing names it yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compact {
+    /// The version of the catalog at which it was found out who still needs the segments; at another one it is refused.
+    pub version: Version,
+    /// The file and the segments.
+    pub compaction: Compaction,
+}
+
 /// The outcome of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is committed: the offset of the first record of each of its batches, and for a command the resolved ends.
+    /// It is committed: the offset of the first record of each of its batches, for a command the resolved ends, and for a
+    /// trim the starts of its partitions.
     Committed {
-        /// In the order of the entry's batches, or of the command's partitions to resolve.
+        /// In the order of the entry's batches, or of its partitions.
         offsets: Vec<Offset>,
     },
     /// Refused: the query has ended or the topic was dropped. It has no effect.
@@ -110,7 +140,7 @@ pub enum Decision {
     ///
     /// Happens where the epoch before was refused on a full disk and this one was submitted already.
     Gap,
-    /// Refused: the catalog has changed since the command was validated.
+    /// Refused: the catalog has changed since the command was validated, or for a compaction the segments have.
     ///
     /// Its caller validates again and submits another one.
     Changed,

@@ -12,6 +12,8 @@
 //! append        1, spans
 //! command       2, version, bytes (length, bytes), resolved partitions (number; topic, partition, offset each),
 //!               ended queries (number, numbers), dropped topics (number, numbers)
+//! trim          3, partitions (number; topic, partition, first offset and first segment that are kept, each)
+//! compaction    4, topic, partition, first segment, first segment after, generation, bytes
 //! spans         number; for each topic, partition, segment, first byte, first offset, number of bytes, offset after
 //!               the last record, then 1 byte: 1 if the bytes follow, else 0
 //! ```
@@ -23,7 +25,7 @@ use super::entry::{Command, EpochHead};
 use crate::error::{Error, Result};
 use crate::ids::{EpochNumber, QueryNumber, RoundNumber, TopicId, Version};
 use crate::topics::PartitionId;
-use crate::topics::log::{Place, Written};
+use crate::topics::log::{Compacted, Compaction, Front, Place, Written};
 use crate::types::row::{Input, put_bytes, put_varint};
 
 /// Starts a frame. Bytes in a body cannot be mistaken for a frame: nobody can foresee the mark, and the checksum covers
@@ -104,6 +106,13 @@ pub enum EntryView<'a> {
         /// Known only when the round is written, since entries before it in the round may append to these partitions.
         resolved: Vec<i64>,
     },
+    /// Records that were deleted from the start of partitions.
+    Trim {
+        /// Where each of these partitions begins, unless it did so later already.
+        fronts: Vec<(PartitionId, Front)>,
+    },
+    /// A file that took the place of segments.
+    Compact(Compaction),
 }
 
 /// An epoch in the body of a frame.
@@ -211,6 +220,18 @@ impl FrameWriter {
         put_numbers(out, command.drops.iter().map(|topic| topic.get()));
     }
 
+    /// Adds where partitions begin from now on.
+    pub(super) fn trim(&mut self, fronts: &[(PartitionId, Front)]) {
+        let out = self.entry(TRIM);
+        put_varint(out, fronts.len() as u64);
+        fronts.iter().for_each(|(partition, front)| put_front(out, *partition, *front));
+    }
+
+    /// Adds a file that takes the place of segments.
+    pub(super) fn compact(&mut self, compaction: &Compaction) {
+        put_compaction(self.entry(COMPACT), compaction);
+    }
+
     /// Starts an entry of a kind; the rest of it is appended to what is returned.
     fn entry(&mut self, kind: u8) -> &mut Vec<u8> {
         self.entries += 1;
@@ -254,6 +275,8 @@ impl FrameWriter {
 const EPOCH: u8 = 0;
 const APPEND: u8 = 1;
 const COMMAND: u8 = 2;
+const TRIM: u8 = 3;
+const COMPACT: u8 = 4;
 
 /// Appends a count and the numbers.
 fn put_numbers(out: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u64>) {
@@ -265,6 +288,35 @@ fn put_numbers(out: &mut Vec<u8>, numbers: impl ExactSizeIterator<Item = u64>) {
 fn put_partition(out: &mut Vec<u8>, partition: PartitionId) {
     put_varint(out, partition.topic.get());
     put_varint(out, u64::from(partition.partition));
+}
+
+/// Appends a partition and where it begins.
+pub(super) fn put_front(out: &mut Vec<u8>, partition: PartitionId, front: Front) {
+    put_partition(out, partition);
+    put_varint(out, front.start as u64);
+    put_varint(out, front.segment as u64);
+}
+
+/// Reads what [`put_front`] wrote.
+pub(super) fn take_front(input: &mut Input) -> Result<(PartitionId, Front)> {
+    let partition = take_partition(input)?;
+    Ok((partition, Front { start: input.varint()? as i64, segment: input.varint()? as i64 }))
+}
+
+/// Appends a file that takes the place of segments.
+pub(super) fn put_compaction(out: &mut Vec<u8>, compaction: &Compaction) {
+    let Compaction { partition, first, compacted } = compaction;
+    put_partition(out, *partition);
+    for number in [*first as u64, compacted.end as u64, compacted.generation, compacted.length] {
+        put_varint(out, number);
+    }
+}
+
+/// Reads what [`put_compaction`] wrote.
+pub(super) fn take_compaction(input: &mut Input) -> Result<Compaction> {
+    let (partition, first) = (take_partition(input)?, input.varint()? as i64);
+    let (end, generation, length) = (input.varint()? as i64, input.varint()?, input.varint()?);
+    Ok(Compaction { partition, first, compacted: Compacted { end, generation, length } })
 }
 
 /// Appends a count and the spans, each with its bytes if they are repeated.
@@ -322,6 +374,11 @@ fn read_entry<'a>(body: &'a [u8], input: &mut Input<'a>) -> Result<EntryView<'a>
             command.drops = take_numbers(input, TopicId::new)?;
             EntryView::Command { command, resolved }
         }
+        TRIM => {
+            let count = input.varint()?;
+            EntryView::Trim { fronts: (0..count).map(|_| take_front(input)).collect::<Result<_>>()? }
+        }
+        COMPACT => EntryView::Compact(take_compaction(input)?),
         other => return Err(Error::backend(format!("the journal has an entry of the unknown kind {other}"))),
     })
 }
@@ -378,11 +435,22 @@ mod tests {
         }
     }
 
+    fn fronts() -> Vec<(PartitionId, Front)> {
+        vec![(PartitionId { topic: TopicId::new(3), partition: 0 }, Front { start: 300, segment: 200 })]
+    }
+
+    fn compaction() -> Compaction {
+        let partition = PartitionId { topic: TopicId::new(3), partition: 1 };
+        Compaction { partition, first: 100, compacted: Compacted { end: 200, generation: 7, length: 1000 } }
+    }
+
     fn frame() -> Vec<u8> {
         let mut writer = FrameWriter::new(RoundNumber::new(77), Vec::new());
         let head = EpochHead { query: QueryNumber::new(1), number: EpochNumber::new(9), bytes: b"head".to_vec() };
         writer.epoch(&head, b"delta", &[span(true), span(false)]);
         writer.command(&command(), &[55]);
+        writer.trim(&fronts());
+        writer.compact(&compaction());
         writer.seal(5).to_vec()
     }
 
@@ -411,12 +479,14 @@ mod tests {
                     assert_eq!((epoch.spans[1].bytes, epoch.spans[1].end), (None, span(false).written.end));
                 }
                 EntryView::Command { command: found, resolved } => assert_eq!((found, resolved), (command(), vec![55])),
+                EntryView::Trim { fronts: found } => assert_eq!(found, fronts()),
+                EntryView::Compact(found) => assert_eq!(found, compaction()),
                 EntryView::Append { .. } => panic!("there is no append"),
             }
             Ok(())
         };
         entries(body, &mut each).expect("intact");
-        assert_eq!(seen, 2);
+        assert_eq!(seen, 4);
     }
 
     #[test]

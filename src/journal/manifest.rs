@@ -4,6 +4,8 @@
 //! "TIDEMANI", version (4 bytes)
 //! round, number of commands, generation         varint each
 //! ends        number; for each topic, partition, segment, byte, offset        varints
+//! fronts      number; for each topic, partition, first offset, first segment           varints
+//! compacted   number; for each topic, partition, first segment, first segment after, generation, bytes    varints
 //! image       length, bytes
 //! queries     number; for each query, epoch, head (length, bytes),
 //!             horizons (number; for each operator, task, bucket (8 bytes))
@@ -18,12 +20,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::entry::EpochHead;
+use super::frame::{put_compaction, put_front, take_compaction, take_front};
 use crate::disk::{self, Disk, Open, SyncSite};
 use crate::error::{Error, Result};
 use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, RunNumber, TopicId, Version};
 use crate::state::{BucketId, OperatorId, OperatorTask};
 use crate::topics::PartitionId;
-use crate::topics::log::Place;
+use crate::topics::log::{Compaction, Layout, Place};
 use crate::types::row::{Input, put_bytes, put_varint};
 
 /// A checkpoint.
@@ -43,6 +46,8 @@ pub struct Manifest {
     ///
     /// Partitions without records are in it too, with a place at the start.
     pub ends: BTreeMap<PartitionId, Place>,
+    /// What of partitions was deleted and compacted; those of which nothing was are left out.
+    pub layouts: BTreeMap<PartitionId, Layout>,
     /// What exists, as the engine writes it.
     pub image: Vec<u8>,
     /// Where each query stood, in the order of their numbers.
@@ -63,7 +68,7 @@ pub struct QueryState {
 /// Starts a manifest.
 const MAGIC: [u8; 8] = *b"TIDEMANI";
 /// The version of the format that this program writes and reads.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The path of the manifest in a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {
@@ -122,6 +127,7 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
         put_varint(&mut out, end.byte);
         put_varint(&mut out, end.offset as u64);
     }
+    put_layouts(&mut out, &manifest.layouts);
     put_bytes(&mut out, &manifest.image);
     put_varint(&mut out, manifest.queries.len() as u64);
     for query in &manifest.queries {
@@ -140,6 +146,33 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
     let crc = crc32c::crc32c(&out);
     out.extend_from_slice(&crc.to_le_bytes());
     out
+}
+
+fn put_layouts(out: &mut Vec<u8>, layouts: &BTreeMap<PartitionId, Layout>) {
+    put_varint(out, layouts.len() as u64);
+    layouts.iter().for_each(|(id, layout)| put_front(out, *id, layout.front));
+    let of = |(id, layout): (&PartitionId, &'_ Layout)| {
+        let partition = *id;
+        let all = layout.compacted.clone().into_iter();
+        all.map(move |(first, compacted)| Compaction { partition, first, compacted })
+    };
+    let all: Vec<Compaction> = layouts.iter().flat_map(of).collect();
+    put_varint(out, all.len() as u64);
+    all.iter().for_each(|compaction| put_compaction(out, compaction));
+}
+
+/// Reads what [`put_layouts`] wrote.
+fn take_layouts(input: &mut Input) -> Result<BTreeMap<PartitionId, Layout>> {
+    let mut layouts: BTreeMap<PartitionId, Layout> = BTreeMap::new();
+    for _ in 0..input.varint()? {
+        let (id, front) = take_front(input)?;
+        layouts.entry(id).or_default().front = front;
+    }
+    for _ in 0..input.varint()? {
+        let Compaction { partition, first, compacted } = take_compaction(input)?;
+        layouts.entry(partition).or_default().compact(first, compacted);
+    }
+    Ok(layouts)
 }
 
 /// Reads what [`encode`] wrote. An error if a byte is wrong or another version wrote it.
@@ -172,6 +205,7 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
         let end = Place { segment: input.varint()? as i64, byte: input.varint()?, offset: input.varint()? as i64 };
         manifest.ends.insert(id, end);
     }
+    manifest.layouts = take_layouts(&mut input)?;
     manifest.image = input.bytes()?.to_vec();
     for _ in 0..input.varint()? {
         let (query, number) = (QueryNumber::new(input.varint()?), EpochNumber::new(input.varint()?));
@@ -191,11 +225,14 @@ fn decode(bytes: &[u8]) -> Result<Manifest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topics::log::{Compacted, Front};
 
     #[test]
     fn manifests_survive_the_way_through_bytes() {
         let operator = OperatorId { kind: crate::state::OperatorKind::Join, number: 3 };
         let operator = OperatorTask { operator, task: 2 };
+        let compacted = [(1, Compacted { end: 3, generation: 9, length: 70 })].into();
+        let layout = Layout { front: Front { start: 2, segment: 1 }, compacted };
         let head = EpochHead { query: QueryNumber::new(7), number: EpochNumber::new(8), bytes: b"head".to_vec() };
         let manifest = Manifest {
             round: RoundNumber::new(5),
@@ -203,6 +240,7 @@ mod tests {
             generation: Generation::new(4),
             ends: [(PartitionId { topic: TopicId::new(1), partition: 2 }, Place { segment: 3, byte: 4, offset: 5 })]
                 .into(),
+            layouts: [(PartitionId { topic: TopicId::new(1), partition: 2 }, layout)].into(),
             image: b"image".to_vec(),
             queries: vec![QueryState { head, horizons: [(operator, -9)].into() }],
             runs: vec![RunNumber::new(10), RunNumber::new(4)],

@@ -19,12 +19,17 @@
 //! ends moved, callers told         the same
 //! ```
 //!
-//! The order of entries in a round is the order of their effects. An entry that must be refused (its query has ended,
+//! Records are deleted from the start of partitions by an entry too, and their files only after its round
+//! (`topics::log::front` says why).
+//!
+//! The order of entries in a round is the order of their effects; deletions come last. An entry that must be refused (its query has ended,
 //! its topic was dropped, the catalog has changed) is left out of the frame, and the others go on.
 //!
 //! Costs of a round: one write and one sync of the frame, and one more sync for each partition with more than
 //! `inline_bytes` of new data. So the cost of a commit is shared by all queries that have something in the round.
 
+#[cfg(test)]
+mod compact_tests;
 mod entry;
 mod file;
 mod frame;
@@ -38,8 +43,10 @@ mod spare;
 mod tail;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trim_tests;
 
-pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead};
+pub use entry::{Append, Command, Compact, Decision, Entry, Epoch, EpochHead, Trim};
 pub use frame::EntryView;
 pub use manifest::{Manifest, QueryState, write as write_manifest};
 pub use queue::{Done, Queue, WhenFull};

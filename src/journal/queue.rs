@@ -81,9 +81,9 @@ fn is_epoch((entry, _): &Waiting) -> bool {
     matches!(entry, Entry::Epoch(_))
 }
 
-/// Whether the entry is a command.
-fn is_command((entry, _): &Waiting) -> bool {
-    matches!(entry, Entry::Command(_))
+/// Whether the entry may make room.
+fn frees_room((entry, _): &Waiting) -> bool {
+    entry.frees_room()
 }
 
 impl Queue {
@@ -201,8 +201,8 @@ impl Queue {
             self.has_room();
             return Ok(true);
         };
-        // There may still be room for commands, above all for a DROP.
-        let (commands, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_command);
+        // There may still be room for commands and deletions, above all for a DROP.
+        let (commands, others): (Vec<_>, Vec<_>) = refused.into_iter().partition(frees_room);
         let mut progress = !commands.is_empty();
         let mut made_room = false;
         let commands = match others.is_empty() || commands.is_empty() {

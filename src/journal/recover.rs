@@ -13,6 +13,8 @@
 //! records after the last frame          cut off
 //! inline records                        written again from the frame, missing or not
 //! synced records missing                damage: refused
+//! segments deleted or compacted         removed; frames that name them write nothing
+//! compacted file that nothing names     removed
 //! topic folder without a statement      removed by the engine
 //! journal files before the checkpoint   become spares
 //! ```
@@ -36,7 +38,7 @@ use crate::disk::{self, Disk, Open};
 use crate::error::{Error, Result};
 use crate::ids::{Generation, QueryNumber};
 use crate::topics::PartitionId;
-use crate::topics::log::{self, Log, Place};
+use crate::topics::log::{self, Compaction, Layout, Log, Place};
 
 /// What recovery read of a data folder before its topics are opened.
 pub struct Recovered {
@@ -51,6 +53,8 @@ pub struct Recovered {
     manifest: Manifest,
     tail: Tail,
     queries: BTreeMap<QueryNumber, RecoveredQuery>,
+    /// What of partitions was deleted and compacted up to the last round.
+    layouts: BTreeMap<PartitionId, Layout>,
     file: JournalFile,
     spares: Spares,
 }
@@ -106,11 +110,18 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
         queries.insert(query.head.query, found);
     }
     let mut commands = Vec::new();
+    let mut layouts = manifest.layouts.clone();
     let (tail, newest) =
         Tail::read(disk.as_ref(), data, &manifest, Generation::new(u64::MAX), &mut |_, place, entry| {
             match entry {
                 EntryView::Append { .. } => {}
                 EntryView::Command { command, resolved } => commands.push((command, resolved)),
+                EntryView::Trim { fronts } => {
+                    fronts.into_iter().for_each(|(id, front)| layouts.entry(id).or_default().trim(front));
+                }
+                EntryView::Compact(Compaction { partition, first, compacted }) => {
+                    layouts.entry(partition).or_default().compact(first, compacted);
+                }
                 EntryView::Epoch(epoch) => {
                     let query = queries.entry(epoch.query).or_default();
                     query.head = Some(epoch.to_head());
@@ -141,7 +152,7 @@ pub fn recover(disk: &Arc<dyn Disk>, data: &Path, settings: Settings) -> Result<
     for old in file::list(disk.as_ref(), &dir)?.iter().filter(|old| old.generation < manifest.generation) {
         spares.recycle(&old.path)?;
     }
-    Ok(Recovered { image, commands, manifest, tail, queries, file, spares })
+    Ok(Recovered { image, commands, manifest, tail, queries, layouts, file, spares })
 }
 
 /// The result of recovery.
@@ -162,21 +173,29 @@ impl Recovered {
         &self.manifest
     }
 
-    /// Brings the partitions of the log to their decided ends and opens the journal. The log has all topics that still
-    /// exist. Entries of topics and queries that are gone are skipped.
+    /// Brings the partitions of the log to their decided fronts and ends and opens the journal. The log has all topics
+    /// that still exist. Entries of topics and queries that are gone are skipped, and records of segments that were
+    /// deleted.
     ///
     /// `lives` says whether the query of a number still exists.
     ///
     /// # Errors
     /// A segment is shorter than what was decided, or cannot be written.
     pub fn finish(self, place: Home, log: Arc<Log>, lives: &dyn Fn(QueryNumber) -> bool) -> Result<Finished> {
-        let Recovered { manifest, tail, mut queries, file, spares, commands, .. } = self;
+        let Recovered { manifest, tail, mut queries, mut layouts, file, spares, commands, .. } = self;
+        let fronts: Vec<_> = layouts.iter().map(|(id, layout)| (*id, layout.front)).collect();
+        for partition in log.partitions() {
+            partition.recover(layouts.remove(&partition.id).unwrap_or_default())?;
+        }
         let mut ends: BTreeMap<PartitionId, Place> = manifest.ends.clone();
         tail.each(place.disk.as_ref(), &mut |_, _, entry| match entry {
             EntryView::Epoch(epoch) => restore(&log, &epoch.spans, &mut ends),
             EntryView::Append { spans } => restore(&log, &spans, &mut ends),
-            EntryView::Command { .. } => Ok(()),
+            EntryView::Command { .. } | EntryView::Trim { .. } | EntryView::Compact(_) => Ok(()),
         })?;
+        for (id, front) in &fronts {
+            ends.entry(*id).and_modify(|end| *end = front.cut(*end));
+        }
         for partition in log.partitions() {
             partition.cut(ends.get(&partition.id).copied().unwrap_or(Place::START))?;
             let known = manifest.ends.get(&partition.id).filter(|place| place.byte > 0);
@@ -207,6 +226,10 @@ pub struct Home {
 fn restore(log: &Log, spans: &[SpanView], ends: &mut BTreeMap<PartitionId, Place>) -> Result<()> {
     for span in spans {
         let Ok(partition) = log.partition(span.partition) else { continue };
+        ends.insert(span.partition, span.end);
+        if !partition.keeps(span.segment) {
+            continue;
+        }
         match span.bytes {
             Some(bytes) => partition.restore(span.segment, span.byte, bytes)?,
             None if partition.segment_len(span.segment)? < span.end.byte => {
@@ -216,7 +239,6 @@ fn restore(log: &Log, spans: &[SpanView], ends: &mut BTreeMap<PartitionId, Place
             }
             None => {}
         }
-        ends.insert(span.partition, span.end);
     }
     Ok(())
 }

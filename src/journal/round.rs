@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::entry::{Append, Decision, Entry, Epoch, EpochHead};
+use super::entry::{Append, Compact, Decision, Entry, Epoch, EpochHead};
 use super::file::{self, Head, JournalFile};
 use super::frame::{FrameWriter, Span};
 use super::recover::Home;
@@ -19,7 +19,7 @@ use crate::disk::{Disk, SyncSite, is_full};
 use crate::error::{Error, Result};
 use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, TopicId, Version};
 use crate::topics::PartitionId;
-use crate::topics::log::{Log, Partition, Place, WriteFailure};
+use crate::topics::log::{Compaction, Front, Layout, Log, Partition, Place, WriteFailure};
 use crate::topics::record::RecordBatch;
 
 /// The journal of a data folder.
@@ -91,6 +91,8 @@ pub struct Snapshot {
     pub heads: BTreeMap<QueryNumber, EpochHead>,
     /// The decided end of every partition.
     pub ends: BTreeMap<PartitionId, Place>,
+    /// What of partitions was deleted and compacted; those of which nothing was are left out.
+    pub layouts: BTreeMap<PartitionId, Layout>,
     /// The bytes of journal up to here since the last checkpoint.
     pub bytes: u64,
     /// Journal files of earlier generations hold only rounds up to this one.
@@ -129,6 +131,11 @@ impl Journal {
         }
     }
 
+    /// The last decided epoch of a query.
+    pub fn head(&self, query: QueryNumber) -> Option<&EpochHead> {
+        self.heads.get(&query)
+    }
+
     /// The number of commands so far.
     pub fn version(&self) -> Version {
         self.version
@@ -146,6 +153,7 @@ impl Journal {
     pub fn commit(&mut self, entries: &mut [Entry]) -> Result<Vec<Decision>, RoundError> {
         let mut round = Round { version: self.version, ..Round::default() };
         let done = entries.iter_mut().try_for_each(|entry| self.write(entry, &mut round));
+        let done = done.and_then(|()| self.trim(entries, &mut round));
         let done = done.and_then(|()| self.sync_segments(&round)).and_then(|()| self.write_frame(entries, &mut round));
         match done {
             Ok(()) => {
@@ -188,8 +196,45 @@ impl Journal {
                 let end = |id: &PartitionId| Ok(self.partition(*id)?.written().offset);
                 Fate::Resolved(command.resolve.iter().map(end).collect::<Result<_, WriteFailure>>()?)
             }
+            Entry::Trim(trim) if trim.before.iter().any(|(p, _)| self.is_dropped(p.topic, round)) => Fate::Ended,
+            Entry::Trim(_) => Fate::Trimmed(Vec::new()),
+            Entry::Compact(compact) => self.compact(compact, round)?,
         };
         round.fates.push(fate);
+        Ok(())
+    }
+
+    /// Whether a file may take the place of segments: they are still what it was made of, and nobody else needs them.
+    fn compact(&self, compact: &Compact, round: &mut Round) -> Result<Fate, WriteFailure> {
+        let Compact { version, compaction } = compact;
+        if self.is_dropped(compaction.partition.topic, round) {
+            return Ok(Fate::Ended);
+        }
+        let partition = self.partition(compaction.partition)?;
+        let is_first = round.compacted.iter().all(|(_, other)| other.partition != compaction.partition);
+        if *version != round.version || !is_first || !partition.can_replace(compaction) {
+            return Ok(Fate::Changed);
+        }
+        round.compacted.push((partition, *compaction));
+        Ok(Fate::Compacted)
+    }
+
+    /// Finds out where partitions begin after the round. All records of the round are written: nothing comes after a
+    /// segment that goes here.
+    fn trim(&self, entries: &[Entry], round: &mut Round) -> Result<(), WriteFailure> {
+        for (entry, fate) in entries.iter().zip(&mut round.fates) {
+            let (Entry::Trim(trim), Fate::Trimmed(fronts)) = (entry, fate) else { continue };
+            for (id, before) in &trim.before {
+                let partition = self.partition(*id)?;
+                let mut front = partition.front_at(*before);
+                // The segment may lose its place in this round.
+                let taken = round.compacted.iter().filter(|(_, compaction)| compaction.partition == *id);
+                let taken = taken.filter(|(_, own)| (own.first..own.compacted.end).contains(&front.segment));
+                front.segment = taken.map(|(_, own)| own.first).next().unwrap_or(front.segment);
+                fronts.push((*id, front));
+                round.trimmed.push((partition, front));
+            }
+        }
         Ok(())
     }
 
@@ -263,14 +308,16 @@ impl Journal {
                 (Entry::Epoch(epoch), Fate::Wrote(spans)) => frame.epoch(&epoch.head, &epoch.delta, spans),
                 (Entry::Append(_), Fate::Wrote(spans)) => frame.append(spans),
                 (Entry::Command(command), Fate::Resolved(ends)) => frame.command(command, ends),
+                (Entry::Compact(compact), Fate::Compacted) => frame.compact(&compact.compaction),
+                (Entry::Trim(_), Fate::Trimmed(fronts)) => frame.trim(fronts),
                 _ => {}
             }
         }
         if !frame.is_empty() {
             let length = frame.len();
-            let only_commands = entries.iter().all(|entry| matches!(entry, Entry::Command(_)));
-            let has_room = self.file.has_room(length, only_commands);
-            if !only_commands {
+            let may_use_all = entries.iter().all(Entry::frees_room);
+            let has_room = self.file.has_room(length, may_use_all);
+            if !may_use_all {
                 // One spare stays: a checkpoint needs it, even if the disk is full.
                 self.spares.have(if has_room { 1 } else { 2 }).map_err(WriteFailure::Undo)?;
             }
@@ -301,6 +348,8 @@ impl Journal {
             self.heads.remove(query);
         }
         round.touched.values().for_each(|(partition, _)| partition.decide());
+        round.compacted.iter().for_each(|(partition, compaction)| partition.replace(compaction));
+        round.trimmed.iter().for_each(|(partition, front)| partition.advance(*front));
     }
 
     /// Starts the next file, with room for a frame of `size` bytes.
@@ -355,12 +404,15 @@ impl Journal {
         let generation = self.file.head.generation;
         // Frees the memory of a large round.
         self.scratch = Vec::new();
+        let partitions = self.log.partitions();
+        let layouts = partitions.iter().map(|p| (p.id, p.layout()));
         Ok(Snapshot {
             bytes: self.meter.bytes(),
             round: self.round,
             version: self.version,
             heads: self.heads.clone(),
-            ends: self.log.partitions().iter().map(|p| (p.id, p.decided())).collect(),
+            ends: partitions.iter().map(|p| (p.id, p.decided())).collect(),
+            layouts: layouts.filter(|(_, layout)| *layout != Layout::default()).collect(),
             generation,
         })
     }
@@ -403,6 +455,10 @@ struct Round {
     ///
     /// In bytes.
     touched: BTreeMap<PartitionId, (Arc<Partition>, usize)>,
+    /// Where partitions begin after the round; one may come several times.
+    trimmed: Vec<(Arc<Partition>, Front)>,
+    /// The files that take the place of segments.
+    compacted: Vec<(Arc<Partition>, Compaction)>,
     wrote_frame: bool,
 }
 
@@ -410,6 +466,8 @@ struct Round {
 enum Fate {
     Wrote(Vec<Span>),
     Resolved(Vec<i64>),
+    Trimmed(Vec<(PartitionId, Front)>),
+    Compacted,
     Ended,
     Gap,
     Changed,
@@ -423,6 +481,10 @@ impl Fate {
                 Decision::Committed { offsets: spans.iter().map(|span| span.written.offset).collect() }
             }
             Fate::Resolved(offsets) => Decision::Committed { offsets },
+            Fate::Trimmed(fronts) => {
+                Decision::Committed { offsets: fronts.iter().map(|(_, front)| front.start).collect() }
+            }
+            Fate::Compacted => Decision::Committed { offsets: Vec::new() },
             Fate::Ended => Decision::Ended,
             Fate::Gap => Decision::Gap,
             Fate::Changed => Decision::Changed,

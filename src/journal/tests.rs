@@ -29,15 +29,20 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn start(machine: &ForgetfulDisk) -> Result<Process> {
+        Process::start_with(machine, settings(), &[])
+    }
+
+    /// With settings of the journal and of the topic.
+    pub(super) fn start_with(machine: &ForgetfulDisk, settings: Settings, topic: &[(&str, &str)]) -> Result<Process> {
         let (disk, data): (Arc<dyn Disk>, _) = (machine.boot(), Path::new("/"));
         for dir in [folder(data), log::folder(data)] {
             disk.create_dir(&dir)?;
         }
         disk.sync_dir(data, SyncSite::FolderDirectory)?;
-        let settings = settings();
         let recovered = recover(&disk, data, settings)?;
         let log = Arc::new(Log::new(disk.clone(), log::folder(data), 100_000));
-        log.create(&Topic { name: "t".to_owned(), id: TopicId::new(0), partitions: 2, config: Default::default() })?;
+        let config = topic.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        log.create(&Topic { name: "t".to_owned(), id: TopicId::new(0), partitions: 2, config })?;
         let home = Home { disk: disk.clone(), data: data.to_owned(), settings };
         let journal = recovered.finish(home, log.clone(), &|_| true)?.journal;
         Ok(Process { disk, journal, log })

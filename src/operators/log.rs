@@ -24,13 +24,15 @@ pub enum Reason {
     Expression,
     /// The result is larger than a record may be.
     TooLarge,
+    /// The record was deleted from its topic before it was read.
+    Deleted,
 }
 
 impl Reason {
     /// All reasons.
     ///
     /// In the order of the counters in the head of an epoch.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Undecodable,
         Reason::NoTime,
         Reason::NoValue,
@@ -39,6 +41,7 @@ impl Reason {
         Reason::Late,
         Reason::Expression,
         Reason::TooLarge,
+        Reason::Deleted,
     ];
 
     /// What DESCRIBE … EXTENDED calls it.
@@ -52,6 +55,7 @@ impl Reason {
             Reason::Late => "late",
             Reason::Expression => "expression-errors",
             Reason::TooLarge => "too-large",
+            Reason::Deleted => "deleted",
         }
     }
 }
@@ -60,7 +64,7 @@ impl Reason {
 ///
 /// Each task has one, and its query another. At the end of an epoch they are merged and added to the query's totals,
 /// which are part of the epoch's entry in the journal: they survive a restart, and a row that is processed again is not
-/// counted twice. Costs: a look-up in a map of at most eight keys for each batch with a failure, and no text at all
+/// counted twice. Costs: a look-up in a map of at most nine keys for each batch with a failure, and no text at all
 /// after the first failure of a reason.
 #[derive(Debug, Default)]
 pub struct Log {

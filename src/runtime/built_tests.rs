@@ -8,7 +8,7 @@ use arrow::datatypes::Int64Type;
 
 use super::decode::Wanted;
 use super::program::{FeedSpec, OperatorSpec, Port, PortOrigin, Program, StageOutput, StageSpec, Target as To};
-use super::{Feeds, Now, Options, QueryRun, Sealed, Tap, Target, Turned, placement};
+use super::{Feeds, Now, Options, QueryRun, Reset, Sealed, Tap, Target, Turned, placement};
 use crate::catalog::{Source, SourceKind};
 use crate::formats::{Encoding, find};
 use crate::ids::{QueryNumber, TopicId, Version};
@@ -231,7 +231,7 @@ impl Run {
         let How { batch_rows, turn_bytes, idle_ns, workers, .. } = *how;
         let starts = |_| Ok(0);
         let target = Target::Tap(taken.clone());
-        let options = Options { batch_rows, idle_ns, turn_bytes };
+        let options = Options { batch_rows, idle_ns, turn_bytes, reset: Reset::Earliest };
         let query = QueryRun::new(QueryNumber::new(1), Arc::new(program), &target, (&bed.feeds, &starts), options)
             .expect("a query");
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("threads");

@@ -8,15 +8,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::DataType;
 
 use super::decode::{Decoded, Most};
-use super::feed::{Feed, Feeds};
+use super::feed::{Feed, Feeds, Next};
+use super::merge::{Piece, Sent, lane};
 use super::placement::Placement;
-use super::points::{Point, Points};
+use super::points::{Causes, Point, Points};
 use super::program::FeedSpec;
 use crate::error::{Error, Result};
 use crate::operators::Log;
 use crate::topics::{Offset, PartitionId};
+use crate::types::{Batch, Seq};
 
 /// A query's place in a partition.
 pub(super) struct Cursor {
@@ -41,6 +44,8 @@ pub(super) struct Cursor {
     ready: VecDeque<Ready>,
     /// The first record that is not among those that wait.
     next: Offset,
+    /// Where the partition starts, if the record at `next` was found to be deleted.
+    deleted_to: Option<Offset>,
     /// Whether the partition no longer holds back the time of others while it stands at its end.
     pub idle: bool,
     /// Since when the partition stands at its end, in nanoseconds.
@@ -77,6 +82,19 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    /// The rows for a port: the columns at `places`.
+    ///
+    /// # Errors
+    /// A bug.
+    pub(super) fn piece(&self, places: &[usize], port: usize) -> Result<Piece> {
+        debug_assert!(self.decoded.batch.columns.iter().all(|column| column.data_type() != &DataType::Null));
+        let batch = self.decoded.batch.project(places).slice(self.from, self.count);
+        let batch = Batch { seq: Seq::From(0), ..batch };
+        let causes = Causes { start: 0, points: self.own_points(), end: Point::END };
+        let sent = Arc::new(Sent { batch, causes, rows: None });
+        Ok(Piece { sent, lane: lane(port, 0), from: 0, to: self.count as u32 })
+    }
+
     /// The points of the rows alone.
     pub(super) fn own_points(&self) -> Points {
         match &self.points {
@@ -108,6 +126,7 @@ impl Cursor {
             ready_time: -1,
             ready: VecDeque::new(),
             next: position,
+            deleted_to: None,
             idle: false,
             at_end_since: None,
         }
@@ -133,6 +152,7 @@ impl Cursor {
     /// Forgets the rows that wait.
     fn forget(&mut self) {
         self.ready.clear();
+        self.deleted_to = None;
     }
 
     /// Reads no more: nothing is kept for it.
@@ -165,7 +185,7 @@ impl Cursor {
         self.waiting() < self.most.records.div_ceil(2) && self.waiting_bytes() < self.most.bytes.div_ceil(2)
     }
 
-    /// Decodes the next records; `false` at the decided end.
+    /// Decodes the next records; `false` at the decided end, and where the next ones were deleted.
     ///
     /// Bad records may be all that was found: then a batch without rows waits, and `true` is returned.
     ///
@@ -174,7 +194,15 @@ impl Cursor {
     pub(super) fn fill(&mut self) -> Result<bool> {
         let Some(reader) = self.reader else { return Ok(false) };
         let from = self.next;
-        let Some(decoded) = self.feed.next(reader, from, self.most)? else { return Ok(false) };
+        self.deleted_to = None;
+        let decoded = match self.feed.next(reader, from, self.most)? {
+            Next::Rows(decoded) => decoded,
+            Next::End => return Ok(false),
+            Next::Deleted(start) => {
+                self.deleted_to = Some(start);
+                return Ok(false);
+            }
+        };
         let skipped = decoded.offsets.partition_point(|offset| *offset < from);
         self.next = decoded.next;
         let times = if skipped > 0 { times_from(&decoded, skipped) } else { decoded.times.clone() };
@@ -187,6 +215,25 @@ impl Cursor {
         let points = Points::Source { code: self.code, floor, times: order, offsets: decoded.offsets.clone() };
         self.ready.push_back(Ready { decoded, points, times, taken: skipped, told });
         Ok(true)
+    }
+
+    /// Where the partition starts, if the records at the position were deleted and no others wait.
+    pub(super) fn deleted_to(&self) -> Option<Offset> {
+        self.deleted_to.filter(|_| self.ready.is_empty())
+    }
+
+    /// The decided end of the partition.
+    ///
+    /// # Errors
+    /// The topic cannot be asked.
+    pub(super) fn end(&self) -> Result<Offset> {
+        self.feed.end()
+    }
+
+    /// Goes on at a later offset, without the records before it. No rows wait.
+    pub(super) fn skip_to(&mut self, offset: Offset) {
+        debug_assert!(self.ready.is_empty() && offset >= self.next, "only records that cannot be read are skipped");
+        (self.position, self.next, self.deleted_to) = (offset, offset, None);
     }
 
     /// What rows are ordered by instead of stream times, if a test has its own order.
@@ -207,7 +254,11 @@ impl Cursor {
         while self.next < end {
             if !self.fill()? {
                 let message = format!("{} was read before a restart and cannot be read any more", self.name(self.next));
-                return Err(Error::backend(message));
+                return Err(match self.deleted_to {
+                    Some(start) => Error::backend(format!("{message}: all records before offset {start} were deleted"))
+                        .hint("DROP the query and CREATE it again: it cannot make its unfinished results anew"),
+                    None => Error::backend(message),
+                });
             }
         }
         Ok(())

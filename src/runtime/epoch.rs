@@ -102,6 +102,28 @@ impl TurnRecord {
     }
 }
 
+/// The positions of a query with so many source partitions after its last whole epoch: what is before them is never read
+/// again. In the order of [`QueryRun::positions`]; `None` if there was no whole epoch yet.
+///
+/// # Errors
+/// The bytes are not those of a head.
+pub fn whole_positions(head: &EpochHead, partitions: usize) -> Result<Option<Vec<Offset>>> {
+    let mut input = Input(&head.bytes);
+    let bytes = match input.byte()? == WHOLE {
+        true => input.0,
+        false if input.byte()? == 1 => input.bytes()?,
+        false => return Ok(None),
+    };
+    let mut input = Input(bytes);
+    let mut position = || {
+        let position = input.varint()? as Offset;
+        input.i64()?;
+        input.byte()?;
+        Ok(position)
+    };
+    (0..partitions).map(|_| position()).collect::<Result<_>>().map(Some)
+}
+
 impl QueryRun {
     /// Ends the epoch, or commits a part of it if it cannot be ended yet. `threads` are those that may work on parts of it.
     ///
@@ -132,7 +154,7 @@ impl QueryRun {
         let (mut head, mut delta) = (Vec::new(), Vec::new());
         self.save_head(&mut head, &mut delta, threads)?;
         self.turns.clear();
-        self.redo.1 = false;
+        (self.redo.1, self.must_end) = (false, false);
         self.stages.iter_mut().filter_map(Task::sink_mut).for_each(|sink| sink.emitted = 0);
         self.dirty = false;
         let mut bytes = vec![WHOLE];

@@ -62,6 +62,16 @@ pub(super) struct Feed {
     decoded: Condvar,
 }
 
+/// What a reader finds at its place.
+pub(super) enum Next {
+    /// Rows, which may begin before the place.
+    Rows(Arc<Decoded>),
+    /// The decided end.
+    End,
+    /// The records there were deleted: the partition starts only at this offset.
+    Deleted(Offset),
+}
+
 /// What the readers of a feed share.
 #[derive(Default)]
 struct Shared {
@@ -176,26 +186,26 @@ impl Feed {
         shared.forget(self.most_kept);
     }
 
-    /// The rows from an offset on: those that are kept, or else the next ones, decoded now. Nothing at the decided end.
+    /// The rows from an offset on: those that are kept, or else the next ones, decoded now.
     ///
     /// `number` is the one that [`Feed::join`] gave. What comes back may begin before `from`: the caller skips those
     /// rows. Decoding goes on without the lock, so readers elsewhere in the feed are not held up.
     ///
     /// # Errors
     /// The topic cannot be read. The others who wait try for themselves.
-    pub(super) fn next(&self, number: usize, from: Offset, most: Most) -> Result<Option<Arc<Decoded>>> {
+    pub(super) fn next(&self, number: usize, from: Offset, most: Most) -> Result<Next> {
         let end = self.topics.end(self.id)?;
         let mut shared = lock(&self.shared);
         shared.stand(number, from);
         if from >= end {
-            return Ok(None);
+            return Ok(Next::End);
         }
         loop {
             if let Some(found) = shared.find(number, from) {
                 let (found, is_all_there_was) = found;
                 let is_small = is_all_there_was && found.next - found.from < FEW;
                 if !is_small || end - from < MORE * (found.next - from) {
-                    return Ok(Some(found));
+                    return Ok(Next::Rows(found));
                 }
             }
             if !shared.decoding.contains(&from) {
@@ -219,16 +229,21 @@ impl Feed {
         if reading.decode.wanted() != &wanted {
             reading.decode = Decode::new(self.source.clone(), self.id.partition, wanted);
         }
-        let decoded = reading.next(most, self.read_bytes)?.map(Arc::new);
+        let next = reading.next(most, self.read_bytes)?;
         let mut shared = lock(&self.shared);
         if shared.readings.len() >= READINGS {
             shared.readings.remove(0);
         }
         shared.readings.push(reading);
-        if let Some(decoded) = &decoded {
+        if let Next::Rows(decoded) = &next {
             shared.keep(number, (decoded, decoded.next >= end), self.most_kept);
         }
-        Ok(decoded)
+        Ok(next)
+    }
+
+    /// The decided end of the partition.
+    pub(super) fn end(&self) -> Result<Offset> {
+        self.topics.end(self.id)
     }
 
     fn reading(&self, from: Offset, wanted: Arc<Wanted>) -> Result<Reading> {
@@ -363,13 +378,16 @@ impl Shared {
 }
 
 impl Reading {
-    /// Decodes the next records; nothing at the decided end.
-    fn next(&mut self, most: Most, read_bytes: usize) -> Result<Option<Decoded>> {
+    /// Decodes the next records.
+    fn next(&mut self, most: Most, read_bytes: usize) -> Result<Next> {
         loop {
             let Some(bytes) = self.fetched.take().filter(|bytes| self.place.byte < bytes.len()) else {
                 let fetch = self.reader.read(self.place.offset, read_bytes)?;
+                if let Some(start) = fetch.start {
+                    return Ok(Next::Deleted(start));
+                }
                 if fetch.bytes.is_empty() {
-                    return Ok(None);
+                    return Ok(Next::End);
                 }
                 (self.place.byte, self.place.inside) = (0, None);
                 self.fetched = Some(fetch.bytes);
@@ -377,8 +395,8 @@ impl Reading {
             };
             let decoded = self.decode.decode(&bytes, &mut self.place, most)?;
             self.fetched = Some(bytes);
-            if decoded.is_some() {
-                return Ok(decoded);
+            if let Some(decoded) = decoded {
+                return Ok(Next::Rows(Arc::new(decoded)));
             }
         }
     }
@@ -446,7 +464,10 @@ mod tests {
         }
 
         fn next(&self, reader: usize, from: Offset) -> Option<Arc<Decoded>> {
-            self.feed.next(reader, from, MOST).expect("readable")
+            match self.feed.next(reader, from, MOST).expect("readable") {
+                Next::Rows(decoded) => Some(decoded),
+                Next::End | Next::Deleted(_) => None,
+            }
         }
     }
 

@@ -39,6 +39,7 @@ mod query;
 mod read;
 #[cfg(test)]
 mod redo_tests;
+mod reset;
 mod row_time;
 mod sink;
 mod stages;
@@ -46,11 +47,12 @@ mod task;
 #[cfg(test)]
 mod timer_tests;
 
-pub use epoch::Sealed;
+pub use epoch::{Sealed, whole_positions};
 pub use feed::Feeds;
 pub use lower::compile;
 pub use placement::Placement;
 pub use program::Program;
 pub use query::{Now, Options, QueryRun, Turned};
 pub use read::TableWalk;
+pub use reset::Reset;
 pub use sink::{Tap, Target, TopicTarget};

@@ -25,10 +25,10 @@ use super::decode::Most;
 use super::epoch::{Open, TurnRecord};
 use super::feed::Feeds;
 use super::intake::{self, refill};
-use super::merge::{Piece, Sent, lane};
-use super::points::{Causes, Point};
+use super::points::Point;
 use super::program::{PortOrigin, Program};
 use super::read::Undo;
+use super::reset::Reset;
 use super::sink::{SinkTask, Target};
 use super::stages::{Passed, Stages, Turn};
 use super::task::{Out, Task};
@@ -37,8 +37,6 @@ use crate::ids::{EpochNumber, QueryNumber};
 use crate::operators::{Limit, Log, Reason, State};
 use crate::state::OperatorTask;
 use crate::topics::{Offset, PartitionId};
-use crate::types::Batch;
-use arrow::datatypes::DataType;
 
 /// How a query is run.
 #[derive(Clone, Debug)]
@@ -50,6 +48,8 @@ pub struct Options {
     pub idle_ns: u64,
     /// About how many bytes of results a turn makes before it is left, so that they can be committed.
     pub turn_bytes: usize,
+    /// Where streams are read on if records were deleted before they were read. Tables are read on at the earliest.
+    pub reset: Reset,
 }
 
 /// The time as a turn sees it.
@@ -95,6 +95,8 @@ pub struct QueryRun {
     /// Whether partitions at their ends count as idle, however short they have been there.
     pub(super) idle_declared: bool,
     pub(super) undo: Undo,
+    /// Whether the epoch must end before another turn, since records were skipped.
+    pub(super) must_end: bool,
 }
 
 /// The result of a turn.
@@ -161,7 +163,7 @@ impl QueryRun {
     fn empty(number: QueryNumber, program: Arc<Program>) -> QueryRun {
         QueryRun {
             number,
-            options: Options { batch_rows: 1, idle_ns: 0, turn_bytes: 1 },
+            options: Options { batch_rows: 1, idle_ns: 0, turn_bytes: 1, reset: Reset::Earliest },
             cursors: Vec::new(),
             stages: Stages::new(program.clone(), Vec::new()),
             program,
@@ -178,6 +180,7 @@ impl QueryRun {
             is_large: false,
             idle_declared: false,
             undo: Undo::default(),
+            must_end: false,
         }
     }
 
@@ -207,7 +210,7 @@ impl QueryRun {
     /// Whether an epoch has begun to end, and must be ended before another turn.
     pub fn is_ending(&self) -> bool {
         let ends = self.redo.0.is_empty() && self.redo.1;
-        matches!(self.open, Some((Open::Flush, _))) || (ends && self.open.is_none())
+        matches!(self.open, Some((Open::Flush, _))) || ((ends || self.must_end) && self.open.is_none())
     }
 
     /// Whether a turn or the end of an epoch was left: results should be committed, then it goes on.
@@ -284,6 +287,9 @@ impl QueryRun {
             }
             None => {
                 self.fill(threads)?;
+                if self.skip_deleted()? {
+                    return Ok(Turned::Took(0));
+                }
                 let time_passed = self.note_idle(now.monotonic_ns) | self.wakes(now.wall_ms);
                 let waits = self.cursors.iter().flatten().any(Cursor::waits);
                 if !waits && !time_passed {
@@ -391,7 +397,7 @@ impl QueryRun {
                     for rows in taken {
                         let wanted = &rows.decoded.wanted;
                         let places: Vec<usize> = columns.iter().filter_map(|column| wanted.place(column)).collect();
-                        let piece = piece(rows, &places, number)?;
+                        let piece = rows.piece(&places, number)?;
                         self.stages.receive(stage, partition, piece);
                     }
                 }
@@ -461,14 +467,4 @@ fn tasks(program: &Program, target: &Target, feeds: &Feeds, limit: Limit, turn_b
         (0..spec.tasks).map(task).collect()
     };
     program.stages.iter().enumerate().map(stage).collect()
-}
-
-/// Rows for a port: the columns at `places`.
-fn piece(taken: &Taken, places: &[usize], port: usize) -> Result<Piece> {
-    debug_assert!(taken.decoded.batch.columns.iter().all(|c| c.data_type() != &DataType::Null));
-    let batch = taken.decoded.batch.project(places).slice(taken.from, taken.count);
-    let batch = Batch { seq: crate::types::Seq::From(0), ..batch };
-    let causes = Causes { start: 0, points: taken.own_points(), end: Point::END };
-    let sent = Arc::new(Sent { batch, causes, rows: None });
-    Ok(Piece { sent, lane: lane(port, 0), from: 0, to: taken.count as u32 })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::built_tests::{Bed, Given, exchange, follows, operator, program, reads, source, to};
 use super::program::{Program, StageOutput, StageSpec, Target as To};
-use super::{Now, Options, QueryRun, Sealed, Target, TopicTarget, Turned, placement};
+use super::{Now, Options, QueryRun, Reset, Sealed, Target, TopicTarget, Turned, placement};
 use crate::disk::double::Random;
 use crate::functions;
 use crate::functions::signature::ArgType;
@@ -62,7 +62,7 @@ fn query(bed: &Bed, every_row: bool, turn_bytes: usize, head: Option<&EpochHead>
         rekey: None,
         placement: placement::usual(),
     };
-    let options = Options { batch_rows: 3, idle_ns: 0, turn_bytes };
+    let options = Options { batch_rows: 3, idle_ns: 0, turn_bytes, reset: Reset::Earliest };
     let target = Target::Topic(Arc::new(target));
     let starts = |_| Ok(0);
     let made = QueryRun::new(QueryNumber::new(1), Arc::new(counts(every_row)), &target, (&bed.feeds, &starts), options);

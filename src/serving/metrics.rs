@@ -67,6 +67,8 @@ const MEMORY: &str = "tidemill_query_state_bytes";
 const LAG: &str = "tidemill_query_lag_records";
 const EPOCHS: &str = "tidemill_query_commits_total";
 const END: &str = "tidemill_topic_end_offset";
+const START: &str = "tidemill_topic_start_offset";
+const TOPIC_BYTES: &str = "tidemill_topic_log_bytes";
 const JOURNAL: &str = "tidemill_journal_bytes";
 const SHOWN: &str = "tidemill_push_queries";
 
@@ -82,6 +84,8 @@ fn families() -> Families {
         (LAG, "gauge", "Records of a topic that a query has not read yet."),
         (EPOCHS, "counter", "Commits of a query."),
         (END, "gauge", "The sum of the end offsets of a topic's partitions."),
+        (START, "gauge", "The sum of the start offsets of a topic's partitions: records before them were deleted."),
+        (TOPIC_BYTES, "gauge", "Bytes of a topic's records on the disk."),
         (JOURNAL, "gauge", "Journal since the last checkpoint."),
         (SHOWN, "gauge", "Queries whose rows are being shown."),
     ];
@@ -124,6 +128,12 @@ fn text(engine: &Engine) -> String {
     for topic in catalog.topics() {
         let ends: i64 = (0..topic.partitions).filter_map(|partition| end(topic, partition)).sum();
         families.add(END, &[("topic", &topic.name)], ends);
+        let start = |partition| engine.topics().start(PartitionId { topic: topic.id, partition }).ok();
+        let starts: i64 = (0..topic.partitions).filter_map(start).sum();
+        families.add(START, &[("topic", &topic.name)], starts);
+        if let Ok(Some(bytes)) = engine.topic_bytes(topic) {
+            families.add(TOPIC_BYTES, &[("topic", &topic.name)], bytes);
+        }
     }
     families.add(JOURNAL, &[], engine.journal_bytes());
     families.add(SHOWN, &[], engine.shown_queries().len());

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::create_source::{CreateHead, completed_properties};
+use super::create_source::{CreateHead, completed_properties, topic_settings};
 use super::{Action, Context, Kind, Right, Statement, Touched};
 use crate::catalog::{Catalog, SourceKind};
 use crate::config;
@@ -73,12 +73,16 @@ impl Statement for CreateAs {
         let target = Target::Persistent { name, kind: head.kind, timestamp };
         let mut plan = plan::plan(&self.query, cx.catalog, cx.properties, target)?;
         head.refuse_replacement(cx)?;
-        let config = settings.config.clone();
+        let mut config = settings.config.clone();
+        if let Some(ms) = inherited_retention(&self.query, cx.catalog).filter(|_| !config.contains_key(RETENTION)) {
+            config.insert(RETENTION.to_owned(), ms.to_string());
+        }
         let made = Made { name, statement: cx.text };
         let mut sink = sink::plan(made, &plan, settings, cx.catalog, cx.properties)?;
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }
+        let config = topic_settings(head.kind, sink.source.window.is_some(), config);
         let topic = NewTopic { name: sink.source.topic.clone(), partitions: sink.partitions, config };
         let prefix = self.id_prefix();
         let warnings = std::mem::take(&mut plan.warnings);
@@ -159,9 +163,7 @@ impl CreateAs {
 /// How long the topic of a query's results keeps its records: as long as that of its first source.
 fn retention(query: &Query, catalog: &Catalog) -> Literal {
     let Some(first) = catalog.source(&query.from.first.name.name) else { return Literal::Integer(WEEK_MS) };
-    let topic = catalog.topic(&first.topic);
-    let set = topic.and_then(|topic| topic.config.get("retention.ms")?.parse::<i64>().ok());
-    match (set, first.kind) {
+    match (inherited_retention(query, catalog), first.kind) {
         (Some(ms), _) => i32::try_from(ms).map_or(Literal::Bigint(ms), Literal::Integer),
         // A compacted topic keeps the latest record of a key for ever.
         (None, SourceKind::Table) => Literal::Integer(-1),
@@ -169,5 +171,14 @@ fn retention(query: &Query, catalog: &Catalog) -> Literal {
     }
 }
 
-/// Kafka's default.
+/// The setting of a topic that says how long its records are kept.
+const RETENTION: &str = "retention.ms";
+
+/// How long the topic of a query's first source keeps its records, if that was set: that of the results then does so too.
+fn inherited_retention(query: &Query, catalog: &Catalog) -> Option<i64> {
+    let first = catalog.source(&query.from.first.name.name)?;
+    catalog.topic(&first.topic)?.config.get(RETENTION)?.parse().ok()
+}
+
+/// Kafka's default, which is shown where nothing was set. Such a topic is kept for ever here.
 const WEEK_MS: i32 = 604_800_000;

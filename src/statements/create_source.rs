@@ -11,6 +11,7 @@
 //! Nothing is read from the topic: records that do not fit fail when a query reads them. SOURCE makes it read-only:
 //! INSERT INTO it and DELETE TOPIC are refused.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Action, Context, Kind, Right, Statement, Touched};
@@ -271,7 +272,8 @@ impl Statement for CreateSource {
             check_timestamp(timestamp, &schema)?;
         }
         head.refuse_replacement(cx)?;
-        let topic_effect = new_topic(cx, &topic, settings.partitions, settings.config)?;
+        let config = topic_settings(head.kind, settings.window.is_some(), settings.config);
+        let topic_effect = new_topic(cx, &topic, settings.partitions, config)?;
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }
@@ -311,6 +313,19 @@ impl Statement for CreateSource {
     }
 }
 
+/// The settings of a topic that is made for a source. The rows of a table without windows do not age: the last record of
+/// a key counts, however old it is. So the topic is compacted and nothing is deleted by age, as in ksqlDB.
+pub(super) fn topic_settings(
+    kind: SourceKind,
+    is_windowed: bool,
+    mut config: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    if kind == SourceKind::Table && !is_windowed && !config.is_empty() {
+        config.insert("cleanup.policy".to_owned(), "compact".to_owned());
+    }
+    config
+}
+
 /// The topic to be made, if it is not there.
 ///
 /// `None` if it is there.
@@ -321,7 +336,7 @@ fn new_topic(
     cx: &Context,
     name: &str,
     partitions: Option<u32>,
-    config: std::collections::BTreeMap<String, String>,
+    config: BTreeMap<String, String>,
 ) -> Result<Option<Effect>> {
     match (cx.catalog.topic(name), partitions) {
         (Some(topic), Some(wanted)) if topic.partitions != wanted => {

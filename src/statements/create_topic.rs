@@ -10,7 +10,7 @@ use crate::error::{Error, Result, Span};
 use crate::plan::with::MOST_PARTITIONS;
 use crate::sql::ast::Literal;
 use crate::sql::print::layout;
-use crate::sql::properties::{Properties, parse_with};
+use crate::sql::properties::{Properties, Property, parse_with};
 use crate::sql::words::string_literal;
 
 pub(super) const KIND: Kind = Kind {
@@ -70,35 +70,52 @@ impl Statement for CreateTopic {
         let mut partitions = PARTITIONS;
         let mut settings = BTreeMap::new();
         for property in &self.with.items {
-            let text = match &property.value {
-                Literal::String(text) => text.clone(),
-                other => other.to_string(),
-            };
             if property.name == "PARTITIONS" {
+                let text = text_of(property);
                 let count = text.parse().ok().filter(|count| (1..=MOST_PARTITIONS).contains(count));
                 partitions = count.ok_or_else(|| {
                     let message = format!("a topic has from 1 to {MOST_PARTITIONS} partitions, not {text}");
                     Error::invalid(message).at(property.span)
                 })?;
             } else {
-                let name = property.name.to_lowercase();
-                config::check_topic_setting(&name, &text).map_err(|e| e.at(property.span))?;
-                settings.insert(name, text);
+                settings.extend([setting(property)?]);
             }
         }
-        let without_effect: Vec<String> = settings.keys().map(|name| format!("'{name}'")).collect();
+        let warning = without_effect(&settings);
         let topic = NewTopic { name: self.name.clone(), partitions, config: settings };
         let message = format!("Topic '{}' created with {partitions} partitions.", self.name);
         let command = format!("topic/{}/create", self.name);
         let mut change = Change::new(command, vec![Effect::MakeTopic(topic)], message);
-        if !without_effect.is_empty() {
-            let names = without_effect.join(", ");
-            change.warnings.push(format!("kept with the topic, but without effect in this version: {names}"));
-        }
+        change.warnings.extend(warning);
         Ok(Action::Change(Box::new(change)))
     }
 
     fn touches(&self) -> Touched {
         Touched::name(&self.name)
     }
+}
+
+fn text_of(property: &Property) -> String {
+    match &property.value {
+        Literal::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A setting of a topic, by Kafka's name in lower case.
+///
+/// # Errors
+/// Invalid: there is no such setting, or it does not take the value.
+pub(super) fn setting(property: &Property) -> Result<(String, String)> {
+    let (name, text) = (property.name.to_lowercase(), text_of(property));
+    config::check_topic_setting(&name, &text).map_err(|e| e.at(property.span))?;
+    Ok((name, text))
+}
+
+/// The warning of settings that this version does not follow, if there are any.
+pub(super) fn without_effect(settings: &BTreeMap<String, String>) -> Option<String> {
+    let names = settings.keys().filter(|name| !config::is_topic_setting_followed(name));
+    let names: Vec<String> = names.map(|name| format!("'{name}'")).collect();
+    (!names.is_empty())
+        .then(|| format!("kept with the topic, but without effect in this version: {}", names.join(", ")))
 }

@@ -79,6 +79,7 @@ shelf! {
     drop_topic
     drop_type
     drop_connector
+    alter_topic
     alter
     alter_system
     terminate

@@ -72,7 +72,7 @@ impl Statement for Print {
             return Err(error.suggest(&self.topic, known, string_literal));
         };
         let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-        let is_earliest = cx.properties.text(config::OFFSET_RESET).eq_ignore_ascii_case("earliest");
+        let is_earliest = !cx.properties.text(config::OFFSET_RESET).eq_ignore_ascii_case("latest");
         Ok(Action::Print(Printed {
             topic: topic.clone(),
             from_beginning: self.from_beginning || is_earliest,

@@ -1,6 +1,6 @@
 //! Topics in memory: the same contract as the log without a disk, for tests.
 //!
-//! Every append is decided at once. Nothing is ever removed but whole topics, and a read returns one batch.
+//! Every append is decided at once. No setting of a topic is followed, and a read returns one batch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,6 +20,8 @@ pub struct MemoryTopics(Arc<Mutex<HashMap<PartitionId, Stored>>>);
 struct Stored {
     /// In the order of their offsets.
     batches: Vec<(Offset, Arc<Vec<u8>>)>,
+    /// The first offset that readers see.
+    start: Offset,
     end: Offset,
 }
 
@@ -27,6 +29,19 @@ impl MemoryTopics {
     /// No topics.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Deletes the records before an offset, at most all; the start after that.
+    ///
+    /// # Errors
+    /// Kind `Missing`: there is no such partition.
+    pub fn delete_before(&self, id: PartitionId, before: Offset) -> Result<Offset> {
+        let mut all = self.lock();
+        let stored = all.get_mut(&id).ok_or_else(|| Error::missing(format!("there is no {id}")))?;
+        stored.start = before.clamp(stored.start, stored.end);
+        let after = stored.batches.partition_point(|(first, _)| *first <= stored.start);
+        stored.batches.drain(..after.saturating_sub(1));
+        Ok(stored.start)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PartitionId, Stored>> {
@@ -63,7 +78,7 @@ impl Topics for MemoryTopics {
     }
 
     fn start(&self, partition: PartitionId) -> Result<Offset> {
-        self.with(partition, |_| 0)
+        self.with(partition, |p| p.start)
     }
 
     fn end(&self, partition: PartitionId) -> Result<Offset> {
@@ -71,7 +86,7 @@ impl Topics for MemoryTopics {
     }
 
     fn count(&self, partition: PartitionId) -> Result<Count> {
-        self.with(partition, |p| Count::Exactly(p.end as u64))
+        self.with(partition, |p| Count::Exactly((p.end - p.start) as u64))
     }
 
     fn offset_for_time(&self, partition: PartitionId, time_ms: i64) -> Result<Offset> {
@@ -80,7 +95,7 @@ impl Topics for MemoryTopics {
                 let Some(head) = BatchHead::parse(batch)?.filter(|h| h.max_time >= time_ms) else { continue };
                 let mut records = Records::new(batch, head);
                 while let Some(record) = records.next_record()? {
-                    if record.time >= time_ms {
+                    if record.time >= time_ms && record.offset >= stored.start {
                         return Ok(record.offset);
                     }
                 }
@@ -97,7 +112,7 @@ impl Topics for MemoryTopics {
             let records = i64::from(batch.records());
             batch.set_base_offset(stored.end);
             offsets.push(stored.end);
-            stored.batches.push((stored.end, batch.bytes().clone()));
+            stored.batches.push((stored.end, batch.plain().clone()));
             stored.end += records;
         }
         Ok(offsets)
@@ -115,6 +130,9 @@ impl Reader for MemoryReader {
         self.topics.with(self.partition, |stored| {
             if from >= stored.end {
                 return Fetch::default();
+            }
+            if from < stored.start {
+                return Fetch::from_start(stored.start);
             }
             let after = stored.batches.partition_point(|(first, _)| *first <= from);
             let behind = &stored.batches[after.saturating_sub(1)..];

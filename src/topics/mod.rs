@@ -5,12 +5,16 @@
 //! memory.
 //!
 //! Offsets of a partition count from 0 without gaps in the embedded log: each record has the offset of the one before
-//! plus one, and a removed suffix is given out again only if it was never decided. Kafka's offsets can have gaps, so a
-//! difference of offsets is a number of records only here.
+//! plus one, and a removed suffix is given out again only if it was never decided. Records are deleted from the start
+//! ([`Topics::start`]) and compacted away, which changes no offset. So a difference of offsets is a number of records
+//! only where nothing was compacted, and never in Kafka.
 
+pub mod compression;
+mod foreign;
 pub mod log;
 pub mod memory;
 pub mod record;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,11 +64,20 @@ impl fmt::Display for PartitionId {
 /// Whole record batches, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Fetch {
-    /// Empty at the decided end.
+    /// Empty at the decided end, and before the start.
     pub bytes: Arc<Vec<u8>>,
+    /// Where the partition starts, if the place that was asked for is before that: the records there were deleted.
+    ///
+    /// Then there are no bytes. The reader decides where it goes on.
+    pub start: Option<Offset>,
 }
 
 impl Fetch {
+    /// Nothing, since the partition starts only here.
+    fn from_start(start: Offset) -> Fetch {
+        Fetch { bytes: Arc::default(), start: Some(start) }
+    }
+
     /// The first of some batches; those after it are added while all have at most this many bytes, so that a reader
     /// that is late reads many small ones at once.
     fn joined<'a>(mut batches: impl Iterator<Item = &'a Arc<Vec<u8>>>, most_bytes: usize) -> Fetch {
@@ -77,9 +90,10 @@ impl Fetch {
         };
         let rest: Vec<&[u8]> = batches.take_while(fits).map(|batch| batch.as_slice()).collect();
         if rest.is_empty() {
-            return Fetch { bytes: first.clone() };
+            return Fetch { bytes: first.clone(), start: None };
         }
-        Fetch { bytes: Arc::new([first.as_slice()].into_iter().chain(rest).collect::<Vec<_>>().concat()) }
+        let bytes = Arc::new([first.as_slice()].into_iter().chain(rest).collect::<Vec<_>>().concat());
+        Fetch { bytes, start: None }
     }
 }
 
@@ -138,11 +152,13 @@ pub type AppendHandle = Arc<dyn Fn(Vec<(PartitionId, RecordBatch)>) -> Result<Ve
 /// A reader may be sent to another thread and is used by one at a time. It holds no lock between two reads.
 pub trait Reader: Send {
     /// Whole batches from the one that holds `from`, about `most_bytes` of them but at least one; nothing at the
-    /// decided end. The first batch may start with records before `from`.
+    /// decided end. The first batch may start with records before `from`. If `from` is before the start of the
+    /// partition, [`Fetch::start`] says so.
     ///
     /// Kafka: a `BaseConsumer` that is `assign`ed the partition with `isolation.level=read_committed`, its
     /// `split_partition_queue` polled for messages; `seek` where `from` is not the position. librdkafka hands out
-    /// messages and not batches, so that the backend writes them into batches of its own.
+    /// messages and not batches, so that the backend writes them into batches of its own. Before the start:
+    /// `RDKafkaErrorCode::OffsetOutOfRange`, with `auto.offset.reset=error`.
     fn read(&mut self, from: Offset, most_bytes: usize) -> Result<Fetch>;
 }
 

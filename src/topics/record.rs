@@ -9,9 +9,10 @@
 //! bytes 12–15   partition leader epoch (0 here)
 //! bytes 16      magic, 2
 //! bytes 17–20   CRC32C of the bytes from 21 on
-//! bytes 21–22   attributes: bits 0–2 compression (0 here), bit 3 kind of timestamp, bit 4 transactional, bit 5 control
+//! bytes 21–22   attributes: bits 0–2 compression, bit 3 kind of timestamp, bit 4 transactional, bit 5 control,
+//!               bit 6 tombstones with a horizon
 //! bytes 23–26   last offset less the first
-//! bytes 27–34   time of the first record
+//! bytes 27–34   time of the first record; with bit 6 the horizon: until when tombstones stay
 //! bytes 35–42   largest time
 //! bytes 43–50   producer id, −1
 //! bytes 51–52   producer epoch, −1
@@ -24,21 +25,22 @@
 //! header        key, value (each: length as varint and the bytes; the value may be null)
 //! ```
 //!
-//! The offset is not under the checksum, so a finished batch gets its place without being read again. Compressed
-//! batches are refused.
+//! The offset is not under the checksum, so a finished batch gets its place without being read again. Here records are
+//! read that are not compressed; [`super::compression`] makes such batches of others.
 
 use std::sync::Arc;
 
+use super::compression;
 use crate::error::{Error, Result};
 
 /// The bytes before the records of a batch.
 pub const HEADER: usize = 61;
 /// Where the bytes start that the checksum covers. Those before it change when a batch gets its offset.
-const CHECKED_FROM: usize = 21;
+pub(super) const CHECKED_FROM: usize = 21;
 /// The version of the batch format.
 const MAGIC: u8 = 2;
-/// The bits of the attributes that name a compression codec.
-const COMPRESSION: i16 = 0b111;
+/// The bit of the attributes that says that the first time is the horizon of tombstones.
+const HORIZON: i16 = 1 << 6;
 
 /// A header of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,14 +56,31 @@ pub struct Header {
 /// Clones share the bytes.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
-    bytes: Arc<Vec<u8>>,
-    records: u32,
+    pub(super) bytes: Arc<Vec<u8>>,
+    /// The same batch without compression, if it is compressed.
+    pub(super) plain: Option<Arc<Vec<u8>>>,
+    pub(super) records: u32,
 }
 
 impl RecordBatch {
     /// The bytes, with whatever offset the batch has.
     pub fn bytes(&self) -> &Arc<Vec<u8>> {
         &self.bytes
+    }
+
+    /// The bytes without compression: what readers get.
+    pub fn plain(&self) -> &Arc<Vec<u8>> {
+        self.plain.as_ref().unwrap_or(&self.bytes)
+    }
+
+    /// Whether the records are compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.plain.is_some()
+    }
+
+    /// The batch with these bytes, which are its own compressed.
+    pub(super) fn with_compressed(self, bytes: Vec<u8>) -> RecordBatch {
+        RecordBatch { bytes: Arc::new(bytes), plain: Some(self.bytes), records: self.records }
     }
 
     /// The number of records.
@@ -73,8 +92,47 @@ impl RecordBatch {
     ///
     /// Copies the bytes only if a clone shares them.
     pub fn set_base_offset(&mut self, offset: i64) {
-        Arc::make_mut(&mut self.bytes)[..8].copy_from_slice(&offset.to_be_bytes());
+        let all = std::iter::once(&mut self.bytes).chain(&mut self.plain);
+        all.for_each(|bytes| Arc::make_mut(bytes)[..8].copy_from_slice(&offset.to_be_bytes()));
     }
+}
+
+/// A plain batch with some of the records of another one, whose head is given: it keeps the range of offsets.
+///
+/// At least one record. With a horizon, tombstones stay until then.
+pub(super) fn rewritten(bytes: &[u8], head: &BatchHead, records: &[Record], horizon_ms: Option<i64>) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let base_time = horizon_ms.unwrap_or(head.base_time);
+    for record in records {
+        let (time, offset) = (record.time.wrapping_sub(base_time), record.offset - head.base_offset);
+        let body = 1 + size_of_varint(time) + size_of_varint(offset);
+        let body = body + size_of_bytes(record.key) + size_of_bytes(record.value) + record.headers.len();
+        put_varint(&mut out, body as i64);
+        out.push(0);
+        put_varint(&mut out, time);
+        put_varint(&mut out, offset);
+        put_bytes(&mut out, record.key);
+        put_bytes(&mut out, record.value);
+        out.extend_from_slice(record.headers);
+    }
+    let max_time = records.iter().map(|record| record.time).max().unwrap_or(head.max_time);
+    let attributes = if horizon_ms.is_some() { HORIZON } else { 0 };
+    out[21..23].copy_from_slice(&attributes.to_be_bytes());
+    out[27..35].copy_from_slice(&base_time.to_be_bytes());
+    out[35..43].copy_from_slice(&max_time.to_be_bytes());
+    out[57..61].copy_from_slice(&(records.len() as i32).to_be_bytes());
+    seal(&mut out, 0);
+    out
+}
+
+/// Writes the length, the codec and the checksum of a batch whose other bytes are right.
+pub(super) fn seal(batch: &mut [u8], codec: i16) {
+    let length = (batch.len() - 12) as i32;
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    let attributes = i16::from_be_bytes([batch[21], batch[22]]) & !compression::BITS | codec;
+    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
+    let crc = crc32c::crc32c(&batch[CHECKED_FROM..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// A batch while records are added to it.
@@ -157,10 +215,8 @@ impl BatchWriter {
         if self.records == 0 {
             return None;
         }
-        let length = (self.bytes.len() - 12) as i32;
         let last_delta = self.records as i32 - 1;
         let head = &mut self.bytes[..HEADER];
-        head[8..12].copy_from_slice(&length.to_be_bytes());
         head[16] = MAGIC;
         head[23..27].copy_from_slice(&last_delta.to_be_bytes());
         head[27..35].copy_from_slice(&self.base_time.to_be_bytes());
@@ -169,9 +225,8 @@ impl BatchWriter {
         head[51..53].copy_from_slice(&(-1i16).to_be_bytes());
         head[53..57].copy_from_slice(&(-1i32).to_be_bytes());
         head[57..61].copy_from_slice(&(self.records as i32).to_be_bytes());
-        let crc = crc32c::crc32c(&self.bytes[CHECKED_FROM..]);
-        self.bytes[17..21].copy_from_slice(&crc.to_be_bytes());
-        Some(RecordBatch { bytes: Arc::new(self.bytes), records: self.records })
+        seal(&mut self.bytes, 0);
+        Some(RecordBatch { bytes: Arc::new(self.bytes), plain: None, records: self.records })
     }
 }
 
@@ -186,8 +241,15 @@ pub struct BatchHead {
     pub length: usize,
     /// The number of records.
     pub records: u32,
-    /// The time of the first record, in milliseconds since the epoch.
+    /// The offset of the last record less that of the first. There are fewer records between them where some were
+    /// compacted away.
+    pub last_delta: u32,
+    /// The number of the codec by which the records are compressed; 0 for none.
+    pub codec: i16,
+    /// The time that those of records are distances from, in milliseconds since the epoch.
     pub base_time: i64,
+    /// Until when the tombstones of a batch that was compacted stay, in milliseconds since the epoch.
+    pub horizon_ms: Option<i64>,
     /// The largest time of a record, in milliseconds since the epoch.
     pub max_time: i64,
 }
@@ -195,12 +257,21 @@ pub struct BatchHead {
 impl BatchHead {
     /// Reads a head; `None` if there are too few bytes.
     ///
-    /// May be called with the head alone: 61 bytes are enough. Kinds: `Backend` for bytes that are no batch,
-    /// `Unsupported` for a compressed one.
+    /// May be called with the head alone: 61 bytes are enough.
     ///
     /// # Errors
-    /// The bytes are not the head of a batch, or the batch is compressed.
+    /// The bytes are not the head of a batch, or the batch is compressed: such a one must have been decompressed before.
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<BatchHead>> {
+        let head = BatchHead::parse_any(bytes)?;
+        if head.is_some_and(|head| head.codec != 0) {
+            return Err(Error::bug("a compressed record batch where a plain one was expected"));
+        }
+        Ok(head)
+    }
+
+    /// Like [`BatchHead::parse`], of a batch that may be compressed.
+    pub(super) fn parse_any(bytes: &[u8]) -> Result<Option<BatchHead>> {
         if bytes.len() < HEADER {
             return Ok(None);
         }
@@ -209,23 +280,22 @@ impl BatchHead {
         if bytes[16] != MAGIC || length < (HEADER - 12) as i32 {
             return Err(Error::backend("a record batch does not start where one should"));
         }
-        if attributes & COMPRESSION != 0 {
-            return Err(Error::unsupported("compressed record batches"));
-        }
+        let base_time = i64_at(bytes, 27);
         Ok(Some(BatchHead {
             base_offset: i64_at(bytes, 0),
             length: length as usize + 12,
             records: i32_at(bytes, 57).max(0) as u32,
-            base_time: i64_at(bytes, 27),
+            last_delta: i32_at(bytes, 23).max(0) as u32,
+            codec: attributes & compression::BITS,
+            base_time,
+            horizon_ms: (attributes & HORIZON != 0).then_some(base_time),
             max_time: i64_at(bytes, 35),
         }))
     }
 
     /// The offset after the batch's last record.
-    ///
-    /// Right for batches of this log. In batches that Kafka has compacted the last offset can be larger.
     pub fn next_offset(&self) -> i64 {
-        self.base_offset + i64::from(self.records)
+        self.base_offset + i64::from(self.last_delta) + 1
     }
 }
 
@@ -332,8 +402,8 @@ impl<'a> Records<'a> {
         let length = cursor.varint()?;
         let end = cursor.at + usize::try_from(length).map_err(|_| torn())?;
         cursor.at += 1;
-        let time = self.head.base_time + cursor.varint()?;
-        let offset = self.head.base_offset + cursor.varint()?;
+        let time = self.head.base_time.wrapping_add(cursor.varint()?);
+        let offset = self.head.base_offset.wrapping_add(cursor.varint()?);
         let key = cursor.bytes()?;
         let value = cursor.bytes()?;
         let headers = cursor.bytes.get(cursor.at..end).ok_or_else(torn)?;
@@ -349,7 +419,7 @@ struct Cursor<'a> {
 
 /// The error for a batch that ends too early.
 #[cold]
-fn torn() -> Error {
+pub(super) fn torn() -> Error {
     Error::backend("a record batch breaks off")
 }
 

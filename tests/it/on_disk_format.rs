@@ -4,6 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+
+use tidemill::clock::SystemClock;
+use tidemill::disk::RealDisk;
+use tidemill::engine::{Engine, Settings, Store};
+use tidemill::statements::compile_kept;
 
 use crate::command_line::{Folder, Ran};
 
@@ -23,6 +29,9 @@ const SMALL: [&str; 4] = ["--set", "tidemill.segment.bytes=20000", "--set", "tid
 
 /// The records of the stream `l`, and how many more of them come after the checkpoint.
 const RECORDS: (usize, usize) = (3_000, 1_000);
+
+/// How many records of each partition of `l` are deleted in the end.
+const DELETED: (usize, &str) = (700, "700");
 
 /// Lines for `topic produce --envelope`; `value` makes the value of a number.
 fn lines(numbers: std::ops::Range<usize>, value: impl Fn(usize) -> String) -> String {
@@ -51,6 +60,22 @@ fn read(data: &Path) -> Option<Ran> {
     }
 }
 
+/// Makes a topic of few keys that no query reads, and compacts it.
+fn compact(folder: &Folder) {
+    let settings = ["cleanup.policy=compact", "segment.bytes=5000", "min.cleanable.dirty.ratio=0"];
+    folder.ok(&[
+        &["topic", "create", "keyed", "--partitions", "1"],
+        &settings.map(|own| ["--config", own]).concat()[..],
+    ]
+    .concat());
+    let value = |n: usize| if n.is_multiple_of(3) { "null".to_owned() } else { n.to_string() };
+    (0..10).for_each(|round| produce(folder, "keyed", &[], &lines(round * 200..round * 200 + 200, value)));
+    let store = Store::Folder { disk: Arc::new(RealDisk), path: folder.data() };
+    let engine = Engine::open(Settings::new(store, Arc::new(SystemClock::new()), compile_kept)).expect("an engine");
+    assert_eq!(engine.clean().expect("compacted"), 1);
+    engine.close();
+}
+
 /// The largest file in a folder and those below it whose name ends so.
 fn largest(folder: &Path, ending: &str) -> PathBuf {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
@@ -71,10 +96,23 @@ fn largest(folder: &Path, ending: &str) -> PathBuf {
 fn a_reader_written_from_the_description_finds_what_was_written() {
     let folder = Folder::new();
     folder.ok(&[&["run", "-e", STATEMENTS], &SMALL[..]].concat());
+    folder.ok(&["topic", "alter", "r", "--config", "compression.type=gzip"]);
+    folder.ok(&["topic", "alter", "JOINED", "--config", "compression.type=zstd"]);
     let left = |n: usize| format!("{{\"a\":\"a{}\",\"n\":{n}}}", n % 100);
     produce(&folder, "l", &SMALL, &lines(0..RECORDS.0, left));
     produce(&folder, "r", &SMALL, &lines(0..500, |n| format!("{{\"b\":\"b{n}\"}}")));
     folder.ok(&[&["run", "--until-drained"], &SMALL[..]].concat());
+    // In the manifest are these starts, and in the journal later ones, and a topic without any record.
+    let delete =
+        |topic, before| folder.ok(&[&["topic", "delete-records", topic, "--before", before], &SMALL[..]].concat());
+    delete("l", "600");
+    compact(&folder);
+    folder
+        .ok(&[&["run", "-e", "CREATE TYPE t AS INT;", "--set", "tidemill.checkpoint.bytes=1"][..], &SMALL[..2]]
+            .concat());
+    delete("l", DELETED.1);
+    delete("r", "250");
+    delete("COUNTS", "end");
     // Not enough for another checkpoint: these records are known by the journal alone.
     produce(&folder, "l", &SMALL[..2], &lines(0..RECORDS.1, left));
 
@@ -83,8 +121,15 @@ fn a_reader_written_from_the_description_finds_what_was_written() {
     let records =
         |line: &str| line.strip_prefix("topic 0 ")?.split(": ").nth(1)?.split(' ').next()?.parse::<usize>().ok();
     let found: usize = whole.out.lines().filter_map(records).sum();
-    assert_eq!(found, RECORDS.0 + RECORDS.1, "{}", whole.out);
+    assert_eq!(found, RECORDS.0 + RECORDS.1 - 2 * DELETED.0, "{}", whole.out);
     let has = |start: &str, part: &str| whole.out.lines().any(|line| line.contains(start) && line.contains(part));
+    assert!(has(".journal: ", ", 3 deletions"), "{}", whole.out);
+    let compacted =
+        whole.out.lines().find_map(|line| line.strip_prefix("topic 6 partition 0: ")?.strip_suffix(" records"));
+    assert!(
+        compacted.expect("the topic").parse::<usize>().is_ok_and(|count| (1..1500).contains(&count)),
+        "{compacted:?}"
+    );
     assert!(has("run ", " groups") && has(".journal: ", ", 1 appends"), "{}", whole.out);
 
     for name in ["manifest", ".run", ".log", "format"] {

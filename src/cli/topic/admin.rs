@@ -1,6 +1,6 @@
-//! `tidemill topic create|list|describe|delete`: what topics there are.
+//! `tidemill topic create|list|describe|alter|delete|delete-records`: what topics there are.
 //!
-//! `create` and `delete` are the statements CREATE TOPIC and DROP TOPIC, so that they are checked, kept and undone like
+//! `create`, `alter` and `delete` are the statements CREATE TOPIC, ALTER TOPIC and DROP TOPIC, so that they are checked, kept and undone like
 //! those.
 
 use clap::Args;
@@ -14,7 +14,7 @@ use crate::engine::{Change, Engine};
 use crate::error::Error;
 use crate::sql::words::string_literal;
 use crate::statements::{self, Outcome, Session};
-use crate::topics::{PartitionId, Topic};
+use crate::topics::{Offset, PartitionId, Topic};
 
 #[derive(Args)]
 pub(crate) struct Create {
@@ -43,22 +43,53 @@ pub(crate) struct Describe {
 }
 
 #[derive(Args)]
+pub(crate) struct Alter {
+    name: String,
+    /// A setting of the topic.
+    #[arg(long = "config", value_name = "KEY=VALUE", required = true)]
+    config: Vec<String>,
+}
+
+#[derive(Args)]
 pub(crate) struct Delete {
     name: String,
+}
+
+#[derive(Args)]
+pub(crate) struct DeleteRecords {
+    name: String,
+    /// The first offset that stays, or `end` for none.
+    #[arg(long, value_name = "OFFSET")]
+    before: Before,
+    /// The partition; all of them without it.
+    #[arg(long, value_name = "N")]
+    partition: Option<u32>,
+}
+
+/// Up to where records are deleted.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Offset(Offset),
+    End,
+}
+
+impl std::str::FromStr for Before {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        match given.parse() {
+            Ok(offset) if offset >= 0 => Ok(Before::Offset(offset)),
+            _ if given == "end" => Ok(Before::End),
+            _ => Err("expected an offset from 0 or the word end".to_owned()),
+        }
+    }
 }
 
 /// Makes a topic.
 pub(super) fn create(common: &Common, arguments: &Create) -> Done {
     let mut settings = Vec::new();
     settings.extend(arguments.partitions.map(|n| format!("PARTITIONS={n}")));
-    for text in &arguments.config {
-        let Some((name, value)) = text.split_once('=') else {
-            return Err(Failure::usage(Error::invalid(format!("--config: '{text}' is not KEY=VALUE"))));
-        };
-        let (name, value) = (name.trim(), value.trim());
-        config::check_topic_setting(name, value).map_err(|e| Failure::usage(e.context("--config: ")))?;
-        settings.push(format!("{}={}", string_literal(name), string_literal(value)));
-    }
+    settings.extend(checked(&arguments.config)?);
     let with = if settings.is_empty() { String::new() } else { format!(" WITH ({})", settings.join(", ")) };
     let text = format!("CREATE TOPIC {}{with};", string_literal(&arguments.name));
     if !common.has_folder() {
@@ -69,6 +100,52 @@ pub(super) fn create(common: &Common, arguments: &Create) -> Done {
         parsed.iter().try_for_each(|statement| checks.run(statement).map(|_| ())).map_err(plain)?;
     }
     execute(&common.open_topics()?, &text)
+}
+
+/// Settings as they stand in a WITH clause.
+///
+/// # Errors
+/// Status 2: one is not `KEY=VALUE`, names no setting, or has a value that the setting does not take.
+fn checked(config: &[String]) -> Result<Vec<String>, Failure> {
+    let setting = |text: &String| {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(Failure::usage(Error::invalid(format!("--config: '{text}' is not KEY=VALUE"))));
+        };
+        let (name, value) = (name.trim(), value.trim());
+        config::check_topic_setting(name, value).map_err(|e| Failure::usage(e.context("--config: ")))?;
+        Ok(format!("{}={}", string_literal(name), string_literal(value)))
+    };
+    config.iter().map(setting).collect()
+}
+
+/// Changes settings of a topic.
+pub(super) fn alter(common: &Common, arguments: &Alter) -> Done {
+    let settings = checked(&arguments.config)?.join(", ");
+    let text = format!("ALTER TOPIC {} WITH ({settings});", string_literal(&arguments.name));
+    execute(&common.open_existing()?, &text)
+}
+
+/// Deletes records from the start of a topic, and says where its partitions start now.
+pub(super) fn delete_records(common: &Common, arguments: &DeleteRecords) -> Done {
+    let engine = common.open_existing()?;
+    let catalog = engine.catalog();
+    let topic = catalog.topic(&arguments.name).ok_or_else(|| catalog.no_topic(&arguments.name))?;
+    let before = match arguments.before {
+        Before::Offset(offset) => offset,
+        Before::End => Offset::MAX,
+    };
+    let starts = match (arguments.before, arguments.partition) {
+        (Before::End, Some(partition)) if partition < topic.partitions => {
+            let end = engine.topics().end(PartitionId { topic: topic.id, partition })?;
+            engine.delete_records(topic, Some(partition), end)?
+        }
+        (_, partition) => engine.delete_records(topic, partition, before)?,
+    };
+    let mut output = Output::new(Format::Table);
+    let rows = starts.into_iter().map(|(id, start)| vec![id.partition.to_string(), start.to_string()]);
+    output.listing(&["Partition", "Start Offset"], &rows.collect::<Vec<_>>())?;
+    output.flush()?;
+    Ok(0)
 }
 
 /// Removes a topic.
@@ -127,6 +204,7 @@ pub(super) fn describe(common: &Common, arguments: &Describe) -> Done {
         about.push(("Key format".to_owned(), source.key.format.name().to_owned()));
         about.push(("Value format".to_owned(), source.value.format.name().to_owned()));
     }
+    about.extend(engine.topic_bytes(topic)?.map(|bytes| ("Bytes".to_owned(), bytes.to_string())));
     if arguments.output == Format::Table {
         for (name, value) in about {
             output.line(format!("{name:<20} : {value}"))?;

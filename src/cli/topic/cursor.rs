@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use super::{declared_key, declared_value, iso_time};
 use crate::catalog::{Source, WindowType};
+use crate::cli::output::tell;
 use crate::error::Result;
 use crate::formats::json::encode::put_string;
 use crate::formats::transcode::{ToJson, raw};
@@ -121,6 +122,12 @@ impl Cursor {
     /// Reads and decodes the next fetch, all its records at once. Nothing is added at the decided end.
     fn fill(&mut self, decode: &mut Decode) -> Result<()> {
         let fetch = self.reader.read(self.next, READ_BYTES)?;
+        if let Some(start) = fetch.start {
+            let (partition, from) = (self.id.partition, self.next);
+            tell(&format!("partition {partition}: offsets {from} to {} were deleted before they were read", start - 1));
+            self.next = start;
+            return self.fill(decode);
+        }
         let mut rest = fetch.bytes.as_slice();
         let (mut keys, mut values, mut heads) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(head) = BatchHead::parse(rest)? {

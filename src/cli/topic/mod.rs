@@ -30,8 +30,12 @@ pub(super) enum Command {
     List(Configured<admin::List>),
     /// Shows a topic's partitions and what is known of it.
     Describe(Configured<admin::Describe>),
+    /// Changes settings of a topic.
+    Alter(admin::Alter),
     /// Removes a topic with all its records.
     Delete(Configured<admin::Delete>),
+    /// Deletes the records of a topic before an offset.
+    DeleteRecords(Configured<admin::DeleteRecords>),
     /// Writes the lines of JSON files to a topic.
     Produce(Configured<produce::Arguments>),
     /// Prints the records of a topic, one JSON object each.
@@ -44,6 +48,8 @@ pub(super) fn run(common: Common, command: &Command) -> Done {
         Command::Create(create) => admin::create(&common, create),
         Command::List(list) => admin::list(&list.common(common), &list.own),
         Command::Describe(describe) => admin::describe(&describe.common(common), &describe.own),
+        Command::Alter(alter) => admin::alter(&common, alter),
+        Command::DeleteRecords(delete) => admin::delete_records(&delete.common(common), &delete.own),
         Command::Delete(delete) => admin::delete(&delete.common(common), &delete.own),
         Command::Produce(produce) => produce::run(&produce.common(common), &produce.own),
         Command::Consume(consume) => consume::run(&consume.common(common), &consume.own),

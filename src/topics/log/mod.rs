@@ -8,6 +8,7 @@
 //!   7/                a topic, by its id
 //!     0/              a partition
 //!       00000000000000000000.log    a segment, by the offset of its first record
+//!       00000000000000000200.1.log  one that took the place of others when it was compacted
 //!       00000000000000123456.log
 //! ```
 //!
@@ -17,10 +18,18 @@
 //! Reading goes by the shortest way: the last decided batches of each partition are in memory; else a reader that goes
 //! on where it stopped knows the byte; else the index of the segment finds it.
 
+mod compaction;
+mod front;
+mod layout;
 mod partition;
+mod read;
+mod retention;
 mod segment;
 mod tail;
 
+pub use compaction::{Compaction, Work};
+pub use front::Front;
+pub use layout::{Compacted, Layout};
 pub use partition::{Partition, Place, WriteFailure, Written};
 
 use std::collections::HashMap;
@@ -29,7 +38,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, RwLock};
 
+use super::compression;
 use super::record::RecordBatch;
+use super::settings::TopicSettings;
 use super::{AppendHandle, Count, Fetch, Offset, PartitionId, Reader, Topic, Topics};
 use crate::disk::{Disk, Handles, SyncSite};
 use crate::error::{Error, Result};
@@ -89,6 +100,33 @@ impl Log {
         let mut all: Vec<_> = read(&self.partitions).values().cloned().collect();
         all.sort_by_key(|p| p.id);
         all
+    }
+
+    /// Has the partitions of a topic follow its settings from now on.
+    pub fn configure(&self, topic: &Topic) {
+        let settings = Arc::new(TopicSettings::of(&topic.config));
+        let partitions = read(&self.partitions);
+        let own = partitions.values().filter(|partition| partition.id.topic == topic.id);
+        own.for_each(|partition| partition.configure(settings.clone()));
+    }
+
+    /// Compresses batches as the settings of their topics say. A topic that is gone has none.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn compress(&self, batches: &mut [(PartitionId, RecordBatch)]) -> Result<()> {
+        // Mostly all batches are of one topic.
+        let mut last = None;
+        for (id, batch) in batches {
+            if last.is_none_or(|(topic, _)| topic != id.topic) {
+                let codec = self.partition(*id).ok().and_then(|partition| partition.settings().codec);
+                last = Some((id.topic, codec));
+            }
+            if let Some((_, Some(codec))) = last {
+                *batch = compression::compress(batch.clone(), codec)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes everything durable that was written before, in all partitions.
@@ -151,7 +189,7 @@ impl Log {
                 continue;
             };
             let (ours, others): (Vec<String>, Vec<String>) =
-                files.into_iter().partition(|file| segment::base_of(file).is_some());
+                files.into_iter().partition(|file| segment::parse_name(file).is_some());
             if others.is_empty() {
                 disk.remove_dir(&path)?;
             } else {
@@ -196,13 +234,13 @@ impl Topics for Log {
             return Ok(());
         }
         let dirs = self.make_dirs(topic)?;
+        let settings = Arc::new(TopicSettings::of(&topic.config));
         let mut opened = Vec::new();
         for (number, dir) in dirs.into_iter().enumerate() {
             let id = id(number as u32);
-            opened.push((
-                id,
-                Arc::new(Partition::open(self.handles.clone(), self.tails.clone(), (dir, id), self.segment_bytes)?),
-            ));
+            let partition = Partition::open(self.handles.clone(), self.tails.clone(), (dir, id), self.segment_bytes)?;
+            partition.configure(settings.clone());
+            opened.push((id, Arc::new(partition)));
         }
         write(&self.partitions).extend(opened);
         Ok(())
@@ -231,7 +269,7 @@ impl Topics for Log {
     }
 
     fn start(&self, partition: PartitionId) -> Result<Offset> {
-        Ok(self.partition(partition)?.start())
+        Ok(self.partition(partition)?.front().start)
     }
 
     fn end(&self, partition: PartitionId) -> Result<Offset> {
@@ -239,9 +277,14 @@ impl Topics for Log {
     }
 
     fn count(&self, partition: PartitionId) -> Result<Count> {
-        // Offsets of the log have no gaps. The start first: it may go on meanwhile, and never passes the end.
+        // The start first: it may go on meanwhile, and never passes the end.
         let (start, end) = (self.start(partition)?, self.end(partition)?);
-        Ok(Count::Exactly((end - start) as u64))
+        let count = (end - start) as u64;
+        // Offsets of the log have no gaps, except where it was compacted.
+        Ok(match self.partition(partition)?.layout().compacted.is_empty() {
+            true => Count::Exactly(count),
+            false => Count::AtMost(count),
+        })
     }
 
     fn offset_for_time(&self, partition: PartitionId, time_ms: i64) -> Result<Offset> {
@@ -260,7 +303,7 @@ struct LogReader {
     /// Where the last read ended.
     ///
     /// Only a hint: it is used if offset and segment fit.
-    hint: Option<Place>,
+    hint: Option<read::Hint>,
     /// The last read; its memory is used again unless somebody still holds it.
     last: Fetch,
 }
@@ -320,7 +363,7 @@ mod tests {
     fn a_segment_that_is_gone_although_its_topic_is_there_cannot_be_synced() {
         let (log, disk) = bed();
         for partition in 0..40 {
-            disk.remove_file(&PathBuf::from(format!("/topics/0/{partition}/{}", segment::file_name(0))))
+            disk.remove_file(&PathBuf::from(format!("/topics/0/{partition}/{}", segment::file_name((0, 0)))))
                 .expect("removed");
         }
         assert!(log.sync(SyncSite::CheckpointSegment).is_err());

@@ -12,13 +12,14 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::segment::{self, Segment};
+use super::layout::Layout;
+use super::segment::{self, FileId, Segment};
 use super::tail::Tail;
 use crate::disk::{Handles, Open, SyncSite};
-use crate::error::{Error, Result};
 use crate::locks::lock;
-use crate::topics::record::{BatchHead, HEADER, RecordBatch, Records, is_intact};
-use crate::topics::{Fetch, Offset, PartitionId};
+use crate::topics::record::{BatchHead, RecordBatch};
+use crate::topics::settings::TopicSettings;
+use crate::topics::{Offset, PartitionId};
 
 /// The place after a batch: the segment, the byte in it, and the next offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +33,17 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place in an empty partition.
+    /// The place in a partition that has never had a record.
     ///
     /// Also that of a partition whose records were all removed by a cut.
-    pub const START: Place = Place { segment: 0, byte: 0, offset: 0 };
+    pub const START: Place = Place::empty_at(0);
+
+    /// The place in a partition without segments whose next record has this offset.
+    ///
+    /// No other place has the byte 0: a segment that is named has a batch.
+    pub const fn empty_at(offset: Offset) -> Place {
+        Place { segment: offset, byte: 0, offset }
+    }
 }
 
 /// Bytes that were written: where, and at which offsets.
@@ -72,29 +80,38 @@ pub enum WriteFailure {
 pub struct Partition {
     /// Which partition it is.
     pub id: PartitionId,
-    dir: PathBuf,
-    handles: Arc<Handles>,
+    pub(super) dir: PathBuf,
+    pub(super) handles: Arc<Handles>,
+    /// The size of a segment where the topic's settings do not say.
     segment_bytes: u64,
     state: Mutex<State>,
 }
 
 /// What changes while the log is used.
-struct State {
-    /// By their base offsets; empty until something is written.
-    segments: Vec<Arc<Segment>>,
+pub(super) struct State {
+    settings: Arc<TopicSettings>,
+    pub(super) layout: Layout,
+    /// Counts the changes of the layout.
+    pub(super) layouts: u64,
+    /// By their base offsets; empty until something is written, and when everything was deleted.
+    pub(super) segments: Vec<Arc<Segment>>,
+    /// Files that are not part of the log any more and are still to be removed.
+    pub(super) dead: Vec<FileId>,
+    /// The generation of the next file that takes the place of others.
+    pub(super) next_generation: u64,
     /// The decided end: readers see records up to here.
     ///
     /// Never goes back, except when recovery sets it.
-    decided: Place,
+    pub(super) decided: Place,
     /// The written end; after `decided` while a round is in flight.
-    written: Place,
-    /// Batches written since the last decision, with their offsets.
+    pub(super) written: Place,
+    /// Batches written since the last decision, with their offsets, not compressed.
     undecided: Vec<(Offset, Arc<Vec<u8>>)>,
-    tail: Tail,
+    pub(super) tail: Tail,
     /// Segments with unsynced bytes, each with the value of `writes` at its last write.
     ///
     /// A sync removes an entry only if nothing was written since it began.
-    dirty: BTreeMap<Offset, u64>,
+    pub(super) dirty: BTreeMap<Offset, u64>,
     writes: u64,
 }
 
@@ -107,8 +124,8 @@ impl State {
 }
 
 impl Partition {
-    /// Opens a partition with the segments that its folder has. [`Partition::cut`] later sets the decided end. `tails` counts
-    /// the bytes that all partitions keep in memory.
+    /// Opens a partition with the files that its folder has. Where it has any, [`Partition::recover`] says which count,
+    /// and [`Partition::cut`] sets the decided end. `tails` counts the bytes that all partitions keep in memory.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -119,11 +136,16 @@ impl Partition {
         segment_bytes: u64,
     ) -> io::Result<Partition> {
         let mut segments = Vec::new();
-        for base in handles.disk().names(&dir)?.iter().filter_map(|name| segment::base_of(name)) {
-            segments.push(Arc::new(Segment::open(&handles, &dir, base, Open::Existing)?));
+        for id in handles.disk().names(&dir)?.iter().filter_map(|name| segment::parse_name(name)) {
+            segments.push(Arc::new(Segment::open(&handles, &dir, id, Open::Existing)?));
         }
         let state = State {
+            settings: Arc::default(),
+            layout: Layout::default(),
+            layouts: 0,
             segments,
+            dead: Vec::new(),
+            next_generation: 1,
             decided: Place::START,
             written: Place::START,
             undecided: Vec::new(),
@@ -134,7 +156,7 @@ impl Partition {
         Ok(Partition { id, dir, handles, segment_bytes, state: Mutex::new(state) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // The state is changed only after everything that can fail, so a panic leaves it consistent.
         lock(&self.state)
     }
@@ -149,9 +171,27 @@ impl Partition {
         self.lock().written
     }
 
-    /// The offset of the first record.
-    pub fn start(&self) -> Offset {
-        self.lock().segments.first().map_or(0, |s| s.base)
+    /// Follows other settings of its topic from now on.
+    pub fn configure(&self, settings: Arc<TopicSettings>) {
+        self.lock().settings = settings;
+    }
+
+    /// The settings of its topic.
+    pub(super) fn settings(&self) -> Arc<TopicSettings> {
+        self.lock().settings.clone()
+    }
+
+    /// The size of a segment.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.settings().segment_bytes.unwrap_or(self.segment_bytes)
+    }
+
+    /// The segments with decided records, and the decided end.
+    pub(super) fn decided_segments(&self) -> (Vec<Arc<Segment>>, Place) {
+        let state = self.lock();
+        let mut segments = state.segments.clone();
+        segments.retain(|segment| segment.base <= state.decided.segment);
+        (segments, state.decided)
     }
 
     /// Gives a batch its offset and appends it. After [`WriteFailure::Undo`] the caller must call [`Partition::undo`].
@@ -164,7 +204,7 @@ impl Partition {
         let mut state = self.lock();
         batch.set_base_offset(state.written.offset);
         let bytes = batch.bytes().clone();
-        if state.segments.is_empty() || self.is_full(&state, bytes.len()) {
+        if state.segments.is_empty() || self.is_full(&state, &bytes).map_err(WriteFailure::Undo)? {
             self.roll(&mut state)?;
         }
         let start = state.written;
@@ -174,14 +214,21 @@ impl Partition {
         state.written.byte += bytes.len() as u64;
         state.written.offset += i64::from(batch.records());
         state.wrote(start.segment);
-        state.undecided.push((start.offset, bytes.clone()));
+        state.undecided.push((start.offset, batch.plain().clone()));
         let (segment, byte, end) = (start.segment, start.byte, state.written);
         Ok(Written { partition: self.id, segment, byte, offset: start.offset, bytes, end })
     }
 
-    /// Whether so many more bytes need another segment.
-    fn is_full(&self, state: &State, more: usize) -> bool {
-        state.written.byte > 0 && state.written.byte + more as u64 > self.segment_bytes
+    /// Whether a batch needs another segment, for its size or its time.
+    fn is_full(&self, state: &State, batch: &[u8]) -> io::Result<bool> {
+        let Some(last) = state.segments.last().filter(|_| state.written.byte > 0) else { return Ok(false) };
+        if state.written.byte + batch.len() as u64 > state.settings.segment_bytes.unwrap_or(self.segment_bytes) {
+            return Ok(true);
+        }
+        let Some(most) = state.settings.segment_ms else { return Ok(false) };
+        let head = BatchHead::parse_any(batch).map_err(io::Error::other)?;
+        let first = last.first_time().map_err(io::Error::other)?;
+        Ok(head.zip(first).is_some_and(|(head, first)| head.max_time.saturating_sub(first) > most))
     }
 
     /// Starts a new segment. The one before is synced first, so that only the last segment has unsynced bytes.
@@ -193,7 +240,7 @@ impl Partition {
             state.dirty.remove(&last.base);
         }
         let base = state.written.offset;
-        let segment = Segment::open(&self.handles, &self.dir, base, Open::New).map_err(WriteFailure::Undo)?;
+        let segment = Segment::open(&self.handles, &self.dir, (base, 0), Open::New).map_err(WriteFailure::Undo)?;
         self.handles.disk().sync_dir(&self.dir, SyncSite::SegmentDirectory).map_err(WriteFailure::Fatal)?;
         state.segments.push(Arc::new(segment));
         state.written = Place { segment: base, byte: 0, offset: base };
@@ -212,7 +259,11 @@ impl Partition {
             state.segments.iter().filter_map(|s| Some((s.clone(), *state.dirty.get(&s.base)?))).collect()
         };
         for (segment, writes) in dirty {
-            segment.sync(site)?;
+            match segment.sync(site) {
+                // It was deleted meanwhile: there is nothing left to be made durable.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.has(&segment) => {}
+                synced => synced?,
+            }
             // Bytes written meanwhile still need a sync.
             let mut state = self.lock();
             if state.dirty.get(&segment.base) == Some(&writes) {
@@ -244,8 +295,8 @@ impl Partition {
         self.cut(decided)
     }
 
-    /// Cuts everything after a place, which becomes the decided end. The place is the end of a batch, or
-    /// [`Place::START`].
+    /// Cuts everything after a place, which becomes the decided end. The place is the end of a batch, or one without a
+    /// segment ([`Place::empty_at`]).
     ///
     /// Whole segments after the place are removed, the newest first.
     ///
@@ -254,7 +305,7 @@ impl Partition {
     pub fn cut(&self, place: Place) -> io::Result<()> {
         let mut state = self.lock();
         while let Some(last) = state.segments.last().filter(|s| s.base > place.segment || place.byte == 0) {
-            self.handles.disk().remove_file(&self.dir.join(segment::file_name(last.base)))?;
+            self.handles.disk().remove_file(&self.dir.join(segment::file_name(last.id())))?;
             state.segments.pop();
         }
         match state.segments.last() {
@@ -290,7 +341,7 @@ impl Partition {
     pub fn restore(&self, segment: Offset, byte: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         if !state.segments.iter().any(|s| s.base == segment) {
-            let made = Segment::open(&self.handles, &self.dir, segment, Open::New)?;
+            let made = Segment::open(&self.handles, &self.dir, (segment, 0), Open::New)?;
             state.segments.push(Arc::new(made));
             state.segments.sort_by_key(|s| s.base);
         }
@@ -319,99 +370,6 @@ impl Partition {
         let found = self.lock().segments.iter().find(|s| s.base == segment).cloned();
         found.map_or(Ok(0), |s| s.len())
     }
-
-    /// Reads whole batches, starting with the one that holds `from`. `hint` is where the last read ended, and is
-    /// updated.
-    ///
-    /// At least one batch, even if it is larger than `most_bytes`. `memory` is used for the bytes where they come from
-    /// a file.
-    ///
-    /// # Errors
-    /// The offset is no longer there, or a batch is damaged.
-    pub fn read(&self, from: Offset, most_bytes: usize, hint: &mut Option<Place>, memory: Vec<u8>) -> Result<Fetch> {
-        let (segment, decided) = {
-            let state = self.lock();
-            if from >= state.decided.offset {
-                return Ok(Fetch::default());
-            }
-            if let Some(fetch) = state.tail.find(from, most_bytes) {
-                return Ok(fetch);
-            }
-            let after = state.segments.partition_point(|s| s.base <= from);
-            let index = after.checked_sub(1).ok_or_else(|| gone(self.id, from))?;
-            (state.segments[index].clone(), state.decided)
-        };
-        let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
-        let byte = match hint {
-            Some(place) if place.offset == from && place.segment == segment.base => place.byte,
-            _ => segment.locate(from, end)?,
-        };
-        let mut bytes = memory;
-        segment.read_into(byte, most_bytes.min((end - byte) as usize), &mut bytes)?;
-        let mut kept = whole(&bytes)?;
-        if kept.length == 0 {
-            let head = segment.read(byte, HEADER)?;
-            let head = BatchHead::parse(&head)?.ok_or_else(|| gone(self.id, from))?;
-            segment.read_into(byte, head.length, &mut bytes)?;
-            kept = whole(&bytes)?;
-        }
-        bytes.truncate(kept.length);
-        *hint = Some(Place { segment: segment.base, byte: byte + kept.length as u64, offset: kept.next_offset });
-        Ok(Fetch { bytes: Arc::new(bytes) })
-    }
-
-    /// The offset of the first record whose time is at least this; the end if there is none.
-    ///
-    /// Times need not rise with offsets: the first record that is late enough counts. Costs an index look-up in each
-    /// segment and the reading of one batch.
-    ///
-    /// # Errors
-    /// A batch cannot be read or is damaged.
-    pub fn offset_for_time(&self, time_ms: i64) -> Result<Offset> {
-        let (segments, decided) = {
-            let state = self.lock();
-            (state.segments.clone(), state.decided)
-        };
-        for segment in segments.into_iter().filter(|segment| segment.base <= decided.segment) {
-            let end = if segment.base == decided.segment { decided.byte } else { segment.len()? };
-            let Some(byte) = segment.locate_time(time_ms, end)? else { continue };
-            let head = BatchHead::parse(&segment.read(byte, HEADER)?)?.ok_or_else(|| gone(self.id, segment.base))?;
-            let batch = segment.read(byte, head.length)?;
-            let mut records = Records::new(&batch, head);
-            while let Some(record) = records.next_record()? {
-                if record.time >= time_ms {
-                    return Ok(record.offset);
-                }
-            }
-        }
-        Ok(decided.offset)
-    }
-}
-
-/// The error for an offset that no segment has.
-fn gone(partition: PartitionId, offset: Offset) -> Error {
-    Error::backend(format!("offset {offset} of {partition} cannot be read"))
-}
-
-/// Whole batches at the front of some bytes.
-struct Whole {
-    length: usize,
-    next_offset: Offset,
-}
-
-/// How many of the first `bytes` are whole batches; an error if a checksum is wrong.
-///
-/// A batch that is cut at the end of the bytes does not count.
-fn whole(bytes: &[u8]) -> Result<Whole> {
-    let mut kept = Whole { length: 0, next_offset: 0 };
-    while let Some(head) = BatchHead::parse(&bytes[kept.length..])? {
-        let Some(batch) = bytes.get(kept.length..kept.length + head.length) else { break };
-        if !is_intact(batch) {
-            return Err(Error::backend(format!("the batch at offset {} is corrupt", head.base_offset)));
-        }
-        kept = Whole { length: kept.length + head.length, next_offset: head.next_offset() };
-    }
-    Ok(kept)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::disk::{self, DiskFile, Handles, Open, SyncSite};
@@ -22,23 +23,33 @@ const SCAN_BYTES: usize = 8 << 10;
 
 /// A file of a partition.
 pub(super) struct Segment {
-    /// The offset of its first record.
+    /// The offset of its first record; if it was compacted, that of the first one that was there.
     pub base: Offset,
+    /// 0 as it was written; more if it took the place of others.
+    pub generation: u64,
     /// Opened when it is used and perhaps closed in between.
     file: Arc<dyn DiskFile>,
+    /// The length of the file, or [`UNKNOWN`].
+    length: AtomicU64,
     index: Mutex<Index>,
 }
 
+/// A length that was not asked for yet.
+const UNKNOWN: u64 = u64::MAX;
+
 /// Where batches start, at some distance from each other.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Index {
     entries: Vec<Entry>,
     /// Up to here the heads have been read.
     ///
     /// In bytes; always the border of two batches.
     scanned: u64,
-    /// The largest time up to here. It may be too large after a cut, which costs a scan and no result.
+    /// The largest time up to here. It may be too large after a cut, which costs a scan, and keeps records a little
+    /// longer than they must be.
     max_time: i64,
+    /// The largest time of the first batch, once it is known.
+    first_time: Option<i64>,
 }
 
 impl Index {
@@ -47,6 +58,9 @@ impl Index {
     /// Heads must come in their order.
     fn add(&mut self, head: &BatchHead) {
         let byte = self.scanned;
+        if byte == 0 {
+            self.first_time = Some(head.max_time);
+        }
         if self.entries.last().is_none_or(|last| byte - last.byte >= INDEX_BYTES) {
             self.entries.push(Entry { offset: head.base_offset, byte, time_before: self.max_time });
         }
@@ -72,16 +86,25 @@ struct Entry {
     time_before: i64,
 }
 
+/// Which file of a partition it is: the base offset, and the generation.
+pub(super) type FileId = (Offset, u64);
+
 /// The name of a segment's file.
-pub(super) fn file_name(base: Offset) -> String {
-    format!("{base:020}.log")
+pub(super) fn file_name((base, generation): FileId) -> String {
+    match generation {
+        0 => format!("{base:020}.log"),
+        _ => format!("{base:020}.{generation}.log"),
+    }
 }
 
-/// The base offset that a file's name says.
+/// The file that a name stands for.
 ///
 /// `None` for a name that the log does not make.
-pub(super) fn base_of(name: &str) -> Option<Offset> {
-    name.strip_suffix(".log").filter(|digits| digits.len() == 20)?.parse().ok()
+pub(super) fn parse_name(name: &str) -> Option<FileId> {
+    let stem = name.strip_suffix(".log")?;
+    let (digits, generation) = stem.split_once('.').unwrap_or((stem, "0"));
+    let id = (digits.parse().ok()?, generation.parse().ok()?);
+    (file_name(id) == name).then_some(id)
 }
 
 impl Segment {
@@ -89,9 +112,22 @@ impl Segment {
     ///
     /// # Errors
     /// The file cannot be made, or it exists although it must not.
-    pub(super) fn open(handles: &Handles, dir: &Path, base: Offset, how: Open) -> io::Result<Segment> {
-        let file = handles.file(dir.join(file_name(base)), how)?;
-        Ok(Segment { base, file, index: Mutex::new(Index { max_time: i64::MIN, ..Index::default() }) })
+    pub(super) fn open(handles: &Handles, dir: &Path, id: FileId, how: Open) -> io::Result<Segment> {
+        let (base, generation) = id;
+        let file = handles.file(dir.join(file_name(id)), how)?;
+        let length = AtomicU64::new(UNKNOWN);
+        Ok(Segment {
+            base,
+            generation,
+            file,
+            length,
+            index: Mutex::new(Index { max_time: i64::MIN, ..Index::default() }),
+        })
+    }
+
+    /// Which file it is.
+    pub(super) fn id(&self) -> FileId {
+        (self.base, self.generation)
     }
 
     /// The bytes from a place, fewer at the end of the file.
@@ -109,9 +145,10 @@ impl Segment {
     /// A write that is not at the end of what is indexed leaves the index as it is.
     pub(super) fn write(&self, batch: &[u8], byte: u64) -> io::Result<()> {
         self.file.write_at(batch, byte)?;
+        self.length.store(UNKNOWN, Ordering::SeqCst);
         let mut index = self.lock();
         if index.scanned == byte
-            && let Ok(Some(head)) = BatchHead::parse(batch)
+            && let Ok(Some(head)) = BatchHead::parse_any(batch)
         {
             index.add(&head);
         }
@@ -120,7 +157,42 @@ impl Segment {
 
     /// The length of the file.
     pub(super) fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        match self.length.load(Ordering::SeqCst) {
+            UNKNOWN => {
+                let length = self.file.len()?;
+                self.length.store(length, Ordering::SeqCst);
+                Ok(length)
+            }
+            length => Ok(length),
+        }
+    }
+
+    /// The largest time of a record in the first batch; `None` if there is no batch.
+    ///
+    /// # Errors
+    /// The head of the batch cannot be read or is damaged.
+    pub(super) fn first_time(&self) -> Result<Option<i64>> {
+        let mut index = self.lock();
+        if index.first_time.is_none() {
+            index.first_time = BatchHead::parse_any(&self.read(0, HEADER)?)?.map(|head| head.max_time);
+        }
+        Ok(index.first_time)
+    }
+
+    /// The largest time of the records before `end`, the end of a batch.
+    ///
+    /// # Errors
+    /// A batch is damaged.
+    pub(super) fn max_time(&self, end: u64) -> Result<i64> {
+        // On a copy, so that nobody waits for the reading: writers and readers need the index.
+        let mut copy = self.lock().clone();
+        self.extend(&mut copy, end, |_| false)?;
+        let max_time = copy.max_time;
+        let mut index = self.lock();
+        if index.scanned < copy.scanned {
+            *index = copy;
+        }
+        Ok(max_time)
     }
 
     /// Cuts the file after a batch.
@@ -130,7 +202,12 @@ impl Segment {
         let mut index = self.lock();
         index.entries.retain(|e| e.byte < len);
         index.scanned = index.scanned.min(len);
-        self.file.set_len(len)
+        if len == 0 {
+            index.first_time = None;
+        }
+        let cut = self.file.set_len(len);
+        self.length.store(UNKNOWN, Ordering::SeqCst);
+        cut
     }
 
     /// Makes what was written durable.
@@ -162,13 +239,13 @@ impl Segment {
         Ok(self.walk(start, end, |head| head.next_offset() > offset)?.unwrap_or(end))
     }
 
-    /// The first batch before `end` in which a record's time is at least `time_ms`.
+    /// The first batch between two ends of batches in which a record's time is at least `time_ms`.
     ///
     /// Returns the byte at which it starts; `None` if there is none.
     ///
     /// # Errors
     /// A batch is damaged.
-    pub(super) fn locate_time(&self, time_ms: i64, end: u64) -> Result<Option<u64>> {
+    pub(super) fn locate_time(&self, time_ms: i64, from: u64, end: u64) -> Result<Option<u64>> {
         let start = {
             let mut index = self.lock();
             if index.max_time < time_ms {
@@ -179,7 +256,7 @@ impl Segment {
             }
             index.last_where(|e| e.time_before < time_ms)
         };
-        self.walk(start, end, |head| head.max_time >= time_ms)
+        self.walk(start.max(from), end, |head| head.max_time >= time_ms)
     }
 
     /// Reads the heads that the index has not seen, up to the one that is `found`, or `end`.
@@ -202,7 +279,7 @@ impl Segment {
                 self.read_into(byte, SCAN_BYTES, &mut chunk)?;
                 chunk_at = byte;
             }
-            let head = BatchHead::parse(&chunk[(byte - chunk_at) as usize..])?;
+            let head = BatchHead::parse_any(&chunk[(byte - chunk_at) as usize..])?;
             let head =
                 head.ok_or_else(|| Error::backend(format!("segment {} breaks off at byte {byte}", self.base)))?;
             if found(&head) {
@@ -244,7 +321,17 @@ mod tests {
             }
             let time = random.below(1_100) as i64;
             let slow = batches.iter().find(|(_, head)| head.max_time >= time).map(|(byte, _)| *byte);
-            assert_eq!(segment.locate_time(time, end).expect("readable"), slow, "time {time}");
+            assert_eq!(segment.locate_time(time, 0, end).expect("readable"), slow, "time {time}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for id in [(0, 0), (7, 1), (i64::MAX, u64::MAX)] {
+            assert_eq!(parse_name(&file_name(id)), Some(id));
+        }
+        for name in ["1.log", "00000000000000000001.0.log", "00000000000000000001.01.log", "00000000000000000001.txt"] {
+            assert_eq!(parse_name(name), None, "{name}");
         }
     }
 
@@ -254,7 +341,7 @@ mod tests {
             let mut random = Random::new(seed);
             let disk = ForgetfulDisk::new(seed).boot();
             let handles = Handles::new(disk, 1);
-            let open = |how| Segment::open(&handles, Path::new(""), 0, how).expect("a segment");
+            let open = |how| Segment::open(&handles, Path::new(""), (0, 0), how).expect("a segment");
             let mut segment = open(Open::New);
             let (mut batches, mut end): (Batches, u64) = (Vec::new(), 0);
             for _ in 0..60 {
@@ -269,7 +356,7 @@ mod tests {
                     _ => {
                         let batch = batch(&mut random, batches.last().map_or(0, |(_, head)| head.next_offset()));
                         segment.write(batch.bytes(), end).expect("a write");
-                        let head = BatchHead::parse(batch.bytes()).expect("a head").expect("a whole head");
+                        let head = BatchHead::parse_any(batch.bytes()).expect("a head").expect("a whole head");
                         batches.push((end, head));
                         end += batch.bytes().len() as u64;
                     }

@@ -39,9 +39,36 @@ fn settings_that_no_topic_has_are_refused() {
     assert!(!super::exists(&folder.data()), "nothing is made for a command that is wrong");
     let sql = "CREATE TOPIC 't' WITH ('cleanup.polcy'='compact');";
     assert_has(&folder.refused(1, &["run", "-e", sql]), &["'cleanup.polcy'", "did you mean 'cleanup.policy'?", "1 |"]);
-    let ran = folder.run(&["topic", "create", "t", "--config", "retention.ms=5"]);
+    let ran = folder.run(&["topic", "create", "t", "--config", "retention.ms=5", "--config", "flush.ms=5"]);
     assert_eq!(ran.status, 0, "{ran:?}");
-    assert_has(&ran.err, &["warning: kept with the topic, but without effect in this version: 'retention.ms'"]);
+    assert_has(&ran.err, &["warning: kept with the topic, but without effect in this version: 'flush.ms'\n"]);
+}
+
+#[test]
+fn settings_are_changed_and_records_deleted() {
+    let folder = Folder::new();
+    folder.ok(&["topic", "create", "t", "--partitions", "2"]);
+    assert_eq!(folder.ok(&["topic", "alter", "t", "--config", "retention.bytes=9"]), "Topic 't' altered.\n");
+    assert_has(&folder.ok(&["topic", "describe", "t"]), &["retention.bytes", "9", "Bytes"]);
+    assert_has(&folder.refused(2, &["topic", "alter", "t", "--config", "retnetion.ms=5"]), &["'retention.ms'?"]);
+    assert_has(&folder.refused(1, &["topic", "alter", "u", "--config", "retention.ms=5"]), &["'u' does not exist"]);
+    let lines =
+        [1, 2, 3].map(|n| format!("{{\"partition\":{},\"value\":{n},\"timestamp\":{n}}}\n", 1 - n % 2)).concat();
+    assert_eq!(folder.run_with(&["topic", "produce", "t", "--envelope"], &lines).status, 0);
+    let deleted = folder.ok(&["topic", "delete-records", "t", "--before", "1", "--partition", "0"]);
+    assert_has(&deleted, &["Partition", "Start Offset", "0         | 1"]);
+    let values = |folder: &Folder| folder.records("t").iter().map(|record| record["value"].clone()).collect::<Vec<_>>();
+    assert_eq!(values(&folder), [json!(2), json!(3)]);
+    let refused = folder.refused(1, &["topic", "delete-records", "t", "--before", "3", "--partition", "0"]);
+    assert_has(&refused, &["offset 3 is after the end of partition 0, which is 2"]);
+    folder.refused(1, &["topic", "delete-records", "t", "--before", "0", "--partition", "2"]);
+    folder.refused(2, &["topic", "delete-records", "t", "--before", "-1"]);
+    folder.ok(&["topic", "delete-records", "t", "--before", "end"]);
+    assert_eq!(values(&folder), Vec::<serde_json::Value>::new());
+    assert_has(
+        &folder.ok(&["topic", "describe", "t"]),
+        &[" 0         | 2            | 2", " 1         | 1            | 1"],
+    );
 }
 
 #[test]

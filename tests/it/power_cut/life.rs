@@ -13,7 +13,7 @@ use tidemill::topics::record::BatchWriter;
 use tidemill::topics::{PartitionId, partition_of};
 use tidemill::types::Value;
 
-use super::model::{Checked, Model, Pending, Seen, topic_of};
+use super::model::{COMPACTED, Checked, Model, Pending, Seen, TRIMMED, topic_of};
 use super::results;
 
 /// The queries that every engine here has.
@@ -48,6 +48,13 @@ const STATEMENTS: &[(&str, &str)] = &[
         "CREATE STREAM risk_later AS SELECT p.id AS payment, s.id AS signal FROM payments p \
          LEFT JOIN signals s WITHIN 30 SECONDS GRACE PERIOD 1 HOUR ON p.user_id = s.user_id;",
     ),
+    ("EVENTS", "CREATE STREAM events (id BIGINT) WITH (KAFKA_TOPIC='events', PARTITIONS=2, VALUE_FORMAT='JSON');"),
+    (
+        "KEYED",
+        "CREATE STREAM keyed (k VARCHAR KEY, id BIGINT) WITH (KAFKA_TOPIC='keyed', PARTITIONS=2, VALUE_FORMAT='JSON');",
+    ),
+    ("KEPT", "CREATE STREAM kept AS SELECT k, id FROM keyed;"),
+    ("SEEN", "CREATE STREAM seen AS SELECT id FROM events;"),
     ("COPY", "CREATE STREAM copy AS SELECT p_user_id, payment, signal FROM risk;"),
 ];
 
@@ -61,9 +68,8 @@ pub(super) struct Machine {
     /// Whether queries run by themselves, on threads of their own.
     threads: bool,
     engine: Option<Engine>,
-    /// The clock of an engine that is told when to do what, and how far it has gone.
+    /// The clock of an engine that is told when to do what; it starts with the time of the last record.
     clock: Arc<ManualClock>,
-    passed_ms: u64,
     /// The time of the next record.
     time: i64,
     next_id: u64,
@@ -96,6 +102,7 @@ impl Machine {
             (config::SEGMENT_BYTES, [1024, 2048, 100_000][random.below(3) as usize].to_string()),
             (config::CHECKPOINT_BYTES, [1000, 6000, 1 << 20][random.below(3) as usize].to_string()),
             (config::INLINE_BYTES, inline.to_string()),
+            (config::CLEANUP_INTERVAL_MS, [1, 60_000][random.below(2) as usize].to_string()),
         ] {
             properties.set(name, &value).expect("a property");
         }
@@ -103,7 +110,7 @@ impl Machine {
             properties.set(config::TURN_BYTES, &bytes).expect("a property");
         }
         let story = vec![format!("{properties:?}")];
-        let (model, engine) = (Model::default(), None);
+        let (model, engine) = (Model { cleans_itself: threads, ..Model::default() }, None);
         Machine {
             disk,
             random,
@@ -113,7 +120,6 @@ impl Machine {
             threads,
             engine,
             clock: Arc::default(),
-            passed_ms: 0,
             time: 1_700_000_000_000,
             next_id: 0,
             story,
@@ -124,7 +130,7 @@ impl Machine {
     pub(super) fn start(&mut self) -> Checked {
         for _ in 0..40 {
             self.clock = Arc::new(ManualClock::new());
-            self.clock.advance_ms(self.passed_ms);
+            self.clock.advance_ms(self.time as u64);
             let store = Store::Folder { disk: self.disk.boot(), path: "/machine/data".into() };
             let (drive, clock): (_, Arc<dyn Clock>) = match self.threads {
                 true => (Drive::Threads { start: true }, Arc::new(SystemClock::new())),
@@ -250,7 +256,11 @@ impl Machine {
     }
 
     fn act(&mut self) -> Checked {
-        match self.random.below(25) {
+        match self.random.below(34) {
+            31..34 => self.append_keyed(),
+            25..27 => self.clean(),
+            27..29 => self.delete_records(),
+            29 => self.alter_topic(),
             0..8 => self.append(),
             8..10 => self.insert(),
             10..14 => self.turn(),
@@ -297,7 +307,14 @@ impl Machine {
         let id = self.id();
         let user = format!("u{}", self.random.below(4));
         let partition = self.random.below(2) as u32;
-        match self.random.below(3) {
+        match self.random.below(5) {
+            4 => {
+                let key = format!("k{}", self.random.below(5));
+                let (partition, (time, key, value)) = placed(self.time, Some(&key), &serde_json::json!({"ID": id}), 0);
+                let value = value.filter(|_| !self.random.one_in(4));
+                (COMPACTED, (partition, (time, key, value)))
+            }
+            3 => ("events", placed(self.time, None, &serde_json::json!({"ID": id}), partition)),
             0 => {
                 let level = if self.random.one_in(3) { "INFO" } else { "ERROR" };
                 let service = format!("service {}", self.random.below(5));
@@ -323,6 +340,17 @@ impl Machine {
         }
         let pending = Pending::Append { topic: topic.to_owned(), records: records.clone() };
         self.request(format!("append {} to {topic}", records.len()), pending, |engine| append(engine, topic, &records))
+    }
+
+    /// Appends records of few keys, so that there is something to compact.
+    fn append_keyed(&mut self) -> Checked {
+        let mut records = Vec::new();
+        while records.len() < 12 {
+            let (topic, record) = self.row();
+            records.extend((topic == COMPACTED).then_some(record));
+        }
+        let pending = Pending::Append { topic: COMPACTED.to_owned(), records: records.clone() };
+        self.request("append to keyed".to_owned(), pending, |engine| append(engine, COMPACTED, &records))
     }
 
     fn insert(&mut self) -> Checked {
@@ -359,13 +387,78 @@ impl Machine {
         }
     }
 
+    /// Deletes what the settings of topics no longer keep.
+    fn clean(&mut self) -> Checked {
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        if engine.catalog().topic(TRIMMED).is_none() {
+            return Ok(());
+        }
+        self.request("clean".to_owned(), Pending::Clean, |engine| engine.clean().map(drop))?;
+        self.note_starts()
+    }
+
+    /// Deletes records from the start of a partition that nothing is computed of, up to any of them.
+    fn delete_records(&mut self) -> Checked {
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        let Ok(topic) = topic_of(engine, TRIMMED) else { return Ok(()) };
+        let partition = self.random.below(2) as u32;
+        let end = self.model.inputs.get(TRIMMED).and_then(|all| all.get(&partition)).map_or(0, Vec::len) as u64;
+        let before = if self.random.one_in(4) { end } else { self.random.below(end + 1) } as i64;
+        let pending = Pending::Delete { partition, before };
+        self.request(format!("delete before {before} of {partition}"), pending, |engine| {
+            engine.delete_records(&topic, Some(partition), before).map(drop)
+        })?;
+        self.note_starts()
+    }
+
+    /// From where on records were seen to be there: nothing before it comes back.
+    fn note_starts(&mut self) -> Checked {
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        match self.model.note_starts(engine) {
+            // It has ended meanwhile.
+            Err(_) if !self.disk.runs() => Ok(()),
+            noted => noted,
+        }
+    }
+
+    fn alter_topic(&mut self) -> Checked {
+        let engine = self.engine.as_ref().expect("an engine runs between two lives");
+        if engine.catalog().topic(TRIMMED).is_none() || engine.catalog().topic(COMPACTED).is_none() {
+            return Ok(());
+        }
+        let choices: [(&str, &[&str]); 5] = [
+            ("compression.type", &["gzip", "snappy", "lz4", "zstd", "producer"]),
+            ("retention.bytes", &["-1", "300", "2000"]),
+            ("retention.ms", &["-1", "5000", "3600000"]),
+            ("segment.bytes", &["200", "600", "100000"]),
+            ("segment.ms", &["1000", "1000000"]),
+        ];
+        let (name, values) = choices[self.random.below(5) as usize];
+        let value = values[self.random.below(values.len() as u64) as usize];
+        let text = format!("ALTER TOPIC '{TRIMMED}' WITH ('{name}'='{value}');");
+        self.statement(&text, Pending::Alter { name: name.to_owned(), value: value.to_owned() })?;
+        let choices: [(&str, &[&str]); 5] = [
+            ("cleanup.policy", &["compact", "compact", "delete"]),
+            ("compression.type", &["gzip", "snappy", "lz4", "zstd", "producer"]),
+            ("segment.bytes", &["200", "600", "2000"]),
+            ("min.cleanable.dirty.ratio", &["0", "0.5"]),
+            ("delete.retention.ms", &["0", "1000", "100000000"]),
+        ];
+        let (name, values) = choices[self.random.below(5) as usize];
+        let value = values[self.random.below(values.len() as u64) as usize];
+        if self.disk.runs() {
+            let text = format!("ALTER TOPIC '{COMPACTED}' WITH ('{name}'='{value}');");
+            self.ask(text.clone(), |engine| execute(engine, &text))?;
+        }
+        Ok(())
+    }
+
     /// Nothing happens for hours: windows close, and what is kept for late rows goes.
     fn pass_hours(&mut self) {
         let hours = 1 + self.random.below(30);
         self.story.push(format!("{hours} hours pass"));
         let ms = hours * 3_600_000;
         self.time += ms as i64;
-        self.passed_ms += ms;
         self.clock.advance_ms(ms);
     }
 

@@ -77,6 +77,8 @@ const MISSED: &[(SyncSite, u64)] = &[
     (SyncSite::MergedRunFile, 5),
     (SyncSite::MergedRunDirectory, 8),
     (SyncSite::CheckpointSegment, 1),
+    (SyncSite::CompactedSegment, 0),
+    (SyncSite::CompactedDirectory, 0),
     (SyncSite::Manifest, 0),
     (SyncSite::ManifestDirectory, 2),
 ];

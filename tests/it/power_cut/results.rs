@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidemill::engine::Engine;
 
-use super::model::{Checked, Model, Partitions, Seen, all_records, json};
+use super::model::{COMPACTED, Checked, Model, Partitions, Seen, TRIMMED, all_records, json};
 
 /// The windows of COUNTS.
 pub(super) const WINDOW_MS: i64 = 10_000;
@@ -31,6 +31,8 @@ pub(super) fn check(engine: &Engine, model: &Model, every_row: bool) -> Checked 
     for name in ["RISK", "RISK_LATER"] {
         joined(&all_records(engine, name)?, model, &pairs).map_err(|e| format!("{name}: {e}"))?;
     }
+    seen(engine, model)?;
+    kept(engine, model)?;
     copied(&all_records(engine, "RISK")?, &all_records(engine, "COPY")?)?;
     let logs = rows(model, "logs").count();
     for source in engine.catalog().sources().filter(|s| s.name.starts_with('X')) {
@@ -121,6 +123,35 @@ fn joined(found: &Partitions, model: &Model, pairs: &BTreeMap<(String, String), 
     }
     let known = |id: &String| rows(model, "payments").any(|p| key(p) == *id);
     alone.keys().find(|id| !known(id)).map_or(Ok(()), |id| Err(format!("padded, but never paid: {id}")))
+}
+
+/// Of a topic of which records are deleted each record is seen once, or counted as deleted.
+fn seen(engine: &Engine, model: &Model) -> Checked {
+    let id = |record: &Seen| json(record)["ID"].as_i64().expect("an id");
+    let mut given: Vec<i64> = rows(model, TRIMMED).map(id).collect();
+    let found = all_records(engine, "SEEN")?;
+    let mut found: Vec<i64> = found.values().flatten().map(id).collect();
+    given.sort_unstable();
+    found.sort_unstable();
+    let query = engine.catalog().queries().into_iter().find(|query| query.sink == "SEEN").map(|query| query.id.clone());
+    let stats = query.and_then(|id| engine.stats(&id)).ok_or("SEEN has no query")?;
+    let deleted = stats.totals.iter().find(|(reason, _)| reason.name() == "deleted").map_or(0, |(_, count)| *count);
+    let is_part = found.windows(2).all(|pair| pair[0] < pair[1]) && found.iter().all(|id| given.contains(id));
+    match is_part && found.len() as u64 + deleted == given.len() as u64 {
+        true => Ok(()),
+        false => Err(format!("SEEN: {found:?} and {deleted} that were deleted, of {given:?}")),
+    }
+}
+
+/// A query misses nothing of what is compacted: that waits for it.
+fn kept(engine: &Engine, model: &Model) -> Checked {
+    let id = |record: &Seen| json(record)["ID"].as_i64().expect("an id");
+    let mut given: Vec<i64> = rows(model, COMPACTED).filter(|record| record.2.is_some()).map(id).collect();
+    let found = all_records(engine, "KEPT")?;
+    let mut found: Vec<i64> = found.values().flatten().filter(|record| record.2.is_some()).map(id).collect();
+    given.sort_unstable();
+    found.sort_unstable();
+    if given == found { Ok(()) } else { Err(format!("KEPT: {found:?}, of {given:?}")) }
 }
 
 /// A copy has the records of what it copies, in their order.
