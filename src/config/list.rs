@@ -73,6 +73,8 @@ pub const ASSERT_TOPIC_TIMEOUT_MS: &str = "ksql.assert.topic.default.timeout.ms"
 pub const MAX_PUSH_QUERIES: &str = "ksql.max.push.queries";
 /// The properties that clients of the service may not set.
 pub const DENY_LIST: &str = "ksql.properties.overrides.denylist";
+/// The file of statements that the service runs, instead of those that its clients send.
+pub const QUERIES_FILE: &str = "ksql.queries.file";
 /// How many persistent queries clients of the service may start.
 pub const ACTIVE_LIMIT: &str = "ksql.query.persistent.active.limit";
 
@@ -241,6 +243,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Text,
         scope: Scope::Process,
         summary: "The properties that clients of the service may not set, with commas.",
+    },
+    Property {
+        name: QUERIES_FILE,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The file of statements that the service runs; then clients cannot change what exists.",
     },
     Property {
         name: ACTIVE_LIMIT,
