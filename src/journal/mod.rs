@@ -40,6 +40,7 @@ mod tail;
 mod tests;
 
 pub use entry::{Append, Command, Decision, Entry, Epoch, EpochHead};
+pub use file::begin;
 pub use frame::EntryView;
 pub use manifest::{Manifest, QueryState, write as write_manifest};
 pub use queue::{Done, Queue, WhenFull};

@@ -12,6 +12,7 @@
 //! | `/close-query` | `close` | ends a query that shows rows |
 //! | `/inserts-stream` | `inserts` | rows as lines, acknowledged one by one |
 //! | `/ws/query` | `websocket` | rows of one SELECT as frames |
+//! | `/backup` | `backup` | a copy of the data folder |
 //! | `/metrics` | `metrics` | what is measured, as Prometheus reads it |
 //! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
 //!
@@ -21,6 +22,7 @@
 
 mod accept;
 mod access;
+mod backup;
 mod begin;
 pub mod client;
 mod close;
@@ -215,6 +217,7 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/lag", post(small::lag))
         .route("/v1/metadata", get(small::metadata))
         .route("/v1/metadata/id", get(small::metadata_id))
+        .route("/backup", post(backup::backup))
         .route("/metrics", get(metrics::metrics))
         .route("/export", get(small::export))
         .route("/livez", get(small::live))

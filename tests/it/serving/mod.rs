@@ -2,6 +2,7 @@
 
 mod access;
 mod assert;
+mod backup;
 mod client;
 mod events;
 mod headless;
