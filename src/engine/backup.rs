@@ -39,8 +39,8 @@ pub struct Backup {
 }
 
 impl Engine {
-    /// Makes a backup in a folder that is not there yet, or empty. It has everything that was committed before the call,
-    /// and what was committed until its checkpoint.
+    /// Makes a backup in a folder that is not there yet, or empty. It has everything that was committed before the
+    /// call, and what was committed until its checkpoint.
     ///
     /// # Errors
     /// Kind `Conflict`: there is something in the folder. Kind `Backend`: the checkpoint cannot be made, the folder
@@ -166,7 +166,7 @@ impl Writing<'_> {
         if self.shared.progress.is_closing() {
             return Err(Error::backend("the engine is shutting down"));
         }
-        // Another file system, one without links, too many links: whatever is in the way of a link, a copy does as well.
+        // Another file system, one without links, too many links: whatever is in the way of a link, a copy will do.
         if bytes.is_none() && self.disk.link(from, to).is_ok() {
             self.backup.linked += 1;
             return Ok(());

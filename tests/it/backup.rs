@@ -1,5 +1,5 @@
-//! Backups: of a folder that is written to all the time, of a stopped one, and by a service. What was committed before is
-//! in them, and what their queries go on to write is there once.
+//! Backups: of a folder that is written to all the time, of a stopped one, and by a service. What was committed before
+//! is in them, and what their queries go on to write is there once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
