@@ -79,6 +79,10 @@ pub enum SyncSite {
     Manifest,
     /// The directory of the manifest, after the rename.
     ManifestDirectory,
+    /// A file that was copied to a backup.
+    BackupFile,
+    /// A directory of a backup.
+    BackupDirectory,
 }
 
 impl SyncSite {
@@ -107,6 +111,8 @@ impl SyncSite {
         SyncSite::ClosedFile,
         SyncSite::Manifest,
         SyncSite::ManifestDirectory,
+        SyncSite::BackupFile,
+        SyncSite::BackupDirectory,
     ];
 }
 
@@ -192,6 +198,14 @@ pub trait Disk: Send + Sync {
     ///
     /// At once for everybody who looks: there is no moment without either file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name. The name is durable after a sync of its directory.
+    ///
+    /// # Errors
+    /// The file system or the disk cannot do that, between these two folders or at all.
+    fn link(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Removes a file.
     ///

@@ -180,6 +180,7 @@ const MAY_SLEEP: &[(&str, &str)] = &[
     ("tests/it/kill.rs", "the process is killed at a random time"),
     ("tests/it/power_cut/life.rs", "the power is cut at a random time of running threads"),
     ("tests/it/serving/access.rs", "nothing tells that the server has looked at its files"),
+    ("tests/it/serving/headless.rs", "nothing tells that a query has read what was inserted"),
     ("tests/it/serving/mod.rs", "nothing tells that the server has seen what a client did"),
     ("tests/it/serving/tls.rs", "nothing tells that the server has looked at its files"),
     ("tests/it/storage_faults.rs", "nothing tells that a thread of the engine has met the failure"),

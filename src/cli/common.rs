@@ -1,11 +1,7 @@
 //! What all commands take: where the data are, the properties, and how much is told.
 //!
-//! Properties come from three places, and the later wins: the defaults, the file of `--config`, `--set`. What a session
-//! or a statement sets wins over all of them. A command may also bring a default of its own for where queries start to
-//! read: the earliest record for `run`, the latest for `shell`.
-//!
-//! The file has one `KEY=VALUE` a line, as Java's property files; blank lines and lines that start with `#` or `!` are
-//! skipped. Escapes and continued lines are not known.
+//! [`super::settings`] says where properties come from. A command may also bring a default of its own for where queries
+//! start to read: the earliest record for `run`, the latest for `shell` and `serve`.
 
 use std::io::ErrorKind;
 use std::io::Write;
@@ -15,11 +11,12 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
+use super::settings::ProcessSettings;
 use crate::clock::SystemClock;
 use crate::config::{self, Properties};
 use crate::disk::RealDisk;
 use crate::engine::{Drive, Engine, Settings, Store};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::journal::WhenFull;
 use crate::statements::compile_kept;
 
@@ -33,7 +30,7 @@ pub(super) struct Common {
     data_dir: PathBuf,
     #[command(flatten)]
     config: ConfigFile,
-    /// Sets a property; it wins over the file.
+    /// Sets a property; it wins over the file and the environment.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// The brokers of the Kafka cluster that has the topics.
@@ -80,29 +77,20 @@ impl<T: Args> Configured<T> {
 }
 
 impl Common {
-    /// The properties of the process: the file's, and over them those of the command line.
+    /// The settings of the process: those of the file, over them those of the environment and of the command line.
     ///
     /// # Errors
-    /// Status 2: the file is not there, or a line or a `--set` is not `KEY=VALUE` or names no property. Status 3: the
-    /// file cannot be read.
+    /// Those of [`ProcessSettings::read`].
+    pub(super) fn settings(&self) -> Result<ProcessSettings, Failure> {
+        ProcessSettings::read(self.config.file.as_deref(), std::env::vars_os(), &self.set)
+    }
+
+    /// The properties of the process.
+    ///
+    /// # Errors
+    /// Those of [`ProcessSettings::read`].
     pub(super) fn properties(&self) -> Result<Properties, Failure> {
-        let mut properties = Properties::default();
-        if let Some(path) = &self.config.file {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|e| Failure::unreadable(&name, &e))?;
-            for (number, line) in text.lines().enumerate() {
-                let line = line.trim();
-                if line.is_empty() || line.starts_with(['#', '!']) {
-                    continue;
-                }
-                let place = format!("{name}, line {}: ", number + 1);
-                assign(&mut properties, line).map_err(|e| Failure::usage(e.context(place)))?;
-            }
-        }
-        for text in &self.set {
-            assign(&mut properties, text).map_err(|e| Failure::usage(e.context("--set: ")))?;
-        }
-        Ok(properties)
+        Ok(self.settings()?.properties)
     }
 
     /// A folder beside the data folder, on the same disk, for what is measured.
@@ -210,20 +198,4 @@ impl Common {
     pub(super) fn open_topics(&self) -> Result<Engine, Failure> {
         self.open(Drive::Threads { start: false }, WhenFull::Refuse, "earliest")
     }
-}
-
-/// Sets the property of a line `KEY=VALUE`.
-///
-/// Blanks around the name and the value are cut off.
-///
-/// # Errors
-/// Kind `Invalid`: there is no `=`, no such property, or the value is not one of it.
-fn assign(properties: &mut Properties, text: &str) -> Result<()> {
-    let Some((name, value)) = text.split_once('=') else {
-        // What follows the first word may be a secret.
-        let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let more = if rest.is_empty() { "" } else { " …" };
-        return Err(Error::invalid(format!("'{first}{more}' is not KEY=VALUE")));
-    };
-    properties.set(name.trim(), value.trim())
 }

@@ -18,7 +18,10 @@
 //! serve     yes                yes                      yes
 //! topic     yes                only topic create        no
 //! export    yes                no                       no
+//! backup    yes                no                       no
 //! user      no
+//! check-    no
+//! config
 //! fmt       no
 //! test      no; for --batch    yes, and removes it      yes
 //!           resume one a case
@@ -26,18 +29,22 @@
 //!           folder
 //! ```
 
+mod backup;
 mod bench;
+mod check_config;
 mod common;
 mod connect;
 mod export;
 mod failure;
 mod format;
 mod output;
+mod queries_file;
 mod remote;
 mod rows;
 mod run;
 mod script;
 mod serve;
+mod settings;
 mod shell;
 mod stop;
 mod table;
@@ -77,6 +84,10 @@ enum Command {
     Topic(topic::Command),
     /// Prints the statements that made what exists, as a script.
     Export(Configured<export::Arguments>),
+    /// Copies the data folder as of one moment, also while a service uses it.
+    Backup(Configured<backup::Arguments>),
+    /// Prints the settings with their places, and refuses what cannot be used.
+    CheckConfig(Configured<check_config::Arguments>),
     /// Prints the line of a user for the file of the service's users.
     User(user::Arguments),
     /// Prints statements in their canonical form.
@@ -99,6 +110,8 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve.common(common), &serve.own),
         Command::Topic(command) => topic::run(common, &command),
         Command::Export(export) => export::run(&export.common(common), &export.own),
+        Command::Backup(backup) => backup::run(&backup.common(common), &backup.own),
+        Command::CheckConfig(check) => check_config::run(&check.common(common), &check.own),
         Command::User(arguments) => user::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

@@ -70,6 +70,20 @@ impl Remote {
         })
     }
 
+    /// What is answered to a body that is posted to a path.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub(super) fn post(&self, path: &str, body: &str) -> Result<String, Failure> {
+        self.runtime.block_on(async {
+            let answer = self.link.send("POST", path, body).await?;
+            if !answer.is_good() {
+                return Err(refusal(&whole(answer).await?));
+            }
+            Ok(String::from_utf8_lossy(&answer.whole().await?).into_owned())
+        })
+    }
+
     /// What goes along with the statements of a session.
     fn request(session: &Session, text_field: &str, statements: &Placed) -> String {
         let properties: Map<String, Json> =

@@ -1,5 +1,6 @@
 //! `serve`: the service of ksqlDB's API.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -7,6 +8,7 @@ use clap::Args;
 use super::common::Common;
 use super::failure::{Done, Failure};
 use super::output::tell;
+use super::queries_file;
 use super::stop::Stop;
 use crate::config;
 use crate::engine::Drive;
@@ -19,12 +21,17 @@ pub(super) struct Arguments {
     /// Where requests are taken; http:// or https:// may stand before it. It wins over the property 'listeners'.
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
+    /// The statements that the service runs; then clients cannot change what exists. It wins over the property
+    /// 'ksql.queries.file'.
+    #[arg(long, value_name = "FILE.sql")]
+    queries_file: Option<PathBuf>,
 }
 
 /// Serves until Ctrl-C or SIGTERM; a second one ends at once.
 ///
 /// # Errors
-/// Status 2: a property of the service, or a file that one names, is wrong. Status 3: an address is in use, or the
+/// Status 1: the file of queries is refused. Status 2: a property of the service, or a file that one names, is wrong.
+/// Status 3: an address is in use, or the
 /// folder cannot be opened.
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let properties = common.properties()?;
@@ -33,9 +40,19 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
         given => given.join(","),
     };
     let listeners = Listener::open_all(&list).map_err(misused)?;
-    let setup = Setup::read(&properties, &listeners, tell).map_err(misused)?;
+    let mut setup = Setup::read(&properties, &listeners, tell).map_err(misused)?;
+    let queries_file = arguments.queries_file.clone().or_else(|| match properties.text(config::QUERIES_FILE) {
+        "" => None,
+        file => Some(PathBuf::from(file)),
+    });
+    // What cannot be read makes no folder.
+    queries_file.as_deref().map(queries_file::read).transpose()?;
     let engine = Arc::new(common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?);
     let stop = Stop::on_signals()?;
+    if let Some(file) = &queries_file {
+        queries_file::apply(&engine, file)?;
+        setup = setup.headless();
+    }
     for listener in &listeners {
         let (scheme, address) = (if listener.is_secure() { "https" } else { "http" }, listener.address()?);
         tell(&format!("serving at {scheme}://{address}"));

@@ -76,6 +76,10 @@ pub const ASSERT_TOPIC_TIMEOUT_MS: &str = "ksql.assert.topic.default.timeout.ms"
 pub const MAX_PUSH_QUERIES: &str = "ksql.max.push.queries";
 /// The properties that clients of the service may not set.
 pub const DENY_LIST: &str = "ksql.properties.overrides.denylist";
+/// The folder in which clients of the service may have backups made; empty if they may not.
+pub const BACKUPS: &str = "tidemill.backup.location";
+/// The file of statements that the service runs, instead of those that its clients send.
+pub const QUERIES_FILE: &str = "ksql.queries.file";
 /// How many persistent queries clients of the service may start.
 pub const ACTIVE_LIMIT: &str = "ksql.query.persistent.active.limit";
 
@@ -246,6 +250,13 @@ pub const PROPERTIES: &[Property] = &[
         summary: "The properties that clients of the service may not set, with commas.",
     },
     Property {
+        name: QUERIES_FILE,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The file of statements that the service runs; then clients cannot change what exists.",
+    },
+    Property {
         name: ACTIVE_LIMIT,
         default: "2147483647",
         takes: Takes::Number(0, ANY),
@@ -349,6 +360,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: STORES,
         scope: Scope::Process,
         summary: "What the file with the CAs of clients is; only PEM can be read.",
+    },
+    Property {
+        name: BACKUPS,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The folder in which admins may have the service make backups of its data folder.",
     },
     Property {
         name: BATCH_ROWS,

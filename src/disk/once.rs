@@ -36,6 +36,11 @@ impl SyncOnce {
         SyncOnce { disk, failure: Failure::default() }
     }
 
+    /// The disk without the wrapper, for files that are none of the data folder's.
+    pub fn beneath(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
     /// Whether a sync has failed.
     pub fn has_failed(&self) -> bool {
         self.failure.get().is_some()

@@ -218,6 +218,10 @@ impl Disk for RealDisk {
         named("rename", from, fs::rename(from, to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        named("link", from, fs::hard_link(from, to))
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         named("remove", path, fs::remove_file(path))
     }

@@ -117,6 +117,12 @@ impl Checkpoints {
         (saved.runs.clone(), found.map(|state| state.horizons.clone()).unwrap_or_default())
     }
 
+    /// The last checkpoint and its runs, which stay readable as long as the caller has them.
+    pub(crate) fn last(&self) -> (Manifest, Vec<Run>) {
+        let saved = lock(&self.saved);
+        (saved.manifest.clone(), saved.runs.clone())
+    }
+
     /// Makes a checkpoint of all that is decided. `image` gives what exists, and is called while nothing is decided.
     ///
     /// # Errors

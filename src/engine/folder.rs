@@ -55,7 +55,7 @@ pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>> {
 ///
 /// # Errors
 /// That of the system. A parent that exists already is no error.
-fn make(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+pub(super) fn make(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match (disk.create_dir(path), parent(path)) {
         (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
             make(disk, parent)?;
@@ -71,7 +71,7 @@ fn parent(path: &Path) -> Option<&Path> {
 
 /// Makes the folder's own name durable, and those of its parents: an earlier process may have made any of them and been
 /// killed before its sync.
-fn sync_parents(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+pub(super) fn sync_parents(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let mut at = path;
     while let Some(parent) = parent(at) {
         match disk.sync_dir(parent, SyncSite::FolderParent) {
@@ -112,7 +112,7 @@ fn check_format(disk: &dyn Disk, path: &Path) -> Result<()> {
 
 /// Writes the format file by way of another name, so that no power cut leaves a half written one under the right name.
 /// The rename is made durable by the caller's sync of the folder.
-fn write_format(disk: &dyn Disk, path: &Path) -> Result<()> {
+pub(super) fn write_format(disk: &dyn Disk, path: &Path) -> Result<()> {
     let beside = path.join("format.new");
     match disk.remove_file(&beside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),

@@ -29,6 +29,7 @@
 //! nothing more and must be opened again.
 
 mod apply;
+mod backup;
 mod checkpoint;
 mod cleanup;
 mod commit;
@@ -55,6 +56,7 @@ mod workers;
 mod world;
 
 pub use apply::Committed;
+pub use backup::Backup;
 pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
 pub use follow::{Follower, TopicRecord};
 pub(crate) use history::History;

@@ -187,7 +187,7 @@ impl Shared {
     }
 
     /// Makes a checkpoint, unless state is being restored or the journal has at most `limit` bytes.
-    fn checkpoint_over(self: &Arc<Self>, limit: u64) -> Result<()> {
+    pub(super) fn checkpoint_over(self: &Arc<Self>, limit: u64) -> Result<()> {
         let (Some(checkpoints), Some(journal), Some(log)) = (&self.checkpoints, self.commit.journal(), &self.log)
         else {
             return Ok(());

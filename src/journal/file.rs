@@ -19,6 +19,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::folder;
+use super::manifest::Manifest;
 use super::spare::Spares;
 use crate::disk::{self, Disk, DiskFile, Open, SyncSite};
 use crate::error::{Error, Result};
@@ -101,6 +103,18 @@ impl Head {
         head.extend_from_slice(&crc32c::crc32c(&head).to_le_bytes());
         head
     }
+}
+
+/// Begins the journal of a folder in which there is nothing but a checkpoint: a file with a head and no frame. The
+/// folder of the journal is still to be synced.
+///
+/// # Errors
+/// The disk is full, or the file cannot be made.
+pub fn begin(disk: &dyn Disk, data: &Path, checkpoint: &Manifest, seed: u64) -> Result<()> {
+    let head = Head::new(checkpoint.generation, checkpoint.round, seed);
+    let file = disk.open(&path(&folder(data), head.generation), Open::New)?;
+    file.write_at(&head.encode(), 0)?;
+    Ok(file.sync(SyncSite::BackupFile)?)
 }
 
 impl JournalFile {

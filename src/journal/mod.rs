@@ -47,6 +47,7 @@ mod tests;
 mod trim_tests;
 
 pub use entry::{Append, Command, Compact, Decision, Entry, Epoch, EpochHead, Trim};
+pub use file::begin;
 pub use frame::EntryView;
 pub use manifest::{Manifest, QueryState, write as write_manifest};
 pub use queue::{Done, Queue, WhenFull};

@@ -141,6 +141,11 @@ impl Journal {
         self.version
     }
 
+    /// The last decided round.
+    pub fn round(&self) -> RoundNumber {
+        self.round
+    }
+
     /// Figures that can be read without waiting for rounds.
     pub fn meter(&self) -> &Arc<Meter> {
         &self.meter

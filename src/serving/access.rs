@@ -23,7 +23,11 @@ const VERIFIED_AT_ONCE: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The paths that need a right other than to read, and which.
-const NEEDS: &[(&str, Right)] = &[("/ksql/terminate", Right::Admin), ("/inserts-stream", Right::Write)];
+const NEEDS: &[(&str, Right)] =
+    &[(TERMINATE, Right::Admin), ("/backup", Right::Admin), ("/inserts-stream", Right::Write)];
+
+/// The path that changes what exists.
+const TERMINATE: &str = "/ksql/terminate";
 
 /// The paths that anybody may ask for, and the start of some.
 const OPEN: &[&str] = &["/livez", "/readyz"];
@@ -33,6 +37,8 @@ const OPEN_BELOW: &str = "/chc/";
 pub(super) struct Access {
     /// None if nobody has to say who they are.
     pub users: Option<Fresh<Users>>,
+    /// Whether the statements come from a file, and nobody else may change what exists.
+    pub is_headless: bool,
     verifying: Arc<Semaphore>,
 }
 
@@ -56,7 +62,7 @@ impl Access {
         }
         let read = || Fresh::read(vec![file.clone()], move || Users::read(&file));
         let users = is_basic.then(read).transpose()?;
-        Ok(Access { users, verifying: Arc::new(Semaphore::new(VERIFIED_AT_ONCE)) })
+        Ok(Access { users, is_headless: false, verifying: Arc::new(Semaphore::new(VERIFIED_AT_ONCE)) })
     }
 
     /// Who asks for a path.
@@ -65,15 +71,29 @@ impl Access {
     /// 401 if that is not said, or the password is wrong; 403 if they may not ask for it; 429 if too many passwords are
     /// being checked.
     pub(super) async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let nobody = Caller { name: None, right: Right::Admin };
-        let Some(users) = &self.users else { return Ok(nobody) };
-        if OPEN.contains(&path) || path.starts_with(OPEN_BELOW) {
-            return Ok(Caller { right: Right::Read, ..nobody });
-        }
-        let caller = self.caller(users.now(), Credentials::of(headers).ok_or_else(unauthorized)?).await?;
         let needed = NEEDS.iter().find(|(own, _)| *own == path).map_or(Right::Read, |(_, right)| *right);
-        caller.may(needed, path)?;
+        let nobody = Caller { name: None, right: Right::Admin };
+        let caller = match &self.users {
+            None => nobody,
+            Some(_) if OPEN.contains(&path) || path.starts_with(OPEN_BELOW) => Caller { right: Right::Read, ..nobody },
+            Some(users) => self.caller(users.now(), Credentials::of(headers).ok_or_else(unauthorized)?).await?,
+        };
+        match path {
+            TERMINATE => self.may(&caller, needed, path)?,
+            _ => caller.may(needed, path)?,
+        }
         Ok(caller)
+    }
+
+    /// # Errors
+    /// The caller may not do what needs this right, or nobody may.
+    pub(super) fn may(&self, caller: &Caller, needed: Right, what: &str) -> Result<(), Refusal> {
+        caller.may(needed, what)?;
+        if !self.is_headless || needed < Right::Admin {
+            return Ok(());
+        }
+        let message = format!("{what} is refused: the statements of this service come from its file of queries");
+        Err(Refusal::new(40300, message))
     }
 
     /// Whoever has these credentials.
@@ -110,7 +130,7 @@ impl Credentials {
 impl Caller {
     /// # Errors
     /// They may not do what needs this right.
-    pub(super) fn may(&self, needed: Right, what: &str) -> Result<(), Refusal> {
+    fn may(&self, needed: Right, what: &str) -> Result<(), Refusal> {
         if self.right >= needed {
             return Ok(());
         }

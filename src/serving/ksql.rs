@@ -57,7 +57,8 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
     let mut session = asked.session(service)?;
     let name = asked.shown_as.as_deref();
     let parsed = parse(text, name)?;
-    parsed.iter().try_for_each(|statement| caller.may(statement.needs, &first_words(&statement.text)))?;
+    let access = &service.setup.access;
+    parsed.iter().try_for_each(|statement| access.may(caller, statement.needs, &first_words(&statement.text)))?;
     check(service, &session, &parsed, asked)?;
     let mut entities = Vec::new();
     for statement in &parsed {

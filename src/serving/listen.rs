@@ -46,20 +46,11 @@ impl Listener {
     /// # Errors
     /// Kind `Invalid`: one is none of these. Kind `Backend`: an address is in use, or not one of this machine.
     pub fn open_all(list: &str) -> Result<Vec<Listener>> {
-        let written = list.split(',').map(str::trim).filter(|one| !one.is_empty());
-        let all: Vec<Listener> = written.map(Listener::open).collect::<Result<_>>()?;
-        if all.is_empty() { Err(Error::invalid("there is no address to listen at")) } else { Ok(all) }
+        written_in(list)?.into_iter().map(Listener::open).collect()
     }
 
     fn open(written: &str) -> Result<Listener> {
-        let (scheme, address) = written.split_once("://").unwrap_or(("http", written));
-        let address = address.trim_end_matches('/');
-        let is_secure = scheme.eq_ignore_ascii_case("https");
-        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        if !(is_secure || scheme.eq_ignore_ascii_case("http")) || !has_port {
-            let message = format!("cannot listen at '{written}': it is not http://HOST:PORT or https://HOST:PORT");
-            return Err(Error::invalid(message));
-        }
+        let (is_secure, address) = address_of(written)?;
         let failed = |e: std::io::Error| Error::backend(format!("cannot listen at {address}: {e}"));
         let socket = TcpListener::bind(address).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
@@ -78,6 +69,31 @@ impl Listener {
     pub fn address(&self) -> Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
+}
+
+/// The addresses of a list with commas.
+///
+/// # Errors
+/// Kind `Invalid`: there is none.
+pub(super) fn written_in(list: &str) -> Result<Vec<&str>> {
+    let all: Vec<&str> = list.split(',').map(str::trim).filter(|one| !one.is_empty()).collect();
+    if all.is_empty() { Err(Error::invalid("there is no address to listen at")) } else { Ok(all) }
+}
+
+/// Whether TLS is spoken at an address, and its host and port.
+///
+/// # Errors
+/// Kind `Invalid`: it is no address.
+pub(super) fn address_of(written: &str) -> Result<(bool, &str)> {
+    let (scheme, address) = written.split_once("://").unwrap_or(("http", written));
+    let address = address.trim_end_matches('/');
+    let is_secure = scheme.eq_ignore_ascii_case("https");
+    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if !(is_secure || scheme.eq_ignore_ascii_case("http")) || !has_port {
+        let message = format!("cannot listen at '{written}': it is not http://HOST:PORT or https://HOST:PORT");
+        return Err(Error::invalid(message));
+    }
+    Ok((is_secure, address))
 }
 
 /// What the connections of a listener need.

@@ -12,6 +12,7 @@
 //! | `/close-query` | `close` | ends a query that shows rows |
 //! | `/inserts-stream` | `inserts` | rows as lines, acknowledged one by one |
 //! | `/ws/query` | `websocket` | rows of one SELECT as frames |
+//! | `/backup` | `backup` | a copy of the data folder |
 //! | `/metrics` | `metrics` | what is measured, as Prometheus reads it |
 //! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
 //!
@@ -21,6 +22,7 @@
 
 mod accept;
 mod access;
+mod backup;
 mod begin;
 pub mod client;
 mod close;
@@ -62,7 +64,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use rustls::ServerConfig;
 use tower::ServiceExt;
 
-use crate::config::Properties;
+use crate::config::{self, Properties};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use access::Access;
@@ -123,6 +125,12 @@ impl Setup {
         Ok(Setup { access: Access::read(properties)?, tls, report: Box::new(report) })
     }
 
+    /// The same for a service whose statements come from a file: its clients cannot change what exists.
+    pub fn headless(mut self) -> Setup {
+        self.access.is_headless = true;
+        self
+    }
+
     /// Reads files anew that have changed; what is to be told of it.
     fn look(&self) -> Vec<String> {
         let tls = self.tls.as_ref().map(|tls| ("certificate", tls.look()));
@@ -139,6 +147,28 @@ impl Setup {
     pub fn has_users(&self) -> bool {
         self.access.users.is_some()
     }
+}
+
+/// What the properties say of the rim and what cannot be used of it: addresses, certificates, users. Nothing is opened
+/// but files.
+///
+/// The files of TLS count if an address needs them or one of them is named.
+pub fn check(properties: &Properties) -> Vec<Error> {
+    let mut errors = Vec::new();
+    let written = listen::written_in(properties.text(config::LISTENERS));
+    let mut is_secure = !properties.text(config::KEYSTORE).is_empty();
+    errors.extend(written.as_ref().err().cloned());
+    for address in written.unwrap_or_default() {
+        match listen::address_of(address) {
+            Ok((secure, _)) => is_secure |= secure,
+            Err(error) => errors.push(error),
+        }
+    }
+    if is_secure {
+        errors.extend(tls::read(properties).err());
+    }
+    errors.extend(Access::read(properties).err());
+    errors
 }
 
 /// Answers requests until `stop` says that it is enough.
@@ -188,6 +218,7 @@ fn routes(service: &Arc<Service>) -> Router {
         .route("/lag", post(small::lag))
         .route("/v1/metadata", get(small::metadata))
         .route("/v1/metadata/id", get(small::metadata_id))
+        .route("/backup", post(backup::backup))
         .route("/metrics", get(metrics::metrics))
         .route("/export", get(small::export))
         .route("/livez", get(small::live))

@@ -30,6 +30,7 @@ mod format;
 mod lines;
 mod reply;
 mod session;
+mod standing;
 
 pub use assert_topic::Asserted;
 pub use complete::{Next, next};
@@ -40,6 +41,7 @@ pub use lines::{Portion, RecordLines};
 pub use print_topic::Printed;
 pub use reply::{Entity, Reply, Shown, fields};
 pub use session::{DryRun, Nature, Outcome, Session, denied};
+pub use standing::Standing;
 
 use std::any::Any;
 use std::fmt;

@@ -4,6 +4,7 @@
 //! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
 //! the process.
 
+use super::check::Touched;
 use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
@@ -94,6 +95,18 @@ impl DryRun<'_> {
     /// The same, to change it.
     pub(super) fn catalog_mut(&mut self) -> &mut Catalog {
         &mut self.catalog
+    }
+
+    /// The properties that the statements checked so far have set.
+    pub(super) fn own(&self) -> &Properties {
+        &self.own
+    }
+
+    /// The canonical text of the next statement, with the values of variables, and what it would touch.
+    pub(super) fn canonical(&self, parsed: &Parsed) -> Result<(String, Touched)> {
+        let bound = self.session.bound(parsed, &self.own, &self.variables)?;
+        let statement = &bound.as_ref().unwrap_or(parsed).statement;
+        Ok((statement.to_string(), statement.touches()))
     }
 
     /// How many queries there are after the statements checked so far.
@@ -191,6 +204,11 @@ impl<'e> Session<'e> {
             true => Err(Error::invalid(denied(name))),
             false => Ok(()),
         }
+    }
+
+    /// The engine that executes the statements.
+    pub(super) fn engine(&self) -> &Engine {
+        self.engine
     }
 
     /// The properties that were set.

@@ -1,5 +1,6 @@
 //! The integration tests, in one binary: they run the real program, or the real engine over a disk that forgets.
 
+mod backup;
 mod batch_size;
 mod command_line;
 mod conformance;
@@ -13,6 +14,7 @@ mod hints;
 mod kill;
 mod limits;
 mod on_disk_format;
+mod operations;
 mod oracle;
 mod power_cut;
 mod pulls;

@@ -88,6 +88,11 @@ pub fn folder(data: &Path) -> PathBuf {
     data.join("state")
 }
 
+/// The path of a run in the folder of the runs.
+pub fn path(folder: &Path, number: RunNumber) -> PathBuf {
+    format::path(folder, number)
+}
+
 /// The numbers of the runs in a folder, complete or not, in ascending order.
 ///
 /// Other names in the folder are left out.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod collections;
+mod config;
 mod environment;
 mod folder;
 mod live;

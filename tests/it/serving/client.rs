@@ -90,9 +90,16 @@ impl Server {
         let address = |line: std::io::Result<String>| {
             let line = line.expect("text");
             let address = line.strip_prefix("serving at http").and_then(|rest| rest.split_once("://"));
-            address.unwrap_or_else(|| panic!("{line}")).1.to_owned()
+            address.map(|(_, address)| address.to_owned()).ok_or(line)
         };
-        let addresses = lines.by_ref().take(listeners).map(address).collect();
+        let (mut addresses, mut others) = (Vec::new(), Vec::new());
+        while addresses.len() < listeners {
+            match lines.next().map(address) {
+                Some(Ok(address)) => addresses.push(address),
+                Some(Err(line)) => others.push(line),
+                None => panic!("it does not serve: {others:?}"),
+            }
+        }
         // What else it tells is read, so that it never waits for somebody to read it.
         std::thread::spawn(move || lines.for_each(drop));
         Server { child, addresses, tls: None }

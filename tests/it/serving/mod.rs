@@ -2,8 +2,10 @@
 
 mod access;
 mod assert;
+mod backup;
 mod client;
 mod events;
+mod headless;
 mod print;
 mod tls;
 mod upgrade;
