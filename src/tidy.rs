@@ -118,7 +118,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // The disk; memory that goes back to the system; the terminal, standard input and the figures of the process.
     ("libc", &["disk", "engine/memory", "cli"]),
     ("libm", &["functions"]),
-    ("md5", &["functions"]),
+    ("md5", &["functions", "cli/migrations"]),
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving"]),
     // A mutex that is handed to whoever waits for it.
     ("parking_lot", &["locks"]),

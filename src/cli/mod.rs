@@ -18,6 +18,9 @@
 //! serve     yes                yes                      yes
 //! topic     yes                only topic create        no
 //! export    yes                no                       no
+//! migrations  unless a       only initialize-metadata  yes
+//!             server is
+//!             named
 //! user      no
 //! fmt       no
 //! test      no; for --batch    yes, and removes it      yes
@@ -32,7 +35,10 @@ mod connect;
 mod export;
 mod failure;
 mod format;
+mod made;
+mod migrations;
 mod output;
+mod peer;
 mod remote;
 mod rows;
 mod run;
@@ -77,6 +83,8 @@ enum Command {
     Topic(topic::Command),
     /// Prints the statements that made what exists, as a script.
     Export(Configured<export::Arguments>),
+    /// Applies numbered files of statements, once each and in order, as ksql-migrations does.
+    Migrations(Configured<migrations::Arguments>),
     /// Prints the line of a user for the file of the service's users.
     User(user::Arguments),
     /// Prints statements in their canonical form.
@@ -99,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve::run(&serve.common(common), &serve.own),
         Command::Topic(command) => topic::run(common, &command),
         Command::Export(export) => export::run(&export.common(common), &export.own),
+        Command::Migrations(migrations) => migrations::run(&migrations.common(common), &migrations.own),
         Command::User(arguments) => user::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

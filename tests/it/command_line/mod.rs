@@ -5,6 +5,7 @@ mod collections;
 mod environment;
 mod folder;
 mod live;
+mod migrations;
 mod print;
 mod produce;
 mod run;

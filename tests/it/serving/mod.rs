@@ -2,7 +2,7 @@
 
 mod access;
 mod assert;
-mod client;
+pub(crate) mod client;
 mod events;
 mod print;
 mod tls;
