@@ -119,7 +119,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("libc", &["disk", "engine/memory", "cli"]),
     ("libm", &["functions"]),
     ("lz4_flex", &["topics/compression"]),
-    ("md5", &["functions"]),
+    ("md5", &["functions", "cli/migrations"]),
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving"]),
     // A mutex that is handed to whoever waits for it.
     ("parking_lot", &["locks"]),

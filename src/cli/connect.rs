@@ -32,6 +32,9 @@ pub(super) struct Credentials {
     /// The file with the password, in its first line.
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
+    /// The password, where it was given otherwise.
+    #[arg(skip)]
+    password: Option<String>,
     /// The PEM file with the CAs that are trusted, instead of those of the system.
     #[arg(long, value_name = "FILE", requires = "server")]
     ca_file: Option<PathBuf>,
@@ -108,6 +111,26 @@ fn has_port(address: &str) -> bool {
 }
 
 impl Credentials {
+    /// The same, with what a file says where the command line says nothing.
+    pub(super) fn or(mut self, other: Credentials) -> Credentials {
+        if self.user.is_none() {
+            (self.user, self.password) = (other.user, other.password);
+        }
+        self.ca_file = self.ca_file.or(other.ca_file);
+        self.client_cert = self.client_cert.or(other.client_cert);
+        self
+    }
+
+    /// A user with a password, the CAs that are trusted, and a certificate, each if it is given.
+    pub(super) fn given(
+        user: Option<(String, String)>,
+        ca_file: Option<PathBuf>,
+        client_cert: Option<PathBuf>,
+    ) -> Credentials {
+        let (user, password) = user.unzip();
+        Credentials { user, password, ca_file, client_cert, ..Credentials::default() }
+    }
+
     /// How TLS is spoken, and whom it trusts.
     fn tls(&self) -> Result<ClientConfig, Failure> {
         let unusable = |error: rustls::Error| Failure::usage(Error::invalid(format!("TLS cannot be used: {error}")));
@@ -148,14 +171,15 @@ impl Credentials {
     /// The header that says who asks.
     fn authorization(&self) -> Result<Option<String>, Failure> {
         let Some(name) = &self.user else { return Ok(None) };
-        let password = match (&self.password_file, std::env::var(PASSWORD)) {
-            (Some(file), _) => {
+        let password = match (&self.password_file, &self.password, std::env::var(PASSWORD)) {
+            (None, Some(password), _) => password.clone(),
+            (Some(file), ..) => {
                 let shown = file.display().to_string();
                 let text = std::fs::read_to_string(file).map_err(|e| Failure::unreadable(&shown, &e))?;
                 text.lines().next().unwrap_or_default().to_owned()
             }
-            (None, Ok(password)) => password,
-            (None, Err(_)) => prompt(&format!("Password of {name}: "))?,
+            (None, None, Ok(password)) => password,
+            (None, None, Err(_)) => prompt(&format!("Password of {name}: "))?,
         };
         Ok(Some(format!("Basic {}", base64_text(format!("{name}:{password}").as_bytes()))))
     }

@@ -19,6 +19,9 @@
 //! topic     yes                only topic create        no
 //! export    yes                no                       no
 //! backup    yes                no                       no
+//! migrations  unless a       only initialize-metadata  yes
+//!             server is
+//!             named
 //! user      no
 //! check-    no
 //! config
@@ -37,8 +40,11 @@ mod connect;
 mod export;
 mod failure;
 mod format;
+mod made;
+mod migrations;
 mod output;
 mod queries_file;
+mod peer;
 mod remote;
 mod rows;
 mod run;
@@ -88,6 +94,8 @@ enum Command {
     Backup(Configured<backup::Arguments>),
     /// Prints the settings with their places, and refuses what cannot be used.
     CheckConfig(Configured<check_config::Arguments>),
+    /// Applies numbered files of statements, once each and in order, as ksql-migrations does.
+    Migrations(Configured<migrations::Arguments>),
     /// Prints the line of a user for the file of the service's users.
     User(user::Arguments),
     /// Prints statements in their canonical form.
@@ -112,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Export(export) => export::run(&export.common(common), &export.own),
         Command::Backup(backup) => backup::run(&backup.common(common), &backup.own),
         Command::CheckConfig(check) => check_config::run(&check.common(common), &check.own),
+        Command::Migrations(migrations) => migrations::run(&migrations.common(common), &migrations.own),
         Command::User(arguments) => user::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

@@ -84,20 +84,72 @@ impl Remote {
         })
     }
 
-    /// What goes along with the statements of a session.
+    /// What goes along with the statements of a session, which are to be shown to a person.
     fn request(session: &Session, text_field: &str, statements: &Placed) -> String {
+        let mut request = Remote::plain(session, text_field, &statements.text);
+        request["requestProperties"] = json!({ SHOWN_AS: statements.file });
+        request.to_string()
+    }
+
+    /// A request that a server of ksqlDB understands, too.
+    fn plain(session: &Session, text_field: &str, text: &str) -> Json {
         let properties: Map<String, Json> =
             session.own().overrides().map(|(name, value)| (name.to_owned(), value.into())).collect();
         let variables: Map<String, Json> =
             session.variables().iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         let properties_field = if text_field == "sql" { "properties" } else { "streamsProperties" };
         json!({
-            text_field: statements.text,
+            text_field: text,
             properties_field: properties,
             "sessionVariables": variables,
-            "requestProperties": { SHOWN_AS: statements.file },
         })
-        .to_string()
+    }
+
+    /// Executes statements that show no rows; the entities that answer them.
+    ///
+    /// # Errors
+    /// One of them is refused, as the server says it; or it does not answer.
+    pub(super) fn entities(&self, session: &Session, statements: &Placed) -> Result<Vec<Json>, Failure> {
+        let body = Remote::plain(session, "ksql", statements.text.trim()).to_string();
+        let (is_good, answer) = self.asked("/ksql", &body)?;
+        match answer {
+            Json::Array(entities) if is_good => {
+                let warnings = entities.iter().filter_map(|entity| entity["warnings"].as_array()).flatten();
+                warnings.filter_map(|w| w["message"].as_str()).for_each(|text| tell(&format!("warning: {text}")));
+                Ok(entities)
+            }
+            answer => Err(refusal(&answer)),
+        }
+    }
+
+    /// All rows of a SELECT without EMIT.
+    ///
+    /// # Errors
+    /// It is refused or fails, as the server says it; or it does not answer.
+    pub(super) fn rows(&self, text: &str) -> Result<Vec<Vec<Value>>, Failure> {
+        self.runtime.block_on(async {
+            let mut lines = self.lines("/query-stream", json!({ "sql": text }).to_string()).await?;
+            let (mut columns, mut rows) = (Vec::new(), Vec::new());
+            while let Some(line) = lines.line().await? {
+                let Some(element) = element(&line) else { continue };
+                if let Some(schema) = element["header"]["schema"].as_str() {
+                    columns = columns_of(schema)?;
+                } else if let Some(values) = element["row"]["columns"].as_array() {
+                    rows.push(row(values, &columns)?);
+                } else if !element["errorMessage"].is_null() {
+                    return Err(refusal(&element["errorMessage"]));
+                }
+            }
+            Ok(rows)
+        })
+    }
+
+    /// Sends a request with a body; whether it was accepted, and the answer.
+    fn asked(&self, path: &str, body: &str) -> Result<(bool, Json), Failure> {
+        self.runtime.block_on(async {
+            let answer = self.link.send("POST", path, body).await?;
+            Ok((answer.is_good(), whole(answer).await?))
+        })
     }
 
     /// Executes the statements of a script.
@@ -116,7 +168,7 @@ impl Remote {
         for statement in &script.statements {
             let is_rows = statement.begins_with(&["SELECT", "WITH"]);
             let is_print = statement.begins_with(&["PRINT"]);
-            let is_own = statement.begins_with(&["SET", "UNSET", "DEFINE", "UNDEFINE"]);
+            let is_own = statement.is_of_session();
             if is_rows || is_print || is_own || !together.fits(statement) {
                 self.execute(session, &std::mem::take(&mut together), output)?;
             }
@@ -153,10 +205,7 @@ impl Remote {
             return Ok(());
         }
         let body = Remote::request(session, "ksql", statements);
-        let (is_good, answer) = self.runtime.block_on(async {
-            let answer = self.link.send("POST", "/ksql", &body).await?;
-            Ok::<_, Failure>((answer.is_good(), whole(answer).await?))
-        })?;
+        let (is_good, answer) = self.asked("/ksql", &body)?;
         let entities = if is_good { &answer } else { &answer["entities"] };
         for entity in entities.as_array().into_iter().flatten() {
             self.show(&entity["shown"], output)?;
@@ -215,7 +264,7 @@ impl Remote {
             while let Some(line) = next_unless(&mut lines, stop).await? {
                 let Some(element) = element(&line) else { continue };
                 if let Some(schema) = element["header"]["schema"].as_str() {
-                    let columns = columns(schema)?;
+                    let columns = columns_of(schema)?;
                     rows = Some((output.start_rows(columns.clone())?, columns));
                 } else if let (Some((shown, columns)), Some(values)) = (&mut rows, element["row"]["columns"].as_array())
                 {
@@ -306,7 +355,7 @@ fn row(values: &[Json], columns: &[Column]) -> Result<Vec<Value>, Error> {
 }
 
 /// The columns of a schema as an answer has it.
-fn columns(schema: &str) -> Result<Vec<Column>, Error> {
+fn columns_of(schema: &str) -> Result<Vec<Column>, Error> {
     let lexed = lex(schema);
     let mut cursor = Cursor::new(&lexed);
     cursor.list(|cursor| {
@@ -332,7 +381,7 @@ mod tests {
 
     #[test]
     fn columns_are_read_from_a_schema() {
-        let columns = columns("`K` STRING KEY, `a b` ARRAY<STRUCT<`X` DECIMAL(4, 2)>>").expect("columns");
+        let columns = columns_of("`K` STRING KEY, `a b` ARRAY<STRUCT<`X` DECIMAL(4, 2)>>").expect("columns");
         assert_eq!(columns[0], Column::value("K", SqlType::String));
         assert_eq!(
             (columns[1].name.as_str(), columns[1].sql_type.to_string().as_str()),

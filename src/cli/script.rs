@@ -117,6 +117,11 @@ impl ScriptStatement {
         lexed.lexemes.first().is_some_and(|first| words.iter().any(|word| first.text.eq_ignore_ascii_case(word)))
     }
 
+    /// Whether it only changes what belongs to the session.
+    pub(super) fn is_of_session(&self) -> bool {
+        self.begins_with(&["SET", "UNSET", "DEFINE", "UNDEFINE"])
+    }
+
     /// An error of the statement, with its place.
     pub(super) fn failure(&self, error: Error) -> Failure {
         Failure::in_file(&error.at(self.parsed.span).in_source(&self.source), &self.file)

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use tidemill::config::PROPERTIES;
 
 /// The documents, from the project's folder.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/architecture.md",
     "docs/differences.md",
+    "docs/migrations.md",
     "docs/on-disk-format.md",
     "docs/operating.md",
     "docs/serving.md",

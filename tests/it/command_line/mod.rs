@@ -6,6 +6,7 @@ mod config;
 mod environment;
 mod folder;
 mod live;
+mod migrations;
 mod print;
 mod produce;
 mod run;

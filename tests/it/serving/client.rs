@@ -22,7 +22,7 @@ use crate::command_line::Folder;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server over a folder.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it takes requests; the first is the one that is asked.
     addresses: Vec<String>,
@@ -62,7 +62,7 @@ pub(super) struct Open {
 }
 
 impl Server {
-    pub(super) fn start(folder: &Folder) -> Server {
+    pub(crate) fn start(folder: &Folder) -> Server {
         Server::start_with(folder, &[])
     }
 
@@ -110,7 +110,7 @@ impl Server {
         self.tls = Some(Arc::new(tls));
     }
 
-    pub(super) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.addresses[0]
     }
 

@@ -3,7 +3,7 @@
 mod access;
 mod assert;
 mod backup;
-mod client;
+pub(crate) mod client;
 mod events;
 mod headless;
 mod print;
