@@ -13,13 +13,14 @@ mod source;
 mod table;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::common::DataFusionError;
 
 use crate::clock::Clock;
 use crate::config::{self, Properties};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::plan::pull::Pull;
 use crate::types::{Column, Value};
 
@@ -39,23 +40,33 @@ struct Limits {
     /// When it must be done, on the monotonic clock; `None` if it has time.
     until_ns: Option<u64>,
     clock: Arc<dyn Clock>,
+    /// Says that nobody wants the rows any more.
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Limits {
-    fn new(engine: &Engine, own: &Properties) -> Limits {
+    fn new(engine: &Engine, own: &Properties, cancelled: &Arc<AtomicBool>) -> Limits {
         let properties = engine.properties().with(own);
         let clock = engine.clock().clone();
         let most_ms = properties.number(config::PULL_TIMEOUT_MS) as u64;
         let until_ns = (most_ms > 0).then(|| clock.monotonic_ns().saturating_add(most_ms.saturating_mul(1_000_000)));
-        Limits { memory_bytes: properties.size(config::PULL_MEMORY_BYTES), until_ns, clock }
+        Limits {
+            memory_bytes: properties.size(config::PULL_MEMORY_BYTES),
+            until_ns,
+            clock,
+            cancelled: cancelled.clone(),
+        }
     }
 
     /// # Errors
-    /// The query has taken more time than it may.
+    /// The query has taken more time than it may, or was cancelled.
     fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::backend("the query was cancelled by its client").by(Limit::Cancelled));
+        }
         match self.until_ns {
             Some(until_ns) if self.clock.monotonic_ns() > until_ns => {
-                let error = Error::backend("the query took more time than it may");
+                let error = Error::backend("the query took more time than it may").by(Limit::Time);
                 Err(error.hint(format!("select less, or raise {}", config::PULL_TIMEOUT_MS)))
             }
             _ => Ok(()),
@@ -63,13 +74,13 @@ impl Limits {
     }
 }
 
-/// The rows of a pull query, as of the last commits.
+/// The rows of a pull query, as of the last commits; it ends early when `cancelled` becomes true.
 ///
 /// # Errors
 /// Those of [`Engine::table_rows`], whatever an expression says that is too large, and more memory or time than the query
 /// may take.
-pub fn rows(engine: &Engine, pull: &Pull, own: &Properties) -> Result<PullRows> {
-    let limits = Limits::new(engine, own);
+pub fn rows(engine: &Engine, pull: &Pull, own: &Properties, cancelled: &Arc<AtomicBool>) -> Result<PullRows> {
+    let limits = Limits::new(engine, own, cancelled);
     match pull {
         Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &limits)? }),
         Pull::Relations(relations) => relations::rows(engine, relations, &limits),

@@ -22,7 +22,7 @@ use super::{Limits, PullRows};
 use crate::catalog::SourceKind;
 use crate::config;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::plan::pull::Relations;
 use crate::types::Value;
 
@@ -94,7 +94,8 @@ fn take(relations: &Relations, batch: &RecordBatch, rows: &mut Vec<Vec<Value>>) 
 /// What is said of a query that needs more memory than it may have.
 fn too_much(bytes: usize) -> Error {
     let message = format!("the query needs more than {bytes} bytes of memory");
-    Error::backend(message).hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
+    let error = Error::backend(message).by(Limit::Memory);
+    error.hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
 }
 
 /// An error of ours that DataFusion carried, or its own.
@@ -105,7 +106,7 @@ fn inside(error: DataFusionError) -> Error {
             None => Error::bug(format!("the query cannot be executed: {error}")),
         },
         DataFusionError::ResourcesExhausted(_) => {
-            let error = Error::backend("the query needs more memory than it may have");
+            let error = Error::backend("the query needs more memory than it may have").by(Limit::Memory);
             error.hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
         }
         _ => Error::bug(format!("the query cannot be executed: {error}")),
