@@ -28,6 +28,17 @@ pub enum Kind {
     Bug,
 }
 
+/// A limit that ended what was asked for; the rest of the engine goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// It needs more memory than it may have.
+    Memory,
+    /// It has taken longer than it may.
+    Time,
+    /// Its client does not want it any more.
+    Cancelled,
+}
+
 /// How the message of every error of kind [`Kind::Unsupported`] begins.
 pub const UNSUPPORTED: &str = "not supported by this version: ";
 
@@ -84,6 +95,7 @@ struct Inner {
     hint: Option<String>,
     excerpt: Option<Excerpt>,
     disk_is_full: bool,
+    limit: Option<Limit>,
 }
 
 /// The part of a line that an error shows.
@@ -112,7 +124,8 @@ impl Error {
     /// An error of `kind`; the message is a sentence for the person who has to act on it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Error(Box::new(Inner { kind, message, span: None, hint: None, excerpt: None, disk_is_full: false }))
+        let (span, hint, excerpt) = (None, None, None);
+        Error(Box::new(Inner { kind, message, span, hint, excerpt, disk_is_full: false, limit: None }))
     }
 
     constructors! {
@@ -159,6 +172,17 @@ impl Error {
     pub fn by_full_disk(mut self) -> Self {
         self.0.disk_is_full = true;
         self.hint("make room on the disk")
+    }
+
+    /// The same error, marked as caused by a limit.
+    pub fn by(mut self, limit: Limit) -> Self {
+        self.0.limit = Some(limit);
+        self
+    }
+
+    /// The limit that is the cause, if one is.
+    pub fn limit(&self) -> Option<Limit> {
+        self.0.limit
     }
 
     /// The same error with `context` before its message.

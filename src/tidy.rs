@@ -63,7 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "operators",
         ],
     ),
-    ("serving", &["types", "formats", "disk", "topics", "catalog", "engine", "pull", "statements", "config"]),
+    ("serving", &["types", "sql", "formats", "disk", "topics", "catalog", "engine", "pull", "statements", "config"]),
     (
         "testing",
         &[
@@ -92,7 +92,19 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("argon2", &["serving/users"]),
     (
         "arrow",
-        &["types", "functions", "formats", "state", "expr", "operators", "runtime", "engine", "pull", "statements"],
+        &[
+            "types",
+            "functions",
+            "formats",
+            "state",
+            "expr",
+            "operators",
+            "runtime",
+            "engine",
+            "pull",
+            "statements",
+            "serving/pg/catalog",
+        ],
     ),
     ("axum", &["serving"]),
     ("base64", &["types", "formats"]),
@@ -104,8 +116,8 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     // Checksums of files; and the fingerprint of a plan, which is on disk too.
     ("crc32c", &["topics", "state", "journal", "runtime/lower/mod"]),
-    // Relations over committed tables; continuous queries have operators of their own.
-    ("datafusion", &["pull"]),
+    // Relations over committed tables, and PostgreSQL's catalog; continuous queries have operators of their own.
+    ("datafusion", &["pull", "serving/pg/catalog"]),
     ("fancy_regex", &["functions", "serving"]),
     ("flate2", &["topics/compression", "cli"]),
     ("foldhash", &["types", "functions", "formats", "state", "journal", "operators"]),
@@ -123,10 +135,11 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving"]),
     // A mutex that is handed to whoever waits for it.
     ("parking_lot", &["locks"]),
+    ("pgwire", &["serving/pg"]),
     ("pkcs8", &["serving/pem"]),
     // Threads belong to the engine, which lends them to the turns of a query.
     ("rayon", &["runtime", "engine"]),
-    ("ring", &["serving/users"]),
+    ("ring", &["serving/users", "serving/pg"]),
     ("rpassword", &["cli/connect"]),
     ("rustls", &["serving", "cli/connect"]),
     ("rustls_native_certs", &["cli/connect"]),
@@ -154,7 +167,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
     ("tokio", &["pull", "serving", "cli/connect", "cli/remote", "testing/rest"]),
-    ("tokio_rustls", &["serving/listen", "cli/connect"]),
+    ("tokio_rustls", &["serving/listen", "serving/pg/start", "cli/connect"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
     ("zstd", &["topics/compression"]),

@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// 'ksql.queries.file'.
     #[arg(long, value_name = "FILE.sql")]
     queries_file: Option<PathBuf>,
+    /// Where PostgreSQL's protocol is spoken, read only. It wins over the property 'tidemill.pg.listeners'.
+    #[arg(long, value_name = "HOST:PORT")]
+    pg_listen: Vec<String>,
 }
 
 /// Serves until Ctrl-C or SIGTERM; a second one ends at once.
@@ -35,11 +38,13 @@ pub(super) struct Arguments {
 /// folder cannot be opened.
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let properties = common.properties()?;
-    let list = match arguments.listen.as_slice() {
-        [] => properties.text(config::LISTENERS).to_owned(),
+    let list = |given: &[String], name| match given {
+        [] => properties.text(name).to_owned(),
         given => given.join(","),
     };
-    let listeners = Listener::open_all(&list).map_err(misused)?;
+    let mut listeners = Listener::open_all(&list(&arguments.listen, config::LISTENERS)).map_err(misused)?;
+    let postgres = list(&arguments.pg_listen, config::PG_LISTENERS);
+    listeners.extend(Listener::open_postgres(&postgres).map_err(misused)?);
     let mut setup = Setup::read(&properties, &listeners, tell).map_err(misused)?;
     let queries_file = arguments.queries_file.clone().or_else(|| match properties.text(config::QUERIES_FILE) {
         "" => None,
@@ -54,9 +59,10 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
         setup = setup.headless();
     }
     for listener in &listeners {
-        let (scheme, address) = (if listener.is_secure() { "https" } else { "http" }, listener.address()?);
+        let (scheme, address) = (listener.scheme(), listener.address()?);
         tell(&format!("serving at {scheme}://{address}"));
-        if setup.has_users() && !listener.is_secure() && !address.ip().is_loopback() {
+        // Over PostgreSQL's protocol they are refused.
+        if setup.has_users() && !listener.is_postgres() && !listener.is_secure() && !address.ip().is_loopback() {
             tell(&format!("warning: passwords come to {scheme}://{address} in clear text; use https://"));
         }
     }

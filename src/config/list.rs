@@ -89,6 +89,8 @@ pub const PULL_MEMORY_BYTES: &str = "tidemill.pull.memory.bytes";
 pub const PULL_TIMEOUT_MS: &str = "tidemill.pull.timeout.ms";
 /// Where the service takes requests: addresses with `http://` or `https://`, with commas.
 pub const LISTENERS: &str = "listeners";
+/// Where the service takes connections of PostgreSQL's protocol: addresses with commas.
+pub const PG_LISTENERS: &str = "tidemill.pg.listeners";
 /// How clients of the service say who they are: `NONE` or `BASIC`.
 pub const AUTHENTICATION: &str = "authentication.method";
 /// The file with the users of the service.
@@ -430,6 +432,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1 << 20, ANY),
         scope: Scope::Statement,
         summary: "The memory that one pull query may take, its result included.",
+    },
+    Property {
+        name: PG_LISTENERS,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "Where PostgreSQL's protocol is spoken: addresses HOST:PORT, with commas; nowhere if empty.",
     },
     Property {
         name: PULL_TIMEOUT_MS,

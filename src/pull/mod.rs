@@ -13,13 +13,14 @@ mod source;
 mod table;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::common::DataFusionError;
 
 use crate::clock::Clock;
 use crate::config::{self, Properties};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Limit, Result};
 use crate::plan::pull::Pull;
 use crate::types::{Column, Value};
 
@@ -39,6 +40,8 @@ pub struct Asker<'a> {
     pub own: &'a Properties,
     /// Whether nobody waits for the answer any more.
     pub is_gone: &'a dyn Fn() -> bool,
+    /// Becomes true when the client wants the answer no more.
+    pub cancelled: &'a Arc<AtomicBool>,
 }
 
 /// What a query may take.
@@ -48,6 +51,8 @@ struct Limits {
     /// When it must be done, on the monotonic clock; `None` if it has time.
     until_ns: Option<u64>,
     clock: Arc<dyn Clock>,
+    /// Says that nobody wants the rows any more.
+    cancelled: Arc<AtomicBool>,
 }
 
 /// The bytes of a result so far.
@@ -58,20 +63,28 @@ struct Budget<'a> {
 }
 
 impl Limits {
-    fn new(engine: &Engine, own: &Properties) -> Limits {
+    fn new(engine: &Engine, own: &Properties, cancelled: &Arc<AtomicBool>) -> Limits {
         let properties = engine.properties().with(own);
         let clock = engine.clock().clone();
         let most_ms = properties.number(config::PULL_TIMEOUT_MS) as u64;
         let until_ns = (most_ms > 0).then(|| clock.monotonic_ns().saturating_add(most_ms.saturating_mul(1_000_000)));
-        Limits { memory_bytes: properties.size(config::PULL_MEMORY_BYTES), until_ns, clock }
+        Limits {
+            memory_bytes: properties.size(config::PULL_MEMORY_BYTES),
+            until_ns,
+            clock,
+            cancelled: cancelled.clone(),
+        }
     }
 
     /// # Errors
-    /// The query has taken more time than it may.
+    /// The query has taken more time than it may, or was cancelled.
     fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Error::backend("the query was cancelled by its client").by(Limit::Cancelled));
+        }
         match self.until_ns {
             Some(until_ns) if self.clock.monotonic_ns() > until_ns => {
-                let error = Error::backend("the query took more time than it may");
+                let error = Error::backend("the query took more time than it may").by(Limit::Time);
                 Err(error.hint(format!("select less, or raise {}", config::PULL_TIMEOUT_MS)))
             }
             _ => Ok(()),
@@ -84,7 +97,7 @@ impl Budget<'_> {
     /// The query has taken more time than it may, or nobody waits for its answer.
     fn check(&self) -> Result<()> {
         match (self.asker.is_gone)() {
-            true => Err(Error::backend("nobody waits for the answer any more")),
+            true => Err(Error::backend("nobody waits for the answer any more").by(Limit::Cancelled)),
             false => self.limits.check(),
         }
     }
@@ -101,7 +114,7 @@ impl Budget<'_> {
 
 /// What is said of a query that needs more memory than it may have.
 fn too_much() -> Error {
-    let error = Error::backend("the query needs more memory than it may have");
+    let error = Error::backend("the query needs more memory than it may have").by(Limit::Memory);
     error.hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
 }
 
@@ -111,7 +124,7 @@ fn too_much() -> Error {
 /// Those of [`Engine::table_rows`], whatever an expression says that is too large, and more memory or time than the query
 /// may take.
 pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
-    let limits = Limits::new(engine, asker.own);
+    let limits = Limits::new(engine, asker.own, asker.cancelled);
     let mut budget = Budget { limits: &limits, asker, bytes: 0 };
     match pull {
         Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &mut budget)? }),

@@ -96,6 +96,18 @@ impl Access {
         Err(Refusal::new(40300, message))
     }
 
+    /// Whoever has this name and password.
+    ///
+    /// # Errors
+    /// As those of [`Access::admit`].
+    pub(super) async fn verified(&self, name: &str, password: &str) -> Result<Caller, Refusal> {
+        let asked = Credentials { name: name.to_owned(), password: password.to_owned() };
+        match &self.users {
+            Some(users) => self.caller(users.now(), asked).await,
+            None => Ok(Caller { name: None, right: Right::Admin }),
+        }
+    }
+
     /// Whoever has these credentials.
     async fn caller(&self, users: Arc<Users>, asked: Credentials) -> Result<Caller, Refusal> {
         if let Some(caller) = users.recall(&asked.name, &asked.password) {

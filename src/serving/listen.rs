@@ -15,10 +15,11 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::begin::Begun;
+use super::pg;
 use super::upgrade::{self, Upgrade};
 use super::{LAST_WORDS, PATIENCE, Service, Setup, answer, routes};
 use crate::disk::RealDisk;
@@ -37,7 +38,16 @@ const MOST_CONNECTIONS: usize = 20_000;
 /// A socket at which requests are taken.
 pub struct Listener {
     socket: TcpListener,
-    is_secure: bool,
+    speaks: Speaks,
+}
+
+/// What is spoken at a listener.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Speaks {
+    Http,
+    Https,
+    /// PostgreSQL's protocol, over TLS if the client asks for it.
+    Postgres,
 }
 
 impl Listener {
@@ -51,15 +61,46 @@ impl Listener {
 
     fn open(written: &str) -> Result<Listener> {
         let (is_secure, address) = address_of(written)?;
+        Listener::bind(address, if is_secure { Speaks::Https } else { Speaks::Http })
+    }
+
+    /// Opens those of a list of HOST:PORT with commas, for PostgreSQL's protocol; the list may be empty.
+    ///
+    /// # Errors
+    /// As those of [`Listener::open_all`].
+    pub fn open_postgres(list: &str) -> Result<Vec<Listener>> {
+        let written = list.split(',').map(str::trim).filter(|one| !one.is_empty());
+        let open = |address: &str| match has_port(address) {
+            true => Listener::bind(address, Speaks::Postgres),
+            false => Err(Error::invalid(format!("cannot listen at '{address}': it is not HOST:PORT"))),
+        };
+        written.map(open).collect()
+    }
+
+    fn bind(address: &str, speaks: Speaks) -> Result<Listener> {
         let failed = |e: std::io::Error| Error::backend(format!("cannot listen at {address}: {e}"));
         let socket = TcpListener::bind(address).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
-        Ok(Listener { socket, is_secure })
+        Ok(Listener { socket, speaks })
     }
 
-    /// Whether it speaks TLS.
+    /// Whether it speaks TLS at once.
     pub fn is_secure(&self) -> bool {
-        self.is_secure
+        self.speaks == Speaks::Https
+    }
+
+    /// Whether it speaks PostgreSQL's protocol.
+    pub fn is_postgres(&self) -> bool {
+        self.speaks == Speaks::Postgres
+    }
+
+    /// What stands before its address.
+    pub fn scheme(&self) -> &'static str {
+        match self.speaks {
+            Speaks::Http => "http",
+            Speaks::Https => "https",
+            Speaks::Postgres => "postgresql",
+        }
     }
 
     /// Where it is.
@@ -88,12 +129,15 @@ pub(super) fn address_of(written: &str) -> Result<(bool, &str)> {
     let (scheme, address) = written.split_once("://").unwrap_or(("http", written));
     let address = address.trim_end_matches('/');
     let is_secure = scheme.eq_ignore_ascii_case("https");
-    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    if !(is_secure || scheme.eq_ignore_ascii_case("http")) || !has_port {
+    if !(is_secure || scheme.eq_ignore_ascii_case("http")) || !has_port(address) {
         let message = format!("cannot listen at '{written}': it is not http://HOST:PORT or https://HOST:PORT");
         return Err(Error::invalid(message));
     }
     Ok((is_secure, address))
+}
+
+fn has_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 /// What the connections of a listener need.
@@ -116,8 +160,14 @@ pub(super) async fn accept_all(
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS.min(RealDisk::most_handles() / 2)));
     let graceful = Arc::new(GracefulShutdown::new());
     let mut tasks = tokio::task::JoinSet::new();
-    for Listener { socket, is_secure } in listeners {
-        let (connections, graceful) = (connections.clone(), graceful.clone());
+    let (stop_all, stopping) = watch::channel(false);
+    let door = pg::Door { service: service.clone(), connections: pg::Connections::default(), stopping };
+    for Listener { socket, speaks } in listeners {
+        let (connections, graceful, is_secure) = (connections.clone(), graceful.clone(), speaks == Speaks::Https);
+        if speaks == Speaks::Postgres {
+            tasks.spawn(accept_postgres(door.clone(), connections, tokio::net::TcpListener::from_std(socket)?));
+            continue;
+        }
         let door = Door { service: service.clone(), routes: routes(service), connections, graceful, is_secure };
         tasks.spawn(accept(door, tokio::net::TcpListener::from_std(socket)?));
     }
@@ -126,12 +176,30 @@ pub(super) async fn accept_all(
         tokio::time::sleep(LOOK).await;
     }
     tasks.shutdown().await;
+    drop(door);
     service.engine.end_all_shown();
+    // Nobody listens if there is no connection.
+    let _ = stop_all.send(true);
     if let Some(graceful) = Arc::into_inner(graceful) {
         // Those that take longer are cut off.
-        let _ = tokio::time::timeout(LAST_WORDS, graceful.shutdown()).await;
+        let all = async { tokio::join!(graceful.shutdown(), stop_all.closed()) };
+        let _ = tokio::time::timeout(LAST_WORDS, all).await;
     }
     Ok(())
+}
+
+/// Takes connections of PostgreSQL's protocol, and has each served by a task of its own.
+async fn accept_postgres(door: pg::Door, connections: Arc<Semaphore>, listener: tokio::net::TcpListener) {
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        };
+        // As for those of HTTP.
+        let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(door.clone().converse(stream, peer, Held(Arc::new(permit))));
+    }
 }
 
 /// Takes connections, and has each served by a task of its own.

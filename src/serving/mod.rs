@@ -16,6 +16,8 @@
 //! | `/metrics` | `metrics` | what is measured, as Prometheus reads it |
 //! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
 //!
+//! At listeners of its own it speaks PostgreSQL's protocol, too (`pg`).
+//!
 //! Statuses, content types, texts of errors and the borders of chunks are those of ksqlDB: clients depend on all of
 //! them. An element of an answer (a row, a header, an acknowledgement) is one chunk of HTTP/1.1 and one DATA frame of
 //! HTTP/2, since several clients parse a frame as one JSON value.
@@ -35,6 +37,7 @@ mod ksql;
 mod listen;
 mod metrics;
 mod pem;
+mod pg;
 mod print;
 mod protobuf;
 mod query;
@@ -120,7 +123,9 @@ impl Setup {
         listeners: &[Listener],
         report: impl Fn(&str) + Send + Sync + 'static,
     ) -> Result<Setup> {
-        let is_secure = listeners.iter().any(Listener::is_secure);
+        let may_be_secure = !properties.text(config::KEYSTORE).is_empty();
+        let is_secure =
+            listeners.iter().any(|listener| listener.is_secure() || listener.is_postgres() && may_be_secure);
         let tls = is_secure.then(|| tls::read(properties)).transpose()?;
         Ok(Setup { access: Access::read(properties)?, tls, report: Box::new(report) })
     }

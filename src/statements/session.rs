@@ -4,6 +4,9 @@
 //! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
 //! the process.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use super::check::Touched;
 use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
 use crate::catalog::Catalog;
@@ -14,6 +17,7 @@ use crate::plan::Plan;
 use crate::plan::pull::Pull;
 use crate::pull::{self, Asker, PullRows};
 use crate::sql::variables::Variables;
+use crate::types::Column;
 
 /// The outcome of a statement.
 pub enum Outcome {
@@ -177,6 +181,8 @@ pub struct Session<'e> {
     denied: Vec<String>,
     /// Whether a statement that waits is to give up.
     stop: &'e dyn Fn() -> bool,
+    /// Ends a pull query early.
+    cancelled: Arc<AtomicBool>,
 }
 
 impl<'e> Session<'e> {
@@ -184,7 +190,8 @@ impl<'e> Session<'e> {
     ///
     /// Without variables.
     pub fn new(engine: &'e Engine, own: Properties) -> Self {
-        Session { engine, own, variables: Variables::default(), denied: Vec::new(), stop: &|| false }
+        let (variables, cancelled) = (Variables::default(), Arc::default());
+        Session { engine, own, variables, denied: Vec::new(), stop: &|| false, cancelled }
     }
 
     /// The same session, in which these properties may not be set.
@@ -195,6 +202,11 @@ impl<'e> Session<'e> {
     /// The same session, whose statements stop waiting when this says so.
     pub fn stopping(self, stop: &'e dyn Fn() -> bool) -> Self {
         Session { stop, ..self }
+    }
+
+    /// The same session, whose pull queries end early when this becomes true.
+    pub fn cancelled_by(self, cancelled: Arc<AtomicBool>) -> Self {
+        Session { cancelled, ..self }
     }
 
     /// # Errors
@@ -324,7 +336,21 @@ impl<'e> Session<'e> {
 
     /// All rows of a pull query.
     fn pull(&self, pull: &Pull) -> Result<PullRows> {
-        pull::rows(self.engine, pull, Asker { own: &self.own, is_gone: self.stop })
+        pull::rows(self.engine, pull, Asker { own: &self.own, is_gone: self.stop, cancelled: &self.cancelled })
+    }
+
+    /// The columns of the rows that a statement would show; None if it shows none.
+    ///
+    /// # Errors
+    /// Why the statement would be refused.
+    pub fn columns(&self, parsed: &Parsed) -> Result<Option<Vec<Column>>> {
+        let bound = self.bound(parsed, &self.own, &self.variables)?;
+        let parsed = bound.as_ref().unwrap_or(parsed);
+        Ok(match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
+            Action::Pull(pull) => Some(pull.columns()),
+            Action::Push(plan, _) => Some(plan.output.iter().map(|output| output.column.clone()).collect()),
+            _ => None,
+        })
     }
 
     /// Starts a query whose rows are shown.
@@ -391,8 +417,6 @@ impl<'e> Session<'e> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::clock::ManualClock;
     use crate::engine::{Settings, Store};
