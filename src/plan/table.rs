@@ -11,6 +11,7 @@ use crate::sql::ast::{self, CompareOp};
 use crate::sql::query::{self, Query, SelectItem};
 use crate::sql::words::Ident;
 use crate::types::{Column, Role, SqlType, Value, quoted};
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -267,34 +268,35 @@ impl Narrowing {
         }
     }
 
-    /// To what the conditions narrow the rows.
+    /// To what the conditions narrow the rows. Nothing is looked up if that would be very many keys.
     pub fn finish(self) -> Narrowed {
         let mut found = (!self.keys.is_empty()).then(|| vec![Vec::new()]);
         for values in self.keys {
-            let both = |(found, values): (Vec<Vec<Value>>, Vec<Value>)| {
-                let with = |prefix: &Vec<Value>| {
-                    let prefix = prefix.clone();
-                    values
-                        .iter()
-                        .map(move |value| [prefix.as_slice(), std::slice::from_ref(value)].concat())
-                        .collect::<Vec<_>>()
-                };
-                found.iter().flat_map(with).collect()
-            };
-            found = found.zip(values).map(both);
+            found = found.zip(values.map(unique)).and_then(|(found, values)| combined(&found, &values));
         }
-        // A key that is named twice is looked up once.
-        let unique = |found: Vec<Vec<Value>>| {
-            let mut unique: Vec<Vec<Value>> = Vec::with_capacity(found.len());
-            for key in found {
-                if !unique.contains(&key) {
-                    unique.push(key);
-                }
-            }
-            unique
-        };
-        Narrowed { keys: found.map(unique), starts: self.starts.0..=self.starts.1 }
+        Narrowed { keys: found, starts: self.starts.0..=self.starts.1 }
     }
+}
+
+/// The most keys that are looked up; with more the table is walked.
+const MOST_KEYS: usize = 10_000;
+
+/// A value that is named twice is looked up once.
+fn unique(values: Vec<Value>) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    values.into_iter().filter(|value| seen.insert(value.to_text())).collect()
+}
+
+/// Each of the keys with each of the values after it; `None` if these are too many.
+fn combined(keys: &[Vec<Value>], values: &[Value]) -> Option<Vec<Vec<Value>>> {
+    if keys.len().saturating_mul(values.len()) > MOST_KEYS {
+        return None;
+    }
+    let with = |key: &Vec<Value>| {
+        let key = key.clone();
+        values.iter().map(move |value| [key.as_slice(), std::slice::from_ref(value)].concat())
+    };
+    Some(keys.iter().flat_map(with).collect())
 }
 
 /// The conditions that a condition consists of.
@@ -329,6 +331,8 @@ fn comparison(condition: &Expr, column: &Expr) -> Option<(CompareOp, i64)> {
 /// The values that a condition allows for a column, if it is `column = constant` or `column IN (constants)`.
 fn values_of(condition: &Expr, column: &Expr) -> Option<Vec<Value>> {
     let constant = |e: &Expr| match (e.as_constant()?, &column.sql_type) {
+        // 0.0 and -0.0 are one key.
+        (Value::Double(value), Some(SqlType::Double)) if *value == 0.0 => Some(Value::Double(0.0)),
         (value, sql_type) if e.sql_type == *sql_type => Some(value.clone()),
         // `5` is an INTEGER, whatever it is compared with.
         (Value::Integer(value), Some(SqlType::Bigint)) => Some(Value::Bigint(i64::from(*value))),

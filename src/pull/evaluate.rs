@@ -3,6 +3,7 @@
 //! A function computes one bound expression from the columns that it reads, which are its arguments. So an expression
 //! gives here what it gives in a continuous query. A row in which it fails has NULL.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,12 +13,12 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use super::Limits;
 use super::lower::column;
-use crate::expr::{ColumnId, Compiled, Expr, Input, in_parts};
+use crate::expr::{ColumnId, Compiled, Expr, Input, Kind, in_parts};
 use crate::types::SqlType;
 
 /// An expression as a function of the columns that it reads.
-#[derive(Debug)]
 pub(super) struct Evaluate {
     /// Tells this function from all others.
     number: u64,
@@ -26,26 +27,59 @@ pub(super) struct Evaluate {
     /// The columns that it reads, in the order of the arguments.
     pub reads: Vec<ColumnId>,
     signature: Signature,
+    limits: Limits,
 }
 
 /// Numbers the functions.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// An expression as one of DataFusion; `types` has the type of each column.
-pub(super) fn call(expr: &Expr, types: &[(String, SqlType)]) -> datafusion::logical_expr::Expr {
-    if let crate::expr::Kind::Column(id) = expr.kind {
-        return column(id);
+/// Where an expression stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It makes a column. DataFusion must not put the expression in the place of the column: that would compute it again
+    /// and again, and lets conditions on constants slip below what they judge.
+    Column,
+    /// It judges rows.
+    Condition,
+}
+
+/// Makes functions of expressions.
+pub(super) struct Calls<'a> {
+    /// Name and type of each column.
+    pub types: &'a [(String, SqlType)],
+    /// What the query may take.
+    pub limits: &'a Limits,
+}
+
+impl Calls<'_> {
+    /// An expression as one of DataFusion. It reads `anchor` too if it reads no column.
+    pub(super) fn call(&self, expr: &Expr, place: Place, anchor: Option<ColumnId>) -> datafusion::logical_expr::Expr {
+        if let (Kind::Column(id), Place::Column) = (&expr.kind, place) {
+            return column(*id);
+        }
+        let mut reads = Vec::new();
+        expr.columns(&mut reads);
+        reads.sort_unstable();
+        reads.dedup();
+        if reads.is_empty() {
+            reads.extend(anchor);
+        }
+        let is_volatile = expr.is_fresh() || place == Place::Column;
+        let volatility = if is_volatile { Volatility::Volatile } else { Volatility::Immutable };
+        let args: Vec<DataType> = reads.iter().map(|id| self.types[*id as usize].1.arrow()).collect();
+        let signature =
+            if args.is_empty() { Signature::nullary(volatility) } else { Signature::exact(args, volatility) };
+        let args = reads.iter().map(|id| column(*id)).collect();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let limits = self.limits.clone();
+        ScalarUDF::new_from_impl(Evaluate { number, expr: expr.clone(), reads, signature, limits }).call(args)
     }
-    let mut reads = Vec::new();
-    expr.columns(&mut reads);
-    reads.sort_unstable();
-    reads.dedup();
-    let volatility = if expr.is_fresh() { Volatility::Volatile } else { Volatility::Immutable };
-    let args: Vec<DataType> = reads.iter().map(|id| types[*id as usize].1.arrow()).collect();
-    let signature = if args.is_empty() { Signature::nullary(volatility) } else { Signature::exact(args, volatility) };
-    let args = reads.iter().map(|id| column(*id)).collect();
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    ScalarUDF::new_from_impl(Evaluate { number, expr: expr.clone(), reads, signature }).call(args)
+}
+
+impl fmt::Debug for Evaluate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "evaluate {}", self.number)
+    }
 }
 
 impl PartialEq for Evaluate {
@@ -85,6 +119,7 @@ impl ScalarUDFImpl for Evaluate {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.limits.check().map_err(super::outside)?;
         let columns: Vec<ArrayRef> =
             args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<_>>()?;
         let compiled = self.expr.compile(&self.reads);

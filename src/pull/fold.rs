@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::outside;
+use super::{Limits, outside};
 use crate::functions::aggregate::{BoundAggregate, States};
 use crate::locks::lock;
 use crate::types::{Builder, View};
@@ -22,14 +22,15 @@ use crate::types::{Builder, View};
 pub(super) struct Fold {
     bound: BoundAggregate,
     signature: Signature,
+    limits: Limits,
 }
 
 impl Fold {
     /// The function of a call.
-    pub(super) fn function(bound: &BoundAggregate) -> AggregateUDF {
+    pub(super) fn function(bound: &BoundAggregate, limits: &Limits) -> AggregateUDF {
         let types = bound.args.iter().map(|sql_type| sql_type.arrow()).collect();
         let signature = Signature::exact(types, Volatility::Immutable);
-        AggregateUDF::new_from_impl(Fold { bound: bound.clone(), signature })
+        AggregateUDF::new_from_impl(Fold { bound: bound.clone(), signature, limits: limits.clone() })
     }
 }
 
@@ -69,11 +70,16 @@ impl AggregateUDFImpl for Fold {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Rows::new(&self.bound)))
+        Ok(Box::new(Rows::new(&self.bound, &self.limits)))
     }
 
     fn create_sliding_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Sliding { bound: self.bound.clone(), batches: VecDeque::new() }))
+        Ok(Box::new(Sliding { bound: self.bound.clone(), limits: self.limits.clone(), batches: VecDeque::new() }))
+    }
+
+    /// The result over no row: of a frame without rows.
+    fn default_value(&self, _: &DataType) -> Result<ScalarValue> {
+        Rows::new(&self.bound, &self.limits).evaluate()
     }
 
     /// Queries run in one partition and do not spill, so that there are no states of parts.
@@ -86,13 +92,14 @@ impl AggregateUDFImpl for Fold {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups::new(&self.bound)))
+        Ok(Box::new(Groups::new(&self.bound, &self.limits)))
     }
 }
 
 /// The states of groups.
 struct Groups {
     bound: BoundAggregate,
+    limits: Limits,
     states: Box<dyn States>,
     /// How many groups there are.
     count: usize,
@@ -101,8 +108,8 @@ struct Groups {
 }
 
 impl Groups {
-    fn new(bound: &BoundAggregate) -> Groups {
-        Groups { bound: bound.clone(), states: bound.states(), count: 0, first: 0 }
+    fn new(bound: &BoundAggregate, limits: &Limits) -> Groups {
+        Groups { bound: bound.clone(), limits: limits.clone(), states: bound.states(), count: 0, first: 0 }
     }
 
     fn grow(&mut self, count: usize) {
@@ -132,6 +139,7 @@ impl GroupsAccumulator for Groups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
+        self.limits.check().map_err(outside)?;
         self.grow(total_num_groups);
         let is_taken = |row: &usize| opt_filter.is_none_or(|filter| filter.is_valid(*row) && filter.value(*row));
         let rows = (0..group_indices.len()).filter(is_taken);
@@ -181,8 +189,8 @@ struct Rows(
 );
 
 impl Rows {
-    fn new(bound: &BoundAggregate) -> Rows {
-        let mut groups = Groups::new(bound);
+    fn new(bound: &BoundAggregate, limits: &Limits) -> Rows {
+        let mut groups = Groups::new(bound, limits);
         groups.grow(1);
         Rows(Mutex::new(groups))
     }
@@ -222,6 +230,7 @@ impl Accumulator for Rows {
 /// The result is computed from all rows of the frame, since few aggregates can take their oldest row back.
 struct Sliding {
     bound: BoundAggregate,
+    limits: Limits,
     /// The rows in the frame, the oldest first.
     batches: VecDeque<Vec<ArrayRef>>,
 }
@@ -257,7 +266,7 @@ impl Accumulator for Sliding {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut rows = Rows::new(&self.bound);
+        let mut rows = Rows::new(&self.bound, &self.limits);
         self.batches.iter().try_for_each(|batch| rows.update_batch(batch))?;
         rows.evaluate()
     }

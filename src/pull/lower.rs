@@ -7,25 +7,25 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::common::{Result, ScalarValue, plan_datafusion_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, plan_datafusion_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_window::all_default_window_functions;
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, Union, WindowFrame, WindowFrameBound, WindowFrameUnits,
     WindowFunctionDefinition, cast, col,
 };
 
 use super::Limits;
-use super::evaluate::call;
+use super::evaluate::{Calls, Place};
 use super::fold::Fold;
 use super::single::Single;
 use super::source::{Rows, SourceTable};
 use crate::expr::ColumnId;
-use crate::plan::pull::{OverCall, OverFunction, Rel, SortBy};
+use crate::plan::pull::{OverArg, OverCall, OverFunction, Rel, SortBy};
 use crate::sql::over::{Distance, Frame, FrameBound};
 use crate::sql::query::JoinKind;
-use crate::types::SqlType;
+use crate::types::{SqlType, array_of};
 
 /// What a column is called.
 pub(super) fn column_name(id: ColumnId) -> String {
@@ -74,25 +74,28 @@ impl Lower<'_> {
                 )
             }
             Rel::Filter { input, conditions } => {
-                let all = conditions.iter().map(|condition| call(condition, self.types)).reduce(Expr::and);
                 let input = self.builder(input)?;
-                all.map_or(Ok(input.clone()), |all| input.filter(all))
+                // A condition without columns must not slip below a group without keys, which has a row all the same.
+                let anchor = input.schema().fields().last().and_then(|field| column_id(field.name()));
+                match self.all(conditions, anchor) {
+                    Some(all) => input.filter(all),
+                    None => Ok(input),
+                }
             }
             Rel::Compute { input, columns } => {
                 let input = self.builder(input)?;
                 let own: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
-                let more = columns.iter().map(|(id, expr)| call(expr, self.types).alias(column_name(*id)));
+                let more = columns.iter().map(|(id, expr)| self.made(*id, expr));
                 input.project(own.into_iter().chain(more))
             }
             Rel::Project { input, columns } => {
-                let columns = columns.iter().map(|(id, expr)| call(expr, self.types).alias(column_name(*id)));
-                self.builder(input)?.project(columns)
+                self.builder(input)?.project(columns.iter().map(|(id, expr)| self.made(*id, expr)))
             }
             Rel::Join { left, right, kind, equal, conditions } => {
                 let (left, right) = (self.builder(left)?, self.plan(right)?);
                 let (own, others): (Vec<_>, Vec<_>) =
                     equal.iter().map(|(own, other)| (column_name(*own), column_name(*other))).unzip();
-                let filter = conditions.iter().map(|condition| call(condition, self.types)).reduce(Expr::and);
+                let filter = self.all(conditions, None);
                 let kind = match kind {
                     JoinKind::Inner => JoinType::Inner,
                     JoinKind::Left => JoinType::Left,
@@ -108,16 +111,17 @@ impl Lower<'_> {
             Rel::Group { input, keys, calls } => {
                 let call = |call: &crate::plan::node::AggregateCall| {
                     let args = call.args.iter().map(|id| column(*id)).collect();
-                    Fold::function(&call.function).call(args).alias(column_name(call.id))
+                    Fold::function(&call.function, self.limits).call(args).alias(column_name(call.id))
                 };
                 self.builder(input)?.aggregate(keys.iter().map(|id| column(*id)), calls.iter().map(call))
             }
             Rel::Over { input, calls } => self.over(self.builder(input)?, calls),
             Rel::Distinct { input } => self.builder(input)?.distinct(),
             Rel::Union { inputs } => {
-                let mut plans = inputs.iter().map(|input| self.plan(input));
-                let first = plans.next().ok_or_else(|| plan_datafusion_err!("a union of nothing"))?;
-                plans.try_fold(LogicalPlanBuilder::from(first?), |all, plan| all.union(plan?))
+                let plans = inputs.iter().map(|input| self.plan(input).map(Arc::new)).collect::<Result<Vec<_>>>()?;
+                let union = LogicalPlan::Union(Union::try_new(plans)?);
+                // A limit that is never reached has one partition, as everything here; a union has one for each input.
+                LogicalPlanBuilder::from(union).limit(0, Some(i64::MAX as usize))
             }
             Rel::Sort { input, by } => self.builder(input)?.sort(by.iter().map(sort)),
             Rel::Single { input, value, id } => {
@@ -126,6 +130,27 @@ impl Lower<'_> {
             }
             Rel::Limit { input, skip, most } => self.builder(input)?.limit(*skip, *most),
         }
+    }
+
+    /// A column that an expression makes.
+    fn made(&self, id: ColumnId, expr: &crate::expr::Expr) -> Expr {
+        self.calls().call(expr, Place::Column, None).alias(column_name(id))
+    }
+
+    /// Whether all conditions are true; `None` without a condition.
+    fn all(&self, conditions: &[crate::expr::Expr], anchor: Option<ColumnId>) -> Option<Expr> {
+        let calls = self.calls();
+        let mut all: Vec<Expr> =
+            conditions.iter().map(|condition| calls.call(condition, Place::Condition, anchor)).collect();
+        // In halves: a long list of conditions must not nest deeply.
+        while all.len() > 1 {
+            all = all.chunks(2).map(|pair| pair.iter().cloned().reduce(Expr::and).expect("one or two")).collect();
+        }
+        all.pop()
+    }
+
+    fn calls(&self) -> Calls<'_> {
+        Calls { types: self.types, limits: self.limits }
     }
 
     /// Rows with the results of functions over the rows around each.
@@ -143,7 +168,9 @@ impl Lower<'_> {
 
     fn over_call(&self, call: &OverCall) -> Result<Expr> {
         let function = match &call.function {
-            OverFunction::Aggregate(bound) => WindowFunctionDefinition::AggregateUDF(Arc::new(Fold::function(bound))),
+            OverFunction::Aggregate(bound) => {
+                WindowFunctionDefinition::AggregateUDF(Arc::new(Fold::function(bound, self.limits)))
+            }
             OverFunction::Ordered(name) => {
                 let known =
                     all_default_window_functions().into_iter().find(|known| known.name().eq_ignore_ascii_case(name));
@@ -151,10 +178,16 @@ impl Lower<'_> {
                 WindowFunctionDefinition::WindowUDF(known)
             }
         };
-        let args = call.args.iter().map(|id| column(*id)).collect();
+        let arg = |arg: &OverArg| match arg {
+            OverArg::Column(id) => Ok(column(*id)),
+            OverArg::Constant(value, sql_type) => {
+                Ok(Expr::Literal(ScalarValue::try_from_array(&array_of([value], sql_type), 0)?, None))
+            }
+        };
+        let args = call.args.iter().map(arg).collect::<Result<_>>()?;
         let order_by: Vec<Sort> = call.order_by.iter().map(sort).collect();
         let frame = match &call.frame {
-            Some(frame) => bounds(frame)?,
+            Some(frame) => bounds(frame, call.order_by.first().map(|by| &self.types[by.column as usize].1))?,
             None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
         };
         let partition_by = call.partition_by.iter().map(|id| column(*id)).collect();
@@ -167,23 +200,27 @@ fn sort(by: &SortBy) -> Sort {
     column(by.column).sort(!by.descending, by.nulls_first)
 }
 
-/// The rows around each row.
-fn bounds(frame: &Frame) -> Result<WindowFrame> {
+/// The rows around each row; `sql_type` is that of the column by which they are ordered.
+fn bounds(frame: &Frame, sql_type: Option<&SqlType>) -> Result<WindowFrame> {
+    let number = |number: i64| match sql_type.filter(|_| frame.is_range) {
+        None => Ok(ScalarValue::UInt64(Some(number.unsigned_abs()))),
+        // A distance has the type of what it is added to.
+        Some(sql_type) => ScalarValue::Int64(Some(number)).cast_to(&sql_type.arrow()),
+    };
+    let distance = |distance: Distance| match distance {
+        Distance::Unbounded if frame.is_range => Ok(ScalarValue::Null),
+        Distance::Unbounded => Ok(ScalarValue::UInt64(None)),
+        Distance::Count(count) => number(count),
+        Distance::Time(duration) => number(duration.ms()),
+    };
     let bound = |bound: FrameBound| {
-        let distance = |distance: Distance| match (distance, frame.is_range) {
-            (Distance::Unbounded, true) => ScalarValue::Null,
-            (Distance::Unbounded, false) => ScalarValue::UInt64(None),
-            (Distance::Count(count), true) => ScalarValue::Int64(Some(count)),
-            (Distance::Count(count), false) => ScalarValue::UInt64(Some(count.unsigned_abs())),
-            (Distance::Time(duration), _) => ScalarValue::Int64(Some(duration.ms())),
-        };
-        match bound {
+        Ok::<_, DataFusionError>(match bound {
             FrameBound::CurrentRow => WindowFrameBound::CurrentRow,
-            FrameBound::Preceding(far) => WindowFrameBound::Preceding(distance(far)),
-            FrameBound::Following(far) => WindowFrameBound::Following(distance(far)),
-        }
+            FrameBound::Preceding(far) => WindowFrameBound::Preceding(distance(far)?),
+            FrameBound::Following(far) => WindowFrameBound::Following(distance(far)?),
+        })
     };
     let units = if frame.is_range { WindowFrameUnits::Range } else { WindowFrameUnits::Rows };
     let end = frame.end.unwrap_or(FrameBound::CurrentRow);
-    Ok(WindowFrame::new_bounds(units, bound(frame.start), bound(end)))
+    Ok(WindowFrame::new_bounds(units, bound(frame.start)?, bound(end)?))
 }

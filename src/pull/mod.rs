@@ -58,12 +58,13 @@ struct Limits {
 /// The bytes of a result so far.
 struct Budget<'a> {
     limits: &'a Limits,
-    asker: Asker<'a>,
+    /// Who can be asked whether the answer is still wanted; `None` on another thread than the asker's.
+    asker: Option<Asker<'a>>,
     bytes: usize,
 }
 
 impl Limits {
-    fn new(engine: &Engine, own: &Properties, cancelled: &Arc<AtomicBool>) -> Limits {
+    fn new(engine: &Engine, own: &Properties) -> Limits {
         let properties = engine.properties().with(own);
         let clock = engine.clock().clone();
         let most_ms = properties.number(config::PULL_TIMEOUT_MS) as u64;
@@ -72,8 +73,13 @@ impl Limits {
             memory_bytes: properties.size(config::PULL_MEMORY_BYTES),
             until_ns,
             clock,
-            cancelled: cancelled.clone(),
+            cancelled: Arc::default(),
         }
+    }
+
+    /// Ends the query where it is.
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
     }
 
     /// # Errors
@@ -96,10 +102,11 @@ impl Budget<'_> {
     /// # Errors
     /// The query has taken more time than it may, or nobody waits for its answer.
     fn check(&self) -> Result<()> {
-        match (self.asker.is_gone)() {
-            true => Err(Error::backend("nobody waits for the answer any more").by(Limit::Cancelled)),
-            false => self.limits.check(),
+        let is_gone = |asker: Asker| (asker.is_gone)() || asker.cancelled.load(Ordering::Relaxed);
+        if self.asker.is_some_and(is_gone) {
+            self.limits.cancel();
         }
+        self.limits.check()
     }
 
     /// Counts values of a result, which have about so many bytes in columns.
@@ -124,8 +131,8 @@ fn too_much() -> Error {
 /// Those of [`Engine::table_rows`], whatever an expression says that is too large, and more memory or time than the query
 /// may take.
 pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
-    let limits = Limits::new(engine, asker.own, asker.cancelled);
-    let mut budget = Budget { limits: &limits, asker, bytes: 0 };
+    let limits = Limits::new(engine, asker.own);
+    let mut budget = Budget { limits: &limits, asker: Some(asker), bytes: 0 };
     match pull {
         Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &mut budget)? }),
         Pull::Relations(relations) => relations::rows(engine, relations, &mut budget),

@@ -1,10 +1,11 @@
 //! Runs a pull query of relations.
 //!
-//! A query runs on the thread that asks, in one partition, with a budget of memory and without files: what it cannot hold
+//! A query runs on a thread of its own, in one partition, with a budget of memory and without files: what it cannot hold
 //! is refused with the remedy, and never takes the queries down that keep the tables.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -27,6 +28,9 @@ use crate::plan::pull::Relations;
 use crate::types::Value;
 use crate::types::size_of_entries;
 
+/// The stack of the thread of a query, in bytes.
+const STACK_BYTES: usize = 128 << 20;
+
 /// How often it is asked whether somebody still waits for the answer.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -46,40 +50,57 @@ pub(super) fn rows(engine: &Engine, relations: &Relations, budget: &mut Budget) 
             sources.insert(source.name.clone(), rows);
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let limits = budget.limits;
+    std::thread::scope(|scope| {
+        let (send, receive) = mpsc::channel();
+        // Planning goes as deep as the query is nested.
+        let thread = std::thread::Builder::new().name("question".to_owned()).stack_size(STACK_BYTES);
+        let work = move || {
+            // Whoever waits for the answer is in this scope.
+            let _ = send.send(answer(relations, sources, limits));
+        };
+        thread.spawn_scoped(scope, work).map_err(|e| Error::backend(format!("no thread for a query: {e}")))?;
+        loop {
+            match receive.recv_timeout(LOOK) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) if budget.check().is_err() => limits.cancel(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::bug("the query panicked")),
+            }
+        }
+    })
+}
+
+/// The rows of a query, computed on this thread.
+fn answer(relations: &Relations, sources: HashMap<String, Rows>, limits: &Limits) -> Result<PullRows> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| Error::backend(format!("no runtime for a query: {error}")))?;
-    runtime.block_on(run(relations, &sources, budget)).map_err(inside)
+    runtime.block_on(run(relations, sources, limits)).map_err(inside)
 }
 
 async fn run(
     relations: &Relations,
-    sources: &HashMap<String, Rows>,
-    budget: &mut Budget<'_>,
+    sources: HashMap<String, Rows>,
+    limits: &Limits,
 ) -> Result<PullRows, DataFusionError> {
-    let mut stream = begin(relations, sources, budget.limits).await?;
+    let mut stream = begin(relations, sources, limits).await?;
     let columns = relations.output.iter().map(|(column, _)| column.clone()).collect();
     let mut rows = PullRows { columns, rows: Vec::new() };
-    let mut looks = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            batch = stream.next() => match batch {
-                Some(batch) => take(relations, &batch?, (&mut rows.rows, budget))?,
-                None => return Ok(rows),
-            },
-            // What sorts, groups or joins hands nothing on for a while, but lets others have their turns.
-            _ = looks.tick() => {}
-        }
+    let mut budget = Budget { limits, asker: None, bytes: 0 };
+    while let Some(batch) = stream.next().await {
         budget.check().map_err(outside)?;
+        take(relations, &batch?, (&mut rows.rows, &mut budget))?;
     }
+    Ok(rows)
 }
 
 /// Plans a query and begins it.
 async fn begin(
     relations: &Relations,
-    sources: &HashMap<String, Rows>,
+    sources: HashMap<String, Rows>,
     limits: &Limits,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
-    let plan = Lower { types: &relations.columns, rows: sources, limits }.plan(&relations.root)?;
+    let plan = Lower { types: &relations.columns, rows: &sources, limits }.plan(&relations.root)?;
     let memory = Arc::new(GreedyMemoryPool::new(limits.memory_bytes));
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let environment = RuntimeEnvBuilder::new().with_memory_pool(memory).with_disk_manager_builder(disk).build_arc()?;

@@ -4,7 +4,7 @@
 //! a walk. A stream is read by a query of its own, to where it ends when the reading begins.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -26,6 +26,7 @@ use crate::config::{self, Properties};
 use crate::engine::{PushQuery, StreamReads, TableReader, TableSnapshot};
 use crate::error;
 use crate::expr::ColumnId;
+use crate::locks::lock;
 use crate::operators::table::WindowRange;
 use crate::plan::node::{Node, OutputColumn, Plan, SourceColumn, SourceNode};
 use crate::plan::pull::Offered;
@@ -141,6 +142,7 @@ impl TableProvider for SourceTable {
         let columns: Vec<_> = places.iter().map(|place| self.columns[*place].clone()).collect();
         let (source, rows, limits) = (self.source.clone(), self.rows.clone(), self.limits.clone());
         let narrowed = self.narrowed(filters);
+        let rows = Mutex::new(Some(rows));
         let stream = Arc::new(Scan { source, rows, columns, schema: schema.clone(), narrowed, limits });
         Ok(Arc::new(StreamingTableExec::try_new(schema, vec![stream], None, None, false, limit)?))
     }
@@ -149,7 +151,8 @@ impl TableProvider for SourceTable {
 /// The reading of a source.
 struct Scan {
     source: Arc<Source>,
-    rows: Rows,
+    /// Taken when the reading begins, so that a snapshot goes when it was read.
+    rows: Mutex<Option<Rows>>,
     columns: Vec<(ColumnId, Offered, SqlType)>,
     schema: SchemaRef,
     narrowed: Narrowed,
@@ -178,7 +181,8 @@ impl PartitionStream for Scan {
 
 impl Scan {
     fn begin(&self) -> error::Result<Reading> {
-        let from = match (&self.rows, &self.narrowed.keys) {
+        let rows = lock(&self.rows).take().ok_or_else(|| error::Error::bug("a source is read twice"))?;
+        let from = match (&rows, &self.narrowed.keys) {
             (Rows::Table(snapshot), Some(keys)) => {
                 From::Found(snapshot.look_up(&WindowRange { starts: self.narrowed.starts.clone() }, keys)?)
             }
@@ -269,7 +273,10 @@ impl Reading {
                 From::Found(found) => std::mem::take(found),
                 From::Table(reader) => match reader.read()? {
                     Some(batches) => batches,
-                    None => return Ok(None),
+                    None => {
+                        self.from = From::Found(Vec::new());
+                        return Ok(None);
+                    }
                 },
                 From::Stream(query) => {
                     let batches = query.rows(MOMENT)?;

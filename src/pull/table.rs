@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::expr::{Compiled, Input, in_parts};
 use crate::operators::table::WindowRange;
 use crate::plan::table::Pull;
-use crate::types::{Batch, SqlType, Value, View};
+use crate::types::{Batch, SqlType, Value, View, size_of_entries};
 
 /// A row of the result with its place in a store: the bytes of its key, then the start of its window.
 type Placed = ((Vec<u8>, i64), Vec<Value>);
@@ -73,9 +73,9 @@ fn first(
         budget.check()?;
         let read = reader.read()?;
         for batch in read.iter().flatten() {
-            placed.extend(evaluate.placed(&pull.source, batch.clone())?);
+            placed.extend(evaluate.placed(&pull.source, batch.clone(), budget)?);
         }
-        if placed.len() > 2 * limit + MOST_UNORDERED {
+        if placed.len() > limit.saturating_mul(2).saturating_add(MOST_UNORDERED) {
             order(&mut placed, limit);
         }
         if reader.partition() != partition || read.is_none() {
@@ -111,20 +111,18 @@ impl<'a> Evaluate<'a> {
 
     /// The rows of a batch that the query shows.
     fn rows(&self, batch: Batch, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
-        let (count, bytes) = (batch.rows().max(1), batch.bytes());
-        let rows = self.numbered(batch)?;
-        budget.take(rows.len() * self.items.len(), bytes / count * rows.len())?;
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        Ok(self.numbered(batch, budget)?.into_iter().map(|(_, row)| row).collect())
     }
 
     /// The same, each with its place in a store.
-    fn placed(&self, source: &Source, batch: Batch) -> Result<Vec<Placed>> {
+    fn placed(&self, source: &Source, batch: Batch, budget: &mut Budget) -> Result<Vec<Placed>> {
         let places = places(source, &batch);
-        Ok(self.numbered(batch)?.into_iter().map(|(row, values)| (places[row].clone(), values)).collect())
+        let rows = self.numbered(batch, budget)?;
+        Ok(rows.into_iter().map(|(row, values)| (places[row].clone(), values)).collect())
     }
 
     /// The same, each with its place in the batch.
-    fn numbered(&self, batch: Batch) -> Result<Vec<(usize, Vec<Value>)>> {
+    fn numbered(&self, batch: Batch, budget: &mut Budget) -> Result<Vec<(usize, Vec<Value>)>> {
         let parts = in_parts(batch.rows(), &mut |part| {
             let columns = columns(self.source, batch.slice(part.start, part.len()))?;
             let keep = match &self.condition {
@@ -144,6 +142,9 @@ impl<'a> Evaluate<'a> {
                 let values = shown.iter().map(|(array, t)| Value::at(array.as_ref(), row, t)).collect();
                 (part.start + row, values)
             };
+            let kept = keep.as_ref().map_or(part.len(), BooleanBuffer::count_set_bits);
+            let bytes: usize = shown.iter().map(|(array, _)| size_of_entries(array.as_ref(), 0, part.len())).sum();
+            budget.take(kept * shown.len(), bytes / part.len().max(1) * kept)?;
             let keeps = |row: &usize| keep.as_ref().is_none_or(|keep| keep.value(*row));
             Ok((0..part.len()).filter(keeps).map(row).collect::<Vec<_>>())
         })?;

@@ -79,6 +79,7 @@ impl Planner<'_> {
 
     /// A source in FROM: its names, and its rows.
     fn relation<'q>(&self, written: &'q query::Relation, named: &Named<'q>) -> Result<(Relation, Rel)> {
+        self.count(written.name.span)?;
         if let Some(item) = written.with.items.first() {
             let error = Error::unsupported("WITH (START = …)").at(item.span);
             return Err(error.hint("a pull query reads streams from their starts"));

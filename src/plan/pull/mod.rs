@@ -28,7 +28,7 @@ mod subquery;
 use std::sync::Arc;
 
 pub use explain::explain;
-pub use over::{OverCall, OverFunction};
+pub use over::{OverArg, OverCall, OverFunction};
 pub use query::is_look;
 
 use super::node::AggregateCall;

@@ -13,9 +13,9 @@ use crate::expr::bind::{Scope, bind};
 use crate::expr::{ColumnId, Expr, Kind};
 use crate::functions::aggregate::BoundAggregate;
 use crate::sql::ast::{self, Node};
-use crate::sql::over::{Frame, Over, SortItem};
+use crate::sql::over::{Distance, Frame, FrameBound, Over, SortItem};
 use crate::sql::words::Ident;
-use crate::types::SqlType;
+use crate::types::{SqlType, Value};
 
 /// A call of a function over the rows around each row.
 #[derive(Clone, Debug)]
@@ -24,14 +24,23 @@ pub struct OverCall {
     pub id: ColumnId,
     /// The function.
     pub function: OverFunction,
-    /// The columns of the arguments.
-    pub args: Vec<ColumnId>,
+    /// The arguments.
+    pub args: Vec<OverArg>,
     /// The columns that are equal in the rows that belong together.
     pub partition_by: Vec<ColumnId>,
     /// The order of these rows.
     pub order_by: Vec<SortBy>,
     /// The rows around each row, if they are not those of the standard.
     pub frame: Option<Frame>,
+}
+
+/// An argument of a function over rows.
+#[derive(Clone, Debug)]
+pub enum OverArg {
+    /// A value of each row.
+    Column(ColumnId),
+    /// How far, how many, or what stands for a row that is missing.
+    Constant(Value, SqlType),
 }
 
 /// A function over rows around each row.
@@ -132,11 +141,12 @@ impl OverScope<'_> {
         let (function, args, returns) = if is_aggregate(&name.name) {
             let (function, args) = self.aggregates.bind(&name.name, args, self.inner, call.span)?;
             let returns = function.returns.clone();
+            let args = args.into_iter().map(|arg| OverArg::Column(self.place(arg, "argument", written))).collect();
             (OverFunction::Aggregate(function), args, returns)
         } else {
             self.ordered(name, args)?
         };
-        let args = args.into_iter().map(|arg| self.place(arg, "argument", written)).collect();
+        self.check_frame(over, written)?;
         let partition_by = self.places(&over.partition_by, "PARTITION BY")?;
         let order_by = over.order_by.iter().map(|item| self.sort_by(item)).collect::<Result<_>>()?;
         let id = self.columns.add(written.to_string(), returns);
@@ -146,7 +156,7 @@ impl OverScope<'_> {
     }
 
     /// A function that depends on the order of rows, with its arguments and the type of its result.
-    fn ordered(&self, name: &Ident, written: &[ast::Expr]) -> Result<(OverFunction, Vec<Expr>, SqlType)> {
+    fn ordered(&self, name: &Ident, written: &[ast::Expr]) -> Result<(OverFunction, Vec<OverArg>, SqlType)> {
         let known = ORDERED.iter().find(|(known, ..)| *known == name.name);
         let (known, least, most, result) = *known.ok_or_else(|| {
             let error = Error::missing(format!("there is no function {name} over rows")).at(name.span);
@@ -157,21 +167,80 @@ impl OverScope<'_> {
             let message = format!("{known} takes {wanted} arguments, not {}", written.len());
             return Err(Error::invalid(message).at(name.span));
         }
-        let args = written.iter().map(|arg| bind(arg, self.inner)).collect::<Result<Vec<_>>>()?;
-        for (arg, written) in args.iter().zip(written).skip(usize::from(known != "NTILE")) {
-            // How far, how many, and what stands for a missing row are decided before there is a row.
-            if arg.as_constant().is_none() {
-                return Err(
-                    Error::invalid(format!("the argument {written} of {known} must be constant")).at(written.span)
-                );
-            }
+        let mut args = Vec::new();
+        let mut first = SqlType::Bigint;
+        for (place, written) in written.iter().enumerate() {
+            let bound = bind(written, self.inner)?;
+            args.push(match place {
+                0 if known != "NTILE" => {
+                    first = bound.result_type();
+                    OverArg::Column(self.place(bound, "argument", written))
+                }
+                // How far and how many.
+                0 | 1 => {
+                    let least = i64::from(known == "NTILE" || known == "NTH_VALUE");
+                    let number = number(&bound).filter(|number| *number >= least).ok_or_else(|| {
+                        let message = format!("the argument {written} of {known} must be a whole number from {least}");
+                        Error::invalid(message).at(written.span)
+                    })?;
+                    OverArg::Constant(Value::Bigint(number), SqlType::Bigint)
+                }
+                // What stands for a row that is missing.
+                _ => match (bound.as_constant(), number(&bound), &first) {
+                    (_, Some(number), SqlType::Bigint) => OverArg::Constant(Value::Bigint(number), SqlType::Bigint),
+                    (Some(value), ..) if bound.result_type() == first || *value == Value::Null => {
+                        OverArg::Constant(value.clone(), first.clone())
+                    }
+                    _ => {
+                        let message = format!("the argument {written} of {known} must be a constant {first}");
+                        return Err(Error::invalid(message).at(written.span));
+                    }
+                },
+            });
         }
         let returns = match result {
             Gives::Bigint => SqlType::Bigint,
             Gives::Double => SqlType::Double,
-            Gives::First => args[0].result_type(),
+            Gives::First => first,
         };
         Ok((OverFunction::Ordered(known), args, returns))
+    }
+
+    /// # Errors
+    /// The frame ends before it starts, or has a distance that nothing can be added to.
+    fn check_frame(&self, over: &Over, written: &ast::Expr) -> Result<()> {
+        let Some(frame) = &over.frame else { return Ok(()) };
+        let refused = |message: &str| Err(Error::invalid(message).at(written.span));
+        let end = frame.end.unwrap_or(FrameBound::CurrentRow);
+        if place_of(frame.start) > place_of(end) || place_of(frame.start) == i64::MAX || place_of(end) == i64::MIN {
+            return refused("the frame ends before it starts");
+        }
+        let is_distance = |bound: FrameBound| match bound {
+            FrameBound::Preceding(far) | FrameBound::Following(far) => far != Distance::Unbounded,
+            FrameBound::CurrentRow => false,
+        };
+        let distances = [frame.start, end].into_iter().filter(|bound| is_distance(*bound));
+        let times = distances.clone().filter(|bound| {
+            matches!(bound, FrameBound::Preceding(Distance::Time(_)) | FrameBound::Following(Distance::Time(_)))
+        });
+        if !frame.is_range {
+            return if times.count() > 0 { refused("ROWS counts rows; RANGE takes lengths of time") } else { Ok(()) };
+        }
+        let [item] = over.order_by.as_slice() else {
+            return refused("RANGE needs ORDER BY with one expression");
+        };
+        let sql_type = bind(&item.expr, self.inner)?.result_type();
+        let fits = match (&sql_type, distances.clone().count(), times.count()) {
+            (_, 0, _) | (SqlType::Bigint, ..) => true,
+            (SqlType::Integer | SqlType::Double | SqlType::Decimal { .. }, _, 0) => true,
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        let message = format!("a RANGE of distances cannot be over {sql_type}");
+        let error = Error::invalid(message).at(item.expr.span);
+        Err(error.hint("numbers have distances; UNIX_TIMESTAMP(…) makes a BIGINT of milliseconds, which has lengths of time too"))
     }
 
     /// The columns of expressions.
@@ -180,7 +249,9 @@ impl OverScope<'_> {
     }
 
     fn sort_by(&self, item: &SortItem) -> Result<SortBy> {
-        let column = self.place(bind(&item.expr, self.inner)?, "ORDER BY", &item.expr);
+        let bound = bind(&item.expr, self.inner)?;
+        refuse_unordered(&bound.result_type(), &item.expr)?;
+        let column = self.place(bound, "ORDER BY", &item.expr);
         let nulls_first = item.nulls_first.unwrap_or(item.descending);
         Ok(SortBy { column, descending: item.descending, nulls_first })
     }
@@ -197,5 +268,37 @@ impl OverScope<'_> {
         let id = self.columns.add(format!("{what} of {written}"), expr.result_type());
         found.args.push((id, expr));
         id
+    }
+}
+
+/// Refuses to order by what has no order.
+pub(super) fn refuse_unordered(sql_type: &SqlType, written: &ast::Expr) -> Result<()> {
+    match sql_type.is_nested() {
+        true => Err(Error::invalid(format!("{written} is {sql_type}, which has no order")).at(written.span)),
+        false => Ok(()),
+    }
+}
+
+/// A constant whole number.
+fn number(expr: &Expr) -> Option<i64> {
+    match expr.as_constant()? {
+        Value::Integer(number) => Some(i64::from(*number)),
+        Value::Bigint(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Where a bound of a frame lies, from the current row.
+fn place_of(bound: FrameBound) -> i64 {
+    let far = |distance: Distance| match distance {
+        Distance::Unbounded => i64::MAX,
+        Distance::Count(count) => count,
+        Distance::Time(duration) => duration.ms(),
+    };
+    match bound {
+        FrameBound::CurrentRow => 0,
+        FrameBound::Preceding(Distance::Unbounded) => i64::MIN,
+        FrameBound::Preceding(distance) => -far(distance),
+        FrameBound::Following(distance) => far(distance),
     }
 }

@@ -1,14 +1,14 @@
 //! SELECT statements to relations, clause by clause.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::from::wider;
-use super::over::{Found, OverScope, first_over};
+use super::over::{Found, OverScope, first_over, refuse_unordered};
 use super::subquery::{QueryingScope, attach, contains_query};
 use super::{Rel, Relations, SortBy};
 use crate::catalog::Catalog;
 use crate::config::Properties;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind, bind_condition};
 use crate::expr::{ColumnId, Expr, Kind};
 use crate::plan::aggregates::{self, Aggregates};
@@ -20,6 +20,9 @@ use crate::sql::ast::{self, Literal, Node};
 use crate::sql::over::SortItem;
 use crate::sql::query::{NamedQuery, Query, SelectItem, Union};
 use crate::types::{Column, SqlType, Value, quoted};
+
+/// The most SELECTs and sources of a query: planning takes more time and stack with each.
+const MOST_PARTS: usize = 128;
 
 /// Whether a query is a look at one table or stream, which needs no relations.
 pub fn is_look(query: &Query) -> bool {
@@ -52,7 +55,7 @@ fn expressions(items: &[SelectItem]) -> impl Iterator<Item = &ast::Expr> {
 /// As for [`super::plan`].
 pub(super) fn plan(query: &Query, catalog: &Catalog, properties: &Properties) -> Result<Relations> {
     let columns = Columns::default();
-    let planned = Planner { catalog, properties, columns: &columns }.query(query, &[])?;
+    let planned = Planner { catalog, properties, columns: &columns, parts: &Cell::new(0) }.query(query, &[])?;
     let (columns, warnings) = columns.into_inner();
     let output = planned.output.into_iter().map(|(name, id)| {
         let sql_type = columns[id as usize].1.clone();
@@ -72,6 +75,8 @@ pub(super) struct Planner<'a> {
     pub catalog: &'a Catalog,
     properties: &'a Properties,
     pub columns: &'a Columns,
+    /// How many SELECTs and sources there are so far.
+    parts: &'a Cell<usize>,
 }
 
 /// The queries of WITH that may be named, the nearest last.
@@ -134,6 +139,10 @@ impl<'a> Planner<'a> {
             types.push(common);
         }
         let names: Vec<String> = sides[0].output.iter().map(|(name, _)| name.clone()).collect();
+        if others.iter().any(|other| !other.all) {
+            let columns: Vec<_> = names.iter().cloned().zip(types.iter().cloned()).collect();
+            refuse_maps(&columns, "UNION", first.span)?;
+        }
         let mut output = Vec::new();
         let inputs = sides.into_iter().map(|side| {
             let column = |((name, id), sql_type): (&(String, ColumnId), &SqlType)| {
@@ -174,6 +183,7 @@ impl<'a> Planner<'a> {
     /// One SELECT, from its sources to DISTINCT, with the columns of its ORDER BY.
     fn core<'q>(&self, query: &'q Query, order: &[SortItem], named: &Named<'q>) -> Result<(Planned, Vec<SortBy>)> {
         refuse(query)?;
+        self.count(query.span)?;
         let (relations, mut rel) = self.from(query, named)?;
         let scope = |clause| self.scope(&relations, clause);
         if let Some(filter) = &query.filter {
@@ -199,6 +209,8 @@ impl<'a> Planner<'a> {
         let written = query.group_by.as_ref().map_or(&[][..], |group_by| &group_by.exprs);
         group::refuse_aggregates_in_keys(written)?;
         let groups = group::groups(written, &scope("GROUP BY"))?;
+        let keys: Vec<_> = groups.iter().map(|g| (g.written.to_string(), g.bound.result_type())).collect();
+        refuse_maps(&keys, "GROUP BY", query.span)?;
         let calls = Calls {
             scope: scope("SELECT"),
             groups: &groups,
@@ -215,7 +227,7 @@ impl<'a> Planner<'a> {
         if let Some(written) = &query.having {
             let names = group::Having(&calls);
             let querying = self.querying(&names, named);
-            having = Some(bind_condition(written, &querying, "HAVING")?);
+            having = Some(truth(bind_condition(written, &querying, "HAVING")?));
             attached.extend(querying.found.into_inner());
         }
         let made = calls.made.into_inner();
@@ -257,6 +269,7 @@ impl<'a> Planner<'a> {
                 Some(id) => id,
                 None => place(&item.expr.to_string(), bind(&item.expr, &over)?),
             };
+            refuse_unordered(&self.columns.expr(id).result_type(), &item.expr)?;
             by.push(sort_by(item, id));
         }
         Ok(Bound { output, by, computed, found: over.found.into_inner() })
@@ -277,10 +290,7 @@ impl<'a> Planner<'a> {
             let mut columns: Vec<(ColumnId, Expr)> = Vec::new();
             for (name, id) in &bound.output {
                 let expr = self.columns.expr(*id);
-                if expr.result_type().contains_map() {
-                    let message = format!("SELECT DISTINCT cannot compare {}, which holds a MAP", quoted(name));
-                    return Err(Error::invalid(message).at(query.span));
-                }
+                refuse_maps(&[(name.clone(), expr.result_type())], "SELECT DISTINCT", query.span)?;
                 if columns.iter().all(|(earlier, _)| earlier != id) {
                     columns.push((*id, expr));
                 }
@@ -288,6 +298,19 @@ impl<'a> Planner<'a> {
             rel = Rel::Distinct { input: Box::new(Rel::Project { input: Box::new(rel), columns }) };
         }
         Ok((Planned { rel, output: bound.output }, bound.by))
+    }
+
+    /// Counts a SELECT or a source.
+    ///
+    /// # Errors
+    /// There are too many. A query of WITH counts wherever it is named.
+    pub(super) fn count(&self, span: Span) -> Result<()> {
+        self.parts.set(self.parts.get() + 1);
+        if self.parts.get() <= MOST_PARTS {
+            return Ok(());
+        }
+        let message = format!("the query has more than {MOST_PARTS} SELECTs and sources, each use of WITH counted");
+        Err(Error::invalid(message).at(span).hint("ask several questions"))
     }
 
     /// The names of a clause.
@@ -313,7 +336,7 @@ impl<'a> Planner<'a> {
             let error = Error::invalid(format!("{clause} cannot use a function over rows")).at(span);
             return Err(error.hint("select it in a query in FROM, and compare it outside"));
         }
-        Ok(conjuncts(bind_condition(written, scope, clause)?))
+        Ok(conjuncts(truth(bind_condition(written, scope, clause)?)))
     }
 
     pub(super) fn aggregates(&self) -> Aggregates<'a> {
@@ -340,6 +363,25 @@ fn refuse(query: &Query) -> Result<()> {
     ];
     match clauses.into_iter().find_map(|(clause, span)| Some((clause, span?))) {
         Some((clause, span)) => Err(table::refused_clause(clause, span)),
+        None => Ok(()),
+    }
+}
+
+/// A NULL without a type is true for no row.
+fn truth(condition: Expr) -> Expr {
+    match condition.sql_type {
+        Some(_) => condition,
+        None => Expr::constant(Value::Boolean(false), SqlType::Boolean),
+    }
+}
+
+/// Refuses columns that cannot be compared, since the order of a MAP's entries means nothing.
+fn refuse_maps(columns: &[(String, SqlType)], clause: &str, span: Span) -> Result<()> {
+    match columns.iter().find(|(_, sql_type)| sql_type.contains_map()) {
+        Some((name, _)) => {
+            let message = format!("{clause} cannot compare {}, which holds a MAP", quoted(name));
+            Err(Error::invalid(message).at(span))
+        }
         None => Ok(()),
     }
 }
