@@ -1,6 +1,6 @@
 //! Where a command executes statements of its own: a server, or an engine over the data folder.
 //!
-//! Both answer with the same entities, those of ksqlDB's API, so that a command needs to know nothing of the difference.
+//! Both answer with the same entities, those of ksqlDB's API, so that a command knows nothing of the difference.
 //! A server may also be one of ksqlDB: nothing is sent to it that only Tidemill knows.
 
 use serde_json::Value as Json;

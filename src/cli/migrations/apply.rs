@@ -1,7 +1,7 @@
 //! Applies files: which ones come next, what may stand in them, and how their statements are executed.
 //!
-//! A file is read whole before the first of its statements is executed. On a data folder all of its statements are checked
-//! before, too; a server checks a statement when it executes it. A version is not atomic: what stands before a
+//! A file is read whole before the first of its statements is executed. On a data folder all of its statements are
+//! checked before, too; a server checks a statement when it executes it. A version is not atomic: what stands before a
 //! statement that fails stays in effect, the version is in the state ERROR, and the next `apply` executes it again.
 
 use super::metadata::{Applied, Event, NONE, State};

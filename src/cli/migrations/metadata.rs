@@ -1,7 +1,7 @@
 //! What was applied: a stream of events, and a table with the last event of each version.
 //!
-//! Names, columns, keys and texts are those of `ksql-migrations`. Each event is written twice, under the version and under
-//! `CURRENT`. Times are milliseconds since 1970 as texts. LATEST_BY_OFFSET passes over NULL, so nothing is NULL: an
+//! Names, columns, keys and texts are those of `ksql-migrations`. Each event is written twice, under the version and
+//! under `CURRENT`. Times are milliseconds since 1970 as texts. LATEST_BY_OFFSET passes over NULL, so nothing is NULL: an
 //! event that has no end yet has an empty text there.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! `tidemill migrations`: numbered files of statements, applied once each and in order, as `ksql-migrations` does it.
 //!
-//! A project is a folder with a file of settings and a folder of files `V000001__Name.sql`. Which of them were applied is
-//! kept where they were applied, in a stream of events and a table over it, in the form of `ksql-migrations`: either tool
-//! goes on with what the other one began.
+//! A project is a folder with a file of settings and a folder of files `V000001__Name.sql`. Which of them were applied
+//! is kept where they were applied, in a stream of events and a table over it, in the form of `ksql-migrations`: either
+//! tool goes on with what the other one began.
 //!
 //! ```text
 //! project    the settings, the files, their versions and checksums

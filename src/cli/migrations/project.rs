@@ -138,7 +138,7 @@ impl Project {
             let names = if folder.is_dir() { names_in(&folder)? } else { Vec::new() };
             let found = names.into_iter().filter(|name| is_down(name)).find_map(|name| {
                 let (found, description) = parsed(&name)?;
-                (found == version).then(|| (name, description))
+                (found == version).then_some((name, description))
             });
             if let Some((file, description)) = found {
                 let name = description.trim_end_matches(".down").to_owned();
