@@ -4,6 +4,7 @@ mod access;
 mod assert;
 mod client;
 mod events;
+mod pg;
 mod print;
 mod tls;
 mod upgrade;

@@ -185,7 +185,8 @@ fn roles(cx: &Cx) -> [Listed; 2] {
     let is_other = cx.user != functions::OWNER_NAME;
     let names = [(OWNER, functions::OWNER_NAME)].into_iter().chain(is_other.then_some((OWNER + 1, cx.user)));
     let names: Vec<(i64, &str)> = names.collect();
-    let columns = "oid:o rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b \
+    let columns = "oid:o rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b \
+        rolreplication:b \
         rolconnlimit:4 rolpassword:n rolvaliduntil:n rolbypassrls:b rolconfig:n";
     let role = |(oid, name): &(i64, &str)| {
         vec![
