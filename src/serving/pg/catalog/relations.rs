@@ -65,6 +65,11 @@ const EMPTY: &[(&str, &str)] = &[
          conindid:o conparentid:o confrelid:o confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:4 \
          connoinherit:b conkey:v confkey:v conbin:n",
     ),
+    (
+        "pg_collation",
+        "oid:o collname:t collnamespace:o collowner:o collprovider:t collisdeterministic:b collencoding:4 collcollate:t \
+         collctype:t",
+    ),
     ("pg_cursors", "name:t statement:t is_holdable:b is_binary:b is_scrollable:b"),
     ("pg_depend", "classid:o objid:o objsubid:4 refclassid:o refobjid:o refobjsubid:4 deptype:t"),
     ("pg_description", "objoid:o classoid:o objsubid:4 description:t"),
@@ -122,6 +127,11 @@ const EMPTY: &[(&str, &str)] = &[
     ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
 ];
 
+/// Whether a table of the schema has no rows here, whatever exists.
+pub(super) fn is_empty(name: &str) -> bool {
+    EMPTY.iter().any(|(empty, _)| *empty == name)
+}
+
 /// All tables of the schema.
 pub(super) fn tables(cx: &Cx) -> Vec<Listed> {
     let listed = |name, columns| Listed::new("pg_catalog", name, columns);
@@ -138,12 +148,6 @@ pub(super) fn tables(cx: &Cx) -> Vec<Listed> {
             ("amname", "heap".into()),
             ("amtype", "t".into()),
         ]]),
-        listed(
-            "pg_collation",
-            "oid:o collname:t collnamespace:o collowner:o collprovider:t collisdeterministic:b \
-            collencoding:4 collcollate:t collctype:t",
-        )
-        .rows([vec![("oid", 100.into()), ("collname", "default".into()), ("collnamespace", 11.into())]]),
         listed("pg_language", "oid:o lanname:t lanowner:o lanispl:b lanpltrusted:b")
             .rows([vec![("oid", 14.into()), ("lanname", "sql".into())]]),
         listed(
