@@ -186,6 +186,7 @@ const MAY_SLEEP: &[(&str, &str)] = &[
     ("src/journal/tests.rs", "nothing tells that a thread of rounds has found the disk full and waits"),
     ("src/serving/ksql.rs", "a request looks now and then whether its command was executed"),
     ("src/serving/listen.rs", "looks now and then whether it is to end: a signal wakes no task"),
+    ("src/serving/pg/catalog/mod.rs", "looks now and then whether the query is to end"),
     ("src/serving/query.rs", "looks now and then whether the query has ended"),
     ("tests/it/command_line/live.rs", "nothing tells what another process has read of its input"),
     ("tests/it/command_line/produce.rs", "nothing tells what another process has read of its input"),

@@ -135,7 +135,12 @@ impl Disk for SyncOnce {
     }
 
     fn sync_dir(&self, dir: &Path, site: SyncSite) -> io::Result<()> {
-        sync(&self.failure, || self.disk.sync_dir(dir, site))
+        check(&self.failure)?;
+        match self.disk.sync_dir(dir, site) {
+            // A folder that is gone, as its topic is: there is nothing whose loss would have to be feared.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+            other => sync(&self.failure, || other),
+        }
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {

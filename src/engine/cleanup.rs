@@ -64,6 +64,8 @@ impl Engine {
                 return Err(Error::invalid(message));
             }
         }
+        // A deletion and a compaction of one partition are never decided in one round.
+        let _one = lock(&self.shared.upkeep.cleaning);
         let starts = self.shared.trim(ids.iter().map(|id| (*id, before)).collect())?;
         Ok(ids.into_iter().zip(starts).collect())
     }

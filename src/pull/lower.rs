@@ -12,8 +12,8 @@ use datafusion::datasource::provider_as_source;
 use datafusion::functions_window::all_default_window_functions;
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, Union, WindowFrame, WindowFrameBound, WindowFrameUnits,
-    WindowFunctionDefinition, cast, col,
+    Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, Union, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition, cast, col,
 };
 
 use super::Limits;

@@ -69,12 +69,7 @@ impl Limits {
         let clock = engine.clock().clone();
         let most_ms = properties.number(config::PULL_TIMEOUT_MS) as u64;
         let until_ns = (most_ms > 0).then(|| clock.monotonic_ns().saturating_add(most_ms.saturating_mul(1_000_000)));
-        Limits {
-            memory_bytes: properties.size(config::PULL_MEMORY_BYTES),
-            until_ns,
-            clock,
-            cancelled: Arc::default(),
-        }
+        Limits { memory_bytes: properties.size(config::PULL_MEMORY_BYTES), until_ns, clock, cancelled: Arc::default() }
     }
 
     /// Ends the query where it is.

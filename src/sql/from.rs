@@ -66,7 +66,8 @@ fn starts_clause(cursor: &mut Cursor, joined: bool) -> bool {
     if cursor.is("EMIT") && !ends(1) || cursor.is("OFFSET") && !ends(1) {
         return true;
     }
-    if ["PARTITION BY", "ORDER BY", "UNION ALL", "UNION DISTINCT", "UNION SELECT"].iter().any(|words| cursor.is(words)) {
+    if ["PARTITION BY", "ORDER BY", "UNION ALL", "UNION DISTINCT", "UNION SELECT"].iter().any(|words| cursor.is(words))
+    {
         return true;
     }
     // What is taken for a name now may be one of these, misspelt.

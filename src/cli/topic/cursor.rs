@@ -142,6 +142,10 @@ impl Cursor {
             self.next = self.next.max(head.next_offset());
             rest = &rest[head.length..];
         }
+        if heads.is_empty() && !fetch.bytes.is_empty() {
+            // All of its records before the wanted one were compacted away, or lie before it.
+            return self.fill(decode);
+        }
         let (keys, values) = (decode.keys(&keys), decode.values(&values));
         for ((key, value), (offset, time, headers)) in keys.into_iter().zip(values).zip(heads) {
             let head =

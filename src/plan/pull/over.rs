@@ -240,7 +240,9 @@ impl OverScope<'_> {
         }
         let message = format!("a RANGE of distances cannot be over {sql_type}");
         let error = Error::invalid(message).at(item.expr.span);
-        Err(error.hint("numbers have distances; UNIX_TIMESTAMP(…) makes a BIGINT of milliseconds, which has lengths of time too"))
+        Err(error.hint(
+            "numbers have distances; UNIX_TIMESTAMP(…) makes a BIGINT of milliseconds, which has lengths of time too",
+        ))
     }
 
     /// The columns of expressions.

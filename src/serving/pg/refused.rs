@@ -111,7 +111,7 @@ mod tests {
         let text = "SELECT 'ä',\n  x FORM t;";
         let errors = statements::parse(text).expect_err("FORM is no keyword");
         let refused = Refused::of(&errors[0], text);
-        assert_eq!((refused.code, refused.position), (code::SYNTAX, Some(22)), "{refused:?}");
-        assert_eq!(refused.after(5).position, Some(27));
+        assert_eq!((refused.code, refused.position), (code::SYNTAX, Some(17)), "{refused:?}");
+        assert_eq!(refused.after(5).position, Some(22));
     }
 }

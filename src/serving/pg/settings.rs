@@ -1,4 +1,6 @@
-//! What clients ask and say about a connection with SHOW and SET. Nothing here changes an answer: what would is refused.
+//! What clients ask and say about a connection with SHOW and SET.
+//!
+//! Nothing here changes an answer: what would is refused.
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,8 @@ pub(super) struct PgType {
 }
 
 macro_rules! types {
-    ($($constant:ident $oid:literal $name:literal $size:literal $array:literal $category:literal $standard:literal;)*) => {
+    ($($constant:ident $oid:literal $name:literal $size:literal $array:literal $category:literal
+      $standard:literal;)*) => {
         $(pub(super) const $constant: u32 = $oid;)*
         /// All types that are known, apart from arrays.
         pub(super) const ALL: &[PgType] = &[$(PgType {

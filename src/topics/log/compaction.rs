@@ -231,6 +231,8 @@ impl Partition {
         state.dead.extend(gone);
         state.layout.compact(*first, *compacted);
         state.layouts += 1;
+        // What a query reads first from memory it must read again from the file after a restart.
+        state.tail.clear();
     }
 }
 

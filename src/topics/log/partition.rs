@@ -250,9 +250,9 @@ impl Partition {
     /// The files with the records before a decided place. Of the last one, which still grows, only so many bytes count.
     pub fn files_before(&self, end: Place) -> Vec<(PathBuf, Option<u64>)> {
         let state = self.lock();
-        let bases = state.segments.iter().map(|s| s.base).filter(|base| end.byte > 0 && *base <= end.segment);
+        let ids = state.segments.iter().map(|s| s.id()).filter(|(base, _)| end.byte > 0 && *base <= end.segment);
         let bytes = |base| (base == end.segment).then_some(end.byte);
-        bases.map(|base| (self.dir.join(segment::file_name(base)), bytes(base))).collect()
+        ids.map(|id| (self.dir.join(segment::file_name(id)), bytes(id.0))).collect()
     }
 
     /// Makes what was written durable.

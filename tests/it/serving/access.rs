@@ -7,7 +7,7 @@ use super::{STREAM, talk};
 use crate::command_line::Folder;
 
 /// The lines of users whose passwords are their names and an exclamation mark.
-fn users(folder: &Folder, all: &[(&str, &str)]) -> String {
+pub(super) fn users(folder: &Folder, all: &[(&str, &str)]) -> String {
     let line = |(name, role): &(&str, &str)| {
         let ran = folder.run_with(&["user", name, "--role", role], &format!("{name}!\n"));
         assert_eq!(ran.status, 0, "{ran:?}");

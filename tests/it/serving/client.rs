@@ -77,6 +77,13 @@ impl Server {
         Server::of(folder.start(&arguments), listeners.len())
     }
 
+    /// A server whose second listener speaks PostgreSQL's protocol.
+    pub(super) fn start_for_postgres(folder: &Folder, arguments: &[&str]) -> Server {
+        let listeners = ["serve", "--listen", "127.0.0.1:0", "--pg-listen", "127.0.0.1:0"];
+        let arguments: Vec<&str> = listeners.into_iter().chain(arguments.iter().copied()).collect();
+        Server::of(folder.start(&arguments), 2)
+    }
+
     /// A server that may have so many handles.
     pub(super) fn start_with_handles(folder: &Folder, handles: usize) -> Server {
         let script = format!("ulimit -n {handles}; exec \"$0\" serve --listen 127.0.0.1:0");
@@ -89,7 +96,7 @@ impl Server {
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let address = |line: std::io::Result<String>| {
             let line = line.expect("text");
-            let address = line.strip_prefix("serving at http").and_then(|rest| rest.split_once("://"));
+            let address = line.strip_prefix("serving at ").and_then(|rest| rest.split_once("://"));
             address.map(|(_, address)| address.to_owned()).ok_or(line)
         };
         let (mut addresses, mut others) = (Vec::new(), Vec::new());

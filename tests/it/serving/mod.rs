@@ -6,6 +6,7 @@ mod backup;
 pub(crate) mod client;
 mod events;
 mod headless;
+mod pg;
 mod print;
 mod tls;
 mod upgrade;

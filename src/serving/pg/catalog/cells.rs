@@ -98,7 +98,9 @@ fn arrow_type(letter: &str) -> DataType {
 }
 
 impl Listed {
-    /// A table. A letter says of which type a column is: `b` for boolean, `2`, `4` and `8` for integers, `f` for numbers,
+    /// A table.
+    ///
+    /// A letter says of which type a column is: `b` for boolean, `2`, `4` and `8` for integers, `f` for numbers,
     /// `o` for OIDs, `v` for arrays of integers, `t` for text, `n` for text that is NULL unless it is given.
     pub(super) fn new(schema: &'static str, name: &'static str, columns: &'static str) -> Listed {
         Listed { schema, name, columns, rows: Vec::new() }

@@ -9,7 +9,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
 
 use super::Cx;
 use super::cells::{Cell, array};
@@ -260,7 +262,7 @@ pub(super) fn register(context: &SessionContext, cx: &Cx) {
         context.register_udf(ScalarUDF::new_from_impl(Bound {
             function,
             known: known.clone(),
-            signature: Signature::variadic_any(Volatility::Stable),
+            signature: Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable),
         }));
     }
 }

@@ -65,6 +65,11 @@ const EMPTY: &[(&str, &str)] = &[
          conindid:o conparentid:o confrelid:o confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:4 \
          connoinherit:b conkey:v confkey:v conbin:n",
     ),
+    (
+        "pg_collation",
+        "oid:o collname:t collnamespace:o collowner:o collprovider:t collisdeterministic:b collencoding:4 collcollate:t \
+         collctype:t",
+    ),
     ("pg_cursors", "name:t statement:t is_holdable:b is_binary:b is_scrollable:b"),
     ("pg_depend", "classid:o objid:o objsubid:4 refclassid:o refobjid:o refobjsubid:4 deptype:t"),
     ("pg_description", "objoid:o classoid:o objsubid:4 description:t"),
@@ -122,6 +127,11 @@ const EMPTY: &[(&str, &str)] = &[
     ("pg_views", "schemaname:t viewname:t viewowner:t definition:t"),
 ];
 
+/// Whether a table of the schema has no rows here, whatever exists.
+pub(super) fn is_empty(name: &str) -> bool {
+    EMPTY.iter().any(|(empty, _)| *empty == name)
+}
+
 /// All tables of the schema.
 pub(super) fn tables(cx: &Cx) -> Vec<Listed> {
     let listed = |name, columns| Listed::new("pg_catalog", name, columns);
@@ -138,12 +148,6 @@ pub(super) fn tables(cx: &Cx) -> Vec<Listed> {
             ("amname", "heap".into()),
             ("amtype", "t".into()),
         ]]),
-        listed(
-            "pg_collation",
-            "oid:o collname:t collnamespace:o collowner:o collprovider:t collisdeterministic:b \
-            collencoding:4 collcollate:t collctype:t",
-        )
-        .rows([vec![("oid", 100.into()), ("collname", "default".into()), ("collnamespace", 11.into())]]),
         listed("pg_language", "oid:o lanname:t lanowner:o lanispl:b lanpltrusted:b")
             .rows([vec![("oid", 14.into()), ("lanname", "sql".into())]]),
         listed(
@@ -185,7 +189,8 @@ fn roles(cx: &Cx) -> [Listed; 2] {
     let is_other = cx.user != functions::OWNER_NAME;
     let names = [(OWNER, functions::OWNER_NAME)].into_iter().chain(is_other.then_some((OWNER + 1, cx.user)));
     let names: Vec<(i64, &str)> = names.collect();
-    let columns = "oid:o rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b \
+    let columns = "oid:o rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b \
+        rolreplication:b \
         rolconnlimit:4 rolpassword:n rolvaliduntil:n rolbypassrls:b rolconfig:n";
     let role = |(oid, name): &(i64, &str)| {
         vec![

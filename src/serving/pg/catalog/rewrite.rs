@@ -6,6 +6,7 @@
 //! | `x OPERATOR(pg_catalog.~) y COLLATE pg_catalog.default` | `x ~ y` |
 //! | `x::regclass`, `x::regtype`, `x::name`, `x::oid` … | functions of ours, and casts to text and numbers |
 //! | `(SELECT x FROM …)` as a value | `(SELECT max(x) FROM …)`: DataFusion wants to see that there is one |
+//! | the same of a table that is empty here | NULL |
 //! | `ARRAY(SELECT x FROM …)` | `(SELECT array_agg(x) FROM …)` |
 //! | `x = ANY (list)`, `list[1]`, `ARRAY[…]` | functions of ours |
 //! | `$1` | its value |
@@ -14,13 +15,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Subscript,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Subscript, TableFactor,
     Value as Literal, visit_expressions_mut, visit_relations_mut,
 };
 
 use super::super::run::Parameter;
 use super::super::types;
 use super::super::values::text_of;
+use super::relations;
 use crate::types::Value;
 
 /// Aggregates that give one row whatever there is.
@@ -115,8 +117,13 @@ fn expression(expr: &mut Expr, parameters: &[Parameter]) {
                 && last(&function.name) == "array"
             {
                 let mut query = query.clone();
-                aggregate(&mut query, "array_agg");
-                *expr = Expr::Subquery(query);
+                *expr = match reads_nothing(&mut query) {
+                    true => null(),
+                    false => {
+                        aggregate(&mut query, "array_agg");
+                        Expr::Subquery(query)
+                    }
+                };
                 return;
             }
             let name = last(&function.name);
@@ -131,7 +138,11 @@ fn expression(expr: &mut Expr, parameters: &[Parameter]) {
         }
         Expr::Subquery(query) => {
             if !is_aggregated(query) {
-                aggregate(query, "max");
+                if reads_nothing(query) {
+                    *expr = null();
+                } else {
+                    aggregate(query, "max");
+                }
             }
         }
         Expr::BinaryOp { op, .. } => {
@@ -251,6 +262,19 @@ fn select_of(query: &mut Query) -> Option<&mut Select> {
         SetExpr::Select(select) if !select.from.is_empty() => Some(select),
         _ => None,
     }
+}
+
+/// Whether a query reads a table that has no rows. DataFusion could not relate all of them to the query around.
+fn reads_nothing(query: &mut Query) -> bool {
+    let Some(select) = select_of(query) else { return false };
+    select.from.iter().any(|from| match &from.relation {
+        TableFactor::Table { name, .. } => relations::is_empty(&last(name)),
+        _ => false,
+    })
+}
+
+fn null() -> Expr {
+    cast(&Expr::Value(Literal::Null.into()), DataType::Text)
 }
 
 /// Whether a query gives one row by its aggregates.

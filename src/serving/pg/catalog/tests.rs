@@ -13,7 +13,8 @@ fn rows(text: &str) -> Vec<String> {
     let engine = Engine::open(settings).expect("an engine");
     let made = "CREATE STREAM orders (id INT KEY, price DECIMAL(8, 2), tags ARRAY<STRING>, more MAP<STRING, INT>)
         WITH (KAFKA_TOPIC='o', PARTITIONS=1, VALUE_FORMAT='JSON');
-        CREATE TABLE `Mixed` (k STRING PRIMARY KEY, v BIGINT) WITH (KAFKA_TOPIC='m', PARTITIONS=1, VALUE_FORMAT='JSON');";
+        CREATE TABLE `Mixed` (k STRING PRIMARY KEY, v BIGINT)
+        WITH (KAFKA_TOPIC='m', PARTITIONS=1, VALUE_FORMAT='JSON');";
     let mut session = Session::new(&engine, Default::default());
     for statement in statements::parse(made).expect("statements") {
         session.run(&statement).map(drop).expect("made");
@@ -45,7 +46,8 @@ fn questions_without_a_table_are_answered() {
 #[test]
 fn psql_lists_and_describes_relations() {
     let listed = rows(
-        "SELECT n.nspname as \"Schema\", c.relname as \"Name\", CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' END as \"Type\",
+        "SELECT n.nspname as \"Schema\", c.relname as \"Name\",
+          CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' END as \"Type\",
           pg_catalog.pg_get_userbyid(c.relowner) as \"Owner\"
         FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
@@ -93,7 +95,8 @@ fn drivers_find_tables_and_columns() {
         rows("SELECT attname FROM pg_attribute WHERE attrelid = '\"Mixed\"'::regclass AND attnum = ANY('{2,3}')");
     assert_eq!(by_name, ["attname", "v"]);
     let gathered = rows(
-        "SELECT relname, array_to_string(ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid), ',') AS all
+        "SELECT relname,
+          array_to_string(ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid), ',') AS all
         FROM pg_class c WHERE relname = 'Mixed'",
     );
     assert_eq!(gathered, ["relname|all", "Mixed|k,v"]);
