@@ -28,6 +28,9 @@ use crate::types::Value;
 /// Aggregates that give one row whatever there is.
 const AGGREGATES: &[&str] = &["max", "min", "count", "sum", "avg", "string_agg", "array_agg", "bool_or", "bool_and"];
 
+/// The name of a column that has none.
+const NAMELESS: &str = "?column?";
+
 /// Rewrites a query; the names of its columns as PostgreSQL has them, or None if they cannot be told by the text.
 pub(super) fn rewrite(query: &mut Query, parameters: &[Parameter]) -> Option<Vec<String>> {
     query.locks.clear();
@@ -81,13 +84,20 @@ fn name_of(expr: &Expr) -> String {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(idents) => idents.last().map(folded),
         Expr::Function(function) => Some(last(&function.name)),
-        Expr::Cast { expr, .. } => Some(name_of(expr)),
+        Expr::Cast { expr, data_type, .. } => {
+            let mut inner = expr.as_ref();
+            while let Expr::Cast { expr, .. } = inner {
+                inner = expr;
+            }
+            let of_type = || data_type.to_string().to_ascii_lowercase().trim_start_matches("pg_catalog.").to_owned();
+            Some(name_of(inner)).filter(|name| name != NAMELESS).or_else(|| Some(of_type()))
+        }
         Expr::Nested(expr) | Expr::Collate { expr, .. } => Some(name_of(expr)),
         Expr::Case { .. } => Some("case".to_owned()),
         Expr::Exists { .. } => Some("exists".to_owned()),
         _ => None,
     };
-    name.unwrap_or_else(|| "?column?".to_owned())
+    name.unwrap_or_else(|| NAMELESS.to_owned())
 }
 
 /// The last part of a name.
@@ -113,27 +123,8 @@ fn expression(expr: &mut Expr, parameters: &[Parameter]) {
         }
         Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
         Expr::Function(function) => {
-            if let FunctionArguments::Subquery(query) = &function.args
-                && last(&function.name) == "array"
-            {
-                let mut query = query.clone();
-                *expr = match reads_nothing(&mut query) {
-                    true => null(),
-                    false => {
-                        aggregate(&mut query, "array_agg");
-                        Expr::Subquery(query)
-                    }
-                };
-                return;
-            }
-            let name = last(&function.name);
-            if function.name.0.len() > 1 {
-                function.name.0.drain(..function.name.0.len() - 1);
-            }
-            if matches!(function.args, FunctionArguments::None) && name.starts_with("current_")
-                || name.ends_with("_user")
-            {
-                function.args = arguments(Vec::new());
+            if let Some(other) = called(function) {
+                *expr = other;
             }
         }
         Expr::Subquery(query) => {
@@ -177,6 +168,25 @@ fn expression(expr: &mut Expr, parameters: &[Parameter]) {
         }
         _ => {}
     }
+}
+
+/// Calls a function by its name alone; what stands for it if it is none here.
+fn called(function: &mut Function) -> Option<Expr> {
+    let name = last(&function.name);
+    if let FunctionArguments::Subquery(query) = &mut function.args
+        && name == "array"
+    {
+        if reads_nothing(query) {
+            return Some(null());
+        }
+        aggregate(query, "array_agg");
+        return Some(Expr::Subquery(query.clone()));
+    }
+    function.name.0.drain(..function.name.0.len() - 1);
+    if matches!(function.args, FunctionArguments::None) {
+        function.args = arguments(Vec::new());
+    }
+    None
 }
 
 /// An expression with a type of PostgreSQL.
