@@ -253,7 +253,7 @@ fn passwords_of_users_are_asked_for() {
         let client = connect(&address, "rita", "rita!").await.expect("a client");
         assert_eq!(texts(&client, "SELECT current_user").await[0][0].as_deref(), Some("rita"));
         for (user, password) in [("rita", "wrong"), ("nobody", "rita!")] {
-            let error = connect(&address, user, password).await.err().expect("refused");
+            let error = connect(&address, user, password).await.expect_err("refused");
             assert_eq!(parts(&error).0, SqlState::INVALID_PASSWORD);
         }
     });

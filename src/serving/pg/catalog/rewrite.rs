@@ -6,7 +6,7 @@
 //! | `x OPERATOR(pg_catalog.~) y COLLATE pg_catalog.default` | `x ~ y` |
 //! | `x::regclass`, `x::regtype`, `x::name`, `x::oid` … | functions of ours, and casts to text and numbers |
 //! | `(SELECT x FROM …)` as a value | `(SELECT max(x) FROM …)`: DataFusion wants to see that there is one |
-//! | the same of a table that is empty here | NULL |
+//! | the same of a table that is empty here, or for its rows | NULL |
 //! | `ARRAY(SELECT x FROM …)` | `(SELECT array_agg(x) FROM …)` |
 //! | `x = ANY (list)`, `list[1]`, `ARRAY[…]` | functions of ours |
 //! | `$1` | its value |
@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Subscript, TableFactor,
-    Value as Literal, visit_expressions_mut, visit_relations_mut,
+    TableWithJoins, Value as Literal, visit_expressions_mut, visit_relations_mut,
 };
 
 use super::super::run::Parameter;
@@ -35,13 +35,21 @@ const NAMELESS: &str = "?column?";
 pub(super) fn rewrite(query: &mut Query, parameters: &[Parameter]) -> Option<Vec<String>> {
     query.locks.clear();
     let names = name_columns(query);
+    // Where the query itself has no rows, no query within is asked for its value.
+    let is_empty = reads_nothing(query);
     // The closures never break off.
     let _ = visit_relations_mut(query, |name| {
         relation(name);
         ControlFlow::<()>::Continue(())
     });
     let _ = visit_expressions_mut(query, |expr| {
-        expression(expr, parameters);
+        match expr {
+            Expr::Subquery(_) if is_empty => *expr = null(),
+            Expr::Function(function) if is_empty && matches!(function.args, FunctionArguments::Subquery(_)) => {
+                *expr = null();
+            }
+            _ => expression(expr, parameters),
+        }
         ControlFlow::<()>::Continue(())
     });
     names
@@ -127,15 +135,12 @@ fn expression(expr: &mut Expr, parameters: &[Parameter]) {
                 *expr = other;
             }
         }
-        Expr::Subquery(query) => {
-            if !is_aggregated(query) {
-                if reads_nothing(query) {
-                    *expr = null();
-                } else {
-                    aggregate(query, "max");
-                }
-            }
-        }
+        Expr::Subquery(query) => match is_aggregated(query) {
+            true if unnests_column(query) => *expr = null(),
+            true => {}
+            false if reads_nothing(query) => *expr = null(),
+            false => aggregate(query, "max"),
+        },
         Expr::BinaryOp { op, .. } => {
             if let BinaryOperator::PGCustomBinaryOperator(parts) = op
                 && let Some(known) = parts.last().and_then(|text| operator(text))
@@ -176,7 +181,7 @@ fn called(function: &mut Function) -> Option<Expr> {
     if let FunctionArguments::Subquery(query) = &mut function.args
         && name == "array"
     {
-        if reads_nothing(query) {
+        if reads_nothing(query) || unnests_column(query) {
             return Some(null());
         }
         aggregate(query, "array_agg");
@@ -202,7 +207,13 @@ fn converted(inner: &Expr, name: &str, data_type: &DataType) -> Expr {
         ("oid" | "xid" | "cid", _) => cast(inner, DataType::IntegerUnsigned(None)),
         ("int2vector" | "oidvector" | "anyarray", _) => inner.clone(),
         (array, _) if array.ends_with("[]") || array.starts_with('_') => inner.clone(),
-        (known, _) if is_datafusions(known) => cast(inner, data_type.clone()),
+        (known, _) if is_datafusions(known) && !matches!(data_type, DataType::Custom(..)) => {
+            cast(inner, data_type.clone())
+        }
+        ("int2", _) => cast(inner, DataType::Int2(None)),
+        ("int4", _) => cast(inner, DataType::Int4(None)),
+        ("int8", _) => cast(inner, DataType::Int8(None)),
+        ("bool", _) => cast(inner, DataType::Bool),
         ("regproc", true) => {
             let text = inner.to_string();
             let text = text.trim_matches('\'').trim_start_matches("pg_catalog.");
@@ -281,6 +292,22 @@ fn reads_nothing(query: &mut Query) -> bool {
         TableFactor::Table { name, .. } => relations::is_empty(&last(name)),
         _ => false,
     })
+}
+
+/// Whether a query takes the items of a column. Only tables that are empty here have such columns.
+fn unnests_column(query: &mut Query) -> bool {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    let is_call = |from: &TableWithJoins| match &from.relation {
+        TableFactor::Table { name, args: Some(arguments), .. } if last(name) == "unnest" => {
+            arguments.args.iter().all(|one| match one {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_column(expr),
+                _ => false,
+            })
+        }
+        TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().all(is_column),
+        _ => false,
+    };
+    select_of(query).is_some_and(|select| select.from.iter().any(is_call))
 }
 
 fn null() -> Expr {
