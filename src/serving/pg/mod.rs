@@ -20,6 +20,7 @@ mod values;
 mod wire;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,10 +59,8 @@ impl Connections {
             random.fill(&mut bytes).ok()?;
             let number = u64::from_be_bytes(bytes);
             let key = ((number >> 33) as i32, number as i32);
-            let mut all = lock(&self.0);
-            if !all.contains_key(&key) {
-                let cancelled = Arc::new(AtomicBool::new(false));
-                all.insert(key, cancelled.clone());
+            if let Entry::Vacant(free) = lock(&self.0).entry(key) {
+                let cancelled = free.insert(Arc::default()).clone();
                 return Some(Cancellable { connections: self.clone(), key, cancelled });
             }
         }

@@ -130,7 +130,7 @@ fn from_text(oid: u32, bytes: &[u8]) -> Option<Value> {
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
-    (digits.len() % 2 == 0).then(|| digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect())
+    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect())
 }
 
 fn from_binary(oid: u32, bytes: &[u8]) -> Option<Value> {

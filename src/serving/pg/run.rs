@@ -114,7 +114,7 @@ impl Cx {
     /// A type that is not said is the first one with which the statement can be planned.
     ///
     /// # Errors
-    /// A parameter can be of no type.
+    /// A parameter has a number that is none.
     pub(super) fn types(&self, statement: &Statement, said: &[u32]) -> Result<Vec<u32>, Refused> {
         let found = parameters::placeholders(&lex(&statement.text))?;
         let count = found.iter().map(|placeholder| placeholder.number + 1).max().unwrap_or(0).max(said.len());
@@ -125,21 +125,20 @@ impl Cx {
             return Ok(all);
         }
         let said = all.clone();
-        for number in 0..count {
-            if !open(said[number]) {
-                continue;
-            }
+        // What the others may be matters little, but they have to be something that fits.
+        let likely: Vec<Vec<u32>> = (0..count).map(|number| self.candidates(statement, &found, number)).collect();
+        let is_open = |number: usize| open(said[number]);
+        (0..count).filter(|number| is_open(*number)).for_each(|number| all[number] = likely[number][0]);
+        for number in (0..count).filter(|number| is_open(*number)) {
             let fits = |oid: &u32| {
-                let constant = |placeholder: &Placeholder| match placeholder.number {
-                    other if other == number => sample_of(statement, placeholder, *oid),
-                    other if open(said[other]) => untyped(statement, placeholder),
-                    other => sample_of(statement, placeholder, said[other]),
-                };
-                Bound::new(&statement.text, |placeholder| Ok(constant(placeholder))).is_ok_and(|bound| {
-                    self.parsed(&bound.text).and_then(|(parsed, text)| self.columns(&parsed, &text)).is_ok()
-                })
+                let mut types = all.clone();
+                types[number] = *oid;
+                let bound = Bound::new(&statement.text, |placeholder| sample(statement, placeholder, &types));
+                let parsed = bound.and_then(|bound| self.parsed(&bound.text));
+                parsed.and_then(|(parsed, text)| self.columns(&parsed, &text)).is_ok()
             };
-            all[number] = self.candidates(statement, &found, number).into_iter().find(fits).unwrap_or(types::TEXT);
+            let fitting = likely[number].iter().find(|oid| fits(oid)).copied();
+            all[number] = fitting.unwrap_or(all[number]);
         }
         Ok(all)
     }
@@ -175,7 +174,9 @@ impl Cx {
             found.iter().filter(|placeholder| placeholder.number == number).map(|placeholder| placeholder.before);
         // The nearest name before it: `name = $1`, `name IN ($1, $2)`; or after it: `$1 = name`.
         let near = places.flat_map(|place| (0..place).rev().take(8).chain([place + 3]).collect::<Vec<_>>());
-        let likely = near.filter_map(upper).find_map(|name| column_types(&name).first().copied());
+        let is_count = found.iter().any(|one| one.number == number && is_count(statement, one));
+        let named = || near.filter_map(upper).find_map(|name| column_types(&name).first().copied());
+        let likely = if is_count { Some(types::INT8) } else { named() };
         likely.into_iter().chain(ORDER).collect()
     }
 
@@ -367,9 +368,4 @@ fn sample(statement: &Statement, placeholder: &Placeholder, types: &[u32]) -> Re
 fn sample_of(statement: &Statement, placeholder: &Placeholder, oid: u32) -> String {
     let is_integer = [types::INT2, types::INT4, types::INT8].contains(&oid);
     if is_count(statement, placeholder) && is_integer { "1".to_owned() } else { constant(&Value::Null, oid) }
-}
-
-/// A constant that may be of any type.
-fn untyped(statement: &Statement, placeholder: &Placeholder) -> String {
-    if is_count(statement, placeholder) { "1" } else { "NULL" }.to_owned()
 }

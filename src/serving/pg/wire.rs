@@ -2,6 +2,7 @@
 //! noticed while its query runs.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use bytes::BytesMut;
@@ -73,7 +74,10 @@ impl Wire {
     pub(super) async fn next(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
         loop {
             self.check_length()?;
-            if let Some(message) = PgWireFrontendMessage::decode(&mut self.read, &self.context).map_err(invalid)? {
+            // The decoder takes it for granted that the parts of a message are as long as they say.
+            let decode = AssertUnwindSafe(|| PgWireFrontendMessage::decode(&mut self.read, &self.context));
+            let decoded = catch_unwind(decode).map_err(|_| invalid("the parts of a message are wrong"))?;
+            if let Some(message) = decoded.map_err(invalid)? {
                 return Ok(Some(message));
             }
             if self.stream.read_buf(&mut self.read).await? == 0 {

@@ -92,7 +92,7 @@ const EMPTY: &[(&str, &str)] = &[
     ("pg_opclass", "oid:o opcmethod:o opcname:t opcnamespace:o opcowner:o opcfamily:o opcintype:o opcdefault:b"),
     ("pg_operator", "oid:o oprname:t oprnamespace:o oprowner:o oprkind:t oprleft:o oprright:o oprresult:o oprcode:t"),
     ("pg_partitioned_table", "partrelid:o partstrat:t partnatts:2 partdefid:o partattrs:v partexprs:n"),
-    ("pg_policy", "oid:o polname:t polrelid:o polcmd:t polpermissive:b polroles:v polqual:n polwithcheck:n"),
+    ("pg_policy", "oid:o polname:t polrelid:o polcmd:t polpermissive:b polroles:n polqual:n polwithcheck:n"),
     ("pg_prepared_statements", "name:t statement:t from_sql:b"),
     (
         "pg_proc",
@@ -164,7 +164,7 @@ pub(super) fn tables(cx: &Cx) -> Vec<Listed> {
         ),
         databases(),
     ];
-    all.extend(roles(cx).into_iter());
+    all.extend(roles(cx));
     all.extend(EMPTY.iter().map(|(name, columns)| listed(name, columns)));
     all
 }

@@ -6,7 +6,7 @@
 //! | `x OPERATOR(pg_catalog.~) y COLLATE pg_catalog.default` | `x ~ y` |
 //! | `x::regclass`, `x::regtype`, `x::name`, `x::oid` … | functions of ours, and casts to text and numbers |
 //! | `(SELECT x FROM …)` as a value | `(SELECT max(x) FROM …)`: DataFusion wants to see that there is one |
-//! | the same of a table that is empty here | NULL |
+//! | the same of a table that is empty here, or for its rows | NULL |
 //! | `ARRAY(SELECT x FROM …)` | `(SELECT array_agg(x) FROM …)` |
 //! | `x = ANY (list)`, `list[1]`, `ARRAY[…]` | functions of ours |
 //! | `$1` | its value |
@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Subscript, TableFactor,
-    Value as Literal, visit_expressions_mut, visit_relations_mut,
+    TableWithJoins, Value as Literal, visit_expressions_mut, visit_relations_mut,
 };
 
 use super::super::run::Parameter;
@@ -28,17 +28,28 @@ use crate::types::Value;
 /// Aggregates that give one row whatever there is.
 const AGGREGATES: &[&str] = &["max", "min", "count", "sum", "avg", "string_agg", "array_agg", "bool_or", "bool_and"];
 
+/// The name of a column that has none.
+const NAMELESS: &str = "?column?";
+
 /// Rewrites a query; the names of its columns as PostgreSQL has them, or None if they cannot be told by the text.
 pub(super) fn rewrite(query: &mut Query, parameters: &[Parameter]) -> Option<Vec<String>> {
     query.locks.clear();
     let names = name_columns(query);
+    // Where the query itself has no rows, no query within is asked for its value.
+    let is_empty = reads_nothing(query);
     // The closures never break off.
     let _ = visit_relations_mut(query, |name| {
         relation(name);
         ControlFlow::<()>::Continue(())
     });
     let _ = visit_expressions_mut(query, |expr| {
-        expression(expr, parameters);
+        match expr {
+            Expr::Subquery(_) if is_empty => *expr = null(),
+            Expr::Function(function) if is_empty && matches!(function.args, FunctionArguments::Subquery(_)) => {
+                *expr = null();
+            }
+            _ => expression(expr, parameters),
+        }
         ControlFlow::<()>::Continue(())
     });
     names
@@ -81,13 +92,20 @@ fn name_of(expr: &Expr) -> String {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(idents) => idents.last().map(folded),
         Expr::Function(function) => Some(last(&function.name)),
-        Expr::Cast { expr, .. } => Some(name_of(expr)),
+        Expr::Cast { expr, data_type, .. } => {
+            let mut inner = expr.as_ref();
+            while let Expr::Cast { expr, .. } = inner {
+                inner = expr;
+            }
+            let of_type = || data_type.to_string().to_ascii_lowercase().trim_start_matches("pg_catalog.").to_owned();
+            Some(name_of(inner)).filter(|name| name != NAMELESS).or_else(|| Some(of_type()))
+        }
         Expr::Nested(expr) | Expr::Collate { expr, .. } => Some(name_of(expr)),
         Expr::Case { .. } => Some("case".to_owned()),
         Expr::Exists { .. } => Some("exists".to_owned()),
         _ => None,
     };
-    name.unwrap_or_else(|| "?column?".to_owned())
+    name.unwrap_or_else(|| NAMELESS.to_owned())
 }
 
 /// The last part of a name.
@@ -113,38 +131,16 @@ fn expression(expr: &mut Expr, parameters: &[Parameter]) {
         }
         Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
         Expr::Function(function) => {
-            if let FunctionArguments::Subquery(query) = &function.args
-                && last(&function.name) == "array"
-            {
-                let mut query = query.clone();
-                *expr = match reads_nothing(&mut query) {
-                    true => null(),
-                    false => {
-                        aggregate(&mut query, "array_agg");
-                        Expr::Subquery(query)
-                    }
-                };
-                return;
-            }
-            let name = last(&function.name);
-            if function.name.0.len() > 1 {
-                function.name.0.drain(..function.name.0.len() - 1);
-            }
-            if matches!(function.args, FunctionArguments::None) && name.starts_with("current_")
-                || name.ends_with("_user")
-            {
-                function.args = arguments(Vec::new());
+            if let Some(other) = called(function) {
+                *expr = other;
             }
         }
-        Expr::Subquery(query) => {
-            if !is_aggregated(query) {
-                if reads_nothing(query) {
-                    *expr = null();
-                } else {
-                    aggregate(query, "max");
-                }
-            }
-        }
+        Expr::Subquery(query) => match is_aggregated(query) {
+            true if unnests_column(query) => *expr = null(),
+            true => {}
+            false if reads_nothing(query) => *expr = null(),
+            false => aggregate(query, "max"),
+        },
         Expr::BinaryOp { op, .. } => {
             if let BinaryOperator::PGCustomBinaryOperator(parts) = op
                 && let Some(known) = parts.last().and_then(|text| operator(text))
@@ -179,6 +175,25 @@ fn expression(expr: &mut Expr, parameters: &[Parameter]) {
     }
 }
 
+/// Calls a function by its name alone; what stands for it if it is none here.
+fn called(function: &mut Function) -> Option<Expr> {
+    let name = last(&function.name);
+    if let FunctionArguments::Subquery(query) = &mut function.args
+        && name == "array"
+    {
+        if reads_nothing(query) || unnests_column(query) {
+            return Some(null());
+        }
+        aggregate(query, "array_agg");
+        return Some(Expr::Subquery(query.clone()));
+    }
+    function.name.0.drain(..function.name.0.len() - 1);
+    if matches!(function.args, FunctionArguments::None) {
+        function.args = arguments(Vec::new());
+    }
+    None
+}
+
 /// An expression with a type of PostgreSQL.
 fn converted(inner: &Expr, name: &str, data_type: &DataType) -> Expr {
     let is_text = matches!(inner, Expr::Value(value) if matches!(value.value, Literal::SingleQuotedString(_)));
@@ -192,7 +207,13 @@ fn converted(inner: &Expr, name: &str, data_type: &DataType) -> Expr {
         ("oid" | "xid" | "cid", _) => cast(inner, DataType::IntegerUnsigned(None)),
         ("int2vector" | "oidvector" | "anyarray", _) => inner.clone(),
         (array, _) if array.ends_with("[]") || array.starts_with('_') => inner.clone(),
-        (known, _) if is_datafusions(known) => cast(inner, data_type.clone()),
+        (known, _) if is_datafusions(known) && !matches!(data_type, DataType::Custom(..)) => {
+            cast(inner, data_type.clone())
+        }
+        ("int2", _) => cast(inner, DataType::Int2(None)),
+        ("int4", _) => cast(inner, DataType::Int4(None)),
+        ("int8", _) => cast(inner, DataType::Int8(None)),
+        ("bool", _) => cast(inner, DataType::Bool),
         ("regproc", true) => {
             let text = inner.to_string();
             let text = text.trim_matches('\'').trim_start_matches("pg_catalog.");
@@ -271,6 +292,22 @@ fn reads_nothing(query: &mut Query) -> bool {
         TableFactor::Table { name, .. } => relations::is_empty(&last(name)),
         _ => false,
     })
+}
+
+/// Whether a query takes the items of a column. Only tables that are empty here have such columns.
+fn unnests_column(query: &mut Query) -> bool {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    let is_call = |from: &TableWithJoins| match &from.relation {
+        TableFactor::Table { name, args: Some(arguments), .. } if last(name) == "unnest" => {
+            arguments.args.iter().all(|one| match one {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_column(expr),
+                _ => false,
+            })
+        }
+        TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().all(is_column),
+        _ => false,
+    };
+    select_of(query).is_some_and(|select| select.from.iter().any(is_call))
 }
 
 fn null() -> Expr {

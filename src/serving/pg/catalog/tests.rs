@@ -40,7 +40,7 @@ fn questions_without_a_table_are_answered() {
         rows("SELECT pg_catalog.current_schema(), current_schemas(true)")[1],
         "public|[\"pg_catalog\",\"public\"]"
     );
-    assert_eq!(rows("SELECT 'public'::regnamespace::oid, 1247::regclass"), ["regnamespace|?column?", "2200|pg_type"]);
+    assert_eq!(rows("SELECT 'public'::regnamespace::oid, 1247::regclass"), ["oid|regclass", "2200|pg_type"]);
 }
 
 #[test]
@@ -82,6 +82,25 @@ fn psql_lists_and_describes_relations() {
             "more|json|NULL|f|NULL||",
         ]
     );
+}
+
+#[test]
+fn types_with_their_schema_and_items_of_columns_are_taken() {
+    let types = "SELECT 0::pg_catalog.regtype::pg_catalog.text, '7'::pg_catalog.int4 + 1 AS eight";
+    assert_eq!(rows(types), ["text|eight", "???|8"]);
+    let statistics = "SELECT oid, (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ')
+          FROM pg_catalog.unnest(stxkeys) s(attnum)
+          JOIN pg_catalog.pg_attribute a ON (stxrelid = a.attrelid AND a.attnum = s.attnum)) AS columns
+        FROM pg_catalog.pg_statistic_ext stat WHERE stxrelid = '1'";
+    assert_eq!(rows(statistics), ["oid|columns"]);
+    let options = "SELECT array_to_string(c.reloptions || array(
+          SELECT 'toast.' || x FROM pg_catalog.unnest(tc.reloptions) x), ', ')
+        FROM pg_class c LEFT JOIN pg_class tc ON (c.reltoastrelid = tc.oid) WHERE c.relname = 'orders'";
+    assert_eq!(rows(options), ["array_to_string", "NULL"]);
+    let policies = "SELECT pol.polname, CASE WHEN pol.polroles = '{0}' THEN NULL ELSE pg_catalog.array_to_string(
+          array(select rolname from pg_catalog.pg_roles where oid = any (pol.polroles) order by 1),',') END AS roles
+        FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '1' ORDER BY 1";
+    assert_eq!(rows(policies), ["polname|roles"]);
 }
 
 #[test]
