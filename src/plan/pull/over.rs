@@ -230,11 +230,9 @@ impl OverScope<'_> {
             return refused("RANGE needs ORDER BY with one expression");
         };
         let sql_type = bind(&item.expr, self.inner)?.result_type();
-        let fits = match (&sql_type, distances.clone().count(), times.count()) {
-            (_, 0, _) | (SqlType::Bigint, ..) => true,
-            (SqlType::Integer | SqlType::Double | SqlType::Decimal { .. }, _, 0) => true,
-            _ => false,
-        };
+        let adds_numbers = matches!(sql_type, SqlType::Integer | SqlType::Double | SqlType::Decimal { .. });
+        let has_times = times.count() > 0;
+        let fits = distances.count() == 0 || sql_type == SqlType::Bigint || adds_numbers && !has_times;
         if fits {
             return Ok(());
         }
