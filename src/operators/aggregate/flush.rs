@@ -37,7 +37,7 @@ pub(super) struct Spot {
 }
 
 /// A piece takes no further result beyond so many bytes, so that its columns never get too large.
-const PIECE_BYTES: usize = 64 << 20;
+pub(super) const PIECE_BYTES: usize = 64 << 20;
 
 impl Before {
     /// Notes the results of a group that is about to be touched for the first time in an epoch, and tells where they
@@ -162,19 +162,10 @@ impl Aggregate {
         self.together(|id| self.buckets.get(&id), groups, (out.batch_rows(), out.batch_bytes().min(PIECE_BYTES)))
     }
 
-    /// How many of these groups have together no more rows than that and no more bytes than a piece; at least one.
+    /// How many of these groups have together no more rows and bytes than that; at least one.
     ///
     /// Bytes are only counted where results can be large. `bucket` finds the bucket of a group.
-    pub(super) fn together_in<'b>(
-        &self,
-        bucket: impl Fn(BucketId) -> Option<&'b Bucket>,
-        groups: &[Group],
-        rows: usize,
-    ) -> usize {
-        self.together(bucket, groups, (rows, PIECE_BYTES))
-    }
-
-    fn together<'b>(
+    pub(super) fn together<'b>(
         &self,
         bucket: impl Fn(BucketId) -> Option<&'b Bucket>,
         groups: &[Group],

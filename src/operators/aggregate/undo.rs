@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::interleave;
 
 use super::bucket::Bucket;
-use super::flush::{Before, Spot};
+use super::flush::{Before, PIECE_BYTES, Spot};
 use super::{Aggregate, Group, Spec, results};
 use crate::error::Result;
 use crate::ids::EpochNumber;
@@ -157,7 +157,7 @@ impl<'a> View<'a> {
 
     /// How many of these groups of a bucket make a batch of bounded size; at least one.
     fn together(&self, bucket: &Bucket, groups: &[Group]) -> usize {
-        self.aggregate.together_in(|_| Some(bucket), groups, WALK_GROUPS)
+        self.aggregate.together(|_| Some(bucket), groups, (WALK_GROUPS, PIECE_BYTES))
     }
 
     /// The rows of groups of a bucket. A group that had no row gives none.
