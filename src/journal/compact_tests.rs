@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ids::Version;
 use crate::topics::compression::{Codec, compress};
 use crate::topics::log::{Compaction, Work};
-use crate::topics::record::{BatchHead, BatchWriter, RecordBatch, Records};
+use crate::topics::record::{BatchWriter, RecordBatch};
 use crate::topics::{Offset, Topics};
 
 /// A record: its offset, time, key and value.
@@ -28,24 +28,8 @@ fn start(machine: &ForgetfulDisk) -> Result<Process> {
 
 /// All records that readers see from an offset on.
 fn read(process: &Process, from: Offset) -> Result<Vec<Seen>> {
-    let mut reader = process.log.reader(PARTITION)?;
-    let (mut next, mut found) = (from.max(process.log.start(PARTITION)?), Vec::new());
-    loop {
-        let fetch = reader.read(next, 1)?;
-        if fetch.bytes.is_empty() {
-            return Ok(found);
-        }
-        let mut rest = fetch.bytes.as_slice();
-        while let Some(head) = BatchHead::parse(rest)? {
-            let mut records = Records::new(&rest[..head.length], head);
-            while let Some(record) = records.next_record()? {
-                let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
-                found.extend((record.offset >= next).then_some((record.offset, record.time, key, value)));
-            }
-            next = head.next_offset();
-            rest = &rest[head.length..];
-        }
-    }
+    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+    process.read(from, 1, |record| (record.offset, record.time, owned(record.key), owned(record.value)))
 }
 
 /// A batch of some records of a few keys, and what it holds from an offset on.
@@ -84,6 +68,13 @@ fn append(process: &mut Process, random: &mut Random, all: &mut Vec<Seen>) -> bo
     let is_done = process.commit(entry).is_ok();
     all.extend(seen);
     is_done
+}
+
+/// A process after so many appends, and all records of them.
+fn filled(machine: &ForgetfulDisk, seed: u64, appends: u64) -> (Process, Vec<Seen>) {
+    let (mut process, mut random, mut all) = (start(machine).expect("a start"), Random::new(seed), Vec::new());
+    (0..appends).for_each(|_| assert!(append(&mut process, &mut random, &mut all)));
+    (process, all)
 }
 
 /// What is wrong with what is there: something that was never written, or the last record of a key is not there although it
@@ -168,11 +159,8 @@ fn tombstones_go_when_their_time_is_over() {
 fn nothing_is_lost_whenever_the_power_is_cut() {
     for seed in 0..4 {
         for operations in 0..30 {
-            let mut random = Random::new(seed);
             let machine = ForgetfulDisk::new(operations);
-            let mut process = start(&machine).expect("a start");
-            let mut all = Vec::new();
-            (0..12).for_each(|_| assert!(append(&mut process, &mut random, &mut all)));
+            let (mut process, all) = filled(&machine, seed, 12);
             machine.end_after(End::Cut, operations);
             let to = RefCell::new(0);
             // It may end over it.
@@ -192,11 +180,8 @@ fn nothing_is_lost_whenever_the_power_is_cut() {
 
 #[test]
 fn what_has_changed_meanwhile_is_not_replaced() {
-    let mut random = Random::new(3);
     let machine = ForgetfulDisk::new(0);
-    let mut process = start(&machine).expect("a start");
-    let mut all = Vec::new();
-    (0..20).for_each(|_| assert!(append(&mut process, &mut random, &mut all)));
+    let (mut process, all) = filled(&machine, 3, 20);
     let partition = process.log.partition(PARTITION).expect("there");
     let journal = RefCell::new(&mut process.journal);
     let decide = |compaction: Compaction| {
@@ -223,11 +208,8 @@ fn what_has_changed_meanwhile_is_not_replaced() {
 
 #[test]
 fn a_deletion_of_the_same_round_keeps_the_file_that_holds_its_offset() {
-    let mut random = Random::new(5);
     let machine = ForgetfulDisk::new(0);
-    let mut process = start(&machine).expect("a start");
-    let mut all = Vec::new();
-    (0..20).for_each(|_| assert!(append(&mut process, &mut random, &mut all)));
+    let (mut process, all) = filled(&machine, 5, 20);
     let partition = process.log.partition(PARTITION).expect("there");
     let journal = RefCell::new(&mut process.journal);
     let starts = RefCell::new(Vec::new());

@@ -10,8 +10,8 @@ use crate::disk::{Disk, SyncSite};
 use crate::error::Result;
 use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, TopicId};
 use crate::topics::log::{self, Log};
-use crate::topics::record::{BatchWriter, RecordBatch};
-use crate::topics::{PartitionId, Topic, Topics};
+use crate::topics::record::{BatchHead, BatchWriter, Record, RecordBatch, Records};
+use crate::topics::{Offset, PartitionId, Topic, Topics};
 
 pub(super) const PARTITION: PartitionId = PartitionId { topic: TopicId::new(0), partition: 0 };
 
@@ -55,6 +55,27 @@ impl Process {
     /// The number of committed records.
     pub(super) fn records(&self) -> i64 {
         self.log.end(PARTITION).expect("the partition is there")
+    }
+
+    /// What is found in each record that a reader sees from an offset on, fetching so many bytes at a time.
+    pub(super) fn read<T>(&self, from: Offset, bytes: usize, found: impl Fn(&Record) -> T) -> Result<Vec<T>> {
+        let mut reader = self.log.reader(PARTITION)?;
+        let (mut next, mut all) = (from.max(self.log.start(PARTITION)?), Vec::new());
+        loop {
+            let fetch = reader.read(next, bytes)?;
+            if fetch.bytes.is_empty() {
+                return Ok(all);
+            }
+            let mut rest = fetch.bytes.as_slice();
+            while let Some(head) = BatchHead::parse(rest)? {
+                let mut records = Records::new(&rest[..head.length], head);
+                while let Some(record) = records.next_record()? {
+                    all.extend((record.offset >= next).then(|| found(&record)));
+                }
+                next = head.next_offset();
+                rest = &rest[head.length..];
+            }
+        }
     }
 }
 
