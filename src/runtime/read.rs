@@ -9,7 +9,7 @@ use super::query::QueryRun;
 use super::task::Task;
 use crate::error::Result;
 use crate::ids::EpochNumber;
-use crate::operators::table::{Walk, WindowRange};
+use crate::operators::table::{Table, Walk, WindowRange};
 use crate::types::{Batch, Value};
 
 /// What a query keeps for readers of its table.
@@ -45,7 +45,13 @@ impl TableWalk {
 impl QueryRun {
     /// Whether the query keeps a table.
     pub fn keeps_table(&mut self) -> bool {
-        self.stages.tasks.last_mut().is_some_and(|tasks| tasks.iter_mut().any(|task| task.table().is_some()))
+        self.tables().next().is_some()
+    }
+
+    /// The parts of the table that readers see: those of the tasks of the last stage.
+    fn tables(&mut self) -> impl Iterator<Item = &mut dyn Table> {
+        let tasks = self.stages.tasks.last_mut().into_iter().flatten();
+        tasks.filter_map(|task| task.table().map(|(_, table)| table))
     }
 
     /// The first epoch as of which the table can be read: that one must be committed. Undo maps are kept from the first
@@ -68,9 +74,7 @@ impl QueryRun {
 
     fn set_undo(&mut self, keeps: bool) {
         self.undo.keeps = keeps;
-        for task in self.stages.tasks.iter_mut().flatten() {
-            task.table().into_iter().for_each(|(_, table)| table.keep_undo(keeps));
-        }
+        self.tables().for_each(|table| table.keep_undo(keeps));
     }
 
     /// A whole epoch has ended.
@@ -79,9 +83,7 @@ impl QueryRun {
             return;
         }
         self.undo.from.get_or_insert(number);
-        for task in self.stages.tasks.iter_mut().flatten() {
-            task.table().into_iter().for_each(|(_, table)| table.end_epoch(number));
-        }
+        self.tables().for_each(|table| table.end_epoch(number));
     }
 
     /// Drops undo maps that no reader needs, now that this epoch is committed.
@@ -90,9 +92,7 @@ impl QueryRun {
             return;
         }
         let until = self.undo.pins.keys().next().map_or(committed, |first| committed.min(*first));
-        for task in self.stages.tasks.iter_mut().flatten() {
-            task.table().into_iter().for_each(|(_, table)| table.forget_undo(until));
-        }
+        self.tables().for_each(|table| table.forget_undo(until));
     }
 
     /// Keeps what a walk as of an epoch needs, until [`QueryRun::unpin`].
