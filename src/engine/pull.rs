@@ -197,13 +197,14 @@ impl Shared {
 
     /// Waits for a commit of a query, or a moment.
     fn await_commit(self: &Arc<Self>, query: &Arc<Running>, seen: u64) -> Result<u64> {
-        if self.is_manual() {
+        let seen = if self.is_manual() {
             self.step(query);
             self.pump()?;
+            seen
         } else {
             self.wake(query);
-        }
-        let seen = if self.is_manual() { seen } else { self.progress.wait(seen) };
+            self.progress.wait(seen)
+        };
         match self.blocked() {
             None => Ok(seen),
             Some(reason) => {

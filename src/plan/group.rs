@@ -231,16 +231,8 @@ impl Scope for Having<'_> {
         Err(Error::invalid(message).at(name.span).hint("a WHERE clause judges rows before they are grouped"))
     }
 
-    fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
-        self.0.substitute(expr)
-    }
-
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.0.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.0.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(self.0)
     }
 }
 
@@ -294,12 +286,8 @@ impl Scope for Calls<'_> {
         Ok(self.groups.iter().find(|g| g.bound == bound).map(|g| self.scope.columns.expr(g.id)))
     }
 
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.scope.catalog.custom_type(name).cloned()
-    }
-
-    fn warn(&self, warning: String) {
-        self.scope.columns.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(&self.scope)
     }
 }
 
@@ -353,12 +341,8 @@ impl Scope for Arguments<'_> {
         self.0.clause("SELECT").column(source, name)
     }
 
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.0.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.0.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(self.0)
     }
 }
 

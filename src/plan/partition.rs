@@ -13,7 +13,6 @@ use crate::expr::{ColumnId, Expr, Kind};
 use crate::sql::ast::{self, Literal, Node as Ast};
 use crate::sql::query::{Grouping, SelectItem};
 use crate::sql::words::Ident;
-use crate::types::SqlType;
 
 /// A part of the new key and the column that holds it.
 struct NewKey {
@@ -151,11 +150,7 @@ impl Scope for Rekeyed<'_> {
         Ok(self.keys.iter().find(|k| k.bound == bound).map(|k| self.scope.columns.expr(k.id)))
     }
 
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.scope.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.scope.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(&self.scope)
     }
 }

@@ -130,15 +130,14 @@ pub(super) fn expand(items: &[SelectItem], relations: &[Relation]) -> Vec<Select
 /// # Errors
 /// The first of them, with its place.
 pub fn refuse_clauses(query: &Query) -> Result<()> {
-    let refusals: [(bool, &str, Span); 5] = [
-        (!query.from.joins.is_empty(), "JOIN", query.from.joins.first().map_or(query.span, |j| j.span)),
-        (query.window.is_some(), "WINDOW", query.window.as_ref().map_or(query.span, |w| w.span)),
-        (query.group_by.is_some(), "GROUP BY", query.group_by.as_ref().map_or(query.span, |g| g.span)),
-        (query.partition_by.is_some(), "PARTITION BY", query.partition_by.as_ref().map_or(query.span, |g| g.span)),
-        (query.having.is_some(), "HAVING", query.having.as_ref().map_or(query.span, |h| h.span)),
+    let clauses = [
+        ("WINDOW", query.window.as_ref().map(|window| window.span)),
+        ("PARTITION BY", query.partition_by.as_ref().map(|partition_by| partition_by.span)),
     ];
-    match refusals.into_iter().find(|(there, ..)| *there) {
-        Some((_, clause, span)) => Err(refused_clause(clause, span)),
+    match clauses.into_iter().find_map(|(clause, span)| Some((clause, span?))) {
+        Some((clause, span)) => Err(Error::invalid(format!("Pull queries don't support {clause} clauses."))
+            .at(span)
+            .hint("add EMIT CHANGES if you intended to issue a push query")),
         None => Ok(()),
     }
 }
@@ -162,12 +161,6 @@ fn refuse_duplicates(items: &[SelectItem]) -> Result<()> {
     Ok(())
 }
 
-/// The refusal of a clause that a pull query cannot have.
-pub(super) fn refused_clause(clause: &str, span: Span) -> Error {
-    let error = Error::invalid(format!("Pull queries don't support {clause} clauses.")).at(span);
-    error.hint("add EMIT CHANGES if you intended to issue a push query")
-}
-
 /// The names of a table: in WHERE texts may stand for the instants of windows and rows.
 struct PullScope<'a>(QueryScope<'a>);
 
@@ -183,16 +176,8 @@ impl Scope for PullScope<'_> {
         self.0.column(source, name)
     }
 
-    fn is_instant(&self, column: ColumnId) -> bool {
-        self.0.is_instant(column)
-    }
-
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.0.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.0.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(&self.0)
     }
 }
 
@@ -300,7 +285,9 @@ fn combined(keys: &[Vec<Value>], values: &[Value]) -> Option<Vec<Vec<Value>>> {
 }
 
 /// The conditions that a condition consists of.
-fn conjuncts(condition: &Expr) -> Vec<&Expr> {
+///
+/// A row for which one of them is not true is left out, whatever the others say or fail with.
+pub(super) fn conjuncts(condition: &Expr) -> Vec<&Expr> {
     match &condition.kind {
         Kind::And(items) => items.iter().flat_map(conjuncts).collect(),
         _ => vec![condition],

@@ -64,20 +64,8 @@ impl Scope for Calls<'_> {
         Ok(Some(self.columns.expr(item)))
     }
 
-    fn is_instant(&self, column: ColumnId) -> bool {
-        self.names.is_instant(column)
-    }
-
-    fn parameters(&self) -> &[(String, Expr)] {
-        self.names.parameters()
-    }
-
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.names.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.names.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(self.names)
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) struct Evaluate {
     pub expr: Expr,
     /// The columns that it reads, in the order of the arguments.
     pub reads: Vec<ColumnId>,
+    compiled: Compiled,
     signature: Signature,
     limits: Limits,
 }
@@ -71,8 +72,8 @@ impl Calls<'_> {
             if args.is_empty() { Signature::nullary(volatility) } else { Signature::exact(args, volatility) };
         let args = reads.iter().map(|id| column(*id)).collect();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let limits = self.limits.clone();
-        ScalarUDF::new_from_impl(Evaluate { number, expr: expr.clone(), reads, signature, limits }).call(args)
+        let (compiled, expr, limits) = (expr.compile(&reads), expr.clone(), self.limits.clone());
+        ScalarUDF::new_from_impl(Evaluate { number, expr, reads, compiled, signature, limits }).call(args)
     }
 }
 
@@ -122,8 +123,7 @@ impl ScalarUDFImpl for Evaluate {
         self.limits.check().map_err(super::outside)?;
         let columns: Vec<ArrayRef> =
             args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<_>>()?;
-        let compiled = self.expr.compile(&self.reads);
-        Ok(ColumnarValue::Array(evaluate(&compiled, &columns, args.number_rows)?))
+        Ok(ColumnarValue::Array(evaluate(&self.compiled, &columns, args.number_rows)?))
     }
 }
 

@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::common::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 
 use crate::clock::Clock;
 use crate::config::{self, Properties};
@@ -40,8 +43,6 @@ pub struct Asker<'a> {
     pub own: &'a Properties,
     /// Whether nobody waits for the answer any more.
     pub is_gone: &'a dyn Fn() -> bool,
-    /// Becomes true when the client wants the answer no more.
-    pub cancelled: &'a Arc<AtomicBool>,
 }
 
 /// What a query may take.
@@ -81,7 +82,7 @@ impl Limits {
     /// The query has taken more time than it may, or was cancelled.
     fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
-            return Err(Error::backend("the query was cancelled by its client").by(Limit::Cancelled));
+            return Err(cancelled());
         }
         match self.until_ns {
             Some(until_ns) if self.clock.monotonic_ns() > until_ns => {
@@ -97,8 +98,7 @@ impl Budget<'_> {
     /// # Errors
     /// The query has taken more time than it may, or nobody waits for its answer.
     fn check(&self) -> Result<()> {
-        let is_gone = |asker: Asker| (asker.is_gone)() || asker.cancelled.load(Ordering::Relaxed);
-        if self.asker.is_some_and(is_gone) {
+        if self.asker.is_some_and(|asker| (asker.is_gone)()) {
             self.limits.cancel();
         }
         self.limits.check()
@@ -114,8 +114,13 @@ impl Budget<'_> {
     }
 }
 
+/// What is said of a query whose client does not want the answer any more.
+pub fn cancelled() -> Error {
+    Error::backend("the query was cancelled by its client").by(Limit::Cancelled)
+}
+
 /// What is said of a query that needs more memory than it may have.
-fn too_much() -> Error {
+pub fn too_much() -> Error {
     let error = Error::backend("the query needs more memory than it may have").by(Limit::Memory);
     error.hint(format!("select less, or raise {}", config::PULL_MEMORY_BYTES))
 }
@@ -132,6 +137,16 @@ pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
         Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &mut budget)? }),
         Pull::Relations(relations) => relations::rows(engine, relations, &mut budget),
     }
+}
+
+/// What a query of DataFusion runs in: so much memory, and no files.
+///
+/// # Errors
+/// A bug: DataFusion does not accept it.
+pub fn environment(memory_bytes: usize) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+    let memory = Arc::new(GreedyMemoryPool::new(memory_bytes));
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    RuntimeEnvBuilder::new().with_memory_pool(memory).with_disk_manager_builder(disk).build_arc()
 }
 
 /// An error of ours on its way through DataFusion.

@@ -4,15 +4,11 @@
 //! is refused with the remedy, and never takes the queries down that keep the tables.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
@@ -101,9 +97,7 @@ async fn begin(
     limits: &Limits,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
     let plan = Lower { types: &relations.columns, rows: &sources, limits }.plan(&relations.root)?;
-    let memory = Arc::new(GreedyMemoryPool::new(limits.memory_bytes));
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let environment = RuntimeEnvBuilder::new().with_memory_pool(memory).with_disk_manager_builder(disk).build_arc()?;
+    let environment = super::environment(limits.memory_bytes)?;
     let session = SessionConfig::new().with_target_partitions(1);
     let state = SessionStateBuilder::new().with_config(session).with_runtime_env(environment).with_default_features();
     let state = state.build();

@@ -4,9 +4,6 @@
 //! variables (DEFINE) live as long as it does, and no other session sees them. What its statements make belongs to
 //! the process.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use super::check::Touched;
 use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
 use crate::catalog::Catalog;
@@ -179,10 +176,8 @@ pub struct Session<'e> {
     variables: Variables,
     /// The names of properties that may not be set.
     denied: Vec<String>,
-    /// Whether a statement that waits is to give up.
+    /// Whether a statement that waits, or computes an answer, is to give up.
     stop: &'e dyn Fn() -> bool,
-    /// Ends a pull query early.
-    cancelled: Arc<AtomicBool>,
 }
 
 impl<'e> Session<'e> {
@@ -190,8 +185,7 @@ impl<'e> Session<'e> {
     ///
     /// Without variables.
     pub fn new(engine: &'e Engine, own: Properties) -> Self {
-        let (variables, cancelled) = (Variables::default(), Arc::default());
-        Session { engine, own, variables, denied: Vec::new(), stop: &|| false, cancelled }
+        Session { engine, own, variables: Variables::default(), denied: Vec::new(), stop: &|| false }
     }
 
     /// The same session, in which these properties may not be set.
@@ -199,14 +193,9 @@ impl<'e> Session<'e> {
         Session { denied, ..self }
     }
 
-    /// The same session, whose statements stop waiting when this says so.
+    /// The same session, whose statements stop waiting, and pull queries end, when this says so.
     pub fn stopping(self, stop: &'e dyn Fn() -> bool) -> Self {
         Session { stop, ..self }
-    }
-
-    /// The same session, whose pull queries end early when this becomes true.
-    pub fn cancelled_by(self, cancelled: Arc<AtomicBool>) -> Self {
-        Session { cancelled, ..self }
     }
 
     /// # Errors
@@ -336,7 +325,7 @@ impl<'e> Session<'e> {
 
     /// All rows of a pull query.
     fn pull(&self, pull: &Pull) -> Result<PullRows> {
-        pull::rows(self.engine, pull, Asker { own: &self.own, is_gone: self.stop, cancelled: &self.cancelled })
+        pull::rows(self.engine, pull, Asker { own: &self.own, is_gone: self.stop })
     }
 
     /// The columns of the rows that a statement would show; None if it shows none.
@@ -417,6 +406,8 @@ impl<'e> Session<'e> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::ManualClock;
     use crate::engine::{Settings, Store};

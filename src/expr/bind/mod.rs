@@ -15,7 +15,7 @@ mod operators;
 
 pub use constants::{evaluate_constant, evaluate_strictly};
 
-use super::{ColumnId, Expr, Kind};
+use super::{Expr, Kind};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::sql::ast::{self, CompareOp, Node};
@@ -30,32 +30,36 @@ pub trait Scope {
     /// The column that is meant.
     fn column(&self, source: Option<&Ident>, name: &Ident) -> Result<Expr>;
 
+    /// The names that these add to or take from: what is not said here is as there.
+    fn outer(&self) -> Option<&dyn Scope> {
+        None
+    }
+
     /// The column that stands for this whole expression, if one does: after GROUP BY a grouping expression or an aggregate.
     fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
-        let _ = expr;
-        Ok(None)
+        self.outer().map_or(Ok(None), |outer| outer.substitute(expr))
     }
 
     /// Whether the column holds instants in milliseconds that may be compared with texts here.
     fn is_instant(&self, column: super::ColumnId) -> bool {
-        let _ = column;
-        false
+        self.outer().is_some_and(|outer| outer.is_instant(column))
     }
 
     /// The parameters of the lambdas around, from the outermost on.
     fn parameters(&self) -> &[(String, Expr)] {
-        &[]
+        self.outer().map_or(&[], |outer| outer.parameters())
     }
 
     /// The type that a user gave this name (in upper case).
     fn custom_type(&self, name: &str) -> Option<SqlType> {
-        let _ = name;
-        None
+        self.outer()?.custom_type(name)
     }
 
     /// Takes something that the user should know although the expression is accepted.
     fn warn(&self, warning: String) {
-        let _ = warning;
+        if let Some(outer) = self.outer() {
+            outer.warn(warning);
+        }
     }
 }
 
@@ -71,24 +75,12 @@ impl Scope for LambdaScope<'_> {
         parameter.map_or_else(|| self.outer.column(source, name), |(_, expr)| Ok(expr.clone()))
     }
 
-    fn substitute(&self, expr: &ast::Expr) -> Result<Option<Expr>> {
-        self.outer.substitute(expr)
-    }
-
-    fn is_instant(&self, column: ColumnId) -> bool {
-        self.outer.is_instant(column)
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(self.outer)
     }
 
     fn parameters(&self) -> &[(String, Expr)] {
         &self.named
-    }
-
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.outer.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.outer.warn(warning);
     }
 }
 

@@ -59,11 +59,7 @@ impl Planner<'_> {
             _ if sides[0].holds(right) && sides[1].holds(left) => (right, left),
             _ => return None,
         };
-        let common = match (left.result_type(), right.result_type()) {
-            (a, b) if a == b && has_one_form(&a) => a,
-            (SqlType::Integer, SqlType::Bigint) | (SqlType::Bigint, SqlType::Integer) => SqlType::Bigint,
-            _ => return None,
-        };
+        let common = wider(&left.result_type(), &right.result_type()).filter(has_one_form)?;
         let place = |side: &mut Side, expr: &Expr| {
             let expr = aggregates::widened(expr.clone(), &common);
             if let Kind::Column(id) = expr.kind {

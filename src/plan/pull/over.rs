@@ -8,6 +8,7 @@ use super::super::aggregates::Aggregates;
 use super::super::is_aggregate;
 use super::super::scope::Columns;
 use super::SortBy;
+use super::query::sort_by;
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind};
 use crate::expr::{ColumnId, Expr, Kind};
@@ -113,16 +114,8 @@ impl Scope for OverScope<'_> {
         }
     }
 
-    fn is_instant(&self, column: ColumnId) -> bool {
-        self.inner.is_instant(column)
-    }
-
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.inner.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.inner.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(self.inner)
     }
 }
 
@@ -252,8 +245,7 @@ impl OverScope<'_> {
         let bound = bind(&item.expr, self.inner)?;
         refuse_unordered(&bound.result_type(), &item.expr)?;
         let column = self.place(bound, "ORDER BY", &item.expr);
-        let nulls_first = item.nulls_first.unwrap_or(item.descending);
-        Ok(SortBy { column, descending: item.descending, nulls_first })
+        Ok(sort_by(item, column))
     }
 
     /// The column that holds an expression.

@@ -182,7 +182,7 @@ impl<'a> Planner<'a> {
 
     /// One SELECT, from its sources to DISTINCT, with the columns of its ORDER BY.
     fn core<'q>(&self, query: &'q Query, order: &[SortItem], named: &Named<'q>) -> Result<(Planned, Vec<SortBy>)> {
-        refuse(query)?;
+        table::refuse_clauses(query)?;
         self.count(query.span)?;
         let (relations, mut rel) = self.from(query, named)?;
         let scope = |clause| self.scope(&relations, clause);
@@ -355,18 +355,6 @@ struct Bound {
     found: Found,
 }
 
-/// Refuses clauses that a pull query cannot have.
-fn refuse(query: &Query) -> Result<()> {
-    let clauses = [
-        ("WINDOW", query.window.as_ref().map(|window| window.span)),
-        ("PARTITION BY", query.partition_by.as_ref().map(|partition_by| partition_by.span)),
-    ];
-    match clauses.into_iter().find_map(|(clause, span)| Some((clause, span?))) {
-        Some((clause, span)) => Err(table::refused_clause(clause, span)),
-        None => Ok(()),
-    }
-}
-
 /// A NULL without a type is true for no row.
 fn truth(condition: Expr) -> Expr {
     match condition.sql_type {
@@ -387,13 +375,8 @@ fn refuse_maps(columns: &[(String, SqlType)], clause: &str, span: Span) -> Resul
 }
 
 /// The conditions that a condition consists of.
-///
-/// A row for which one of them is not true is left out, whatever the others say or fail with.
 fn conjuncts(condition: Expr) -> Vec<Expr> {
-    match condition.kind {
-        Kind::And(items) => items.into_iter().flat_map(conjuncts).collect(),
-        _ => vec![condition],
-    }
+    table::conjuncts(&condition).into_iter().cloned().collect()
 }
 
 /// The column that an item of ORDER BY names: by the name of a selected item, or by its place, counted from 1.
@@ -410,6 +393,6 @@ fn named_item(item: &SortItem, output: &[(String, ColumnId)]) -> Result<Option<C
 }
 
 /// NULL counts as larger than all values, as in PostgreSQL.
-fn sort_by(item: &SortItem, column: ColumnId) -> SortBy {
+pub(super) fn sort_by(item: &SortItem, column: ColumnId) -> SortBy {
     SortBy { column, descending: item.descending, nulls_first: item.nulls_first.unwrap_or(item.descending) }
 }

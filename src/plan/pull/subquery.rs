@@ -65,16 +65,8 @@ impl Scope for QueryingScope<'_, '_> {
         }
     }
 
-    fn is_instant(&self, column: ColumnId) -> bool {
-        self.inner.is_instant(column)
-    }
-
-    fn custom_type(&self, name: &str) -> Option<SqlType> {
-        self.inner.custom_type(name)
-    }
-
-    fn warn(&self, warning: String) {
-        self.inner.warn(warning);
+    fn outer(&self) -> Option<&dyn Scope> {
+        Some(self.inner)
     }
 }
 

@@ -12,8 +12,8 @@ use super::statement::{Asks, Statement, ours};
 use super::types;
 use crate::config::{self, Properties};
 use crate::engine::PushQuery;
-use crate::error::{Error, Limit};
-use crate::pull::PullRows;
+use crate::error::Error;
+use crate::pull::{self, PullRows};
 use crate::serving::Service;
 use crate::sql::lexer::lex;
 use crate::statements::{self, Nature, Outcome, Parsed, Right, Session, Shown, Until};
@@ -185,7 +185,7 @@ impl Cx {
         let mut own = self.own.clone();
         own.set(config::VARIABLE_SUBSTITUTION, "false").expect("the property takes false");
         let denied = [self.service.denied(), vec![config::VARIABLE_SUBSTITUTION.to_owned()]].concat();
-        Session::new(&self.service.engine, own).denying(denied).cancelled_by(self.cancelled.clone())
+        Session::new(&self.service.engine, own).denying(denied)
     }
 
     /// The one statement of a text, and the text as our language has it.
@@ -226,7 +226,9 @@ impl Cx {
     /// Executes a statement of our language.
     fn ours(&mut self, statement: &Statement, text: &str) -> Result<Answer, Refused> {
         let (parsed, text) = self.parsed(text)?;
-        let session = self.session();
+        let cancelled = self.cancelled.clone();
+        let is_gone = move || cancelled.load(Ordering::Relaxed);
+        let session = self.session().stopping(&is_gone);
         let (mut slot, mut refused) = (None, None);
         let mut may = |nature| match nature {
             Nature::Pull => true,
@@ -267,16 +269,14 @@ impl Cx {
         let limit = until.rows.unwrap_or(usize::MAX);
         loop {
             if self.cancelled.load(Ordering::Relaxed) {
-                return Err(Error::backend("the query was cancelled by its client").by(Limit::Cancelled));
+                return Err(pull::cancelled());
             }
             for row in query.rows(LOOK)? {
                 bytes += row.values.iter().map(Value::size).sum::<usize>();
                 rows.push(row.values);
             }
             if bytes > most {
-                let error = Error::backend(format!("the query needs more than {most} bytes of memory"));
-                let hint = format!("select less, or raise {}", config::PULL_MEMORY_BYTES);
-                return Err(error.by(Limit::Memory).hint(hint));
+                return Err(pull::too_much());
             }
             if rows.len() >= limit || query.has_read_all() || query.is_over() {
                 rows.truncate(limit);

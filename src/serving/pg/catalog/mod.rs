@@ -23,9 +23,6 @@ use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaPr
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Parsed;
@@ -38,6 +35,7 @@ use super::run::{Field, Parameter, Table};
 use super::settings::{DATABASE, Settings};
 use super::types;
 use crate::catalog::Catalog;
+use crate::pull;
 use crate::types::{SqlType, Value};
 
 /// How much memory a query of the catalog may take, in bytes.
@@ -140,9 +138,7 @@ impl Query<'_> {
 
 /// A session with the tables and functions of the catalog, which has nothing of ours but names and types.
 fn context(cx: &Cx) -> Result<SessionContext, DataFusionError> {
-    let memory = Arc::new(GreedyMemoryPool::new(MOST_MEMORY));
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let environment = RuntimeEnvBuilder::new().with_memory_pool(memory).with_disk_manager_builder(disk).build_arc()?;
+    let environment = pull::environment(MOST_MEMORY)?;
     let config = SessionConfig::new()
         .with_target_partitions(1)
         .with_create_default_catalog_and_schema(false)
