@@ -107,7 +107,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("axum", &["serving"]),
-    ("base64", &["types", "formats"]),
+    ("base64", &["types", "formats", "engine/failures"]),
     ("bytes", &["serving"]),
     ("async_trait", &["pull"]),
     // The time of the system is asked of `clock`, which needs no calendar.
@@ -154,6 +154,8 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
             "functions/json_path",
             "functions/scalar",
             "formats/answer",
+            // The processing log is JSON, and not on the way of rows that succeed.
+            "engine/failures",
             "statements",
             "serving",
             "testing",

@@ -54,6 +54,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     queries_file.as_deref().map(queries_file::read).transpose()?;
     let engine = Arc::new(common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?);
     let stop = Stop::on_signals()?;
+    serving::make_processing_log(&engine, &properties)?;
     if let Some(file) = &queries_file {
         queries_file::apply(&engine, file)?;
         setup = setup.headless();

@@ -60,6 +60,21 @@ pub const PULL_STREAM_ENABLED: &str = "ksql.query.pull.stream.enabled";
 /// Whether ids of push queries say that they are scalable.
 pub const PUSH_V2_ENABLED: &str = "ksql.query.push.v2.enabled";
 
+/// Whether records of which rows fail go to a topic of their query's own.
+pub const DEAD_LETTERS: &str = "tidemill.dead.letters.enable";
+/// Whether the service makes the topic of the processing log.
+pub const LOG_TOPIC_CREATE: &str = "ksql.logging.processing.topic.auto.create";
+/// The topic of the processing log.
+pub const LOG_TOPIC: &str = "ksql.logging.processing.topic.name";
+/// How many partitions the topic of the processing log gets.
+pub const LOG_PARTITIONS: &str = "ksql.logging.processing.topic.partitions";
+/// Whether the service makes the stream over the processing log.
+pub const LOG_STREAM_CREATE: &str = "ksql.logging.processing.stream.auto.create";
+/// The name of that stream.
+pub const LOG_STREAM: &str = "ksql.logging.processing.stream.name";
+/// Whether the processing log has the records of which rows failed.
+pub const LOG_ROWS: &str = "ksql.logging.processing.rows.include";
+
 /// The origins whose pages may use the service; empty if none may, `*` if all may.
 pub const CORS_ORIGIN: &str = "access.control.allow.origin";
 /// The methods that they may use.
@@ -208,6 +223,48 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Flag,
         scope: Scope::Process,
         summary: "Whether the service answers /lag.",
+    },
+    Property {
+        name: LOG_ROWS,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Process,
+        summary: "Whether the processing log has the records of which rows failed.",
+    },
+    Property {
+        name: LOG_STREAM_CREATE,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Process,
+        summary: "Whether the service makes a stream over the processing log.",
+    },
+    Property {
+        name: LOG_STREAM,
+        default: "KSQL_PROCESSING_LOG",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The name of the stream over the processing log.",
+    },
+    Property {
+        name: LOG_TOPIC_CREATE,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Process,
+        summary: "Whether the service makes the topic of the processing log, and every failed row is logged.",
+    },
+    Property {
+        name: LOG_TOPIC,
+        default: "default_ksql_processing_log",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The topic of the processing log; what fails is written to it if it is there.",
+    },
+    Property {
+        name: LOG_PARTITIONS,
+        default: "1",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How many partitions the topic of the processing log gets.",
     },
     Property {
         name: MAX_PUSH_QUERIES,
@@ -390,6 +447,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1, ANY),
         scope: Scope::Process,
         summary: "How often topics are looked through for records that their settings no longer keep, in milliseconds.",
+    },
+    Property {
+        name: DEAD_LETTERS,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether records of which rows fail are copied to a topic of their query's own.",
     },
     Property {
         name: IDLE_MS,

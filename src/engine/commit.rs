@@ -107,7 +107,11 @@ impl Commit {
     /// Decides an entry at once. A command is checked against the version as the journal does.
     fn decide_in_memory(version: &Mutex<Version>, topics: &MemoryTopics, entry: Entry) -> Result<Decision> {
         match entry {
-            Entry::Epoch(epoch) => Ok(Decision::Committed { offsets: topics.append(epoch.outputs)? }),
+            Entry::Epoch(epoch) => {
+                let asides = epoch.asides.into_iter().filter(|(id, _)| topics.end(*id).is_ok());
+                let offsets = topics.append(epoch.outputs.into_iter().chain(asides).collect())?;
+                Ok(Decision::Committed { offsets })
+            }
             Entry::Append(append) => Ok(Decision::Committed { offsets: topics.append(append.batches)? }),
             Entry::Command(command) => {
                 let mut version = lock(version);

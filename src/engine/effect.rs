@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::History;
+use super::{History, dead_letter_topic};
 use crate::catalog::{Catalog, Query, Source};
 use crate::error::{Error, Result};
 use crate::ids::{QueryNumber, TopicId, Version};
@@ -51,7 +51,7 @@ pub enum Effect {
     MakeType(String, SqlType),
     /// Removes the custom type of this name.
     DropType(String),
-    /// Starts a query, and makes its sink unless that is there.
+    /// Starts a query, and makes its sink and its topic of dead letters unless they are there.
     ///
     /// A change has at most one of these.
     StartQuery(Box<NewQuery>),
@@ -90,6 +90,8 @@ pub struct NewQuery {
     pub sink: Sink,
     /// Whether the sink is made with it, or is there already.
     pub makes_sink: bool,
+    /// Whether records of which rows fail go to a topic of its own, which is made with it unless it is there.
+    pub dead_letters: bool,
     /// The statement that starts the query, completed, for users to read.
     pub statement: String,
     /// The text of the statement as it was written.
@@ -223,6 +225,12 @@ impl Effect {
                     reads: new.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
                     pauses: Vec::new(),
                 };
+                let dead_letters = new.dead_letters.then(|| dead_letter_topic(&query.id));
+                if let Some(name) = dead_letters.filter(|name| catalog.topic(name).is_none()) {
+                    let id = ids.and_then(|ids| ids.topics.get(applied.topics.len()).copied());
+                    let topic = catalog.add_topic(&name, 1, BTreeMap::new(), id);
+                    applied.topics.push(Topic::clone(&topic));
+                }
                 if new.makes_sink {
                     catalog.put_source(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });
                 }
@@ -260,6 +268,9 @@ impl Effect {
                 let sink = &new.sink.source;
                 needs.extend(topic_maker(&sink.topic, before, history));
                 needs.extend((!new.makes_sink).then_some(sink.made_at));
+                if let (true, NewId::Given(id)) = (new.dead_letters, &new.id) {
+                    needs.extend(topic_maker(&dead_letter_topic(id), before, history));
+                }
                 needs.extend(new.plan.root.sources().iter().map(|source| source.made_at));
                 // The settings of its topic may follow from those of a source's topic.
                 let read = new.plan.root.sources().into_iter().filter_map(|source| before.topic(&source.topic));

@@ -35,6 +35,7 @@ mod cleanup;
 mod commit;
 mod drain;
 mod effect;
+mod failures;
 mod folder;
 mod follow;
 mod history;
@@ -58,6 +59,7 @@ mod world;
 pub use apply::Committed;
 pub use backup::Backup;
 pub use effect::{Applied, Change, Effect, Ids, NewId, NewQuery, NewTopic};
+pub use failures::dead_letter_topic;
 pub use follow::{Follower, TopicRecord};
 pub(crate) use history::History;
 pub use life::Life;
@@ -266,6 +268,7 @@ impl Shared {
             idle_ns: properties.number(config::IDLE_MS) as u64 * 1_000_000,
             turn_bytes: properties.size(config::TURN_BYTES),
             reset: reset(properties),
+            keeps_failures: self.keeps_failures(properties),
         }
     }
 }

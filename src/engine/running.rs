@@ -98,6 +98,8 @@ pub(crate) struct Running {
     timer_ns: AtomicU64,
     commit_interval_ns: u64,
     cache_bytes: usize,
+    /// Whether records of which rows fail go to a topic of their own.
+    pub dead_letters: bool,
 }
 
 /// How many epochs of a query may wait for their decision.
@@ -138,6 +140,7 @@ impl Running {
             timer_ns: AtomicU64::new(u64::MAX),
             commit_interval_ns: properties.number(config::COMMIT_INTERVAL_MS) as u64 * 1_000_000,
             cache_bytes: properties.size(config::CACHE_BYTES),
+            dead_letters: properties.flag(config::DEAD_LETTERS),
             run: FairMutex::new(QueryRun::nothing(query.number)),
         }
     }

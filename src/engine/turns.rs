@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Shared;
+use super::failures::Failed;
 use super::life::Life;
 use super::queries::When;
 use super::running::{EPOCH_BYTES, Running};
@@ -127,6 +128,7 @@ impl Shared {
     pub(crate) fn fail_query(self: &Arc<Self>, query: &Arc<Running>, error: Error) {
         if query.fail(error.clone()) {
             (self.settings.report)(&format!("query {} has failed: {error}", query.id));
+            self.log_end(query, &error);
             self.progress.announce();
             // Its next step gives its memory back; this one may be in the middle of something.
             self.wake(query);
@@ -232,12 +234,17 @@ impl Shared {
             false => run.forget_undo(query.committed()),
         }
         query.sealed(now.monotonic_ns, run.memory());
-        for (reason, message) in run.take_log().samples() {
-            (self.settings.report)(&format!("query {}: {}: {message}", query.id, reason.name()));
+        let log = run.take_log();
+        for failure in log.samples() {
+            let (reason, sentence) = (failure.reason.name(), run.sentence(failure));
+            (self.settings.report)(&format!("query {}: {reason}: {sentence}", query.id));
         }
+        let failed = Failed { query, run, log: &log };
         if !query.persistent {
+            self.append_logged(&failed)?;
             return Ok(true);
         }
+        epoch.asides = self.asides(&failed)?;
         self.compress(&mut epoch.outputs)?;
         query.submitted();
         let (shared, decided, number) = (self.clone(), query.clone(), epoch.head.number);

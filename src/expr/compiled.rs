@@ -70,12 +70,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// How many rows failed.
-    pub fn failures(&self) -> u64 {
-        self.failed.as_ref().map_or(0, BooleanBuffer::count_set_bits) as u64
-    }
-
-    /// The same without counting the errors in some of the rows.
+    /// The same without the errors in some of the rows.
     pub fn without(self, rows: Option<&BooleanBuffer>) -> Self {
         match rows {
             Some(rows) => Evaluation { failed: self.failed.map(|failed| &failed & &!rows), ..self },
@@ -83,9 +78,9 @@ impl Evaluation {
         }
     }
 
-    /// The first row that failed.
-    pub fn first_failed(&self) -> Option<usize> {
-        self.failed.as_ref()?.set_indices().next()
+    /// The rows that failed, in their order.
+    pub fn failed_rows(&self) -> impl Iterator<Item = usize> {
+        self.failed.iter().flat_map(BooleanBuffer::set_indices)
     }
 }
 

@@ -58,7 +58,7 @@ impl Columns {
     /// Why the first failed row failed.
     fn reason(&self, text: &str) -> String {
         let (bound, evaluated) = self.evaluate(text, None);
-        let row = evaluated.expect("no halt").first_failed().unwrap_or_else(|| panic!("{text} does not fail"));
+        let row = evaluated.expect("no halt").failed_rows().next().unwrap_or_else(|| panic!("{text} does not fail"));
         let layout: Vec<u32> = (0..self.0.len() as u32).collect();
         bound.compile(&layout).reason(&Input::all(&self.arrays(), self.count()), row)
     }
@@ -104,7 +104,7 @@ fn rows_that_do_not_reach_an_expression_do_not_fail() {
     }
     let reach = BooleanBuffer::from(vec![true, false, true, false]);
     let evaluated = sample().evaluate("ARRAY[12 / I, CAST(S AS INT)]", Some(&reach)).1.expect("no halt");
-    assert_eq!(evaluated.failures(), 0);
+    assert_eq!(evaluated.failed_rows().count(), 0);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn too_large_columns_are_made_in_parts() {
         let parts = in_parts(rows as usize, &mut |part| {
             let slice = [arrays[0].slice(part.start, part.len())];
             bound.eval(&Input::all(&slice, part.len())).map(|evaluated| {
-                assert_eq!(evaluated.failures(), 0);
+                assert_eq!(evaluated.failed_rows().count(), 0);
                 evaluated.values.len()
             })
         });
@@ -289,7 +289,7 @@ fn attempt(call: &str) -> bool {
     let Ok(bound) = columns.bound(call) else { return false };
     let (compiled, arrays) = (bound.compile(&[0]), columns.arrays());
     let evaluated = compiled.eval(&Input::all(&arrays, 1)).unwrap_or_else(|_| panic!("{call} halts for a single row"));
-    if evaluated.first_failed().is_some() {
+    if evaluated.failed_rows().next().is_some() {
         let reason = compiled.reason(&Input::all(&arrays, 1), 0);
         assert!(!reason.is_empty() && !reason.contains("once more"), "{call}: {reason}");
     }

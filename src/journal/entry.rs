@@ -28,12 +28,12 @@ impl Entry {
     ///
     /// One with several batches comes several times.
     pub fn topics(&self) -> impl Iterator<Item = TopicId> {
-        let batches: &[(PartitionId, RecordBatch)] = match self {
-            Entry::Epoch(epoch) => &epoch.outputs,
-            Entry::Append(append) => &append.batches,
-            Entry::Command(_) | Entry::Trim(_) | Entry::Compact(_) => &[],
+        let (batches, asides): (&[(PartitionId, RecordBatch)], &[_]) = match self {
+            Entry::Epoch(epoch) => (&epoch.outputs, &epoch.asides),
+            Entry::Append(append) => (&append.batches, &[]),
+            Entry::Command(_) | Entry::Trim(_) | Entry::Compact(_) => (&[], &[]),
         };
-        batches.iter().map(|(partition, _)| partition.topic)
+        batches.iter().chain(asides).map(|(partition, _)| partition.topic)
     }
 
     /// About how many bytes it adds to a round.
@@ -42,7 +42,9 @@ impl Entry {
     pub fn size(&self) -> usize {
         let batches = |all: &[(PartitionId, RecordBatch)]| all.iter().map(|(_, b)| b.bytes().len()).sum::<usize>();
         match self {
-            Entry::Epoch(epoch) => epoch.head.bytes.len() + epoch.delta.len() + batches(&epoch.outputs),
+            Entry::Epoch(epoch) => {
+                epoch.head.bytes.len() + epoch.delta.len() + batches(&epoch.outputs) + batches(&epoch.asides)
+            }
             Entry::Append(append) => batches(&append.batches),
             Entry::Command(command) => command.bytes.len(),
             Entry::Compact(_) => size_of::<Compact>(),
@@ -68,6 +70,10 @@ pub struct Epoch {
     pub delta: Vec<u8>,
     /// The records that it writes, in the order in which they are appended.
     pub outputs: Vec<(PartitionId, RecordBatch)>,
+    /// Records that say something of the epoch and are not its result, appended after those.
+    ///
+    /// The epoch needs no topic of theirs: those of a topic that is gone are left out.
+    pub asides: Vec<(PartitionId, RecordBatch)>,
 }
 
 /// Where a query stands after an epoch.

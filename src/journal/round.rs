@@ -190,7 +190,9 @@ impl Journal {
             Entry::Epoch(epoch) if !self.follows(&epoch.head, round) => Fate::Gap,
             Entry::Epoch(epoch) => {
                 round.heads.insert(epoch.head.query, epoch.head.clone());
-                Fate::Wrote(self.write_batches(&mut epoch.outputs, round)?)
+                epoch.asides.retain(|(partition, _)| !self.is_dropped(partition.topic, round));
+                let batches = epoch.outputs.iter_mut().chain(&mut epoch.asides);
+                Fate::Wrote(self.write_batches(batches, round)?)
             }
             Entry::Append(append) => Fate::Wrote(self.write_batches(&mut append.batches, round)?),
             Entry::Command(command) if command.version != round.version => Fate::Changed,
@@ -269,9 +271,9 @@ impl Journal {
 
     /// Appends batches to their partitions and notes how many bytes each got. All spans are inline until
     /// [`Journal::write_frame`] decides.
-    fn write_batches(
+    fn write_batches<'b>(
         &self,
-        batches: &mut [(PartitionId, RecordBatch)],
+        batches: impl IntoIterator<Item = &'b mut (PartitionId, RecordBatch)>,
         round: &mut Round,
     ) -> Result<Vec<Span>, WriteFailure> {
         let mut spans = Vec::new();

@@ -92,7 +92,7 @@ pub(super) fn append(bytes: usize) -> Entry {
 
 pub(super) fn epoch(number: u64, bytes: usize) -> Entry {
     let head = EpochHead { query: QueryNumber::new(7), number: EpochNumber::new(number), bytes: Vec::new() };
-    Entry::Epoch(Epoch { head, delta: Vec::new(), outputs: vec![(PARTITION, batch(bytes))] })
+    Entry::Epoch(Epoch { head, delta: Vec::new(), outputs: vec![(PARTITION, batch(bytes))], asides: Vec::new() })
 }
 
 #[test]
@@ -105,6 +105,26 @@ fn an_epoch_is_not_committed_without_the_one_before_it() {
     let decision = process.commit(epoch(3, 10));
     assert!(!matches!(decision, Ok(Decision::Committed { .. })), "what epoch 2 did is lost: {decision:?}");
     assert_eq!(process.records(), 1);
+}
+
+/// What is said of an epoch is written behind its results, and left out if its topic is gone: the epoch stands without.
+#[test]
+fn what_is_said_of_an_epoch_needs_no_topic() {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    let with_aside = |number: u64, to: PartitionId| {
+        let Entry::Epoch(epoch) = epoch(number, 10) else { unreachable!("an epoch") };
+        Entry::Epoch(Epoch { asides: vec![(to, batch(20))], ..epoch })
+    };
+    process.commit(with_aside(1, PARTITION)).expect("committed");
+    assert_eq!(process.records(), 2, "both are there");
+    let gone = TopicId::new(9);
+    let drop = Command { drops: vec![gone], ..Command::default() };
+    assert!(matches!(process.commit(Entry::Command(drop)), Ok(Decision::Committed { .. })));
+    let committed = process.commit(with_aside(2, PartitionId { topic: gone, partition: 0 }));
+    assert!(matches!(committed, Ok(Decision::Committed { .. })), "{committed:?}");
+    machine.end(End::Kill);
+    assert_eq!(Process::start(&machine).expect("a start").records(), 3);
 }
 
 /// What goes wrong where the power is cut while an empty file gives way to a larger one.

@@ -1,4 +1,4 @@
-//! Rows that came to nothing: counted by reason, with a sample of each.
+//! Rows that came to nothing: counted by reason, with a sample of each, and one by one where somebody wants them.
 
 use std::collections::BTreeMap;
 
@@ -60,40 +60,105 @@ impl Reason {
     }
 }
 
+/// The source record that a row comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The rank of the topic among those that the query reads.
+    pub topic: usize,
+    /// The partition of the topic.
+    pub partition: u32,
+    /// The offset in the partition.
+    pub offset: i64,
+}
+
+/// A row that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In which way.
+    pub reason: Reason,
+    /// The record that it comes from; `None` for what no single record caused.
+    pub origin: Option<Origin>,
+    /// Why, in a sentence.
+    pub message: String,
+}
+
 /// Events of an epoch that are to be reported.
 ///
 /// Each task has one, and its query another. At the end of an epoch they are merged and added to the query's totals,
 /// which are part of the epoch's entry in the journal: they survive a restart, and a row that is processed again is not
 /// counted twice. Costs: a look-up in a map of at most nine keys for each batch with a failure, and no text at all
-/// after the first failure of a reason.
+/// after the first failure of a reason, unless every failure is kept.
 #[derive(Debug, Default)]
 pub struct Log {
     counts: BTreeMap<Reason, u64>,
-    /// The first message of each reason in the epoch.
-    samples: BTreeMap<Reason, String>,
+    /// The first failure of each reason in the epoch.
+    samples: BTreeMap<Reason, Failure>,
+    /// Whether every failure is kept, for somebody who wants its record.
+    keeps: bool,
+    failures: Vec<Failure>,
 }
 
 impl Log {
-    /// Counts rows; the message is made only if it is the reason's first in the epoch.
+    /// An empty log, which may keep every failure.
+    pub fn new(keeps: bool) -> Log {
+        Log { keeps, ..Log::default() }
+    }
+
+    /// Counts the rows that failed in some way: where each comes from, and why.
+    ///
+    /// `message` is called only for the reason's first row in the epoch, unless every failure is kept.
+    pub fn add<R: Copy>(
+        &mut self,
+        reason: Reason,
+        rows: impl IntoIterator<Item = R>,
+        origin: impl Fn(R) -> Option<Origin>,
+        message: impl Fn(R) -> String,
+    ) {
+        let mut count = 0;
+        for row in rows {
+            count += 1;
+            let is_first = count == 1 && !self.samples.contains_key(&reason);
+            if is_first || self.keeps {
+                self.note(Failure { reason, origin: origin(row), message: message(row) });
+            }
+        }
+        self.count(reason, count);
+    }
+
+    /// Counts records of which only the number is known, under one message.
     ///
     /// `count` 0 adds nothing, and does not make the message.
-    pub fn add(&mut self, reason: Reason, count: u64, message: impl FnOnce() -> String) {
+    pub fn add_many(&mut self, reason: Reason, count: u64, message: impl FnOnce() -> String) {
         if count > 0 {
-            *self.counts.entry(reason).or_default() += count;
-            self.samples.entry(reason).or_insert_with(message);
+            self.note(Failure { reason, origin: None, message: message() });
+            self.count(reason, count);
         }
     }
 
-    /// Takes what another log has.
-    ///
-    /// The sample of this log wins over that of the other.
-    pub fn merge(&mut self, other: Log) {
-        for (reason, count) in other.counts {
+    fn count(&mut self, reason: Reason, count: u64) {
+        if count > 0 {
             *self.counts.entry(reason).or_default() += count;
         }
-        for (reason, message) in other.samples {
-            self.samples.entry(reason).or_insert(message);
+    }
+
+    fn note(&mut self, failure: Failure) {
+        if self.keeps {
+            self.failures.push(failure.clone());
         }
+        self.samples.entry(failure.reason).or_insert(failure);
+    }
+
+    /// Takes what another log has, and leaves it empty.
+    ///
+    /// The sample of this log wins over that of the other.
+    pub fn take(&mut self, other: &mut Log) {
+        for (reason, count) in std::mem::take(&mut other.counts) {
+            self.count(reason, count);
+        }
+        for (reason, failure) in std::mem::take(&mut other.samples) {
+            self.samples.entry(reason).or_insert(failure);
+        }
+        self.failures.append(&mut other.failures);
     }
 
     /// The counts by reason.
@@ -101,8 +166,13 @@ impl Log {
         &self.counts
     }
 
-    /// A message for each reason.
-    pub fn samples(&self) -> &BTreeMap<Reason, String> {
-        &self.samples
+    /// A failure for each reason.
+    pub fn samples(&self) -> impl Iterator<Item = &Failure> {
+        self.samples.values()
+    }
+
+    /// Every failure, if they are kept.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
     }
 }

@@ -37,7 +37,7 @@ pub mod table;
 mod time;
 pub mod unnest;
 
-pub use log::{Log, Reason};
+pub use log::{Failure, Log, Origin, Reason};
 pub use output::{Flow, Limit, Output};
 pub use table::Table;
 pub use time::OperatorTime;
@@ -47,7 +47,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::state::{BucketId, EntryBatch};
 use crate::types::row::Input;
-use crate::types::{Batch, Value};
+use crate::types::{Batch, Seq, Value};
 
 /// The bytes of a key as records have them, which decide the order of rows of the same time. It is given the key as
 /// [`crate::types::key::encode`] makes it.
@@ -143,8 +143,8 @@ pub struct Context<'a> {
     ///
     /// Larger than the ordinals of all rows that have come so far, and smaller than those of all later rows.
     pub end: u64,
-    /// Names the source record that a row of this ordinal comes from: topic, partition and offset.
-    pub place: &'a dyn Fn(u64) -> String,
+    /// The source record that a row of this ordinal comes from.
+    pub origin: &'a dyn Fn(u64) -> Option<Origin>,
     /// How far the stream time of its source partition had come at a row of this ordinal: no later row comes from before.
     ///
     /// Milliseconds since the epoch. Only asked where an earlier limit has held time back, so it may cost a search.
@@ -161,11 +161,17 @@ impl Context<'_> {
         self.limits[port].min((self.point_ms)(self.end))
     }
 
-    /// Counts rows that failed in some way; `seq` is the ordinal of the first one. The message is made only for the first
-    /// failure of a reason in an epoch.
-    pub fn report(&mut self, reason: Reason, count: u64, seq: u64, message: impl FnOnce() -> String) {
-        let place = self.place;
-        self.log.add(reason, count, || format!("{}: {}", place(seq), message()));
+    /// Counts rows of a batch with these ordinals that failed in some way. The message of a row is made only for the first
+    /// failure of a reason in an epoch, unless every failure is kept.
+    pub fn report(
+        &mut self,
+        reason: Reason,
+        seq: &Seq,
+        rows: impl IntoIterator<Item = usize>,
+        message: impl Fn(usize) -> String,
+    ) {
+        let origin = self.origin;
+        self.log.add(reason, rows, |row| origin(seq.at(row)), message);
     }
 }
 

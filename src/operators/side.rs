@@ -39,10 +39,8 @@ impl<'a> Side<'a> {
     /// Rows that are absent on this side never count, although an expression over their columns may fail.
     pub(super) fn report(&self, called: &str, expr: &Compiled, evaluated: Evaluation, cx: &mut Context) {
         let evaluated = evaluated.without(self.absent);
-        if let Some(row) = evaluated.first_failed() {
-            cx.report(Reason::Expression, evaluated.failures(), self.seq.at(row), || {
-                format!("{called}: {}", expr.reason(&self.input(), row))
-            });
-        }
+        cx.report(Reason::Expression, self.seq, evaluated.failed_rows(), |row| {
+            format!("{called}: {}", expr.reason(&self.input(), row))
+        });
     }
 }

@@ -151,10 +151,9 @@ mod tests {
         ];
         for rows in [1, 2, 3, 100] {
             let mut out = Output::new(Limit { rows, bytes: usize::MAX });
-            let place = |_| String::new();
             let log = &mut Log::default();
             let mut cx =
-                Context { limits: &[i64::MAX], now_ms: 0, end: 9, place: &place, point_ms: &|_| i64::MAX, log };
+                Context { limits: &[i64::MAX], now_ms: 0, end: 9, origin: &|_| None, point_ms: &|_| i64::MAX, log };
             let mut unnest = Unnest::new(vec![0], vec![1, 2]);
             let mut flow = unnest.process(0, batch.clone(), &mut cx, &mut out).expect("no bug");
             let mut found = Vec::new();

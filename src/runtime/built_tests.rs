@@ -231,7 +231,7 @@ impl Run {
         let How { batch_rows, turn_bytes, idle_ns, workers, .. } = *how;
         let starts = |_| Ok(0);
         let target = Target::Tap(taken.clone());
-        let options = Options { batch_rows, idle_ns, turn_bytes, reset: Reset::Earliest };
+        let options = Options { batch_rows, idle_ns, turn_bytes, reset: Reset::Earliest, keeps_failures: false };
         let query = QueryRun::new(QueryNumber::new(1), Arc::new(program), &target, (&bed.feeds, &starts), options)
             .expect("a query");
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("threads");

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use super::program::{OperatorSpec, Target};
 use crate::error::Result;
-use crate::operators::{Context, Flow, Limit, Log, Operator, Output};
+use crate::operators::{Context, Flow, Limit, Log, Operator, Origin, Output};
 use crate::state::OperatorId;
 use crate::types::Batch;
 
@@ -53,7 +53,8 @@ pub(super) struct Step<'a> {
     pub now_ms: i64,
     /// The ordinal of what no row caused.
     pub end: u64,
-    pub place: &'a dyn Fn(u64) -> String,
+    /// The source record that a row of this ordinal comes from.
+    pub origin: &'a dyn Fn(u64) -> Option<Origin>,
     /// How far the stream time of its source partition had come at a row of this ordinal.
     pub point_ms: &'a dyn Fn(u64) -> i64,
     pub log: &'a mut Log,
@@ -215,8 +216,8 @@ impl Chain {
     /// in them is not counted.
     pub(super) fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
         let after = self.nodes.iter().position(|node| node.id == Some(after)).map_or(0, |at| at + 1);
-        let (mut log, place, point_ms) = (Log::default(), |_| String::new(), |_| i64::MAX);
-        let mut step = Step { now_ms: 0, end: 0, place: &place, point_ms: &point_ms, log: &mut log };
+        let (mut log, origin, point_ms) = (Log::default(), |_| None, |_| i64::MAX);
+        let mut step = Step { now_ms: 0, end: 0, origin: &origin, point_ms: &point_ms, log: &mut log };
         let mut current = batches;
         for node in &mut self.nodes[after..] {
             let mut output = Output::new(Limit { rows: usize::MAX, bytes: usize::MAX });
@@ -233,6 +234,6 @@ impl Chain {
 }
 
 fn context<'c>(limits: &'c [i64], step: &'c mut Step) -> Context<'c> {
-    let Step { now_ms, end, place, point_ms, .. } = *step;
-    Context { limits, now_ms, end, place, point_ms, log: step.log }
+    let Step { now_ms, end, origin, point_ms, .. } = *step;
+    Context { limits, now_ms, end, origin, point_ms, log: step.log }
 }

@@ -85,10 +85,8 @@ impl Operator for Uncover {
 
 /// The record that a row comes from, as a number.
 fn cause(cx: &Context, seq: u64) -> i64 {
-    let place = (cx.place)(seq);
-    let numbers: Vec<i64> = place.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let [partition, offset] = numbers[..] else { panic!("{place} is no record") };
-    number_of(partition as u32, offset)
+    let origin = (cx.origin)(seq).expect("a record caused it");
+    number_of(origin.partition, origin.offset)
 }
 
 fn number_of(partition: u32, offset: i64) -> i64 {

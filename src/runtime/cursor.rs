@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 
-use super::decode::{Decoded, Most};
+use super::decode::{Bad, Decoded, Most};
 use super::feed::{Feed, Feeds, Next};
 use super::merge::{Piece, Sent, lane};
 use super::placement::Placement;
@@ -300,7 +300,7 @@ impl Cursor {
                 (false, Some(next)) if *next < end => *next,
                 (false, _) => end.clamp(self.position, ready.decoded.next),
             };
-            tell(ready, self.position, &self.feed, log);
+            tell(ready, (self.code, self.position), log);
             if !whole {
                 break;
             }
@@ -327,10 +327,11 @@ fn times_from(decoded: &Decoded, first: usize) -> ScalarBuffer<i64> {
     decoded.batch.time.iter().enumerate().map(time).collect::<Vec<_>>().into()
 }
 
-/// Reports the bad records before a position.
-fn tell(ready: &mut Ready, position: Offset, feed: &Feed, log: &mut Log) {
+/// Reports the bad records of a partition before a position.
+fn tell(ready: &mut Ready, (code, position): (u32, Offset), log: &mut Log) {
     while let Some(bad) = ready.decoded.bad.get(ready.told).filter(|bad| bad.offset < position) {
-        log.add(bad.reason, 1, || format!("{}: {}", feed.name(bad.offset), bad.message()));
+        let origin = |bad: &Bad| Point { time: 0, code, offset: bad.offset }.origin();
+        log.add(bad.reason, [bad], origin, |bad| bad.message().to_owned());
         ready.told += 1;
     }
 }

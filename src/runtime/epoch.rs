@@ -187,7 +187,7 @@ impl QueryRun {
     fn epoch_of(&mut self, bytes: Vec<u8>, delta: Vec<u8>) -> Epoch {
         self.epoch = self.epoch.next();
         let outputs = self.stages.iter_mut().filter_map(Task::sink_mut).flat_map(|sink| sink.take_records()).collect();
-        Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs }
+        Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs, asides: Vec::new() }
     }
 
     /// Appends the head and the delta of a whole epoch. With threads, the tasks are saved at the same time and put

@@ -27,6 +27,7 @@ mod cursor;
 mod decode;
 mod epoch;
 mod exchange;
+mod failures;
 mod feed;
 mod idle;
 mod intake;
@@ -48,6 +49,7 @@ mod task;
 mod timer_tests;
 
 pub use epoch::{Sealed, whole_positions};
+pub use failures::records_at;
 pub use feed::Feeds;
 pub use lower::compile;
 pub use placement::Placement;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::buffer::ScalarBuffer;
 
+use crate::operators::Origin;
 use crate::topics::Offset;
 
 /// The place of a row in the order in which rows of several partitions are taken: by the stream time of its source partition
@@ -37,9 +38,10 @@ impl Point {
         u32::from(is_stream) << 31 | (topic as u32) << 20 | partition
     }
 
-    /// The rank of the topic and the partition.
-    pub(super) fn source(&self) -> (usize, u32) {
-        ((self.code >> 20 & 0x7FF) as usize, self.code & 0xF_FFFF)
+    /// The record of the row; `None` after every row.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        let (topic, partition) = ((self.code >> 20 & 0x7FF) as usize, self.code & 0xF_FFFF);
+        (*self != Point::END).then_some(Origin { topic, partition, offset: self.offset })
     }
 }
 
@@ -170,7 +172,7 @@ mod tests {
             point(2, false, 0, 0, 0),
         ];
         assert!(ordered.is_sorted());
-        assert_eq!(ordered[3].source(), (0, 1));
+        assert_eq!(ordered[3].origin(), Some(Origin { topic: 0, partition: 1, offset: 1 }));
         assert!(ordered.iter().all(|point| *point < Point::END));
     }
 

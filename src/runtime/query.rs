@@ -50,6 +50,8 @@ pub struct Options {
     pub turn_bytes: usize,
     /// Where streams are read on if records were deleted before they were read. Tables are read on at the earliest.
     pub reset: Reset,
+    /// Whether every row that fails is kept until its epoch is committed, and not only one for each reason.
+    pub keeps_failures: bool,
 }
 
 /// The time as a turn sees it.
@@ -146,8 +148,10 @@ impl QueryRun {
             cursors.push((0..spec.partitions).map(cursor).collect::<Result<Vec<_>>>()?);
         }
         let limit = Limit { rows: CALL.rows.min(options.batch_rows), bytes: CALL.bytes.min(options.turn_bytes) };
-        let tasks = tasks(&program, target, feeds, limit, options.turn_bytes);
+        let tasks = tasks(&program, target, feeds, (limit, &options));
         Ok(QueryRun {
+            log: Log::new(options.keeps_failures),
+            unread: Log::new(options.keeps_failures),
             options,
             cursors,
             stages: Stages::new(program.clone(), tasks),
@@ -163,7 +167,13 @@ impl QueryRun {
     fn empty(number: QueryNumber, program: Arc<Program>) -> QueryRun {
         QueryRun {
             number,
-            options: Options { batch_rows: 1, idle_ns: 0, turn_bytes: 1, reset: Reset::Earliest },
+            options: Options {
+                batch_rows: 1,
+                idle_ns: 0,
+                turn_bytes: 1,
+                reset: Reset::Earliest,
+                keeps_failures: false,
+            },
             cursors: Vec::new(),
             stages: Stages::new(program.clone(), Vec::new()),
             program,
@@ -350,6 +360,7 @@ impl QueryRun {
             (Passed::Whole, Some((Open::Turn { rows }, _))) => {
                 let rows = *rows;
                 self.open = None;
+                self.bound_failures();
                 Turned::Took(rows)
             }
             _ => Turned::Left,
@@ -426,19 +437,20 @@ impl QueryRun {
 
     /// Adds the rows dropped in the epoch to the totals.
     pub(super) fn collect_log(&mut self) {
-        let mut fresh = std::mem::take(&mut self.log);
+        let mut fresh = Log::new(self.options.keeps_failures);
+        fresh.take(&mut self.log);
         for task in self.stages.iter_mut() {
-            fresh.merge(std::mem::take(&mut task.log));
+            fresh.take(&mut task.log);
         }
         for (reason, count) in fresh.counts() {
             *self.totals.entry(*reason).or_default() += count;
         }
-        self.unread.merge(fresh);
+        self.unread.take(&mut fresh);
     }
 
     /// Rows dropped in the epochs since the last call.
     pub fn take_log(&mut self) -> Log {
-        std::mem::take(&mut self.unread)
+        std::mem::replace(&mut self.unread, Log::new(self.options.keeps_failures))
     }
 
     /// The states of all operators.
@@ -448,7 +460,8 @@ impl QueryRun {
 }
 
 /// The tasks of all stages; those of the last one end in the target and share the room for results.
-fn tasks(program: &Program, target: &Target, feeds: &Feeds, limit: Limit, turn_bytes: usize) -> Vec<Vec<Task>> {
+fn tasks(program: &Program, target: &Target, feeds: &Feeds, (limit, options): (Limit, &Options)) -> Vec<Vec<Task>> {
+    let turn_bytes = options.turn_bytes;
     let last = program.stages.len().saturating_sub(1);
     let stage = |(stage, spec): (usize, &super::program::StageSpec)| {
         let task = |number| {
@@ -462,7 +475,7 @@ fn tasks(program: &Program, target: &Target, feeds: &Feeds, limit: Limit, turn_b
             } else {
                 Out::tasks(spec, limit, feeds.placement())
             };
-            Task::new(spec, number, limit, out)
+            Task::new(spec, number, (limit, options.keeps_failures), out)
         };
         (0..spec.tasks).map(task).collect()
     };

@@ -62,7 +62,7 @@ fn query(bed: &Bed, every_row: bool, turn_bytes: usize, head: Option<&EpochHead>
         rekey: None,
         placement: placement::usual(),
     };
-    let options = Options { batch_rows: 3, idle_ns: 0, turn_bytes, reset: Reset::Earliest };
+    let options = Options { batch_rows: 3, idle_ns: 0, turn_bytes, reset: Reset::Earliest, keeps_failures: false };
     let target = Target::Topic(Arc::new(target));
     let starts = |_| Ok(0);
     let made = QueryRun::new(QueryNumber::new(1), Arc::new(counts(every_row)), &target, (&bed.feeds, &starts), options);

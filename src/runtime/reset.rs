@@ -45,7 +45,7 @@ impl QueryRun {
                     }
                 };
                 cursor.skip_to(to);
-                self.log.add(Reason::Deleted, (to - from) as u64, || {
+                self.log.add_many(Reason::Deleted, (to - from) as u64, || {
                     format!("{name}: deleted before it was read, as all before offset {start}; goes on at {to}")
                 });
                 skipped = true;

@@ -19,6 +19,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 
 use super::placement::Placement;
+use super::points::Causes;
 use super::program::Program;
 use super::row_time::row_times;
 use crate::catalog::Source;
@@ -137,10 +138,10 @@ impl SinkTask {
         }
     }
 
-    /// Takes rows of the result.
-    pub(super) fn take(&mut self, batch: &Batch, log: &mut Log) -> Result<()> {
+    /// Takes rows of the result, and what caused them.
+    pub(super) fn take(&mut self, batch: &Batch, causes: &Causes, log: &mut Log) -> Result<()> {
         match self.target.clone() {
-            Target::Topic(topic) => self.write(&topic, batch, log)?,
+            Target::Topic(topic) => self.write(&topic, batch, causes, log)?,
             Target::Tap(tap) => {
                 self.records += batch.rows() as u64;
                 tap.take(&batch.project(&self.output));
@@ -184,7 +185,7 @@ impl SinkTask {
 
     /// Makes records of rows. A row that was dealt with before a restart is encoded and counted like any other, and
     /// then not written.
-    fn write(&mut self, topic: &TopicTarget, batch: &Batch, log: &mut Log) -> Result<()> {
+    fn write(&mut self, topic: &TopicTarget, batch: &Batch, causes: &Causes, log: &mut Log) -> Result<()> {
         let Some((key_encoder, value_encoder)) = &mut self.encoders else { return Ok(()) };
         let schema = &topic.source.schema;
         let views: Vec<View> = schema
@@ -203,6 +204,7 @@ impl SinkTask {
             Some(row_times(&batch.columns[self.output[place]], timestamp))
         });
         let headers = batch.headers.as_ref().map(|headers| headers.as_binary::<i32>());
+        let origin = |row: usize| causes.of(batch.seq.at(row)).origin();
         for row in 0..batch.rows() {
             self.stream_time = self.stream_time.max(batch.time[row]);
             // Counted before anything depends on settings, which another process may have changed.
@@ -227,12 +229,16 @@ impl SinkTask {
             let valued = !absent && value_encoder.encode(values, row, &mut self.value);
             let own = times.as_ref().map(|times| if absent { self.stream_time } else { times[row] });
             let Some(time) = record_time(own, batch.time[row]) else {
-                log.add(Reason::NoTime, 1, || "Error writing row with extracted timestamp: it has none".to_owned());
+                log.add(Reason::NoTime, [row], origin, |_| {
+                    "Error writing row with extracted timestamp: it has none".to_owned()
+                });
                 continue;
             };
             if self.key.len() + self.value.len() > topic.most_bytes {
                 let size = self.key.len() + self.value.len();
-                log.add(Reason::TooLarge, 1, || format!("a result of {size} bytes is larger than max.message.bytes"));
+                log.add(Reason::TooLarge, [row], origin, |_| {
+                    format!("a result of {size} bytes is larger than max.message.bytes")
+                });
                 continue;
             }
             let key = (keyed || starts.is_some()).then_some(self.key.as_slice());

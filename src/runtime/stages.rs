@@ -126,10 +126,8 @@ impl Stages {
     /// One pass over the tasks of a stage.
     fn pass(&mut self, stage: usize, turn: &Turn, (parallel, first): (bool, bool)) -> Result<()> {
         let bound = self.bound(stage);
-        let program = self.program.clone();
-        let name = |point: Point| name(&program, point);
         let Turn { now_ms, call, end, .. } = *turn;
-        let spec = TurnSpec { now_ms, call, end, bound, name: &name };
+        let spec = TurnSpec { now_ms, call, end, bound };
         // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
         let is_last = stage + 1 == self.tasks.len();
         let least = self.tasks[stage].iter().filter_map(|task| point_of(task.progress)).min();
@@ -184,16 +182,5 @@ fn point_of(progress: Progress) -> Option<Point> {
     match progress {
         Progress::Finished => None,
         Progress::At(point) | Progress::Left(point) => Some(point),
-    }
-}
-
-/// The name of the source record at a point.
-fn name(program: &Program, point: Point) -> String {
-    let (rank, partition) = point.source();
-    match program.topics.get(rank) {
-        Some((_, topic)) if point != Point::END => {
-            format!("topic {topic} partition {partition} offset {}", point.offset)
-        }
-        _ => "the end of a turn".to_owned(),
     }
 }

@@ -106,7 +106,7 @@ impl End for Ending<'_> {
                 });
                 Ok(())
             }
-            Out::Sink(sink) => sink.take(&batch, log),
+            Out::Sink(sink) => sink.take(&batch, self.causes, log),
         }
     }
 
@@ -119,20 +119,20 @@ impl End for Ending<'_> {
 }
 
 /// What a turn means for a task.
-pub(super) struct TurnSpec<'a> {
+pub(super) struct TurnSpec {
     pub now_ms: i64,
     pub call: Call,
     /// The point of what no row causes.
     pub end: Point,
     /// Up to where rows may be taken now.
     pub bound: Bound,
-    /// Names a source record.
-    pub name: &'a (dyn Fn(Point) -> String + Sync),
 }
 
 impl Task {
     /// A task of a stage that has done nothing yet.
-    pub(super) fn new(spec: &StageSpec, number: u32, limit: Limit, out: Out) -> Task {
+    ///
+    /// `keeps` is whether it keeps every failure.
+    pub(super) fn new(spec: &StageSpec, number: u32, (limit, keeps): (Limit, bool), out: Out) -> Task {
         Task {
             number,
             ports: spec.ports.iter().map(|port| port.target).collect(),
@@ -145,7 +145,7 @@ impl Task {
             progress: Progress::Finished,
             bound: UNBOUND,
             horizons: vec![BucketId::MIN; spec.operators.iter().filter(|operator| operator.id.is_some()).count()],
-            log: Log::default(),
+            log: Log::new(keeps),
         }
     }
 
@@ -182,9 +182,9 @@ impl Task {
             self.take_rows(turn)?;
         }
         let Task { chain, out, causes, log, number, .. } = self;
-        let place = |seq: u64| (turn.name)(causes.of(seq));
+        let origin = |seq: u64| causes.of(seq).origin();
         let point_ms = |seq: u64| causes.of(seq).time;
-        let mut step = Step { now_ms: turn.now_ms, end: causes.end_seq(), place: &place, point_ms: &point_ms, log };
+        let mut step = Step { now_ms: turn.now_ms, end: causes.end_seq(), origin: &origin, point_ms: &point_ms, log };
         let flow = chain.run(&mut step, &mut Ending { out, causes, number: *number })?;
         self.progress = match flow {
             Flow::Left(seq) => Progress::Left(self.causes.of(seq)),

@@ -39,6 +39,7 @@ mod metrics;
 mod pem;
 mod pg;
 mod print;
+mod processing_log;
 mod protobuf;
 mod query;
 mod refusal;
@@ -78,6 +79,7 @@ use slots::Slots;
 
 pub use listen::Listener;
 pub use pem::{certificates, key};
+pub use processing_log::make_processing_log;
 pub use request::SHOWN_AS;
 pub use users::user_line;
 

@@ -96,7 +96,9 @@ impl Statement for CreateAs {
         let statement = self.completed_with(&made, cx);
         let completed = Some(statement.clone());
         sink.source.statement.clone_from(&statement);
-        let query = NewQuery { id, plan, sink, makes_sink: true, statement, text: cx.text.to_owned() };
+        let dead_letters = cx.properties.flag(config::DEAD_LETTERS);
+        let text = cx.text.to_owned();
+        let query = NewQuery { id, plan, sink, makes_sink: true, dead_letters, statement, text };
         let effects = vec![Effect::MakeTopic(topic), Effect::StartQuery(Box::new(query))];
         let command = head.command();
         Ok(Action::Change(Box::new(Change { warnings, completed, ..Change::new(command, effects, message) })))

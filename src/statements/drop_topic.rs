@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{Action, Context, Kind, Right, Statement, Touched};
-use crate::engine::{Change, Effect};
+use crate::engine::{Change, Effect, dead_letter_topic};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::string_literal;
 
@@ -38,7 +38,7 @@ impl fmt::Display for DropTopic {
 
 impl Statement for DropTopic {
     /// # Errors
-    /// Missing if there is no such topic, a conflict if a stream or table is over it.
+    /// Missing if there is no such topic, a conflict if a stream or table is over it, or a query may write to it.
     fn compile(&self, cx: &Context) -> Result<Action> {
         if cx.catalog.topic(&self.name).is_none() {
             return Err(cx.catalog.no_topic(&self.name).at(self.span));
@@ -47,6 +47,11 @@ impl Statement for DropTopic {
         if !users.is_empty() {
             let message = format!("Topic '{}' is used by {}.", self.name, users.join(", "));
             return Err(Error::conflict(message).at(self.span).hint("DROP these first"));
+        }
+        let mut queries = cx.catalog.queries().into_iter();
+        if let Some(query) = queries.find(|query| dead_letter_topic(&query.id) == self.name) {
+            let message = format!("Topic '{}' has the dead letters of query {}.", self.name, query.id);
+            return Err(Error::conflict(message).at(self.span).hint(format!("TERMINATE {} first", query.id)));
         }
         let message = format!("Topic '{}' was deleted.", self.name);
         let command = format!("topic/{}/drop", self.name);

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::{Action, Context, Kind, Right, Statement, Touched};
+use crate::config;
 use crate::engine::{Change, Effect, NewId, NewQuery};
 use crate::error::{Error, Result};
 use crate::plan::{self, Target, insert, with};
@@ -73,8 +74,15 @@ impl Statement for InsertSelect {
         let id = id.map_or(NewId::Numbered("INSERTQUERY".to_owned()), NewId::Given);
         let message = format!("Created query with ID {}", id.of(cx.catalog.next_query()));
         let warnings = std::mem::take(&mut plan.warnings);
-        let query =
-            NewQuery { id, plan, sink, makes_sink: false, statement: cx.text.to_owned(), text: cx.text.to_owned() };
+        let query = NewQuery {
+            id,
+            plan,
+            sink,
+            makes_sink: false,
+            dead_letters: cx.properties.flag(config::DEAD_LETTERS),
+            statement: cx.text.to_owned(),
+            text: cx.text.to_owned(),
+        };
         let effects = vec![Effect::StartQuery(Box::new(query))];
         let command = format!("stream/{}/create", quoted(name));
         Ok(Action::Change(Box::new(Change { warnings, ..Change::new(command, effects, message) })))

@@ -50,7 +50,7 @@ impl Process {
         section.finish(PLACE, 0, &mut delta).expect("small");
         let number = EpochNumber::new(self.epochs.fetch_add(1, Ordering::SeqCst) + 1);
         let head = EpochHead { query: QUERY, number, bytes: Vec::new() };
-        let epoch = Committed::Epoch(Epoch { head, delta, outputs: Vec::new() });
+        let epoch = Committed::Epoch(Epoch { head, delta, outputs: Vec::new(), asides: Vec::new() });
         lock(&self.journal).commit(&mut [epoch]).expect("committed");
     }
 

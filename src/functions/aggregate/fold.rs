@@ -59,7 +59,7 @@ impl<F: Fold + 'static> Folds<F> {
     #[inline]
     fn change(&mut self, group: u32, row: u32, args: &[View], sign: i64) {
         if let Err(message) = self.fold.change(&mut self.states[group as usize], args, row as usize, sign) {
-            self.failed.get_or_insert(Failed { count: 0, row, message }).count += 1;
+            self.failed.get_or_insert_with(|| Failed { rows: Vec::new(), message }).rows.push(row);
         }
     }
 }

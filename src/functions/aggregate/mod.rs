@@ -256,15 +256,9 @@ pub trait States: Send {
 /// Rows that an aggregate could not take in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failed {
-    /// How many rows.
-    ///
-    /// At least 1.
-    pub count: u64,
-    /// The first of them, and why.
-    ///
-    /// As the operator numbered it in the batch.
-    pub row: u32,
-    /// The cause, for the processing log.
+    /// Which rows, at least one, as the operator numbered them in the batch.
+    pub rows: Vec<u32>,
+    /// Why the first one failed, for the processing log.
     pub message: String,
 }
 

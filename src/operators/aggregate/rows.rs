@@ -303,12 +303,14 @@ impl Aggregate {
 
     /// Reports the rows of a batch that calls could not take in.
     ///
-    /// One message for each function and batch, with the number of rows and the place of the first.
+    /// One message for each function and batch: that of the first row.
     fn report_failures(&mut self, batch: &Batch, cx: &mut Context) {
         for Failure { call, failed } in self.failures.drain(..) {
             let name = self.spec.calls[call].function.function.name;
-            let message = || format!("{name}: {}; the aggregate keeps its value", failed.message);
-            cx.report(Reason::Expression, failed.count, batch.seq.at(failed.row as usize), message);
+            let rows = failed.rows.iter().map(|row| *row as usize);
+            cx.report(Reason::Expression, &batch.seq, rows, |_| {
+                format!("{name}: {}; the aggregate keeps its value", failed.message)
+            });
         }
     }
 }

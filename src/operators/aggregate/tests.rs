@@ -9,7 +9,7 @@ use crate::functions;
 use crate::functions::signature::ArgType;
 use crate::ids::EpochNumber;
 use crate::operators::table::{Table as _, Walk, WindowRange};
-use crate::operators::{Limit, Log, Reason};
+use crate::operators::{Limit, Log, Origin, Reason};
 use crate::state::EntryBatch;
 use crate::types::row::Input;
 use crate::types::{Seq, Value, array_of};
@@ -114,8 +114,8 @@ fn drive(
     call: impl FnOnce(&mut Aggregate, &mut Context, &mut Output) -> Result<Flow>,
 ) -> Vec<Row> {
     let (mut log, mut out) = (Log::default(), Output::new(made.limit));
-    let (limits, place) = ([i64::MAX], |_| String::new());
-    let mut cx = Context { limits: &limits, now_ms: 0, end, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
+    let limits = [i64::MAX];
+    let mut cx = Context { limits: &limits, now_ms: 0, end, origin: &|_| None, point_ms: &|_| i64::MAX, log: &mut log };
     let mut flow = call(aggregate, &mut cx, &mut out).expect("no row is broken");
     let mut rows = Vec::new();
     loop {
@@ -297,12 +297,12 @@ fn growing_lists_come_in_batches_of_bounded_size() {
     let columns = [Value::String("k".into()), text].map(|value| array_of(vec![&value; count], &SqlType::String)).into();
     let batch = Batch::new(columns, vec![1; count].into(), Seq::From(0));
     let (mut log, mut out) = (Log::default(), Output::new(limit));
-    let (limits, place) = ([i64::MAX], |_| String::new());
+    let limits = [i64::MAX];
     let mut cx = Context {
         limits: &limits,
         now_ms: 0,
         end: count as u64,
-        place: &place,
+        origin: &|_| None,
         point_ms: &|_| i64::MAX,
         log: &mut log,
     };
@@ -341,10 +341,11 @@ fn a_sum_that_overflows_is_an_error_of_its_row() {
         let columns = vec![array_of(&keys, &SqlType::String), array_of(&values, &sql_type)];
         let batch = Batch::new(columns, vec![1; 4].into(), Seq::From(0));
         let mut log = Log::default();
-        let (limits, place) = ([i64::MAX], |seq| format!("row {seq}"));
+        let limits = [i64::MAX];
+        let origin = |seq| Some(Origin { topic: 0, partition: 0, offset: seq as i64 });
         let mut out = Output::new(Limit { rows: 100, bytes: 1 << 20 });
         let mut cx =
-            Context { limits: &limits, now_ms: 0, end: 4, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
+            Context { limits: &limits, now_ms: 0, end: 4, origin: &origin, point_ms: &|_| i64::MAX, log: &mut log };
         assert_eq!(own.process(0, batch, &mut cx, &mut out).expect("the query lives"), Flow::Done);
         assert_eq!(own.flush(&mut cx, &mut out).expect("the query lives"), Flow::Done);
         let shown = |batch: &Batch, row: usize| Value::at(batch.columns[1].as_ref(), row, &sql_type).to_text();
@@ -352,8 +353,9 @@ fn a_sum_that_overflows_is_an_error_of_its_row() {
             out.drain().flat_map(|b| (0..b.rows()).map(|row| shown(&b, row)).collect::<Vec<_>>()).collect();
         assert_eq!(sums, if every_row { vec!["99.0", "99.0", "1.0", "90.0"] } else { vec!["90.0", "1.0"] });
         assert_eq!(log.counts().get(&Reason::Expression), Some(&1));
-        let message = &log.samples()[&Reason::Expression];
-        assert!(message.starts_with("row 1: SUM: Numeric field overflow") && message.contains("100.0"), "{message}");
+        let crate::operators::Failure { message, origin, .. } = log.samples().next().expect("one failed");
+        assert_eq!(origin.map(|origin| origin.offset), Some(1));
+        assert!(message.starts_with("SUM: Numeric field overflow") && message.contains("100.0"), "{message}");
     }
 }
 
@@ -368,9 +370,9 @@ fn a_hot_list_is_saved_by_its_growth() {
         let columns = rows.map(|value| array_of(vec![&value; count], &SqlType::String)).into();
         let batch = Batch::new(columns, vec![1; count].into(), Seq::From(0));
         let mut log = Log::default();
-        let (limits, place) = ([i64::MAX], |_| String::new());
+        let limits = [i64::MAX];
         let mut cx =
-            Context { limits: &limits, now_ms: 0, end: 0, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
+            Context { limits: &limits, now_ms: 0, end: 0, origin: &|_| None, point_ms: &|_| i64::MAX, log: &mut log };
         let mut out = Output::new(limit);
         assert_eq!(own.process(0, batch, &mut cx, &mut out).expect("no bug"), Flow::Done);
         assert_eq!(own.flush(&mut cx, &mut out).expect("no bug"), Flow::Done);

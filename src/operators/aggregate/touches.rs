@@ -23,28 +23,6 @@ pub(super) struct Touches {
     pub advances: Vec<(u32, i64)>,
 }
 
-/// Rows that do not count: how many, and the first one.
-#[derive(Default)]
-struct Dropped {
-    count: u64,
-    first: usize,
-}
-
-impl Dropped {
-    fn add(&mut self, row: usize) {
-        if self.count == 0 {
-            self.first = row;
-        }
-        self.count += 1;
-    }
-
-    fn report(&self, reason: Reason, batch: &Batch, cx: &mut Context, message: impl FnOnce() -> String) {
-        if self.count > 0 {
-            cx.report(reason, self.count, batch.seq.at(self.first), message);
-        }
-    }
-}
-
 impl Aggregate {
     /// Which rows count, for which windows; the others are reported. The stream time advances row by row.
     ///
@@ -57,16 +35,15 @@ impl Aggregate {
         let mut touches = Touches::default();
         touches.rows.reserve(batch.rows());
         touches.starts.reserve(batch.rows());
-        let (mut without_value, mut without_group, mut late) =
-            (Dropped::default(), Dropped::default(), Dropped::default());
+        let (mut without_value, mut without_group, mut late) = (Vec::new(), Vec::new(), Vec::new());
         let mut last = (0, 0);
         for row in 0..batch.rows() {
             if batch.is_absent(row) {
-                without_value.add(row);
+                without_value.push(row);
                 continue;
             }
             if nullable && keys.iter().any(|k| k.is_null(row)) {
-                without_group.add(row);
+                without_group.push(row);
                 continue;
             }
             let row_time = batch.time[row];
@@ -82,7 +59,7 @@ impl Aggregate {
             };
             let mut take = |start: i64| {
                 if window.is_closed(start, now) {
-                    late.add(row);
+                    late.push(row);
                 } else {
                     touches.rows.push(row as u32);
                     touches.starts.push(start);
@@ -98,12 +75,13 @@ impl Aggregate {
                 last = if window.advance_ms == window.size_ms { (start, window.end(start)) } else { last };
             }
         }
-        without_value.report(Reason::NoValue, batch, cx, || "a row without a value is in no group".to_owned());
-        without_group.report(Reason::NoGroup, batch, cx, || {
+        let seq = &batch.seq;
+        cx.report(Reason::NoValue, seq, without_value, |_| "a row without a value is in no group".to_owned());
+        cx.report(Reason::NoGroup, seq, without_group, |_| {
             "Group-by column resolved to null. The source row will be excluded from the table.".to_owned()
         });
         let now = self.time.now();
-        late.report(Reason::Late, batch, cx, || format!("Skipping record for expired window, stream time {now}"));
+        cx.report(Reason::Late, seq, late, |_| format!("Skipping record for expired window, stream time {now}"));
         touches
     }
 }

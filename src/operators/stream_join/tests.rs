@@ -30,9 +30,9 @@ fn take(join: &mut StreamJoin, side: Side, key: &str, time: i64, seq: u64) -> Ve
     let columns = values.iter().zip(&COLUMNS).map(|(value, t)| array_of([value], t)).collect();
     let row = Batch::new(columns, vec![time].into(), Seq::Each(vec![seq].into()));
     let (mut log, mut out) = (Log::default(), Output::new(Limit { rows: usize::MAX, bytes: usize::MAX }));
-    let (limits, place) = ([i64::MAX; 2], |_| String::new());
+    let limits = [i64::MAX; 2];
     let mut cx =
-        Context { limits: &limits, now_ms: 0, end: seq + 1, place: &place, point_ms: &|_| i64::MAX, log: &mut log };
+        Context { limits: &limits, now_ms: 0, end: seq + 1, origin: &|_| None, point_ms: &|_| i64::MAX, log: &mut log };
     let flow = join.process(side as usize, row, &mut cx, &mut out).expect("no row is broken");
     assert_eq!(flow, Flow::Done);
     assert_eq!(join.advance(&mut cx, &mut out).expect("no row is broken"), Flow::Done);

@@ -268,7 +268,7 @@ impl StreamJoin {
         let point = || (cx.point_ms)(seq);
         self.times[side as usize].advance(time, limit, point);
         if input.batch.is_absent(row) {
-            cx.report(Reason::NoValue, 1, seq, || "a row without a value has no partner".to_owned());
+            cx.report(Reason::NoValue, &input.batch.seq, [row], |_| "a row without a value has no partner".to_owned());
             return Ok(None);
         }
         let spec = &self.spec.sides[side as usize];
@@ -280,7 +280,8 @@ impl StreamJoin {
             if spec.preserved {
                 pairs.push_alone(&current.cause(), PairRow { side, origin, time, bytes }, None);
             } else {
-                cx.report(Reason::NoKey, 1, seq, || "a row without a key has no partner".to_owned());
+                let seq = &input.batch.seq;
+                cx.report(Reason::NoKey, seq, [row as usize], |_| "a row without a key has no partner".to_owned());
             }
             return Ok(None);
         }
