@@ -4,7 +4,8 @@
 //! comes next takes the lock all the same. This asks something of all who change what a lock guards: between two steps that
 //! may panic, it must be in a state that others can use.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// Takes a mutex.
@@ -15,17 +16,35 @@ pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A mutex whose holder can hand it to whoever waits for it.
 ///
 /// A thread that gives back a [`Mutex`] and takes it again at once may never let others have it.
-pub struct FairMutex<T>(parking_lot::Mutex<T>);
+pub struct FairMutex<T> {
+    mutex: parking_lot::Mutex<T>,
+    waiting: Arc<AtomicUsize>,
+}
 
 impl<T> FairMutex<T> {
     /// A mutex that guards this.
     pub fn new(value: T) -> Self {
-        FairMutex(parking_lot::Mutex::new(value))
+        FairMutex { mutex: parking_lot::Mutex::new(value), waiting: Arc::default() }
+    }
+
+    /// How many threads wait for the mutex, as of now and later.
+    pub fn waiting(&self) -> &Arc<AtomicUsize> {
+        &self.waiting
     }
 
     /// Takes the mutex.
     pub fn lock(&self) -> FairGuard<'_, T> {
-        self.0.lock()
+        self.try_lock().unwrap_or_else(|| {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let guard = self.mutex.lock();
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            guard
+        })
+    }
+
+    /// Takes the mutex if it is free.
+    pub fn try_lock(&self) -> Option<FairGuard<'_, T>> {
+        self.mutex.try_lock()
     }
 }
 

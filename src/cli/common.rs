@@ -4,12 +4,13 @@
 //! start to read: the earliest record for `run`, the latest for `shell` and `serve`.
 
 use std::io::ErrorKind;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use tracing::Dispatch;
 
+use super::events::{self, Level, LogFormat};
 use super::failure::Failure;
 use super::settings::ProcessSettings;
 use crate::clock::SystemClock;
@@ -39,6 +40,9 @@ pub(super) struct Common {
     /// How much is told on the standard error.
     #[arg(long, global = true, value_enum, default_value = "warn", value_name = "LEVEL")]
     log: Level,
+    /// How it is told.
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormat,
 }
 
 /// The file of properties; not an argument of all commands at once, since `topic create` has settings of that name.
@@ -56,16 +60,6 @@ pub(super) struct Configured<T: Args> {
     pub own: T,
     #[command(flatten)]
     config: ConfigFile,
-}
-
-/// How much is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-enum Level {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
 }
 
 impl<T: Args> Configured<T> {
@@ -138,15 +132,18 @@ impl Common {
         when_full: WhenFull,
         properties: Properties,
     ) -> Result<Engine, Failure> {
-        let told = self.log >= Level::Warn;
-        let report = move |message: &str| {
-            if told {
-                // Nobody may be there to read it.
-                let _ = writeln!(std::io::stderr(), "{message}");
-            }
-        };
         let usual = Settings::new(store, Arc::new(SystemClock::new()), compile_kept);
-        Ok(Engine::open(Settings { drive, properties, when_full, report: Arc::new(report), ..usual })?)
+        Ok(Engine::open(Settings { drive, properties, when_full, events: self.events(), ..usual })?)
+    }
+
+    /// What takes events.
+    pub(super) fn events(&self) -> Dispatch {
+        events::dispatch(self.log, self.log_format)
+    }
+
+    /// Says something that is no result, whatever the level.
+    pub(super) fn say(&self, text: &str) {
+        events::say(self.log_format, &self.events(), text);
     }
 
     /// Opens the engine to look after the topics that there are: no query runs, and no folder is made.

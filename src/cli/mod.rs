@@ -37,6 +37,7 @@ mod bench;
 mod check_config;
 mod common;
 mod connect;
+mod events;
 mod export;
 mod failure;
 mod format;

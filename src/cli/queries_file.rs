@@ -7,19 +7,18 @@
 use std::path::Path;
 
 use super::failure::{FAILED, Failure};
-use super::output::tell;
 use super::script::Script;
 use crate::config::Properties;
 use crate::engine::{Committed, Engine};
 use crate::error::Error;
 use crate::statements::{Outcome, Session};
 
-/// Brings the folder to what the file says.
+/// Brings the folder to what the file says; `tell` is told what was done.
 ///
 /// # Errors
 /// Status 1: the file says something else than the folder has, or a statement is refused; nothing was changed then.
 /// Status 2 or 3: the file cannot be read.
-pub(super) fn apply(engine: &Engine, file: &Path) -> Result<(), Failure> {
+pub(super) fn apply(engine: &Engine, file: &Path, tell: &dyn Fn(&str)) -> Result<(), Failure> {
     let script = read(file)?;
     let mut session = Session::new(engine, Properties::default());
     let parsed: Vec<_> = script.statements.iter().map(|statement| &statement.parsed).collect();

@@ -7,7 +7,6 @@ use clap::Args;
 
 use super::common::Common;
 use super::failure::{Done, Failure};
-use super::output::tell;
 use super::queries_file;
 use super::stop::Stop;
 use crate::config;
@@ -45,7 +44,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let mut listeners = Listener::open_all(&list(&arguments.listen, config::LISTENERS)).map_err(misused)?;
     let postgres = list(&arguments.pg_listen, config::PG_LISTENERS);
     listeners.extend(Listener::open_postgres(&postgres).map_err(misused)?);
-    let mut setup = Setup::read(&properties, &listeners, tell).map_err(misused)?;
+    let mut setup = Setup::read(&properties, &listeners, common.events()).map_err(misused)?;
     let queries_file = arguments.queries_file.clone().or_else(|| match properties.text(config::QUERIES_FILE) {
         "" => None,
         file => Some(PathBuf::from(file)),
@@ -56,15 +55,15 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let stop = Stop::on_signals()?;
     serving::make_processing_log(&engine, &properties)?;
     if let Some(file) = &queries_file {
-        queries_file::apply(&engine, file)?;
+        queries_file::apply(&engine, file, &|text| common.say(text))?;
         setup = setup.headless();
     }
     for listener in &listeners {
         let (scheme, address) = (listener.scheme(), listener.address()?);
-        tell(&format!("serving at {scheme}://{address}"));
+        common.say(&format!("serving at {scheme}://{address}"));
         // Over PostgreSQL's protocol they are refused.
         if setup.has_users() && !listener.is_postgres() && !listener.is_secure() && !address.ip().is_loopback() {
-            tell(&format!("warning: passwords come to {scheme}://{address} in clear text; use https://"));
+            common.say(&format!("warning: passwords come to {scheme}://{address} in clear text; use https://"));
         }
     }
     let stopped = || stop.is_asked() || engine.failure().is_some();

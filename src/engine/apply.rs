@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
-use super::running::{HasRoom, Running};
+use tracing::warn;
+
+use super::running::{Reader, Running};
 use super::{Applied, Change, Engine, Record, Shared};
 use crate::catalog::{Catalog, Query, Source, SourceKind};
 use crate::config::{self, Properties, Scope};
@@ -246,7 +248,8 @@ impl Shared {
     /// it.
     fn remove_topic(&self, topic: &Topic) {
         if let Err(error) = self.topics.delete(topic.id) {
-            (self.settings.report)(&format!("the folder of topic '{}' cannot be removed yet: {error}", topic.name));
+            let name = &topic.name;
+            self.settings.tell(|| warn!(topic = name, "the folder of topic '{name}' cannot be removed yet: {error}"));
         }
     }
 
@@ -309,14 +312,14 @@ impl Shared {
         QueryRun::new(number, Arc::new(program), &target, (&self.feeds, &start), options)
     }
 
-    /// A query that will run. One that is not kept says whether its reader has room for more rows.
-    pub(crate) fn query_of(&self, query: &Query, has_room: Option<HasRoom>, properties: &Properties) -> Running {
+    /// A query that will run. One that is not kept has a reader.
+    pub(super) fn query_of(&self, query: &Query, reader: Option<Arc<dyn Reader>>, properties: &Properties) -> Running {
         let catalog = self.world.catalog();
         let topic = |name: &String| catalog.source(name).and_then(|source| catalog.topic(&source.topic));
         let mut reads: Vec<_> = query.reads.iter().filter_map(topic).map(|topic| topic.id).collect();
         reads.sort_unstable();
         reads.dedup();
-        Running::new(query, reads, has_room, properties, self.memory.share())
+        Running::new(query, reads, reader, properties, self.memory.share())
     }
 
     /// Has a query run.

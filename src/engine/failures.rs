@@ -19,6 +19,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
+use tracing::warn;
+
 use super::Shared;
 use super::running::Running;
 use crate::config::{self, Properties};
@@ -225,7 +227,7 @@ impl Shared {
         let shared = self.clone();
         let decided = move |decision: Result<_>| {
             if let Err(error) = decision {
-                (shared.settings.report)(&format!("the processing log could not be written: {error}"));
+                shared.settings.tell(|| warn!("the processing log could not be written: {error}"));
             }
         };
         self.submit(Entry::Append(Append { batches }), Box::new(decided));

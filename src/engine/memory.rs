@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 /// What the states of all queries take, as of the last epoch of each.
 #[derive(Default)]
 pub(super) struct Memory {
+    /// What they may take together.
+    budget: usize,
     total: Arc<AtomicUsize>,
     /// How many queries wait for memory.
     waiting: AtomicUsize,
@@ -27,6 +29,11 @@ pub(crate) struct Share {
 }
 
 impl Memory {
+    /// A budget of so many bytes, of which nothing is taken.
+    pub(super) fn new(budget: usize) -> Memory {
+        Memory { budget, ..Memory::default() }
+    }
+
     /// A share, of nothing yet.
     pub(super) fn share(&self) -> Share {
         Share { own: AtomicUsize::new(0), total: self.total.clone() }
@@ -76,7 +83,7 @@ impl Shared {
     /// Kind `Backend`: the state does not fit into the budget, and nothing that runs can make it smaller. The query
     /// with the error fails, and its memory is free.
     pub(crate) fn is_short(self: &Arc<Self>, query: &Running) -> Result<bool> {
-        let budget = self.settings.properties.size(config::MEMORY_BYTES);
+        let budget = self.memory.budget;
         let total = self.memory.total.load(Ordering::Relaxed);
         if total <= budget {
             return Ok(false);

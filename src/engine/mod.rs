@@ -73,6 +73,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tracing::{Dispatch, error};
+
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Properties};
@@ -148,15 +150,15 @@ pub struct Settings {
     pub when_full: WhenFull,
     /// Where rows go, and in which order those of several partitions are taken.
     pub placement: Arc<dyn Placement>,
-    /// Called with messages that somebody should see: rows that were left out, queries that failed.
+    /// Takes events that somebody should see: rows that were left out, queries that failed.
     ///
-    /// Called from any thread, and must not call the engine.
-    pub report: Arc<dyn Fn(&str) + Send + Sync>,
+    /// They come from any thread, and what takes them must not call the engine.
+    pub events: Dispatch,
 }
 
 impl Settings {
     /// The settings of an engine that is driven by hand and tells nobody anything: [`Drive::Manual`], no property set,
-    /// epochs refused while the disk is full, rows placed as usual, no reports.
+    /// epochs refused while the disk is full, rows placed as usual, events for nobody.
     ///
     /// Callers say what differs: `Settings { drive, ..Settings::new(store, clock, compile) }`.
     pub fn new(store: Store, clock: Arc<dyn Clock>, compile: Compile) -> Settings {
@@ -168,8 +170,13 @@ impl Settings {
             compile,
             when_full: WhenFull::Refuse,
             placement: placement::usual(),
-            report: Arc::new(|_| {}),
+            events: Dispatch::none(),
         }
+    }
+
+    /// Has an event told.
+    pub(crate) fn tell(&self, event: impl FnOnce()) {
+        tracing::dispatcher::with_default(&self.events, event);
     }
 
     /// The settings with values for properties, over those that were set before.
@@ -229,7 +236,7 @@ impl Shared {
     ///
     /// The first failure counts. Everybody who waits is told.
     fn fail(&self, error: Error) {
-        (self.settings.report)(&format!("the engine cannot go on: {error}"));
+        self.settings.tell(|| error!("the engine cannot go on: {error}"));
         self.progress.fail(error);
     }
 
@@ -361,6 +368,11 @@ impl Engine {
     /// The time.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.shared.settings.clock
+    }
+
+    /// What takes events.
+    pub fn events(&self) -> &Dispatch {
+        &self.shared.settings.events
     }
 
     /// The properties of the process.

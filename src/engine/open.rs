@@ -17,9 +17,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
+use tracing::warn;
+
 use super::checkpoint::Checkpoints;
 use super::commit::Commit;
 use super::history::History;
+use super::memory::Memory;
 use super::restore::Restoring;
 use super::workers::Workers;
 use super::world::World;
@@ -80,12 +83,12 @@ pub(super) fn open(mut settings: Settings, workers: Workers) -> Result<(Shared, 
     }
     let shared = Shared {
         feeds: Feeds::new(topics.clone(), settings.placement.clone()),
+        memory: Memory::new(settings.properties.size(config::MEMORY_BYTES)),
         settings,
         topics,
         commit,
         world,
         queries: Default::default(),
-        memory: Default::default(),
         progress: Default::default(),
         workers,
         timers: Default::default(),
@@ -117,7 +120,7 @@ fn open_folder(settings: &Settings, syncs: Arc<SyncOnce>, path: &Path) -> Result
     let mut rebuilt = rebuild(settings, &recovered)?;
     let log = Arc::new(Log::new(disk.clone(), log::folder(path), segment_bytes));
     for path in log.remove_unknown(&|id| rebuilt.catalog.topics().any(|t| t.id == id))? {
-        (settings.report)(&format!("{} is not of the log and stays as it is", path.display()));
+        settings.tell(|| warn!(path = %path.display(), "{} is not of the log and stays as it is", path.display()));
     }
     for topic in rebuilt.catalog.topics() {
         log.create(topic)?;

@@ -63,6 +63,32 @@ impl Engine {
         present(self.shared.read_committed(&query, table, &mut |run, as_of| run.look_up(as_of, windows, keys))?)
     }
 
+    /// The rows of some keys of a table as of its last commit, if nothing must be waited for: neither the query, which
+    /// may be in a turn, nor its state, nor a commit. `None` if something must.
+    ///
+    /// # Errors
+    /// As for [`Engine::table_rows`].
+    pub fn table_rows_at_once(
+        &self,
+        table: &Source,
+        windows: &WindowRange,
+        keys: &[Vec<Value>],
+    ) -> Result<Option<Vec<Batch>>> {
+        let query = self.shared.keeper(table)?;
+        if query.restoring().is_some() || matches!(query.life(), Life::Created) {
+            return Ok(None);
+        }
+        let Some(mut run) = query.try_lock() else { return Ok(None) };
+        self.shared.check_readable(&query)?;
+        query.is_read(self.shared.now().monotonic_ns);
+        let committed = query.committed();
+        if !run.keeps_table() || run.readable_from().is_none_or(|from| from > committed) {
+            return Ok(None);
+        }
+        run.forget_undo(committed);
+        present(run.look_up(committed, windows, keys)?).map(Some)
+    }
+
     /// A table as of its last commit.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::apply::starts_latest;
 use super::life::Life;
-use super::running::Running;
+use super::running::{Reader, Running};
 use super::{Engine, Shared};
 use crate::catalog::{Catalog, Query, SourceKind};
 use crate::config::{self, Properties};
@@ -137,6 +137,17 @@ trait Ending: Send + Sync + std::fmt::Debug {
     fn end(&self);
 }
 
+impl<T: Send> Reader for Channel<T> {
+    fn has_room(&self) -> bool {
+        self.lock().has_room()
+    }
+
+    fn tell(&self) {
+        self.changed.notify_all();
+        self.listener.call();
+    }
+}
+
 impl<T: Send + std::fmt::Debug> Ending for Channel<T> {
     fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
@@ -225,9 +236,7 @@ impl Shared {
         };
         let options = shared.run_options(&properties);
         let run = QueryRun::new(number, Arc::new(program), &target, (&shared.feeds, &start), options)?;
-        let reader = channel.clone();
-        let has_room = move || reader.has_room();
-        let running = shared.start(shared.query_of(&query, Some(Box::new(has_room)), &properties), run);
+        let running = shared.start(shared.query_of(&query, Some(channel.clone()), &properties), run);
         let shown = ShownQuery { id: query.id, text: query.text, reader: channel.clone() };
         lock(&shared.shown).insert(number, shown);
         Ok(PushQuery { shared: shared.clone(), running, channel, ends, columns })
@@ -299,7 +308,7 @@ impl<T: Carried> Tap for ClientTap<T> {
     }
 }
 
-impl<T> Channel<T> {
+impl<T: Send> Channel<T> {
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         lock(&self.waiting)
     }
@@ -313,20 +322,9 @@ impl<T> Channel<T> {
         drop(waiting);
         self.tell();
     }
-
-    /// Whether the reader should get more rows.
-    fn has_room(&self) -> bool {
-        self.lock().has_room()
-    }
-
-    /// Has the reader look again.
-    fn tell(&self) {
-        self.changed.notify_all();
-        self.listener.call();
-    }
 }
 
-impl<T> PushQuery<T> {
+impl<T: Send> PushQuery<T> {
     /// The id of the query: `transient_` or `SCALABLE_PUSH_QUERY_`, its first source, and a number.
     pub fn id(&self) -> &str {
         &self.running.id

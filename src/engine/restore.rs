@@ -268,8 +268,10 @@ impl Shared {
         windows: &WindowRange,
         keys: &[Vec<Value>],
     ) -> Result<Option<Vec<Batch>>> {
-        // Begins before the check whether the state is being read, so that no checkpoint removes the journal in
-        // between.
+        if query.restoring().is_none() {
+            return Ok(None);
+        }
+        // Begins before the check that counts, so that no checkpoint removes the journal in between.
         let _reading = Reading::begin(self);
         let Some(restoring) = query.restoring() else { return Ok(None) };
         let mut run = self.run_again(&restoring)?;

@@ -51,8 +51,14 @@ impl QueryStats {
     }
 }
 
-/// Whether the reader of a push query has room for more rows.
-pub(super) type HasRoom = Box<dyn Fn() -> bool + Send + Sync>;
+/// The way of a push query to its reader.
+pub(super) trait Reader: Send + Sync {
+    /// Whether the reader has room for more rows.
+    fn has_room(&self) -> bool;
+
+    /// Has the reader look again: the query is over.
+    fn tell(&self);
+}
 
 /// A query at work.
 ///
@@ -65,7 +71,7 @@ pub(crate) struct Running {
     pub reads: Vec<TopicId>,
     /// Whether the query is persistent; a transient query ends with its client.
     pub persistent: bool,
-    has_room: Option<HasRoom>,
+    reader: Option<Arc<dyn Reader>>,
     /// Held for a whole slice of turns.
     run: FairMutex<QueryRun>,
     life: Mutex<Life>,
@@ -111,10 +117,10 @@ pub(super) const EPOCH_BYTES: usize = 4 << 20;
 
 impl Running {
     /// A query that will run. One that is not kept says whether its reader has room for more rows.
-    pub(crate) fn new(
+    pub(super) fn new(
         query: &Query,
         reads: Vec<TopicId>,
-        has_room: Option<HasRoom>,
+        reader: Option<Arc<dyn Reader>>,
         properties: &config::Properties,
         memory: Share,
     ) -> Self {
@@ -122,8 +128,8 @@ impl Running {
             id: query.id.clone(),
             number: query.number,
             reads,
-            persistent: has_room.is_none(),
-            has_room,
+            persistent: reader.is_none(),
+            reader,
             life: Mutex::new(Life::Created),
             paused: AtomicBool::new(!query.pauses.is_empty()),
             restoring: Mutex::default(),
@@ -151,10 +157,16 @@ impl Running {
         self.run.lock()
     }
 
+    /// The same, unless the query is in a turn or being read.
+    pub(crate) fn try_lock(&self) -> Option<FairGuard<'_, QueryRun>> {
+        self.run.try_lock()
+    }
+
     /// It runs from now on, unless it has ended meanwhile.
     pub(crate) fn begin(&self, mut run: QueryRun) {
         self.memory.set(run.memory());
         self.committed.store(run.epoch().get(), Ordering::SeqCst);
+        run.yields_to(self.run.waiting().clone());
         *self.lock() = run;
         let mut life = lock(&self.life);
         if let Life::Created = *life {
@@ -199,12 +211,19 @@ impl Running {
             return false;
         }
         *life = Life::Failed(error);
+        drop(life);
+        self.tell_reader();
         true
+    }
+
+    fn tell_reader(&self) {
+        self.reader.iter().for_each(|reader| reader.tell());
     }
 
     /// It ends.
     pub(crate) fn end(&self) {
         *lock(&self.life) = Life::Ended;
+        self.tell_reader();
     }
 
     /// Whether every epoch that it submitted is decided.
@@ -302,7 +321,7 @@ impl Running {
 
     /// Whether its rows have somewhere to go; else its reader wakes it when they have taken some.
     pub(crate) fn has_room(&self) -> bool {
-        self.has_room.as_ref().is_none_or(|has_room| has_room())
+        self.reader.as_ref().is_none_or(|reader| reader.has_room())
     }
 
     /// Whether it has something to do: rows to take, an epoch to be decided, or to look again if there is memory.

@@ -10,6 +10,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tracing::{error, warn};
+
 use super::Shared;
 use super::failures::Failed;
 use super::life::Life;
@@ -127,7 +129,7 @@ impl Shared {
     /// A query cannot go on: it is stopped, and the others go on. What comes of it later is no news.
     pub(crate) fn fail_query(self: &Arc<Self>, query: &Arc<Running>, error: Error) {
         if query.fail(error.clone()) {
-            (self.settings.report)(&format!("query {} has failed: {error}", query.id));
+            self.settings.tell(|| error!(query = query.id, "query {} has failed: {error}", query.id));
             self.log_end(query, &error);
             self.progress.announce();
             // Its next step gives its memory back; this one may be in the middle of something.
@@ -201,7 +203,8 @@ impl Shared {
                         return Ok(false);
                     }
                 }
-                Turned::Took(_) => {}
+                // Whoever waits for the query comes first.
+                Turned::Yielded | Turned::Took(_) => {}
             }
         }
         Ok(true)
@@ -237,7 +240,7 @@ impl Shared {
         let log = run.take_log();
         for failure in log.samples() {
             let (reason, sentence) = (failure.reason.name(), run.sentence(failure));
-            (self.settings.report)(&format!("query {}: {reason}: {sentence}", query.id));
+            self.settings.tell(|| warn!(query = query.id, reason, "query {}: {reason}: {sentence}", query.id));
         }
         let failed = Failed { query, run, log: &log };
         if !query.persistent {

@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::memory::give_back;
 use super::{Engine, Shared};
 use crate::config;
@@ -151,7 +153,7 @@ impl Shared {
         if self.syncs.as_ref().is_some_and(|syncs| syncs.has_failed()) {
             self.fail(error);
         } else {
-            (self.settings.report)(&format!("{what} failed and will be tried again: {error}"));
+            self.settings.tell(|| warn!("{what} failed and will be tried again: {error}"));
         }
     }
 
@@ -182,7 +184,7 @@ impl Shared {
     pub(crate) fn checkpoint_at_end(self: &Arc<Self>) {
         let limit = self.checkpoint_bytes().min(SMALL_BYTES);
         if let Err(error) = self.checkpoint_over(limit) {
-            (self.settings.report)(&format!("no checkpoint at the end: {error}"));
+            self.settings.tell(|| warn!("no checkpoint at the end: {error}"));
         }
     }
 
@@ -201,9 +203,8 @@ impl Shared {
         let result = result.map(|covered| {
             // Files that cannot be recycled now are so after the next checkpoint, or the next start.
             if let Err(error) = lock(journal).drop_before(covered.generation, covered.bytes) {
-                (self.settings.report)(&format!(
-                    "files of the journal that are not needed any more stay for now: {error}"
-                ));
+                let stay = "files of the journal that are not needed any more stay for now";
+                self.settings.tell(|| warn!("{stay}: {error}"));
             }
             if self.commit.press(false) {
                 self.queries.all().iter().for_each(|query| self.wake(query));

@@ -139,6 +139,19 @@ pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
     }
 }
 
+/// The rows of a look at a few keys of a table, if nothing must be waited for; `None` if something must, and for all other
+/// queries.
+///
+/// # Errors
+/// As for [`rows`].
+pub fn rows_at_once(engine: &Engine, pull: &Pull, own: &Properties) -> Result<Option<PullRows>> {
+    let Pull::Table(look) = pull else { return Ok(None) };
+    let limits = Limits::new(engine, own);
+    let mut budget = Budget { limits: &limits, asker: None, bytes: 0 };
+    let rows = table::rows_at_once(engine, look, &mut budget)?;
+    Ok(rows.map(|rows| PullRows { columns: pull.columns(), rows }))
+}
+
 /// What a query of DataFusion runs in: so much memory, and no files.
 ///
 /// # Errors

@@ -23,25 +23,48 @@ use crate::types::{Batch, SqlType, Value, View, size_of_entries};
 /// A row of the result with its place in a store: the bytes of its key, then the start of its window.
 type Placed = ((Vec<u8>, i64), Vec<Value>);
 
+/// How many keys are looked up at once at most.
+const MOST_AT_ONCE: usize = 16;
+
 /// How many rows of a partition may wait to be ordered, besides twice the limit.
 const MOST_UNORDERED: usize = 8192;
+
+/// The rows of a look at some keys of a table, if nothing must be waited for; `None` if something must, and for other
+/// looks.
+///
+/// # Errors
+/// As for [`rows`].
+pub(super) fn rows_at_once(engine: &Engine, pull: &Pull, budget: &mut Budget) -> Result<Option<Vec<Vec<Value>>>> {
+    let Some(keys) = pull.keys.as_ref().filter(|keys| keys.len() <= MOST_AT_ONCE) else { return Ok(None) };
+    let windows = WindowRange { starts: pull.starts.clone() };
+    let Some(found) = engine.table_rows_at_once(&pull.source, &windows, keys)? else { return Ok(None) };
+    shown(pull, found, budget).map(Some)
+}
+
+/// The rows that a look at some keys shows of those that were found.
+fn shown(pull: &Pull, found: Vec<Batch>, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
+    let evaluate = Evaluate::new(pull);
+    let mut rows = Vec::new();
+    for batch in found {
+        rows.extend(evaluate.rows(batch, budget)?);
+    }
+    rows.truncate(pull.limit.unwrap_or(usize::MAX));
+    Ok(rows)
+}
 
 /// The rows of a look at a table.
 ///
 /// # Errors
 /// Those of [`Engine::table_rows`], and whatever an expression says that is too large.
 pub(super) fn rows(engine: &Engine, pull: &Pull, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
-    let evaluate = Evaluate::new(pull);
     let windows = WindowRange { starts: pull.starts.clone() };
+    if let Some(keys) = &pull.keys {
+        return shown(pull, engine.table_rows(&pull.source, &windows, keys)?, budget);
+    }
+    let evaluate = Evaluate::new(pull);
     let mut rows = Vec::new();
-    match (&pull.keys, pull.limit) {
-        (Some(keys), _) => {
-            for batch in engine.table_rows(&pull.source, &windows, keys)? {
-                rows.extend(evaluate.rows(batch, budget)?);
-            }
-            rows.truncate(pull.limit.unwrap_or(usize::MAX));
-        }
-        (None, None) => {
+    match pull.limit {
+        None => {
             let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
             while let Some(batches) = reader.read()? {
                 budget.check()?;
@@ -50,7 +73,7 @@ pub(super) fn rows(engine: &Engine, pull: &Pull, budget: &mut Budget) -> Result<
                 }
             }
         }
-        (None, Some(limit)) => rows = first(engine, (pull, &evaluate), windows, (limit, budget))?,
+        Some(limit) => rows = first(engine, (pull, &evaluate), windows, (limit, budget))?,
     }
     Ok(rows)
 }

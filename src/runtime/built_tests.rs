@@ -169,11 +169,13 @@ pub(super) struct How {
     pub tap_rows: usize,
     pub workers: usize,
     pub idle_ns: u64,
+    /// How many wait for the query all the time.
+    pub waiting: usize,
 }
 
 /// Everything at once, on one thread.
 pub(super) const WHOLE: How =
-    How { batch_rows: 1 << 16, turn_bytes: 1 << 20, tap_rows: usize::MAX, workers: 1, idle_ns: 0 };
+    How { batch_rows: 1 << 16, turn_bytes: 1 << 20, tap_rows: usize::MAX, workers: 1, idle_ns: 0, waiting: 0 };
 
 /// A row of the result.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,8 +234,9 @@ impl Run {
         let starts = |_| Ok(0);
         let target = Target::Tap(taken.clone());
         let options = Options { batch_rows, idle_ns, turn_bytes, reset: Reset::Earliest, keeps_failures: false };
-        let query = QueryRun::new(QueryNumber::new(1), Arc::new(program), &target, (&bed.feeds, &starts), options)
+        let mut query = QueryRun::new(QueryNumber::new(1), Arc::new(program), &target, (&bed.feeds, &starts), options)
             .expect("a query");
+        query.yields_to(Arc::new(AtomicUsize::new(how.waiting)));
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("threads");
         Run { query, taken, threads: (workers > 1).then(pool) }
     }
@@ -244,7 +247,7 @@ impl Run {
         loop {
             match self.query.turn(now, self.threads.as_ref()).expect("no bug") {
                 Turned::Drained => return,
-                Turned::Took(_) => {}
+                Turned::Took(_) | Turned::Yielded => {}
                 Turned::Left => self.taken.since.store(0, Ordering::Relaxed),
             }
         }

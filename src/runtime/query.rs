@@ -18,6 +18,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use super::chain::Call;
 use super::cursor::{Cursor, Taken};
@@ -110,6 +111,8 @@ pub enum Turned {
     Took(usize),
     /// The result has enough: the turn goes on when it was committed, or read.
     Left,
+    /// Somebody waits for the query, to read it: the turn goes on when they have come.
+    Yielded,
 }
 
 /// With fewer rows in a turn it is not worth waking another thread.
@@ -192,6 +195,11 @@ impl QueryRun {
             undo: Undo::default(),
             must_end: false,
         }
+    }
+
+    /// Sets where it is counted how many wait for the query: a turn stops for them between two calls of operators.
+    pub fn yields_to(&mut self, waiting: Arc<AtomicUsize>) {
+        self.stages.waiting = waiting;
     }
 
     /// Forgets all state and all rows in memory: the query has failed and takes no more turns. Afterwards the query
@@ -363,6 +371,7 @@ impl QueryRun {
                 self.bound_failures();
                 Turned::Took(rows)
             }
+            (Passed::Yielded, _) => Turned::Yielded,
             _ => Turned::Left,
         }
     }

@@ -2,6 +2,7 @@
 //! one that never ended.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use super::built_tests::{Bed, Given, exchange, follows, operator, program, reads, source, to};
 use super::program::{Program, StageOutput, StageSpec, Target as To};
@@ -93,6 +94,8 @@ fn committed(bed: &Bed, every_row: bool, random: &mut Random, ends: u64, more: &
         // The settings may be other ones after each restart.
         let turn_bytes = if ends == 0 { 1 << 20 } else { 100 << random.below(8) };
         let mut run = query(bed, every_row, turn_bytes, head.as_ref());
+        // Somebody waits for it all the time, or nobody.
+        run.yields_to(Arc::new(AtomicUsize::new(if ends == 0 { 0 } else { random.below(2) as usize })));
         loop {
             // The clock goes on; repeated turns have that of their records.
             let now = Now { monotonic_ns: random.below(1 << 40), wall_ms: random.below(1 << 40) as i64 };

@@ -109,6 +109,8 @@ pub(super) struct SinkTask {
     value: Vec<u8>,
 }
 
+/// Why a row is left out whose timestamp column says no time.
+const UNTIMED: &str = "Error writing row with extracted timestamp: it has none";
 /// A batch of records is about this large at most.
 const BATCH_BYTES: usize = 512 << 10;
 
@@ -229,9 +231,7 @@ impl SinkTask {
             let valued = !absent && value_encoder.encode(values, row, &mut self.value);
             let own = times.as_ref().map(|times| if absent { self.stream_time } else { times[row] });
             let Some(time) = record_time(own, batch.time[row]) else {
-                log.add(Reason::NoTime, [row], origin, |_| {
-                    "Error writing row with extracted timestamp: it has none".to_owned()
-                });
+                log.add(Reason::NoTime, [row], origin, |_| UNTIMED.to_owned());
                 continue;
             };
             if self.key.len() + self.value.len() > topic.most_bytes {

@@ -9,6 +9,7 @@
 //! and by rows that one task is ahead of the others.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -23,6 +24,8 @@ use crate::error::Result;
 pub(super) struct Stages {
     program: Arc<Program>,
     pub tasks: Vec<Vec<Task>>,
+    /// How many wait for the query, to read it.
+    pub waiting: Arc<AtomicUsize>,
 }
 
 /// What is being done with all stages.
@@ -49,11 +52,13 @@ pub(super) enum Passed {
     ///
     /// Call again when there is room.
     Full,
+    /// Somebody waits for the query.
+    Yielded,
 }
 
 impl Stages {
     pub(super) fn new(program: Arc<Program>, tasks: Vec<Vec<Task>>) -> Self {
-        Stages { program, tasks }
+        Stages { program, tasks, waiting: Arc::default() }
     }
 
     /// All tasks.
@@ -103,8 +108,16 @@ impl Stages {
             if self.iter().filter_map(Task::sink).any(|sink| !sink.has_room()) {
                 return Ok(Passed::Full);
             }
+            if self.yields(turn) {
+                return Ok(Passed::Yielded);
+            }
             first = false;
         }
+    }
+
+    /// Whether a turn stops for those who wait. The end of an epoch does not: it is short, or stops by itself.
+    fn yields(&self, turn: &Turn) -> bool {
+        turn.call == Call::Advance && self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Up to where a stage may take rows: those before it may send later ones.
@@ -127,7 +140,11 @@ impl Stages {
     fn pass(&mut self, stage: usize, turn: &Turn, (parallel, first): (bool, bool)) -> Result<()> {
         let bound = self.bound(stage);
         let Turn { now_ms, call, end, .. } = *turn;
-        let spec = TurnSpec { now_ms, call, end, bound };
+        let waiting = match call {
+            Call::Advance => self.waiting.clone(),
+            Call::Flush => Arc::default(),
+        };
+        let spec = TurnSpec { now_ms, call, end, bound, waiting: &waiting };
         // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
         let is_last = stage + 1 == self.tasks.len();
         let least = self.tasks[stage].iter().filter_map(|task| point_of(task.progress)).min();

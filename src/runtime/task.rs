@@ -7,7 +7,9 @@
 //! A step takes rows up to a bound, pushes them through the chain, and hands out what comes. A step that was left is
 //! continued before more rows are taken.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::chain::{Call, Chain, End, Step};
 use super::exchange::{Exchange, Routed};
@@ -89,9 +91,18 @@ impl Out {
 
 /// A chain's end in one step.
 struct Ending<'a> {
+    waiting: &'a AtomicUsize,
+    /// Whether it was asked for room already: one call is made in any case, so that all go on.
+    asked: Cell<bool>,
     out: &'a mut Out,
     causes: &'a Causes,
     number: u32,
+}
+
+impl<'a> Ending<'a> {
+    fn new(turn: &'a TurnSpec, out: &'a mut Out, causes: &'a Causes, number: u32) -> Self {
+        Ending { waiting: turn.waiting, asked: Cell::new(false), out, causes, number }
+    }
 }
 
 impl End for Ending<'_> {
@@ -111,21 +122,25 @@ impl End for Ending<'_> {
     }
 
     fn has_room(&self) -> bool {
-        match &self.out {
-            Out::Tasks { bytes, most, .. } => bytes < most,
-            Out::Sink(sink) => sink.has_room(),
-        }
+        let comes_first = self.asked.replace(true) && self.waiting.load(Ordering::Relaxed) > 0;
+        !comes_first
+            && match &self.out {
+                Out::Tasks { bytes, most, .. } => bytes < most,
+                Out::Sink(sink) => sink.has_room(),
+            }
     }
 }
 
 /// What a turn means for a task.
-pub(super) struct TurnSpec {
+pub(super) struct TurnSpec<'a> {
     pub now_ms: i64,
     pub call: Call,
     /// The point of what no row causes.
     pub end: Point,
     /// Up to where rows may be taken now.
     pub bound: Bound,
+    /// How many wait for the query: for them a turn stops between two calls.
+    pub waiting: &'a AtomicUsize,
 }
 
 impl Task {
@@ -185,7 +200,7 @@ impl Task {
         let origin = |seq: u64| causes.of(seq).origin();
         let point_ms = |seq: u64| causes.of(seq).time;
         let mut step = Step { now_ms: turn.now_ms, end: causes.end_seq(), origin: &origin, point_ms: &point_ms, log };
-        let flow = chain.run(&mut step, &mut Ending { out, causes, number: *number })?;
+        let flow = chain.run(&mut step, &mut Ending::new(turn, out, causes, *number))?;
         self.progress = match flow {
             Flow::Left(seq) => Progress::Left(self.causes.of(seq)),
             Flow::Done if self.bound == UNBOUND => Progress::Finished,
@@ -207,7 +222,7 @@ impl Task {
         self.bound = turn.bound;
         self.chain.start(if self.bound == UNBOUND { turn.call } else { Call::Advance });
         let Task { chain, out, causes, log, number, .. } = self;
-        let mut ending = Ending { out, causes, number: *number };
+        let mut ending = Ending::new(turn, out, causes, *number);
         for (target, batches) in self.ports.iter().zip(merged.ports) {
             for batch in batches {
                 chain.push(*target, batch, &mut ending, log)?;

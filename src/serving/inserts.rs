@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::Version;
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
@@ -25,6 +25,9 @@ use crate::types::quoted;
 
 /// How many acknowledgements may wait for their client.
 const WAITING: usize = 64;
+
+/// About how many bytes of lines are committed together at most.
+const MOST_TOGETHER: usize = 1 << 20;
 
 /// The longest line, in bytes.
 const MOST_LINE: usize = 16 << 20;
@@ -41,8 +44,13 @@ pub(super) async fn inserts_stream(
     let Some(chosen) = accept::choose(request.headers(), &[DELIMITED, JSON], DELIMITED) else {
         return Err(small::not_acceptable());
     };
-    let mut lines =
-        Lines { body: request.into_body().into_data_stream(), rest: BytesMut::new(), searched: 0, is_over: false };
+    let mut lines = Lines {
+        body: request.into_body().into_data_stream(),
+        rest: BytesMut::new(),
+        searched: 0,
+        is_over: false,
+        broken: None,
+    };
     let first = lines.next().await.map_err(|refusal| refusal.untyped().into_response())?;
     let source = target(&service, first.first()).map_err(|refusal| refusal.untyped().into_response())?;
     let (send, receive) = mpsc::channel::<Bytes>(WAITING);
@@ -61,37 +69,60 @@ struct Lines {
     /// So many bytes of `rest` have no line end.
     searched: usize,
     is_over: bool,
+    /// Why the body broke off behind lines that have come.
+    broken: Option<Refusal>,
 }
 
 impl Lines {
-    /// The lines that have come together, at least one; none at the end.
+    /// The lines that have come until now, at least one; none at the end.
     ///
     /// # Errors
     /// A line is too long, or the client stops in its middle.
     async fn next(&mut self) -> Result<Vec<Bytes>, Refusal> {
+        let (mut lines, mut bytes) = (Vec::<Bytes>::new(), 0);
         loop {
-            let mut lines = Vec::new();
+            let known = lines.len();
             while let Some(end) = memchr::memchr(b'\n', &self.rest[self.searched..]) {
                 lines.push(self.rest.split_to(self.searched + end).freeze());
                 self.rest.advance(1);
                 self.searched = 0;
             }
             self.searched = self.rest.len();
-            if !lines.is_empty() {
+            bytes += lines[known..].iter().map(Bytes::len).sum::<usize>();
+            if !lines.is_empty() && (self.is_over || self.broken.is_some() || bytes > MOST_TOGETHER) {
                 return Ok(lines);
+            }
+            if let Some(broken) = self.broken.take() {
+                return Err(broken);
             }
             if self.is_over {
                 let last = std::mem::take(&mut self.rest);
                 self.searched = 0;
                 return Ok(if last.is_empty() { Vec::new() } else { vec![last.freeze()] });
             }
-            match self.body.next().await {
+            let frame = match lines.is_empty() {
+                true => self.body.next().await,
+                // More that is here already is committed with them.
+                false => match self.body.next().now_or_never() {
+                    Some(frame) => frame,
+                    None => return Ok(lines),
+                },
+            };
+            match frame {
                 Some(Ok(frame)) => self.rest.extend_from_slice(&frame),
-                Some(Err(error)) => return Err(Refusal::new(40000, format!("the request has broken off: {error}"))),
+                Some(Err(error)) => {
+                    self.broken = Some(Refusal::new(40000, format!("the request has broken off: {error}")));
+                }
                 None => self.is_over = true,
             }
             if self.searched > MOST_LINE {
-                return Err(Refusal::new(41300, format!("a line has at most {MOST_LINE} bytes")));
+                let refusal = Refusal::new(41300, format!("a line has at most {MOST_LINE} bytes"));
+                if lines.is_empty() {
+                    return Err(refusal);
+                }
+                self.broken = Some(refusal);
+                self.rest.clear();
+                self.searched = 0;
             }
         }
     }

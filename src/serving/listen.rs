@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use tracing::warn;
+
 use super::begin::Begun;
 use super::pg;
 use super::upgrade::{self, Upgrade};
@@ -311,7 +313,7 @@ async fn look_at_files(service: Arc<Service>) {
         let service = service.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let said = service.setup.look();
-            said.iter().filter(|text| !told.contains(*text)).for_each(|text| (service.setup.report)(text));
+            said.iter().filter(|text| !told.contains(*text)).for_each(|text| service.setup.tell(|| warn!("{text}")));
             said
         });
         // A look that has panicked has told nothing.

@@ -67,6 +67,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use rustls::ServerConfig;
 use tower::ServiceExt;
+use tracing::{Dispatch, info};
 
 use crate::config::{self, Properties};
 use crate::engine::Engine;
@@ -112,24 +113,21 @@ pub struct Setup {
     access: Access,
     /// None if no listener needs it.
     tls: Option<Fresh<ServerConfig>>,
-    report: Box<dyn Fn(&str) + Send + Sync>,
+    events: Dispatch,
 }
 
 impl Setup {
-    /// Reads the files that the properties name. `report` is told later that files cannot be read anew.
+    /// Reads the files that the properties name. `events` takes what is to be told later: requests, and files that
+    /// cannot be read anew.
     ///
     /// # Errors
     /// A property or a file is missing or cannot be used.
-    pub fn read(
-        properties: &Properties,
-        listeners: &[Listener],
-        report: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Result<Setup> {
+    pub fn read(properties: &Properties, listeners: &[Listener], events: Dispatch) -> Result<Setup> {
         let may_be_secure = !properties.text(config::KEYSTORE).is_empty();
         let is_secure =
             listeners.iter().any(|listener| listener.is_secure() || listener.is_postgres() && may_be_secure);
         let tls = is_secure.then(|| tls::read(properties)).transpose()?;
-        Ok(Setup { access: Access::read(properties)?, tls, report: Box::new(report) })
+        Ok(Setup { access: Access::read(properties)?, tls, events })
     }
 
     /// The same for a service whose statements come from a file: its clients cannot change what exists.
@@ -148,6 +146,11 @@ impl Setup {
             Err(error) => Some(format!("the {what} has changed and cannot be used; that of before holds: {error}")),
         };
         [tls, users].into_iter().flatten().filter_map(said).collect()
+    }
+
+    /// Has an event told.
+    fn tell(&self, event: impl FnOnce()) {
+        tracing::dispatcher::with_default(&self.events, event);
     }
 
     /// Whether users have to say their passwords.
@@ -293,6 +296,8 @@ async fn answer(service: &Service, routes: Router, mut request: Request) -> Resp
         Some(uri) => *request.uri_mut() = uri,
         None => return (StatusCode::BAD_REQUEST, "Bad Request").into_response(),
     }
+    let method = request.method().clone();
+    let began_ns = service.engine.clock().monotonic_ns();
     let mut response = match service.setup.access.admit(&path, request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -303,5 +308,8 @@ async fn answer(service: &Service, routes: Router, mut request: Request) -> Resp
     if let Some(shared) = shared {
         shared.mark(&mut response);
     }
+    let status = response.status().as_u16();
+    let ms = (service.engine.clock().monotonic_ns() - began_ns) / 1_000_000;
+    service.setup.tell(|| info!(%method, path, status, ms, "{method} {path}: {status}"));
     response
 }

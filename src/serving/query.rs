@@ -24,8 +24,14 @@ use crate::engine::{Follower, PushQuery};
 use crate::pull::PullRows;
 use crate::statements::{Nature, Outcome, RecordLines, Until};
 
-/// How often a query is looked at that nobody has woken: it may have failed, or been ended.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a query is looked at that nobody has woken.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The same for one that ends where its sources ended when it began: what it has read wakes nobody if no row comes of it.
+const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
+
+/// The longest text of a query that is answered on the thread that serves connections, in bytes.
+const MOST_AT_ONCE: usize = 1_024;
 
 /// The header in which a browser that connects again says the last id that it has seen.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -100,6 +106,10 @@ async fn rows(
     let body = request::all(request.into_body()).await.map_err(refused)?;
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
+    if let Some((id, rows)) = at_once(&service, &asked) {
+        let head = Head { id: &id, columns: &rows.columns, marks_keys: true };
+        return Ok(answer_of(layout, stream::iter(layout.pulled(&head, rows.rows))));
+    }
     let asker = service.clone();
     // The client is there as long as somebody wants the answer.
     let waits = Waits::default();
@@ -118,20 +128,45 @@ async fn rows(
         let refusal = if is_old { refusal.with_cause() } else { refusal.with_text().untyped() };
         refusal.into_response()
     })?;
-    let shown = match answer {
-        Answer::Whole(all) => body_of(layout, stream::iter(all)),
+    Ok(match answer {
+        Answer::Whole(all) => answer_of(layout, stream::iter(all)),
         Answer::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
             tokio::spawn(show(*query, until, layout, send));
-            body_of(layout, pieces(receive))
+            answer_of(layout, pieces(receive))
         }
-        Answer::Topic(records, lines) => return Ok(print::answer(records, lines, print_as)),
-    };
-    let mut response = ([(header::CONTENT_TYPE, layout.media_type())], shown).into_response();
+        Answer::Topic(records, lines) => print::answer(records, lines, print_as),
+    })
+}
+
+/// The rows of a SELECT of a few keys, with the id of the query, if they can be had without waiting, here on the thread
+/// that serves connections: another thread would cost more than the query.
+///
+/// `None` for everything else, refusals included.
+fn at_once(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
+    let text = asked.text.as_deref().filter(|text| text.len() <= MOST_AT_ONCE)?;
+    if !text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) {
+        return None;
+    }
+    let parsed = ksql::parse(text, asked.shown_as.as_deref()).ok()?;
+    let [statement] = parsed.as_slice() else { return None };
+    let rows = asked.session(service).ok()?.rows_at_once(statement).ok()??;
+    Some((query_id(service), rows))
+}
+
+/// The id of a query that is answered once.
+fn query_id(service: &Service) -> String {
+    format!("query_{}", service.engine.clock().wall_ms())
+}
+
+/// An answer of pieces in a layout.
+fn answer_of(layout: Layout, pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let content = [(header::CONTENT_TYPE, layout.media_type())];
+    let mut response = (content, body_of(layout, pieces)).into_response();
     if layout == Layout::Events {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
-    Ok(response)
+    response
 }
 
 /// A body of pieces as they come.
@@ -185,7 +220,7 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         _ => true,
     };
     match session.rows(statement, &mut may) {
-        Ok(Some(Outcome::Rows(rows))) => Ok(Shown::Rows(format!("query_{}", service.engine.clock().wall_ms()), rows)),
+        Ok(Some(Outcome::Rows(rows))) => Ok(Shown::Rows(query_id(service), rows)),
         Ok(Some(Outcome::Push { query, until, .. })) => {
             let slot = slot.ok_or_else(|| Refusal::new(50000, "a query has begun without a slot"))?;
             Ok(Shown::Query(Box::new(Running { query, _slot: slot }), until))
@@ -250,6 +285,8 @@ async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<B
 async fn sent(query: &PushQuery, to: &mpsc::Sender<Bytes>, piece: Bytes) -> bool {
     loop {
         tokio::select! {
+            // The usual case asks for no timer.
+            biased;
             room = to.reserve() => {
                 return match room {
                     Ok(room) => {
@@ -259,7 +296,7 @@ async fn sent(query: &PushQuery, to: &mpsc::Sender<Bytes>, piece: Bytes) -> bool
                     Err(_) => false,
                 };
             }
-            () = tokio::time::sleep(LOOK) => {
+            () = tokio::time::sleep(LOOK_FOR_THE_END) => {
                 if query.is_ended() {
                     return false;
                 }
@@ -325,7 +362,7 @@ impl<'a> Following<'a> {
             tokio::select! {
                 () = self.woken.notified() => {}
                 () = to.closed() => return None,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(if self.until.is_at_ends { LOOK_FOR_THE_END } else { LOOK }) => {}
             }
         }
     }

@@ -323,6 +323,20 @@ impl<'e> Session<'e> {
         }
     }
 
+    /// The rows of a SELECT of a few keys of a table, if nothing must be waited for; `None` if something must, and for every
+    /// other statement.
+    ///
+    /// # Errors
+    /// As for [`Session::rows`].
+    pub fn rows_at_once(&self, parsed: &Parsed) -> Result<Option<PullRows>> {
+        let bound = self.bound(parsed, &self.own, &self.variables)?;
+        let parsed = bound.as_ref().unwrap_or(parsed);
+        match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
+            Action::Pull(pull) => pull::rows_at_once(self.engine, &pull, &self.own),
+            _ => Ok(None),
+        }
+    }
+
     /// All rows of a pull query.
     fn pull(&self, pull: &Pull) -> Result<PullRows> {
         pull::rows(self.engine, pull, Asker { own: &self.own, is_gone: self.stop })

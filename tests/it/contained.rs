@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::told;
 use tidemill::clock::SystemClock;
 use tidemill::config::{self, Properties};
 use tidemill::engine::{Drive, Engine, Life, Settings, Store};
@@ -35,7 +36,7 @@ fn a_panic_in_a_worker_fails_its_query_and_no_other() {
         drive: Drive::Threads { start: true },
         when_full: WhenFull::Retry,
         placement: Arc::new(Mistaken(placement::usual())),
-        report: Arc::new(move |message| told.lock().expect("no panic").push(message.to_owned())),
+        events: told::to(move |message| told.lock().expect("no panic").push(message.to_owned())),
         ..Settings::new(Store::Memory, Arc::new(SystemClock::new()), statements::compile_kept)
     };
     let settings = settings.with(&[(config::OFFSET_RESET, "earliest")]).expect("a property");

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
 use std::time::Duration;
 
+use tracing::Dispatch;
+
+use crate::told;
 use tidemill::clock::SystemClock;
 use tidemill::config::{self, Properties};
 use tidemill::disk::double::{End, ForgetfulDisk};
@@ -26,18 +29,16 @@ const JOURNAL_BYTES: &str = "200000";
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
-type Report = Arc<dyn Fn(&str) + Send + Sync>;
-
-fn settings(disk: &Arc<dyn Disk>, when_full: WhenFull, report: Report) -> Settings {
+fn settings(disk: &Arc<dyn Disk>, when_full: WhenFull, events: Dispatch) -> Settings {
     let store = Store::Folder { disk: disk.clone(), path: "/data".into() };
     let usual = Settings::new(store, Arc::new(SystemClock::new()), statements::compile_kept);
-    let settings = Settings { drive: Drive::Threads { start: true }, when_full, report, ..usual };
+    let settings = Settings { drive: Drive::Threads { start: true }, when_full, events, ..usual };
     let values = [(config::OFFSET_RESET, "earliest"), (config::JOURNAL_BYTES, JOURNAL_BYTES)];
     settings.with(&values).expect("properties")
 }
 
 fn open(disk: &Arc<dyn Disk>, when_full: WhenFull) -> Arc<Engine> {
-    Arc::new(Engine::open(settings(disk, when_full, Arc::new(|_| {}))).expect("an engine"))
+    Arc::new(Engine::open(settings(disk, when_full, Dispatch::none())).expect("an engine"))
 }
 
 fn execute(engine: &Engine, text: &str) -> Result<()> {
@@ -129,7 +130,7 @@ fn an_epoch_that_was_refused_is_not_taken_for_committed() {
         std::thread::sleep(Duration::from_millis(200));
     };
     let disk = machine.boot();
-    let opened = Arc::new(Engine::open(settings(&disk, WhenFull::Refuse, Arc::new(report))).expect("an engine"));
+    let opened = Arc::new(Engine::open(settings(&disk, WhenFull::Refuse, told::to(report))).expect("an engine"));
     engine.set(Arc::downgrade(&opened)).expect("the first");
     execute(&opened, STATEMENTS).expect("made");
     execute(&opened, ROW).expect("there is room");
@@ -153,7 +154,7 @@ fn a_checkpoint_that_finds_the_disk_full_leaves_room_for_the_next_start() {
     engine.checkpoint().expect_err("there is no room");
     machine.end(End::Kill);
     drop(engine);
-    let settings = settings(&machine.boot(), WhenFull::Retry, Arc::new(|_| {}));
+    let settings = settings(&machine.boot(), WhenFull::Retry, Dispatch::none());
     let engine = Engine::open(settings).unwrap_or_else(|error| panic!("it does not start: {error}"));
     execute(&engine, "DROP STREAM t DELETE TOPIC;").expect("what makes room finds room");
 }

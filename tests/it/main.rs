@@ -24,6 +24,7 @@ mod resume;
 mod serving;
 mod storage_faults;
 mod sync_order;
+mod told;
 
 /// Tells in the normal output that the test cannot run here. libtest captures what macros print, but not a handle.
 fn skip(why: impl std::fmt::Display) {

@@ -30,7 +30,7 @@ pub(crate) fn settings(disk: Arc<dyn Disk>, path: &Path, drive: Drive, own: &[(&
     let settings = Settings {
         drive,
         when_full: WhenFull::Retry,
-        report: Arc::new(|message| println!("{message}")),
+        events: crate::told::to(|message| println!("{message}")),
         ..Settings::new(Store::Folder { disk, path: path.to_owned() }, clock, statements::compile_kept)
     };
     settings.with(&usual).and_then(|settings| settings.with(own)).expect("properties")

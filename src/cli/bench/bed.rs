@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::events;
 use super::input::Input;
 use super::usage::{Meter, MeteredDisk};
 use crate::clock::SystemClock;
@@ -65,7 +66,7 @@ impl Bed {
         let settings = Settings {
             drive: Drive::Threads { start: true },
             properties: properties.clone(),
-            report: Arc::new(|message| eprintln!("{message}")),
+            events: events::warnings(),
             ..Settings::new(store, Arc::new(SystemClock::new()), statements::compile_kept)
         };
         let engine = Engine::open(settings.with(&[(config::OFFSET_RESET, "earliest")])?)?;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::events;
 use super::pipeline::Options;
 use super::{Benchmark, LOGS, Measured, usage};
 use crate::clock::SystemClock;
@@ -35,7 +36,7 @@ impl Benchmark for Turns {
         let rows = options.rows.unwrap_or(ROWS);
         let settings = Settings {
             properties: options.properties.clone(),
-            report: Arc::new(|message| eprintln!("{message}")),
+            events: events::warnings(),
             ..Settings::new(Store::Memory, Arc::new(SystemClock::new()), statements::compile_kept)
         };
         let values = [(config::OFFSET_RESET, "earliest"), (config::BATCH_ROWS, "1")];

@@ -26,7 +26,7 @@ fn settings(disk: Arc<dyn Disk>) -> Settings {
         compile: statements::compile_kept,
         when_full: WhenFull::Retry,
         placement: crate::runtime::placement::usual(),
-        report: Arc::new(|_| {}),
+        events: tracing::Dispatch::none(),
     }
 }
 

@@ -282,17 +282,11 @@ mod tests {
         assert_eq!(text_room(2, 8192, 100_000), 16_384);
     }
 
+    /// They take a moment; if a row cost more the more rows are before it, they would take many minutes.
     #[test]
     fn maps_of_many_rows_with_a_duplicate_each_cost_linear_time() {
         let columns = [("M", SqlType::map(SqlType::String, SqlType::Integer))];
-        let time = |rows: usize| {
-            let payloads = vec![r#"{"m":{"a":1,"b":2,"a":3}}"#; rows];
-            let start = std::time::Instant::now();
-            assert_eq!(decode(&columns, &payloads)[rows - 1], "{a=3, b=2}");
-            start.elapsed()
-        };
-        let least = |rows: usize| (0..5).map(|_| time(rows)).min().unwrap_or_default();
-        let (small, large) = (least(250), least(8_000));
-        assert!(large < small * 32 * 8, "{small:?} for 250 rows, {large:?} for 8,000");
+        let payloads = vec![r#"{"m":{"a":1,"b":2,"a":3}}"#; 200_000];
+        assert!(decode(&columns, &payloads).iter().all(|row| row == "{a=3, b=2}"));
     }
 }

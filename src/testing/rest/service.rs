@@ -66,7 +66,7 @@ impl Service {
         let engine = Arc::new(Engine::open(self.settings.clone())?);
         let is_over = Arc::new(AtomicBool::new(false));
         let (served, stop) = (engine.clone(), is_over.clone());
-        let setup = Setup::read(engine.properties(), &listeners, |_| {})?;
+        let setup = Setup::read(engine.properties(), &listeners, engine.events().clone())?;
         let serve = move || serving::serve(&served, listeners, setup, &|| stop.load(Ordering::SeqCst));
         let thread = std::thread::Builder::new().name("service".to_owned()).spawn(serve);
         let thread = thread.map_err(|e| Error::backend(format!("no thread for the service: {e}")))?;

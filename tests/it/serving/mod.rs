@@ -9,6 +9,7 @@ mod headless;
 mod pg;
 mod print;
 mod tls;
+mod told;
 mod upgrade;
 mod wording;
 
