@@ -11,7 +11,7 @@ use axum::http::Version;
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use tokio::sync::mpsc;
 
 use super::accept::{self, DELIMITED, JSON};
@@ -108,6 +108,7 @@ fn target(service: &Service, line: Option<&Bytes>) -> Result<Arc<Source>, Refusa
         Some(Json::Number(number)) => number.to_string(),
         _ => return Err(Refusal::new(40000, "Invalid JSON in request: \"target\" must name a stream or table")),
     };
+    check_properties(&fields)?;
     if !service.engine.properties().flag(config::INSERT_VALUES_ENABLED) {
         return Err(Refusal::new(40000, "The server has disabled INSERT INTO ... VALUES functionality."));
     }
@@ -116,24 +117,28 @@ fn target(service: &Service, line: Option<&Bytes>) -> Result<Arc<Source>, Refusa
     let Some(source) = catalog.source(&name) else {
         let mut message = format!("Cannot insert values into an unknown stream/table: {}", quoted(&name));
         let other = catalog.sources().find(|source| source.name.eq_ignore_ascii_case(&name));
-        if let Some(other) = other {
-            let is_plain = other.name == other.name.to_uppercase();
-            message.push_str(&match is_plain {
-                true => {
-                    format!("\nDid you mean {}? Hint: try removing double quotes from the source name.", other.name)
-                }
-                false => format!(
-                    "\nDid you mean \"{}\"? Hint: wrap the source name in double quotes to make it case-sensitive.",
-                    other.name
-                ),
-            });
-        }
+        message.extend(other.map(|other| wording::did_you_mean(&other.name)));
         return Err(Refusal::new(40001, message));
     };
     if source.window.is_some() {
         return Err(Refusal::new(40001, "Cannot insert values into windowed stream/table"));
     }
     Ok(source.clone())
+}
+
+/// Refuses values that their properties do not take. None of them changes anything here.
+fn check_properties(fields: &Map<String, Json>) -> Result<(), Refusal> {
+    for (name, value) in fields.get("properties").and_then(Json::as_object).into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        // ksqlDB takes unknown ones, too.
+        let Ok(property) = config::find(name) else { continue };
+        property.check(&value).map_err(|error| {
+            let value = property.masked(&value);
+            let message = format!("Failed to coerce type of value '{value}' for key '{name}'\nCaused by: {error}");
+            Refusal::new(40000, message)
+        })?;
+    }
+    Ok(())
 }
 
 /// What a client is told of its rows.

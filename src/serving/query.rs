@@ -194,8 +194,11 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         Ok(_) => Err(refusal),
         Err(error) => {
             let error = error.at(statement.span);
-            let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
-            Err(refusal.untyped().shown_as(name, text, [&error]))
+            let named = error.parts().last().cloned().unwrap_or_else(|| session.completed(statement));
+            let refusal = Refusal::of_statement(&error, &named, Vec::new());
+            // Of a statement that is understood, ksqlDB does not say that its refusal is JSON.
+            let refusal = if refusal.is_unread() { refusal } else { refusal.untyped() };
+            Err(refusal.shown_as(name, text, [&error]))
         }
     }
 }

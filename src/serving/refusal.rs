@@ -63,8 +63,12 @@ impl Refusal {
 
     /// The message on a WebSocket, which says whether the text cannot be read.
     pub(super) fn of_query(self) -> String {
-        let is_unread = self.is_of_text || self.message.starts_with(wording::UNPREPARED);
-        if is_unread { format!("Error parsing query: {}", self.message) } else { self.message }
+        if self.is_unread() { format!("Error parsing query: {}", self.message) } else { self.message }
+    }
+
+    /// Whether the text could not be read, or names what is not there.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_of_text || self.message.starts_with(wording::UNPREPARED)
     }
 
     /// The same without a content type.

@@ -70,6 +70,22 @@ fn is_unknown_source(message: &str) -> bool {
     message.strip_suffix(" does not exist.").is_some_and(|name| !name.contains([' ', '\'']))
 }
 
+/// What ksqlDB says after the name of a source that is not there, if one is called the same in letters of other cases.
+fn other_case(error: &Error) -> String {
+    let name = error.advice().and_then(|advice| advice.strip_prefix("it is ")?.split_once(": upper and lower case"));
+    name.map_or_else(String::new, |(name, _)| did_you_mean(name.trim_matches('`')))
+}
+
+/// The source that was probably meant, and how to write its name.
+pub(super) fn did_you_mean(name: &str) -> String {
+    match name.chars().any(char::is_lowercase) {
+        true => {
+            format!("\nDid you mean \"{name}\"? Hint: wrap the source name in double quotes to make it case-sensitive.")
+        }
+        false => format!("\nDid you mean {name}? Hint: try removing double quotes from the source name."),
+    }
+}
+
 /// What ksqlDB says after some messages of queries, where there is a hint in place of it.
 fn completion(message: &str) -> String {
     const MORE: &str =
@@ -128,6 +144,13 @@ fn no_topic(error: &Error) -> String {
     other.map_or(message.clone(), |(name, _)| format!("{message}\nDid you mean:\n\tprint {name};"))
 }
 
+/// A message with the clause and the parts of the statement to which its error was traced.
+fn traced(error: &Error, message: &str) -> String {
+    let begin = error.clause().map_or_else(String::new, |clause| format!("Error in {clause} expression: "));
+    let parts = error.parts().iter().map(|part| format!("\nStatement: {part}"));
+    format!("{begin}{message}{}", parts.collect::<String>())
+}
+
 /// The text of an error as ksqlDB has it: a syntax error begins with its place.
 pub(super) fn message(error: &Error) -> String {
     let message = error.message();
@@ -137,14 +160,15 @@ pub(super) fn message(error: &Error) -> String {
                 format!("Line: {}, Col: {}: {message}", span.start.line, span.start.column)
             }
             _ if error.kind() == Kind::Missing && is_unknown_source(message) => {
-                format!("{UNPREPARED}{message}")
+                format!("{UNPREPARED}{message}{}", other_case(error))
             }
+            _ if message.ends_with("' in the Metastore") => format!("{message}{}", other_case(error)),
             _ if message.starts_with("Could not find topic '") => no_topic(error),
             Some(span) if wrong_key(message).is_some() => {
                 format!("Line: {}, Col: {}: {message}{KEYS}", span.start.line, span.start.column)
             }
             _ if is_unprepared(message) => format!("Failed to prepare statement: {message}"),
-            _ => format!("{message}{}", completion(message)),
+            _ => traced(error, &format!("{message}{}", completion(message))),
         };
     };
     let mut text = format!("line {}:{}: Syntax Error\n{}", span.start.line, span.start.column, error.message());

@@ -106,15 +106,17 @@ pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope
 ///
 /// # Errors
 /// As for [`bind`], and invalid if the type is another.
-pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Expr> {
-    let bound = bind(expr, scope)?;
+pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &'static str) -> Result<Expr> {
+    let text = || expr.parenthesized();
+    let bound = bind(expr, scope).map_err(|error| error.in_condition(clause, text))?;
     match &bound.sql_type {
         Some(SqlType::Boolean) | None => Ok(bound),
         Some(other) => {
             let message = format!(
-                "Type error in {clause} expression: Should evaluate to boolean but is {expr} ({other}) instead."
+                "Type error in {clause} expression: Should evaluate to boolean but is {} ({other}) instead.",
+                text()
             );
-            Err(Error::invalid(message).at(expr.span))
+            Err(Error::invalid(message).at(expr.span).in_part(text))
         }
     }
 }
@@ -139,7 +141,7 @@ impl Binder<'_> {
         let boolean = |kind| Ok(Expr { kind, sql_type: Some(SqlType::Boolean) });
         match &*expr.node {
             Node::Literal(literal) => constant(literal),
-            Node::Column { source, name } => self.scope.column(source.as_ref(), name),
+            Node::Column { source, name } => self.scope.column(source.as_ref(), name).map_err(Error::in_whole),
             Node::Negate(value) => {
                 let (bound, sql_type) = self.signed(value)?;
                 Ok(Expr { kind: Kind::Negate(Box::new(bound)), sql_type: Some(sql_type) })
@@ -301,7 +303,7 @@ mod tests {
             ("10.00 / 3", "3.3333333333333"),
             ("'a' LIKE '_' AND 2 BETWEEN 1 AND 3", "true"),
             ("1 IN ('1', 2)", "true"),
-            ("1 = 'a'", "Cannot compare INTEGER to STRING with EQUAL: 1 = 'a'"),
+            ("1 = 'a'", "Cannot compare 1 (INTEGER) to 'a' (STRING) with EQUAL."),
             ("FOO(1)", "Can't find any functions with the name 'FOO'"),
         ] {
             assert_eq!(run(text), result, "{text}");

@@ -72,10 +72,14 @@ impl Binder<'_> {
                 _ => Ok(bound),
             }
         };
+        let written = (left, right);
         let (left, right) = (read(bound_left, left, to_left)?, read(bound_right, right, to_right)?);
         self.warn_of_no_instant(&left, &right);
         self.warn_of_no_instant(&right, &left);
-        compare(op, left, right, expr)
+        let types = (left.sql_type.as_ref(), right.sql_type.as_ref());
+        refuse_others(op, types, written, expr).map_err(|error| error.at(expr.span))?;
+        let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right) };
+        Ok(Expr { kind, sql_type: Some(SqlType::Boolean) })
     }
 
     /// Warns of a constant text that is compared with times and is none, which ksqlDB accepts.
@@ -217,18 +221,27 @@ fn no_timestamp(text: &str) -> Error {
     )
 }
 
-/// A comparison of two operands whose types can be compared.
-fn compare(op: CompareOp, left: Expr, right: Expr, expr: &ast::Expr) -> Result<Expr> {
-    let (Some(l), Some(r)) = (&left.sql_type, &right.sql_type) else {
-        let message = format!("Comparison with NULL not supported: {} {} {}", shown(&left), op.symbol(), shown(&right));
-        return Err(Error::invalid(message).at(expr.span).hint("use IS NULL or IS NOT NULL"));
+/// Refuses types that cannot be compared.
+fn refuse_others(
+    op: CompareOp,
+    types: (Option<&SqlType>, Option<&SqlType>),
+    written: (&ast::Expr, &ast::Expr),
+    comparison: &ast::Expr,
+) -> Result<()> {
+    let (Some(left), Some(right)) = types else {
+        let shown = |sql_type: Option<&SqlType>| sql_type.map_or_else(|| "NULL".to_owned(), SqlType::to_string);
+        let (left, right) = (shown(types.0), shown(types.1));
+        let message = format!("Comparison with NULL not supported: {left} {} {right}", op.symbol());
+        return Err(Error::invalid(message).hint("use IS NULL or IS NOT NULL"));
     };
-    if !comparable(op, l, r) {
-        let message = format!("Cannot compare {l} to {r} with {}: {expr}", op.name());
-        return Err(Error::invalid(message).at(expr.span).hint("CAST one side to the other's type"));
+    if comparable(op, left, right) {
+        return Ok(());
     }
-    let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right) };
-    Ok(Expr { kind, sql_type: Some(SqlType::Boolean) })
+    let shown = |written: &ast::Expr, sql_type| format!("{} ({sql_type})", written.parenthesized());
+    let (left, right) = (shown(written.0, left), shown(written.1, right));
+    let message = format!("Cannot compare {left} to {right} with {}.", op.name());
+    let error = Error::invalid(message).hint("CAST one side to the other's type");
+    Err(error.in_part(|| comparison.parenthesized()))
 }
 
 /// How the text of a time is written.

@@ -6,6 +6,7 @@ mod backup;
 pub(crate) mod client;
 mod events;
 mod headless;
+mod other_clients;
 mod pg;
 mod print;
 mod tls;
@@ -214,6 +215,12 @@ fn rows_are_inserted_as_lines_and_acknowledged() {
         assert_eq!((old.status, &old.json()["error_code"]), (400, &json!(40004)));
         let nowhere = request("POST", "/inserts-stream", &[], "{\"target\":\"nope\"}\n");
         assert_eq!(server.answer(Http::Two, nowhere).await.json()["error_code"], 40001);
+        // Properties change nothing of an insert, but a value that is none is refused.
+        for (value, status) in [("latest", 200), ("x", 400)] {
+            let first = json!({ "target": "s", "properties": { "auto.offset.reset": value, "nope": 1 } }).to_string();
+            let answer = server.answer(Http::Two, request("POST", "/inserts-stream", &[], first)).await;
+            assert_eq!(answer.status, status, "{answer:?}");
+        }
     });
 }
 
