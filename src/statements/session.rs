@@ -207,6 +207,15 @@ impl<'e> Session<'e> {
         }
     }
 
+    /// The value that the session has set a property to, as people may see it.
+    ///
+    /// # Errors
+    /// There is no such property.
+    fn set_value(&self, name: &str) -> Result<Option<String>> {
+        let property = config::find(name)?;
+        Ok(self.own.is_set(property.name).then(|| self.own.shown(property).to_owned()))
+    }
+
     /// The engine that executes the statements.
     pub(super) fn engine(&self) -> &Engine {
         self.engine
@@ -285,12 +294,25 @@ impl<'e> Session<'e> {
             Action::Assert(asserted) => Outcome::Reply(self.assert(&asserted)?),
             Action::Set(name, value) => {
                 self.check_denied(&name)?;
+                let before = self.set_value(&name)?;
                 self.own.set_for_statements(&name, &value)?;
-                done(format!("Successfully changed local property '{name}' to '{value}'."))
+                done(match before {
+                    Some(before) => {
+                        format!("Successfully changed local property '{name}' from '{before}' to '{value}'.")
+                    }
+                    None => format!(
+                        "Successfully changed local property '{name}' to '{value}'. Use the UNSET command to revert your \
+                         change."
+                    ),
+                })
             }
             Action::Unset(name) => {
+                let before = self.set_value(&name)?;
                 self.own.unset(&name)?;
-                done(format!("Successfully unset local property '{name}'."))
+                done(match before {
+                    Some(before) => format!("Successfully unset local property '{name}' (value was '{before}')."),
+                    None => format!("Cannot unset local property '{name}' which was never set in the first place"),
+                })
             }
             Action::Define(name, value) => {
                 self.variables.define(&name, &value);
