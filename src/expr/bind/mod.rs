@@ -92,12 +92,12 @@ impl Scope for LambdaScope<'_> {
 /// By remedy, with the place: missing names, types that do not fit, what this version does not do. Never because of
 /// data, since nothing but constants is computed.
 pub fn bind(expr: &ast::Expr, scope: &dyn Scope) -> Result<Expr> {
-    Binder { scope }.bind(expr)
+    Binder { scope, is_condition: false }.bind(expr)
 }
 
 /// Makes a call of a function with these arguments.
 pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope: &dyn Scope) -> Result<Expr> {
-    Binder { scope }.call_of(function, args)
+    Binder { scope, is_condition: false }.call_of(function, args)
 }
 
 /// Makes a condition: an expression that is BOOLEAN; `clause` names it in the refusal.
@@ -108,7 +108,8 @@ pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope
 /// As for [`bind`], and invalid if the type is another.
 pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &'static str) -> Result<Expr> {
     let text = || expr.parenthesized();
-    let bound = bind(expr, scope).map_err(|error| error.in_condition(clause, text))?;
+    let bound = Binder { scope, is_condition: true }.bind(expr);
+    let bound = bound.map_err(|error| error.in_condition(clause, text))?;
     match &bound.sql_type {
         Some(SqlType::Boolean) | None => Ok(bound),
         Some(other) => {
@@ -124,6 +125,8 @@ pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &'static str)
 /// Binds expressions whose names mean what the scope says.
 struct Binder<'a> {
     scope: &'a dyn Scope,
+    /// Whether the expression is the condition of a clause, of which messages name the parts.
+    is_condition: bool,
 }
 
 impl Binder<'_> {
@@ -303,7 +306,7 @@ mod tests {
             ("10.00 / 3", "3.3333333333333"),
             ("'a' LIKE '_' AND 2 BETWEEN 1 AND 3", "true"),
             ("1 IN ('1', 2)", "true"),
-            ("1 = 'a'", "Cannot compare 1 (INTEGER) to 'a' (STRING) with EQUAL."),
+            ("1 = 'a'", "Cannot compare INTEGER to STRING with EQUAL."),
             ("FOO(1)", "Can't find any functions with the name 'FOO'"),
         ] {
             assert_eq!(run(text), result, "{text}");

@@ -136,6 +136,9 @@ fn a_refusal_names_the_part_of_a_condition_that_is_wrong() {
             "{message}"
         );
         assert!(statement.as_str().is_some_and(|text| text.starts_with("CREATE STREAM O WITH (")), "{statement}");
+        // Outside of conditions it is only the types that are told.
+        let (_, message, _) = refused(&server, "CREATE STREAM o AS SELECT id, v = 5 AS e FROM s;").await;
+        assert!(message.ends_with("to error: Cannot compare STRING to INTEGER with EQUAL."), "{message}");
     });
 }
 
