@@ -22,7 +22,7 @@ use super::{Service, ksql, not_allowed, print, small};
 use crate::config;
 use crate::engine::{Follower, PushQuery};
 use crate::pull::PullRows;
-use crate::statements::{Nature, Outcome, RecordLines, Until};
+use crate::statements::{HOST, Nature, Outcome, RecordLines, Until};
 
 /// How often a query is looked at that nobody has woken: it may have failed, or been ended.
 const LOOK: Duration = Duration::from_millis(100);
@@ -107,7 +107,8 @@ async fn rows(
     let laid_out = move || match select(&asker, &asked, &is_gone)? {
         // All rows of a table take their time.
         Shown::Rows(id, PullRows { columns, rows }) => {
-            let head = Head { id: &id, columns: &columns, marks_keys: true };
+            let host = asked.wants_host.then_some(HOST);
+            let head = Head { id: &id, columns: &columns, marks_keys: true, host };
             Ok(Answer::Whole(layout.pulled(&head, rows)))
         }
         Shown::Query(query, until) => Ok(Answer::Query(query, until)),
@@ -219,7 +220,7 @@ fn over_the_limit(nature: Nature, count: usize, limit: usize, text: &str) -> Ref
 /// Sends the rows of a query until it is over, is ended from outside, or its client has gone.
 async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<Bytes>) {
     let query = &running.query;
-    let head = Head { id: query.id(), columns: &query.columns, marks_keys: false };
+    let head = Head { id: query.id(), columns: &query.columns, marks_keys: false, host: None };
     let mut last = Vec::new();
     if to.send(layout.head(&head)).await.is_err() {
         return;

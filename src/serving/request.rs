@@ -21,6 +21,8 @@ pub(super) struct Asked {
     pub variables: Vec<(String, String)>,
     /// The command that must have been executed before.
     pub sequence: Option<i64>,
+    /// Whether the rows of a table are to be told with the node that has them.
+    pub wants_host: bool,
     /// Whether it has the fields of `/ksql`, `/query` and WebSockets.
     pub is_old: bool,
     /// What the client calls the text, if it wants to show answers and errors as this program's own shell does.
@@ -31,6 +33,9 @@ pub(super) struct Asked {
 
 /// The property of a request by which answers get what a person is shown.
 pub const SHOWN_AS: &str = "tidemill.shown.as";
+
+/// The property of a request by which rows of tables are told with the node that has them.
+const DEBUG: &str = "request.ksql.debug.request";
 
 /// The names of the fields, which differ between the endpoints.
 #[derive(Clone, Copy)]
@@ -130,7 +135,8 @@ impl Asked {
             Some(_) => return Err(wrong("commandSequenceNumber")),
         };
         let shown_as = fields.get("requestProperties").and_then(|all| all.get(SHOWN_AS)?.as_str().map(str::to_owned));
-        Ok(Asked { text, properties, variables, sequence, is_old: names.text == OLD.text, shown_as })
+        let wants_host = fields.get("requestProperties").is_some_and(|all| all.get(DEBUG) == Some(&Value::Bool(true)));
+        Ok(Asked { text, properties, variables, sequence, wants_host, is_old: names.text == OLD.text, shown_as })
     }
 
     /// A session with the request's properties and variables.

@@ -227,8 +227,8 @@ pub(super) fn query_description(query: &Query, cx: &Context) -> Value {
     description
 }
 
-/// The one node that there is.
-const HOST: &str = "localhost:8088";
+/// The one node that there is, as answers name it.
+pub const HOST: &str = "localhost:8088";
 
 /// The plan of the query that a change starts, with the warnings of its statement.
 ///

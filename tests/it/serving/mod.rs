@@ -147,6 +147,11 @@ fn tables_are_pulled() {
         assert_eq!(answer[0]["header"]["schema"], "`V` STRING KEY, `N` BIGINT");
         assert_eq!(answer[1], json!({ "row": { "columns": ["a", 2] } }));
         assert_eq!(answer.as_array().map(Vec::len), Some(2));
+        // A client may ask which node has the rows.
+        let debug = json!({ "ksql": "SELECT * FROM t WHERE v = 'a';",
+            "requestProperties": { "request.ksql.debug.request": true } });
+        let told = server.answer(Http::One, post("/query", &debug)).await.json();
+        assert!(told[1]["sourceHost"].is_string() && told[1]["row"]["columns"] == json!(["a", 2]), "{told}");
         // A key that is named twice is looked up once, and LIMIT leaves the first rows in the order of their keys.
         server.ksql("INSERT INTO s VALUES (3, 'c'); INSERT INTO s VALUES (4, 'b');").await;
         let mut all = Vec::new();
