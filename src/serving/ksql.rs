@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::request::{self, Asked};
 use super::users::Caller;
 use super::wording::{self, Named};
-use super::{Service, small};
+use super::{Service, overrides, small};
 use crate::config;
 use crate::engine::Committed;
 use crate::error::Error;
@@ -69,13 +69,12 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
                     true => session.completed(statement),
                     false => session.spelled(statement),
                 };
-                match (entity(service, outcome, text), shown) {
-                    (Some(mut entity), Some(shown)) => {
-                        entity["shown"] = shown;
-                        entities.push(entity);
-                    }
-                    (entity, _) => entities.extend(entity),
+                let Some(mut entity) = entity(service, outcome, text) else { continue };
+                overrides::show(&asked.properties, &mut entity);
+                if let Some(shown) = shown {
+                    entity["shown"] = shown;
                 }
+                entities.push(entity);
             }
             Err(error) => {
                 let error = error.at(statement.span);

@@ -1,5 +1,6 @@
 //! How ksqlDB words what is refused, where errors say it in another way or in a hint.
 
+use crate::config::{self, Property, Takes};
 use crate::error::{Error, Kind};
 
 /// What an answer names as the statement that is refused.
@@ -93,6 +94,51 @@ fn completion(message: &str) -> String {
     }
 }
 
+/// How many characters a line of a cause has.
+const WIDTH: usize = 80;
+
+/// A cause as ksqlDB breaks it into lines.
+pub(super) fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > WIDTH {
+            out.push_str("\n\t");
+            width = 0;
+        } else if width > 0 {
+            out.push(' ');
+            width += 1;
+        }
+        out.push_str(word);
+        width += length;
+    }
+    out
+}
+
+/// Why a property does not take a value, as Kafka says it; None if it does.
+pub(super) fn misfit(property: &Property, value: &str) -> Option<String> {
+    property.check(value).err()?;
+    Some(match property.takes {
+        Takes::Number(low, high) => match value.parse::<i64>() {
+            Ok(number) if number < low => format!("Value must be at least {low}"),
+            Ok(_) => format!("Value must be no more than {high}"),
+            Err(_) => "Not a number of type LONG".to_owned(),
+        },
+        Takes::Flag => "Expected value to be either true or false".to_owned(),
+        Takes::Fraction => "Not a number of type DOUBLE".to_owned(),
+        Takes::Choice(words) => format!("String must be one of: {}", words.join(", ")),
+        Takes::Text | Takes::Secret => return None,
+    })
+}
+
+/// What ksqlDB says of a value that SET gives to a property that does not take it.
+fn of_value(message: &str) -> Option<String> {
+    let (value, rest) = message.strip_prefix("Invalid value '")?.split_once("' for property '")?;
+    let property = config::find(rest.split_once('\'')?.0).ok()?;
+    Some(format!("Invalid value {value} for configuration {}: {}", property.name, misfit(property, value)?))
+}
+
 /// What keys are.
 const KEYS: &str = "\nTables have PRIMARY KEYs, which are unique and NON NULL.\nStreams have KEYs, which have no uniqueness \
                     or NON NULL constraints.";
@@ -144,6 +190,7 @@ pub(super) fn message(error: &Error) -> String {
                 format!("Line: {}, Col: {}: {message}{KEYS}", span.start.line, span.start.column)
             }
             _ if is_unprepared(message) => format!("Failed to prepare statement: {message}"),
+            _ if let Some(text) = of_value(message) => text,
             _ => format!("{message}{}", completion(message)),
         };
     };
