@@ -235,6 +235,6 @@ fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Op
     let count = records.len();
     match service.engine.insert_all(topic, records) {
         Ok(()) => (count, refused),
-        Err(error) => (0, Some(Refusal::new(50000, wording::message(&error)))),
+        Err(error) => (0, Some(Refusal::new(50000, wording::message(&error, "")))),
     }
 }

@@ -112,7 +112,7 @@ fn shown(outcome: &Outcome) -> Value {
 /// The first syntax error; the whole text is named as the statement, as ksqlDB does.
 pub(super) fn parse(text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, Refusal> {
     statements::parse(text).map_err(|errors| match errors.first() {
-        Some(error) => Refusal::of_text(40001, wording::message(error), text).shown_as(shown_as, text, &errors),
+        Some(error) => Refusal::of_text(40001, wording::message(error, text), text).shown_as(shown_as, text, &errors),
         None => Refusal::new(50000, "a text without errors was refused"),
     })
 }

@@ -48,7 +48,7 @@ impl Refusal {
         };
         // ksqlDB names the statement only where it is what is wrong.
         let statement = (![40000, 41700].contains(&code)).then(|| text.to_owned());
-        let message = wording::message(error);
+        let message = wording::message(error, "");
         let message = match code == 40001 && wording::is_of_query(error, text) {
             true => format!("Could not determine output schema for query due to error: {message}"),
             false => message,

@@ -1,5 +1,6 @@
 //! How ksqlDB words what is refused, where errors say it in another way or in a hint.
 
+use super::syntax;
 use crate::config::{self, Property, Takes};
 use crate::error::{Error, Kind};
 
@@ -174,8 +175,9 @@ fn no_topic(error: &Error) -> String {
     other.map_or(message.clone(), |(name, _)| format!("{message}\nDid you mean:\n\tprint {name};"))
 }
 
-/// The text of an error as ksqlDB has it: a syntax error begins with its place.
-pub(super) fn message(error: &Error) -> String {
+/// The text of an error, as ksqlDB has it: a syntax error begins with its place. `text` is what the place is in; if it is
+/// empty, a syntax error has our own words.
+pub(super) fn message(error: &Error, text: &str) -> String {
     let message = error.message();
     let Some(span) = error.span().filter(|_| error.kind() == Kind::Syntax) else {
         return match error.span() {
@@ -194,9 +196,13 @@ pub(super) fn message(error: &Error) -> String {
             _ => format!("{message}{}", completion(message)),
         };
     };
-    let mut text = format!("line {}:{}: Syntax Error\n{}", span.start.line, span.start.column, error.message());
-    if let Some(near) = error.advice().and_then(|advice| advice.strip_prefix("did you mean ")) {
-        text.push_str(&format!("\nDid you mean '{}'?", near.trim_end_matches('?').trim_matches('\'')));
-    }
-    text
+    let what = syntax::worded(error, text).unwrap_or_else(|| own_words(error));
+    format!("line {}:{}: Syntax Error\n{what}", span.start.line, span.start.column)
+}
+
+/// A syntax error at a place where ksqlDB has none, in our own words.
+fn own_words(error: &Error) -> String {
+    let near = error.advice().and_then(|advice| advice.strip_prefix("did you mean "));
+    let near = near.map(|near| format!("\nDid you mean '{}'?", near.trim_end_matches('?').trim_matches('\'')));
+    format!("{}{}", error.message(), near.unwrap_or_default())
 }

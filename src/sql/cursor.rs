@@ -200,7 +200,7 @@ impl<'a> Cursor<'a> {
         let message = format!(
             "expected {what}, found \"{word}\", which is a reserved keyword and can't be used as an identifier"
         );
-        let error = Error::syntax(message).at(self.span());
+        let error = Error::syntax(message).at(self.span()).expecting([what]);
         let before = self.next.checked_sub(1).and_then(|i| self.lexemes.get(i));
         let after_comma = before.is_some_and(|comma| comma.text == ",");
         match word.to_ascii_uppercase().as_str() {
@@ -407,12 +407,12 @@ impl<'a> Cursor<'a> {
             [only] => (*only).to_owned(),
             [first @ .., last] => format!("{} or {last}", first.join(", ")),
         };
-        self.unexpected_at(at, &expected)
+        self.unexpected_at(at, &expected).expecting(tried.iter().copied())
     }
 
     /// The refusal of the next token: `expected … , found …`.
     pub fn unexpected(&self, expected: &str) -> Error {
-        self.unexpected_at(self.next, expected)
+        self.unexpected_at(self.next, expected).expecting([expected])
     }
 
     /// The refusal of the token with the number `at`.
