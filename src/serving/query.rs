@@ -18,7 +18,7 @@ use super::request::{self, Asked, Fields};
 use super::rows::{Head, LAST_EVENT, Layout};
 use super::slots::Slot;
 use super::waits::Waits;
-use super::{Service, ksql, not_allowed, print, small};
+use super::{Service, ksql, not_allowed, print, small, wording};
 use crate::config;
 use crate::engine::{Follower, PushQuery};
 use crate::pull::PullRows;
@@ -194,8 +194,11 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         Ok(_) => Err(refusal),
         Err(error) => {
             let error = error.at(statement.span);
-            let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
-            Err(refusal.untyped().shown_as(name, text, [&error]))
+            let refusal = Refusal::of_query(&error, &session.completed(statement));
+            // What is found before the query is planned is told with a content type at one of the endpoints.
+            let is_typed = asked.is_old && wording::is_unknown_source(error.message());
+            let refusal = if is_typed { refusal } else { refusal.untyped() };
+            Err(refusal.shown_as(name, text, [&error]))
         }
     }
 }

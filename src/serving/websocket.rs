@@ -183,7 +183,7 @@ async fn show(
             let unknown = "Topic does not exist, or KSQL does not have permission to list the topic: ";
             let refusal = print::refusal(refusal, unknown);
             let code = if refusal.code >= 50000 { SERVER_ERROR } else { BAD_REQUEST };
-            Some(End::new(code, refusal.of_query()))
+            Some(End::new(code, refusal.on_websocket()))
         }
     }
 }

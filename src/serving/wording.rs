@@ -2,7 +2,7 @@
 
 use super::syntax;
 use crate::config::{self, Property, Takes};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, UNSUPPORTED};
 
 /// What an answer names as the statement that is refused.
 pub(super) enum Named {
@@ -25,6 +25,19 @@ pub(super) fn named(error: &Error) -> Named {
     }
 }
 
+/// The statement in which an error is, or a part of it, as the endpoints of queries name it.
+pub(super) fn named_of_query(error: &Error, text: &str) -> String {
+    match operand(error.message()) {
+        Some(operand) if is_push(text) => operand,
+        _ => text.to_owned(),
+    }
+}
+
+/// Whether a query shows rows as they come.
+fn is_push(text: &str) -> bool {
+    text.to_ascii_uppercase().contains(" EMIT ")
+}
+
 /// Whether an error is one of the query in a completed CREATE … AS SELECT.
 pub(super) fn is_of_query(error: &Error, text: &str) -> bool {
     let is_query = text.starts_with("CREATE ") && text.contains(" AS SELECT");
@@ -34,6 +47,7 @@ pub(super) fn is_of_query(error: &Error, text: &str) -> bool {
 
 /// How the messages begin of what is found when the text of a statement is read.
 const OF_PREPARATION: &[&str] = &[
+    "ASSERT SCHEMA statements must include a subject name or an id",
     "CREATE STREAM AS SELECT statements don't support LIMIT clause",
     "CREATE TABLE AS SELECT statements don't support LIMIT clause",
     "Cannot resolve unknown type: ",
@@ -64,11 +78,105 @@ fn wrong_key(message: &str) -> Option<&str> {
     rest.contains("KEY' column: please use '").then_some(column)
 }
 
+/// The condition, or comparison in it, whose types do not fit, as ksqlDB writes it.
+fn operand(message: &str) -> Option<String> {
+    if let Some((_, condition)) = message.split_once(" expression: Should evaluate to boolean but is ") {
+        return condition.rsplit_once(" (").map(|(condition, _)| condition.to_owned());
+    }
+    let (_, compared) = message.split_once(" expression: Cannot compare ")?;
+    let (left, right, by) = operands(compared)?;
+    let symbol = OPERATORS.iter().find(|(name, _)| *name == by)?.1;
+    Some(format!("({left} {symbol} {right})"))
+}
+
+/// Left side, right side, and the name of the operator, of `A (INTEGER) to B (STRING) with EQUAL.`
+fn operands(compared: &str) -> Option<(&str, &str, &str)> {
+    let (sides, by) = compared.rsplit_once(" with ")?;
+    let (left, right) = sides.split_once(") to ")?;
+    let expression = |side: &'_ str| side.rsplit_once(" (").map(|(expression, _)| expression.len());
+    Some((&left[..expression(left)?], &right[..expression(right)?], by.trim_end_matches('.')))
+}
+
+/// Of a comparison outside of a condition, ksqlDB says only the types.
+fn types_only(message: &str) -> Option<String> {
+    let compared = message.strip_prefix("Cannot compare ")?;
+    let (left, right, by) = operands(compared)?;
+    let (sides, _) = compared.rsplit_once(" with ")?;
+    let (first, second) = sides.split_once(") to ")?;
+    let (first, second) = (&first[left.len() + 2..], second[right.len() + 2..].trim_end_matches(')'));
+    Some(format!("Cannot compare {first} to {second} with {by}."))
+}
+
+/// The operators of comparisons, by the names that messages have for them.
+const OPERATORS: &[(&str, &str)] = &[
+    ("EQUAL", "="),
+    ("NOT_EQUAL", "<>"),
+    ("LESS_THAN", "<"),
+    ("LESS_THAN_OR_EQUAL", "<="),
+    ("GREATER_THAN", ">"),
+    ("GREATER_THAN_OR_EQUAL", ">="),
+    ("IS_DISTINCT_FROM", "IS DISTINCT FROM"),
+    ("IS_NOT_DISTINCT_FROM", "IS NOT DISTINCT FROM"),
+];
+
+/// What is said after a message of the statement that it is about; `text` is that statement.
+fn about(message: &str, text: &str) -> String {
+    let about = |statement: &str| format!("\nStatement: {statement}");
+    if let Some(operand) = operand(message) {
+        // ksqlDB says it once where the comparison is refused, and once where its condition is.
+        let times = if message.starts_with("Error in ") { 2 } else { 1 };
+        let whole = if is_push(text) || text.starts_with("CREATE ") { String::new() } else { about(text) };
+        return about(&operand).repeat(times) + &whole;
+    }
+    match message.starts_with("Invalid result type. ") {
+        true => about(text),
+        false => String::new(),
+    }
+}
+
+/// What ksqlDB adds of a source of the same name in other letters of upper or lower case.
+fn other_case(error: &Error) -> Option<String> {
+    let name = error.advice()?.strip_prefix("it is ")?.strip_suffix(": upper and lower case matter")?;
+    Some(match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+        None => format!("\nDid you mean {name}? Hint: try removing double quotes from the source name."),
+        Some(name) => {
+            format!("\nDid you mean \"{name}\"? Hint: wrap the source name in double quotes to make it case-sensitive.")
+        }
+    })
+}
+
+/// What ksqlDB says of an existing topic with other settings.
+fn topic_conflict(message: &str) -> String {
+    let message = message.replacen("partition/replica configuration", "partition/replica/retention configuration", 1);
+    format!("{message}, 1 replication factor (topic has 1), and 604800000 retention (topic has 604800000).")
+}
+
+/// The messages that ksqlDB words in another way.
+fn reworded(message: &str) -> Option<String> {
+    if let Some((insert, function)) = message.split_once("'. Can't find any functions") {
+        return Some(format!("{insert}'. Invalid insert value: Can't find any functions{function}."));
+    }
+    if message.contains(" statement does not support aggregate function [") {
+        return Some(message.replace("COUNT(*)", "COUNT(ROWTIME)"));
+    }
+    match message {
+        "The statement does not define any columns." => Some("No columns supplied.".to_owned()),
+        _ if is_topic_conflict(message) => Some(topic_conflict(message)),
+        _ => types_only(message).or_else(|| of_value(message)),
+    }
+}
+
+/// The format that a message says needs a registry of schemas, which there is none of.
+pub(super) fn registered_format(error: &Error) -> Option<&str> {
+    let format = error.message().strip_prefix(UNSUPPORTED)?.strip_prefix("the format ")?;
+    ["AVRO", "JSON_SR", "PROTOBUF"].contains(&format).then_some(format)
+}
+
 /// How the refusal of a source that is not there begins.
 pub(super) const UNPREPARED: &str = "Exception while preparing statement: ";
 
 /// Whether a message says no more than that there is no source of a name.
-fn is_unknown_source(message: &str) -> bool {
+pub(super) fn is_unknown_source(message: &str) -> bool {
     message.strip_suffix(" does not exist.").is_some_and(|name| !name.contains([' ', '\'']))
 }
 
@@ -164,6 +272,12 @@ Pull queries require a WHERE clause that:
 setting ksql.query.pull.range.scan.enabled=true
 If more flexible queries are needed, , table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true.";
 
+/// The name that cannot be one of a source.
+pub(super) fn wrong_name(error: &Error) -> Option<&str> {
+    let rest = error.message().strip_prefix("Illegal argument at Line: ")?;
+    rest.split_once(". Got: '")?.1.strip_suffix('\'')
+}
+
 /// What is said of a topic to print that is not there.
 fn no_topic(error: &Error) -> String {
     let message = error.message().replacen(
@@ -175,25 +289,31 @@ fn no_topic(error: &Error) -> String {
     other.map_or(message.clone(), |(name, _)| format!("{message}\nDid you mean:\n\tprint {name};"))
 }
 
-/// The text of an error, as ksqlDB has it: a syntax error begins with its place. `text` is what the place is in; if it is
-/// empty, a syntax error has our own words.
+/// The text of an error, as ksqlDB has it: a syntax error begins with its place. `text` is what is refused: the text that
+/// the place is in, or the completed statement.
 pub(super) fn message(error: &Error, text: &str) -> String {
     let message = error.message();
-    let Some(span) = error.span().filter(|_| error.kind() == Kind::Syntax) else {
+    let is_syntax = error.kind() == Kind::Syntax && !is_unprepared(message) && wrong_name(error).is_none();
+    let Some(span) = error.span().filter(|_| is_syntax) else {
         return match error.span() {
             Some(span) if message.ends_with("cannot be resolved.") => {
                 format!("Line: {}, Col: {}: {message}", span.start.line, span.start.column)
             }
             _ if error.kind() == Kind::Missing && is_unknown_source(message) => {
-                format!("{UNPREPARED}{message}")
+                format!("{UNPREPARED}{message}{}", other_case(error).unwrap_or_default())
             }
             _ if message.starts_with("Could not find topic '") => no_topic(error),
             Some(span) if wrong_key(message).is_some() => {
                 format!("Line: {}, Col: {}: {message}{KEYS}", span.start.line, span.start.column)
             }
             _ if is_unprepared(message) => format!("Failed to prepare statement: {message}"),
-            _ if let Some(text) = of_value(message) => text,
-            _ => format!("{message}{}", completion(message)),
+            _ if let Some(message) = reworded(message) => message,
+            _ => {
+                // A blank stands there at the end of the line.
+                let message = message.replacen("projection (ie, SELECT).\n", "projection (ie, SELECT). \n", 1);
+                let other = if error.kind() == Kind::Missing { other_case(error) } else { None };
+                format!("{message}{}{}{}", completion(&message), other.unwrap_or_default(), about(&message, text))
+            }
         };
     };
     let what = syntax::worded(error, text).unwrap_or_else(|| own_words(error));

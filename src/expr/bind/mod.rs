@@ -107,7 +107,10 @@ pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope
 /// # Errors
 /// As for [`bind`], and invalid if the type is another.
 pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Expr> {
-    let bound = bind(expr, scope)?;
+    let bound = bind(expr, scope).map_err(|error| match error.message().starts_with("Cannot compare ") {
+        true => error.context(format!("Error in {clause} expression: ")),
+        false => error,
+    })?;
     match &bound.sql_type {
         Some(SqlType::Boolean) | None => Ok(bound),
         Some(other) => {
@@ -301,7 +304,7 @@ mod tests {
             ("10.00 / 3", "3.3333333333333"),
             ("'a' LIKE '_' AND 2 BETWEEN 1 AND 3", "true"),
             ("1 IN ('1', 2)", "true"),
-            ("1 = 'a'", "Cannot compare INTEGER to STRING with EQUAL: 1 = 'a'"),
+            ("1 = 'a'", "Cannot compare 1 (INTEGER) to 'a' (STRING) with EQUAL."),
             ("FOO(1)", "Can't find any functions with the name 'FOO'"),
         ] {
             assert_eq!(run(text), result, "{text}");

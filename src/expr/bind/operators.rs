@@ -224,7 +224,11 @@ fn compare(op: CompareOp, left: Expr, right: Expr, expr: &ast::Expr) -> Result<E
         return Err(Error::invalid(message).at(expr.span).hint("use IS NULL or IS NOT NULL"));
     };
     if !comparable(op, l, r) {
-        let message = format!("Cannot compare {l} to {r} with {}: {expr}", op.name());
+        let (left, right) = match &*expr.node {
+            Node::Compare { left, right, .. } => (left.to_string(), right.to_string()),
+            _ => (shown(&left), shown(&right)),
+        };
+        let message = format!("Cannot compare {left} ({l}) to {right} ({r}) with {}.", op.name());
         return Err(Error::invalid(message).at(expr.span).hint("CAST one side to the other's type"));
     }
     let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right) };
