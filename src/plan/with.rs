@@ -336,7 +336,8 @@ fn duration(text: &str) -> Result<i64> {
 /// There is one.
 pub fn refuse_retention(with: &Properties) -> Result<()> {
     let Some(property) = with.get("RETENTION_MS") else { return Ok(()) };
-    let message = "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention.";
+    let message =
+        "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention.";
     Err(Error::invalid(message).at(property.span))
 }
 

@@ -112,8 +112,8 @@ const LISTS: &[(Type, &str)] = &[
         "auto.commit.interval.ms batch.size buffered.records.per.partition compression.gzip.level \
          compression.lz4.level compression.zstd.level default.api.timeout.ms delivery.timeout.ms fetch.max.bytes \
          fetch.max.wait.ms fetch.min.bytes heartbeat.interval.ms ksql.connect.request.timeout.ms \
-         ksql.internal.topic.min.insync.replicas ksql.query.error.max.queue.size ksql.query.pull.max.concurrent.requests \
-         ksql.query.pull.max.hourly.bandwidth.megabytes ksql.query.pull.max.qps \
+         ksql.internal.topic.min.insync.replicas ksql.query.error.max.queue.size \
+         ksql.query.pull.max.concurrent.requests ksql.query.pull.max.hourly.bandwidth.megabytes ksql.query.pull.max.qps \
          ksql.query.pull.router.thread.pool.size ksql.query.pull.thread.pool.size \
          ksql.query.push.v2.max.catchup.consumers ksql.query.push.v2.max.hourly.bandwidth.megabytes \
          ksql.query.status.running.threshold.seconds ksql.shared.runtimes.count max.in.flight.requests.per.connection \

@@ -1,7 +1,7 @@
 //! JSON of clients, and how ksqlDB words what is wrong with it.
 //!
-//! A text that is no JSON is scanned a second time, for the words of the reader that ksqlDB has (Jackson). Its words for
-//! a value of a wrong type name classes of Java; ours name the field.
+//! A text that is no JSON is scanned a second time, for the words of the reader that ksqlDB has (Jackson). Its words
+//! for a value of a wrong type name classes of Java; ours name the field.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,6 @@
 //! The tokens around the place of a syntax error.
 
 use super::syntax::BEGINNINGS;
-use crate::error::Error;
 use crate::sql::lexer::{Lexeme, Token};
 use crate::sql::words::is_reserved;
 
@@ -58,30 +57,29 @@ impl<'a> Nearby<'a> {
 
     /// Whether something of a list at the place has a comma before it.
     pub(super) fn is_after_comma(&self) -> bool {
-        self.before(|token| token == ",", |token| token == "SELECT")
-    }
-
-    /// Whether, going back from the place over what is in brackets, `found` comes before an open bracket or `end`.
-    fn before(&self, found: impl Fn(&str) -> bool, end: impl Fn(&str) -> bool) -> bool {
         let mut depth = 0;
-        for lexeme in self.all[self.start..self.at.min(self.all.len())].iter().rev() {
-            let token = lexeme.text.to_ascii_uppercase();
-            match token.as_str() {
+        for lexeme in self.before() {
+            match lexeme.text.to_ascii_uppercase().as_str() {
                 ")" | "]" => depth += 1,
                 "(" | "[" if depth == 0 => return false,
                 "(" | "[" => depth -= 1,
-                token if depth == 0 && found(token) => return true,
-                token if depth == 0 && end(token) => return false,
+                "," if depth == 0 => return true,
+                "SELECT" if depth == 0 => return false,
                 _ => {}
             }
         }
         false
     }
 
+    /// The tokens of the statement before the place, from there on.
+    fn before(&self) -> impl Iterator<Item = &'a Lexeme<'a>> {
+        self.all[self.start..self.at.min(self.all.len())].iter().rev()
+    }
+
     /// Whether the place is inside of brackets, of a CASE, or behind an arrow, in what a query selects.
     fn is_inside_of_selected(&self) -> bool {
         let (mut depth, mut cases, mut is_inside) = (0, 0, self.is(-1, "->"));
-        for lexeme in self.all[self.start..self.at.min(self.all.len())].iter().rev() {
+        for lexeme in self.before() {
             match lexeme.text.to_ascii_uppercase().as_str() {
                 ")" | "]" => depth += 1,
                 "(" | "[" if depth == 0 => is_inside = true,
@@ -127,11 +125,6 @@ impl<'a> Nearby<'a> {
             true => after(kind + 1, &["IF", "NOT", "EXISTS"]),
             false => kind,
         }
-    }
-
-    /// Whether the misspelt word that an error names is the token at the place, so that ksqlDB has the same place.
-    pub(super) fn is_tried(&self, error: &Error) -> bool {
-        error.message().ends_with(&format!("found '{}'", self.text(0))) && !error.expected().is_empty()
     }
 
     /// Whether the token so many places further could be what is described.

@@ -88,8 +88,9 @@ fn held(name: &str, value: &Value, statement: &str) -> Result<Value, Refusal> {
     };
     match found {
         Found::Fixed(bare) => Err(refused(format!("Cannot override property '{bare}'"), &value)),
-        Found::Own(property) => own_value(property, &value)
-            .map_err(|why| refused(invalid(why, property.name), property.masked(&value))),
+        Found::Own(property) => {
+            own_value(property, &value).map_err(|why| refused(invalid(why, property.name), property.masked(&value)))
+        }
         Found::Foreign(bare, kind) => {
             foreign_value(&bare, kind, &value).map_err(|why| refused(invalid(why, &bare), &value))
         }
@@ -129,10 +130,7 @@ pub(super) fn properties(
 ///
 /// # Errors
 /// The first that is none.
-pub(super) fn check_names<'a>(
-    names: impl Iterator<Item = &'a String>,
-    statement: &str,
-) -> Result<(), Refusal> {
+pub(super) fn check_names<'a>(names: impl Iterator<Item = &'a String>, statement: &str) -> Result<(), Refusal> {
     let mut others = names.filter(|name| !name.starts_with(OF_REQUESTS) && name.as_str() != super::SHOWN_AS);
     match others.find(|name| find(name).is_none()) {
         Some(name) => Err(unknown(name, statement)),

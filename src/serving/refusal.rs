@@ -77,6 +77,11 @@ impl Refusal {
         if is_unread { format!("Error parsing query: {}", self.message) } else { self.message }
     }
 
+    /// The same without the statement.
+    pub(super) fn unnamed(self) -> Refusal {
+        Refusal { statement: None, ..self }
+    }
+
     /// The same without a content type.
     pub(super) fn untyped(mut self) -> Refusal {
         self.is_typed = false;

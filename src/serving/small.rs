@@ -142,16 +142,7 @@ pub(super) async fn cluster_status(State(service): State<Arc<Service>>, headers:
         "activeStandbyPerQuery": queries,
         "hostStoreLags": { "stateStoreLags": {}, "updateTimeMs": now_ms, "size": 0 },
     });
-    json_for(&headers, &json!({ "clusterStatus": { own_name(&service): node } }))
-}
-
-/// The name of the one node: where it listens.
-fn own_name(service: &Service) -> String {
-    let listeners = service.engine.properties().text(config::LISTENERS);
-    let first = listeners.split(',').next().unwrap_or_default().trim();
-    let address = first.split_once("://").map_or(first, |(_, address)| address);
-    let any = ["0.0.0.0:", "[::]:"].iter().find_map(|any| address.strip_prefix(any));
-    any.map_or_else(|| address.to_owned(), |port| format!("localhost:{port}"))
+    json_for(&headers, &json!({ "clusterStatus": { &service.setup.node: node } }))
 }
 
 /// The answer of what is switched off.

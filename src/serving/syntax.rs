@@ -11,7 +11,7 @@
 //! | a token that would fit after a missing one | `missing 'Y' at 'X'` |
 //! | anything else | `Expecting {…}`; nothing if that would be more than three |
 
-use super::nearby::{Nearby, NEXT};
+use super::nearby::{NEXT, Nearby};
 use crate::error::Error;
 use crate::sql::lexer::lex;
 use crate::sql::words::is_reserved;
@@ -34,8 +34,8 @@ pub(super) fn worded(error: &Error, text: &str) -> Option<String> {
     if message.ends_with(" comes too late in the query, or twice") {
         return Some(too_late(&near));
     }
-    let is_misspelt = error.advice().is_some_and(|advice| advice.starts_with("did you mean"));
-    if !message.starts_with("expected ") || (is_misspelt && !near.is_tried(error)) {
+    // A misspelt word that was taken for a name is found later, and told where it stands.
+    if error.expected().is_empty() {
         return None;
     }
     let shown = if here.is_empty() { "<EOF>" } else { here };
@@ -130,15 +130,13 @@ impl Set {
 }
 
 /// What ksqlDB's parser has decided not to come before it looks for what must.
-const OPTIONAL: &[&str] =
-    &["'AS'", "'PRIMARY'", "'KEY'", "'HEADERS'", "'HEADER'", "'EXISTS'", "'NOT'", "'OFFSET'"];
+const OPTIONAL: &[&str] = &["'AS'", "'PRIMARY'", "'KEY'", "'HEADERS'", "'HEADER'", "'EXISTS'", "'NOT'", "'OFFSET'"];
 
 /// The order in which ksqlDB numbers tokens, of those for which it matters here.
 const ORDER: &[&str] = &["';'", "'('", "','", "')'"];
 
 /// Words that can continue any expression or type.
-const GOES_ON: [&str; 11] =
-    ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "AT TIME ZONE", "[", "ARRAY", "NOT", "ESCAPE"];
+const GOES_ON: [&str; 11] = ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "AT TIME ZONE", "[", "ARRAY", "NOT", "ESCAPE"];
 
 /// The tokens that a word of our parser stands for; None if it only describes something.
 fn tokens(word: &str) -> Option<Vec<String>> {
@@ -157,30 +155,38 @@ fn tokens(word: &str) -> Option<Vec<String>> {
 }
 
 /// Units of time.
-const UNITS: [&str; 10] = [
-    "DAY",
-    "HOUR",
-    "MINUTE",
-    "SECOND",
-    "MILLISECOND",
-    "DAYS",
-    "HOURS",
-    "MINUTES",
-    "SECONDS",
-    "MILLISECONDS",
-];
+const UNITS: [&str; 10] =
+    ["DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "DAYS", "HOURS", "MINUTES", "SECONDS", "MILLISECONDS"];
 
 /// The word with which a statement begins that is nearest to another one.
 fn near_statement(word: &str) -> String {
     let distances = BEGINNINGS.iter().map(|known| (distance(word, known), known));
-    distances.min_by_key(|(distance, _)| *distance).map_or(String::new(), |(_, near)| format!("\nDid you mean '{near}'?"))
+    distances
+        .min_by_key(|(distance, _)| *distance)
+        .map_or(String::new(), |(_, near)| format!("\nDid you mean '{near}'?"))
 }
 
 /// The words with which ksqlDB's statements begin, in the order of its tokens: of two that are equally near, it names the
 /// first.
 pub(super) const BEGINNINGS: &[&str] = &[
-    "SELECT", "CREATE", "INSERT", "DESCRIBE", "PRINT", "EXPLAIN", "SHOW", "LIST", "TERMINATE", "PAUSE", "RESUME", "DROP",
-    "SET", "DEFINE", "UNDEFINE", "UNSET", "ALTER", "ASSERT",
+    "SELECT",
+    "CREATE",
+    "INSERT",
+    "DESCRIBE",
+    "PRINT",
+    "EXPLAIN",
+    "SHOW",
+    "LIST",
+    "TERMINATE",
+    "PAUSE",
+    "RESUME",
+    "DROP",
+    "SET",
+    "DEFINE",
+    "UNDEFINE",
+    "UNSET",
+    "ALTER",
+    "ASSERT",
 ];
 
 /// How many letters must be put in, left out or replaced to make one word of another, in any case.
@@ -263,7 +269,7 @@ mod tests {
         assert_eq!(said("CREATE STREAM X (A INT)) WITH (K='s');"), "1:24 Expecting {';', 'WITH'}");
         assert_eq!(said("SELECT * AS X FROM S;"), "1:10 Expecting {',', 'FROM'}");
         assert_eq!(said("SET x='y';"), "1:5 Expecting STRING");
-        assert_eq!(said("CREATE STREAM X (K INT (KEY));"), "1:24 Expecting {'STRING', INTEGER_VALUE}");
+        assert_eq!(said("CREATE STREAM X (K INT (KEY));"), "1:25 Expecting {'STRING', INTEGER_VALUE}");
         assert_eq!(said("SELECT * FROM S JOIN R WITHIN 1 HOUR;"), "1:37 Expecting {'GRACE', 'ON'}");
         assert_eq!(said("DESCRIBE S T;"), "1:12 Expecting ';'");
         assert_eq!(said("SELECT * FROM S EMIT CHANGES GROUP BY A;"), "1:30 Expecting {';', 'LIMIT'}");

@@ -35,7 +35,7 @@ pub(super) fn named_of_query(error: &Error, text: &str) -> String {
 
 /// Whether a query shows rows as they come.
 fn is_push(text: &str) -> bool {
-    text.to_ascii_uppercase().contains(" EMIT ")
+    text.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("EMIT"))
 }
 
 /// Whether an error is one of the query in a completed CREATE … AS SELECT.
@@ -103,7 +103,7 @@ fn types_only(message: &str) -> Option<String> {
     let (left, right, by) = operands(compared)?;
     let (sides, _) = compared.rsplit_once(" with ")?;
     let (first, second) = sides.split_once(") to ")?;
-    let (first, second) = (&first[left.len() + 2..], second[right.len() + 2..].trim_end_matches(')'));
+    let (first, second) = (&first[left.len() + 2..], second[right.len() + 2..].strip_suffix(')')?);
     Some(format!("Cannot compare {first} to {second} with {by}."))
 }
 
@@ -143,6 +143,15 @@ fn other_case(error: &Error) -> Option<String> {
             format!("\nDid you mean \"{name}\"? Hint: wrap the source name in double quotes to make it case-sensitive.")
         }
     })
+}
+
+/// The signatures of a function that does not take its arguments.
+fn signatures(error: &Error) -> Option<String> {
+    let signatures = error.advice()?.strip_prefix("it is called as ")?.replace("), ", ")\n");
+    Some(format!(
+        ".\nValid alternatives are:\n{signatures}\nFor detailed information on a function run: DESCRIBE FUNCTION \
+         <Function-Name>;"
+    ))
 }
 
 /// What ksqlDB says of an existing topic with other settings.
@@ -312,7 +321,8 @@ pub(super) fn message(error: &Error, text: &str) -> String {
                 // A blank stands there at the end of the line.
                 let message = message.replacen("projection (ie, SELECT).\n", "projection (ie, SELECT). \n", 1);
                 let other = if error.kind() == Kind::Missing { other_case(error) } else { None };
-                format!("{message}{}{}{}", completion(&message), other.unwrap_or_default(), about(&message, text))
+                let more = other.or_else(|| signatures(error)).unwrap_or_default();
+                format!("{message}{}{more}{}", completion(&message), about(&message, text))
             }
         };
     };
@@ -325,4 +335,62 @@ fn own_words(error: &Error) -> String {
     let near = error.advice().and_then(|advice| advice.strip_prefix("did you mean "));
     let near = near.map(|near| format!("\nDid you mean '{}'?", near.trim_end_matches('?').trim_matches('\'')));
     format!("{}{}", error.message(), near.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_is_named_with_its_operands() {
+        let message = "Error in WHERE expression: Cannot compare A (DECIMAL(6, 2)) to 'x' (STRING) with LESS_THAN.";
+        assert_eq!(operand(message).as_deref(), Some("(A < 'x')"));
+        assert_eq!(about(message, "SELECT 1 EMIT CHANGES;"), "\nStatement: (A < 'x')\nStatement: (A < 'x')");
+        let condition = "Type error in WHERE expression: Should evaluate to boolean but is K (STRING) instead.";
+        assert_eq!(about(condition, "SELECT * FROM T;"), "\nStatement: K\nStatement: SELECT * FROM T;");
+        assert_eq!(
+            types_only("Cannot compare A (DECIMAL(6, 2)) to F(B) (DECIMAL(4, 1)) with EQUAL.").as_deref(),
+            Some("Cannot compare DECIMAL(6, 2) to DECIMAL(4, 1) with EQUAL.")
+        );
+    }
+
+    #[test]
+    fn causes_are_broken_into_lines() {
+        let words = "of ".repeat(60);
+        let lines = wrapped(words.trim());
+        assert!(lines.split("\n\t").all(|line| line.len() <= 80), "{lines}");
+        assert_eq!(lines.replace("\n\t", " "), words.trim());
+    }
+
+    #[test]
+    fn a_name_in_other_letters_is_suggested_with_ksqldbs_hint() {
+        let missing = |name: &str, known: &str| {
+            let shown = |known: &str| if known == "s" { "`s`".to_owned() } else { known.to_owned() };
+            message(&Error::missing(format!("{name} does not exist.")).suggest(name, [known], shown), "")
+        };
+        assert_eq!(
+            missing("s", "S"),
+            "Exception while preparing statement: s does not exist.\nDid you mean S? Hint: try removing double quotes \
+             from the source name."
+        );
+        assert!(missing("S", "s").ends_with("wrap the source name in double quotes to make it case-sensitive."));
+    }
+
+    #[test]
+    fn the_signatures_of_a_function_are_told() {
+        let error = Error::invalid("Function 'f' does not accept parameters (INTEGER)");
+        assert_eq!(
+            message(&error.hint("it is called as F(VARCHAR str), F(BYTES b, INT n)"), ""),
+            "Function 'f' does not accept parameters (INTEGER).\nValid alternatives are:\nF(VARCHAR str)\n\
+             F(BYTES b, INT n)\nFor detailed information on a function run: DESCRIBE FUNCTION <Function-Name>;"
+        );
+    }
+
+    #[test]
+    fn a_function_that_is_unknown_is_an_invalid_value_to_insert() {
+        let error = Error::invalid("Failed to insert values into 'S'. Can't find any functions with the name 'NOPE'");
+        assert!(
+            message(&error, "").ends_with("'S'. Invalid insert value: Can't find any functions with the name 'NOPE'.")
+        );
+    }
 }

@@ -407,26 +407,28 @@ impl<'a> Cursor<'a> {
             [only] => (*only).to_owned(),
             [first @ .., last] => format!("{} or {last}", first.join(", ")),
         };
-        self.unexpected_at(at, &expected).expecting(tried.iter().copied())
+        self.unexpected_at(at, &expected, tried)
     }
 
     /// The refusal of the next token: `expected … , found …`.
     pub fn unexpected(&self, expected: &str) -> Error {
-        self.unexpected_at(self.next, expected).expecting([expected])
+        self.unexpected_at(self.next, expected, &[expected])
     }
 
-    /// The refusal of the token with the number `at`.
-    fn unexpected_at(&self, at: usize, expected: &str) -> Error {
+    /// The refusal of the token with the number `at`, where one of `words` could stand.
+    fn unexpected_at(&self, at: usize, expected: &str, words: &[&str]) -> Error {
         if let Some(error) = self.misspelt(at) {
             return error;
         }
         let Some(found) = self.lexemes.get(at) else {
             let span = Span { start: self.end, end: self.end };
-            return Error::syntax(format!("expected {expected}, found the end of the text")).at(span);
+            let error = Error::syntax(format!("expected {expected}, found the end of the text")).at(span);
+            return error.expecting(words.iter().copied());
         };
         let text = &found.text;
         let quoted = if found.token == Token::Text { text.to_string() } else { format!("'{text}'") };
         let error = Error::syntax(format!("expected {expected}, found {quoted}")).at(found.span);
+        let error = error.expecting(words.iter().copied());
         let tried: &[&str] = if at == self.tried.at { &self.tried.here } else { &[] };
         let near = match found.token {
             Token::Word if !is_keyword(text) && foreign(text).is_none() => {

@@ -10,6 +10,7 @@ mod pg;
 mod print;
 mod tls;
 mod upgrade;
+mod wire;
 mod wording;
 
 use std::time::Duration;
