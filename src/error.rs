@@ -96,6 +96,7 @@ struct Inner {
     excerpt: Option<Excerpt>,
     disk_is_full: bool,
     limit: Option<Limit>,
+    expected: Vec<String>,
     blamed: Blamed,
 }
 
@@ -137,16 +138,8 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let message = message.into();
         let (span, hint, excerpt) = (None, None, None);
-        Error(Box::new(Inner {
-            kind,
-            message,
-            span,
-            hint,
-            excerpt,
-            disk_is_full: false,
-            limit: None,
-            blamed: Blamed::default(),
-        }))
+        let (disk_is_full, limit, expected, blamed) = (false, None, Vec::new(), Blamed::default());
+        Error(Box::new(Inner { kind, message, span, hint, excerpt, disk_is_full, limit, expected, blamed }))
     }
 
     constructors! {
@@ -204,6 +197,18 @@ impl Error {
     /// The limit that is the cause, if one is.
     pub fn limit(&self) -> Option<Limit> {
         self.0.limit
+    }
+
+    /// The same error of a parser, with what could stand at its place: keywords in upper case, symbols, and what is in
+    /// lower case describes what was expected.
+    pub fn expecting<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        self.0.expected = words.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// What could stand at the place of a syntax error.
+    pub fn expected(&self) -> &[String] {
+        &self.0.expected
     }
 
     /// The same error, traced to a part of the statement by its text. Traced again, it is to a larger part.

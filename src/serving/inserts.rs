@@ -11,13 +11,13 @@ use axum::http::Version;
 use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
 use super::accept::{self, DELIMITED, JSON};
 use super::refusal::Refusal;
 use super::wording;
-use super::{Service, coerce, ksql, request, small};
+use super::{Service, coerce, ksql, overrides, request, small};
 use crate::catalog::Source;
 use crate::config;
 use crate::statements;
@@ -108,7 +108,10 @@ fn target(service: &Service, line: Option<&Bytes>) -> Result<Arc<Source>, Refusa
         Some(Json::Number(number)) => number.to_string(),
         _ => return Err(Refusal::new(40000, "Invalid JSON in request: \"target\" must name a stream or table")),
     };
-    check_properties(&fields)?;
+    // Properties change nothing of an insert.
+    if let Some(Json::Object(properties)) = fields.get("properties") {
+        overrides::check_values(properties)?;
+    }
     if !service.engine.properties().flag(config::INSERT_VALUES_ENABLED) {
         return Err(Refusal::new(40000, "The server has disabled INSERT INTO ... VALUES functionality."));
     }
@@ -124,21 +127,6 @@ fn target(service: &Service, line: Option<&Bytes>) -> Result<Arc<Source>, Refusa
         return Err(Refusal::new(40001, "Cannot insert values into windowed stream/table"));
     }
     Ok(source.clone())
-}
-
-/// Refuses values that their properties do not take. None of them changes anything here.
-fn check_properties(fields: &Map<String, Json>) -> Result<(), Refusal> {
-    for (name, value) in fields.get("properties").and_then(Json::as_object).into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // ksqlDB takes unknown ones, too.
-        let Ok(property) = config::find(name) else { continue };
-        property.check(&value).map_err(|error| {
-            let value = property.masked(&value);
-            let message = format!("Failed to coerce type of value '{value}' for key '{name}'\nCaused by: {error}");
-            Refusal::new(40000, message)
-        })?;
-    }
-    Ok(())
 }
 
 /// What a client is told of its rows.
@@ -240,6 +228,6 @@ fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Op
     let count = records.len();
     match service.engine.insert_all(topic, records) {
         Ok(()) => (count, refused),
-        Err(error) => (0, Some(Refusal::new(50000, wording::message(&error)))),
+        Err(error) => (0, Some(Refusal::new(50000, wording::message(&error, "")))),
     }
 }

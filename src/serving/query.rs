@@ -168,7 +168,7 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
         return Err(Refusal::of_text(40001, message, text));
     };
-    let session = asked.session(service)?.stopping(is_gone);
+    let session = asked.session(service).map_err(Refusal::unnamed)?.stopping(is_gone);
     let mut refusal = match asked.is_old {
         true => Refusal::new(40000, "Statement type not supported for this resource"),
         false => Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text),

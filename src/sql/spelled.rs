@@ -136,7 +136,8 @@ impl Speller<'_> {
         let mut holders = self.relations.iter().filter(|r| (self.owns)(&r.name.name, &name.name));
         match (holders.next(), self.relations.as_slice()) {
             (Some(holder), _) => Some(called(holder)),
-            (None, [only]) if !name.name.starts_with("WINDOW") => Some(called(only)),
+            // Columns of every source, such as ROWTIME, are not among those of its schema.
+            (None, [only]) if name.name.starts_with("ROW") => Some(called(only)),
             (None, _) => None,
         }
     }

@@ -110,6 +110,11 @@ impl DryRun<'_> {
         Ok((statement.to_string(), statement.touches()))
     }
 
+    /// The text of the next statement with everything in it that it leaves to defaults, as [`Session::completed`].
+    pub fn completed(&self, written: &Parsed) -> String {
+        self.session.completed_in(written, &self.catalog, &self.own, &self.variables)
+    }
+
     /// How many queries there are after the statements checked so far.
     pub fn queries(&self) -> usize {
         self.catalog.queries().len()
@@ -239,11 +244,14 @@ impl<'e> Session<'e> {
     /// The text of a statement with everything in it that it leaves to defaults; as it is written where that cannot be
     /// said.
     pub fn completed(&self, written: &Parsed) -> String {
-        let catalog = self.engine.catalog();
-        let bound = self.bound(written, &self.own, &self.variables).ok().flatten();
+        self.completed_in(written, &self.engine.catalog(), &self.own, &self.variables)
+    }
+
+    fn completed_in(&self, written: &Parsed, catalog: &Catalog, own: &Properties, variables: &Variables) -> String {
+        let bound = self.bound(written, own, variables).ok().flatten();
         let parsed = bound.as_ref().unwrap_or(written);
-        let properties = &self.engine.properties().with(&self.own);
-        let cx = self.context(&parsed.text, &catalog, properties, &self.variables);
+        let properties = &self.engine.properties().with(own);
+        let cx = self.context(&parsed.text, catalog, properties, variables);
         parsed.statement.completed(&cx).unwrap_or_else(|| self.spelled(written))
     }
 

@@ -11,6 +11,7 @@ mod pg;
 mod print;
 mod tls;
 mod upgrade;
+mod wire;
 mod wording;
 
 use std::time::Duration;

@@ -223,3 +223,81 @@ fn explain_shows_the_key_the_text_and_the_properties_of_a_query() {
         assert_eq!(shown["statementText"], "CREATE STREAM o AS SELECT * FROM s;");
     });
 }
+
+#[test]
+fn refusals_have_ksqldbs_codes_and_name_what_is_wrong() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let (status, message, statement) =
+            refused(&server, "CREATE STREAM o WITH (VALUE_FORMAT='AVRO') AS SELECT * FROM s;").await;
+        let registry = "Cannot create topic 'O' with format AVRO without configuring 'ksql.schema.registry.url'";
+        assert_eq!((status, message.as_str(), statement), (428, registry, Value::Null));
+        let (_, message, statement) =
+            refused(&server, "CREATE STREAM `a b` (a INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');").await;
+        assert!(message.starts_with("Illegal argument at Line: 1, Col: 15. Source names"), "{message}");
+        assert_eq!(statement, "a b");
+        let (_, message, _) = refused(&server, "SET 'ksql.service.id'='x';").await;
+        assert!(message.ends_with("[ksql.service.id]"), "{message}");
+        let (_, _, statement) =
+            refused(&server, "CREATE SOURCE CONNECTOR c WITH ('connector.class'='x', 'password'='secret');").await;
+        assert_eq!(statement, "CREATE SOURCE CONNECTOR C WITH ('connector.class'='x', 'password'='[string]');");
+        // What a statement of the same request would have made is known.
+        let text = "CREATE STREAM m AS SELECT id, v FROM s; CREATE STREAM n AS SELECT nope FROM m;";
+        let (_, _, statement) = refused(&server, text).await;
+        assert!(statement.as_str().is_some_and(|text| text.ends_with("AS SELECT NOPE NOPE\nFROM M M\nEMIT CHANGES;")));
+    });
+}
+
+#[test]
+fn a_condition_of_wrong_types_is_named() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let query = json!({ "sql": "SELECT * FROM s WHERE v = 5 EMIT CHANGES;" });
+        let answer = server.answer(Http::One, post("/query-stream", &query)).await.json();
+        assert_eq!(
+            answer["message"],
+            "Error in WHERE expression: Cannot compare V (STRING) to 5 (INTEGER) with EQUAL.\nStatement: (V = 5)\n\
+             Statement: (V = 5)"
+        );
+        assert_eq!(answer["statementText"], "(V = 5)");
+    });
+}
+
+#[test]
+fn what_is_so_already_is_a_command_too() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        let first = &server.ksql(STREAM).await[0];
+        let text = "DROP TABLE IF EXISTS nope; DROP TYPE IF EXISTS nope;
+            CREATE STREAM IF NOT EXISTS s (a INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+        let entities = server.ksql(text).await;
+        assert_eq!(entities[0]["commandId"], "table/NOPE/drop");
+        assert_eq!(entities[0]["commandStatus"]["message"], "Source `NOPE` does not exist.");
+        assert!(entities[0]["commandSequenceNumber"].as_i64() > first["commandSequenceNumber"].as_i64());
+        assert_eq!(entities[1]["commandId"], "type/NOPE/drop");
+        assert_eq!(entities[2]["@type"], "warning_entity");
+        let next = &server.ksql("DROP STREAM s;").await[0];
+        assert!(next["commandSequenceNumber"].as_i64() > entities[1]["commandSequenceNumber"].as_i64());
+    });
+}
+
+#[test]
+fn properties_without_effect_are_taken_in_requests_and_shown_as_given() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let properties = json!({ "ksql.streams.num.stream.threads": 1, "ksql.streams.auto.offset.reset": "earliest" });
+        let asked = json!({ "ksql": "EXPLAIN SELECT * FROM s EMIT CHANGES;", "streamsProperties": properties });
+        let answer = server.answer(Http::One, post("/ksql", &asked)).await.json();
+        assert_eq!(answer[0]["queryDescription"]["overriddenProperties"], properties);
+        let unknown = json!({ "ksql": "LIST TYPES;", "streamsProperties": { "no.such": 1 } });
+        let answer = server.answer(Http::One, post("/ksql", &unknown)).await;
+        assert_eq!((answer.status, &answer.json()["@type"]), (500, &json!("statement_error")));
+    });
+}
