@@ -114,7 +114,7 @@ pub fn find(name: &str) -> Result<&'static Property> {
     if let Some(property) = PROPERTIES.iter().find(|p| p.name == bare) {
         return Ok(property);
     }
-    let error = Error::invalid(format!("Unknown property: '{name}'"));
+    let error = Error::invalid(format!("Unknown property: {name}"));
     let error = error.suggest(bare, PROPERTIES.iter().map(|p| p.name), |known| format!("'{known}'"));
     Err(error.hint("SHOW PROPERTIES lists them all"))
 }

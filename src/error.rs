@@ -96,6 +96,19 @@ struct Inner {
     excerpt: Option<Excerpt>,
     disk_is_full: bool,
     limit: Option<Limit>,
+    expected: Vec<String>,
+    blamed: Blamed,
+}
+
+/// What of a statement an error is about, for answers that name it.
+#[derive(Clone, Default)]
+struct Blamed {
+    /// The clause whose condition it is found in.
+    clause: Option<&'static str>,
+    /// The texts of the parts that are wrong, from the smallest on.
+    parts: Vec<String>,
+    /// Whether no part is to be named.
+    is_whole: bool,
 }
 
 /// The part of a line that an error shows.
@@ -125,7 +138,8 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let message = message.into();
         let (span, hint, excerpt) = (None, None, None);
-        Error(Box::new(Inner { kind, message, span, hint, excerpt, disk_is_full: false, limit: None }))
+        let (disk_is_full, limit, expected, blamed) = (false, None, Vec::new(), Blamed::default());
+        Error(Box::new(Inner { kind, message, span, hint, excerpt, disk_is_full, limit, expected, blamed }))
     }
 
     constructors! {
@@ -183,6 +197,51 @@ impl Error {
     /// The limit that is the cause, if one is.
     pub fn limit(&self) -> Option<Limit> {
         self.0.limit
+    }
+
+    /// The same error of a parser, with what could stand at its place: keywords in upper case, symbols, and what is in
+    /// lower case describes what was expected.
+    pub fn expecting<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        self.0.expected = words.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// What could stand at the place of a syntax error.
+    pub fn expected(&self) -> &[String] {
+        &self.0.expected
+    }
+
+    /// The same error, traced to a part of the statement by its text. Traced again, it is to a larger part.
+    pub fn in_part(mut self, part: impl FnOnce() -> String) -> Self {
+        if !self.0.blamed.is_whole && self.0.kind != Kind::Unsupported {
+            self.0.blamed.parts.push(part());
+        }
+        self
+    }
+
+    /// The same error, traced to the condition of a clause.
+    pub fn in_condition(self, clause: &'static str, condition: impl FnOnce() -> String) -> Self {
+        let mut traced = self.in_part(condition);
+        if !traced.0.blamed.parts.is_empty() {
+            traced.0.blamed.clause = Some(clause);
+        }
+        traced
+    }
+
+    /// The same error, of which no part is named: it is about the statement as a whole.
+    pub fn in_whole(mut self) -> Self {
+        self.0.blamed = Blamed { is_whole: true, ..Blamed::default() };
+        self
+    }
+
+    /// The texts of the parts of the statement to which it was traced, from the smallest on.
+    pub fn parts(&self) -> &[String] {
+        &self.0.blamed.parts
+    }
+
+    /// The clause to whose condition it was traced.
+    pub fn clause(&self) -> Option<&'static str> {
+        self.0.blamed.clause
     }
 
     /// The same error with `context` before its message.

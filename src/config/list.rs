@@ -164,7 +164,7 @@ pub const PROPERTIES: &[Property] = &[
     Property {
         name: OFFSET_RESET,
         default: "latest",
-        takes: Takes::Choice(&["earliest", "latest", "none"]),
+        takes: Takes::Choice(&["latest", "earliest", "none"]),
         scope: Scope::Statement,
         summary: "Where a new query starts to read a stream, and where one goes on whose records were deleted.",
     },
@@ -178,7 +178,7 @@ pub const PROPERTIES: &[Property] = &[
     Property {
         name: COMMIT_INTERVAL_MS,
         default: "100",
-        takes: Takes::Number(1, ANY),
+        takes: Takes::Number(0, ANY),
         scope: Scope::Statement,
         summary: "The longest time from one commit of a busy query to the next, in milliseconds.",
     },

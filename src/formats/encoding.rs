@@ -142,7 +142,22 @@ fn unsupported(format: &'static dyn Format, asked: Asked) -> String {
     let (name, part) = (format.name(), asked.part);
     let shown: Vec<String> = asked.columns.iter().map(Column::to_string).collect();
     let shown = shown.join(", ");
+    let features = features(format, asked);
     format!(
-        "{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}]}}\nreason: "
+        "{part} format does not support schema.\nformat: {name}\nschema: Persistence{{columns=[{shown}], \
+         features=[{features}]}}\nreason: "
     )
+}
+
+/// What ksqlDB calls how a single column is written, where that was decided.
+fn features(format: &'static dyn Format, asked: Asked) -> &'static str {
+    let decided = match asked.part {
+        Part::Key => Some(false),
+        Part::Value => asked.settings.wrap,
+    };
+    match decided.filter(|_| format.chooses_wrapping() && asked.columns.len() == 1) {
+        Some(true) => "WRAP_SINGLES",
+        Some(false) => "UNWRAP_SINGLES",
+        None => "",
+    }
 }

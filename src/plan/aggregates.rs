@@ -27,6 +27,14 @@ pub(super) fn first_aggregate(expr: &ast::Expr) -> Option<(&str, Span)> {
     }
 }
 
+/// The calls of aggregate functions in an expression, as they are written.
+pub(super) fn calls_of_aggregates(expr: &ast::Expr) -> Vec<&ast::Expr> {
+    match &*expr.node {
+        Ast::Call { name, .. } | Ast::CallStar { name } if is_aggregate(&name.name) => vec![expr],
+        _ => expr.children().into_iter().flat_map(calls_of_aggregates).collect(),
+    }
+}
+
 /// How calls of aggregate functions are bound.
 pub(super) struct Aggregates<'a> {
     /// Some functions have a limit among the properties.

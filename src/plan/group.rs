@@ -1,6 +1,6 @@
 //! GROUP BY: aggregates, their window, and what may be said of a group.
 
-use super::aggregates::{Aggregates, contains_aggregate, first_aggregate};
+use super::aggregates::{Aggregates, calls_of_aggregates, contains_aggregate, first_aggregate};
 use super::node::{AggregateCall, AggregateNode, Node, Plan, WindowNode};
 use super::scope::QueryScope;
 use super::select::{self, KeyColumn};
@@ -161,9 +161,10 @@ fn check_without_grouping(planner: &Planner) -> Result<()> {
         return Err(Error::invalid(message).hint("add a GROUP BY clause"));
     }
     let Some(statement) = planner.target.statement() else { return Ok(()) };
-    let name = planner.expressions().into_iter().find_map(|(_, e)| first_aggregate(e)).map_or("", |(name, _)| name);
+    let calls = planner.expressions().into_iter().flat_map(|(_, expr)| calls_of_aggregates(expr));
+    let calls = calls.map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let message =
-        format!("{statement} statement does not support aggregate function [{name}] without a GROUP BY clause.");
+        format!("{statement} statement does not support aggregate function [{calls}] without a GROUP BY clause.");
     Err(Error::invalid(message).at(planner.query.span))
 }
 

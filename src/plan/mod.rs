@@ -180,6 +180,16 @@ impl<'a> Planner<'a> {
 
     /// Refuses what this version cannot execute; the message names it.
     fn refuse_unsupported(&self) -> Result<()> {
+        if self.query.emit == Some(Emit::Final) {
+            if self.query.window.is_none() {
+                return Err(Error::invalid("EMIT FINAL is only supported for windowed aggregations."));
+            }
+            if !self.properties.flag(crate::config::SUPPRESS_ENABLED) {
+                let message =
+                    "Suppression is currently disabled. You can enable it by setting ksql.suppress.enabled to true";
+                return Err(Error::invalid(message));
+            }
+        }
         for relation in self.relations {
             let called = &relation.source().name;
             if relation.source().window.is_some() {
@@ -194,16 +204,6 @@ impl<'a> Planner<'a> {
         }
         for (_, expr) in self.expressions() {
             refuse_over(expr)?;
-        }
-        if self.query.emit == Some(Emit::Final) {
-            if self.query.window.is_none() {
-                return Err(Error::invalid("EMIT FINAL is only supported for windowed aggregations."));
-            }
-            if !self.properties.flag(crate::config::SUPPRESS_ENABLED) {
-                let message =
-                    "Suppression is currently disabled. You can enable it by setting ksql.suppress.enabled to true";
-                return Err(Error::invalid(message));
-            }
         }
         if let (Some(_), Some(statement)) = (self.query.limit, self.target.statement()) {
             let message = format!("{statement} statements don't support LIMIT clause.");
@@ -358,7 +358,12 @@ fn shown(selected: &[Selected]) -> Vec<OutputColumn> {
 }
 
 /// The rows for which a condition is true.
-fn filtered(node: Node, written: &ast::Expr, names: &dyn crate::expr::bind::Scope, clause: &str) -> Result<Node> {
+fn filtered(
+    node: Node,
+    written: &ast::Expr,
+    names: &dyn crate::expr::bind::Scope,
+    clause: &'static str,
+) -> Result<Node> {
     refuse_aggregates(written)?;
     let condition = bind_condition(written, names, clause)?;
     Ok(node.filter(condition))

@@ -3,6 +3,7 @@
 use super::node::SourceColumn;
 use super::scope::{Columns, QueryScope, Relation, RelationColumn};
 use super::select::{self, Strictness};
+use super::unnest;
 use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result, Span};
 use crate::expr::bind::{Scope, bind_condition};
@@ -42,6 +43,7 @@ pub struct Pull {
 pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
     super::refuse_extensions(query)?;
     refuse_clauses(query)?;
+    unnest::refuse(&query.items)?;
     refuse_duplicates(&query.items)?;
     let columns = Columns::default();
     let mut relation = Relation::new(&query.from.first, catalog, &columns)?;

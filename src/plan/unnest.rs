@@ -83,19 +83,15 @@ fn first(expr: &ast::Expr) -> Option<(&ast::Expr, &'static str)> {
 
 /// Refuses table functions where no rows can be made of rows.
 pub(super) fn check(planner: &Planner) -> Result<()> {
-    let written = planner.query.items.iter().filter_map(|item| match item {
-        SelectItem::Fields(expr) | SelectItem::Expr { expr, .. } => Some(expr),
-        SelectItem::All(_) | SelectItem::AllOf(_) => None,
-    });
     let mut found = None;
-    for expr in written {
+    for expr in selected(&planner.query.items) {
         found = found.or(first(expr));
         check_places(expr)?;
     }
     let group_by = planner.query.group_by.iter().flat_map(|g| &g.exprs).find_map(first);
     let Some((call, _)) = found.or(group_by) else { return Ok(()) };
     if planner.relations.iter().any(|relation| relation.source().kind == SourceKind::Table) {
-        return Err(Error::invalid("Table source is not supported with table functions").at(call.span));
+        return Err(of_table(call));
     }
     let has_aggregates = planner.expressions().into_iter().any(|(_, expr)| aggregates::contains_aggregate(expr));
     if has_aggregates || planner.query.group_by.is_some() {
@@ -103,6 +99,27 @@ pub(super) fn check(planner: &Planner) -> Result<()> {
         return Err(Error::invalid("Table functions cannot be used with aggregations.").at(call.span).hint(hint));
     }
     Ok(())
+}
+
+/// Refuses table functions over the rows of a table.
+///
+/// # Errors
+/// Invalid, with the place of the first call.
+pub(super) fn refuse(items: &[SelectItem]) -> Result<()> {
+    selected(items).find_map(first).map_or(Ok(()), |(call, _)| Err(of_table(call)))
+}
+
+/// The expressions among the items.
+fn selected(items: &[SelectItem]) -> impl Iterator<Item = &ast::Expr> {
+    items.iter().filter_map(|item| match item {
+        SelectItem::Fields(expr) | SelectItem::Expr { expr, .. } => Some(expr),
+        SelectItem::All(_) | SelectItem::AllOf(_) => None,
+    })
+}
+
+/// The refusal of a call over the rows of a table.
+fn of_table(call: &ast::Expr) -> Error {
+    Error::invalid("Table source is not supported with table functions").at(call.span)
 }
 
 /// Refuses a table function in another one, in CASE and in a lambda.

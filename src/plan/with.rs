@@ -330,6 +330,17 @@ fn duration(text: &str) -> Result<i64> {
     Ok(count.saturating_mul(unit.ms()))
 }
 
+/// Refuses a retention of a table without windows, whose rows do not age.
+///
+/// # Errors
+/// There is one.
+pub fn refuse_retention(with: &Properties) -> Result<()> {
+    let Some(property) = with.get("RETENTION_MS") else { return Ok(()) };
+    let message =
+        "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention.";
+    Err(Error::invalid(message).at(property.span))
+}
+
 /// Settings of the topic, by Kafka's names.
 fn config(with: &Properties) -> Result<BTreeMap<String, String>> {
     if let Some(property) = with.get("CLEANUP_POLICY") {

@@ -14,8 +14,10 @@ use super::{Service, request};
 pub(super) async fn close_query(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
     let body = request::all(request.into_body()).await?;
     let fields = request::object(&body)?;
-    let Some(Value::String(id)) = fields.get("queryId") else {
-        return Err(Refusal::new(40000, "Invalid JSON in request: \"queryId\" must be a text").untyped());
+    let id = match fields.get("queryId") {
+        Some(Value::String(id)) => id,
+        Some(other) => return Err(request::wrong("queryId", other, "a text")),
+        None => return Err(request::missing("queryId")),
     };
     match service.engine.end_shown(id) {
         true => Ok(StatusCode::OK.into_response()),

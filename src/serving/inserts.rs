@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::accept::{self, DELIMITED, JSON};
 use super::refusal::Refusal;
 use super::wording;
-use super::{Service, coerce, ksql, request, small};
+use super::{Service, coerce, ksql, overrides, request, small};
 use crate::catalog::Source;
 use crate::config;
 use crate::statements;
@@ -139,6 +139,10 @@ fn target(service: &Service, line: Option<&Bytes>) -> Result<Arc<Source>, Refusa
         Some(Json::Number(number)) => number.to_string(),
         _ => return Err(Refusal::new(40000, "Invalid JSON in request: \"target\" must name a stream or table")),
     };
+    // Properties change nothing of an insert.
+    if let Some(Json::Object(properties)) = fields.get("properties") {
+        overrides::check_values(properties)?;
+    }
     if !service.engine.properties().flag(config::INSERT_VALUES_ENABLED) {
         return Err(Refusal::new(40000, "The server has disabled INSERT INTO ... VALUES functionality."));
     }
@@ -147,18 +151,7 @@ fn target(service: &Service, line: Option<&Bytes>) -> Result<Arc<Source>, Refusa
     let Some(source) = catalog.source(&name) else {
         let mut message = format!("Cannot insert values into an unknown stream/table: {}", quoted(&name));
         let other = catalog.sources().find(|source| source.name.eq_ignore_ascii_case(&name));
-        if let Some(other) = other {
-            let is_plain = other.name == other.name.to_uppercase();
-            message.push_str(&match is_plain {
-                true => {
-                    format!("\nDid you mean {}? Hint: try removing double quotes from the source name.", other.name)
-                }
-                false => format!(
-                    "\nDid you mean \"{}\"? Hint: wrap the source name in double quotes to make it case-sensitive.",
-                    other.name
-                ),
-            });
-        }
+        message.extend(other.map(|other| wording::did_you_mean(&other.name)));
         return Err(Refusal::new(40001, message));
     };
     if source.window.is_some() {
@@ -266,6 +259,6 @@ fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Op
     let count = records.len();
     match service.engine.insert_all(topic, records) {
         Ok(()) => (count, refused),
-        Err(error) => (0, Some(Refusal::new(50000, wording::message(&error)))),
+        Err(error) => (0, Some(Refusal::new(50000, wording::message(&error, "")))),
     }
 }

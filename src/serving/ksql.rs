@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::request::{self, Asked};
 use super::users::Caller;
 use super::wording::{self, Named};
-use super::{Service, small};
+use super::{Service, overrides, small};
 use crate::config;
 use crate::engine::Committed;
 use crate::error::Error;
@@ -69,13 +69,12 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
                     true => session.completed(statement),
                     false => session.spelled(statement),
                 };
-                match (entity(service, outcome, text), shown) {
-                    (Some(mut entity), Some(shown)) => {
-                        entity["shown"] = shown;
-                        entities.push(entity);
-                    }
-                    (entity, _) => entities.extend(entity),
+                let Some(mut entity) = entity(service, outcome, text) else { continue };
+                overrides::show(&asked.properties, &mut entity);
+                if let Some(shown) = shown {
+                    entity["shown"] = shown;
                 }
+                entities.push(entity);
             }
             Err(error) => {
                 let error = error.at(statement.span);
@@ -113,7 +112,7 @@ fn shown(outcome: &Outcome) -> Value {
 /// The first syntax error; the whole text is named as the statement, as ksqlDB does.
 pub(super) fn parse(text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, Refusal> {
     statements::parse(text).map_err(|errors| match errors.first() {
-        Some(error) => Refusal::of_text(40001, wording::message(error), text).shown_as(shown_as, text, &errors),
+        Some(error) => Refusal::unread(error, text).shown_as(shown_as, text, &errors),
         None => Refusal::new(50000, "a text without errors was refused"),
     })
 }
@@ -161,7 +160,13 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
             }
             Ok(Nature::Change | Nature::Other) => {}
             Err(error) => {
-                let refusal = Refusal::of_statement(&error, &named(session, statement, &error), Vec::new());
+                let error = denied(service, error);
+                let text_of = |named| match named {
+                    Named::Completed => dry_run.completed(statement),
+                    Named::Written => session.spelled(statement),
+                    Named::Part(part) => part,
+                };
+                let refusal = Refusal::of_statement(&error, &text_of(wording::named(&error)), Vec::new());
                 let Some(name) = asked.shown_as.as_deref() else { return Err(refusal) };
                 let all = session.dry_run().check_all(parsed.iter()).err().unwrap_or_default();
                 let all: Vec<Error> = all.into_iter().map(|(place, error)| error.at(parsed[place].span)).collect();
@@ -181,6 +186,15 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
         return Err(Refusal::new(40000, message));
     }
     Ok(())
+}
+
+/// The refusal of a property that is unknown here, if it is one that nobody may set.
+fn denied(service: &Service, error: Error) -> Error {
+    let name = error.message().strip_prefix("Unknown property: ").map(str::to_owned);
+    match name.filter(|name| service.denied().contains(name)) {
+        Some(name) => error.saying(statements::denied(&name)),
+        None => error,
+    }
 }
 
 /// The statement as its refusal names it.
@@ -208,7 +222,13 @@ fn entity(service: &Service, outcome: Outcome, text: impl FnOnce(bool) -> String
         Outcome::Reply(reply) => {
             let mut fields = reply.entity;
             let kind = fields.remove("@type").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-            Some(with_text(&kind, fields, text(true)))
+            if kind == "currentStatus" {
+                // It comes after the last command and before the next.
+                let number = (sequence_number(service.engine.catalog().version) - 1).max(0);
+                fields.insert("commandSequenceNumber".to_owned(), number.into());
+            }
+            let text = text(kind != "warning_entity");
+            Some(with_text(&kind, fields, text))
         }
         // The check has refused what shows rows.
         Outcome::Rows(_) | Outcome::Push { .. } | Outcome::Print { .. } => None,

@@ -31,11 +31,15 @@ mod close;
 mod coerce;
 mod commands;
 mod cors;
+mod foreign;
 mod fresh;
 mod inserts;
+mod json;
 mod ksql;
 mod listen;
 mod metrics;
+mod nearby;
+mod overrides;
 mod pem;
 mod pg;
 mod print;
@@ -47,6 +51,7 @@ mod request;
 mod rows;
 mod slots;
 mod small;
+mod syntax;
 mod target;
 mod tls;
 mod upgrade;
@@ -55,6 +60,7 @@ mod waits;
 mod websocket;
 mod wording;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -113,6 +119,8 @@ pub struct Setup {
     access: Access,
     /// None if no listener needs it.
     tls: Option<Fresh<ServerConfig>>,
+    /// Where it listens, by the first listener for HTTP: the name of the one node.
+    node: String,
     events: Dispatch,
 }
 
@@ -127,7 +135,9 @@ impl Setup {
         let is_secure =
             listeners.iter().any(|listener| listener.is_secure() || listener.is_postgres() && may_be_secure);
         let tls = is_secure.then(|| tls::read(properties)).transpose()?;
-        Ok(Setup { access: Access::read(properties)?, tls, events })
+        let http = listeners.iter().find(|listener| !listener.is_postgres());
+        let node = http.map_or(Ok(String::new()), |listener| listener.address().map(node_at))?;
+        Ok(Setup { access: Access::read(properties)?, tls, node, events })
     }
 
     /// The same for a service whose statements come from a file: its clients cannot change what exists.
@@ -157,6 +167,11 @@ impl Setup {
     pub fn has_users(&self) -> bool {
         self.access.users.is_some()
     }
+}
+
+/// The name of a node that listens at an address.
+fn node_at(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
 /// What the properties say of the rim and what cannot be used of it: addresses, certificates, users. Nothing is opened

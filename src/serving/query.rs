@@ -22,7 +22,7 @@ use super::{Service, ksql, not_allowed, print, small};
 use crate::config;
 use crate::engine::{Follower, PushQuery};
 use crate::pull::PullRows;
-use crate::statements::{Nature, Outcome, RecordLines, Until};
+use crate::statements::{HOST, Nature, Outcome, RecordLines, Until};
 
 /// How often a query is looked at that nobody has woken.
 const LOOK: Duration = Duration::from_secs(5);
@@ -107,7 +107,8 @@ async fn rows(
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     if let Some((id, rows)) = at_once(&service, &asked) {
-        let head = Head { id: &id, columns: &rows.columns, marks_keys: true };
+        let host = asked.wants_host.then_some(HOST);
+        let head = Head { id: &id, columns: &rows.columns, marks_keys: true, host };
         return Ok(answer_of(layout, stream::iter(layout.pulled(&head, rows.rows))));
     }
     let asker = service.clone();
@@ -117,7 +118,8 @@ async fn rows(
     let laid_out = move || match select(&asker, &asked, &is_gone)? {
         // All rows of a table take their time.
         Shown::Rows(id, PullRows { columns, rows }) => {
-            let head = Head { id: &id, columns: &columns, marks_keys: true };
+            let host = asked.wants_host.then_some(HOST);
+            let head = Head { id: &id, columns: &columns, marks_keys: true, host };
             Ok(Answer::Whole(layout.pulled(&head, rows)))
         }
         Shown::Query(query, until) => Ok(Answer::Query(query, until)),
@@ -202,7 +204,7 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
         return Err(Refusal::of_text(40001, message, text));
     };
-    let session = asked.session(service)?.stopping(is_gone);
+    let session = asked.session(service).map_err(Refusal::unnamed)?.stopping(is_gone);
     let mut refusal = match asked.is_old {
         true => Refusal::new(40000, "Statement type not supported for this resource"),
         false => Refusal::of_text(40001, "Neither a query nor a print statement", &statement.text),
@@ -229,8 +231,11 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         Ok(_) => Err(refusal),
         Err(error) => {
             let error = error.at(statement.span);
-            let refusal = Refusal::of_statement(&error, &session.completed(statement), Vec::new());
-            Err(refusal.untyped().shown_as(name, text, [&error]))
+            let named = error.parts().last().cloned().unwrap_or_else(|| session.completed(statement));
+            let refusal = Refusal::of_statement(&error, &named, Vec::new());
+            // Of a statement that is understood, ksqlDB does not say that its refusal is JSON.
+            let refusal = if refusal.is_unread() { refusal } else { refusal.untyped() };
+            Err(refusal.shown_as(name, text, [&error]))
         }
     }
 }
@@ -251,7 +256,7 @@ fn over_the_limit(nature: Nature, count: usize, limit: usize, text: &str) -> Ref
 /// Sends the rows of a query until it is over, is ended from outside, or its client has gone.
 async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<Bytes>) {
     let query = &running.query;
-    let head = Head { id: query.id(), columns: &query.columns, marks_keys: false };
+    let head = Head { id: query.id(), columns: &query.columns, marks_keys: false, host: None };
     let mut last = Vec::new();
     if to.send(layout.head(&head)).await.is_err() {
         return;

@@ -41,6 +41,9 @@ impl Refusal {
 
     /// The refusal of a statement, after those before it gave `entities`.
     pub(super) fn of_statement(error: &Error, text: &str, entities: Vec<Value>) -> Refusal {
+        if let Some(format) = wording::registered_format(error) {
+            return Refusal::new(42801, unregistered(format, text));
+        }
         let code = match code(error) {
             // It names the statement where a function is called.
             40001 if is_unknown_function(error) && begins_with_describe(text) => 40000,
@@ -48,7 +51,7 @@ impl Refusal {
         };
         // ksqlDB names the statement only where it is what is wrong.
         let statement = (![40000, 41700].contains(&code)).then(|| text.to_owned());
-        let message = wording::message(error);
+        let message = wording::message(error, text);
         let message = match code == 40001 && wording::is_of_query(error, text) {
             true => format!("Could not determine output schema for query due to error: {message}"),
             false => message,
@@ -62,9 +65,18 @@ impl Refusal {
     }
 
     /// The message on a WebSocket, which says whether the text cannot be read.
-    pub(super) fn of_query(self) -> String {
-        let is_unread = self.is_of_text || self.message.starts_with(wording::UNPREPARED);
-        if is_unread { format!("Error parsing query: {}", self.message) } else { self.message }
+    pub(super) fn on_websocket(self) -> String {
+        if self.is_unread() { format!("Error parsing query: {}", self.message) } else { self.message }
+    }
+
+    /// Whether the text could not be read, or names what is not there.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_of_text || self.message.starts_with(wording::UNPREPARED)
+    }
+
+    /// The same without the statement.
+    pub(super) fn unnamed(self) -> Refusal {
+        Refusal { statement: None, ..self }
     }
 
     /// The same without a content type.
@@ -82,6 +94,15 @@ impl Refusal {
     /// The refusal of a text that is no statement, or not one.
     pub(super) fn of_text(code: u32, message: impl Into<String>, text: &str) -> Refusal {
         Refusal { is_of_text: true, ..Refusal::statement(code, message, text) }
+    }
+
+    /// The refusal of a text of which a statement cannot be read.
+    pub(super) fn unread(error: &Error, text: &str) -> Refusal {
+        let message = wording::message(error, text);
+        match wording::wrong_name(error) {
+            Some(name) => Refusal::statement(40001, message, name),
+            None => Refusal::of_text(40001, message, text),
+        }
     }
 
     /// The same with the text at the end of its message if the text is what is wrong, as the endpoints of queries have
@@ -170,6 +191,12 @@ fn code(error: &Error) -> u32 {
         _ if GENERIC.iter().any(|start| error.message().starts_with(start)) => 40000,
         _ => 40001,
     }
+}
+
+/// What is said of a format that needs a registry of schemas; `text` is the completed statement.
+fn unregistered(format: &str, text: &str) -> String {
+    let topic = text.split_once("KAFKA_TOPIC='").and_then(|(_, rest)| rest.split('\'').next()).unwrap_or_default();
+    format!("Cannot create topic '{topic}' with format {format} without configuring 'ksql.schema.registry.url'")
 }
 
 fn is_unknown_function(error: &Error) -> bool {

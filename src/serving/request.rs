@@ -1,26 +1,31 @@
 //! The bodies of requests: JSON objects with statements, properties and variables.
 
+use std::fmt;
+
 use axum::body::{Body, to_bytes};
 use axum::http::Uri;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
-use super::{MOST_BODY, PATIENCE, Service, target};
-use crate::config::Properties;
-use crate::statements::{self, Session};
+use super::{MOST_BODY, PATIENCE, Service, json, overrides, target};
+use crate::statements::Session;
 
 /// A request with statements.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// The text of the statements; None if the field is missing or null.
     pub text: Option<String>,
-    /// Properties that hold for this request.
+    /// Properties that hold for its statements.
     pub properties: Map<String, Value>,
+    /// The names of the properties of the request itself.
+    pub of_request: Vec<String>,
     /// Values of variables, in their order.
     pub variables: Vec<(String, String)>,
     /// The command that must have been executed before.
     pub sequence: Option<i64>,
+    /// Whether the rows of a table are to be told with the node that has them.
+    pub wants_host: bool,
     /// Whether it has the fields of `/ksql`, `/query` and WebSockets.
     pub is_old: bool,
     /// What the client calls the text, if it wants to show answers and errors as this program's own shell does.
@@ -31,6 +36,9 @@ pub(super) struct Asked {
 
 /// The property of a request by which answers get what a person is shown.
 pub const SHOWN_AS: &str = "tidemill.shown.as";
+
+/// The property of a request by which rows of tables are told with the node that has them.
+const DEBUG: &str = "request.ksql.debug.request";
 
 /// The names of the fields, which differ between the endpoints.
 #[derive(Clone, Copy)]
@@ -60,19 +68,19 @@ pub(super) async fn all(body: Body) -> Result<Bytes, Refusal> {
 /// # Errors
 /// It is no JSON, or something else than an object.
 pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let invalid = |why: String| Refusal::new(40000, format!("Invalid JSON in request: {why}")).untyped();
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(invalid("the body is empty".to_owned()));
+        return Err(invalid("the body is empty"));
     }
-    // What follows the object is ignored, as ksqlDB does.
-    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
-    match values.next() {
-        Some(Ok(Value::Object(fields))) => Ok(fields),
-        Some(Ok(_)) => Err(invalid("it is no object".to_owned())),
-        Some(Err(error)) => Err(invalid(error.to_string())),
-        None => Err(invalid("there is none".to_owned())),
-    }
+    json::object(body).map_err(invalid)
 }
+
+/// The refusal of a request whose JSON is none, or not what it should be.
+pub(super) fn invalid(why: impl fmt::Display) -> Refusal {
+    Refusal::new(40000, format!("{INVALID}{why}")).untyped()
+}
+
+/// How that refusal begins.
+pub(super) const INVALID: &str = "Invalid JSON in request: ";
 
 /// The body of a request whose fields stand in the query of its address: the text as it is, others as JSON.
 ///
@@ -81,9 +89,9 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
 pub(super) fn of_address(uri: &Uri, names: Fields) -> Result<String, Refusal> {
     let mut fields = Map::new();
     fields.extend(target::parameter(uri, names.text).map(|text| (names.text.to_owned(), Value::String(text))));
-    for name in [names.properties, "sessionVariables"] {
+    for name in [names.properties, VARIABLES] {
         if let Some(text) = target::parameter(uri, name) {
-            let invalid = |why| Refusal::new(40000, format!("Invalid JSON in request: {name}: {why}")).untyped();
+            let invalid = |why| invalid(format!("{name}: {why}"));
             fields.insert(name.to_owned(), serde_json::from_str(&text).map_err(invalid)?);
         }
     }
@@ -97,40 +105,26 @@ impl Asked {
     /// A field is of the wrong type.
     pub(super) fn read(body: &[u8], names: Fields) -> Result<Asked, Refusal> {
         let mut fields = object(body)?;
-        let wrong =
-            |name: &str| Refusal::new(40000, format!("Invalid JSON in request: wrong type of \"{name}\"")).untyped();
+        let is_old = names.text == OLD.text;
         let text = match fields.remove(names.text) {
+            None if !is_old => return Err(missing(names.text)),
+            Some(Value::Null) if !is_old => return Err(wrong(names.text, &Value::Null, "a text")),
             None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(text),
-            // A number or a truth value is taken as its text.
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
-            Some(_) => return Err(wrong(names.text)),
+            Some(value) => Some(text_of(names.text, value)?),
         };
-        let properties = match fields.remove(names.properties) {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(properties)) => properties,
-            Some(_) => return Err(wrong(names.properties)),
-        };
-        let variables = match fields.remove("sessionVariables") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Object(all)) => all
-                .into_iter()
-                .map(|(name, value)| match value {
-                    Value::String(text) => Ok((name, text)),
-                    Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
-                    _ => Err(wrong("sessionVariables")),
-                })
-                .collect::<Result<_, _>>()?,
-            Some(_) => return Err(wrong("sessionVariables")),
-        };
-        let sequence = match fields.remove("commandSequenceNumber") {
-            None | Some(Value::Null) => None,
-            Some(Value::Number(number)) => Some(number.as_i64().ok_or_else(|| wrong("commandSequenceNumber"))?),
-            Some(Value::String(text)) => Some(text.trim().parse().map_err(|_| wrong("commandSequenceNumber"))?),
-            Some(_) => return Err(wrong("commandSequenceNumber")),
-        };
-        let shown_as = fields.get("requestProperties").and_then(|all| all.get(SHOWN_AS)?.as_str().map(str::to_owned));
-        Ok(Asked { text, properties, variables, sequence, is_old: names.text == OLD.text, shown_as })
+        let properties = map(&mut fields, names.properties)?;
+        if let Some((name, _)) = properties.iter().find(|(_, value)| value.is_null()) {
+            return Err(wrong(name, &Value::Null, "a value"));
+        }
+        let variables = map(&mut fields, VARIABLES)?;
+        let variables = variables.into_iter().map(|(name, value)| Ok((name, text_of(VARIABLES, value)?)));
+        let variables = variables.collect::<Result<_, _>>()?;
+        let sequence = sequence(fields.remove("commandSequenceNumber"))?;
+        let own = map(&mut fields, "requestProperties")?;
+        let shown_as = own.get(SHOWN_AS).and_then(Value::as_str).map(str::to_owned);
+        let wants_host = own.get(DEBUG) == Some(&Value::Bool(true));
+        let of_request = own.into_iter().map(|(name, _)| name).collect();
+        Ok(Asked { text, properties, of_request, variables, sequence, wants_host, is_old, shown_as })
     }
 
     /// A session with the request's properties and variables.
@@ -138,29 +132,54 @@ impl Asked {
     /// # Errors
     /// A property is unknown, belongs to the process, or does not take the value.
     pub(super) fn session<'e>(&self, service: &'e Service) -> Result<Session<'e>, Refusal> {
-        let mut own = Properties::default();
         let text = self.text.as_deref().unwrap_or_default();
         let denied = service.denied();
-        for (name, value) in &self.properties {
-            if denied.contains(name) {
-                return Err(Refusal::new(40000, statements::denied(name)));
-            }
-            let value = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            let Ok(property) = crate::config::find(name) else {
-                let message = format!("Not recognizable as ksql, streams, consumer, or producer property: '{name}'");
-                return Err(Refusal::statement(50000, message, text));
-            };
-            own.set_for_statements(name, &value).map_err(|error| {
-                let value = property.masked(&value);
-                let message = format!("Failed to coerce type of value '{value}' for key '{name}'\nCaused by: {error}");
-                Refusal::new(40000, message)
-            })?;
-        }
+        let own = overrides::properties(&self.properties, &denied, text)?;
+        overrides::check_names(self.of_request.iter(), text)?;
         let mut session = Session::new(&service.engine, own).denying(denied);
         self.variables.iter().for_each(|(name, value)| session.define(name, value));
         Ok(session)
     }
+}
+
+/// The field with the variables.
+const VARIABLES: &str = "sessionVariables";
+
+/// The refusal of a request that lacks a field.
+pub(super) fn missing(name: &str) -> Refusal {
+    invalid(format!("Missing required creator property '{name}'"))
+}
+
+/// The refusal of a field whose value is not what it should be.
+pub(super) fn wrong(name: &str, value: &Value, wanted: &str) -> Refusal {
+    invalid(format!("\"{name}\" must be {wanted}, not {}", json::named(value)))
+}
+
+/// The text that a field has. A number or a truth value is taken as its text.
+fn text_of(name: &str, value: Value) -> Result<String, Refusal> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
+        other => Err(wrong(name, &other, "a text")),
+    }
+}
+
+/// The object that a field has; an empty one if there is none.
+fn map(fields: &mut Map<String, Value>, name: &str) -> Result<Map<String, Value>, Refusal> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(map)) => Ok(map),
+        Some(other) => Err(wrong(name, &other, "an object")),
+    }
+}
+
+/// The number of the command that must have been executed; a text with digits is taken, too.
+fn sequence(value: Option<Value>) -> Result<Option<i64>, Refusal> {
+    let number = match &value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Number(number)) => number.as_i64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(_) => None,
+    };
+    number.map(Some).ok_or_else(|| wrong("commandSequenceNumber", &value.unwrap_or_default(), "a whole number"))
 }

@@ -43,6 +43,8 @@ pub(super) struct Head<'a> {
     pub columns: &'a [Column],
     /// Whether the schema says which columns are the key's.
     pub marks_keys: bool,
+    /// The node that has the rows, if the client asks which.
+    pub host: Option<&'a str>,
 }
 
 impl Layout {
@@ -122,6 +124,16 @@ impl Layout {
         Some(out.into())
     }
 
+    /// A row with the node that has it, where there is room for that.
+    fn with_host(self, row: Bytes, host: Option<&str>) -> Bytes {
+        match (self, host, row.strip_suffix(b"},\n")) {
+            (Layout::V1, Some(host), Some(begin)) => {
+                [begin, format!(",\"sourceHost\":{}}},\n", json!(host)).as_bytes()].concat().into()
+            }
+            _ => row,
+        }
+    }
+
     /// What stands behind the rows, with a last message where there is room for it.
     pub(super) fn end(self, message: Option<&str>) -> Vec<Bytes> {
         match self {
@@ -160,8 +172,8 @@ impl Layout {
     /// All rows of a table, in pieces: in v1 as few as fit, else each row by itself.
     pub(super) fn pulled(self, head: &Head, rows: Vec<Vec<Value>>) -> Vec<Bytes> {
         let rows = rows.into_iter().map(|values| PushRow { values, is_deletion: false });
-        let pieces: Vec<Bytes> =
-            std::iter::once(self.head(head)).chain(rows.filter_map(|row| self.row(&row))).collect();
+        let rows = rows.filter_map(|row| Some(self.with_host(self.row(&row)?, head.host)));
+        let pieces: Vec<Bytes> = std::iter::once(self.head(head)).chain(rows).collect();
         if matches!(self, Layout::Delimited | Layout::Json | Layout::Events) {
             return pieces.into_iter().chain(self.end(None)).collect();
         }
@@ -225,7 +237,7 @@ mod tests {
             Column { name: "K".to_owned(), sql_type: SqlType::String, role: Role::Key },
             Column::value("V", SqlType::Integer),
         ];
-        let head = Head { id: "q", columns: &columns, marks_keys: true };
+        let head = Head { id: "q", columns: &columns, marks_keys: true, host: None };
         let rows = || vec![vec![Value::String("a".into()), Value::Integer(1)], vec![Value::Null, Value::Null]];
         assert_eq!(
             text(&Layout::V1.pulled(&head, rows())),
@@ -241,6 +253,13 @@ mod tests {
                 "]"
             ]
         );
+        let placed = Head { host: Some("h:1"), ..head };
+        assert!(text(&Layout::V1.pulled(&placed, rows()))[0].ends_with(
+            "\n{\"row\":{\"columns\":[\"a\",1]},\"sourceHost\":\"h:1\"},\n\
+             {\"row\":{\"columns\":[null,null]},\"sourceHost\":\"h:1\"}]"
+        ));
+        assert_eq!(text(&Layout::Json.pulled(&placed, rows()))[1], ",[\"a\",1]");
+        let head = Head { host: None, ..placed };
         assert_eq!(text(&Layout::V1.pulled(&head, Vec::new())).len(), 1);
         let many = (0..2_000).map(|number| vec![Value::Null, Value::Integer(number)]).collect();
         let pieces = Layout::V1.pulled(&head, many);

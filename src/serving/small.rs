@@ -142,11 +142,8 @@ pub(super) async fn cluster_status(State(service): State<Arc<Service>>, headers:
         "activeStandbyPerQuery": queries,
         "hostStoreLags": { "stateStoreLags": {}, "updateTimeMs": now_ms, "size": 0 },
     });
-    json_for(&headers, &json!({ "clusterStatus": { NODE: node } }))
+    json_for(&headers, &json!({ "clusterStatus": { &service.setup.node: node } }))
 }
-
-/// The name of the one node.
-const NODE: &str = "localhost:8088";
 
 /// The answer of what is switched off.
 fn switched_off() -> Response {
@@ -223,10 +220,7 @@ pub(super) async fn terminate(State(service): State<Arc<Service>>, request: Requ
     let patterns = match fields.get("deleteTopicList") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(all)) => all.iter().filter_map(|pattern| pattern.as_str().map(str::to_owned)).collect(),
-        Some(_) => {
-            let message = "Invalid JSON in request: \"deleteTopicList\" must be a list of texts";
-            return Err(Refusal::new(40000, message).untyped());
-        }
+        Some(other) => return Err(request::wrong("deleteTopicList", other, "a list of texts")),
     };
     let entity = ksql::on_a_thread(move || ksql::terminate_cluster(&service, &patterns)).await?;
     Ok(([(header::CONTENT_TYPE, JSON)], json!([entity]).to_string()).into_response())

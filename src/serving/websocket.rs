@@ -126,7 +126,10 @@ async fn show(
     let asked = match Asked::read(asked.as_bytes(), request::OLD) {
         // Variables are not replaced here, as on ksqlDB's server.
         Ok(asked) => Asked { variables: Vec::new(), ..asked },
-        Err(refusal) => return Some(End::new(BAD_REQUEST, format!("Error parsing request: {}", refusal.message))),
+        Err(refusal) => {
+            let why = refusal.message.strip_prefix(request::INVALID).unwrap_or(&refusal.message);
+            return Some(End::new(BAD_REQUEST, format!("Error parsing request: {why}")));
+        }
     };
     if asked.text.as_deref().unwrap_or_default().is_empty() {
         return Some(End::new(BAD_REQUEST, "Error parsing request: \"ksql\" field of \"request\" must be populated"));
@@ -180,7 +183,7 @@ async fn show(
             let unknown = "Topic does not exist, or KSQL does not have permission to list the topic: ";
             let refusal = print::refusal(refusal, unknown);
             let code = if refusal.code >= 50000 { SERVER_ERROR } else { BAD_REQUEST };
-            Some(End::new(code, refusal.of_query()))
+            Some(End::new(code, refusal.on_websocket()))
         }
     }
 }

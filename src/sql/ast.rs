@@ -332,6 +332,7 @@ impl Expr {
             Node::Compare { op, left, right } => {
                 format!("({} {} {})", left.parenthesized(), op.symbol(), right.parenthesized())
             }
+            Node::Not(value) => format!("(NOT {})", value.parenthesized()),
             Node::And(items) => format!("({})", all(items, " AND ")),
             Node::Or(items) => format!("({})", all(items, " OR ")),
             Node::Like { .. } | Node::Between { .. } | Node::In { .. } | Node::InQuery { .. } | Node::IsNull { .. } => {
@@ -345,7 +346,7 @@ impl Expr {
                 let entry = |(key, value): &(Expr, Expr)| format!("{}:={}", key.parenthesized(), value.parenthesized());
                 format!("MAP({})", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
             }
-            Node::Literal(Literal::Null) => "null".to_owned(),
+            Node::Literal(value @ (Literal::Null | Literal::Boolean(_))) => value.to_string().to_lowercase(),
             _ => self.to_string(),
         }
     }

@@ -200,7 +200,7 @@ impl<'a> Cursor<'a> {
         let message = format!(
             "expected {what}, found \"{word}\", which is a reserved keyword and can't be used as an identifier"
         );
-        let error = Error::syntax(message).at(self.span());
+        let error = Error::syntax(message).at(self.span()).expecting([what]);
         let before = self.next.checked_sub(1).and_then(|i| self.lexemes.get(i));
         let after_comma = before.is_some_and(|comma| comma.text == ",");
         match word.to_ascii_uppercase().as_str() {
@@ -407,26 +407,28 @@ impl<'a> Cursor<'a> {
             [only] => (*only).to_owned(),
             [first @ .., last] => format!("{} or {last}", first.join(", ")),
         };
-        self.unexpected_at(at, &expected)
+        self.unexpected_at(at, &expected, tried)
     }
 
     /// The refusal of the next token: `expected … , found …`.
     pub fn unexpected(&self, expected: &str) -> Error {
-        self.unexpected_at(self.next, expected)
+        self.unexpected_at(self.next, expected, &[expected])
     }
 
-    /// The refusal of the token with the number `at`.
-    fn unexpected_at(&self, at: usize, expected: &str) -> Error {
+    /// The refusal of the token with the number `at`, where one of `words` could stand.
+    fn unexpected_at(&self, at: usize, expected: &str, words: &[&str]) -> Error {
         if let Some(error) = self.misspelt(at) {
             return error;
         }
         let Some(found) = self.lexemes.get(at) else {
             let span = Span { start: self.end, end: self.end };
-            return Error::syntax(format!("expected {expected}, found the end of the text")).at(span);
+            let error = Error::syntax(format!("expected {expected}, found the end of the text")).at(span);
+            return error.expecting(words.iter().copied());
         };
         let text = &found.text;
         let quoted = if found.token == Token::Text { text.to_string() } else { format!("'{text}'") };
         let error = Error::syntax(format!("expected {expected}, found {quoted}")).at(found.span);
+        let error = error.expecting(words.iter().copied());
         let tried: &[&str] = if at == self.tried.at { &self.tried.here } else { &[] };
         let near = match found.token {
             Token::Word if !is_keyword(text) && foreign(text).is_none() => {

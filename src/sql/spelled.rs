@@ -17,7 +17,7 @@
 
 use std::fmt::Write;
 
-use super::ast::{Expr, Node};
+use super::ast::{Expr, Literal, Node};
 use super::properties::Properties;
 use super::query::{Emit, Grouping, Join, JoinKind, Query, Relation, SelectItem, Window, WindowKind};
 use super::words::{Duration, Ident, string_literal};
@@ -45,8 +45,16 @@ pub fn type_name(sql_type: &SqlType) -> String {
 
 /// A WITH clause as ksqlDB shows it, without blanks around `=`.
 pub fn properties(with: &Properties) -> String {
-    let items = with.items.iter().map(|property| format!("{}={}", property.name, property.value));
+    let items = with.items.iter().map(|property| format!("{}={}", property.name, literal(&property.value)));
     format!("WITH ({})", items.collect::<Vec<_>>().join(", "))
+}
+
+/// A constant: words are in lower case.
+fn literal(value: &Literal) -> String {
+    match value {
+        Literal::Null | Literal::Boolean(_) => value.to_string().to_lowercase(),
+        other => other.to_string(),
+    }
 }
 
 /// The names that a query knows.
@@ -128,7 +136,8 @@ impl Speller<'_> {
         let mut holders = self.relations.iter().filter(|r| (self.owns)(&r.name.name, &name.name));
         match (holders.next(), self.relations.as_slice()) {
             (Some(holder), _) => Some(called(holder)),
-            (None, [only]) if !name.name.starts_with("WINDOW") => Some(called(only)),
+            // Columns of every source, such as ROWTIME, are not among those of its schema.
+            (None, [only]) if name.name.starts_with("ROW") => Some(called(only)),
             (None, _) => None,
         }
     }
@@ -231,6 +240,7 @@ impl Speller<'_> {
     /// What is made of other expressions without an operator; all else is written as in canonical text.
     fn nested(&self, expr: &Expr) -> String {
         match &*expr.node {
+            Node::Literal(value) => literal(value),
             Node::Call { name, args } => format!("{name}({})", self.list(args)),
             Node::CallDistinct { name, args } => format!("{name}(DISTINCT {})", self.list(args)),
             Node::Cast { value, to } => format!("CAST({} AS {to})", self.expr(value)),

@@ -79,6 +79,9 @@ impl Statement for CreateAs {
         }
         let made = Made { name, statement: cx.text };
         let mut sink = sink::plan(made, &plan, settings, cx.catalog, cx.properties)?;
+        if head.kind == SourceKind::Table && sink.source.window.is_none() {
+            with::refuse_retention(&self.with)?;
+        }
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }

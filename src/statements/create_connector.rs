@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::{Action, Context, Kind, Right, Statement, not_yet};
 use crate::error::Result;
+use crate::sql::ast::Literal;
 use crate::sql::print::layout;
 use crate::sql::properties::{Properties, Property, parse_with_exact_names};
 use crate::sql::words::Ident;
@@ -49,6 +50,16 @@ impl fmt::Display for CreateConnector {
 }
 
 impl Statement for CreateConnector {
+    /// Values are masked, since some are passwords; the class of the connector is not.
+    fn completed(&self, _: &Context) -> Option<String> {
+        let masked = |property: &Property| match property.name.as_str() {
+            "connector.class" => property.clone(),
+            _ => Property { value: Literal::String("[string]".to_owned()), ..property.clone() },
+        };
+        let with = Properties { items: self.with.items.iter().map(masked).collect(), ..self.with.clone() };
+        Some(format!("{};", CreateConnector { name: self.name.clone(), with, ..*self }))
+    }
+
     fn compile(&self, _: &Context) -> Result<Action> {
         Err(not_yet(
             "CREATE CONNECTOR",

@@ -272,12 +272,15 @@ impl Statement for CreateSource {
             check_timestamp(timestamp, &schema)?;
         }
         head.refuse_replacement(cx)?;
+        if head.kind == SourceKind::Table && settings.window.is_none() {
+            with::refuse_retention(&self.with)?;
+        }
         let config = topic_settings(head.kind, settings.window.is_some(), settings.config);
         let topic_effect = new_topic(cx, &topic, settings.partitions, config)?;
         if let Some(done) = head.existing(cx)? {
             return Ok(done);
         }
-        let completed = self.completed_with(&schema, cx);
+        let completed = self.completed_with(cx);
         let source = Source {
             name: head.name.name.clone(),
             kind: head.kind,
@@ -303,8 +306,7 @@ impl Statement for CreateSource {
     }
 
     fn completed(&self, cx: &Context) -> Option<String> {
-        let window = self.with.get("WINDOW_TYPE").is_some();
-        Some(self.completed_with(&self.schema(cx, window).ok()?, cx))
+        Some(self.completed_with(cx))
     }
 
     fn touches(&self) -> Touched {
@@ -370,7 +372,9 @@ pub(super) fn completed_properties(with: &Properties, added: &[(&str, Literal)])
 
 impl CreateSource {
     /// The statement as it is shown: with types in full and the properties that it leaves to defaults.
-    fn completed_with(&self, schema: &Schema, cx: &Context) -> String {
+    ///
+    /// A type that is unknown stays as it is written.
+    fn completed_with(&self, cx: &Context) -> String {
         let text = |text: &str| Literal::String(text.to_owned());
         let policy = if self.head.kind == SourceKind::Stream { "delete" } else { "compact" };
         let mut added = vec![("CLEANUP_POLICY", text(policy))];
@@ -380,11 +384,13 @@ impl CreateSource {
         }
         let with = completed_properties(&self.with, &added);
         let column = |element: &Element| {
-            let sql_type = schema.find(&element.name.name).map(|(_, column)| type_name(&column.sql_type));
-            format!("{} {}{}", element.name, sql_type.unwrap_or_default(), element.role)
+            let sql_type = resolve(&element.type_name, &|name| cx.catalog.custom_type(name).cloned());
+            let sql_type = sql_type.map_or_else(|_| element.type_name.to_string(), |known| type_name(&known));
+            format!("{} {sql_type}{}", element.name, element.role)
         };
         let columns = self.elements.iter().map(column).collect::<Vec<_>>().join(", ");
-        format!("{} ({columns}) {};", self.head, properties(&with))
+        let columns = if columns.is_empty() { columns } else { format!(" ({columns})") };
+        format!("{}{columns} {};", self.head, properties(&with))
     }
 
     /// # Errors

@@ -57,7 +57,7 @@ impl Statement for CreateType {
         if let Some(there) = cx.catalog.custom_type(&name) {
             if self.if_not_exists {
                 let message = format!("{name} is already registered with type {there}");
-                return Ok(Action::Reply(Reply::nothing_to_do(message)));
+                return Ok(Action::Reply(Reply::nothing_changed(&format!("type/{name}/create"), message)));
             }
             let message =
                 format!("Cannot register custom type '{name}' since it is already registered with type: {there}");

@@ -62,7 +62,8 @@ impl Statement for Drop {
         let Some(source) = cx.catalog.source(name) else {
             if self.if_exists {
                 let message = format!("Source {} does not exist", quoted(name));
-                return Ok(Action::Reply(Reply::nothing_to_do(message)));
+                let command = format!("{}/{name}/drop", self.kind.lower());
+                return Ok(Action::Reply(Reply::nothing_changed(&command, message)));
             }
             let kind = if self.kind == SourceKind::Stream { "Stream " } else { "Table " };
             return Err(cx.catalog.no_source_that(name, |s| s.kind == self.kind).context(kind).at(self.name.span));

@@ -42,7 +42,8 @@ impl Statement for DropType {
         let name = self.name.name.to_uppercase();
         if cx.catalog.custom_type(&name).is_none() {
             if self.if_exists {
-                return Ok(Action::Reply(Reply::nothing_to_do(format!("Type '{name}' does not exist"))));
+                let message = format!("Type '{name}' does not exist");
+                return Ok(Action::Reply(Reply::nothing_changed(&format!("type/{name}/drop"), message)));
             }
             return Err(cx.catalog.no_type(&name).at(self.name.span));
         }

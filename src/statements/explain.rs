@@ -140,8 +140,7 @@ fn keyed<'a>(keys: Vec<Column>, selected: impl Iterator<Item = &'a Column>) -> V
     keys.into_iter().chain(selected.map(|column| Column { role: Role::Value, ..column.clone() })).collect()
 }
 
-/// The key columns of a query's rows: those of its source as long as it changes nothing but values, else those of its
-/// result.
+/// The key columns of a query's rows: those of its source as long as a row keeps its key, else those of its result.
 fn keys(plan: &Plan) -> Vec<Column> {
     let mut node = &plan.root;
     loop {
@@ -149,6 +148,7 @@ fn keys(plan: &Plan) -> Vec<Column> {
             Node::Source(source) => return source.source.schema.keys().to_vec(),
             Node::Filter(filter) => node = &filter.input,
             Node::Compute(compute) => node = &compute.input,
+            Node::Unnest(unnest) => node = &unnest.input,
             _ => {
                 let columns = plan.output.iter().map(|output| &output.column);
                 return columns.filter(|column| column.role == Role::Key).cloned().collect();
@@ -227,8 +227,8 @@ pub(super) fn query_description(query: &Query, cx: &Context) -> Value {
     description
 }
 
-/// The one node that there is.
-const HOST: &str = "localhost:8088";
+/// The one node that there is, as answers name it.
+pub const HOST: &str = "localhost:8088";
 
 /// The plan of the query that a change starts, with the warnings of its statement.
 ///

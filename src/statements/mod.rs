@@ -34,6 +34,7 @@ mod standing;
 
 pub use assert_topic::Asserted;
 pub use complete::{Next, next};
+pub use explain::HOST;
 pub use export::export;
 pub use format::format;
 pub use insert_values::record_of;

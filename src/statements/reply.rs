@@ -59,6 +59,13 @@ impl Reply {
         let fields = json!({ "message": format!("{message}.") });
         Reply { shown: Shown::Message(message), entity: entity("warning_entity", fields) }
     }
+
+    /// What is answered to a command that changes nothing, because it is so already.
+    pub(super) fn nothing_changed(command: &str, message: String) -> Reply {
+        let status = json!({ "status": "SUCCESS", "message": format!("{message}."), "queryId": null });
+        let fields = json!({ "commandId": command, "commandStatus": status });
+        Reply { shown: Shown::Message(message), entity: entity("currentStatus", fields) }
+    }
 }
 
 /// Headings and rows; each row has a text for each heading.

@@ -44,7 +44,11 @@ impl Statement for Select {
         };
         if query.emit.is_none() && !(reads_stream(query) && pull::is_look(query)) {
             pull_rules::refuse_source_table(query, cx.catalog)?;
-            let pull = pull::plan(query, cx.catalog, cx.properties)?;
+            let pull = pull::plan(query, cx.catalog, cx.properties).map_err(|error| match error.parts() {
+                [] => error,
+                // The rows of a table are computed where they are kept, and the error comes back with the statement.
+                _ => error.in_part(|| cx.text.to_owned()),
+            })?;
             match &pull {
                 Pull::Table(look) => pull_rules::check_scan(query, &look.source, cx.properties)?,
                 Pull::Relations(relations) => pull_rules::check_relations(query, &relations.root, cx.properties)?,

@@ -110,6 +110,11 @@ impl DryRun<'_> {
         Ok((statement.to_string(), statement.touches()))
     }
 
+    /// The text of the next statement with everything in it that it leaves to defaults, as [`Session::completed`].
+    pub fn completed(&self, written: &Parsed) -> String {
+        self.session.completed_in(written, &self.catalog, &self.own, &self.variables)
+    }
+
     /// How many queries there are after the statements checked so far.
     pub fn queries(&self) -> usize {
         self.catalog.queries().len()
@@ -207,6 +212,15 @@ impl<'e> Session<'e> {
         }
     }
 
+    /// The value that the session has set a property to, as people may see it.
+    ///
+    /// # Errors
+    /// There is no such property.
+    fn set_value(&self, name: &str) -> Result<Option<String>> {
+        let property = config::find(name)?;
+        Ok(self.own.is_set(property.name).then(|| self.own.shown(property).to_owned()))
+    }
+
     /// The engine that executes the statements.
     pub(super) fn engine(&self) -> &Engine {
         self.engine
@@ -230,11 +244,14 @@ impl<'e> Session<'e> {
     /// The text of a statement with everything in it that it leaves to defaults; as it is written where that cannot be
     /// said.
     pub fn completed(&self, written: &Parsed) -> String {
-        let catalog = self.engine.catalog();
-        let bound = self.bound(written, &self.own, &self.variables).ok().flatten();
+        self.completed_in(written, &self.engine.catalog(), &self.own, &self.variables)
+    }
+
+    fn completed_in(&self, written: &Parsed, catalog: &Catalog, own: &Properties, variables: &Variables) -> String {
+        let bound = self.bound(written, own, variables).ok().flatten();
         let parsed = bound.as_ref().unwrap_or(written);
-        let properties = &self.engine.properties().with(&self.own);
-        let cx = self.context(&parsed.text, &catalog, properties, &self.variables);
+        let properties = &self.engine.properties().with(own);
+        let cx = self.context(&parsed.text, catalog, properties, variables);
         parsed.statement.completed(&cx).unwrap_or_else(|| self.spelled(written))
     }
 
@@ -285,12 +302,25 @@ impl<'e> Session<'e> {
             Action::Assert(asserted) => Outcome::Reply(self.assert(&asserted)?),
             Action::Set(name, value) => {
                 self.check_denied(&name)?;
+                let before = self.set_value(&name)?;
                 self.own.set_for_statements(&name, &value)?;
-                done(format!("Successfully changed local property '{name}' to '{value}'."))
+                done(match before {
+                    Some(before) => {
+                        format!("Successfully changed local property '{name}' from '{before}' to '{value}'.")
+                    }
+                    None => format!(
+                        "Successfully changed local property '{name}' to '{value}'. Use the UNSET command to revert your \
+                         change."
+                    ),
+                })
             }
             Action::Unset(name) => {
+                let before = self.set_value(&name)?;
                 self.own.unset(&name)?;
-                done(format!("Successfully unset local property '{name}'."))
+                done(match before {
+                    Some(before) => format!("Successfully unset local property '{name}' (value was '{before}')."),
+                    None => format!("Cannot unset local property '{name}' which was never set in the first place"),
+                })
             }
             Action::Define(name, value) => {
                 self.variables.define(&name, &value);

@@ -92,12 +92,12 @@ impl Scope for LambdaScope<'_> {
 /// By remedy, with the place: missing names, types that do not fit, what this version does not do. Never because of
 /// data, since nothing but constants is computed.
 pub fn bind(expr: &ast::Expr, scope: &dyn Scope) -> Result<Expr> {
-    Binder { scope }.bind(expr)
+    Binder { scope, is_condition: false }.bind(expr)
 }
 
 /// Makes a call of a function with these arguments.
 pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope: &dyn Scope) -> Result<Expr> {
-    Binder { scope }.call_of(function, args)
+    Binder { scope, is_condition: false }.call_of(function, args)
 }
 
 /// Makes a condition: an expression that is BOOLEAN; `clause` names it in the refusal.
@@ -106,15 +106,18 @@ pub fn bind_call(function: &'static functions::Scalar, args: &[ast::Expr], scope
 ///
 /// # Errors
 /// As for [`bind`], and invalid if the type is another.
-pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Expr> {
-    let bound = bind(expr, scope)?;
+pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &'static str) -> Result<Expr> {
+    let text = || expr.parenthesized();
+    let bound = Binder { scope, is_condition: true }.bind(expr);
+    let bound = bound.map_err(|error| error.in_condition(clause, text))?;
     match &bound.sql_type {
         Some(SqlType::Boolean) | None => Ok(bound),
         Some(other) => {
             let message = format!(
-                "Type error in {clause} expression: Should evaluate to boolean but is {expr} ({other}) instead."
+                "Type error in {clause} expression: Should evaluate to boolean but is {} ({other}) instead.",
+                text()
             );
-            Err(Error::invalid(message).at(expr.span))
+            Err(Error::invalid(message).at(expr.span).in_part(text))
         }
     }
 }
@@ -122,6 +125,8 @@ pub fn bind_condition(expr: &ast::Expr, scope: &dyn Scope, clause: &str) -> Resu
 /// Binds expressions whose names mean what the scope says.
 struct Binder<'a> {
     scope: &'a dyn Scope,
+    /// Whether the expression is the condition of a clause, of which messages name the parts.
+    is_condition: bool,
 }
 
 impl Binder<'_> {
@@ -139,7 +144,7 @@ impl Binder<'_> {
         let boolean = |kind| Ok(Expr { kind, sql_type: Some(SqlType::Boolean) });
         match &*expr.node {
             Node::Literal(literal) => constant(literal),
-            Node::Column { source, name } => self.scope.column(source.as_ref(), name),
+            Node::Column { source, name } => self.scope.column(source.as_ref(), name).map_err(Error::in_whole),
             Node::Negate(value) => {
                 let (bound, sql_type) = self.signed(value)?;
                 Ok(Expr { kind: Kind::Negate(Box::new(bound)), sql_type: Some(sql_type) })
@@ -301,7 +306,7 @@ mod tests {
             ("10.00 / 3", "3.3333333333333"),
             ("'a' LIKE '_' AND 2 BETWEEN 1 AND 3", "true"),
             ("1 IN ('1', 2)", "true"),
-            ("1 = 'a'", "Cannot compare INTEGER to STRING with EQUAL: 1 = 'a'"),
+            ("1 = 'a'", "Cannot compare INTEGER to STRING with EQUAL."),
             ("FOO(1)", "Can't find any functions with the name 'FOO'"),
         ] {
             assert_eq!(run(text), result, "{text}");

@@ -72,10 +72,40 @@ impl Binder<'_> {
                 _ => Ok(bound),
             }
         };
+        let written = (left, right);
         let (left, right) = (read(bound_left, left, to_left)?, read(bound_right, right, to_right)?);
         self.warn_of_no_instant(&left, &right);
         self.warn_of_no_instant(&right, &left);
-        compare(op, left, right, expr)
+        let sides = [(&left, written.0), (&right, written.1)];
+        self.check_comparable(op, sides, expr).map_err(|error| error.at(expr.span))?;
+        let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right) };
+        Ok(Expr { kind, sql_type: Some(SqlType::Boolean) })
+    }
+
+    /// Refuses types that cannot be compared. In a condition, the message has the operands, too.
+    fn check_comparable(
+        &self,
+        op: CompareOp,
+        [left, right]: [(&Expr, &ast::Expr); 2],
+        comparison: &ast::Expr,
+    ) -> Result<()> {
+        let (Some(left_type), Some(right_type)) = (&left.0.sql_type, &right.0.sql_type) else {
+            let shown = |side: &Expr| side.sql_type.as_ref().map_or_else(|| "NULL".to_owned(), SqlType::to_string);
+            let (left, right) = (shown(left.0), shown(right.0));
+            let message = format!("Comparison with NULL not supported: {left} {} {right}", op.symbol());
+            return Err(Error::invalid(message).hint("use IS NULL or IS NOT NULL"));
+        };
+        if comparable(op, left_type, right_type) {
+            return Ok(());
+        }
+        let shown = |written: &ast::Expr, sql_type: &SqlType| match self.is_condition {
+            true => format!("{} ({sql_type})", written.parenthesized()),
+            false => sql_type.to_string(),
+        };
+        let (left, right) = (shown(left.1, left_type), shown(right.1, right_type));
+        let message = format!("Cannot compare {left} to {right} with {}.", op.name());
+        let error = Error::invalid(message).hint("CAST one side to the other's type");
+        Err(if self.is_condition { error.in_part(|| comparison.parenthesized()) } else { error })
     }
 
     /// Warns of a constant text that is compared with times and is none, which ksqlDB accepts.
@@ -215,20 +245,6 @@ fn no_timestamp(text: &str) -> Error {
          '2020-05-26T23:59:58.000' or with tz: '2020-05-26T23:59:58.000+0200'. A trailing 'Z' instead of tz indicates the \
          zero UTC offset. Partials are also supported, for example \"2020-05-26\"",
     )
-}
-
-/// A comparison of two operands whose types can be compared.
-fn compare(op: CompareOp, left: Expr, right: Expr, expr: &ast::Expr) -> Result<Expr> {
-    let (Some(l), Some(r)) = (&left.sql_type, &right.sql_type) else {
-        let message = format!("Comparison with NULL not supported: {} {} {}", shown(&left), op.symbol(), shown(&right));
-        return Err(Error::invalid(message).at(expr.span).hint("use IS NULL or IS NOT NULL"));
-    };
-    if !comparable(op, l, r) {
-        let message = format!("Cannot compare {l} to {r} with {}: {expr}", op.name());
-        return Err(Error::invalid(message).at(expr.span).hint("CAST one side to the other's type"));
-    }
-    let kind = Kind::Compare { op, left: Box::new(left), right: Box::new(right) };
-    Ok(Expr { kind, sql_type: Some(SqlType::Boolean) })
 }
 
 /// How the text of a time is written.

@@ -12,7 +12,7 @@ use crate::types::SqlType;
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "FROM_BYTES",
     shown: "from_bytes",
-    category: "BYTES",
+    category: "STRING",
     summary: "Bytes as a text in an encoding: hex, utf8, ascii or base64.",
     examples: &[("FROM_BYTES(TO_BYTES('a', 'utf8'), 'hex')", "61")],
     overloads: &[Overload {

@@ -11,7 +11,7 @@ use crate::types::SqlType;
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "GEO_DISTANCE",
     shown: "geo_distance",
-    category: "MATHEMATICAL",
+    category: "OTHER",
     summary: "The great-circle distance between two places in degrees, in kilometres or miles.",
     examples: &[("GEO_DISTANCE(0, 0, 0, 0)", "0.0")],
     overloads: &[

@@ -9,7 +9,7 @@ use crate::types::SqlType;
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "INT_FROM_BYTES",
     shown: "int_from_bytes",
-    category: "BYTES",
+    category: "CONVERSIONS",
     summary: "The number that 4 bytes are, the most significant first unless the order says otherwise.",
     examples: &[],
     overloads: &[

@@ -9,7 +9,7 @@ use crate::types::SqlType;
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "IS_JSON_STRING",
     shown: "is_json_string",
-    category: "STRING",
+    category: "JSON",
     summary: "Whether the string is a JSON text; false for NULL.",
     examples: &[("IS_JSON_STRING('[1]')", "true")],
     overloads: &[Overload {

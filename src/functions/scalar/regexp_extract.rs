@@ -12,7 +12,7 @@ use crate::types::SqlType;
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "REGEXP_EXTRACT",
     shown: "regexp_extract",
-    category: "STRING",
+    category: "REGULAR EXPRESSION",
     summary: "The first part of a string that a regular expression matches, or a group of it.",
     examples: &[("REGEXP_EXTRACT('(.*) (.*)', 'hello there', 2)", "there")],
     overloads: &[

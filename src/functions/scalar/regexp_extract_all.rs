@@ -12,7 +12,7 @@ use crate::types::{SqlType, Value};
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "REGEXP_EXTRACT_ALL",
     shown: "regexp_extract_all",
-    category: "STRING",
+    category: "REGULAR EXPRESSION",
     summary: "All parts of a string that a regular expression matches, or a group of each.",
     examples: &[("REGEXP_EXTRACT_ALL('[a-z]([0-9])', 'a1 b2', 1)", "[1, 2]")],
     overloads: &[

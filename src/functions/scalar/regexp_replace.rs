@@ -13,7 +13,7 @@ use crate::types::SqlType;
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "REGEXP_REPLACE",
     shown: "regexp_replace",
-    category: "STRING",
+    category: "REGULAR EXPRESSION",
     summary: "The string with every match of a regular expression replaced; $1 stands for the first group.",
     examples: &[("REGEXP_REPLACE('a1b2', '([a-z])([0-9])', '$2$1')", "1a2b")],
     overloads: &[Overload {

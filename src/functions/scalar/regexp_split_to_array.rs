@@ -16,7 +16,7 @@ use crate::types::{SqlType, Value};
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "REGEXP_SPLIT_TO_ARRAY",
     shown: "regexp_split_to_array",
-    category: "STRING",
+    category: "REGULAR EXPRESSION",
     summary: "The pieces of a string between the matches of a regular expression.",
     examples: &[("REGEXP_SPLIT_TO_ARRAY('a1b22c', '[0-9]+')", "[a, b, c]")],
     overloads: &[Overload {

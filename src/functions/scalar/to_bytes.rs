@@ -12,7 +12,7 @@ use crate::types::SqlType;
 pub(super) const FUNCTION: Scalar = Scalar {
     name: "TO_BYTES",
     shown: "to_bytes",
-    category: "BYTES",
+    category: "STRING",
     summary: "The bytes that a text in an encoding stands for: hex, utf8, ascii or base64.",
     examples: &[("FROM_BYTES(TO_BYTES('61', 'hex'), 'utf8')", "a")],
     overloads: &[Overload {

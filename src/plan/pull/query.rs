@@ -327,7 +327,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The conditions that all must be true.
-    pub(super) fn conditions(&self, written: &ast::Expr, scope: &dyn Scope, clause: &str) -> Result<Vec<Expr>> {
+    pub(super) fn conditions(&self, written: &ast::Expr, scope: &dyn Scope, clause: &'static str) -> Result<Vec<Expr>> {
         if let Some((name, span)) = aggregates::first_aggregate(written) {
             let error = Error::invalid(format!("{clause} cannot use the aggregate function {name}")).at(span);
             return Err(error.hint("HAVING judges groups"));

@@ -44,6 +44,21 @@ fn the_shells_own_commands_need_no_semicolon() {
 }
 
 #[test]
+fn a_changed_property_is_told_with_its_value_of_before() {
+    let folder = Folder::new();
+    let typed = "SET 'commit.interval.ms'='50';\nSET 'commit.interval.ms'='60';\nUNSET 'commit.interval.ms';\n\
+        UNSET 'commit.interval.ms';\n";
+    let ran = folder.run_with(&["shell"], typed);
+    let told = [
+        "changed local property 'commit.interval.ms' to '50'. Use the UNSET command to revert your change.",
+        "changed local property 'commit.interval.ms' from '50' to '60'.",
+        "unset local property 'commit.interval.ms' (value was '60').",
+        "Cannot unset local property 'commit.interval.ms' which was never set in the first place",
+    ];
+    assert_has(&ran.out, &told);
+}
+
+#[test]
 fn reading_starts_at_the_end_and_says_so() {
     let folder = Folder::new();
     folder.ok(&["run", "-e", COUNTS]);

@@ -6,11 +6,13 @@ mod backup;
 pub(crate) mod client;
 mod events;
 mod headless;
+mod other_clients;
 mod pg;
 mod print;
 mod tls;
 mod told;
 mod upgrade;
+mod wire;
 mod wording;
 
 use std::time::Duration;
@@ -147,6 +149,11 @@ fn tables_are_pulled() {
         assert_eq!(answer[0]["header"]["schema"], "`V` STRING KEY, `N` BIGINT");
         assert_eq!(answer[1], json!({ "row": { "columns": ["a", 2] } }));
         assert_eq!(answer.as_array().map(Vec::len), Some(2));
+        // A client may ask which node has the rows.
+        let debug = json!({ "ksql": "SELECT * FROM t WHERE v = 'a';",
+            "requestProperties": { "request.ksql.debug.request": true } });
+        let told = server.answer(Http::One, post("/query", &debug)).await.json();
+        assert!(told[1]["sourceHost"].is_string() && told[1]["row"]["columns"] == json!(["a", 2]), "{told}");
         // A key that is named twice is looked up once, and LIMIT leaves the first rows in the order of their keys.
         server.ksql("INSERT INTO s VALUES (3, 'c'); INSERT INTO s VALUES (4, 'b');").await;
         let mut all = Vec::new();
@@ -215,6 +222,12 @@ fn rows_are_inserted_as_lines_and_acknowledged() {
         assert_eq!((old.status, &old.json()["error_code"]), (400, &json!(40004)));
         let nowhere = request("POST", "/inserts-stream", &[], "{\"target\":\"nope\"}\n");
         assert_eq!(server.answer(Http::Two, nowhere).await.json()["error_code"], 40001);
+        // Properties change nothing of an insert, but a value that is none is refused.
+        for (value, status) in [("latest", 200), ("x", 400)] {
+            let first = json!({ "target": "s", "properties": { "auto.offset.reset": value, "nope": 1 } }).to_string();
+            let answer = server.answer(Http::Two, request("POST", "/inserts-stream", &[], first)).await;
+            assert_eq!(answer.status, status, "{answer:?}");
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Http, Server, post};
-use super::{STREAM, talk};
+use super::{COUNTS, STREAM, talk};
 use crate::command_line::Folder;
 
 /// The status, the message and the statement of a refusal.
@@ -76,6 +76,120 @@ fn headers_cannot_be_inserted_and_a_column_has_one_value() {
     });
 }
 
+/// A SELECT that is refused, by the old endpoint or the new one: the type of the answer, the message and the statement.
+async fn refused_select(server: &Server, is_old: bool, text: &str) -> (Option<String>, String, Value) {
+    let request = match is_old {
+        true => post("/query", &json!({ "ksql": text })),
+        false => post("/query-stream", &json!({ "sql": text })),
+    };
+    let answer = server.answer(Http::One, request).await;
+    assert_eq!(answer.status, 400, "{text}: {answer:?}");
+    let body = answer.json();
+    (answer.content_type, body["message"].as_str().unwrap_or_default().to_owned(), body["statementText"].clone())
+}
+
+#[test]
+fn a_refusal_names_the_part_of_a_condition_that_is_wrong() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(&format!("{STREAM} {COUNTS}")).await;
+        let compared = "Error in WHERE expression: Cannot compare V (STRING) to 5 (INTEGER) with EQUAL.\n\
+                        Statement: (V = 5)\nStatement: ((V = 5) AND (NOT (V IS NULL)))";
+        for (source, emit) in [("s", " EMIT CHANGES"), ("t", "")] {
+            for is_old in [true, false] {
+                let text = |condition: &str| format!("SELECT * FROM {source} WHERE {condition}{emit};");
+                // Of a look at a table, the statement stands at the end.
+                let told = |message: &str, condition: &str, part: &str| match emit {
+                    "" => (format!("{message}\nStatement: {}", text(condition)), json!(text(condition))),
+                    _ => (message.to_owned(), json!(part)),
+                };
+                for (condition, message, part) in [
+                    ("v = 5 AND NOT v IS NULL", compared, "((V = 5) AND (NOT (V IS NULL)))"),
+                    (
+                        "v = NULL",
+                        "Error in WHERE expression: Comparison with NULL not supported: STRING = NULL\n\
+                         Use 'IS NULL' or 'IS NOT NULL' instead.\nStatement: (V = null)",
+                        "(V = null)",
+                    ),
+                    (
+                        "v",
+                        "Type error in WHERE expression: Should evaluate to boolean but is V (STRING) instead.\n\
+                         Statement: V",
+                        "V",
+                    ),
+                ] {
+                    let (content_type, got, statement) = refused_select(&server, is_old, &text(condition)).await;
+                    assert_eq!((content_type, (got, statement)), (None, told(message, condition, part)));
+                }
+                // A column that is not there is found before conditions are looked at.
+                let (_, message, _) = refused_select(&server, is_old, &text("nope = 5")).await;
+                assert!(message.ends_with("WHERE column 'NOPE' cannot be resolved."), "{message}");
+            }
+        }
+        let create = "CREATE STREAM o AS SELECT * FROM s WHERE v = 5;";
+        let (_, message, statement) = refused(&server, create).await;
+        let begin =
+            "Could not determine output schema for query due to error: Error in WHERE expression: Cannot compare";
+        assert!(
+            message.starts_with(begin) && message.ends_with("\nStatement: (V = 5)\nStatement: (V = 5)"),
+            "{message}"
+        );
+        assert!(statement.as_str().is_some_and(|text| text.starts_with("CREATE STREAM O WITH (")), "{statement}");
+        // Outside of conditions it is only the types that are told.
+        let (_, message, _) = refused(&server, "CREATE STREAM o AS SELECT id, v = 5 AS e FROM s;").await;
+        assert!(message.ends_with("to error: Cannot compare STRING to INTEGER with EQUAL."), "{message}");
+    });
+}
+
+#[test]
+fn a_name_in_letters_of_other_cases_is_suggested() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        let with = "WITH (KAFKA_TOPIC='low', PARTITIONS=1, VALUE_FORMAT='JSON')";
+        server.ksql(&format!("{STREAM} CREATE STREAM `low` (v STRING) {with};")).await;
+        let low = "\nDid you mean \"low\"? Hint: wrap the source name in double quotes to make it case-sensitive.";
+        let plain = "\nDid you mean S? Hint: try removing double quotes from the source name.";
+        for (select, name, suggested) in [
+            ("SELECT * FROM low;", "LOW", low),
+            ("SELECT * FROM `s` EMIT CHANGES;", "s", plain),
+            ("SELECT * FROM nope;", "NOPE", ""),
+        ] {
+            let expected = format!("Exception while preparing statement: {name} does not exist.{suggested}");
+            // The old endpoint says that this answer is JSON, as it does of all that it cannot read.
+            for (is_old, json) in [(true, Some("application/json")), (false, None)] {
+                let (content_type, message, _) = refused_select(&server, is_old, select).await;
+                assert_eq!((content_type.as_deref(), message), (json, expected.clone()));
+            }
+        }
+        let (_, message, _) = refused(&server, "DESCRIBE `s`;").await;
+        assert_eq!(message, format!("Could not find STREAM/TABLE 's' in the Metastore{plain}"));
+    });
+}
+
+#[test]
+fn refusals_of_functions_and_keys_are_those_of_ksqldb() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(&format!("{STREAM} {COUNTS}")).await;
+        let (_, message, _) = refused_select(&server, true, "SELECT EXPLODE(ARRAY[n]) FROM t;").await;
+        assert_eq!(message, "Table source is not supported with table functions");
+        let (_, message, _) = refused_select(&server, true, "SELECT * FROM t EMIT FINAL;").await;
+        assert_eq!(message, "EMIT FINAL is only supported for windowed aggregations.");
+        let with = "WITH (KAFKA_TOPIC='x', PARTITIONS=1, VALUE_FORMAT='JSON'";
+        let two = format!("CREATE STREAM x (a INT KEY, b BOOLEAN KEY) {with});");
+        let (_, message, _) = refused(&server, &two).await;
+        let schema = "schema: Persistence{columns=[`A` INTEGER KEY, `B` BOOLEAN KEY], features=[]}";
+        assert!(message.contains(schema), "{message}");
+        let bare = format!("CREATE STREAM x (a INT KEY, m MAP<INT, INT>) {with}, WRAP_SINGLE_VALUE=FALSE);");
+        let (_, message, statement) = refused(&server, &bare).await;
+        assert!(message.contains("columns=[`M` MAP<INTEGER, INTEGER>], features=[UNWRAP_SINGLES]}"), "{message}");
+        assert!(statement.is_null() || statement.to_string().contains("WRAP_SINGLE_VALUE=false"), "{statement}");
+    });
+}
+
 #[test]
 fn explain_shows_the_key_the_text_and_the_properties_of_a_query() {
     talk(async {
@@ -94,6 +208,8 @@ fn explain_shows_the_key_the_text_and_the_properties_of_a_query() {
         assert_eq!(shown["statementText"], "select v from s where id > 3 emit changes;");
         assert_eq!(shown["fields"], json!([key, field("V", "STRING")]));
         assert_eq!(shown["overriddenProperties"], earliest);
+        let shown = ask("EXPLAIN SELECT EXPLODE(ARRAY[v]) AS e FROM s EMIT CHANGES;").await;
+        assert_eq!(shown["fields"], json!([key, field("E", "STRING")]));
         let body = json!({ "ksql": "CREATE TABLE t AS SELECT id, COUNT(*) n FROM s GROUP BY id;",
             "streamsProperties": earliest });
         server.answer(Http::One, post("/ksql", &body)).await;
@@ -105,5 +221,83 @@ fn explain_shows_the_key_the_text_and_the_properties_of_a_query() {
         assert_eq!(running[0]["queryDescription"]["overriddenProperties"], earliest);
         let shown = ask("EXPLAIN CREATE STREAM o AS SELECT * FROM s;").await;
         assert_eq!(shown["statementText"], "CREATE STREAM o AS SELECT * FROM s;");
+    });
+}
+
+#[test]
+fn refusals_have_ksqldbs_codes_and_name_what_is_wrong() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let (status, message, statement) =
+            refused(&server, "CREATE STREAM o WITH (VALUE_FORMAT='AVRO') AS SELECT * FROM s;").await;
+        let registry = "Cannot create topic 'O' with format AVRO without configuring 'ksql.schema.registry.url'";
+        assert_eq!((status, message.as_str(), statement), (428, registry, Value::Null));
+        let (_, message, statement) =
+            refused(&server, "CREATE STREAM `a b` (a INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');").await;
+        assert!(message.starts_with("Illegal argument at Line: 1, Col: 15. Source names"), "{message}");
+        assert_eq!(statement, "a b");
+        let (_, message, _) = refused(&server, "SET 'ksql.service.id'='x';").await;
+        assert!(message.ends_with("[ksql.service.id]"), "{message}");
+        let (_, _, statement) =
+            refused(&server, "CREATE SOURCE CONNECTOR c WITH ('connector.class'='x', 'password'='secret');").await;
+        assert_eq!(statement, "CREATE SOURCE CONNECTOR C WITH ('connector.class'='x', 'password'='[string]');");
+        // What a statement of the same request would have made is known.
+        let text = "CREATE STREAM m AS SELECT id, v FROM s; CREATE STREAM n AS SELECT nope FROM m;";
+        let (_, _, statement) = refused(&server, text).await;
+        assert!(statement.as_str().is_some_and(|text| text.ends_with("AS SELECT NOPE NOPE\nFROM M M\nEMIT CHANGES;")));
+    });
+}
+
+#[test]
+fn a_condition_of_wrong_types_is_named() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let query = json!({ "sql": "SELECT * FROM s WHERE v = 5 EMIT CHANGES;" });
+        let answer = server.answer(Http::One, post("/query-stream", &query)).await.json();
+        assert_eq!(
+            answer["message"],
+            "Error in WHERE expression: Cannot compare V (STRING) to 5 (INTEGER) with EQUAL.\nStatement: (V = 5)\n\
+             Statement: (V = 5)"
+        );
+        assert_eq!(answer["statementText"], "(V = 5)");
+    });
+}
+
+#[test]
+fn what_is_so_already_is_a_command_too() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        let first = &server.ksql(STREAM).await[0];
+        let text = "DROP TABLE IF EXISTS nope; DROP TYPE IF EXISTS nope;
+            CREATE STREAM IF NOT EXISTS s (a INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+        let entities = server.ksql(text).await;
+        assert_eq!(entities[0]["commandId"], "table/NOPE/drop");
+        assert_eq!(entities[0]["commandStatus"]["message"], "Source `NOPE` does not exist.");
+        assert!(entities[0]["commandSequenceNumber"].as_i64() > first["commandSequenceNumber"].as_i64());
+        assert_eq!(entities[1]["commandId"], "type/NOPE/drop");
+        assert_eq!(entities[2]["@type"], "warning_entity");
+        let next = &server.ksql("DROP STREAM s;").await[0];
+        assert!(next["commandSequenceNumber"].as_i64() > entities[1]["commandSequenceNumber"].as_i64());
+    });
+}
+
+#[test]
+fn properties_without_effect_are_taken_in_requests_and_shown_as_given() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let properties = json!({ "ksql.streams.num.stream.threads": 1, "ksql.streams.auto.offset.reset": "earliest" });
+        let asked = json!({ "ksql": "EXPLAIN SELECT * FROM s EMIT CHANGES;", "streamsProperties": properties });
+        let answer = server.answer(Http::One, post("/ksql", &asked)).await.json();
+        assert_eq!(answer[0]["queryDescription"]["overriddenProperties"], properties);
+        let unknown = json!({ "ksql": "LIST TYPES;", "streamsProperties": { "no.such": 1 } });
+        let answer = server.answer(Http::One, post("/ksql", &unknown)).await;
+        assert_eq!((answer.status, &answer.json()["@type"]), (500, &json!("statement_error")));
     });
 }
