@@ -52,8 +52,8 @@ pub(super) struct Arguments {
 
 /// A row that was made.
 struct Row {
-    key: Value,
-    fields: Vec<(String, Value)>,
+    /// One for each column.
+    values: Vec<Value>,
     /// Milliseconds since 1970, if a column has them.
     time_ms: Option<i64>,
 }
@@ -105,11 +105,10 @@ fn row(generator: &mut Generator, chance: &mut Chance, settings: &Settings) -> R
     let Value::Struct(fields) = generator.next(chance) else {
         return Err(Error::bug("a row is a record").into());
     };
-    let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-    let key = field(&settings.key).unwrap_or(Value::Null);
-    let time_ms = match settings.timestamp.as_deref().and_then(field) {
-        Some(Value::Bigint(ms)) => Some(ms),
+    let values: Vec<Value> = fields.into_iter().map(|(_, value)| value).collect();
+    let time_ms = match settings.timestamp.map(|place| &values[place]) {
+        Some(Value::Bigint(ms)) => Some(*ms),
         _ => None,
     };
-    Ok(Row { key, fields, time_ms })
+    Ok(Row { values, time_ms })
 }

@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// The most repetitions of what has no bound.
 const MOST: usize = 8;
 
+/// How deep groups may be nested.
+const DEEPEST: usize = 50;
+
 /// A regular expression.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(Vec<Vec<Piece>>);
@@ -31,9 +34,9 @@ impl Pattern {
     /// Reads a regular expression.
     ///
     /// # Errors
-    /// Kind `Invalid` or `Unsupported`: it is none, or has something that texts cannot be made of.
+    /// Kind `Invalid` or `Unsupported`: it is not a regular expression, or has something that texts cannot be made of.
     pub(super) fn new(text: &str) -> Result<Pattern> {
-        let mut reader = Reader { rest: text.chars().collect(), next: 0 };
+        let mut reader = Reader { rest: text.chars().collect(), next: 0, depth: 0 };
         let pattern = reader.alternatives().map_err(|e| e.context(format!("the regex '{text}': ")))?;
         match reader.peek() {
             None => Ok(pattern),
@@ -58,6 +61,8 @@ impl Pattern {
 struct Reader {
     rest: Vec<char>,
     next: usize,
+    /// How many groups are open.
+    depth: usize,
 }
 
 impl Reader {
@@ -101,7 +106,12 @@ impl Reader {
                 if self.take('?') && !self.take(':') {
                     return Err(Error::unsupported("groups with '?'"));
                 }
+                if self.depth == DEEPEST {
+                    return Err(Error::unsupported(format!("groups that are nested deeper than {DEEPEST}")));
+                }
+                self.depth += 1;
                 let group = self.alternatives()?;
+                self.depth -= 1;
                 if !self.take(')') {
                     return Err(Error::invalid("a group is not closed"));
                 }
@@ -191,6 +201,7 @@ mod tests {
                 assert!(whole.is_match(&out).expect(text), "{text}: {out}");
             }
         }
+        assert!(Pattern::new(&"(".repeat(100_000)).is_err());
         for text in ["^a", "[^a]", "(a", "a)", "*", "a{2,1}", "[]", "\\b", "a{x}"] {
             assert!(Pattern::new(text).is_err(), "{text}");
         }

@@ -16,10 +16,13 @@ use serde_json::{Map, Value as Json};
 use super::chance::Chance;
 use super::pattern::Pattern;
 use crate::error::{Error, Result};
-use crate::types::Value;
+use crate::types::{Column, SqlType, Value};
 
 /// The properties that are met.
 const KNOWN: [&str; 5] = ["options", "range", "regex", "iteration", "length"];
+
+/// The largest length of a text, an array or a map.
+const MOST_LENGTH: u64 = 1_000_000;
 
 /// Makes values.
 #[derive(Clone, Debug)]
@@ -71,14 +74,16 @@ impl Generator {
         Ok(Generator { kind, source })
     }
 
-    /// The names of the fields of a row.
+    /// The columns of a row.
     ///
     /// # Errors
-    /// The schema is no record.
-    pub(super) fn fields(&self) -> Result<Vec<&str>> {
-        match &self.kind {
-            Kind::Record(fields) => Ok(fields.iter().map(|(name, _)| name.as_str()).collect()),
-            _ => Err(Error::invalid("the schema of a row is a record")),
+    /// The schema is not a record with fields.
+    pub(super) fn columns(&self) -> Result<Vec<Column>> {
+        match self.kind.sql_type() {
+            SqlType::Struct(fields) if !fields.is_empty() => {
+                Ok(fields.iter().map(|field| Column::value(&field.name, field.sql_type.clone())).collect())
+            }
+            _ => Err(Error::invalid("the schema of a row is a record with fields")),
         }
     }
 
@@ -142,6 +147,32 @@ impl Kind {
             "" => return Err(Error::invalid(format!("{schema} is no schema: it has no type"))),
             other => return Err(Error::unsupported(format!("the type {other} in schemas"))),
         })
+    }
+
+    /// The least and the largest whole number; None for what is not a number.
+    fn limits(&self) -> Option<(i64, i64)> {
+        match self {
+            Kind::Int => Some((i32::MIN.into(), i32::MAX.into())),
+            Kind::Long => Some((i64::MIN, i64::MAX)),
+            Kind::Double => Some((-(1 << f64::MANTISSA_DIGITS), 1 << f64::MANTISSA_DIGITS)),
+            _ => None,
+        }
+    }
+
+    fn sql_type(&self) -> SqlType {
+        match self {
+            Kind::Boolean => SqlType::Boolean,
+            Kind::Int => SqlType::Integer,
+            Kind::Long => SqlType::Bigint,
+            Kind::Double => SqlType::Double,
+            Kind::Text => SqlType::String,
+            Kind::Array(item) => SqlType::array(item.kind.sql_type()),
+            Kind::Map(value) => SqlType::map(SqlType::String, value.kind.sql_type()),
+            Kind::Record(fields) => {
+                SqlType::structure(fields.iter().map(|(name, field)| (name.as_str(), field.kind.sql_type())))
+            }
+            Kind::Optional(value) => value.kind.sql_type(),
+        }
     }
 
     /// A value of which nothing but its length is said.
@@ -217,48 +248,69 @@ fn fields_of(schema: &Json) -> Result<Vec<(String, Generator)>> {
 
 impl Source {
     fn new(kind: &Kind, arguments: &Map<String, Json>) -> Result<Source> {
-        let number = |of: &Json, name: &str| of[name].as_i64();
-        if let Some(options) = arguments.get("options") {
+        let named = |name: &str| arguments.get(name);
+        if let Some(options) = named("options") {
             let options = options.as_array().filter(|all| !all.is_empty());
             let options = options.ok_or_else(|| Error::invalid("options are a list with something in it"))?;
             return Ok(Source::Options(options.iter().map(|json| kind.value(json)).collect::<Result<_>>()?));
         }
-        if let Some(range) = arguments.get("range") {
-            return match kind {
-                Kind::Double => {
-                    let bound = |name: &str, usual: f64| range[name].as_f64().unwrap_or(usual);
-                    Ok(Source::Range { least: bound("min", 0.0), end: bound("max", 1.0) })
-                }
-                Kind::Int | Kind::Long => {
-                    let (low, high) = if matches!(kind, Kind::Int) {
-                        (i32::MIN.into(), i32::MAX.into())
-                    } else {
-                        (i64::MIN, i64::MAX)
-                    };
-                    let least = number(range, "min").unwrap_or(low);
-                    Ok(Source::Whole { least, end: number(range, "max").unwrap_or(high) })
-                }
-                _ => Err(Error::unsupported("a range of what is no number")),
-            };
+        if let Some(range) = named("range") {
+            return Source::range(kind, range);
         }
-        if let Some(regex) = arguments.get("regex") {
+        if let Some(regex) = named("regex") {
             let text = regex.as_str().filter(|_| matches!(kind, Kind::Text));
             let text = text.ok_or_else(|| Error::invalid("a regex is a text, of a field that is a text"))?;
             return Ok(Source::Regex(Pattern::new(text)?));
         }
-        if let Some(iteration) = arguments.get("iteration") {
-            let is_number = matches!(kind, Kind::Int | Kind::Long | Kind::Double);
-            let start = number(iteration, "start").filter(|_| is_number);
-            let start = start.ok_or_else(|| Error::invalid("an iteration has a whole start, in a field of numbers"))?;
-            let (step, restart) = (number(iteration, "step").unwrap_or(1), number(iteration, "restart"));
-            return Ok(Source::Iteration { next: start, start, step, restart });
+        if let Some(iteration) = named("iteration") {
+            return Source::iteration(kind, iteration);
         }
-        let length = |name: &str| arguments.get("length").and_then(|length| length[name].as_u64());
-        let exact = arguments.get("length").and_then(Json::as_u64);
-        let least = exact.or_else(|| length("min")).unwrap_or(4) as usize;
-        let end = exact.map(|n| n + 1).or_else(|| length("max")).unwrap_or(least as u64 + 5) as usize;
+        let (least, end) = named("length").map_or(Ok((4, 9)), length)?;
         Ok(Source::Any { least, end })
     }
+
+    fn range(kind: &Kind, range: &Json) -> Result<Source> {
+        if let Kind::Double = kind {
+            let bound = |name: &str, usual: f64| match &range[name] {
+                Json::Null => Ok(usual),
+                json => json.as_f64().ok_or_else(|| Error::invalid(format!("{name} of a range is a number"))),
+            };
+            return Ok(Source::Range { least: bound("min", 0.0)?, end: bound("max", 1.0)? });
+        }
+        let limits = kind.limits().ok_or_else(|| Error::unsupported("a range of what is not a number"))?;
+        let bound = |name: &str| whole_of(limits, range, name);
+        Ok(Source::Whole { least: bound("min")?.unwrap_or(limits.0), end: bound("max")?.unwrap_or(limits.1) })
+    }
+
+    fn iteration(kind: &Kind, iteration: &Json) -> Result<Source> {
+        let limits = kind.limits().ok_or_else(|| Error::unsupported("an iteration of what is not a number"))?;
+        let number = |name: &str| whole_of(limits, iteration, name);
+        let start = number("start")?.ok_or_else(|| Error::invalid("an iteration has a start"))?;
+        Ok(Source::Iteration { next: start, start, step: number("step")?.unwrap_or(1), restart: number("restart")? })
+    }
+}
+
+/// A whole number of a property, within the limits of its field; None if it is not there.
+fn whole_of((low, high): (i64, i64), property: &Json, name: &str) -> Result<Option<i64>> {
+    if property[name].is_null() {
+        return Ok(None);
+    }
+    let number = property[name].as_i64().filter(|number| (low..=high).contains(number));
+    let unfit = || Error::invalid(format!("{name} is a whole number that the field can hold, not {}", property[name]));
+    number.map(Some).ok_or_else(unfit)
+}
+
+/// The least length and the end of lengths.
+fn length(length: &Json) -> Result<(usize, usize)> {
+    let number = |json: &Json| json.as_u64().filter(|number| *number <= MOST_LENGTH).map(|number| number as usize);
+    let unfit = || {
+        Error::invalid(format!("a length is a number up to {MOST_LENGTH}, or has min and a larger max, not {length}"))
+    };
+    if let Some(exact) = number(length) {
+        return Ok((exact, exact + 1));
+    }
+    let least = if length["min"].is_null() { Some(0) } else { number(&length["min"]) };
+    least.zip(number(&length["max"])).filter(|(least, end)| least < end).ok_or_else(unfit)
 }
 
 #[cfg(test)]
@@ -297,6 +349,10 @@ mod tests {
             (json!(["int", "string"]), "unions"),
             (json!({ "type": "int", "arg.properties": { "options": ["a"] } }), "option"),
             (json!({}), "no type"),
+            (json!({ "type": "int", "arg.properties": { "range": { "max": 3_000_000_000u32 } } }), "can hold"),
+            (json!({ "type": "string", "arg.properties": { "iteration": { "start": 1 } } }), "an iteration of"),
+            (json!({ "type": "string", "arg.properties": { "range": { "min": 1 } } }), "not a number"),
+            (json!({ "type": "string", "arg.properties": { "length": { "min": 5, "max": 5 } } }), "a larger max"),
         ] {
             let error = Generator::new(&schema).expect_err("refused");
             assert!(error.message().contains(named), "{error}");

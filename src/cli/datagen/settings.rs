@@ -7,7 +7,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output::tell;
 use crate::cli::remote::columns_of;
 use crate::error::{Error, Result};
-use crate::types::SqlType;
+use crate::formats::{self, Asked, Encoding, Part};
+use crate::types::{Column, SqlType};
 
 /// Schemas that are there already, by their names, with the root of the topic's name and the key.
 const QUICKSTARTS: &str = include_str!("quickstarts.json");
@@ -36,25 +37,20 @@ const REFUSED: [(&str, &str); 3] = [
     ("propertiesFile", "--config names a file of properties"),
 ];
 
-/// How keys and values are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
-    Kafka,
-    Json,
-    Delimited,
-}
+/// The most threads of which the iterations are made.
+const MOST_THREADS: u64 = 1_000;
 
 /// What is to be made.
 pub(super) struct Settings {
     pub generator: Generator,
     pub topic: String,
-    /// The field that is the key.
-    pub key: String,
-    pub key_format: Layout,
-    pub value_format: Layout,
-    pub delimiter: char,
-    /// The field with the time of the record.
-    pub timestamp: Option<String>,
+    pub columns: Vec<Column>,
+    /// The place of the column that is the key.
+    pub key: usize,
+    /// How the key and the value are written.
+    pub encodings: [Encoding; 2],
+    /// The place of the column with the time of the record.
+    pub timestamp: Option<usize>,
     /// How many rows each thread makes; no end without it.
     pub iterations: Option<u64>,
     /// Rows a second; as many as can be without it.
@@ -68,7 +64,7 @@ impl Settings {
     /// Reads the arguments.
     ///
     /// # Errors
-    /// Status 2: one of them is none, or what is needed is missing.
+    /// Status 2: one of them cannot be used, or what is needed is missing.
     pub(super) fn read(arguments: &[String], columns: Option<&str>) -> Result<Settings, Failure> {
         let pairs = arguments.iter().map(|text| pair(text)).collect::<Result<Vec<_>>>().map_err(Failure::usage)?;
         if pairs.iter().any(|(name, _)| *name == "maxInterval") {
@@ -93,36 +89,30 @@ impl Settings {
         let schema = schema.or_else(|| of_quickstart("schema")).ok_or_else(|| missing("Schema file"))?;
         let format = value("value-format").or_else(|| value("format"));
         let format = format.or(quickstart.as_ref().map(|_| "json")).ok_or_else(|| missing("Message value format"))?;
-        let value_format = layout(format)?;
-        if value_format == Layout::Kafka {
-            return Err(Error::invalid("rows of several columns cannot be written in the format KAFKA"));
-        }
         let text = |json: Option<Json>| json.as_ref().and_then(Json::as_str).map(str::to_owned);
         let topic = text(of_quickstart("topic")).map(|root| format!("{root}_kafka_topic_{}", format.to_lowercase()));
         let topic = value("topic").map(str::to_owned).or(topic).ok_or_else(|| missing("Kafka topic name"))?;
         let key = value("key").map(str::to_owned).or_else(|| text(of_quickstart("key")));
         let key = key.ok_or_else(|| missing("Name of key column"))?;
         let generator = Generator::new(&schema)?;
-        let timestamp = value("timestamp").map(str::to_owned);
-        for name in [Some(&key), timestamp.as_ref()].into_iter().flatten() {
-            let fields = generator.fields()?;
-            if !fields.contains(&name.as_str()) {
-                let error = Error::missing(format!("there is no field {name}"));
-                return Err(error.suggest(name, fields, str::to_owned));
-            }
-        }
+        let columns = generator.columns()?;
+        let key = place(&columns, &key)?;
+        let timestamp = value("timestamp").map(|name| time_place(&columns, name)).transpose()?;
+        let encodings = [
+            Encoding::of_key(formats::find(value("key-format").unwrap_or("KAFKA"))?, &columns[key..=key])?,
+            encoding(format, value("valueDelimiter"), &columns)?,
+        ];
         let prints = value("printRows").map_or(Ok(true), |text| text.to_lowercase().parse());
         Ok(Settings {
             generator,
             topic,
+            columns,
             key,
-            key_format: value("key-format").map_or(Ok(Layout::Kafka), layout)?,
-            value_format,
-            delimiter: value("valueDelimiter").map_or(Ok(','), delimiter)?,
+            encodings,
             timestamp,
             iterations: value("iterations").map(|text| count("iterations", text)).transpose()?,
             rate: value("msgRate").map(|text| count("msgRate", text)).transpose()?,
-            threads: value("nThreads").map_or(Ok(1), |text| count("nThreads", text))? as usize,
+            threads: value("nThreads").map_or(Ok(1), |text| count("nThreads", text))?.min(MOST_THREADS) as usize,
             prints: prints.map_err(|_| Error::invalid("printRows is true or false"))?,
         })
     }
@@ -152,25 +142,33 @@ fn quickstart(name: &str) -> Result<Json> {
     })
 }
 
-fn layout(text: &str) -> Result<Layout> {
-    match text.to_uppercase().as_str() {
-        "KAFKA" => Ok(Layout::Kafka),
-        "JSON" => Ok(Layout::Json),
-        "DELIMITED" => Ok(Layout::Delimited),
-        other => {
-            Err(Error::unsupported(format!("the format {other} for rows that are made")).hint("use json or delimited"))
-        }
+/// The place of a column.
+fn place(columns: &[Column], name: &str) -> Result<usize> {
+    let names = || columns.iter().map(|column| column.name.as_str());
+    let missing = || Error::missing(format!("there is no field {name}")).suggest(name, names(), str::to_owned);
+    names().position(|known| known == name).ok_or_else(missing)
+}
+
+/// The place of a column with milliseconds.
+fn time_place(columns: &[Column], name: &str) -> Result<usize> {
+    let place = place(columns, name)?;
+    match columns[place].sql_type {
+        SqlType::Bigint => Ok(place),
+        ref other => Err(Error::invalid(format!("timestamp names a field of milliseconds; {name} is a {other}"))),
     }
 }
 
-fn delimiter(text: &str) -> Result<char> {
-    let mut characters = text.chars();
-    match (text.to_uppercase().as_str(), characters.next(), characters.next()) {
-        ("SPACE", ..) => Ok(' '),
-        ("TAB", ..) => Ok('\t'),
-        (_, Some(one), None) => Ok(one),
-        _ => Err(Error::invalid(format!("valueDelimiter is one character, SPACE or TAB, not '{text}'"))),
+/// How values are written.
+fn encoding(format: &str, delimiter: Option<&str>, columns: &[Column]) -> Result<Encoding> {
+    let format = formats::find(format)?;
+    let mut settings = formats::Settings::default();
+    if let Some(text) = delimiter {
+        let property = format.properties().iter().find(|property| property.name == "DELIMITER");
+        let missing = || Error::invalid(format!("values in the format {} have no delimiter", format.name()));
+        let property = property.ok_or_else(missing)?;
+        settings.own.insert(property.shown, (property.read)(text).map_err(Error::invalid)?);
     }
+    Encoding::bind(format, Asked { part: Part::Value, columns, settings: &settings })
 }
 
 /// A count of at least 1.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Row;
-use super::settings::{Layout, Settings};
+use super::settings::Settings;
 use crate::cli::common::Common;
 use crate::cli::connect::Credentials;
 use crate::cli::failure::{Done, Failure};
@@ -18,11 +18,11 @@ use crate::config::Properties;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::formats::answer::put_value;
-use crate::sql::words::{Ident, string_literal};
+use crate::sql::words::{Ident, quote_if_needed, string_literal};
 use crate::statements::{self, Session};
 use crate::topics::record::BatchWriter;
 use crate::topics::{PartitionId, Topic, partition_of};
-use crate::types::Value;
+use crate::types::{Value, View, array_of};
 
 /// How many rows are written together.
 const TOGETHER: usize = 500;
@@ -99,26 +99,26 @@ impl Sink {
     pub(super) fn put(&mut self, row: &Row, settings: &Settings) -> Result<(), Failure> {
         let is_full = match &mut self.to {
             To::Output => {
-                self.output.line(envelope(row))?;
+                self.output.line(envelope(row, settings))?;
                 return Ok(());
             }
             To::Topic { engine, topic, open, rows } => {
-                let key = bytes(&row.key, settings.key_format)?;
-                let value = value_bytes(row, settings)?;
+                let [key, value] = encoded(row, settings);
                 let partition = key.as_deref().map_or(0, |key| partition_of(key, topic.partitions));
                 let time = row.time_ms.unwrap_or_else(|| engine.clock().wall_ms());
-                open[partition as usize].push(time, key.as_deref(), Some(&value), &[]);
+                open[partition as usize].push(time, key.as_deref(), value.as_deref(), &[]);
                 *rows += 1;
                 *rows >= TOGETHER
             }
             To::Server { source, statements, .. } => {
-                statements.push(insert(source, row));
+                statements.push(insert(source, row, settings));
                 statements.len() >= TOGETHER
             }
         };
         if settings.prints {
-            let value = String::from_utf8_lossy(&value_bytes(row, settings)?).into_owned();
-            self.output.line(format!("{} --> {value}", row.key.to_text()))?;
+            let [_, value] = encoded(row, settings);
+            let value = String::from_utf8_lossy(value.as_deref().unwrap_or_default()).into_owned();
+            self.output.line(format!("{} --> {value}", row.values[settings.key].to_text()))?;
         }
         if is_full { self.flush() } else { Ok(()) }
     }
@@ -173,12 +173,25 @@ fn send(remote: &Remote, engine: &Engine, text: &str) -> Result<Vec<serde_json::
     remote.entities(&Session::new(engine, Properties::default()), &placed)
 }
 
+/// The bytes of the key and of the value; none for a key that is NULL.
+fn encoded(row: &Row, settings: &Settings) -> [Option<Vec<u8>>; 2] {
+    let types = || settings.columns.iter().map(|column| &column.sql_type);
+    let arrays: Vec<_> = row.values.iter().zip(types()).map(|(value, sql_type)| array_of([value], sql_type)).collect();
+    let views: Vec<View> = arrays.iter().zip(types()).map(|(a, sql_type)| View::new(a.as_ref(), sql_type)).collect();
+    let [key, value] = &settings.encodings;
+    [(key, &views[settings.key..=settings.key]), (value, &views[..])].map(|(encoding, views)| {
+        let mut out = Vec::new();
+        encoding.encoder().encode(views, 0, &mut out).then_some(out)
+    })
+}
+
 /// The row as one line.
-fn envelope(row: &Row) -> Vec<u8> {
+fn envelope(row: &Row, settings: &Settings) -> Vec<u8> {
     let mut out = b"{\"key\":".to_vec();
-    put_value(&row.key, &mut out);
+    put_value(&row.values[settings.key], &mut out);
     out.extend(b",\"value\":");
-    put_value(&Value::Struct(row.fields.clone()), &mut out);
+    let names = settings.columns.iter().map(|column| column.name.clone());
+    put_value(&Value::Struct(names.zip(row.values.iter().cloned()).collect()), &mut out);
     if let Some(ms) = row.time_ms {
         out.extend(format!(",\"timestamp\":{ms}").bytes());
     }
@@ -187,14 +200,19 @@ fn envelope(row: &Row) -> Vec<u8> {
 }
 
 /// The statement that inserts a row.
-fn insert(source: &str, row: &Row) -> String {
-    let mut names: Vec<&str> = row.fields.iter().map(|(name, _)| name.as_str()).collect();
-    let mut values: Vec<String> = row.fields.iter().map(|(_, value)| literal(value)).collect();
+fn insert(source: &str, row: &Row, settings: &Settings) -> String {
+    let mut names: Vec<String> = settings.columns.iter().map(|column| sql_name(&column.name)).collect();
+    let mut values: Vec<String> = row.values.iter().map(literal).collect();
     if let Some(ms) = row.time_ms {
-        names.push("ROWTIME");
+        names.push("ROWTIME".to_owned());
         values.push(ms.to_string());
     }
     format!("INSERT INTO {source} ({}) VALUES ({});", names.join(", "), values.join(", "))
+}
+
+/// The name of a column that was declared without quotes.
+fn sql_name(name: &str) -> String {
+    quote_if_needed(&name.to_uppercase())
 }
 
 /// A value as a statement writes it.
@@ -209,52 +227,9 @@ fn literal(value: &Value) -> String {
             format!("MAP({})", all(entries.collect()))
         }
         Value::Struct(fields) => {
-            let fields = fields.iter().map(|(name, value)| format!("{name} := {}", literal(value)));
+            let fields = fields.iter().map(|(name, value)| format!("{} := {}", sql_name(name), literal(value)));
             format!("STRUCT({})", all(fields.collect()))
         }
         other => other.to_text(),
     }
-}
-
-/// A single value as it is written; None for NULL.
-fn bytes(value: &Value, layout: Layout) -> Result<Option<Vec<u8>>> {
-    Ok(Some(match (layout, value) {
-        (_, Value::Null) => return Ok(None),
-        (Layout::Json, value) => {
-            let mut out = Vec::new();
-            put_value(value, &mut out);
-            out
-        }
-        (_, Value::Array(_) | Value::Map(_) | Value::Struct(_)) => {
-            return Err(Error::invalid("a nested value is written in the format json only"));
-        }
-        (Layout::Kafka, Value::Integer(n)) => n.to_be_bytes().to_vec(),
-        (Layout::Kafka, Value::Bigint(n)) => n.to_be_bytes().to_vec(),
-        (Layout::Kafka, Value::Double(n)) => n.to_be_bytes().to_vec(),
-        (Layout::Kafka, Value::Boolean(_)) => return Err(Error::invalid("the format KAFKA has no BOOLEAN")),
-        (_, value) => value.to_text().into_bytes(),
-    }))
-}
-
-/// The value of a record.
-fn value_bytes(row: &Row, settings: &Settings) -> Result<Vec<u8>> {
-    if settings.value_format == Layout::Json {
-        let mut out = Vec::new();
-        put_value(&Value::Struct(row.fields.clone()), &mut out);
-        return Ok(out);
-    }
-    let delimiter = settings.delimiter;
-    let mut out = String::new();
-    for (place, (_, value)) in row.fields.iter().enumerate() {
-        if place > 0 {
-            out.push(delimiter);
-        }
-        let text = bytes(value, Layout::Delimited)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let text = text.unwrap_or_default();
-        match text.contains([delimiter, '"', '\n', '\r']) {
-            true => out.push_str(&format!("\"{}\"", text.replace('"', "\"\""))),
-            false => out.push_str(&text),
-        }
-    }
-    Ok(out.into_bytes())
 }

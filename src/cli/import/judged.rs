@@ -64,6 +64,9 @@ fn one(dry_run: &mut DryRun, found: Found, topics: &[String]) -> Judged {
         text = longer;
         changes.push(format!("PARTITIONS={partitions} is added, since the topic {topic} is not here yet"));
     }
+    if found.is_paused {
+        changes.push("it is paused on the server, and runs here until PAUSE".to_owned());
+    }
     let checked = match found.refused {
         Some(reason) => Err(reason),
         None => check(dry_run, &text, &properties).map_err(|error| said(&error)),
@@ -113,14 +116,15 @@ fn without_policy(text: String) -> String {
     }
 }
 
-/// The statement with PARTITIONS in its WITH clause, which ends it; None if it has that already, or no such clause.
+/// The statement with PARTITIONS at the end of its WITH clause; None if it has that already, or no such clause.
 fn with_partitions(text: &str, partitions: u64) -> Option<String> {
     let lexed = lex(text);
-    let has = |word: &str| lexed.lexemes.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
-    if has("PARTITIONS") || has("AS") || !has("WITH") {
+    let place = |word: &str| lexed.lexemes.iter().position(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
+    if place("PARTITIONS").is_some() || place("AS").is_some() {
         return None;
     }
-    let end = lexed.lexemes.iter().rev().find(|lexeme| lexeme.text == ")")?;
+    // A clause of properties has no brackets but its own.
+    let end = lexed.lexemes[place("WITH")?..].iter().find(|lexeme| lexeme.text == ")")?;
     Some(format!("{}, PARTITIONS={partitions}{}", &text[..end.at], &text[end.at..]))
 }
 
@@ -160,5 +164,9 @@ mod tests {
         let expected = "CREATE STREAM S (A DECIMAL(4, 2)) WITH (KAFKA_TOPIC='a)', PARTITIONS=2);";
         assert_eq!(with_partitions(text, 2).as_deref(), Some(expected));
         assert_eq!(with_partitions(expected, 2), None);
+        let altered =
+            |with: &str| format!("CREATE STREAM S WITH ({with});\nALTER STREAM S ADD COLUMN B DECIMAL(4, 2);");
+        let longer = with_partitions(&altered("KAFKA_TOPIC='a'"), 3);
+        assert_eq!(longer, Some(altered("KAFKA_TOPIC='a', PARTITIONS=3")));
     }
 }

@@ -39,8 +39,8 @@ pub(super) struct Arguments {
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let remote = Remote::connect(&arguments.ksqldb, &arguments.credentials, false)?;
     let engine = match arguments.apply || common.has_folder() {
-        true => common.open(Drive::Threads { start: arguments.apply }, WhenFull::Refuse, "latest")?,
-        false => common.open_empty("latest")?,
+        true => common.open(Drive::Threads { start: arguments.apply }, WhenFull::Refuse, "earliest")?,
+        false => common.open_empty("earliest")?,
     };
     let found = found::statements(&remote, &Session::new(&engine, Properties::default()))?;
     let all = judged::judge(&engine, found);

@@ -90,7 +90,10 @@ fn what_cannot_be_made_is_refused_by_name() {
     let folder = Folder::new();
     for (arguments, named) in [
         (["quickstart=orders", "format=avro"], "AVRO"),
-        (["quickstart=orders", "format=delimited"], "nested"),
+        (["quickstart=orders", "format=delimited"], "does not support type 'STRUCT'"),
+        (["quickstart=users", "format=delimited,"], "Unknown format"),
+        (["quickstart=users", "valueDelimiter=|"], "JSON have no delimiter"),
+        (["quickstart=users", "timestamp=gender"], "milliseconds"),
         (["quickstart=nobody", "printRows=false"], "there are orders"),
     ] {
         let ran = folder.run(&[&["datagen", "iterations=1"], &arguments[..]].concat());
