@@ -44,6 +44,7 @@ mod query;
 mod refusal;
 mod request;
 mod rows;
+mod scram;
 mod slots;
 mod small;
 mod target;
