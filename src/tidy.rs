@@ -203,7 +203,7 @@ const MAY_SLEEP: &[(&str, &str)] = &[
 ];
 
 /// Files of more than 500 lines, and why. Tables and tests do not count.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] = &[("config/list.rs", "it is one table: the list of properties")];
 
 /// Functions of more than 70 lines, and why.
 const LONG_FUNCTIONS: &[(&str, &str)] = &[];

@@ -12,7 +12,7 @@ use super::{Service, request};
 
 /// `POST /close-query`.
 pub(super) async fn close_query(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let body = request::all(request.into_body()).await?;
+    let body = service.bodies.read(request.into_body()).await?;
     let fields = request::object(&body)?;
     let Some(Value::String(id)) = fields.get("queryId") else {
         return Err(Refusal::new(40000, "Invalid JSON in request: \"queryId\" must be a text").untyped());

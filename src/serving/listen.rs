@@ -19,9 +19,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::begin::Begun;
+use super::endpoints::routes;
 use super::pg;
 use super::upgrade::{self, Upgrade};
-use super::{LAST_WORDS, PATIENCE, Service, Setup, answer, routes};
+use super::{LAST_WORDS, PATIENCE, Service, Setup, answer};
 use crate::disk::RealDisk;
 use crate::error::{Error, Result};
 use crate::locks::lock;
@@ -258,7 +259,7 @@ impl Line {
         if let Some(settings) = upgrade::wanted(&request)
             && let Some(watcher) = { lock(&self.after_upgrade).take() }
         {
-            return match Upgrade::of(request, settings).await {
+            return match Upgrade::of(&self.service.bodies, request, settings).await {
                 Ok(upgrade) => {
                     tokio::spawn(self.go_on(upgrade, watcher));
                     Upgrade::answer()

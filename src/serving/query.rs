@@ -13,12 +13,13 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{Notify, mpsc};
 
 use super::accept::{self, DELIMITED, EVENTS, JSON, PROTOBUF, V1};
+use super::endpoints::not_allowed;
 use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, LAST_EVENT, Layout};
 use super::slots::Slot;
 use super::waits::Waits;
-use super::{Service, ksql, not_allowed, print, small};
+use super::{Service, ksql, print, small, stalls};
 use crate::config;
 use crate::engine::{Follower, PushQuery};
 use crate::pull::PullRows;
@@ -97,7 +98,7 @@ async fn rows(
     let refused = |refusal: Refusal| refusal.into_response();
     let is_old = fields.text == request::OLD.text;
     let print_as = print::Form::wanted(&request, is_old);
-    let body = request::all(request.into_body()).await.map_err(refused)?;
+    let body = service.bodies.read(request.into_body()).await.map_err(refused)?;
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     let asker = service.clone();
@@ -119,7 +120,10 @@ async fn rows(
         refusal.into_response()
     })?;
     let shown = match answer {
-        Answer::Whole(all) => body_of(layout, stream::iter(all)),
+        Answer::Whole(all) => {
+            let placed = move |(place, piece)| layout.placed(place, piece);
+            stalls::body_of(all.into_iter().enumerate().map(placed), service.patience())
+        }
         Answer::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
             tokio::spawn(show(*query, until, layout, send));
