@@ -142,7 +142,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["cli/events"]),
     // Threads belong to the engine, which lends them to the turns of a query.
     ("rayon", &["runtime", "engine"]),
-    ("ring", &["serving/users", "serving/pg"]),
+    ("ring", &["serving/scram", "serving/users", "serving/pg"]),
     ("rpassword", &["cli/connect"]),
     ("rustls", &["serving", "cli/connect"]),
     ("rustls_native_certs", &["cli/connect"]),
@@ -171,6 +171,8 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Where the nesting of a statement decides how deep calls go.
     ("stacker", &["sql", "expr"]),
     // Requests wait without a thread of their own; the engine knows threads only.
+    // Passwords that look alike are the same for a client of PostgreSQL.
+    ("stringprep", &["serving/scram"]),
     ("tokio", &["pull", "serving", "cli/connect", "cli/remote", "testing/rest"]),
     ("tokio_rustls", &["serving/listen", "serving/pg/start", "cli/connect"]),
     ("tower", &["serving"]),

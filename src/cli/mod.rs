@@ -22,6 +22,10 @@
 //! migrations  unless a       only initialize-metadata  yes
 //!             server is
 //!             named
+//! datagen   unless --stdout   yes                      no
+//!           or --server is
+//!           given
+//! import    if it is there    only with --apply        only with --apply
 //! user      no
 //! check-    no
 //! config
@@ -37,10 +41,12 @@ mod bench;
 mod check_config;
 mod common;
 mod connect;
+mod datagen;
 mod events;
 mod export;
 mod failure;
 mod format;
+mod import;
 mod made;
 mod migrations;
 mod output;
@@ -97,6 +103,10 @@ enum Command {
     CheckConfig(Configured<check_config::Arguments>),
     /// Applies numbered files of statements, once each and in order, as ksql-migrations does.
     Migrations(Configured<migrations::Arguments>),
+    /// Makes rows that look like something, with the arguments of ksql-datagen.
+    Datagen(Configured<datagen::Arguments>),
+    /// Takes over the statements of a running ksqlDB.
+    Import(Configured<import::Arguments>),
     /// Prints the line of a user for the file of the service's users.
     User(user::Arguments),
     /// Prints statements in their canonical form.
@@ -122,6 +132,8 @@ pub fn main() -> ExitCode {
         Command::Backup(backup) => backup::run(&backup.common(common), &backup.own),
         Command::CheckConfig(check) => check_config::run(&check.common(common), &check.own),
         Command::Migrations(migrations) => migrations::run(&migrations.common(common), &migrations.own),
+        Command::Datagen(datagen) => datagen::run(&datagen.common(common), &datagen.own),
+        Command::Import(import) => import::run(&import.common(common), &import.own),
         Command::User(arguments) => user::run(&arguments),
         Command::Fmt(arguments) => format::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

@@ -355,7 +355,7 @@ fn row(values: &[Json], columns: &[Column]) -> Result<Vec<Value>, Error> {
 }
 
 /// The columns of a schema as an answer has it.
-fn columns_of(schema: &str) -> Result<Vec<Column>, Error> {
+pub(super) fn columns_of(schema: &str) -> Result<Vec<Column>, Error> {
     let lexed = lex(schema);
     let mut cursor = Cursor::new(&lexed);
     cursor.list(|cursor| {

@@ -100,6 +100,10 @@ pub const ACTIVE_LIMIT: &str = "ksql.query.persistent.active.limit";
 
 /// The memory that one pull query may take.
 pub const PULL_MEMORY_BYTES: &str = "tidemill.pull.memory.bytes";
+/// The memory that the bodies of requests to the service may take together, in bytes.
+pub const REQUEST_MEMORY_BYTES: &str = "tidemill.request.memory.bytes";
+/// How long a client of the service may take nothing of an answer that is ready as a whole, in milliseconds.
+pub const CLIENT_STALL_MS: &str = "tidemill.client.stall.ms";
 /// How long a pull query may take.
 pub const PULL_TIMEOUT_MS: &str = "tidemill.pull.timeout.ms";
 /// Where the service takes requests: addresses with `http://` or `https://`, with commas.
@@ -489,6 +493,20 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1 << 16, ANY),
         scope: Scope::Process,
         summary: "The memory that the state of all queries and what is in flight may take.",
+    },
+    Property {
+        name: REQUEST_MEMORY_BYTES,
+        default: "268435456",
+        takes: Takes::Number(1 << 20, ANY),
+        scope: Scope::Process,
+        summary: "The memory that the bodies of requests may take together; 64 KiB of each do not count.",
+    },
+    Property {
+        name: CLIENT_STALL_MS,
+        default: "60000",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How long a client may take nothing of an answer that is ready as a whole before it is dropped.",
     },
     Property {
         name: PULL_MEMORY_BYTES,

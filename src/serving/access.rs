@@ -33,6 +33,16 @@ const TERMINATE: &str = "/ksql/terminate";
 const OPEN: &[&str] = &["/livez", "/readyz"];
 const OPEN_BELOW: &str = "/chc/";
 
+/// The right that a path needs.
+pub(super) fn needed(path: &str) -> Right {
+    NEEDS.iter().find(|(own, _)| *own == path).map_or(Right::Read, |(_, right)| *right)
+}
+
+/// Whether anybody may ask for a path.
+pub(super) fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with(OPEN_BELOW)
+}
+
 /// Who may ask for what.
 pub(super) struct Access {
     /// None if nobody has to say who they are.
@@ -71,11 +81,11 @@ impl Access {
     /// 401 if that is not said, or the password is wrong; 403 if they may not ask for it; 429 if too many passwords are
     /// being checked.
     pub(super) async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let needed = NEEDS.iter().find(|(own, _)| *own == path).map_or(Right::Read, |(_, right)| *right);
+        let needed = needed(path);
         let nobody = Caller { name: None, right: Right::Admin };
         let caller = match &self.users {
             None => nobody,
-            Some(_) if OPEN.contains(&path) || path.starts_with(OPEN_BELOW) => Caller { right: Right::Read, ..nobody },
+            Some(_) if is_open(path) => Caller { right: Right::Read, ..nobody },
             Some(users) => self.caller(users.now(), Credentials::of(headers).ok_or_else(unauthorized)?).await?,
         };
         match path {

@@ -17,7 +17,7 @@ use crate::error::Kind;
 
 /// `POST /backup`: the body names the backup, which becomes a folder below the one of the property.
 pub(super) async fn backup(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let fields = request::object(&request::all(request.into_body()).await?)?;
+    let fields = request::object(&service.bodies.read(request.into_body()).await?)?;
     let name = fields.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     if !is_name(&name) {
         let message = "\"name\" must be the name of a backup: letters, digits, '-', '_' and '.', not first";

@@ -12,7 +12,7 @@ use super::{Service, request};
 
 /// `POST /close-query`.
 pub(super) async fn close_query(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let body = request::all(request.into_body()).await?;
+    let body = service.bodies.read(request.into_body()).await?;
     let fields = request::object(&body)?;
     let id = match fields.get("queryId") {
         Some(Value::String(id)) => id,

@@ -36,7 +36,7 @@ pub(super) async fn ksql(
     if accept::choose(request.headers(), &[JSON, V1], JSON).is_none() {
         return Err(small::not_acceptable());
     }
-    let body = request::all(request.into_body()).await.map_err(Refusal::into_response)?;
+    let body = service.bodies.read(request.into_body()).await.map_err(Refusal::into_response)?;
     let asked = Asked::read(&body, request::OLD).map_err(Refusal::into_response)?;
     wait_for(&service, asked.sequence).await.map_err(Refusal::into_response)?;
     let entities = on_a_thread(move || execute(&service, &asked, &caller)).await.map_err(Refusal::into_response)?;

@@ -21,9 +21,10 @@ use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 use super::begin::Begun;
+use super::endpoints::routes;
 use super::pg;
 use super::upgrade::{self, Upgrade};
-use super::{LAST_WORDS, PATIENCE, Service, Setup, answer, routes};
+use super::{LAST_WORDS, PATIENCE, Service, Setup, answer};
 use crate::disk::RealDisk;
 use crate::error::{Error, Result};
 use crate::locks::lock;
@@ -260,7 +261,7 @@ impl Line {
         if let Some(settings) = upgrade::wanted(&request)
             && let Some(watcher) = { lock(&self.after_upgrade).take() }
         {
-            return match Upgrade::of(request, settings).await {
+            return match Upgrade::of(&self.service.bodies, request, settings).await {
                 Ok(upgrade) => {
                     tokio::spawn(self.go_on(upgrade, watcher));
                     Upgrade::answer()

@@ -15,7 +15,7 @@ use crate::engine::{Engine, Life};
 use crate::topics::{PartitionId, Topic};
 
 /// The media type of the text format.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {

@@ -14,7 +14,10 @@
 //! | `/ws/query` | `websocket` | rows of one SELECT as frames |
 //! | `/backup` | `backup` | a copy of the data folder |
 //! | `/metrics` | `metrics` | what is measured, as Prometheus reads it |
+//! | `/openapi.json` | `openapi` | the description of the API |
 //! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
+//!
+//! `endpoints` lists them all.
 //!
 //! At listeners of its own it speaks PostgreSQL's protocol, too (`pg`).
 //!
@@ -26,11 +29,13 @@ mod accept;
 mod access;
 mod backup;
 mod begin;
+mod bodies;
 pub mod client;
 mod close;
 mod coerce;
 mod commands;
 mod cors;
+mod endpoints;
 mod foreign;
 mod fresh;
 mod inserts;
@@ -39,6 +44,7 @@ mod ksql;
 mod listen;
 mod metrics;
 mod nearby;
+mod openapi;
 mod overrides;
 mod pem;
 mod pg;
@@ -49,8 +55,10 @@ mod query;
 mod refusal;
 mod request;
 mod rows;
+mod scram;
 mod slots;
 mod small;
+mod stalls;
 mod syntax;
 mod target;
 mod tls;
@@ -67,10 +75,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::handler::Handler;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, on};
 use rustls::ServerConfig;
 use tower::ServiceExt;
 use tracing::{Dispatch, info};
@@ -79,6 +85,7 @@ use crate::config::{self, Properties};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use access::Access;
+use bodies::Bodies;
 use commands::Commands;
 use fresh::Fresh;
 use refusal::Refusal;
@@ -107,6 +114,7 @@ const MOST_HEADER: usize = 8_192;
 pub(crate) struct Service {
     engine: Arc<Engine>,
     commands: Commands,
+    bodies: Bodies,
     /// Of queries that show rows.
     slots: Slots,
     /// Whether the cluster was terminated: from then on everything is refused.
@@ -213,6 +221,7 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
     let service = Arc::new(Service {
         engine: engine.clone(),
         commands: Commands::of(&engine.catalog()),
+        bodies: Bodies::new(engine.properties().number(config::REQUEST_MEMORY_BYTES) as usize),
         slots: Slots::default(),
         is_terminated: AtomicBool::new(false),
         setup,
@@ -220,64 +229,6 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
     let result = runtime.block_on(listen::accept_all(&service, listeners, stop));
     runtime.shutdown_timeout(LAST_WORDS);
     result
-}
-
-/// What stands at which path.
-fn routes(service: &Arc<Service>) -> Router {
-    Router::new()
-        .route("/ksql", post(ksql::ksql))
-        .route("/ksql/terminate", post(small::terminate))
-        .route("/query", post(query::query))
-        .route("/query-stream", post(query::query_stream).on(MethodFilter::GET, query::events))
-        .route("/close-query", post(close::close_query))
-        .route("/inserts-stream", post(inserts::inserts_stream))
-        .route("/ws/query", get(websocket::query))
-        .route("/", get(small::root))
-        .route("/info", get(small::info))
-        .route("/healthcheck", get(small::health))
-        .route("/status", get(small::statuses))
-        .route("/status/{kind}/{entity}/{action}", get(small::status))
-        .route("/is_valid_property/{name}", get(small::is_valid_property))
-        .route("/clusterStatus", get(small::cluster_status))
-        .route("/heartbeat", post(small::heartbeat))
-        .route("/lag", post(small::lag))
-        .route("/v1/metadata", get(small::metadata))
-        .route("/v1/metadata/id", get(small::metadata_id))
-        .route("/backup", post(backup::backup))
-        .route("/metrics", get(metrics::metrics))
-        .route("/export", get(small::export))
-        .route("/livez", get(small::live))
-        .route("/readyz", get(small::ready))
-        .route("/chc/ready", get(small::alive))
-        .route("/chc/live", get(small::alive))
-        .fallback(|| async { not_found() })
-        .with_state(service.clone())
-}
-
-/// GET alone.
-fn get<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<Service>> {
-    only(on(MethodFilter::GET, handler), "GET")
-}
-
-/// POST alone.
-fn post<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<Service>> {
-    only(on(MethodFilter::POST, handler), "POST")
-}
-
-/// Any other method is refused, and the right one named.
-fn only(route: MethodRouter<Arc<Service>>, method: &'static str) -> MethodRouter<Arc<Service>> {
-    route.fallback(move || async move { not_allowed(method) })
-}
-
-/// The answer to another method than the one that is taken.
-fn not_allowed(method: &'static str) -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, method)]).into_response()
-}
-
-/// The answer to what stands nowhere.
-fn not_found() -> Response {
-    let page = "<html><body><h1>Resource not found</h1></body></html>";
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
 /// Answers a request: what concerns all of them is decided here, the rest by its route.

@@ -13,12 +13,13 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{Notify, mpsc};
 
 use super::accept::{self, DELIMITED, EVENTS, JSON, PROTOBUF, V1};
+use super::endpoints::not_allowed;
 use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, LAST_EVENT, Layout};
 use super::slots::Slot;
 use super::waits::Waits;
-use super::{Service, ksql, not_allowed, print, small};
+use super::{Service, ksql, print, small, stalls};
 use crate::config;
 use crate::engine::{Follower, PushQuery};
 use crate::pull::PullRows;
@@ -103,13 +104,13 @@ async fn rows(
     let refused = |refusal: Refusal| refusal.into_response();
     let is_old = fields.text == request::OLD.text;
     let print_as = print::Form::wanted(&request, is_old);
-    let body = request::all(request.into_body()).await.map_err(refused)?;
+    let body = service.bodies.read(request.into_body()).await.map_err(refused)?;
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     if let Some((id, rows)) = at_once(&service, &asked) {
         let host = asked.wants_host.then_some(HOST);
         let head = Head { id: &id, columns: &rows.columns, marks_keys: true, host };
-        return Ok(answer_of(layout, stream::iter(layout.pulled(&head, rows.rows))));
+        return Ok(answer_of(layout, body_of(layout, stream::iter(layout.pulled(&head, rows.rows)))));
     }
     let asker = service.clone();
     // The client is there as long as somebody wants the answer.
@@ -131,11 +132,14 @@ async fn rows(
         refusal.into_response()
     })?;
     Ok(match answer {
-        Answer::Whole(all) => answer_of(layout, stream::iter(all)),
+        Answer::Whole(all) => {
+            let placed = move |(place, piece)| layout.placed(place, piece);
+            answer_of(layout, stalls::body_of(all.into_iter().enumerate().map(placed), service.patience()))
+        }
         Answer::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
             tokio::spawn(show(*query, until, layout, send));
-            answer_of(layout, pieces(receive))
+            answer_of(layout, body_of(layout, pieces(receive)))
         }
         Answer::Topic(records, lines) => print::answer(records, lines, print_as),
     })
@@ -161,10 +165,9 @@ fn query_id(service: &Service) -> String {
     format!("query_{}", service.engine.clock().wall_ms())
 }
 
-/// An answer of pieces in a layout.
-fn answer_of(layout: Layout, pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
-    let content = [(header::CONTENT_TYPE, layout.media_type())];
-    let mut response = (content, body_of(layout, pieces)).into_response();
+/// An answer in a layout.
+fn answer_of(layout: Layout, body: Body) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, layout.media_type())], body).into_response();
     if layout == Layout::Events {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }

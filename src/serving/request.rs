@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use axum::body::{Body, to_bytes};
 use axum::http::Uri;
-use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
-use super::{MOST_BODY, PATIENCE, Service, json, overrides, target};
+use super::{Service, json, overrides, target};
 use crate::statements::Session;
 
 /// A request with statements.
@@ -51,17 +49,6 @@ pub(super) struct Fields {
 pub(super) const OLD: Fields = Fields { text: "ksql", properties: "streamsProperties" };
 /// Those of `/query-stream`.
 pub(super) const NEW: Fields = Fields { text: "sql", properties: "properties" };
-
-/// All of a request's body.
-///
-/// # Errors
-/// It is too large, does not come in time, or the client stops in its middle.
-pub(super) async fn all(body: Body) -> Result<Bytes, Refusal> {
-    let too_large = |_| Refusal::new(41300, format!("the body of a request has at most {MOST_BODY} bytes")).untyped();
-    let late = || Refusal::new(40800, "the body of the request has not come in time").untyped();
-    let read = tokio::time::timeout(PATIENCE, to_bytes(body, MOST_BODY)).await.map_err(|_| late())?;
-    read.map_err(too_large)
-}
 
 /// The object that a body is.
 ///

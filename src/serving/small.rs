@@ -34,7 +34,7 @@ pub(super) fn not_acceptable() -> Response {
 }
 
 /// A JSON value, if the client takes JSON.
-fn json_for(headers: &HeaderMap, value: &Value) -> Response {
+pub(super) fn json_for(headers: &HeaderMap, value: &Value) -> Response {
     match accept::choose(headers, &[JSON, V1], JSON) {
         Some(_) => ([(header::CONTENT_TYPE, JSON)], value.to_string()).into_response(),
         None => not_acceptable(),
@@ -152,13 +152,13 @@ fn switched_off() -> Response {
 
 /// `POST /heartbeat`: taken, since other nodes may be told of this one; nothing is done.
 pub(super) async fn heartbeat(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    request::object(&request::all(request.into_body()).await?)?;
+    request::object(&service.bodies.read(request.into_body()).await?)?;
     Ok(told(&service, config::HEARTBEAT))
 }
 
 /// `POST /lag`: the same.
 pub(super) async fn lag(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    request::object(&request::all(request.into_body()).await?)?;
+    request::object(&service.bodies.read(request.into_body()).await?)?;
     Ok(told(&service, config::LAG_REPORTING))
 }
 
@@ -216,7 +216,7 @@ fn ok_unless_failed(service: &Service, failed: StatusCode) -> Response {
 /// `POST /ksql/terminate`: ends all queries and takes no more requests; deletes the topics that are named of sources
 /// that queries made.
 pub(super) async fn terminate(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let fields = request::object(&request::all(request.into_body()).await?)?;
+    let fields = request::object(&service.bodies.read(request.into_body()).await?)?;
     let patterns = match fields.get("deleteTopicList") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(all)) => all.iter().filter_map(|pattern| pattern.as_str().map(str::to_owned)).collect(),

@@ -26,9 +26,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use super::PATIENCE;
 use super::begin::{Begun, PREFACE};
+use super::bodies::Bodies;
 use super::refusal::Refusal;
-use super::{PATIENCE, request};
 use crate::types::parse::base64_bytes;
 
 /// The header with the client's settings.
@@ -84,10 +85,10 @@ impl Upgrade {
     ///
     /// # Errors
     /// Its body does not come.
-    pub(super) async fn of(mut request: Request, settings: Vec<u8>) -> Result<Upgrade, Refusal> {
+    pub(super) async fn of(bodies: &Bodies, mut request: Request, settings: Vec<u8>) -> Result<Upgrade, Refusal> {
         let on = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
-        let body = request::all(body).await?;
+        let body = bodies.read(body).await?;
         Ok(Upgrade { on, settings, frames: frames(&parts, &body) })
     }
 

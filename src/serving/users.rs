@@ -1,9 +1,11 @@
-//! The users of the service: a file with a name, a hashed password and a role in each line.
+//! The users of the service: a file with a name, a hashed password, a verifier and a role in each line.
 //!
 //! ```text
 //! # comments and blank lines are skipped
-//! ann:$argon2id$v=19$m=19456,t=2,p=1$…:admin
+//! ann:$argon2id$v=19$m=19456,t=2,p=1$…:SCRAM-SHA-256$100000:…$…:…:admin
 //! ```
+//!
+//! The verifier of SCRAM may be missing: then PostgreSQL's clients are asked for the password itself.
 //!
 //! A password is checked against its hash once, which takes tens of milliseconds on purpose; then a digest of it under a
 //! key of this process is remembered, and compared in constant time. The file bounds how many are remembered.
@@ -18,6 +20,7 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::pem::unreadable;
+use super::scram::Verifier;
 use crate::error::{Error, Result};
 use crate::locks::lock;
 use crate::statements::Right;
@@ -34,6 +37,7 @@ pub(super) struct Users {
 
 struct User {
     hash: String,
+    verifier: Option<Verifier>,
     right: Right,
     /// The digest of the password that was last found to be right.
     remembered: Mutex<Option<hmac::Tag>>,
@@ -96,14 +100,29 @@ impl Users {
         *lock(&user.remembered) = Some(hmac::sign(&self.key, password.as_bytes()));
         Some(user.caller(name))
     }
+
+    /// How a name proves itself by SCRAM; None if it has to give its password.
+    ///
+    /// A name that there is not is asked as those that there are.
+    pub(super) fn verifier(&self, name: &str) -> Option<Verifier> {
+        match self.by_name.get(name) {
+            Some(user) => user.verifier.clone(),
+            None => {
+                let is_usual = self.by_name.values().any(|user| user.verifier.is_some());
+                is_usual.then(|| Verifier::decoy(&self.key, name))
+            }
+        }
+    }
 }
 
 impl User {
     /// The user of a line, and the name.
     fn parse(line: &str) -> Result<(String, User)> {
-        let form = || Error::invalid("it is not name:hash:role").hint("tidemill user NAME --role read makes a line");
+        let form =
+            || Error::invalid("it is not name:hash:verifier:role").hint("tidemill user NAME --role read makes a line");
         let (name, rest) = line.split_once(':').ok_or_else(form)?;
-        let (hash, role) = rest.rsplit_once(':').ok_or_else(form)?;
+        let (secrets, role) = rest.rsplit_once(':').ok_or_else(form)?;
+        let (hash, verifier) = secrets.split_once(':').map_or((secrets, None), |(hash, rest)| (hash, Some(rest)));
         check_name(name)?;
         let right = Right::ALL.into_iter().find(|right| right.name() == role.trim()).ok_or_else(|| {
             Error::invalid(format!("'{}' is no role", role.trim())).hint("roles are read, write and admin")
@@ -112,7 +131,12 @@ impl User {
         if !is_argon2 {
             return Err(form().saying(format!("the hash of {name} is none of argon2")));
         }
-        Ok((name.to_owned(), User { hash: hash.to_owned(), right, remembered: Mutex::default() }))
+        let read = |text| {
+            let unfit = || form().saying(format!("the verifier of {name} is none of SCRAM-SHA-256"));
+            Verifier::parse(text).ok_or_else(unfit)
+        };
+        let verifier = verifier.map(read).transpose()?;
+        Ok((name.to_owned(), User { hash: hash.to_owned(), verifier, right, remembered: Mutex::default() }))
     }
 
     fn caller(&self, name: &str) -> Caller {
@@ -128,7 +152,7 @@ fn check_name(name: &str) -> Result<()> {
     }
 }
 
-/// The line of a user for a file: `name:hash:role`.
+/// The line of a user for a file: `name:hash:verifier:role`.
 ///
 /// # Errors
 /// The name has a colon or the like, the password is empty, or the system gives no random bytes.
@@ -138,11 +162,11 @@ pub fn user_line(name: &str, password: &str, right: Right) -> Result<String> {
         return Err(Error::invalid("a password may not be empty"));
     }
     let failed = |why: &dyn std::fmt::Display| Error::backend(format!("the password cannot be hashed: {why}"));
-    let mut salt = [0; SALT_BYTES];
-    SystemRandom::new().fill(&mut salt).map_err(|e| failed(&e))?;
-    let salt = SaltString::encode_b64(&salt).map_err(|e| failed(&e))?;
+    let mut salts = [[0; SALT_BYTES]; 2];
+    SystemRandom::new().fill(salts.as_flattened_mut()).map_err(|e| failed(&e))?;
+    let salt = SaltString::encode_b64(&salts[0]).map_err(|e| failed(&e))?;
     let hash = Argon2::default().hash_password(password.as_bytes(), &salt).map_err(|e| failed(&e))?;
-    Ok(format!("{name}:{hash}:{}", right.name()))
+    Ok(format!("{name}:{hash}:{}:{}", Verifier::new(password, &salts[1]), right.name()))
 }
 
 #[cfg(test)]
@@ -165,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn a_user_without_a_verifier_gives_the_password() {
+        let line = user_line("ann", "secret", Right::Read).expect("a line");
+        let (start, verifier) = line.split_once(":SCRAM").expect("a verifier");
+        let role = verifier.rsplit_once(':').expect("a role").1;
+        let without = format!("{start}:{role}");
+        let users = |text: &str| Users::parse(text, "users").expect("users");
+        assert!(users(&line).verifier("ann").is_some() && users(&line).verifier("nobody").is_some());
+        let alone = users(&without);
+        assert!(alone.verifier("ann").is_none() && alone.verifier("nobody").is_none());
+        assert!(alone.verify("ann", "secret").is_some());
+    }
+
+    #[test]
     fn lines_that_are_no_users_are_refused_without_their_hash() {
         let line = user_line("ann", "secret", Right::Admin).expect("a line");
         let refused = |text: &str| match Users::parse(text, "users") {
@@ -172,11 +209,13 @@ mod tests {
             Err(error) => error.render(None),
         };
         assert!(refused("").contains("names no user"));
-        assert!(refused("ann").contains("users, line 1: it is not name:hash:role"));
+        assert!(refused("ann").contains("users, line 1: it is not name:hash:verifier:role"));
         assert!(refused(&format!("{line}\n{line}")).contains("names the user ann twice"));
         assert!(refused(&line.replace(":admin", ":root")).contains("'root' is no role"));
         let message = refused("\nann:plaintext:read");
         assert!(message.contains("line 2: the hash of ann is none of argon2") && !message.contains("plaintext"));
+        let message = refused(&line.replace(":SCRAM-SHA-256$100000", ":SCRAM-SHA-256$x"));
+        assert!(message.contains("the verifier of ann is none of SCRAM-SHA-256") && !message.contains("argon2"));
         assert!(user_line("a:b", "secret", Right::Read).is_err());
         assert!(user_line("ann", "", Right::Read).is_err());
     }

@@ -17,7 +17,7 @@ use super::listen::Held;
 use super::query::{Followed, Following, Shown, select};
 use super::request::{self, Asked};
 use super::waits::Waits;
-use super::{Service, ksql, print, rows, target};
+use super::{Service, ksql, print, rows, stalls, target};
 use crate::engine::PushRow;
 use crate::pull::PullRows;
 use crate::types::{Column, Role};
@@ -30,6 +30,9 @@ const TRY_LATER: u16 = 1013;
 
 /// The longest reason that a close may have, in bytes.
 const MOST_REASON: usize = 123;
+
+/// The longest message of a client, in bytes: none of them says anything but that it goes.
+const MOST_MESSAGE: usize = 64 << 10;
 
 /// Why a WebSocket is closed.
 struct End {
@@ -66,6 +69,7 @@ pub(super) async fn query(State(service): State<Arc<Service>>, request: Request)
     let version = target::parameter(&uri, "version");
     let asked = target::parameter(&uri, "request");
     let held = parts.extensions.get::<Held>().cloned();
+    let upgrade = upgrade.max_message_size(MOST_MESSAGE).max_frame_size(MOST_MESSAGE);
     upgrade.on_upgrade(async move |socket| {
         serve(service, socket, version, asked).await;
         drop(held);
@@ -148,7 +152,7 @@ async fn show(
         Ok(Shown::Rows(_, PullRows { columns, rows })) => {
             to.send(header(&columns, true)).await.ok()?;
             for values in rows {
-                to.send(row(&PushRow { values, is_deletion: false })).await.ok()?;
+                stalls::give(to, row(&PushRow { values, is_deletion: false }), service.patience()).await?;
             }
             Some(End::new(DONE, "done"))
         }

@@ -213,7 +213,9 @@ pub(super) fn query_description(query: &Query, cx: &Context) -> Value {
         kind: "PERSISTENT",
     };
     let mut description = described.description();
-    description["ksqlHostQueryStatus"] = json!({ HOST: "RUNNING" });
+    // The state of a paused query is RUNNING, too; only its status on a host tells.
+    let status = if query.pauses.is_empty() { "RUNNING" } else { "PAUSED" };
+    description["ksqlHostQueryStatus"] = json!({ HOST: status });
     description["state"] = "RUNNING".into();
     let kept = cx.engine.map(|engine| engine.properties_of(query.number)).unwrap_or_default();
     let kept = kept.into_iter().map(|(name, value)| (name, Value::from(value)));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tidemill::config::PROPERTIES;
 
 /// The documents, from the project's folder.
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -19,6 +19,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/operating.md",
     "docs/serving.md",
     "docs/test-cases.md",
+    "docs/tools.md",
 ];
 
 fn root() -> &'static Path {

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::response::{GssEncResponse, SslResponse};
 use pgwire::messages::startup::{
-    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey, Startup,
+    Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, PasswordMessageFamily, SecretKey,
+    Startup,
 };
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage};
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +19,7 @@ use super::refused::{Refused, code};
 use super::settings::Settings;
 use super::wire::Wire;
 use super::{Cancellable, Door};
+use crate::serving::scram::{self, Verifier};
 use crate::serving::{PATIENCE, Setup};
 
 /// What ALPN calls the protocol.
@@ -138,28 +140,45 @@ fn negotiate(wire: &mut Wire, startup: &Startup) -> io::Result<()> {
     wire.put(PgWireBackendMessage::NegotiateProtocolVersion(NegotiateProtocolVersion::new(0, options)))
 }
 
-/// Asks for the password, if users have one.
+/// Has the client prove who it is, if there are users.
 async fn authenticate(door: &Door, wire: &mut Wire, user: &str, is_private: bool) -> io::Result<Result<(), Refused>> {
     let access = &door.service.setup.access;
-    if access.users.is_none() {
-        return Ok(Ok(()));
-    }
-    if !is_private {
-        let refused = Refused::new(code::REFUSED_USER, "passwords are taken over TLS only");
-        return Ok(Err(refused.hint("connect with sslmode=require")));
-    }
-    wire.put(PgWireBackendMessage::Authentication(Authentication::CleartextPassword))?;
-    wire.flush().await?;
-    let password = match wire.next().await? {
-        Some(PgWireFrontendMessage::PasswordMessageFamily(message)) => {
-            message.into_password().map_err(io::Error::other)?
+    let Some(users) = &access.users else { return Ok(Ok(())) };
+    let is_known = match users.now().verifier(user) {
+        Some(verifier) => prove(wire, verifier).await?,
+        None if !is_private => {
+            let refused = Refused::new(code::REFUSED_USER, "passwords are taken over TLS only");
+            return Ok(Err(refused.hint("connect with sslmode=require")));
         }
-        _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+        None => {
+            wire.put(PgWireBackendMessage::Authentication(Authentication::CleartextPassword))?;
+            wire.flush().await?;
+            let password = wire.proof(PasswordMessageFamily::into_password).await?;
+            access.verified(user, &password.password).await.is_ok()
+        }
     };
-    Ok(match access.verified(user, &password.password).await {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Refused::new(code::BAD_PASSWORD, format!("password authentication failed for user \"{user}\""))),
-    })
+    let wrong = || Refused::new(code::BAD_PASSWORD, format!("password authentication failed for user \"{user}\""));
+    Ok(if is_known { Ok(()) } else { Err(wrong()) })
+}
+
+/// Whether the client proves by SCRAM that it knows the password.
+async fn prove(wire: &mut Wire, verifier: Verifier) -> io::Result<bool> {
+    let methods = vec![scram::METHOD.to_owned()];
+    wire.put(PgWireBackendMessage::Authentication(Authentication::SASL(methods)))?;
+    wire.flush().await?;
+    let first = wire.proof(PasswordMessageFamily::into_sasl_initial_response).await?;
+    let text = first.data.filter(|_| first.auth_method == scram::METHOD).unwrap_or_default();
+    let challenge = std::str::from_utf8(&text).ok().and_then(|text| verifier.challenge(text));
+    let Some(challenge) = challenge else { return Err(io::ErrorKind::InvalidData.into()) };
+    let text = challenge.text().to_owned().into();
+    wire.put(PgWireBackendMessage::Authentication(Authentication::SASLContinue(text)))?;
+    wire.flush().await?;
+    let last = wire.proof(PasswordMessageFamily::into_sasl_response).await?;
+    let Some(proof) = std::str::from_utf8(&last.data).ok().and_then(|text| challenge.proven(text)) else {
+        return Ok(false);
+    };
+    wire.put(PgWireBackendMessage::Authentication(Authentication::SASLFinal(proof.into())))?;
+    Ok(true)
 }
 
 /// The settings that a client wants when it connects.

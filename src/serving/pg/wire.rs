@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 use bytes::BytesMut;
+use pgwire::error::PgWireResult;
+use pgwire::messages::startup::PasswordMessageFamily;
 use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -74,15 +76,23 @@ impl Wire {
     pub(super) async fn next(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
         loop {
             self.check_length()?;
-            // The decoder takes it for granted that the parts of a message are as long as they say.
-            let decode = AssertUnwindSafe(|| PgWireFrontendMessage::decode(&mut self.read, &self.context));
-            let decoded = catch_unwind(decode).map_err(|_| invalid("the parts of a message are wrong"))?;
-            if let Some(message) = decoded.map_err(invalid)? {
+            if let Some(message) = parts(|| PgWireFrontendMessage::decode(&mut self.read, &self.context))? {
                 return Ok(Some(message));
             }
             if self.stream.read_buf(&mut self.read).await? == 0 {
                 return Ok(None);
             }
+        }
+    }
+
+    /// The next message, by which a client proves who it is.
+    ///
+    /// # Errors
+    /// The client has gone or sends something else, or the message cannot be read as `read` does.
+    pub(super) async fn proof<T>(&mut self, read: fn(PasswordMessageFamily) -> PgWireResult<T>) -> io::Result<T> {
+        match self.next().await? {
+            Some(PgWireFrontendMessage::PasswordMessageFamily(message)) => parts(|| read(message)),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
@@ -139,6 +149,12 @@ impl Wire {
             let _ = self.stream.shutdown().await;
         }
     }
+}
+
+/// Reads the parts of a message, of which pgwire takes it for granted that they are as long as they say.
+fn parts<T>(read: impl FnOnce() -> PgWireResult<T>) -> io::Result<T> {
+    let read = catch_unwind(AssertUnwindSafe(read)).map_err(|_| invalid("the parts of a message are wrong"))?;
+    read.map_err(invalid)
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

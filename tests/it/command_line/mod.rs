@@ -3,8 +3,10 @@
 mod bad_input;
 mod collections;
 mod config;
+mod datagen;
 mod environment;
 mod folder;
+mod import;
 mod live;
 mod migrations;
 mod print;

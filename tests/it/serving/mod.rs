@@ -6,6 +6,8 @@ mod backup;
 pub(crate) mod client;
 mod events;
 mod headless;
+mod hostile;
+mod openapi;
 mod other_clients;
 mod pg;
 mod print;

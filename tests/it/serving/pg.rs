@@ -243,18 +243,59 @@ fn a_query_is_cancelled_by_its_client() {
     });
 }
 
+/// A server with a user who has a verifier of SCRAM, and one whose line has none.
+async fn guarded(folder: &Folder) -> (Server, String) {
+    let lines = users(folder, &[("rita", "read"), ("will", "write")]);
+    let (start, rest) = lines.rsplit_once(":SCRAM-SHA-256$").expect("a verifier");
+    let lines = format!("{start}:{}", rest.rsplit_once(':').expect("a role").1);
+    let file = format!("tidemill.users.location={}", folder.file("users", lines));
+    started(folder, &["--set", "authentication.method=BASIC", "--set", &file]).await
+}
+
 #[test]
-fn passwords_of_users_are_asked_for() {
+fn users_prove_that_they_know_their_passwords() {
     talk(async {
         let folder = Folder::new();
-        let lines = users(&folder, &[("rita", "read")]);
-        let file = format!("tidemill.users.location={}", folder.file("users", lines));
-        let (_server, address) = started(&folder, &["--set", "authentication.method=BASIC", "--set", &file]).await;
-        let client = connect(&address, "rita", "rita!").await.expect("a client");
-        assert_eq!(texts(&client, "SELECT current_user").await[0][0].as_deref(), Some("rita"));
-        for (user, password) in [("rita", "wrong"), ("nobody", "rita!")] {
+        let (_server, address) = guarded(&folder).await;
+        for user in ["rita", "will"] {
+            let client = connect(&address, user, &format!("{user}!")).await.expect("a client");
+            assert_eq!(texts(&client, "SELECT current_user").await[0][0].as_deref(), Some(user));
+        }
+        for (user, password) in [("rita", "wrong"), ("rita", "will!"), ("will", "wrong"), ("nobody", "rita!")] {
             let error = connect(&address, user, password).await.expect_err("refused");
-            assert_eq!(parts(&error).0, SqlState::INVALID_PASSWORD);
+            assert_eq!(parts(&error).0, SqlState::INVALID_PASSWORD, "{user}");
+        }
+    });
+}
+
+#[test]
+fn a_password_is_sent_only_by_users_without_a_verifier() {
+    talk(async {
+        let folder = Folder::new();
+        let (_server, address) = guarded(&folder).await;
+        let startup = |user: &str| [b"\0\0\0\x13\0\x03\0\0user\0", user.as_bytes(), b"\0\0"].concat();
+        // The client says no more, so the server ends.
+        let asked = async |user: &str, more: &[u8]| {
+            let mut stream = TcpStream::connect(&address).await.expect("a connection");
+            stream.write_all(&[&startup(user), more].concat()).await.expect("sent");
+            stream.shutdown().await.expect("the end of what is sent");
+            let mut all = Vec::new();
+            let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("an end in time");
+            all
+        };
+        let by_scram = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0".as_slice();
+        assert_eq!(asked("rita", b"").await, by_scram);
+        assert_eq!(asked("none", b"").await, by_scram, "a name that there is not");
+        assert_eq!(asked("will", b"").await, b"R\0\0\0\x08\0\0\0\x03");
+        // Messages that are none of the mechanism, or whose parts are not as long as they say, end the connection.
+        for more in [
+            &b"p\0\0\0\x0arita!\0"[..],
+            b"p\0\0\0\x12SCRAM-SHA-256\0",
+            b"p\0\0\0\x16SCRAM-SHA-256\0\x7f\xff\xff\xff",
+            b"p\0\0\0\x1aSCRAM-SHA-256\0\0\0\0\x04\xff\xff\xff\xff",
+            b"p\0\0\0\x20SCRAM-SHA-256\0\0\0\0\x0ap=x,,n=,r=a",
+        ] {
+            assert_eq!(asked("rita", more).await, by_scram, "{more:?}");
         }
     });
 }
