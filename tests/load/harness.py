@@ -82,14 +82,18 @@ class Server:
         if self.priority:
             os.setpriority(os.PRIO_PROCESS, 0, self.priority)
 
-    def start(self, patience=60):
-        """Starts it and returns the seconds until /healthcheck answered."""
+    def spawn(self):
+        """Starts the process and does not wait for it."""
         command = [self.binary, "serve", "--data-dir", self.folder, "--listen", f"127.0.0.1:{self.port}"]
         for setting in self.settings:
             command += ["--set", setting]
         with open(self.log, "a") as log:
-            begin = time.perf_counter()
             self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=self._limits)
+
+    def start(self, patience=60):
+        """Starts it and returns the seconds until /healthcheck answered."""
+        begin = time.perf_counter()
+        self.spawn()
         while time.perf_counter() - begin < patience:
             if self.process.poll() is not None:
                 raise Refused(f"the server ended with {self.process.returncode}: {self.last_words()}")
@@ -104,7 +108,7 @@ class Server:
 
     def last_words(self):
         with open(self.log, errors="replace") as log:
-            return log.read()[-2000:]
+            return log.read()[-1000:]
 
     def stop(self, number=signal.SIGTERM):
         """Ends it in order and returns (seconds, status)."""
