@@ -205,6 +205,10 @@ def step(server, options, crowd, feed, size):
         say("  given in", f"at {crowd.count} subscribers: {error!r}")
         return False
     say("  adding one", milliseconds(added))
+    crowd.drain(1)
+    cpu = server.cpu_seconds()
+    time.sleep(3)
+    say("  processor while nothing comes", f"{(server.cpu_seconds() - cpu) / 3:.1%} of a core")
     cpu, begin = server.cpu_seconds(), time.perf_counter()
     rows, late, expected, behind = feed.run(crowd, options.seconds)
     seconds = time.perf_counter() - begin
