@@ -6,6 +6,7 @@ table is read by `SELECT * FROM t EMIT CHANGES`; if the server cannot do that, a
 """
 
 import json
+import math
 import os
 import resource
 import select
@@ -36,6 +37,9 @@ def source(server, wanted):
     return "tc"
 
 
+PING = b"\0\0\x08\x06\0\0\0\0\0"
+
+
 class Crowd:
     """All subscribers but the exact ones: sockets whose rows are only counted."""
 
@@ -48,7 +52,7 @@ class Crowd:
         where = f" WHERE k = 'k{number % self.options.keys}'" if self.options.own_key else ""
         return json.dumps({"sql": f"SELECT * FROM {self.target}{where} EMIT CHANGES;"})
 
-    def grow(self, size):
+    def grow(self, size, meanwhile):
         """Adds subscribers up to a number; returns the seconds that each took to its header."""
         durations = []
         while self.count < size:
@@ -56,6 +60,7 @@ class Crowd:
             added = self._connection() if self.options.version == 2 else self._single()
             durations.append((time.perf_counter() - begin) / added)
             self.drain(0)
+            meanwhile()
         return durations
 
     def _single(self):
@@ -117,12 +122,24 @@ class Crowd:
             return
         self.rows += data.count(b"]\n")
         if self.options.version == 2:
+            self._pong(client, data)
             client.taken += len(data)
             if client.taken > 1 << 26:
                 client.socket.setblocking(True)
                 client.socket.sendall(harness.frame(harness.WINDOW, 0, 0, client.taken.to_bytes(4, "big")))
                 client.socket.setblocking(False)
                 client.taken = 0
+
+
+    def _pong(self, client, data):
+        """Answers the pings among the frames; the bytes of rows cannot look like one."""
+        data, at = client.buffer + data, 0
+        while 0 <= (found := data.find(PING, at)) <= len(data) - 17:
+            at = found + 17
+            client.socket.setblocking(True)
+            client.socket.sendall(harness.frame(harness.PING, harness.ACK, 0, data[at - 8 : at]))
+            client.socket.setblocking(False)
+        client.buffer = data[max(at, len(data) - 16) :]
 
 
 class Feed:
@@ -140,7 +157,8 @@ class Feed:
         first, begin, late = self.sent, time.perf_counter() + 0.05, []
         crowd.rows, rows = 0, int(self.options.rate * seconds)
         while self.sent - first < rows:
-            due = min(rows, int((time.perf_counter() - begin) * self.options.rate)) - (self.sent - first)
+            elapsed = time.perf_counter() - begin
+            due = min(rows, math.floor(elapsed * self.options.rate) + 1) - (self.sent - first)
             if due > 0:
                 lines = [b'{"K":"k%d","ID":%d}\n' % (n % self.options.keys, n) for n in range(self.sent, self.sent + due)]
                 self.client.send(self.stream, b"".join(lines))
@@ -200,7 +218,7 @@ def step(server, options, crowd, feed, size):
     print(f"{size} subscribers over HTTP/{options.version}, {options.rate:.0f} updates/s")
     crowd.goal = size
     try:
-        added = crowd.grow(size)
+        added = crowd.grow(size, lambda: feed.look(0, math.inf, []))
     except (Refused, OSError) as error:
         say("  given in", f"at {crowd.count} subscribers: {error!r}")
         return False
