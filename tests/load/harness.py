@@ -5,6 +5,7 @@ program can tell a row that is cut off from one that is wrong.
 """
 
 import argparse
+import atexit
 import json
 import os
 import shutil
@@ -89,6 +90,7 @@ class Server:
             command += ["--set", setting]
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=self._limits)
+        atexit.register(self.process.kill)  # Without effect on one that has ended.
 
     def start(self, patience=60):
         """Starts it and returns the seconds until /healthcheck answered."""
