@@ -227,12 +227,12 @@ def step(server, options, crowd, feed, size):
     cpu = server.cpu_seconds()
     time.sleep(3)
     say("  processor while nothing comes", f"{(server.cpu_seconds() - cpu) / 3:.1%} of a core")
-    cpu, begin = server.cpu_seconds(), time.perf_counter()
+    cpu, begin, own = server.cpu_seconds(), time.perf_counter(), time.process_time()
     rows, late, expected, behind = feed.run(crowd, options.seconds)
     seconds = time.perf_counter() - begin
-    cpu = (server.cpu_seconds() - cpu) / seconds
+    cpu, own = (server.cpu_seconds() - cpu) / seconds, (time.process_time() - own) / seconds
     say("  rows shown", f"{crowd.rows:,} of {expected:,}, the last {behind:.2f} s after the last update", "none behind")
-    say("  rows a second, processor", f"{crowd.rows / seconds:,.0f}/s, {cpu:.0%} of a core")
+    say("  rows a second, processor", f"{crowd.rows / seconds:,.0f}/s, {cpu:.0%} of a core; this program {own:.0%}")
     say("  from due to shown", milliseconds(late) if late else "none")
     say("  RSS, threads, handles", f"{server.rss_bytes() / 1e6:.0f} MB, {server.threads()}, {server.handles()}", "< 2000 MB")
     if crowd.gone:
