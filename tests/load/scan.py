@@ -102,7 +102,7 @@ class Case:
         scans.start()
         rate, cores, seconds = self.work_off()
         scans.on = False
-        share = min(1, len(scans.durations) * cost / seconds / self.cores())
+        share = min(1, max(1, len(scans.durations)) * cost / seconds / self.cores())
         scans.join()
         goal = f">= {1 - share:.0%} of {alone:,.0f}"
         say("the query while scans run", f"{rate:,.0f} rows/s ({rate / alone:.0%}), {cores:.2f} cores", goal)
