@@ -242,7 +242,7 @@ fn refusals_have_ksqldbs_codes_and_name_what_is_wrong() {
         assert!(message.ends_with("[ksql.service.id]"), "{message}");
         let (_, _, statement) =
             refused(&server, "CREATE SOURCE CONNECTOR c WITH ('connector.class'='x', 'password'='secret');").await;
-        assert_eq!(statement, "CREATE SOURCE CONNECTOR C WITH ('connector.class'='x', 'password'='[string]');");
+        assert_eq!(statement, "CREATE SOURCE CONNECTOR C WITH ('connector.class' = 'x', 'password' = '[string]');");
         // What a statement of the same request would have made is known.
         let text = "CREATE STREAM m AS SELECT id, v FROM s; CREATE STREAM n AS SELECT nope FROM m;";
         let (_, _, statement) = refused(&server, text).await;
