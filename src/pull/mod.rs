@@ -81,16 +81,12 @@ impl Limits {
     /// # Errors
     /// The query has taken more time than it may, or was cancelled.
     fn check(&self) -> Result<()> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return Err(cancelled());
+        // Time first: a query that has taken too much of it is cancelled for that reason.
+        if self.until_ns.is_some_and(|until_ns| self.clock.monotonic_ns() > until_ns) {
+            let error = Error::backend("the query took more time than it may").by(Limit::Time);
+            return Err(error.hint(format!("select less, or raise {}", config::PULL_TIMEOUT_MS)));
         }
-        match self.until_ns {
-            Some(until_ns) if self.clock.monotonic_ns() > until_ns => {
-                let error = Error::backend("the query took more time than it may").by(Limit::Time);
-                Err(error.hint(format!("select less, or raise {}", config::PULL_TIMEOUT_MS)))
-            }
-            _ => Ok(()),
-        }
+        if self.cancelled.load(Ordering::Relaxed) { Err(cancelled()) } else { Ok(()) }
     }
 }
 

@@ -108,16 +108,17 @@ impl Stages {
             if self.iter().filter_map(Task::sink).any(|sink| !sink.has_room()) {
                 return Ok(Passed::Full);
             }
-            if self.yields(turn) {
+            if self.may_yield(turn) && self.waiting.load(Ordering::Relaxed) > 0 {
                 return Ok(Passed::Yielded);
             }
             first = false;
         }
     }
 
-    /// Whether a turn stops for those who wait. The end of an epoch does not: it is short, or stops by itself.
-    fn yields(&self, turn: &Turn) -> bool {
-        turn.call == Call::Advance && self.waiting.load(Ordering::Relaxed) > 0
+    /// Whether a turn may stop for those who wait. The end of an epoch does not: it is short, or stops by itself. Nor does a
+    /// turn that would make other rows if it was repeated: left in the middle, it could be committed in part.
+    fn may_yield(&self, turn: &Turn) -> bool {
+        turn.call == Call::Advance && !self.program.is_fresh
     }
 
     /// Up to where a stage may take rows: those before it may send later ones.
@@ -140,10 +141,7 @@ impl Stages {
     fn pass(&mut self, stage: usize, turn: &Turn, (parallel, first): (bool, bool)) -> Result<()> {
         let bound = self.bound(stage);
         let Turn { now_ms, call, end, .. } = *turn;
-        let waiting = match call {
-            Call::Advance => self.waiting.clone(),
-            Call::Flush => Arc::default(),
-        };
+        let waiting = if self.may_yield(turn) { self.waiting.clone() } else { Arc::default() };
         let spec = TurnSpec { now_ms, call, end, bound, waiting: &waiting };
         // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
         let is_last = stage + 1 == self.tasks.len();

@@ -138,7 +138,13 @@ impl Drop {
         if readers.is_empty() {
             return Ok(());
         }
-        let sinks: Vec<&str> = readers.iter().filter_map(|id| cx.catalog.query(id)).map(|q| q.sink.as_str()).collect();
+        let mut sinks: Vec<&str> = Vec::new();
+        for query in readers.iter().filter_map(|id| cx.catalog.query(id)) {
+            // Several queries may write to one.
+            if !sinks.contains(&query.sink.as_str()) {
+                sinks.push(&query.sink);
+            }
+        }
         let message = format!(
             "Cannot drop {name}.\nThe following streams and/or tables read from this source: [{}].\n\
              You need to drop them before dropping {name}.",

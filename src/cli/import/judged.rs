@@ -56,7 +56,7 @@ fn one(dry_run: &mut DryRun, found: Found, topics: &[String]) -> Judged {
             changes.push(format!("the property {name} is left out: {}", error.message()));
         }
     }
-    let mut text = without_policy(found.text);
+    let mut text = without_added(found.text);
     if let Some((topic, partitions)) = &found.topic
         && !topics.contains(topic)
         && let Some(longer) = with_partitions(&text, *partitions)
@@ -103,17 +103,29 @@ fn said(error: &Error) -> String {
     error.advice().map_or(message.clone(), |advice| format!("{message} ({advice})"))
 }
 
-/// The statement without CLEANUP_POLICY, which a server adds to the text of every statement and accepts in none.
-fn without_policy(text: String) -> String {
+/// The statement without what a server adds to texts and does not accept in them: CLEANUP_POLICY, and RETENTION_MS of
+/// tables without windows.
+fn without_added(text: String) -> String {
+    let text = without(text, "CLEANUP_POLICY");
     let lexed = lex(&text);
-    let is_policy = |text: &str| text.eq_ignore_ascii_case("CLEANUP_POLICY");
-    let Some(at) = lexed.lexemes.iter().position(|lexeme| is_policy(&lexeme.text)) else { return text.clone() };
-    match lexed.lexemes.get(at + 3).zip(lexed.lexemes.get(at + 4)) {
-        Some((comma, next)) if comma.text == "," => {
-            format!("{}{}", &text[..lexed.lexemes[at].at], &text[next.at..])
-        }
-        _ => text.clone(),
-    }
+    let says = |word: &str| lexed.lexemes.iter().any(|lexeme| lexeme.text.eq_ignore_ascii_case(word));
+    let is_plain_table = lexed.lexemes.get(1).is_some_and(|kind| kind.text.eq_ignore_ascii_case("TABLE"));
+    if is_plain_table && !says("WINDOW") { without(text, "RETENTION_MS") } else { text }
+}
+
+/// The statement without a property of its WITH clause.
+fn without(text: String, name: &str) -> String {
+    let lexed = lex(&text);
+    let all = &lexed.lexemes;
+    let Some(at) = all.iter().position(|lexeme| lexeme.text.eq_ignore_ascii_case(name)) else { return text.clone() };
+    let is_comma = |place: usize| all.get(place).is_some_and(|lexeme| lexeme.text == ",");
+    // Name, equals sign and value, with the comma behind them, or else that before.
+    let (from, to) = match is_comma(at + 3) {
+        true => (at, at + 4),
+        false if is_comma(at - 1) => (at - 1, at + 3),
+        false => return text.clone(),
+    };
+    all.get(to).map_or(text.clone(), |next| format!("{}{}", &text[..all[from].at], &text[next.at..]))
 }
 
 /// The statement with PARTITIONS at the end of its WITH clause; None if it has that already, or no such clause.
@@ -153,9 +165,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_that_a_server_adds_is_left_out() {
-        let text = "CREATE STREAM S WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='a') AS SELECT 1;".to_owned();
-        assert_eq!(without_policy(text), "CREATE STREAM S WITH (KAFKA_TOPIC='a') AS SELECT 1;");
+    fn what_a_server_adds_is_left_out() {
+        let added = |text: &str| without_added(text.to_owned());
+        let text = "CREATE STREAM S WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='a', RETENTION_MS=5) AS SELECT 1;";
+        assert_eq!(added(text), "CREATE STREAM S WITH (KAFKA_TOPIC='a', RETENTION_MS=5) AS SELECT 1;");
+        let text = "CREATE TABLE T WITH (CLEANUP_POLICY='compact', KAFKA_TOPIC='a', RETENTION_MS=5) AS SELECT 1;";
+        assert_eq!(added(text), "CREATE TABLE T WITH (KAFKA_TOPIC='a') AS SELECT 1;");
+        let windowed = "CREATE TABLE T WITH (RETENTION_MS=5) AS SELECT 1 FROM S WINDOW TUMBLING (SIZE 1 DAY);";
+        assert_eq!(added(windowed), windowed);
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn statements_that_name_what_is_not_there_get_the_nearest_name() {
         ("SELECT nn FROM counts;", ["NN", "1:8"]),
         (
             "SET 'auto.ofset.reset'='earliest';",
-            ["Unknown property: 'auto.ofset.reset'", "did you mean 'auto.offset.reset'?"],
+            ["Unknown property: auto.ofset.reset", "did you mean 'auto.offset.reset'?"],
         ),
         ("SET 'auto.offset.reset'='never';", ["Invalid value 'never'", "earliest or latest"]),
         ("CREATE STREAM x AS SELECT UCAS(service_name) FROM logs;", ["UCAS", "UCASE"]),

@@ -126,7 +126,7 @@ fn wrong_usage_has_a_status_of_its_own() {
         &folder.refused(2, &["run", "--config", "nope.conf", "-e", "SHOW STREAMS"]),
         &["there is no file nope.conf"],
     );
-    assert_has(&folder.refused(2, &["--set", "workers=2", "topic", "list"]), &["--set: Unknown property: 'workers'"]);
+    assert_has(&folder.refused(2, &["--set", "workers=2", "topic", "list"]), &["--set: Unknown property: workers"]);
     assert_has(
         &folder.refused(2, &["topic", "list", "--set", "auto.ofset.reset=latest"]),
         &["did you mean 'auto.offset.reset'?"],
