@@ -74,6 +74,11 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// Whether the value of a property of Kafka or ksqlDB is nobody else's business, by its name.
+fn is_secret(name: &str) -> bool {
+    ["password", "secret", "jaas.config", "user.info", "keystore.key"].iter().any(|end| name.ends_with(end))
+}
+
 /// The value of a property as ksqlDB holds it.
 ///
 /// # Errors
@@ -81,19 +86,16 @@ fn text(value: &Value) -> String {
 fn held(name: &str, value: &Value, statement: &str) -> Result<Value, Refusal> {
     let Some(found) = find(name) else { return Err(unknown(name, statement)) };
     let value = text(value);
-    let invalid = |why, bare: &str| format!("Invalid value {value} for configuration {bare}: {why}");
-    let refused = |why: String, shown: &str| {
+    let shown = if is_secret(name) { "[hidden]" } else { value.as_str() };
+    let invalid = |why, bare: &str| format!("Invalid value {shown} for configuration {bare}: {why}");
+    let refused = |why: String| {
         let cause = wrapped(&format!("Caused by: {why}"));
         Refusal::new(40000, format!("Failed to coerce type of value '{shown}' for key '{name}'\n{cause}"))
     };
     match found {
-        Found::Fixed(bare) => Err(refused(format!("Cannot override property '{bare}'"), &value)),
-        Found::Own(property) => {
-            own_value(property, &value).map_err(|why| refused(invalid(why, property.name), property.masked(&value)))
-        }
-        Found::Foreign(bare, kind) => {
-            foreign_value(&bare, kind, &value).map_err(|why| refused(invalid(why, &bare), &value))
-        }
+        Found::Fixed(bare) => Err(refused(format!("Cannot override property '{bare}'"))),
+        Found::Own(property) => own_value(property, &value).map_err(|why| refused(invalid(why, property.name))),
+        Found::Foreign(bare, kind) => foreign_value(&bare, kind, &value).map_err(|why| refused(invalid(why, &bare))),
         Found::Free => Ok(value.into()),
     }
 }
@@ -208,8 +210,8 @@ mod tests {
         assert_eq!(refusal("listeners", json!("http://x:1")).code, 50000);
         assert_eq!(
             refusal("ksql.streams.ssl.key.password", json!("x")).message,
-            "Failed to coerce type of value 'x' for key 'ksql.streams.ssl.key.password'\nCaused by: Cannot override \
-             property 'ssl.key.password'"
+            "Failed to coerce type of value '[hidden]' for key 'ksql.streams.ssl.key.password'\nCaused by: Cannot \
+             override property 'ssl.key.password'"
         );
         assert!(refusal("tidemill.workers", json!(2)).message.ends_with("Cannot override property 'tidemill.workers'"));
         assert!(refusal("denied", json!(2)).message.contains("prohibited"));

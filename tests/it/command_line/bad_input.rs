@@ -170,7 +170,7 @@ fn statements_that_name_what_is_not_there_get_the_nearest_name() {
             "SET 'auto.ofset.reset'='earliest';",
             ["Unknown property: auto.ofset.reset", "did you mean 'auto.offset.reset'?"],
         ),
-        ("SET 'auto.offset.reset'='never';", ["Invalid value 'never'", "earliest or latest"]),
+        ("SET 'auto.offset.reset'='never';", ["Invalid value 'never'", "latest or earliest or none"]),
         ("CREATE STREAM x AS SELECT UCAS(service_name) FROM logs;", ["UCAS", "UCASE"]),
         ("INSERT INTO logs (servce_name) VALUES ('a');", ["`SERVCE_NAME`", "did you mean SERVICE_NAME?"]),
         ("INSERT INTO logs (ts) VALUES ('a');", ["Expected type BIGINT", "1:31"]),
