@@ -258,3 +258,71 @@ fn a_query_that_reads_what_another_made_of_the_log_does_not_write_to_it() {
     }
     assert_eq!(records(&engine, "log").len(), 1);
 }
+
+/// Statements in any order, of which many are refused: what exists is the same after a restart.
+#[test]
+fn topics_of_dead_letters_are_the_same_after_a_restart() {
+    let pool = [
+        "SET 'tidemill.dead.letters.enable'='true';",
+        "SET 'tidemill.dead.letters.enable'='true';",
+        "UNSET 'tidemill.dead.letters.enable';",
+        "CREATE TOPIC 'Q-dead-letters' WITH (PARTITIONS=2);",
+        "CREATE TOPIC 'CSAS_D_#-dead-letters' WITH (PARTITIONS=1);",
+        "DROP TOPIC 'Q-dead-letters';",
+        "DROP TOPIC 'CSAS_D_#-dead-letters';",
+        "DROP TOPIC 'INSERTQUERY_#-dead-letters';",
+        "CREATE STREAM d AS SELECT k, 100 / v AS q FROM s;",
+        "CREATE STREAM d WITH (KAFKA_TOPIC='Q-dead-letters') AS SELECT k, 100 / v AS q FROM s;",
+        "CREATE STREAM d WITH (KAFKA_TOPIC='CSAS_D_#-dead-letters') AS SELECT k, 100 / v AS q FROM s;",
+        "INSERT INTO d WITH (QUERY_ID='q') SELECT k, 100 / v AS q FROM s;",
+        "INSERT INTO d SELECT k, 100 / v AS q FROM s;",
+        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='Q-dead-letters', KEY_FORMAT='JSON', VALUE_FORMAT='JSON');",
+        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='CSAS_D_#-dead-letters', KEY_FORMAT='JSON', VALUE_FORMAT='JSON');",
+        "CREATE STREAM d AS SELECT k, 100 / v AS q FROM l;",
+        "TERMINATE Q;",
+        "TERMINATE CSAS_D_#;",
+        "TERMINATE INSERTQUERY_#;",
+        "TERMINATE ALL;",
+        "DROP STREAM d;",
+        "DROP STREAM d DELETE TOPIC;",
+        "DROP STREAM l DELETE TOPIC;",
+        "DROP STREAM l;",
+        "PAUSE ALL;",
+        "INSERT INTO s (k, v) VALUES (1, 0);",
+    ];
+    for seed in 0..150 {
+        let mut random = Random::new(seed);
+        let (machine, clock) = (ForgetfulDisk::new(seed), Arc::new(ManualClock::new()));
+        let mut engine = open(&machine, &clock).expect("an engine");
+        execute(&engine, "CREATE TOPIC 'log' WITH (PARTITIONS=1);
+            CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');");
+        let what = |engine: &Engine| {
+            let catalog = engine.catalog();
+            let topics: BTreeMap<TopicId, String> = catalog.topics().map(|t| (t.id, t.name.clone())).collect();
+            assert_eq!(topics.len(), catalog.topics().count(), "seed {seed}");
+            let queries: Vec<String> = catalog.queries().iter().map(|q| format!("{} {:?}", q.id, q.number)).collect();
+            let letters: Vec<usize> = topics.values().map(|name| records(engine, name).len()).collect();
+            (topics, queries, letters)
+        };
+        for _ in 0..5 {
+            let mut session = Session::new(&engine, Properties::default());
+            for _ in 0..random.below(14) {
+                let text = pool[random.below(pool.len() as u64) as usize].replace('#', &random.below(4).to_string());
+                let parsed = statements::parse(&text).expect("a statement");
+                let _ = session.run(&parsed[0]);
+                for query in engine.catalog().queries() {
+                    engine.turn(&query.id).expect("a turn");
+                }
+            }
+            drop(session);
+            if random.one_in(2) {
+                engine.checkpoint().expect("a checkpoint");
+            }
+            let before = what(&engine);
+            drop(engine);
+            machine.end(if random.one_in(2) { End::Kill } else { End::Cut });
+            engine = open(&machine, &clock).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            assert_eq!(what(&engine), before, "seed {seed}");
+        }
+    }
+}
