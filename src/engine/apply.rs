@@ -62,9 +62,11 @@ impl Engine {
         self.shared.append(records.into_iter().map(placed).collect()).map(|_| ())
     }
 
+    /// Refuses a record that [`Engine::insert`] would refuse for its size.
+    ///
     /// # Errors
     /// Kind `Invalid`: a record is larger than a topic takes.
-    fn check_size(&self, batch: &RecordBatch) -> Result<()> {
+    pub fn check_size(&self, batch: &RecordBatch) -> Result<()> {
         /// More than what a batch has besides the key and the value of its only record.
         const HEAD: usize = 128;
         let most = self.shared.settings.properties.size(config::MAX_MESSAGE_BYTES);

@@ -268,8 +268,9 @@ impl Effect {
                 let sink = &new.sink.source;
                 needs.extend(topic_maker(&sink.topic, before, history));
                 needs.extend((!new.makes_sink).then_some(sink.made_at));
-                if let (true, NewId::Given(id)) = (new.dead_letters, &new.id) {
-                    needs.extend(topic_maker(&dead_letter_topic(id), before, history));
+                if new.dead_letters {
+                    let id = new.id.of(before.next_query());
+                    needs.extend(topic_maker(&dead_letter_topic(&id), before, history));
                 }
                 needs.extend(new.plan.root.sources().iter().map(|source| source.made_at));
                 // The settings of its topic may follow from those of a source's topic.

@@ -10,9 +10,10 @@
 //!                  Every record of which a row failed, once an epoch.
 //! ```
 //!
-//! A query that reads the processing log does not write to it: what fails in it would be read by it again, for ever.
+//! A query that reads the processing log, or what others made of it, does not write to it, and one that reads its own dead
+//! letters writes none: what fails in it would be read by it again, for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -23,6 +24,7 @@ use tracing::warn;
 
 use super::Shared;
 use super::running::Running;
+use crate::catalog::Catalog;
 use crate::config::{self, Properties};
 use crate::error::{Error, Result};
 use crate::ids::TopicId;
@@ -113,8 +115,10 @@ impl Shared {
     /// The topic of the processing log, for a query that may write to it.
     fn log_topic(&self, query: &Running) -> Option<TopicId> {
         let catalog = self.world.catalog();
-        let topic = catalog.topic(self.settings.properties.text(config::LOG_TOPIC))?.id;
-        (!query.reads.contains(&topic)).then_some(topic)
+        let topic = catalog.topic(self.settings.properties.text(config::LOG_TOPIC))?;
+        let made = made_of(&topic.name, &catalog);
+        let is_read = made.iter().filter_map(|name| catalog.topic(name)).any(|topic| query.reads.contains(&topic.id));
+        (!is_read).then_some(topic.id)
     }
 
     /// The records of the processing log.
@@ -143,7 +147,8 @@ impl Shared {
     /// once, with the first failure.
     fn dead_letters(&self, failed: &Failed) -> Result<Vec<(PartitionId, RecordBatch)>> {
         let catalog = self.world.catalog();
-        let Some(topic) = catalog.topic(&dead_letter_topic(&failed.query.id)) else { return Ok(Vec::new()) };
+        let topic = catalog.topic(&dead_letter_topic(&failed.query.id));
+        let Some(topic) = topic.filter(|topic| !failed.query.reads.contains(&topic.id)) else { return Ok(Vec::new()) };
         let now_ms = self.now().wall_ms;
         let mut first: BTreeMap<Origin, &Failure> = BTreeMap::new();
         for failure in failed.log.failures() {
@@ -304,6 +309,25 @@ impl Original {
     }
 }
 
+/// The names of a topic and of those that queries fill from it, over any number of steps.
+fn made_of(topic: &str, catalog: &Catalog) -> BTreeSet<String> {
+    let mut made = BTreeSet::from([topic.to_owned()]);
+    let queries = catalog.queries();
+    let topic_of = |source: &String| catalog.source(source).map(|source| source.topic.as_str());
+    loop {
+        let before = made.len();
+        for query in &queries {
+            if query.reads.iter().filter_map(topic_of).any(|name| made.contains(name)) {
+                made.extend(topic_of(&query.sink).map(str::to_owned));
+                made.insert(dead_letter_topic(&query.id));
+            }
+        }
+        if made.len() == before {
+            return made;
+        }
+    }
+}
+
 /// A record of the processing log.
 fn entry(logger: &str, level: &str, time: i64, message: Json) -> Vec<u8> {
     let entry = json!({ "level": level, "logger": format!("processing.{logger}"), "time": time, "message": message });
@@ -311,167 +335,4 @@ fn entry(logger: &str, level: &str, time: i64, message: Json) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::disk::double::{End, ForgetfulDisk, Random};
-    use crate::engine::{Engine, Settings, Store};
-    use crate::statements::{self, Session};
-
-    const STATEMENTS: &str = "
-        CREATE TOPIC 'log' WITH (PARTITIONS=1);
-        CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=2, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');
-        SET 'tidemill.dead.letters.enable'='true';
-        CREATE STREAM divided AS SELECT k, 100 / v AS q FROM s;
-        CREATE TABLE counted AS SELECT k, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 0 SECONDS)
-            GROUP BY k EMIT CHANGES;
-        UNSET 'tidemill.dead.letters.enable';
-        CREATE STREAM without AS SELECT k, 100 / v AS q FROM s;
-        CREATE STREAM logged (logger VARCHAR, message STRUCT<type INT>) WITH (KAFKA_TOPIC='log', VALUE_FORMAT='JSON');
-        CREATE STREAM reader AS SELECT 1 / (message->type - message->type) AS q FROM logged;";
-
-    fn open(machine: &ForgetfulDisk, clock: &Arc<ManualClock>) -> Result<Engine> {
-        let store = Store::Folder { disk: machine.boot(), path: "/data".into() };
-        let settings = Settings::new(store, clock.clone(), statements::compile_kept);
-        let values = [
-            (config::OFFSET_RESET, "earliest"),
-            (config::TURN_BYTES, "1"),
-            (config::BATCH_ROWS, "2"),
-            (config::CACHE_BYTES, "0"),
-            (config::JOURNAL_BYTES, "65536"),
-            (config::LOG_TOPIC, "log"),
-            (config::LOG_TOPIC_CREATE, "true"),
-            (config::LOG_ROWS, "true"),
-        ];
-        Engine::open(settings.with(&values)?)
-    }
-
-    fn execute(engine: &Engine, text: &str) {
-        let mut session = Session::new(engine, Properties::default());
-        let parsed = statements::parse(text).expect("statements");
-        parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
-    }
-
-    /// Record by record: bad JSON, a division by zero, a late row, rows that are good.
-    fn append(engine: &Engine) {
-        let topic = engine.catalog().topic("s").expect("there").clone();
-        for n in 0..24i64 {
-            let (time, value) = match n % 4 {
-                0 => (n * 1000, "{\"V\":5}".to_owned()),
-                1 => (n * 1000, format!("bad {n}")),
-                2 => (n * 1000, "{\"V\":0}".to_owned()),
-                _ => (0, "{\"V\":7}".to_owned()),
-            };
-            let header = Header { key: "own".to_owned(), value: Some(n.to_string().into_bytes()) };
-            let mut writer = BatchWriter::new();
-            writer.push(time, Some(b"1"), Some(value.as_bytes()), &[header]);
-            engine.insert(&topic, Some(b"1"), writer.finish().expect("a record")).expect("appended");
-        }
-    }
-
-    /// The records of a topic's first partition: value and headers.
-    fn records(engine: &Engine, topic: &str) -> Vec<(String, BTreeMap<String, String>)> {
-        let id = PartitionId { topic: engine.catalog().topic(topic).expect("there").id, partition: 0 };
-        let offsets: Vec<i64> = (0..engine.topics().end(id).expect("an end")).collect();
-        let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-        let mut all = Vec::new();
-        records_at(engine.topics().as_ref(), id, &offsets, &mut |_, record| {
-            let record = record.expect("nothing was deleted");
-            let headers = record.headers()?.into_iter().map(|h| (h.key, text(h.value.as_deref())));
-            all.push((text(record.value), headers.collect()));
-            Ok(())
-        })
-        .expect("readable");
-        all
-    }
-
-    /// Offsets of dead letters with their reasons, in their order.
-    fn letters(engine: &Engine, query: &str) -> Vec<(i64, String)> {
-        let letter = |(value, headers): (String, BTreeMap<String, String>)| {
-            let offset: i64 = headers["tidemill.error.offset"].parse().expect("a number");
-            assert_eq!(headers["own"], offset.to_string(), "its own headers come with it");
-            assert_eq!(headers["tidemill.error.query"], query);
-            let wanted =
-                ["{\"V\":5}".to_owned(), format!("bad {offset}"), "{\"V\":0}".to_owned(), "{\"V\":7}".to_owned()];
-            assert_eq!(value, wanted[offset as usize % 4]);
-            (offset, headers["tidemill.error.reason"].clone())
-        };
-        records(engine, &dead_letter_topic(query)).into_iter().map(letter).collect()
-    }
-
-    /// What the processing log says of a query: the types of its entries, sorted.
-    fn logged(engine: &Engine, query: &str) -> Vec<i64> {
-        let entry = |(value, _): (String, _)| {
-            let entry: Json = serde_json::from_str(&value).expect("JSON");
-            let is_of = entry["logger"].as_str().is_some_and(|name| name.starts_with(&format!("processing.{query}.")));
-            is_of.then(|| entry["message"]["type"].as_i64().expect("a number"))
-        };
-        let mut all: Vec<i64> = records(engine, "log").into_iter().filter_map(entry).collect();
-        all.sort_unstable();
-        all
-    }
-
-    fn check(engine: &Engine) {
-        let every = |rest: i64, reason: &str| (0..6).map(|n| (4 * n + rest, reason.to_owned())).collect::<Vec<_>>();
-        let sorted = |mut all: Vec<(i64, String)>| {
-            all.sort();
-            all
-        };
-        let divided = sorted([every(1, "undecodable"), every(2, "expression-errors")].concat());
-        assert_eq!(sorted(letters(engine, "CSAS_DIVIDED_0")), divided);
-        // The first one moves no time back: it is late from the second on.
-        let late: Vec<_> = every(3, "late");
-        assert_eq!(sorted(letters(engine, "CTAS_COUNTED_1")), sorted([every(1, "undecodable"), late].concat()));
-        for query in ["CSAS_DIVIDED_0", "CSAS_WITHOUT_2"] {
-            assert_eq!(logged(engine, query), [[0; 6], [1; 6]].concat(), "{query}");
-        }
-        assert_eq!(logged(engine, "CSAS_READER_3"), [0; 0], "a reader of the log does not write to it");
-    }
-
-    #[test]
-    fn what_fails_is_in_the_log_and_among_the_dead_letters_once() {
-        let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
-        let engine = open(&machine, &clock).expect("an engine");
-        execute(&engine, STATEMENTS);
-        append(&engine);
-        engine.settle().expect("settled");
-        check(&engine);
-        let dropped = statements::parse("DROP TOPIC 'CSAS_DIVIDED_0-dead-letters';").expect("a statement");
-        let error = Session::new(&engine, Properties::default()).run(&dropped[0]).map(drop).expect_err("in use");
-        assert!(error.to_string().contains("has the dead letters of query CSAS_DIVIDED_0"), "{error}");
-        execute(&engine, "TERMINATE CSAS_DIVIDED_0; DROP TOPIC 'CSAS_DIVIDED_0-dead-letters';");
-    }
-
-    #[test]
-    fn what_fails_is_there_once_however_often_the_process_ends() {
-        for seed in 0..40 {
-            let mut random = Random::new(seed);
-            let (machine, clock) = (ForgetfulDisk::new(seed), Arc::new(ManualClock::new()));
-            let engine = open(&machine, &clock).expect("an engine");
-            execute(&engine, STATEMENTS);
-            append(&engine);
-            drop(engine);
-            for _ in 0..12 {
-                let Ok(engine) = open(&machine, &clock) else { continue };
-                let end = if random.one_in(2) { End::Kill } else { End::Cut };
-                machine.end_after(end, 1 + random.below(20));
-                // It ends in the middle, or has nothing more to do.
-                let _ = engine.settle();
-            }
-            let engine = open(&machine, &clock).expect("an engine");
-            engine.settle().expect("settled");
-            check(&engine);
-        }
-    }
-
-    #[test]
-    fn a_log_that_is_dropped_takes_no_query_with_it() {
-        let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
-        let engine = open(&machine, &clock).expect("an engine");
-        execute(&engine, STATEMENTS);
-        execute(&engine, "TERMINATE CSAS_READER_3; DROP STREAM reader; DROP STREAM logged; DROP TOPIC 'log';");
-        append(&engine);
-        engine.settle().expect("settled");
-        assert_eq!(letters(&engine, "CSAS_DIVIDED_0").len(), 12);
-    }
-}
+mod tests;

@@ -127,6 +127,25 @@ fn what_is_said_of_an_epoch_needs_no_topic() {
     assert_eq!(Process::start(&machine).expect("a start").records(), 3);
 }
 
+/// A round that drops the topic and finds no room has not dropped it: what is said of the epoch is not lost.
+#[test]
+fn what_is_said_of_an_epoch_outlives_a_drop_that_found_no_room() {
+    let machine = ForgetfulDisk::new(0);
+    let mut process = Process::start(&machine).expect("a start");
+    let other = Topic { name: "letters".to_owned(), id: TopicId::new(1), partitions: 1, config: Default::default() };
+    process.log.create(&other).expect("created");
+    let letters = PartitionId { topic: other.id, partition: 0 };
+    let Entry::Epoch(epoch) = epoch(1, 2000) else { unreachable!("an epoch") };
+    let dropping = Entry::Command(Command { drops: vec![other.id], ..Command::default() });
+    let mut entries = [dropping, Entry::Epoch(Epoch { asides: vec![(letters, batch(20))], ..epoch })];
+    machine.set_room(Some(1000));
+    assert!(matches!(process.journal.commit(&mut entries), Err(RoundError::Full(_))));
+    machine.set_room(None);
+    let [_, epoch] = entries;
+    assert!(matches!(process.commit(epoch), Ok(Decision::Committed { .. })));
+    assert_eq!(process.log.end(letters).expect("it is there"), 1);
+}
+
 /// What goes wrong where the power is cut while an empty file gives way to a larger one.
 fn replace_an_empty_file(ignored: Option<SyncSite>) -> Result<(), String> {
     for seed in 0..40 {

@@ -82,6 +82,9 @@ pub struct Failure {
     pub message: String,
 }
 
+/// Of so many failures each is kept, whatever record it comes from.
+const KEPT_ALL: usize = 100;
+
 /// Events of an epoch that are to be reported.
 ///
 /// Each task has one, and its query another. At the end of an epoch they are merged and added to the query's totals,
@@ -93,7 +96,7 @@ pub struct Log {
     counts: BTreeMap<Reason, u64>,
     /// The first failure of each reason in the epoch.
     samples: BTreeMap<Reason, Failure>,
-    /// Whether every failure is kept, for somebody who wants its record.
+    /// Whether every failure is kept, for somebody who wants its record; of very many, one for each record.
     keeps: bool,
     failures: Vec<Failure>,
 }
@@ -119,7 +122,10 @@ impl Log {
             count += 1;
             let is_first = count == 1 && !self.samples.contains_key(&reason);
             if is_first || self.keeps {
-                self.note(Failure { reason, origin: origin(row), message: message(row) });
+                let origin = origin(row);
+                if is_first || self.is_kept(origin) {
+                    self.note(Failure { reason, origin, message: message(row) });
+                }
             }
         }
         self.count(reason, count);
@@ -141,8 +147,15 @@ impl Log {
         }
     }
 
+    /// Whether a failure is kept that comes next. One record can have any number of rows that fail: all of them are kept
+    /// only at first, then one for each record.
+    fn is_kept(&self, origin: Option<Origin>) -> bool {
+        let last = || self.failures.last().and_then(|last| last.origin);
+        self.keeps && (self.failures.len() < KEPT_ALL || (origin.is_some() && origin != last()))
+    }
+
     fn note(&mut self, failure: Failure) {
-        if self.keeps {
+        if self.is_kept(failure.origin) {
             self.failures.push(failure.clone());
         }
         self.samples.entry(failure.reason).or_insert(failure);
@@ -171,7 +184,7 @@ impl Log {
         self.samples.values()
     }
 
-    /// Every failure, if they are kept.
+    /// Every failure, if they are kept; behind the first ones only one of those that follow each other from a record.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }

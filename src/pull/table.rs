@@ -29,13 +29,16 @@ const MOST_AT_ONCE: usize = 16;
 /// How many rows of a partition may wait to be ordered, besides twice the limit.
 const MOST_UNORDERED: usize = 8192;
 
-/// The rows of a look at some keys of a table, if nothing must be waited for; `None` if something must, and for other
-/// looks.
+/// The rows of a look at some keys of a table, each in one window, if nothing must be waited for; `None` if something
+/// must, and for other looks.
 ///
 /// # Errors
 /// As for [`rows`].
 pub(super) fn rows_at_once(engine: &Engine, pull: &Pull, budget: &mut Budget) -> Result<Option<Vec<Vec<Value>>>> {
-    let Some(keys) = pull.keys.as_ref().filter(|keys| keys.len() <= MOST_AT_ONCE) else { return Ok(None) };
+    // A key can have any number of windows.
+    let is_few = pull.source.window.is_none() || pull.starts.start() == pull.starts.end();
+    let keys = pull.keys.as_ref().filter(|keys| is_few && keys.len() <= MOST_AT_ONCE);
+    let Some(keys) = keys else { return Ok(None) };
     let windows = WindowRange { starts: pull.starts.clone() };
     let Some(found) = engine.table_rows_at_once(&pull.source, &windows, keys)? else { return Ok(None) };
     shown(pull, found, budget).map(Some)

@@ -20,13 +20,14 @@ use super::wording;
 use super::{Service, coerce, ksql, overrides, request, small};
 use crate::catalog::Source;
 use crate::config;
+use crate::engine::Engine;
 use crate::statements;
 use crate::types::quoted;
 
 /// How many acknowledgements may wait for their client.
 const WAITING: usize = 64;
 
-/// About how many bytes of lines are committed together at most.
+/// About how many bytes of lines are committed together at most, with what they take besides.
 const MOST_TOGETHER: usize = 1 << 20;
 
 /// The longest line, in bytes.
@@ -88,7 +89,8 @@ impl Lines {
                 self.searched = 0;
             }
             self.searched = self.rest.len();
-            bytes += lines[known..].iter().map(Bytes::len).sum::<usize>();
+            // Also empty lines take memory.
+            bytes += lines[known..].iter().map(|line| size_of::<Bytes>() + line.len()).sum::<usize>();
             if !lines.is_empty() && (self.is_over || self.broken.is_some() || bytes > MOST_TOGETHER) {
                 return Ok(lines);
             }
@@ -211,8 +213,8 @@ async fn insert(
     mut answer: Acknowledgements,
 ) {
     loop {
-        let (engine, target) = (service.clone(), source.clone());
-        let done = ksql::on_a_thread(move || Ok(insert_all(&engine, &target, &rows))).await;
+        let (service, target) = (service.clone(), source.clone());
+        let done = ksql::on_a_thread(move || Ok(insert_all(&service.engine, &target, &rows))).await;
         let (inserted, refused) = done.unwrap_or_else(|refusal| (0, Some(refusal)));
         for _ in 0..inserted {
             if !answer.send(&json!({ "seq": answer.count, "status": "ok" })).await {
@@ -236,19 +238,24 @@ async fn insert(
 }
 
 /// Inserts the rows of lines, all with one commit: how many from the first on, and why no more.
-fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Option<Refusal>) {
-    let catalog = service.engine.catalog();
+fn insert_all(engine: &Engine, source: &Source, lines: &[Bytes]) -> (usize, Option<Refusal>) {
+    let catalog = engine.catalog();
     let is_same = catalog.source(&source.name).is_some_and(|now| now.made_at == source.made_at);
     let Some(topic) = catalog.topic(&source.topic).filter(|_| is_same) else {
         let message = format!("{} is not what it was when the request began", quoted(&source.name));
         return (0, Some(Refusal::new(40000, message)));
     };
-    let now_ms = service.engine.clock().wall_ms();
+    let now_ms = engine.clock().wall_ms();
+    let record = |line: &Bytes| {
+        let values = coerce::row(source, line)?;
+        let record =
+            statements::record_of(source, values, now_ms).map_err(|error| Refusal::new(40000, error.message()))?;
+        engine.check_size(&record.1).map_err(|error| Refusal::new(50000, wording::message(&error, "")))?;
+        Ok(record)
+    };
     let (mut records, mut refused) = (Vec::new(), None);
     for line in lines {
-        match coerce::row(source, line).and_then(|values| {
-            statements::record_of(source, values, now_ms).map_err(|error| Refusal::new(40000, error.message()))
-        }) {
+        match record(line) {
             Ok(record) => records.push(record),
             Err(refusal) => {
                 refused = Some(refusal);
@@ -257,8 +264,47 @@ fn insert_all(service: &Service, source: &Source, lines: &[Bytes]) -> (usize, Op
         }
     }
     let count = records.len();
-    match service.engine.insert_all(topic, records) {
+    match engine.insert_all(topic, records) {
         Ok(()) => (count, refused),
         Err(error) => (0, Some(Refusal::new(50000, wording::message(&error, "")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::Properties;
+    use crate::engine::{Settings, Store};
+    use crate::statements::Session;
+    use crate::topics::PartitionId;
+
+    fn lines_of(frames: impl IntoIterator<Item = Bytes, IntoIter: Send + 'static>) -> Lines {
+        let frames = stream::iter(frames.into_iter().map(Ok::<_, std::convert::Infallible>));
+        let body = Body::from_stream(frames).into_data_stream();
+        Lines { body, rest: BytesMut::new(), searched: 0, is_over: false, broken: None }
+    }
+
+    #[tokio::test]
+    async fn lines_without_anything_in_them_are_not_taken_without_end() {
+        let mut lines = lines_of((0..200).map(|_| Bytes::from(vec![b'\n'; 10_000])));
+        let taken = lines.next().await.expect("lines").len();
+        assert!(taken * size_of::<Bytes>() < 2 * MOST_TOGETHER, "{taken}");
+    }
+
+    #[test]
+    fn rows_before_one_that_is_too_large_are_inserted() {
+        let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
+        let engine = Engine::open(settings).expect("an engine");
+        let made = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');";
+        let parsed = statements::parse(made).expect("a statement");
+        Session::new(&engine, Properties::default()).run(&parsed[0]).map(drop).expect("made");
+        let source = engine.catalog().source("S").expect("there").clone();
+        let row = |bytes: usize| Bytes::from(json!({ "V": "x".repeat(bytes) }).to_string());
+        let (inserted, refused) = insert_all(&engine, &source, &[row(1), row(2), row(3 << 20), row(4)]);
+        assert_eq!(inserted, 2);
+        assert_eq!(refused.expect("the third is refused").code, 50000);
+        let id = PartitionId { topic: engine.catalog().topic("s").expect("there").id, partition: 0 };
+        assert_eq!(engine.topics().end(id).expect("an end"), 2);
     }
 }

@@ -34,6 +34,9 @@ const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 /// The longest text of a query that is answered on the thread that serves connections, in bytes.
 const MOST_AT_ONCE: usize = 1_024;
 
+/// An answer that may wait for its client however long, in bytes.
+const SMALL_BYTES: usize = 64 << 10;
+
 /// The header in which a browser that connects again says the last id that it has seen.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -110,7 +113,8 @@ async fn rows(
     if let Some((id, rows)) = at_once(&service, &asked) {
         let host = asked.wants_host.then_some(HOST);
         let head = Head { id: &id, columns: &rows.columns, marks_keys: true, host };
-        return Ok(answer_of(layout, body_of(layout, stream::iter(layout.pulled(&head, rows.rows)))));
+        let pieces = layout.pulled(&head, rows.rows);
+        return Ok(answer_of(layout, whole(&service, layout, pieces)));
     }
     let asker = service.clone();
     // The client is there as long as somebody wants the answer.
@@ -132,10 +136,7 @@ async fn rows(
         refusal.into_response()
     })?;
     Ok(match answer {
-        Answer::Whole(all) => {
-            let placed = move |(place, piece)| layout.placed(place, piece);
-            answer_of(layout, stalls::body_of(all.into_iter().enumerate().map(placed), service.patience()))
-        }
+        Answer::Whole(all) => answer_of(layout, whole(&service, layout, all)),
         Answer::Query(query, until) => {
             let (send, receive) = mpsc::channel(WAITING);
             tokio::spawn(show(*query, until, layout, send));
@@ -177,6 +178,15 @@ fn answer_of(layout: Layout, body: Body) -> Response {
 /// A body of pieces as they come.
 pub(super) fn received(receive: mpsc::Receiver<Bytes>) -> Body {
     Body::from_stream(pieces(receive).map(Ok::<_, Infallible>))
+}
+
+/// A body of pieces that are all there. Of a large one a client must take some now and then.
+fn whole(service: &Service, layout: Layout, pieces: Vec<Bytes>) -> Body {
+    if pieces.iter().map(Bytes::len).sum::<usize>() <= SMALL_BYTES {
+        return body_of(layout, stream::iter(pieces));
+    }
+    let placed = move |(place, piece)| layout.placed(place, piece);
+    stalls::body_of(pieces.into_iter().enumerate().map(placed), service.patience())
 }
 
 /// A body of pieces in a layout.
@@ -378,5 +388,39 @@ impl<'a> Following<'a> {
     fn over(&mut self, message: &'static str) -> Followed {
         self.is_over = true;
         Followed::Over(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::Properties;
+    use crate::engine::{Engine, Settings, Store};
+    use crate::statements::{self, Session};
+
+    /// A key has as many windows as are kept: going through them is not for the thread that serves connections.
+    #[test]
+    fn of_windows_only_one_is_looked_at_at_once() {
+        let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
+        let settings = settings.with(&[(config::OFFSET_RESET, "earliest")]).expect("properties");
+        let engine = Engine::open(settings).expect("an engine");
+        let mut session = Session::new(&engine, Properties::default());
+        let text = "CREATE STREAM s (v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+            CREATE TABLE plain AS SELECT v, COUNT(*) AS c FROM s GROUP BY v;
+            CREATE TABLE windows AS SELECT v, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY v;
+            INSERT INTO s (ROWTIME, v) VALUES (1000, 1); INSERT INTO s (ROWTIME, v) VALUES (2000, 1);";
+        let parsed = statements::parse(text).expect("statements");
+        parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+        engine.settle().expect("settled");
+        let rows = |text: &str| {
+            let parsed = statements::parse(text).expect("a statement");
+            let Ok(Some(Outcome::Rows(slow))) = session.rows(&parsed[0], &mut |_| true) else { panic!("rows") };
+            let found = session.rows_at_once(&parsed[0]).expect("rows").map(|found| found.rows.len());
+            found.inspect(|found| assert_eq!(*found, slow.rows.len()))
+        };
+        assert_eq!(rows("SELECT * FROM plain WHERE v = 1;"), Some(1));
+        assert_eq!(rows("SELECT * FROM windows WHERE v = 1 AND WINDOWSTART = 1000;"), Some(1));
+        assert_eq!(rows("SELECT * FROM windows WHERE v = 1;"), None);
     }
 }

@@ -6,11 +6,13 @@
 //! | a query that writes into it by INSERT INTO | is refused |
 //! | its own query of CREATE AS | ends the query |
 //! | another source over its topic, and DELETE TOPIC | is refused |
+//! | another query whose dead letters its topic has, and DELETE TOPIC | is refused |
 //!
 //! Without DELETE TOPIC the topic and its records stay and can be declared again.
 
 use std::fmt;
 
+use super::drop_topic::refuse_dead_letters;
 use super::{Action, Context, Kind, Reply, Right, Statement, Touched};
 use crate::catalog::SourceKind;
 use crate::engine::{Change, Effect};
@@ -99,9 +101,12 @@ impl Statement for Drop {
             }
             drop_topic = Some(source.topic.clone());
         }
-        let end_query = source.query.iter().filter(|id| cx.catalog.query(id).is_some()).cloned();
+        let ended: Vec<String> = source.query.iter().filter(|id| cx.catalog.query(id).is_some()).cloned().collect();
+        if let Some(topic) = &drop_topic {
+            refuse_dead_letters(topic, &ended, cx.catalog).map_err(|error| error.at(self.name.span))?;
+        }
         let message = format!("Source {} (topic: {}) was dropped.", quoted(name), source.topic);
-        let mut effects: Vec<Effect> = end_query.map(Effect::EndQuery).collect();
+        let mut effects: Vec<Effect> = ended.into_iter().map(Effect::EndQuery).collect();
         effects.push(Effect::DropSource(name.clone()));
         effects.extend(drop_topic.map(Effect::DropTopic));
         let command = format!("{}/{name}/drop", self.kind.lower());

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::{Action, Context, Kind, Right, Statement, Touched};
+use crate::catalog::Catalog;
 use crate::engine::{Change, Effect, dead_letter_topic};
 use crate::error::{Error, Result, Span};
 use crate::sql::words::string_literal;
@@ -36,6 +37,21 @@ impl fmt::Display for DropTopic {
     }
 }
 
+/// Refuses to remove the topic of a query's dead letters, unless the query is among those that end with it.
+///
+/// # Errors
+/// A conflict that names the query.
+pub(super) fn refuse_dead_letters(topic: &str, ended: &[String], catalog: &Catalog) -> Result<()> {
+    let queries = catalog.queries();
+    match queries.iter().find(|query| dead_letter_topic(&query.id) == topic && !ended.contains(&query.id)) {
+        None => Ok(()),
+        Some(query) => {
+            let message = format!("Topic '{topic}' has the dead letters of query {}.", query.id);
+            Err(Error::conflict(message).hint(format!("TERMINATE {} first", query.id)))
+        }
+    }
+}
+
 impl Statement for DropTopic {
     /// # Errors
     /// Missing if there is no such topic, a conflict if a stream or table is over it, or a query may write to it.
@@ -48,11 +64,7 @@ impl Statement for DropTopic {
             let message = format!("Topic '{}' is used by {}.", self.name, users.join(", "));
             return Err(Error::conflict(message).at(self.span).hint("DROP these first"));
         }
-        let mut queries = cx.catalog.queries().into_iter();
-        if let Some(query) = queries.find(|query| dead_letter_topic(&query.id) == self.name) {
-            let message = format!("Topic '{}' has the dead letters of query {}.", self.name, query.id);
-            return Err(Error::conflict(message).at(self.span).hint(format!("TERMINATE {} first", query.id)));
-        }
+        refuse_dead_letters(&self.name, &[], cx.catalog).map_err(|error| error.at(self.span))?;
         let message = format!("Topic '{}' was deleted.", self.name);
         let command = format!("topic/{}/drop", self.name);
         let change = Change::new(command, vec![Effect::DropTopic(self.name.clone())], message);

@@ -1,0 +1,328 @@
+//! Failed rows in an engine: the processing log and dead letters over kills, and what must not grow without bound.
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::disk::double::{End, ForgetfulDisk, Random};
+use crate::engine::{Engine, Settings, Store};
+use crate::statements::{self, Session};
+
+const STATEMENTS: &str = "
+    CREATE TOPIC 'log' WITH (PARTITIONS=1);
+    CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=2, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');
+    SET 'tidemill.dead.letters.enable'='true';
+    CREATE STREAM divided AS SELECT k, 100 / v AS q FROM s;
+    CREATE TABLE counted AS SELECT k, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 SECOND, GRACE PERIOD 0 SECONDS)
+        GROUP BY k EMIT CHANGES;
+    UNSET 'tidemill.dead.letters.enable';
+    CREATE STREAM without AS SELECT k, 100 / v AS q FROM s;
+    CREATE STREAM logged (logger VARCHAR, message STRUCT<type INT>) WITH (KAFKA_TOPIC='log', VALUE_FORMAT='JSON');
+    CREATE STREAM reader AS SELECT 1 / (message->type - message->type) AS q FROM logged;";
+
+fn open(machine: &ForgetfulDisk, clock: &Arc<ManualClock>) -> Result<Engine> {
+    let store = Store::Folder { disk: machine.boot(), path: "/data".into() };
+    let settings = Settings::new(store, clock.clone(), statements::compile_kept);
+    let values = [
+        (config::OFFSET_RESET, "earliest"),
+        (config::TURN_BYTES, "1"),
+        (config::BATCH_ROWS, "2"),
+        (config::CACHE_BYTES, "0"),
+        (config::JOURNAL_BYTES, "65536"),
+        (config::LOG_TOPIC, "log"),
+        (config::LOG_TOPIC_CREATE, "true"),
+        (config::LOG_ROWS, "true"),
+    ];
+    Engine::open(settings.with(&values)?)
+}
+
+fn execute(engine: &Engine, text: &str) {
+    let mut session = Session::new(engine, Properties::default());
+    let parsed = statements::parse(text).expect("statements");
+    parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+}
+
+/// Record by record: bad JSON, a division by zero, a late row, rows that are good.
+fn append(engine: &Engine) {
+    let topic = engine.catalog().topic("s").expect("there").clone();
+    for n in 0..24i64 {
+        let (time, value) = match n % 4 {
+            0 => (n * 1000, "{\"V\":5}".to_owned()),
+            1 => (n * 1000, format!("bad {n}")),
+            2 => (n * 1000, "{\"V\":0}".to_owned()),
+            _ => (0, "{\"V\":7}".to_owned()),
+        };
+        let header = Header { key: "own".to_owned(), value: Some(n.to_string().into_bytes()) };
+        let mut writer = BatchWriter::new();
+        writer.push(time, Some(b"1"), Some(value.as_bytes()), &[header]);
+        engine.insert(&topic, Some(b"1"), writer.finish().expect("a record")).expect("appended");
+    }
+}
+
+/// The records of a topic's first partition: value and headers.
+fn records(engine: &Engine, topic: &str) -> Vec<(String, BTreeMap<String, String>)> {
+    let id = PartitionId { topic: engine.catalog().topic(topic).expect("there").id, partition: 0 };
+    let offsets: Vec<i64> = (0..engine.topics().end(id).expect("an end")).collect();
+    let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    let mut all = Vec::new();
+    records_at(engine.topics().as_ref(), id, &offsets, &mut |_, record| {
+        let record = record.expect("nothing was deleted");
+        let headers = record.headers()?.into_iter().map(|h| (h.key, text(h.value.as_deref())));
+        all.push((text(record.value), headers.collect()));
+        Ok(())
+    })
+    .expect("readable");
+    all
+}
+
+/// Offsets of dead letters with their reasons, in their order.
+fn letters(engine: &Engine, query: &str) -> Vec<(i64, String)> {
+    let letter = |(value, headers): (String, BTreeMap<String, String>)| {
+        let offset: i64 = headers["tidemill.error.offset"].parse().expect("a number");
+        assert_eq!(headers["own"], offset.to_string(), "its own headers come with it");
+        assert_eq!(headers["tidemill.error.query"], query);
+        let wanted = ["{\"V\":5}".to_owned(), format!("bad {offset}"), "{\"V\":0}".to_owned(), "{\"V\":7}".to_owned()];
+        assert_eq!(value, wanted[offset as usize % 4]);
+        (offset, headers["tidemill.error.reason"].clone())
+    };
+    records(engine, &dead_letter_topic(query)).into_iter().map(letter).collect()
+}
+
+/// What the processing log says of a query: the types of its entries, sorted.
+fn logged(engine: &Engine, query: &str) -> Vec<i64> {
+    let entry = |(value, _): (String, _)| {
+        let entry: Json = serde_json::from_str(&value).expect("JSON");
+        let is_of = entry["logger"].as_str().is_some_and(|name| name.starts_with(&format!("processing.{query}.")));
+        is_of.then(|| entry["message"]["type"].as_i64().expect("a number"))
+    };
+    let mut all: Vec<i64> = records(engine, "log").into_iter().filter_map(entry).collect();
+    all.sort_unstable();
+    all
+}
+
+fn check(engine: &Engine) {
+    let every = |rest: i64, reason: &str| (0..6).map(|n| (4 * n + rest, reason.to_owned())).collect::<Vec<_>>();
+    let sorted = |mut all: Vec<(i64, String)>| {
+        all.sort();
+        all
+    };
+    let divided = sorted([every(1, "undecodable"), every(2, "expression-errors")].concat());
+    assert_eq!(sorted(letters(engine, "CSAS_DIVIDED_0")), divided);
+    // The first one moves no time back: it is late from the second on.
+    let late: Vec<_> = every(3, "late");
+    assert_eq!(sorted(letters(engine, "CTAS_COUNTED_1")), sorted([every(1, "undecodable"), late].concat()));
+    for query in ["CSAS_DIVIDED_0", "CSAS_WITHOUT_2"] {
+        assert_eq!(logged(engine, query), [[0; 6], [1; 6]].concat(), "{query}");
+    }
+    assert_eq!(logged(engine, "CSAS_READER_3"), [0; 0], "a reader of the log does not write to it");
+}
+
+#[test]
+fn what_fails_is_in_the_log_and_among_the_dead_letters_once() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(&engine, STATEMENTS);
+    append(&engine);
+    engine.settle().expect("settled");
+    check(&engine);
+    let dropped = statements::parse("DROP TOPIC 'CSAS_DIVIDED_0-dead-letters';").expect("a statement");
+    let error = Session::new(&engine, Properties::default()).run(&dropped[0]).map(drop).expect_err("in use");
+    assert!(error.to_string().contains("has the dead letters of query CSAS_DIVIDED_0"), "{error}");
+    execute(&engine, "TERMINATE CSAS_DIVIDED_0; DROP TOPIC 'CSAS_DIVIDED_0-dead-letters';");
+}
+
+#[test]
+fn what_fails_is_there_once_however_often_the_process_ends() {
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let (machine, clock) = (ForgetfulDisk::new(seed), Arc::new(ManualClock::new()));
+        let engine = open(&machine, &clock).expect("an engine");
+        execute(&engine, STATEMENTS);
+        append(&engine);
+        drop(engine);
+        for _ in 0..12 {
+            let Ok(engine) = open(&machine, &clock) else { continue };
+            let end = if random.one_in(2) { End::Kill } else { End::Cut };
+            machine.end_after(end, 1 + random.below(20));
+            // It ends in the middle, or has nothing more to do.
+            let _ = engine.settle();
+        }
+        let engine = open(&machine, &clock).expect("an engine");
+        engine.settle().expect("settled");
+        check(&engine);
+    }
+}
+
+#[test]
+fn a_log_that_is_dropped_takes_no_query_with_it() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(&engine, STATEMENTS);
+    execute(&engine, "TERMINATE CSAS_READER_3; DROP STREAM reader; DROP STREAM logged; DROP TOPIC 'log';");
+    append(&engine);
+    engine.settle().expect("settled");
+    assert_eq!(letters(&engine, "CSAS_DIVIDED_0").len(), 12);
+}
+
+/// An operator makes the topic of dead letters with settings of his own, and drops it when the query is gone.
+#[test]
+fn a_topic_of_dead_letters_that_was_there_before_its_query_stays_dropped() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(
+        &engine,
+        "CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');
+         CREATE TOPIC 'CSAS_DIVIDED_0-dead-letters' WITH (PARTITIONS=1);
+         SET 'tidemill.dead.letters.enable'='true';
+         CREATE STREAM divided AS SELECT k, 100 / v AS q FROM s;
+         TERMINATE CSAS_DIVIDED_0;
+         DROP TOPIC 'CSAS_DIVIDED_0-dead-letters';
+         CREATE TOPIC 'next' WITH (PARTITIONS=1);",
+    );
+    engine.checkpoint().expect("a checkpoint");
+    let topics = |engine: &Engine| -> BTreeMap<String, TopicId> {
+        engine.catalog().topics().map(|topic| (topic.name.clone(), topic.id)).collect()
+    };
+    let before = topics(&engine);
+    drop(engine);
+    machine.end(End::Kill);
+    let engine = open(&machine, &clock).expect("an engine");
+    assert_eq!(topics(&engine), before);
+}
+
+/// What fails in it would be read by it again, for ever.
+#[test]
+fn a_query_that_reads_its_own_dead_letters_writes_none() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(
+        &engine,
+        "CREATE STREAM s (v INT) WITH (KAFKA_TOPIC='CSAS_DIVIDED_0-dead-letters', PARTITIONS=1, VALUE_FORMAT='JSON');
+         SET 'tidemill.dead.letters.enable'='true';
+         CREATE STREAM divided AS SELECT 100 / v AS q FROM s;
+         INSERT INTO s (v) VALUES (0);",
+    );
+    for _ in 0..20 {
+        engine.turn("CSAS_DIVIDED_0").expect("a turn");
+    }
+    assert_eq!(records(&engine, "CSAS_DIVIDED_0-dead-letters").len(), 1);
+}
+
+#[test]
+fn a_topic_of_dead_letters_in_use_does_not_go_with_a_stream_over_it() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(&engine, STATEMENTS);
+    execute(
+        &engine,
+        "CREATE STREAM letters (v VARCHAR) WITH (KAFKA_TOPIC='CSAS_DIVIDED_0-dead-letters', VALUE_FORMAT='KAFKA');",
+    );
+    let dropped = statements::parse("DROP STREAM letters DELETE TOPIC;").expect("a statement");
+    let error = Session::new(&engine, Properties::default()).run(&dropped[0]).map(drop).expect_err("in use");
+    assert!(error.to_string().contains("has the dead letters of query CSAS_DIVIDED_0"), "{error}");
+    execute(&engine, "TERMINATE CSAS_DIVIDED_0; DROP STREAM letters DELETE TOPIC;");
+}
+
+/// One record of which very many rows fail does not take memory for each.
+#[test]
+fn the_rows_of_one_record_are_kept_up_to_a_number() {
+    let mut log = Log::new(true);
+    let origin = |offset: i64| Some(Origin { topic: 0, partition: 0, offset });
+    for offset in 0..3 {
+        log.add(Reason::Expression, 0..100_000, |_| origin(offset), |row| row.to_string());
+    }
+    log.add(Reason::Late, 0..100_000, |_| None, |row| row.to_string());
+    assert!(log.failures().len() < 1000, "{}", log.failures().len());
+    assert_eq!(log.counts()[&Reason::Expression], 300_000);
+    let first: Vec<i64> =
+        log.failures().chunk_by(|a, b| a.origin == b.origin).filter_map(|f| Some(f[0].origin?.offset)).collect();
+    assert_eq!(first, [0, 1, 2], "each record is there");
+}
+
+/// A second query behind the one that reads the processing log would feed it for ever.
+#[test]
+fn a_query_that_reads_what_another_made_of_the_log_does_not_write_to_it() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(
+        &engine,
+        "CREATE STREAM s (v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM bad AS SELECT 1 / v AS q FROM s;
+         CREATE STREAM log (logger VARCHAR) WITH (KAFKA_TOPIC='log', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM copied AS SELECT logger FROM log;
+         CREATE STREAM failing AS SELECT CAST(logger AS INT) AS q FROM copied;
+         INSERT INTO s (v) VALUES (0);",
+    );
+    for _ in 0..20 {
+        for query in engine.catalog().queries() {
+            engine.turn(&query.id).expect("a turn");
+        }
+    }
+    assert_eq!(records(&engine, "log").len(), 1);
+}
+
+/// Statements in any order, of which many are refused: what exists is the same after a restart.
+#[test]
+fn topics_of_dead_letters_are_the_same_after_a_restart() {
+    let pool = [
+        "SET 'tidemill.dead.letters.enable'='true';",
+        "SET 'tidemill.dead.letters.enable'='true';",
+        "UNSET 'tidemill.dead.letters.enable';",
+        "CREATE TOPIC 'Q-dead-letters' WITH (PARTITIONS=2);",
+        "CREATE TOPIC 'CSAS_D_#-dead-letters' WITH (PARTITIONS=1);",
+        "DROP TOPIC 'Q-dead-letters';",
+        "DROP TOPIC 'CSAS_D_#-dead-letters';",
+        "DROP TOPIC 'INSERTQUERY_#-dead-letters';",
+        "CREATE STREAM d AS SELECT k, 100 / v AS q FROM s;",
+        "CREATE STREAM d WITH (KAFKA_TOPIC='Q-dead-letters') AS SELECT k, 100 / v AS q FROM s;",
+        "CREATE STREAM d WITH (KAFKA_TOPIC='CSAS_D_#-dead-letters') AS SELECT k, 100 / v AS q FROM s;",
+        "INSERT INTO d WITH (QUERY_ID='q') SELECT k, 100 / v AS q FROM s;",
+        "INSERT INTO d SELECT k, 100 / v AS q FROM s;",
+        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='Q-dead-letters', KEY_FORMAT='JSON', VALUE_FORMAT='JSON');",
+        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='CSAS_D_#-dead-letters', KEY_FORMAT='JSON', VALUE_FORMAT='JSON');",
+        "CREATE STREAM d AS SELECT k, 100 / v AS q FROM l;",
+        "TERMINATE Q;",
+        "TERMINATE CSAS_D_#;",
+        "TERMINATE INSERTQUERY_#;",
+        "TERMINATE ALL;",
+        "DROP STREAM d;",
+        "DROP STREAM d DELETE TOPIC;",
+        "DROP STREAM l DELETE TOPIC;",
+        "DROP STREAM l;",
+        "PAUSE ALL;",
+        "INSERT INTO s (k, v) VALUES (1, 0);",
+    ];
+    for seed in 0..150 {
+        let mut random = Random::new(seed);
+        let (machine, clock) = (ForgetfulDisk::new(seed), Arc::new(ManualClock::new()));
+        let mut engine = open(&machine, &clock).expect("an engine");
+        execute(&engine, "CREATE TOPIC 'log' WITH (PARTITIONS=1);
+            CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');");
+        let what = |engine: &Engine| {
+            let catalog = engine.catalog();
+            let topics: BTreeMap<TopicId, String> = catalog.topics().map(|t| (t.id, t.name.clone())).collect();
+            assert_eq!(topics.len(), catalog.topics().count(), "seed {seed}");
+            let queries: Vec<String> = catalog.queries().iter().map(|q| format!("{} {:?}", q.id, q.number)).collect();
+            let letters: Vec<usize> = topics.values().map(|name| records(engine, name).len()).collect();
+            (topics, queries, letters)
+        };
+        for _ in 0..5 {
+            let mut session = Session::new(&engine, Properties::default());
+            for _ in 0..random.below(14) {
+                let text = pool[random.below(pool.len() as u64) as usize].replace('#', &random.below(4).to_string());
+                let parsed = statements::parse(&text).expect("a statement");
+                let _ = session.run(&parsed[0]);
+                for query in engine.catalog().queries() {
+                    engine.turn(&query.id).expect("a turn");
+                }
+            }
+            drop(session);
+            if random.one_in(2) {
+                engine.checkpoint().expect("a checkpoint");
+            }
+            let before = what(&engine);
+            drop(engine);
+            machine.end(if random.one_in(2) { End::Kill } else { End::Cut });
+            engine = open(&machine, &clock).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            assert_eq!(what(&engine), before, "seed {seed}");
+        }
+    }
+}
