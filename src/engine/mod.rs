@@ -55,6 +55,8 @@ mod upkeep;
 mod wakes;
 mod workers;
 mod world;
+#[cfg(test)]
+mod yield_tests;
 
 pub use apply::Committed;
 pub use backup::Backup;

@@ -460,8 +460,6 @@ struct Round {
     ended: HashSet<QueryNumber>,
     dropped: HashSet<TopicId>,
     /// The partitions that were written to, and how many bytes each got.
-    ///
-    /// In bytes.
     touched: BTreeMap<PartitionId, (Arc<Partition>, usize)>,
     /// Where partitions begin after the round; one may come several times.
     trimmed: Vec<(Arc<Partition>, Front)>,

@@ -147,8 +147,8 @@ impl Log {
         }
     }
 
-    /// Whether a failure is kept that comes next. One record can have any number of rows that fail: all of them are kept
-    /// only at first, then one for each record.
+    /// Whether a failure is kept that comes next. Any number of rows of one record can fail: all are kept only at first,
+    /// then one for each record.
     fn is_kept(&self, origin: Option<Origin>) -> bool {
         let last = || self.failures.last().and_then(|last| last.origin);
         self.keeps && (self.failures.len() < KEPT_ALL || (origin.is_some() && origin != last()))

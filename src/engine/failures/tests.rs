@@ -169,7 +169,7 @@ fn a_topic_of_dead_letters_that_was_there_before_its_query_stays_dropped() {
     let engine = open(&machine, &clock).expect("an engine");
     execute(
         &engine,
-        "CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');
+        "CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, FORMAT='JSON');
          CREATE TOPIC 'CSAS_DIVIDED_0-dead-letters' WITH (PARTITIONS=1);
          SET 'tidemill.dead.letters.enable'='true';
          CREATE STREAM divided AS SELECT k, 100 / v AS q FROM s;
@@ -276,8 +276,8 @@ fn topics_of_dead_letters_are_the_same_after_a_restart() {
         "CREATE STREAM d WITH (KAFKA_TOPIC='CSAS_D_#-dead-letters') AS SELECT k, 100 / v AS q FROM s;",
         "INSERT INTO d WITH (QUERY_ID='q') SELECT k, 100 / v AS q FROM s;",
         "INSERT INTO d SELECT k, 100 / v AS q FROM s;",
-        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='Q-dead-letters', KEY_FORMAT='JSON', VALUE_FORMAT='JSON');",
-        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='CSAS_D_#-dead-letters', KEY_FORMAT='JSON', VALUE_FORMAT='JSON');",
+        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='Q-dead-letters', FORMAT='JSON');",
+        "CREATE STREAM l (k INT KEY, v INT) WITH (KAFKA_TOPIC='CSAS_D_#-dead-letters', FORMAT='JSON');",
         "CREATE STREAM d AS SELECT k, 100 / v AS q FROM l;",
         "TERMINATE Q;",
         "TERMINATE CSAS_D_#;",
@@ -294,8 +294,11 @@ fn topics_of_dead_letters_are_the_same_after_a_restart() {
         let mut random = Random::new(seed);
         let (machine, clock) = (ForgetfulDisk::new(seed), Arc::new(ManualClock::new()));
         let mut engine = open(&machine, &clock).expect("an engine");
-        execute(&engine, "CREATE TOPIC 'log' WITH (PARTITIONS=1);
-            CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');");
+        execute(
+            &engine,
+            "CREATE TOPIC 'log' WITH (PARTITIONS=1);
+            CREATE STREAM s (k INT KEY, v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, FORMAT='JSON');",
+        );
         let what = |engine: &Engine| {
             let catalog = engine.catalog();
             let topics: BTreeMap<TopicId, String> = catalog.topics().map(|t| (t.id, t.name.clone())).collect();
@@ -324,5 +327,59 @@ fn topics_of_dead_letters_are_the_same_after_a_restart() {
             engine = open(&machine, &clock).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             assert_eq!(what(&engine), before, "seed {seed}");
         }
+    }
+}
+
+/// A record that is deleted between the turn in which it fails and the end of its epoch leaves a letter without value.
+#[test]
+fn a_record_that_is_deleted_before_it_is_copied_has_a_letter() {
+    for all in [false, true] {
+        let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+        let engine = open(&machine, &clock).expect("an engine");
+        execute(
+            &engine,
+            "CREATE STREAM s (v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+             SET 'tidemill.dead.letters.enable'='true';
+             CREATE STREAM divided AS SELECT v FROM s WHERE 100 / v > 0;
+             INSERT INTO s (v) VALUES (0); INSERT INTO s (v) VALUES (0); INSERT INTO s (v) VALUES (0);",
+        );
+        let query = engine.shared.queries.get("CSAS_DIVIDED_0").expect("there");
+        for _ in 0..3 {
+            query.lock().turn(engine.shared.now(), None).expect("a turn");
+        }
+        let topic = engine.catalog().topic("s").expect("there").clone();
+        let before = if all { 3 } else { 2 };
+        let trim = crate::journal::Trim { before: vec![(PartitionId { topic: topic.id, partition: 0 }, before)] };
+        engine.shared.submit_and_wait(Entry::Trim(trim)).expect("trimmed");
+        engine.settle().expect("settled");
+        let letters = records(&engine, "CSAS_DIVIDED_0-dead-letters");
+        let gone = letters.iter().filter(|(_, headers)| headers.contains_key("tidemill.error.record")).count();
+        assert_eq!((letters.len(), gone as i64), (3, before));
+    }
+}
+
+/// The disk is full now and then.
+#[test]
+fn what_fails_is_there_once_however_often_the_disk_is_full() {
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let (machine, clock) = (ForgetfulDisk::new(seed), Arc::new(ManualClock::new()));
+        let mut engine = open(&machine, &clock).expect("an engine");
+        execute(&engine, STATEMENTS);
+        append(&engine);
+        for _ in 0..12 {
+            machine.set_room(Some(random.below(4000)));
+            let _ = engine.settle();
+            machine.set_room(None);
+            if random.one_in(3) {
+                drop(engine);
+                machine.end(if random.one_in(2) { End::Kill } else { End::Cut });
+                engine = open(&machine, &clock).expect("an engine");
+            }
+        }
+        drop(engine);
+        let engine = open(&machine, &clock).expect("an engine");
+        engine.settle().expect("settled");
+        check(&engine);
     }
 }
