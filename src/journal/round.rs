@@ -191,9 +191,9 @@ impl Journal {
             Entry::Epoch(epoch) => {
                 round.heads.insert(epoch.head.query, epoch.head.clone());
                 // The entry keeps the others: it is tried again if the round that drops their topic finds no room.
-                let is_there = |(partition, _): &&mut (PartitionId, _)| !self.is_dropped(partition.topic, round);
-                let asides: Vec<_> = epoch.asides.iter_mut().filter(is_there).collect();
-                Fate::Wrote(self.write_batches(epoch.outputs.iter_mut().chain(asides), round)?)
+                let mut all: Vec<_> = epoch.outputs.iter_mut().chain(&mut epoch.asides).collect();
+                all.retain(|(partition, _)| !self.is_dropped(partition.topic, round));
+                Fate::Wrote(self.write_batches(all, round)?)
             }
             Entry::Append(append) => Fate::Wrote(self.write_batches(&mut append.batches, round)?),
             Entry::Command(command) if command.version != round.version => Fate::Changed,

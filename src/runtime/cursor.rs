@@ -52,6 +52,10 @@ pub(super) struct Cursor {
     ///
     /// Of the clock that never goes back; `None` while rows wait.
     pub at_end_since: Option<u64>,
+    /// How many bytes the records have that were handed on, or told to be bad, since somebody set this to 0.
+    ///
+    /// Counted when all of a decoding was.
+    pub taken_bytes: usize,
 }
 
 /// Rows that wait.
@@ -129,6 +133,7 @@ impl Cursor {
             deleted_to: None,
             idle: false,
             at_end_since: None,
+            taken_bytes: 0,
         }
     }
 
@@ -304,6 +309,7 @@ impl Cursor {
             if !whole {
                 break;
             }
+            self.taken_bytes += ready.decoded.record_bytes;
             self.ready.pop_front();
         }
         taken

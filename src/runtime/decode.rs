@@ -82,6 +82,8 @@ pub(super) struct Decoded {
     pub bad: Vec<Bad>,
     /// About how many bytes it takes.
     pub bytes: usize,
+    /// How many bytes the keys and values of the records have, readable or not.
+    pub record_bytes: usize,
 }
 
 /// A record that could not be read.
@@ -296,7 +298,8 @@ impl Decode {
             batch.absent = Some(BooleanBuffer::collect_bool(raw.len(), |row| raw.values[row].is_none()));
         }
         batch.headers = self.wanted.headers.then(|| raw_headers(&raw)).flatten();
-        self.without_bad(batch, raw.offsets, bad, (from, next))
+        let record_bytes = raw.bytes();
+        Ok(Decoded { record_bytes, ..self.without_bad(batch, raw.offsets, bad, (from, next))? })
     }
 
     /// Sets the bad records aside.
@@ -335,7 +338,17 @@ impl Decode {
             .collect();
         let bytes = batch.bytes() + offsets.len() * 2 * size_of::<i64>() + bad.len() * size_of::<Bad>();
         let wanted = self.wanted.clone();
-        Ok(Decoded { wanted, from, next, batch, offsets: offsets.into(), times: times.into(), bad, bytes })
+        Ok(Decoded {
+            wanted,
+            from,
+            next,
+            batch,
+            offsets: offsets.into(),
+            times: times.into(),
+            bad,
+            bytes,
+            record_bytes: 0,
+        })
     }
 
     /// The time of every row; rows without one are bad.

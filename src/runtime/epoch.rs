@@ -155,6 +155,7 @@ impl QueryRun {
         self.save_head(&mut head, &mut delta, threads)?;
         self.turns.clear();
         (self.redo.1, self.must_end) = (false, false);
+        self.cursors.iter_mut().flatten().for_each(|cursor| cursor.taken_bytes = 0);
         self.stages.iter_mut().filter_map(Task::sink_mut).for_each(|sink| sink.emitted = 0);
         self.dirty = false;
         let mut bytes = vec![WHOLE];

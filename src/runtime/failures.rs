@@ -10,17 +10,21 @@ use crate::topics::{Offset, PartitionId, Topics};
 
 /// With so many failures kept the epoch ends, so that they do not fill the memory.
 const MOST_KEPT: usize = 10_000;
+/// The same if records of so many bytes were taken and some failed: those are copied when the epoch ends.
+const MOST_BYTES: usize = 16 << 20;
 /// About how many bytes are read at once to find records again.
 const READ_BYTES: usize = 256 << 10;
 
 impl QueryRun {
-    /// Has the epoch end before another turn if it has kept many failures.
+    /// Has the epoch end before another turn if it has kept many failures, or failures and large records.
     ///
     /// Not while turns are repeated: their epoch ends where it ended before.
     pub(super) fn bound_failures(&mut self) {
         if self.options.keeps_failures && self.redo.0.is_empty() && !self.redo.1 {
             let tasks: usize = self.stages.iter().map(|task: &Task| task.log.failures().len()).sum();
-            self.must_end |= tasks + self.log.failures().len() >= MOST_KEPT;
+            let kept = tasks + self.log.failures().len();
+            let bytes: usize = self.cursors.iter().flatten().map(|cursor| cursor.taken_bytes).sum();
+            self.must_end |= kept >= MOST_KEPT || (kept > 0 && bytes >= MOST_BYTES);
         }
     }
 

@@ -383,3 +383,24 @@ fn what_fails_is_there_once_however_often_the_disk_is_full() {
         check(&engine);
     }
 }
+
+/// A commit copies the records that failed since the last one: an epoch ends before these are many bytes, however long it
+/// might go on otherwise.
+#[test]
+fn large_records_that_fail_are_copied_some_at_a_time() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(&engine, "CREATE STREAM s (v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
+    let topic = engine.catalog().topic("s").expect("there").clone();
+    for n in 0..50 {
+        let mut writer = BatchWriter::new();
+        writer.push(n, None, Some(&vec![b'x'; 1_000_000]), &[]);
+        engine.insert(&topic, None, writer.finish().expect("a record")).expect("appended");
+    }
+    let long = "SET 'tidemill.dead.letters.enable'='true'; SET 'commit.interval.ms'='1000000';";
+    execute(&engine, &format!("{long} CREATE STREAM t AS SELECT v FROM s;"));
+    engine.settle().expect("settled");
+    assert_eq!(records(&engine, &dead_letter_topic("CSAS_T_0")).len(), 50);
+    let epochs = engine.stats("CSAS_T_0").expect("a query").epoch.get();
+    assert!(epochs >= 3, "50 MB were copied in {epochs} epochs");
+}
