@@ -46,7 +46,8 @@ fn the_processing_log_is_a_stream_that_can_be_asked() {
         assert!(server.ended().success());
         // What is there stays as it is.
         let server = Server::start_with(&folder, &LOG);
-        assert_eq!(rows(&server, Http::One, "*/*", select).await, entries);
+        // Before them stands the id of the query, which counts those of a process.
+        assert_eq!(rows(&server, Http::One, "*/*", select).await[1..], entries[1..]);
     });
 }
 
