@@ -298,8 +298,7 @@ impl Decode {
             batch.absent = Some(BooleanBuffer::collect_bool(raw.len(), |row| raw.values[row].is_none()));
         }
         batch.headers = self.wanted.headers.then(|| raw_headers(&raw)).flatten();
-        let record_bytes = raw.bytes();
-        Ok(Decoded { record_bytes, ..self.without_bad(batch, raw.offsets, bad, (from, next))? })
+        self.without_bad(batch, raw, bad, (from, next))
     }
 
     /// Sets the bad records aside.
@@ -308,10 +307,11 @@ impl Decode {
     fn without_bad(
         &self,
         mut batch: Batch,
-        mut offsets: Vec<Offset>,
+        raw: Raw,
         mut bad: Vec<(u32, Reason, String)>,
         (from, next): (Offset, Offset),
     ) -> Result<Decoded> {
+        let (record_bytes, mut offsets) = (raw.bytes, raw.offsets);
         bad.sort_by_key(|(row, ..)| *row);
         bad.dedup_by_key(|(row, ..)| *row);
         let aside = |(nth, (row, reason, message)): (usize, (u32, Reason, String))| Bad {
@@ -347,7 +347,7 @@ impl Decode {
             times: times.into(),
             bad,
             bytes,
-            record_bytes: 0,
+            record_bytes,
         })
     }
 

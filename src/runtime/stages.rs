@@ -20,6 +20,9 @@ use super::program::{PortOrigin, Program};
 use super::task::{Progress, Task, TurnSpec};
 use crate::error::Result;
 
+/// How many wait for a query that stops for nobody.
+static NOBODY: AtomicUsize = AtomicUsize::new(0);
+
 /// The tasks of all stages.
 pub(super) struct Stages {
     program: Arc<Program>,
@@ -141,8 +144,8 @@ impl Stages {
     fn pass(&mut self, stage: usize, turn: &Turn, (parallel, first): (bool, bool)) -> Result<()> {
         let bound = self.bound(stage);
         let Turn { now_ms, call, end, .. } = *turn;
-        let waiting = if self.may_yield(turn) { self.waiting.clone() } else { Arc::default() };
-        let spec = TurnSpec { now_ms, call, end, bound, waiting: &waiting };
+        let waiting: &AtomicUsize = if self.may_yield(turn) { &self.waiting } else { &NOBODY };
+        let spec = TurnSpec { now_ms, call, end, bound, waiting };
         // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
         let is_last = stage + 1 == self.tasks.len();
         let least = self.tasks[stage].iter().filter_map(|task| point_of(task.progress)).min();
