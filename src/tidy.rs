@@ -107,7 +107,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("axum", &["serving"]),
-    ("base64", &["types", "formats", "engine/failures"]),
+    ("base64", &["types", "formats"]),
     ("bytes", &["serving"]),
     ("async_trait", &["pull"]),
     // The time of the system is asked of `clock`, which needs no calendar.

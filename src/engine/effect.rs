@@ -226,10 +226,9 @@ impl Effect {
                     pauses: Vec::new(),
                 };
                 let dead_letters = new.dead_letters.then(|| dead_letter_topic(&query.id));
-                if let Some(name) = dead_letters.filter(|name| catalog.topic(name).is_none()) {
-                    let id = ids.and_then(|ids| ids.topics.get(applied.topics.len()).copied());
-                    let topic = catalog.add_topic(&name, 1, BTreeMap::new(), id);
-                    applied.topics.push(Topic::clone(&topic));
+                if let Some(name) = dead_letters {
+                    let topic = NewTopic { name, partitions: 1, config: BTreeMap::new() };
+                    Effect::MakeTopic(topic).apply(catalog, ids, applied)?;
                 }
                 if new.makes_sink {
                     catalog.put_source(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });

@@ -16,8 +16,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use tracing::warn;
@@ -33,6 +31,7 @@ use crate::operators::{Failure, Log, Origin, Reason};
 use crate::runtime::{QueryRun, records_at};
 use crate::topics::PartitionId;
 use crate::topics::record::{BatchWriter, Header, Record, RecordBatch, parse_headers};
+use crate::types::parse::base64_text;
 
 /// How many failed rows of an epoch the processing log has, one by one.
 const MOST_LOGGED: usize = 100;
@@ -105,7 +104,8 @@ impl Shared {
             return Ok(Vec::new());
         }
         let mut asides = self.logged(failed)?;
-        if failed.query.dead_letters {
+        // A query that commits nothing keeps none.
+        if failed.query.persistent && failed.query.dead_letters {
             asides.extend(self.dead_letters(failed)?);
         }
         self.compress(&mut asides)?;
@@ -157,7 +157,7 @@ impl Shared {
             });
         }
         let mut batches = Batches::new(topic.id);
-        self.each_original(failed.run, first.keys().copied(), &mut |origin, record| {
+        self.each_original(failed.run, &first.keys().copied().collect::<Vec<_>>(), &mut |origin, record| {
             let mut headers = record.map_or_else(|| Ok(Vec::new()), |record| parse_headers(record.raw_headers()))?;
             headers.extend(failed.headers(first[&origin], origin, record.is_some()));
             let (key, value) = record.map_or((None, None), |record| (record.key, record.value));
@@ -173,7 +173,7 @@ impl Shared {
         let mut origins: Vec<Origin> = failures.iter().filter_map(|failure| failure.origin).collect();
         origins.sort_unstable();
         origins.dedup();
-        self.each_original(run, origins.into_iter(), &mut |origin, record| {
+        self.each_original(run, &origins, &mut |origin, record| {
             if let Some(record) = record {
                 let headers = parse_headers(record.raw_headers())?;
                 let [key, value] = [record.key, record.value].map(|bytes| bytes.map(<[u8]>::to_vec));
@@ -188,10 +188,9 @@ impl Shared {
     fn each_original(
         &self,
         run: &QueryRun,
-        origins: impl Iterator<Item = Origin>,
+        origins: &[Origin],
         take: &mut dyn FnMut(Origin, Option<&Record>) -> Result<()>,
     ) -> Result<()> {
-        let origins: Vec<Origin> = origins.collect();
         for same in origins.chunk_by(|a, b| (a.topic, a.partition) == (b.topic, b.partition)) {
             let id = PartitionId { topic: run.topic_of(same[0]).0, partition: same[0].partition };
             let offsets: Vec<i64> = same.iter().map(|origin| origin.offset).collect();
@@ -199,16 +198,6 @@ impl Shared {
                 take(Origin { offset, ..same[0] }, record)
             })?;
         }
-        Ok(())
-    }
-
-    /// Appends to the processing log what failed in a query that commits nothing.
-    ///
-    /// Nobody waits for it; if it cannot be appended, that is reported.
-    pub(super) fn append_logged(self: &Arc<Self>, failed: &Failed) -> Result<()> {
-        let mut batches = self.logged(failed)?;
-        self.compress(&mut batches)?;
-        self.submit_logged(batches);
         Ok(())
     }
 
@@ -225,7 +214,10 @@ impl Shared {
         self.submit_logged(batches.into_batches());
     }
 
-    fn submit_logged(self: &Arc<Self>, batches: Vec<(PartitionId, RecordBatch)>) {
+    /// Appends records to the processing log with no epoch.
+    ///
+    /// Nobody waits for it; if they cannot be appended, that is reported.
+    pub(super) fn submit_logged(self: &Arc<Self>, batches: Vec<(PartitionId, RecordBatch)>) {
         if batches.is_empty() {
             return;
         }
@@ -260,7 +252,7 @@ impl Failed<'_> {
                         "target": target,
                         "errorMessage": sentence,
                         "recordB64": record.and_then(|r| if target == "key" { r.key.as_ref() } else { r.value.as_ref() })
-                            .map(|bytes| STANDARD.encode(bytes)),
+                            .map(|bytes| base64_text(bytes)),
                         "cause": [why],
                         "topic": failure.origin.map(|origin| self.run.topic_of(origin).1),
                     },

@@ -116,7 +116,7 @@ const MOST_IN_FLIGHT: usize = 2;
 pub(super) const EPOCH_BYTES: usize = 4 << 20;
 
 impl Running {
-    /// A query that will run. One that is not kept says whether its reader has room for more rows.
+    /// A query that will run. One that is not kept has a reader.
     pub(super) fn new(
         query: &Query,
         reads: Vec<TopicId>,

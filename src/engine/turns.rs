@@ -242,12 +242,12 @@ impl Shared {
             let (reason, sentence) = (failure.reason.name(), run.sentence(failure));
             self.settings.tell(|| warn!(query = query.id, reason, "query {}: {reason}: {sentence}", query.id));
         }
-        let failed = Failed { query, run, log: &log };
+        let asides = self.asides(&Failed { query, run, log: &log })?;
         if !query.persistent {
-            self.append_logged(&failed)?;
+            self.submit_logged(asides);
             return Ok(true);
         }
-        epoch.asides = self.asides(&failed)?;
+        epoch.asides = asides;
         self.compress(&mut epoch.outputs)?;
         query.submitted();
         let (shared, decided, number) = (self.clone(), query.clone(), epoch.head.number);
