@@ -13,7 +13,6 @@ use super::{Engine, Shared};
 use crate::error::Result;
 use crate::ids::TopicId;
 use crate::locks::{lock, wait_while};
-use crate::topics::record::{BatchHead, Records};
 use crate::topics::{Offset, PartitionId, Reader, Topic};
 
 /// About how many bytes of a partition are read at once.
@@ -191,22 +190,15 @@ impl Place {
         let fetch = self.reader.read(self.next, READ_BYTES)?;
         // Records that were deleted before they were read are not shown.
         self.next = fetch.start.unwrap_or(self.next);
-        let mut rest = fetch.bytes.as_slice();
-        while let Some(head) = BatchHead::parse(rest)? {
-            let mut records = Records::new(&rest[..head.length], head);
-            while let Some(record) = records.next_record()? {
-                if record.offset >= self.next {
-                    to.push(TopicRecord {
-                        partition: self.id.partition,
-                        time_ms: record.time,
-                        key: record.key.map(<[u8]>::to_vec),
-                        value: record.value.map(<[u8]>::to_vec),
-                    });
-                }
-            }
-            self.next = self.next.max(head.next_offset());
-            rest = &rest[head.length..];
-        }
+        self.next = fetch.each_record(self.next, |record| {
+            to.push(TopicRecord {
+                partition: self.id.partition,
+                time_ms: record.time,
+                key: record.key.map(<[u8]>::to_vec),
+                value: record.value.map(<[u8]>::to_vec),
+            });
+            Ok(())
+        })?;
         Ok(())
     }
 }

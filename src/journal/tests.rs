@@ -10,7 +10,7 @@ use crate::disk::{Disk, SyncSite};
 use crate::error::Result;
 use crate::ids::{EpochNumber, Generation, QueryNumber, RoundNumber, TopicId};
 use crate::topics::log::{self, Log};
-use crate::topics::record::{BatchHead, BatchWriter, Record, RecordBatch, Records};
+use crate::topics::record::{BatchWriter, Record, RecordBatch};
 use crate::topics::{Offset, PartitionId, Topic, Topics};
 
 pub(super) const PARTITION: PartitionId = PartitionId { topic: TopicId::new(0), partition: 0 };
@@ -66,15 +66,10 @@ impl Process {
             if fetch.bytes.is_empty() {
                 return Ok(all);
             }
-            let mut rest = fetch.bytes.as_slice();
-            while let Some(head) = BatchHead::parse(rest)? {
-                let mut records = Records::new(&rest[..head.length], head);
-                while let Some(record) = records.next_record()? {
-                    all.extend((record.offset >= next).then(|| found(&record)));
-                }
-                next = head.next_offset();
-                rest = &rest[head.length..];
-            }
+            next = fetch.each_record(next, |record| {
+                all.push(found(record));
+                Ok(())
+            })?;
         }
     }
 }

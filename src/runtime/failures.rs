@@ -5,7 +5,7 @@ use super::task::Task;
 use crate::error::Result;
 use crate::ids::TopicId;
 use crate::operators::{Failure, Origin};
-use crate::topics::record::{BatchHead, Record, Records};
+use crate::topics::record::Record;
 use crate::topics::{Offset, PartitionId, Topics};
 
 /// With so many failures kept the epoch ends, so that they do not fill the memory.
@@ -64,20 +64,13 @@ pub fn records_at(
     let mut left = offsets.iter().copied().peekable();
     while let Some(next) = left.peek().copied() {
         let fetch = reader.read(next, READ_BYTES)?;
-        let (mut rest, mut end) = (fetch.bytes.as_slice(), next + 1);
-        while let Some(head) = BatchHead::parse(rest)? {
-            let mut records = Records::new(&rest[..head.length], head);
-            while let Some(record) = records.next_record()? {
-                while let Some(gone) = left.next_if(|offset| *offset < record.offset) {
-                    take(gone, None)?;
-                }
-                if left.next_if_eq(&record.offset).is_some() {
-                    take(record.offset, Some(&record))?;
-                }
+        let end = fetch.each_record(next, |record| {
+            while let Some(gone) = left.next_if(|offset| *offset < record.offset) {
+                take(gone, None)?;
             }
-            (rest, end) = (&rest[head.length..], end.max(head.next_offset()));
-        }
-        while let Some(gone) = left.next_if(|offset| *offset < end) {
+            left.next_if_eq(&record.offset).map_or(Ok(()), |offset| take(offset, Some(record)))
+        })?;
+        while let Some(gone) = left.next_if(|offset| *offset < end.max(next + 1)) {
             take(gone, None)?;
         }
     }

@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, Source};
 use crate::error::{Error, Result};
 use crate::formats::Part;
 use crate::ids::TopicId;
-use crate::topics::record::{BatchHead, BatchWriter, Header, RecordBatch, Records};
+use crate::topics::record::{BatchWriter, Header, RecordBatch};
 use crate::topics::{Offset, PartitionId, Topics};
 use crate::types::parse::{base64_bytes, base64_text};
 use crate::types::{Column, Decimal, SqlType};
@@ -153,17 +153,10 @@ pub(super) fn read_all(
             if fetch.bytes.is_empty() {
                 break;
             }
-            let mut rest = fetch.bytes.as_slice();
-            while let Some(head) = BatchHead::parse(rest)? {
-                let mut records = Records::new(&rest[..head.length], head);
-                while let Some(record) = records.next_record()? {
-                    if record.offset >= next {
-                        all.push(decode(&record, source)?);
-                    }
-                }
-                next = head.next_offset();
-                rest = &rest[head.length..];
-            }
+            next = fetch.each_record(next, |record| {
+                all.push(decode(record, source)?);
+                Ok(())
+            })?;
         }
     }
     Ok(all)

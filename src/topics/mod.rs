@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::ids::{EpochNumber, TopicId};
-use record::RecordBatch;
+use record::{BatchHead, Record, RecordBatch, Records};
 
 /// The place of a record in its partition.
 ///
@@ -76,6 +76,26 @@ impl Fetch {
     /// Nothing, since the partition starts only here.
     fn from_start(start: Offset) -> Fetch {
         Fetch { bytes: Arc::default(), start: Some(start) }
+    }
+
+    /// Calls `take` with each record from an offset on, in their order; the offset after the last batch, or `from` if there
+    /// is none.
+    ///
+    /// # Errors
+    /// The bytes are no whole record batches, or a batch is compressed; and what `take` says.
+    pub fn each_record<'a>(&'a self, from: Offset, mut take: impl FnMut(&Record<'a>) -> Result<()>) -> Result<Offset> {
+        let (mut rest, mut next) = (self.bytes.as_slice(), from);
+        while let Some(head) = BatchHead::parse(rest)? {
+            let (batch, behind) = rest.split_at(head.length);
+            let mut records = Records::new(batch, head);
+            while let Some(record) = records.next_record()? {
+                if record.offset >= from {
+                    take(&record)?;
+                }
+            }
+            (rest, next) = (behind, next.max(head.next_offset()));
+        }
+        Ok(next)
     }
 
     /// The first of some batches; those after it are added while all have at most this many bytes, so that a reader

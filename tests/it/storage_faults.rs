@@ -16,7 +16,7 @@ use tidemill::error::Result;
 use tidemill::journal::WhenFull;
 use tidemill::statements::{self, Session};
 use tidemill::topics::PartitionId;
-use tidemill::topics::record::{BatchHead, BatchWriter, Records};
+use tidemill::topics::record::BatchWriter;
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(15);
@@ -69,20 +69,14 @@ pub(crate) fn values(engine: &Engine, topic: &str) -> Vec<String> {
     let (mut all, mut next) = (Vec::new(), 0);
     loop {
         let fetch = reader.read(next, 1 << 20).expect("records");
-        let mut rest = fetch.bytes.as_slice();
-        if rest.is_empty() {
+        if fetch.bytes.is_empty() {
             return all;
         }
-        while let Some(head) = BatchHead::parse(rest).expect("a batch") {
-            let mut records = Records::new(&rest[..head.length], head);
-            while let Some(record) = records.next_record().expect("a record") {
-                if record.offset >= next {
-                    all.push(String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned());
-                }
-            }
-            next = head.next_offset();
-            rest = &rest[head.length..];
-        }
+        let read = fetch.each_record(next, |record| {
+            all.push(String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned());
+            Ok(())
+        });
+        next = read.expect("whole batches");
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Benchmark, COUNT, LOGS, Measured, percentiles, usage};
 use crate::config::Properties;
 use crate::error::{Error, Result};
 use crate::locks::lock;
-use crate::topics::record::{BatchHead, BatchWriter, Records};
+use crate::topics::record::BatchWriter;
 use crate::topics::{PartitionId, Reader, Topic, partition_of};
 
 const NAME: &str = "latency";
@@ -131,23 +131,17 @@ fn read(bed: &Bed, topic: &Arc<Topic>, appended: &Appended, done: &AtomicBool) -
             let fetch = reader.read(*position, 1 << 20)?;
             let now = Instant::now();
             let groups = lock(appended);
-            let mut rest = fetch.bytes.as_slice();
-            while let Some(head) = BatchHead::parse(rest)? {
-                let (batch, behind) = rest.split_at(head.length);
-                let mut records = Records::new(batch, head);
-                while let Some(record) = records.next_record()? {
-                    let (Some(key), Some(value)) = (record.key, record.value) else { continue };
-                    // A windowed key ends with the start of its window; all records are in the same one.
-                    let service = &key[..key.len() - 8];
-                    let count = counted(value)?;
-                    let from = seen.insert(service.to_vec(), count).unwrap_or(0);
-                    let times = groups.get(service).map_or(&[][..], |all| &all[from.min(count)..count.min(all.len())]);
-                    let counted = times.iter().filter(|time| **time >= warm);
-                    latencies.extend(counted.map(|time| now.duration_since(*time).as_nanos() as u64));
-                }
-                *position = head.next_offset();
-                rest = behind;
-            }
+            *position = fetch.each_record(*position, |record| {
+                let (Some(key), Some(value)) = (record.key, record.value) else { return Ok(()) };
+                // A windowed key ends with the start of its window; all records are in the same one.
+                let service = &key[..key.len() - 8];
+                let count = counted(value)?;
+                let from = seen.insert(service.to_vec(), count).unwrap_or(0);
+                let times = groups.get(service).map_or(&[][..], |all| &all[from.min(count)..count.min(all.len())]);
+                let counted = times.iter().filter(|time| **time >= warm);
+                latencies.extend(counted.map(|time| now.duration_since(*time).as_nanos() as u64));
+                Ok(())
+            })?;
         }
         if last {
             return Ok(latencies);

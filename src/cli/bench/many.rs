@@ -10,7 +10,7 @@ use super::pipeline::Options;
 use super::{Benchmark, LOGS, Measured, percentiles, usage};
 use crate::config::Properties;
 use crate::error::Result;
-use crate::topics::record::{BatchHead, BatchWriter, Records};
+use crate::topics::record::BatchWriter;
 use crate::topics::{PartitionId, Reader, Topic};
 
 /// The service whose rows the first filters let pass.
@@ -149,17 +149,11 @@ fn read(bed: &Bed, topic: &Arc<Topic>, passes: &std::sync::mpsc::Receiver<(i64, 
         for (reader, position) in &mut readers {
             let fetch = reader.read(*position, 1 << 20)?;
             let now = Instant::now();
-            let mut rest = fetch.bytes.as_slice();
-            while let Some(head) = BatchHead::parse(rest)? {
-                let (batch, after) = rest.split_at(head.length);
-                let mut records = Records::new(batch, head);
-                while let Some(record) = records.next_record()? {
-                    let took = appended.get(&record.time).map(|then| now.duration_since(*then));
-                    latencies.extend(took.map(|took| took.as_nanos() as u64));
-                }
-                *position = head.next_offset();
-                rest = after;
-            }
+            *position = fetch.each_record(*position, |record| {
+                let took = appended.get(&record.time).map(|then| now.duration_since(*then));
+                latencies.extend(took.map(|took| took.as_nanos() as u64));
+                Ok(())
+            })?;
         }
         decisions = bed.engine.wait_decision(decisions);
     }

@@ -16,7 +16,7 @@ use crate::cli::output::tell;
 use crate::error::Result;
 use crate::formats::json::encode::put_string;
 use crate::formats::transcode::{ToJson, raw};
-use crate::topics::record::{BatchHead, Header, Records};
+use crate::topics::record::Header;
 use crate::topics::{Offset, PartitionId, Reader, Topics};
 use crate::types::text;
 
@@ -128,20 +128,13 @@ impl Cursor {
             self.next = start;
             return self.fill(decode);
         }
-        let mut rest = fetch.bytes.as_slice();
         let (mut keys, mut values, mut heads) = (Vec::new(), Vec::new(), Vec::new());
-        while let Some(head) = BatchHead::parse(rest)? {
-            let mut records = Records::new(&rest[..head.length], head);
-            while let Some(record) = records.next_record()? {
-                if record.offset >= self.next {
-                    keys.push(record.key);
-                    values.push(record.value);
-                    heads.push((record.offset, record.time, record.headers()?));
-                }
-            }
-            self.next = self.next.max(head.next_offset());
-            rest = &rest[head.length..];
-        }
+        self.next = fetch.each_record(self.next, |record| {
+            keys.push(record.key);
+            values.push(record.value);
+            heads.push((record.offset, record.time, record.headers()?));
+            Ok(())
+        })?;
         if heads.is_empty() && !fetch.bytes.is_empty() {
             // All of its records before the wanted one were compacted away, or lie before it.
             return self.fill(decode);

@@ -15,7 +15,7 @@ use tidemill::config::{self, Properties};
 use tidemill::disk::double::{ForgetfulDisk, Random};
 use tidemill::engine::{Engine, Settings, Store};
 use tidemill::statements::{self, Session};
-use tidemill::topics::record::{BatchHead, BatchWriter, Records};
+use tidemill::topics::record::BatchWriter;
 use tidemill::topics::{PartitionId, partition_of};
 
 use oracle::{Counting, Joining, Kind, Record, Topic, Value};
@@ -131,21 +131,15 @@ impl Bed {
             let mut next = 0;
             loop {
                 let fetch = reader.read(next, 1 << 20).expect("records");
-                let mut rest = fetch.bytes.as_slice();
-                if rest.is_empty() {
+                if fetch.bytes.is_empty() {
                     return all;
                 }
-                while let Some(head) = BatchHead::parse(rest).expect("a batch") {
-                    let mut records = Records::new(&rest[..head.length], head);
-                    while let Some(record) = records.next_record().expect("a record") {
-                        if record.offset >= next {
-                            let value = serde_json::from_slice(record.value.expect("a value")).expect("JSON");
-                            all.push((record.time, record.key.map(<[u8]>::to_vec), value));
-                        }
-                    }
-                    next = head.next_offset();
-                    rest = &rest[head.length..];
-                }
+                let read = fetch.each_record(next, |record| {
+                    let value = serde_json::from_slice(record.value.expect("a value")).expect("JSON");
+                    all.push((record.time, record.key.map(<[u8]>::to_vec), value));
+                    Ok(())
+                });
+                next = read.expect("whole batches");
             }
         };
         (0..topic.partitions).map(read).collect()

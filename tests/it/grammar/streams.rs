@@ -6,7 +6,7 @@ use tidemill::catalog::Source;
 use tidemill::config::Properties;
 use tidemill::engine::{Engine, Life};
 use tidemill::statements::Session;
-use tidemill::topics::record::{BatchHead, BatchWriter, Header, Record, Records};
+use tidemill::topics::record::{BatchWriter, Header, Record};
 use tidemill::topics::{PartitionId, partition_of};
 use tidemill::types::SqlType;
 
@@ -128,17 +128,11 @@ fn written(engine: &Engine, source: &Source) -> Vec<String> {
             if fetch.bytes.is_empty() {
                 break;
             }
-            let mut rest = fetch.bytes.as_slice();
-            while let Some(head) = BatchHead::parse(rest).expect("a whole batch") {
-                let mut records = Records::new(&rest[..head.length], head);
-                while let Some(record) = records.next_record().expect("a whole record") {
-                    if record.offset >= next {
-                        lines.push(line(&place, &record, source));
-                    }
-                }
-                next = head.next_offset();
-                rest = &rest[head.length..];
-            }
+            let read = fetch.each_record(next, |record| {
+                lines.push(line(&place, record, source));
+                Ok(())
+            });
+            next = read.expect("whole batches");
         }
     }
     lines

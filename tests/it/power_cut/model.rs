@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tidemill::engine::Engine;
-use tidemill::topics::record::{BatchHead, Records};
 use tidemill::topics::{PartitionId, Topic};
 
 /// A record as a reader sees it: its time, key and value.
@@ -281,18 +280,11 @@ fn read_with_offsets(engine: &Engine, id: PartitionId) -> tidemill::error::Resul
         if fetch.bytes.is_empty() {
             return Ok(all);
         }
-        let mut rest = fetch.bytes.as_slice();
-        while let Some(head) = BatchHead::parse(rest)? {
-            let mut records = Records::new(&rest[..head.length], head);
-            while let Some(record) = records.next_record()? {
-                if record.offset >= next {
-                    let record_seen = (record.time, record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
-                    all.push((record.offset, record_seen));
-                }
-            }
-            next = head.next_offset();
-            rest = &rest[head.length..];
-        }
+        next = fetch.each_record(next, |record| {
+            let seen = (record.time, record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+            all.push((record.offset, seen));
+            Ok(())
+        })?;
     }
 }
 
