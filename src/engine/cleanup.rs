@@ -201,12 +201,11 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::config::Properties;
     use crate::disk::Open;
     use crate::disk::double::ForgetfulDisk;
     use crate::engine::{Life, Settings, Store};
     use crate::operators::Reason;
-    use crate::statements::{self, Session};
+    use crate::statements;
     use crate::topics::Count;
     use crate::topics::record::BatchWriter;
 
@@ -237,9 +236,7 @@ mod tests {
         }
 
         fn execute(&self, text: &str) {
-            let parsed = statements::parse(text).expect("statements");
-            let mut session = Session::new(&self.engine, Properties::default());
-            parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+            statements::execute(&self.engine, text).expect("done");
         }
 
         /// Appends records of 100 bytes with these times.

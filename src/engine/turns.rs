@@ -313,12 +313,12 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::config::{self, Properties};
+    use crate::config;
     use crate::disk::double::ForgetfulDisk;
     use crate::engine::{Drive, Engine, Settings, Store};
     use crate::journal::WhenFull;
     use crate::locks::lock;
-    use crate::statements::{self, Session};
+    use crate::statements;
 
     /// An engine with a query that holds six results back, has no room for more than one at once, and is paused.
     fn bed() -> (Engine, Arc<Running>) {
@@ -341,9 +341,7 @@ mod tests {
              PAUSE CTAS_T_0;
              INSERT INTO s (v) VALUES ('a'); INSERT INTO s (v) VALUES ('b'); INSERT INTO s (v) VALUES ('c');
              INSERT INTO s (v) VALUES ('d'); INSERT INTO s (v) VALUES ('e'); INSERT INTO s (v) VALUES ('f');";
-        let parsed = statements::parse(text).expect("statements");
-        let mut session = Session::new(&engine, Properties::default());
-        parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+        statements::execute(&engine, text).expect("done");
         let query = engine.shared.queries.get("CTAS_T_0").expect("there");
         until("it rests", || query.wakes.seen() == 0);
         (engine, query)

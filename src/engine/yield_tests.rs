@@ -33,9 +33,7 @@ fn open(machine: &ForgetfulDisk, clock: &Arc<ManualClock>, more: &[(&str, &str)]
 }
 
 fn execute(engine: &Engine, text: &str) {
-    let mut session = Session::new(engine, Properties::default());
-    let parsed = statements::parse(text).expect("statements");
-    parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+    statements::execute(engine, text).expect("done");
 }
 
 fn append(engine: &Engine, random: &mut Random, count: u64) {

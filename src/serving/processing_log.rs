@@ -1,11 +1,10 @@
 //! The topic of the processing log and the stream over it, which the service makes when it starts.
 
-use crate::catalog::Catalog;
 use crate::config::{self, Properties};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sql::words::string_literal;
-use crate::statements::{self, Session};
+use crate::statements;
 use crate::types::quoted;
 
 /// What a record of the processing log says.
@@ -28,25 +27,17 @@ const COLUMNS: &str = "\
 /// The stream is wanted and its topic is not there, a name cannot be used, or the disk is full.
 pub fn make_processing_log(engine: &Engine, properties: &Properties) -> Result<()> {
     let (topic, stream) = (properties.text(config::LOG_TOPIC), properties.text(config::LOG_STREAM));
-    let mut missing = Vec::new();
-    let is_there = |exists: &dyn Fn(&Catalog) -> bool| exists(&engine.catalog());
-    if properties.flag(config::LOG_TOPIC_CREATE) && !is_there(&|catalog| catalog.topic(topic).is_some()) {
+    let (mut missing, catalog) = (Vec::new(), engine.catalog());
+    if properties.flag(config::LOG_TOPIC_CREATE) && catalog.topic(topic).is_none() {
         let partitions = properties.number(config::LOG_PARTITIONS);
         missing.push(format!("CREATE TOPIC {} WITH (PARTITIONS={partitions});", string_literal(topic)));
     }
-    if properties.flag(config::LOG_STREAM_CREATE) && !is_there(&|catalog| catalog.source(stream).is_some()) {
+    if properties.flag(config::LOG_STREAM_CREATE) && catalog.source(stream).is_none() {
         let (stream, topic) = (quoted(stream), string_literal(topic));
         missing.push(format!(
             "CREATE STREAM {stream} ({COLUMNS}) WITH (KAFKA_TOPIC={topic}, KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');"
         ));
     }
-    let mut session = Session::new(engine, Properties::default());
-    for text in missing {
-        let parsed = statements::parse(&text)
-            .map_err(|errors| errors.into_iter().next().unwrap_or_else(|| Error::bug("a refusal without an error")))?;
-        for statement in &parsed {
-            session.run(statement).map_err(|error| error.context("the processing log: "))?;
-        }
-    }
-    Ok(())
+    let make = |text: &String| statements::execute(engine, text);
+    missing.iter().try_for_each(make).map_err(|error| error.context("the processing log: "))
 }

@@ -41,7 +41,7 @@ pub use insert_values::record_of;
 pub use lines::{Portion, RecordLines};
 pub use print_topic::Printed;
 pub use reply::{Entity, Reply, Shown, fields};
-pub use session::{DryRun, Nature, Outcome, Session, denied};
+pub use session::{DryRun, Nature, Outcome, Session, denied, execute};
 pub use standing::Standing;
 
 use std::any::Any;

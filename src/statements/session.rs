@@ -5,7 +5,7 @@
 //! the process.
 
 use super::check::Touched;
-use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, with_variables};
+use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, parse, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
 use crate::engine::{Committed, Engine, Follower, PushQuery};
@@ -54,6 +54,18 @@ pub enum Outcome {
         /// Makes lines of them, and says when there are enough.
         lines: RecordLines,
     },
+}
+
+/// Executes the statements of a text one after the other, in a session of its own.
+///
+/// For texts that the program itself writes: nobody is told what comes of each.
+///
+/// # Errors
+/// The text is no list of statements: nothing is done then. Or a statement is refused: those before it are done.
+pub fn execute(engine: &Engine, text: &str) -> Result<()> {
+    let parsed = parse(text).map_err(|mut errors| errors.remove(0))?;
+    let mut session = Session::new(engine, Properties::default());
+    parsed.iter().try_for_each(|statement| session.run(statement).map(drop))
 }
 
 /// What a statement is, to one who has to decide when it is executed.

@@ -10,10 +10,10 @@ use super::super::events;
 use super::pipeline::Options;
 use super::{Benchmark, LOGS, Measured, usage};
 use crate::clock::SystemClock;
-use crate::config::{self, Properties};
+use crate::config;
 use crate::engine::{Engine, Settings, Store};
 use crate::error::Result;
-use crate::statements::{self, Session};
+use crate::statements;
 use crate::topics::PartitionId;
 use crate::topics::record::BatchWriter;
 
@@ -45,9 +45,7 @@ impl Benchmark for Turns {
             "{} CREATE STREAM f AS SELECT service_name FROM application_logs WHERE log_level = 'ERROR';",
             LOGS.replace("PARTITIONS=4", "PARTITIONS=1")
         );
-        let parsed = statements::parse(&script).map_err(|mut errors| errors.remove(0))?;
-        let mut session = Session::new(&engine, Properties::default());
-        parsed.iter().try_for_each(|statement| session.run(statement).map(drop))?;
+        statements::execute(&engine, &script)?;
         let catalog = engine.catalog();
         let topic = catalog.topic("application_logs").ok_or_else(|| catalog.no_topic("application_logs"))?;
         let mut writer = BatchWriter::new();

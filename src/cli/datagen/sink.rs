@@ -53,9 +53,7 @@ impl Sink {
         let engine = common.open_topics()?;
         if engine.catalog().topic(&settings.topic).is_none() {
             let text = format!("CREATE TOPIC {} WITH (PARTITIONS=1);", string_literal(&settings.topic));
-            let parsed = statements::parse(&text).map_err(|mut errors| errors.remove(0))?;
-            let mut session = Session::new(&engine, Properties::default());
-            parsed.iter().try_for_each(|statement| session.run(statement).map(|_| ()))?;
+            statements::execute(&engine, &text)?;
         }
         let catalog = engine.catalog();
         let topic = catalog.topic(&settings.topic).ok_or_else(|| catalog.no_topic(&settings.topic))?;

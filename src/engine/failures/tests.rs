@@ -35,9 +35,7 @@ fn open(machine: &ForgetfulDisk, clock: &Arc<ManualClock>) -> Result<Engine> {
 }
 
 fn execute(engine: &Engine, text: &str) {
-    let mut session = Session::new(engine, Properties::default());
-    let parsed = statements::parse(text).expect("statements");
-    parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+    statements::execute(engine, text).expect("done");
 }
 
 /// Record by record: bad JSON, a division by zero, a late row, rows that are good.

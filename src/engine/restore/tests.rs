@@ -10,7 +10,7 @@ use crate::config::{self, Properties};
 use crate::disk::double::{End, ForgetfulDisk, Random};
 use crate::engine::workers::Workers;
 use crate::journal::WhenFull;
-use crate::statements::{self, Session};
+use crate::statements;
 use crate::topics::PartitionId;
 use crate::topics::record::BatchWriter;
 use crate::types::SqlType;
@@ -77,9 +77,7 @@ fn a_key_is_looked_up_in_the_runs_from_old_to_new_and_then_in_the_journal() {
     for seed in 0..4 {
         let (machine, mut random) = (ForgetfulDisk::new(seed), Random::new(seed));
         let engine = Engine::open(settings(machine.boot())).expect("an engine");
-        let parsed = statements::parse(TABLE).expect("statements");
-        let mut session = Session::new(&engine, Properties::default());
-        parsed.iter().try_for_each(|statement| session.run(statement).map(drop)).expect("done");
+        statements::execute(&engine, TABLE).expect("done");
         let mut counts = Counts::new();
         // Each checkpoint makes a run that is much smaller than the one before, so that they are not merged.
         for rows in [400, 30, 3] {

@@ -90,9 +90,7 @@ impl Service {
     /// # Errors
     /// It is refused.
     pub(super) fn execute(&self, text: &str) -> Result<()> {
-        let parsed = statements::parse(text).map_err(|mut errors| errors.remove(0))?;
-        let mut session = Session::new(self.engine()?, Properties::default());
-        parsed.iter().try_for_each(|statement| session.run(statement).map(|_| ()))
+        statements::execute(self.engine()?, text)
     }
 
     /// A statement that writes values, without them; None for all others.

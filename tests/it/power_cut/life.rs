@@ -203,7 +203,7 @@ impl Machine {
     }
 
     fn statement(&mut self, text: &str, pending: Pending) -> Checked {
-        self.request(text.to_owned(), pending, |engine| execute(engine, text))
+        self.request(text.to_owned(), pending, |engine| statements::execute(engine, text))
     }
 
     /// Makes what every engine has, as far as it is not there yet.
@@ -448,7 +448,7 @@ impl Machine {
         let value = values[self.random.below(values.len() as u64) as usize];
         if self.disk.runs() {
             let text = format!("ALTER TOPIC '{COMPACTED}' WITH ('{name}'='{value}');");
-            self.ask(text.clone(), |engine| execute(engine, &text))?;
+            self.ask(text.clone(), |engine| statements::execute(engine, &text))?;
         }
         Ok(())
     }
@@ -499,12 +499,6 @@ impl Machine {
 fn placed(time: i64, key: Option<&str>, value: &serde_json::Value, partition: u32) -> (u32, Seen) {
     let partition = key.map_or(partition, |key| partition_of(key.as_bytes(), 2));
     (partition, (time, key.map(|k| k.as_bytes().to_vec()), Some(value.to_string().into_bytes())))
-}
-
-fn execute(engine: &Engine, text: &str) -> Result<()> {
-    let parsed = statements::parse(text).map_err(|mut errors| errors.remove(0))?;
-    let mut session = Session::new(engine, Properties::default());
-    parsed.iter().try_for_each(|statement| session.run(statement).map(drop))
 }
 
 /// Appends records as one request.
