@@ -143,7 +143,7 @@ impl Common {
 
     /// Says something that is no result, whatever the level.
     pub(super) fn say(&self, text: &str) {
-        events::say(self.log_format, &self.events(), text);
+        events::say(self.log, self.log_format, text);
     }
 
     /// Opens the engine to look after the topics that there are: no query runs, and no folder is made.

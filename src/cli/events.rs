@@ -66,11 +66,13 @@ pub(super) fn warnings() -> Dispatch {
 }
 
 /// Says something that is no result, whatever the level: as a line, or as an event where those are JSON.
-pub(super) fn say(format: LogFormat, events: &Dispatch, text: &str) {
+pub(super) fn say(level: Level, format: LogFormat, text: &str) {
     match format {
         LogFormat::Text => output::tell(text),
         LogFormat::Json if text.is_empty() => {}
-        LogFormat::Json => tracing::dispatcher::with_default(events, || info!(target: SAID, "{text}")),
+        LogFormat::Json => {
+            tracing::dispatcher::with_default(&dispatch(level, format), || info!(target: SAID, "{text}"))
+        }
     }
 }
 

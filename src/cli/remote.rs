@@ -122,6 +122,17 @@ impl Remote {
         }
     }
 
+    /// Executes a text of the command's own in one request; the entities that answer it.
+    ///
+    /// # Errors
+    /// As for [`Remote::entities`].
+    pub(super) fn ask(&self, session: &Session, text: &str) -> Result<Vec<Json>, Failure> {
+        let script = Script::parse("statement", text).map_err(|mut errors| errors.remove(0))?;
+        let mut placed = Placed::default();
+        script.statements.iter().for_each(|statement| placed.add(statement));
+        self.entities(session, &placed)
+    }
+
     /// All rows of a SELECT without EMIT.
     ///
     /// # Errors

@@ -29,14 +29,12 @@ use crate::ids::TopicId;
 use crate::journal::{Append, Entry};
 use crate::operators::{Failure, Log, Origin, Reason};
 use crate::runtime::{QueryRun, records_at};
-use crate::topics::PartitionId;
 use crate::topics::record::{BatchWriter, Header, Record, RecordBatch, parse_headers};
+use crate::topics::{BATCH_BYTES, PartitionId};
 use crate::types::parse::base64_text;
 
 /// How many failed rows of an epoch the processing log has, one by one.
 const MOST_LOGGED: usize = 100;
-/// A batch of records is about this large at most.
-const BATCH_BYTES: usize = 512 << 10;
 
 /// The topic of a query's dead letters.
 pub fn dead_letter_topic(query: &str) -> String {

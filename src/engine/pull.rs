@@ -81,12 +81,8 @@ impl Engine {
         let Some(mut run) = query.try_lock() else { return Ok(None) };
         self.shared.check_readable(&query)?;
         query.is_read(self.shared.now().monotonic_ns);
-        let committed = query.committed();
-        if !run.keeps_table() || run.readable_from().is_none_or(|from| from > committed) {
-            return Ok(None);
-        }
-        run.forget_undo(committed);
-        present(run.look_up(committed, windows, keys)?).map(Some)
+        let as_of = if run.keeps_table() { readable(&query, &mut run) } else { None };
+        as_of.map(|as_of| present(run.look_up(as_of, windows, keys)?)).transpose()
     }
 
     /// A table as of its last commit.
@@ -166,6 +162,14 @@ impl Drop for TableSnapshot {
     }
 }
 
+/// The last commit of a query, if its table can be read as of that already; what only older reads need is dropped.
+fn readable(query: &Running, run: &mut QueryRun) -> Option<EpochNumber> {
+    let committed = query.committed();
+    run.readable_from().filter(|from| *from <= committed)?;
+    run.forget_undo(committed);
+    Some(committed)
+}
+
 /// The batches without the rows that HAVING leaves out.
 fn present(batches: Vec<Batch>) -> Result<Vec<Batch>> {
     batches.into_iter().map(Batch::present).collect()
@@ -209,12 +213,10 @@ impl Shared {
                     let message = format!("looking at the table {}, whose query keeps no state", table.name);
                     return Err(Error::unsupported(message));
                 }
-                let committed = query.committed();
-                if run.readable_from().is_some_and(|from| from <= committed) {
+                if let Some(as_of) = readable(query, &mut run) {
                     // Asked again now that the query cannot go on: what was refused has ended it.
                     self.check_readable(query)?;
-                    run.forget_undo(committed);
-                    return read(&mut run, committed);
+                    return read(&mut run, as_of);
                 }
             }
             seen = self.await_commit(query, seen)?;

@@ -28,8 +28,8 @@ use crate::formats::Encoder;
 use crate::ids::TopicId;
 use crate::operators::{Log, Reason};
 use crate::plan::node::Rekey;
-use crate::topics::PartitionId;
 use crate::topics::record::{BatchWriter, NO_HEADERS, RecordBatch};
+use crate::topics::{BATCH_BYTES, PartitionId};
 use crate::types::row::{Input, put_varint};
 use crate::types::{Batch, Column, View};
 
@@ -111,8 +111,6 @@ pub(super) struct SinkTask {
 
 /// Why a row is left out whose timestamp column says no time.
 const UNTIMED: &str = "Error writing row with extracted timestamp: it has none";
-/// A batch of records is about this large at most.
-const BATCH_BYTES: usize = 512 << 10;
 
 impl SinkTask {
     /// The end of a task. With `most` bytes waiting to be committed, it has no more room.

@@ -78,7 +78,8 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
             }
             Err(error) => {
                 let error = error.at(statement.span);
-                let refusal = Refusal::of_statement(&error, &named(&session, statement, &error), entities);
+                let named = named(&session, statement, &error, || session.completed(statement));
+                let refusal = Refusal::of_statement(&error, &named, entities);
                 return Err(refusal.shown_as(name, text, [&error]));
             }
         }
@@ -161,12 +162,8 @@ fn check(service: &Service, session: &Session, parsed: &[Parsed], asked: &Asked)
             Ok(Nature::Change | Nature::Other) => {}
             Err(error) => {
                 let error = denied(service, error);
-                let text_of = |named| match named {
-                    Named::Completed => dry_run.completed(statement),
-                    Named::Written => session.spelled(statement),
-                    Named::Part(part) => part,
-                };
-                let refusal = Refusal::of_statement(&error, &text_of(wording::named(&error)), Vec::new());
+                let named = named(session, statement, &error, || dry_run.completed(statement));
+                let refusal = Refusal::of_statement(&error, &named, Vec::new());
                 let Some(name) = asked.shown_as.as_deref() else { return Err(refusal) };
                 let all = session.dry_run().check_all(parsed.iter()).err().unwrap_or_default();
                 let all: Vec<Error> = all.into_iter().map(|(place, error)| error.at(parsed[place].span)).collect();
@@ -198,9 +195,9 @@ fn denied(service: &Service, error: Error) -> Error {
 }
 
 /// The statement as its refusal names it.
-fn named(session: &Session, statement: &Parsed, error: &Error) -> String {
+fn named(session: &Session, statement: &Parsed, error: &Error, completed: impl FnOnce() -> String) -> String {
     match wording::named(error) {
-        Named::Completed => session.completed(statement),
+        Named::Completed => completed(),
         Named::Written => session.spelled(statement),
         Named::Part(part) => part,
     }

@@ -110,11 +110,12 @@ async fn rows(
     let body = service.bodies.read(request.into_body()).await.map_err(refused)?;
     let asked = Asked::read(&body, fields).map_err(refused)?;
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
+    let host = asked.wants_host.then_some(HOST);
+    let pulled = move |id: String, PullRows { columns, rows }: PullRows| {
+        layout.pulled(&Head { id: &id, columns: &columns, marks_keys: true, host }, rows)
+    };
     if let Some((id, rows)) = at_once(&service, &asked) {
-        let host = asked.wants_host.then_some(HOST);
-        let head = Head { id: &id, columns: &rows.columns, marks_keys: true, host };
-        let pieces = layout.pulled(&head, rows.rows);
-        return Ok(answer_of(layout, whole(&service, layout, pieces)));
+        return Ok(answer_of(layout, whole(&service, layout, pulled(id, rows))));
     }
     let asker = service.clone();
     // The client is there as long as somebody wants the answer.
@@ -122,11 +123,7 @@ async fn rows(
     let is_gone = waits.is_over();
     let laid_out = move || match select(&asker, &asked, &is_gone)? {
         // All rows of a table take their time.
-        Shown::Rows(id, PullRows { columns, rows }) => {
-            let host = asked.wants_host.then_some(HOST);
-            let head = Head { id: &id, columns: &columns, marks_keys: true, host };
-            Ok(Answer::Whole(layout.pulled(&head, rows)))
-        }
+        Shown::Rows(id, rows) => Ok(Answer::Whole(pulled(id, rows))),
         Shown::Query(query, until) => Ok(Answer::Query(query, until)),
         Shown::Topic(records, lines) => Ok(Answer::Topic(records, lines)),
     };

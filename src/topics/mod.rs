@@ -61,6 +61,9 @@ impl fmt::Display for PartitionId {
     }
 }
 
+/// About how many bytes a batch has at most that records are collected for.
+pub const BATCH_BYTES: usize = 512 << 10;
+
 /// Whole record batches, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Fetch {

@@ -13,7 +13,6 @@ use crate::cli::connect::Credentials;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::output::{Format, Output, tell};
 use crate::cli::remote::Remote;
-use crate::cli::script::{Placed, Script};
 use crate::config::Properties;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -165,10 +164,7 @@ impl Sink {
 
 /// Has a server execute statements.
 fn send(remote: &Remote, engine: &Engine, text: &str) -> Result<Vec<serde_json::Value>, Failure> {
-    let script = Script::parse("statement", text).map_err(|mut errors| errors.remove(0))?;
-    let mut placed = Placed::default();
-    script.statements.iter().for_each(|statement| placed.add(statement));
-    remote.entities(&Session::new(engine, Properties::default()), &placed)
+    remote.ask(&Session::new(engine, Properties::default()), text)
 }
 
 /// The bytes of the key and of the value; none for a key that is NULL.

@@ -11,7 +11,6 @@ use serde_json::Value as Json;
 use crate::cli::failure::Failure;
 use crate::cli::made::{Made, made};
 use crate::cli::remote::Remote;
-use crate::cli::script::{Placed, Script};
 use crate::config::OFFSET_RESET;
 use crate::error::Error;
 use crate::sql::lexer::lex;
@@ -51,11 +50,7 @@ struct Query {
 /// # Errors
 /// The server does not answer, or with something that is none of its answers.
 pub(super) fn statements(remote: &Remote, session: &Session) -> Result<Vec<Found>, Failure> {
-    let questions = Script::parse("question", QUESTIONS).map_err(|mut errors| errors.remove(0))?;
-    let mut placed = Placed::default();
-    questions.statements.iter().for_each(|statement| placed.add(statement));
-    let entities = remote.entities(session, &placed)?;
-    Ok(of(&entities)?)
+    Ok(of(&remote.ask(session, QUESTIONS)?)?)
 }
 
 /// The same of the entities that the server has answered.

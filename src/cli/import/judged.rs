@@ -23,6 +23,12 @@ pub(super) enum Verdict {
     Refused(String),
 }
 
+impl Verdict {
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Verdict::Refused(_))
+    }
+}
+
 /// A statement, and what becomes of it.
 pub(super) struct Judged {
     pub verdict: Verdict,
@@ -41,7 +47,7 @@ pub(super) fn judge(engine: &Engine, all: Vec<Found>) -> Vec<Judged> {
     for found in all {
         let topic = found.topic.as_ref().map(|(name, _)| name.clone());
         let one = one(&mut dry_run, found, &topics);
-        if one.verdict == Verdict::Taken || matches!(one.verdict, Verdict::Changed(_)) {
+        if !one.verdict.is_refused() {
             topics.extend(topic);
         }
         judged.push(one);

@@ -52,7 +52,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let count = |is: fn(&Verdict) -> bool| all.iter().filter(|judged| is(&judged.verdict)).count();
     let taken = count(|verdict| matches!(verdict, Verdict::Taken));
     let changed = count(|verdict| matches!(verdict, Verdict::Changed(_)));
-    let refused = count(|verdict| matches!(verdict, Verdict::Refused(_)));
+    let refused = count(Verdict::is_refused);
     tell(&format!("{taken} statements taken as they are, {changed} changed, {refused} refused"));
     if arguments.apply {
         apply(&engine, &all)?;
@@ -66,7 +66,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
 /// # Errors
 /// A statement is refused after all, or the disk is in the way; those before it stay in effect.
 fn apply(engine: &Engine, all: &[Judged]) -> Result<(), Failure> {
-    for judged in all.iter().filter(|judged| !matches!(judged.verdict, Verdict::Refused(_))) {
+    for judged in all.iter().filter(|judged| !judged.verdict.is_refused()) {
         let mut session = Session::new(engine, judged.properties.clone());
         for statement in &judged.parsed {
             if let Outcome::Changed { committed, .. } = session.run(statement)? {

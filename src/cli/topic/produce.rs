@@ -30,7 +30,7 @@ use crate::config;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::topics::record::{BatchWriter, RecordBatch};
-use crate::topics::{PartitionId, Topic, Topics, partition_of};
+use crate::topics::{BATCH_BYTES, PartitionId, Topic, Topics, partition_of};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -57,8 +57,6 @@ pub(crate) struct Arguments {
     raw: bool,
 }
 
-/// A batch of records is about this large.
-const BATCH_BYTES: usize = 512 << 10;
 /// About how many bytes of records are committed at once.
 const COMMIT_BYTES: usize = 8 << 20;
 
