@@ -59,6 +59,8 @@ pub const RANGE_SCAN_ENABLED: &str = "ksql.query.pull.range.scan.enabled";
 pub const PULL_STREAM_ENABLED: &str = "ksql.query.pull.stream.enabled";
 /// Whether ids of push queries say that they are scalable.
 pub const PUSH_V2_ENABLED: &str = "ksql.query.push.v2.enabled";
+/// Whether rows of push queries are told with tokens behind which a later query goes on.
+pub const PUSH_TOKENS: &str = "ksql.query.push.v2.continuation.tokens.enabled";
 
 /// Whether records of which rows fail go to a topic of their query's own.
 pub const DEAD_LETTERS: &str = "tidemill.dead.letters.enable";
@@ -353,6 +355,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Flag,
         scope: Scope::Statement,
         summary: "Whether ids of push queries begin as ksqlDB's scalable ones do, where it would make them such.",
+    },
+    Property {
+        name: PUSH_TOKENS,
+        default: "false",
+        takes: Takes::Flag,
+        scope: Scope::Statement,
+        summary: "Whether rows of push queries are followed by tokens, with which a later query goes on behind them.",
     },
     Property {
         name: SUPPRESS_ENABLED,

@@ -48,6 +48,7 @@ mod push;
 mod queries;
 mod record;
 mod restore;
+mod resume;
 mod running;
 mod timers;
 mod turns;
@@ -68,6 +69,7 @@ pub use life::Life;
 pub use pull::{StreamReads, TableReader, TableSnapshot};
 pub use push::{PushQuery, PushRow, ShownQuery};
 pub use record::Record;
+pub use resume::Standing;
 pub use running::QueryStats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

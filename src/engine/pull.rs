@@ -110,7 +110,7 @@ impl StreamReads {
     /// # Errors
     /// The plan reads a topic that is not there, or the topic cannot be read.
     pub fn read(&self, text: &str, plan: &Plan, own: &Properties) -> Result<PushQuery<Batch>> {
-        self.0.push(text, plan, own)
+        self.0.push(text, plan, own, None)
     }
 }
 

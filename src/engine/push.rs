@@ -6,20 +6,22 @@
 //!
 //! It starts at the ends of its streams, unless `auto.offset.reset` is `earliest`, and ends when it is dropped.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::apply::starts_latest;
 use super::life::Life;
+use super::resume::Standing;
 use super::running::{Reader, Running};
 use super::{Engine, Shared};
 use crate::catalog::{Catalog, Query, SourceKind};
 use crate::config::{self, Properties};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::QueryNumber;
 use crate::locks::{lock, wait_while};
+use crate::operators::Origin;
 use crate::plan::{Node, Plan};
 use crate::runtime::{self, QueryRun, Tap, Target};
 use crate::topics::{Offset, PartitionId};
@@ -39,6 +41,8 @@ pub struct PushRow {
     pub values: Vec<Value>,
     /// Whether the key has no row any more.
     pub is_deletion: bool,
+    /// The partition and offset of the record that the row was made of, if each row is made of one record alone.
+    pub record: Option<(u32, Offset)>,
 }
 
 /// A push query: rows as they come, one by one or in batches.
@@ -48,6 +52,10 @@ pub struct PushQuery<T = PushRow> {
     channel: Arc<Channel<T>>,
     /// Where its sources ended when it began.
     ends: Vec<(PartitionId, Offset)>,
+    /// Where its reader stood when it began, if each row is made of one record alone.
+    begin: Option<Box<Standing>>,
+    /// Whether its rows are to be told with tokens.
+    pub tells_tokens: bool,
     /// The names and types of the result, in the order of the values in each row.
     pub columns: Vec<Column>,
 }
@@ -189,7 +197,16 @@ impl Engine {
     /// # Errors
     /// The plan reads a topic that is not there, or the topic cannot be read.
     pub fn push(&self, text: &str, plan: &Plan, own: &Properties) -> Result<PushQuery> {
-        self.shared.push(text, plan, own)
+        self.shared.push(text, plan, own, None)
+    }
+
+    /// Starts a query whose rows are shown as they come, behind the last row that an earlier reader has seen.
+    ///
+    /// # Errors
+    /// Those of [`Engine::push`]; the query needs more than one record for a row; the place is one of another topic; records
+    /// behind it were deleted.
+    pub fn push_from(&self, text: &str, plan: &Plan, own: &Properties, from: &Standing) -> Result<PushQuery> {
+        self.shared.push(text, plan, own, Some(from))
     }
 }
 
@@ -200,6 +217,7 @@ impl Shared {
         text: &str,
         plan: &Plan,
         own: &Properties,
+        from: Option<&Standing>,
     ) -> Result<PushQuery<T>> {
         let shared = self;
         let catalog = shared.world.catalog();
@@ -209,18 +227,31 @@ impl Shared {
         let channel = Arc::new(Channel::<T>::default());
         let columns: Vec<Column> = plan.output.iter().map(|c| c.column.clone()).collect();
         let shows_deletions = plan.kind == SourceKind::Table;
-        let tap = ClientTap { channel: channel.clone(), columns: columns.clone(), shows_deletions };
+        let tells_records = is_row_by_row(&plan.root);
+        if from.is_some() && !tells_records {
+            return Err(Error::invalid(
+                "a query that joins, groups or aggregates cannot go on behind a row that was seen",
+            )
+            .hint("start it without a token"));
+        }
+        let tap = ClientTap { channel: channel.clone(), columns: columns.clone(), shows_deletions, tells_records };
         let target = Target::Tap(Arc::new(tap));
-        let start = |id: PartitionId| {
-            if latest.contains(&id) { shared.topics.end(id) } else { shared.topics.start(id) }
-        };
-        let mut ends = Vec::new();
+        let (mut starts, mut ends) = (BTreeMap::new(), Vec::new());
         for topic in plan.root.sources().into_iter().filter_map(|source| catalog.topic(&source.topic)) {
             for partition in 0..topic.partitions {
                 let id = PartitionId { topic: topic.id, partition };
-                ends.push((id, shared.topics.end(id)?));
+                let (first, end) = (shared.topics.start(id)?, shared.topics.end(id)?);
+                let start = match from {
+                    Some(from) => from.start(id, first)?.unwrap_or(first),
+                    None if latest.contains(&id) => end,
+                    None => first,
+                };
+                starts.insert(id, start);
+                ends.push((id, end));
             }
         }
+        let start = |id: PartitionId| starts.get(&id).map_or_else(|| shared.topics.start(id), |start| Ok(*start));
+        let begin = if tells_records { from.cloned().or_else(|| Standing::at(&starts)).map(Box::new) } else { None };
         let number = QueryNumber::new(NEXT_PUSH.fetch_add(1, Ordering::Relaxed));
         let sources = plan.root.sources();
         let is_new = properties.flag(config::PUSH_V2_ENABLED) && !latest.is_empty();
@@ -239,63 +270,90 @@ impl Shared {
         let running = shared.start(shared.query_of(&query, Some(channel.clone()), &properties), run);
         let shown = ShownQuery { id: query.id, text: query.text, reader: channel.clone() };
         lock(&shared.shown).insert(number, shown);
-        Ok(PushQuery { shared: shared.clone(), running, channel, ends, columns })
+        let tells_tokens = properties.flag(config::PUSH_TOKENS);
+        Ok(PushQuery { shared: shared.clone(), running, channel, ends, begin, tells_tokens, columns })
     }
 }
 
 /// Whether ksqlDB could have many clients share the reading of a push query's source: each row is shown by itself, and
 /// exactly one query writes them.
 fn is_scalable(plan: &Plan, catalog: &Catalog) -> bool {
-    fn is_of_rows(node: &Node) -> bool {
-        match node {
-            Node::Source(_) => true,
-            Node::Filter(_) | Node::Compute(_) => node.as_node().inputs().into_iter().all(is_of_rows),
-            _ => false,
-        }
-    }
     let sources = plan.root.sources();
     let writes = |query: &Arc<Query>| sources.iter().any(|source| source.name == query.sink);
-    is_of_rows(&plan.root) && catalog.queries().into_iter().filter(|query| writes(query)).count() == 1
+    is_row_by_row(&plan.root)
+        && !unnests(&plan.root)
+        && catalog.queries().into_iter().filter(|query| writes(query)).count() == 1
+}
+
+/// Whether each row of a plan is made of one record alone, and rows of a partition come in the order of its records.
+fn is_row_by_row(node: &Node) -> bool {
+    match node {
+        Node::Source(_) => true,
+        Node::Filter(_) | Node::Compute(_) | Node::Unnest(_) => node.as_node().inputs().into_iter().all(is_row_by_row),
+        _ => false,
+    }
+}
+
+/// Whether a plan unnests collections.
+fn unnests(node: &Node) -> bool {
+    matches!(node, Node::Unnest(_)) || node.as_node().inputs().into_iter().any(unnests)
 }
 
 /// What a reader takes.
 pub(super) trait Carried: Send + std::fmt::Debug + Sized + 'static {
-    /// What a batch is made of. Rows that are absent may be left out unless they are deletions of a table.
-    fn of(batch: &Batch, columns: &[Column], shows_deletions: bool) -> impl Iterator<Item = Self>;
+    /// What a batch is made of. Rows that are absent may be left out unless they are deletions of a table. `record` gives
+    /// the partition and offset of the record that a row is made of.
+    fn of(
+        batch: &Batch,
+        tap: &ClientTap<Self>,
+        record: impl Fn(usize) -> Option<(u32, Offset)>,
+    ) -> impl Iterator<Item = Self>;
 }
 
 impl Carried for PushRow {
-    fn of(batch: &Batch, columns: &[Column], shows_deletions: bool) -> impl Iterator<Item = Self> {
-        let row = |row: usize| {
+    fn of(
+        batch: &Batch,
+        tap: &ClientTap<Self>,
+        record: impl Fn(usize) -> Option<(u32, Offset)>,
+    ) -> impl Iterator<Item = Self> {
+        let row = move |row: usize| {
             let is_deletion = batch.is_absent(row);
             let value =
                 |(column, array): (&Column, &arrow::array::ArrayRef)| match is_deletion && column.role != Role::Key {
                     true => Value::Null,
                     false => Value::at(array.as_ref(), row, &column.sql_type),
                 };
-            PushRow { values: columns.iter().zip(&batch.columns).map(value).collect(), is_deletion }
+            let values = tap.columns.iter().zip(&batch.columns).map(value).collect();
+            PushRow { values, is_deletion, record: record(row) }
         };
-        (0..batch.rows()).filter(move |row| shows_deletions || !batch.is_absent(*row)).map(row)
+        (0..batch.rows()).filter(|row| tap.shows_deletions || !batch.is_absent(*row)).map(row)
     }
 }
 
 impl Carried for Batch {
-    fn of(batch: &Batch, _: &[Column], _: bool) -> impl Iterator<Item = Self> {
+    fn of(
+        batch: &Batch,
+        _: &ClientTap<Self>,
+        _: impl Fn(usize) -> Option<(u32, Offset)>,
+    ) -> impl Iterator<Item = Self> {
         std::iter::once(batch.clone())
     }
 }
 
 /// The way of a push query's rows to its client.
-struct ClientTap<T> {
+pub(super) struct ClientTap<T> {
     channel: Arc<Channel<T>>,
     columns: Vec<Column>,
     /// Whether rows of a table are shown. A record of a stream that has no value is no row, and deletes nothing.
     shows_deletions: bool,
+    /// Whether rows say of which record they are made.
+    tells_records: bool,
 }
 
 impl<T: Carried> Tap for ClientTap<T> {
-    fn take(&self, batch: &Batch) {
-        let items = T::of(batch, &self.columns, self.shows_deletions);
+    fn take(&self, batch: &Batch, origin: &dyn Fn(usize) -> Option<Origin>) {
+        let record = |row| origin(row).filter(|_| self.tells_records).map(|origin| (origin.partition, origin.offset));
+        let items = T::of(batch, self, record);
         self.channel.push(items, (batch.rows(), batch.bytes()));
     }
 
@@ -328,6 +386,11 @@ impl<T: Send> PushQuery<T> {
     /// The id of the query: `transient_` or `SCALABLE_PUSH_QUERY_`, its first source, and a number.
     pub fn id(&self) -> &str {
         &self.running.id
+    }
+
+    /// Where the reader stood when the query began; nothing if a later query could not go on behind a row of this one.
+    pub fn begin(&self) -> Option<&Standing> {
+        self.begin.as_deref()
     }
 
     /// Has `listener` called whenever rows have come. It is called by the query's own thread, and must not wait.
@@ -378,7 +441,12 @@ impl<T: Send> PushQuery<T> {
 
     /// Whether the query was ended: no more rows will come than those that wait.
     pub fn is_over(&self) -> bool {
-        self.is_ended() || matches!(self.running.life(), Life::Ended) || self.shared.progress.is_closing()
+        self.is_ended() || matches!(self.running.life(), Life::Ended) || self.is_closing()
+    }
+
+    /// Whether the process ends.
+    pub fn is_closing(&self) -> bool {
+        self.shared.progress.is_closing()
     }
 
     /// Whether the query stands at the ends of its sources and all its rows were taken.

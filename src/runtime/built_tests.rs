@@ -13,7 +13,7 @@ use crate::catalog::{Source, SourceKind};
 use crate::formats::{Encoding, find};
 use crate::ids::{QueryNumber, TopicId, Version};
 use crate::locks::lock;
-use crate::operators::Operator;
+use crate::operators::{Operator, Origin};
 use crate::plan::node::SourceColumn;
 use crate::state::OperatorId;
 use crate::topics::memory::MemoryTopics;
@@ -196,7 +196,7 @@ struct Taken {
 }
 
 impl Tap for Taken {
-    fn take(&self, batch: &Batch) {
+    fn take(&self, batch: &Batch, _: &dyn Fn(usize) -> Option<Origin>) {
         self.since.fetch_add(batch.rows(), Ordering::Relaxed);
         let old = |row: usize| {
             let old = batch.old.as_ref().filter(|_| !batch.is_old_absent(row));

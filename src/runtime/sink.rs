@@ -26,7 +26,7 @@ use crate::catalog::Source;
 use crate::error::Result;
 use crate::formats::Encoder;
 use crate::ids::TopicId;
-use crate::operators::{Log, Reason};
+use crate::operators::{Log, Origin, Reason};
 use crate::plan::node::Rekey;
 use crate::topics::record::{BatchWriter, NO_HEADERS, RecordBatch};
 use crate::topics::{BATCH_BYTES, PartitionId};
@@ -46,9 +46,9 @@ pub enum Target {
 pub trait Tap: Send + Sync {
     /// Takes rows with the result's columns, as the plan orders them.
     ///
-    /// Called on the thread that runs the task. Rows of a push query wait for no commit of their own: their source rows
+    /// `origin` gives the record that a row comes from, if there is one. Called on the thread that runs the task. Rows of a push query wait for no commit of their own: their source rows
     /// are decided, and nothing of the query is kept.
-    fn take(&self, batch: &Batch);
+    fn take(&self, batch: &Batch, origin: &dyn Fn(usize) -> Option<Origin>);
 
     /// Whether more rows should be made now.
     ///
@@ -144,7 +144,7 @@ impl SinkTask {
             Target::Topic(topic) => self.write(&topic, batch, causes, log)?,
             Target::Tap(tap) => {
                 self.records += batch.rows() as u64;
-                tap.take(&batch.project(&self.output));
+                tap.take(&batch.project(&self.output), &|row| causes.of(batch.seq.at(row)).origin());
             }
         }
         Ok(())

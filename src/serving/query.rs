@@ -1,5 +1,6 @@
 //! `POST /query` and `POST /query-stream`: the rows of one SELECT, or the records of one PRINT.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::slots::Slot;
 use super::waits::Waits;
 use super::{Service, ksql, print, small, stalls};
 use crate::config;
-use crate::engine::{Follower, PushQuery};
+use crate::engine::{Follower, PushQuery, PushRow, Standing};
 use crate::pull::PullRows;
 use crate::statements::{HOST, Nature, Outcome, RecordLines, Until};
 
@@ -101,14 +102,19 @@ async fn rows(
 ) -> Result<Response, Response> {
     let Some(layout) = chosen.and_then(Layout::of) else { return Err(small::not_acceptable()) };
     // A browser that has seen the last event would start the query again; this tells it that nothing more comes.
-    if layout == Layout::Events && request.headers().get(LAST_EVENT_ID).is_some_and(|id| id == LAST_EVENT) {
+    let last_seen = request.headers().get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    if layout == Layout::Events && last_seen.as_deref() == Some(LAST_EVENT) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let refused = |refusal: Refusal| refusal.into_response();
     let is_old = fields.text == request::OLD.text;
     let print_as = print::Form::wanted(&request, is_old);
     let body = service.bodies.read(request.into_body()).await.map_err(refused)?;
-    let asked = Asked::read(&body, fields).map_err(refused)?;
+    let mut asked = Asked::read(&body, fields).map_err(refused)?;
+    if layout == Layout::Events && asked.token.is_none() {
+        // The id of an event is its number where the query cannot go on behind it.
+        asked.token = last_seen.filter(|id| !id.bytes().all(|byte| byte.is_ascii_digit()));
+    }
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     let host = asked.wants_host.then_some(HOST);
     let pulled = move |id: String, PullRows { columns, rows }: PullRows| {
@@ -148,7 +154,7 @@ async fn rows(
 ///
 /// `None` for everything else, refusals included.
 fn at_once(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
-    let text = asked.text.as_deref().filter(|text| text.len() <= MOST_AT_ONCE)?;
+    let text = asked.text.as_deref().filter(|text| text.len() <= MOST_AT_ONCE && asked.token.is_none())?;
     if !text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) {
         return None;
     }
@@ -268,18 +274,25 @@ async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<B
     let query = &running.query;
     let head = Head { id: query.id(), columns: &query.columns, marks_keys: false, host: None };
     let mut last = Vec::new();
-    if to.send(layout.head(&head)).await.is_err() {
+    let mut rows = Following::new(query, until);
+    let token = |rows: &Following| rows.standing.as_ref().map(Standing::token);
+    if to.send(layout.behind(layout.head(&head), || token(&rows))).await.is_err() {
         return;
     }
-    let mut rows = Following::new(query, until);
     loop {
         match rows.next(&to).await {
             Some(Followed::Row(row)) => {
-                if let Some(piece) = layout.row(&row)
-                    && !sent(query, &to, piece).await
-                {
-                    return;
+                let row = layout.row(&row).map(|row| layout.behind(row, || token(&rows)));
+                let token = if query.tells_tokens && rows.waiting.is_empty() { token(&rows) } else { None };
+                for piece in row.into_iter().chain(token.and_then(|token| layout.token(&token))) {
+                    if !sent(query, &to, piece).await {
+                        return;
+                    }
                 }
+            }
+            // A browser connects again, then, and goes on.
+            Some(Followed::Over(_)) if layout == Layout::Events && rows.standing.is_some() && query.is_closing() => {
+                return;
             }
             Some(Followed::Over(message)) => last.extend(layout.end(Some(message))),
             Some(Followed::Failed(refusal)) => last.extend(layout.error(&refusal.body())),
@@ -325,7 +338,9 @@ pub(super) struct Following<'a> {
     query: &'a PushQuery,
     until: Until,
     woken: Arc<Notify>,
-    waiting: std::collections::VecDeque<crate::engine::PushRow>,
+    waiting: VecDeque<PushRow>,
+    /// Where the reader stands, if a later query could go on from there.
+    standing: Option<Standing>,
     left: Option<usize>,
     /// Whether the end was told.
     pub is_over: bool,
@@ -333,7 +348,7 @@ pub(super) struct Following<'a> {
 
 /// What comes next of a query.
 pub(super) enum Followed {
-    Row(crate::engine::PushRow),
+    Row(PushRow),
     /// No more rows come, for this reason.
     Over(&'static str),
     Failed(Refusal),
@@ -345,7 +360,8 @@ impl<'a> Following<'a> {
         let woken = Arc::new(Notify::new());
         let waker = woken.clone();
         query.listen(Box::new(move || waker.notify_one()));
-        Following { query, until, woken, waiting: Default::default(), left: until.rows, is_over: false }
+        let standing = query.begin().cloned();
+        Following { query, until, woken, waiting: VecDeque::new(), standing, left: until.rows, is_over: false }
     }
 
     /// The next row, or the end; None if nobody takes rows any more.
@@ -358,6 +374,9 @@ impl<'a> Following<'a> {
                 return Some(self.over("Query Completed"));
             }
             if let Some(row) = self.waiting.pop_front() {
+                if self.standing.as_mut().is_some_and(|standing| !standing.pass(&row)) {
+                    continue;
+                }
                 self.left = self.left.map(|left| left - 1);
                 return Some(Followed::Row(row));
             }

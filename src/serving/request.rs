@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
 use super::{Service, json, overrides, target};
+use crate::engine::Standing;
 use crate::statements::Session;
 
 /// A request with statements.
@@ -24,6 +25,8 @@ pub(super) struct Asked {
     pub sequence: Option<i64>,
     /// Whether the rows of a table are to be told with the node that has them.
     pub wants_host: bool,
+    /// Where the reader of an earlier push query stood, behind which this one goes on: a token.
+    pub token: Option<String>,
     /// Whether it has the fields of `/ksql`, `/query` and WebSockets.
     pub is_old: bool,
     /// What the client calls the text, if it wants to show answers and errors as this program's own shell does.
@@ -37,6 +40,9 @@ pub const SHOWN_AS: &str = "tidemill.shown.as";
 
 /// The property of a request by which rows of tables are told with the node that has them.
 const DEBUG: &str = "request.ksql.debug.request";
+
+/// The property of a request by which a push query goes on behind the last row that was seen.
+const TOKEN: &str = "request.ksql.query.push.continuation.token";
 
 /// The names of the fields, which differ between the endpoints.
 #[derive(Clone, Copy)]
@@ -110,20 +116,23 @@ impl Asked {
         let own = map(&mut fields, "requestProperties")?;
         let shown_as = own.get(SHOWN_AS).and_then(Value::as_str).map(str::to_owned);
         let wants_host = own.get(DEBUG) == Some(&Value::Bool(true));
+        let token = own.get(TOKEN).and_then(Value::as_str).filter(|token| !token.is_empty()).map(str::to_owned);
         let of_request = own.into_iter().map(|(name, _)| name).collect();
-        Ok(Asked { text, properties, of_request, variables, sequence, wants_host, is_old, shown_as })
+        Ok(Asked { text, properties, of_request, variables, sequence, wants_host, token, is_old, shown_as })
     }
 
     /// A session with the request's properties and variables.
     ///
     /// # Errors
-    /// A property is unknown, belongs to the process, or does not take the value.
+    /// A property is unknown, belongs to the process, or does not take the value; the token is none.
     pub(super) fn session<'e>(&self, service: &'e Service) -> Result<Session<'e>, Refusal> {
         let text = self.text.as_deref().unwrap_or_default();
         let denied = service.denied();
         let own = overrides::properties(&self.properties, &denied, text)?;
         overrides::check_names(self.of_request.iter(), text)?;
-        let mut session = Session::new(&service.engine, own).denying(denied);
+        let from = self.token.as_deref().map(Standing::parse).transpose();
+        let from = from.map_err(|error| Refusal::of_text(40001, error.message(), text))?;
+        let mut session = Session::new(&service.engine, own).denying(denied).resuming(from);
         self.variables.iter().for_each(|(name, value)| session.define(name, value));
         Ok(session)
     }

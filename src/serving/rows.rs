@@ -8,6 +8,15 @@
 //! v1          [{"header":{"queryId":…,"schema":…}},⏎               {"row":{"columns":[1,"a"]}},⏎  {"finalMessage":…}  ]
 //! events      id: 0⏎event: header⏎data: {"queryId":…,…}⏎⏎          id: 1⏎data: [1,"a"]⏎⏎          id: end⏎event: end⏎…
 //! ```
+//!
+//! Where a later query can go on behind a row, the ids of events are tokens instead of numbers. In the other layouts a token is a
+//! piece of its own, behind the rows that came together, if the client wants tokens:
+//!
+//! ```text
+//! delimited   {"continuationToken":"r1.…"}⏎
+//! json        ,{"continuationToken":"r1.…"}
+//! v1          {"continuationToken":{"continuationToken":"r1.…"}},⏎
+//! ```
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
@@ -124,6 +133,25 @@ impl Layout {
         Some(out.into())
     }
 
+    /// A piece that says where its reader stands behind it, where the layout has room for that in each.
+    pub(super) fn behind(self, piece: Bytes, token: impl FnOnce() -> Option<String>) -> Bytes {
+        match if self == Layout::Events { token() } else { None } {
+            Some(token) => [format!("id: {token}\n").as_bytes(), &piece].concat().into(),
+            None => piece,
+        }
+    }
+
+    /// What says where the reader of the rows before stands; nothing where each of them says it.
+    pub(super) fn token(self, token: &str) -> Option<Bytes> {
+        let told = json!({ "continuationToken": token });
+        match self {
+            Layout::Delimited => Some(format!("{told}\n").into()),
+            Layout::Json => Some(format!(",{told}").into()),
+            Layout::V1 | Layout::Protobuf => Some(format!("{},\n", json!({ "continuationToken": told })).into()),
+            Layout::Events => None,
+        }
+    }
+
     /// A row with the node that has it, where there is room for that.
     fn with_host(self, row: Bytes, host: Option<&str>) -> Bytes {
         match (self, host, row.strip_suffix(b"},\n")) {
@@ -171,7 +199,7 @@ impl Layout {
 
     /// All rows of a table, in pieces: in v1 as few as fit, else each row by itself.
     pub(super) fn pulled(self, head: &Head, rows: Vec<Vec<Value>>) -> Vec<Bytes> {
-        let rows = rows.into_iter().map(|values| PushRow { values, is_deletion: false });
+        let rows = rows.into_iter().map(|values| PushRow { values, is_deletion: false, record: None });
         let rows = rows.filter_map(|row| Some(self.with_host(self.row(&row)?, head.host)));
         let pieces: Vec<Bytes> = std::iter::once(self.head(head)).chain(rows).collect();
         if matches!(self, Layout::Delimited | Layout::Json | Layout::Events) {
@@ -265,7 +293,7 @@ mod tests {
         let pieces = Layout::V1.pulled(&head, many);
         assert!(pieces.len() > 5);
         serde_json::from_slice::<Json>(&pieces.concat()).expect("one value");
-        let deletion = PushRow { values: vec![Value::Null, Value::Null], is_deletion: true };
+        let deletion = PushRow { values: vec![Value::Null, Value::Null], is_deletion: true, record: None };
         assert_eq!(Layout::Delimited.row(&deletion), None);
         assert!(Layout::V1.row(&deletion).is_some_and(|row| row.ends_with(b",\"tombstone\":true}},\n")));
     }

@@ -152,7 +152,8 @@ async fn show(
         Ok(Shown::Rows(_, PullRows { columns, rows })) => {
             to.send(header(&columns, true)).await.ok()?;
             for values in rows {
-                stalls::give(to, row(&PushRow { values, is_deletion: false }), service.patience()).await?;
+                stalls::give(to, row(&PushRow { values, is_deletion: false, record: None }), service.patience())
+                    .await?;
             }
             Some(End::new(DONE, "done"))
         }

@@ -8,7 +8,7 @@ use super::check::Touched;
 use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, parse, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
-use crate::engine::{Committed, Engine, Follower, PushQuery};
+use crate::engine::{Committed, Engine, Follower, PushQuery, Standing};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::pull::Pull;
@@ -195,6 +195,8 @@ pub struct Session<'e> {
     denied: Vec<String>,
     /// Whether a statement that waits, or computes an answer, is to give up.
     stop: &'e dyn Fn() -> bool,
+    /// Where the reader of an earlier push query stood, behind which those of this session go on.
+    from: Option<Standing>,
 }
 
 impl<'e> Session<'e> {
@@ -202,7 +204,7 @@ impl<'e> Session<'e> {
     ///
     /// Without variables.
     pub fn new(engine: &'e Engine, own: Properties) -> Self {
-        Session { engine, own, variables: Variables::default(), denied: Vec::new(), stop: &|| false }
+        Session { engine, own, variables: Variables::default(), denied: Vec::new(), stop: &|| false, from: None }
     }
 
     /// The same session, in which these properties may not be set.
@@ -213,6 +215,11 @@ impl<'e> Session<'e> {
     /// The same session, whose statements stop waiting, and pull queries end, when this says so.
     pub fn stopping(self, stop: &'e dyn Fn() -> bool) -> Self {
         Session { stop, ..self }
+    }
+
+    /// The same session, whose push queries go on behind the last row that an earlier reader has seen.
+    pub fn resuming(self, from: Option<Standing>) -> Self {
+        Session { from, ..self }
     }
 
     /// # Errors
@@ -358,6 +365,9 @@ impl<'e> Session<'e> {
         let bound = self.bound(parsed, &self.own, &self.variables)?;
         let parsed = bound.as_ref().unwrap_or(parsed);
         match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
+            Action::Pull(_) | Action::Print(_) if self.from.is_some() => {
+                Err(Error::invalid("only a query over a stream can go on behind a row that was seen"))
+            }
             Action::Pull(pull) if may(Nature::Pull) => Ok(Some(Outcome::Rows(self.pull(&pull)?))),
             Action::Push(plan, until) if may(until.nature()) => self.push(&parsed.text, *plan, until).map(Some),
             Action::Print(printed) if may(Nature::Print) => self.print(&printed).map(Some),
@@ -404,8 +414,10 @@ impl<'e> Session<'e> {
         if until.is_at_ends {
             own.set(config::OFFSET_RESET, "earliest")?;
         }
-        let hint = self.skipped(&plan, &own)?;
-        let query = self.engine.push(text, &plan, &own)?;
+        let (query, hint) = match &self.from {
+            Some(from) => (self.engine.push_from(text, &plan, &own, from)?, None),
+            None => (self.engine.push(text, &plan, &own)?, self.skipped(&plan, &own)?),
+        };
         Ok(Outcome::Push { query, until, warnings: plan.warnings, hint })
     }
 

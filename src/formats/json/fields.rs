@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{Meaning, NONE, Names};
+use super::places::{MOST_FIELDS, Places};
 use super::read::Reader;
 use super::scan::{Reason, Scan, Scanned};
 use crate::types::{Builder, SqlType};
@@ -17,8 +18,12 @@ pub(super) struct Fields {
     found: Vec<Fit>,
     /// The fields whose value could not be read, and why. A later value of the same field may take its place.
     failed: BTreeMap<usize, Reason>,
-    /// How often the expected name did not come lately.
-    misses: u32,
+    /// Where the values of an object stand, for objects whose fields come in ever new orders.
+    places: Option<Box<Places>>,
+    /// How many objects are not looked through for the places of their values, since one before was not flat and plain.
+    rests: u32,
+    /// A bit for each of the first fields that is not built and takes any string.
+    takes_any_string: u64,
     /// Whether the reason of a failure names the field.
     tells_path: bool,
 }
@@ -37,8 +42,15 @@ enum Fit {
     Exact,
 }
 
-/// With more misses than this the expected name is not tried: a wrong guess costs more than a search.
-const MOST_MISSES: u32 = 32;
+impl Field {
+    /// Whether nothing is to be seen of a value that is a string.
+    fn takes_any_string(&self) -> bool {
+        self.built.is_none() && self.reader.is_of_strings()
+    }
+}
+
+/// So many objects are not looked through for the places of their values after one that was not flat and plain.
+const RESTS: u32 = 256;
 
 impl Fields {
     /// A reader of records whose columns these are; the needed ones are built.
@@ -64,12 +76,15 @@ impl Fields {
     }
 
     fn new(fields: Vec<Field>, tells_path: bool) -> Self {
+        let takes_any = fields.iter().take(MOST_FIELDS).enumerate().filter(|(_, field)| field.takes_any_string());
         Fields {
             names: Names::new(fields.iter().map(|field| field.name.as_str())),
             found: vec![Fit::Missing; fields.len()],
+            takes_any_string: takes_any.fold(0, |bits, (place, _)| bits | 1 << place),
+            places: None,
+            rests: 0,
             fields,
             failed: BTreeMap::new(),
-            misses: 0,
             tells_path,
         }
     }
@@ -110,6 +125,9 @@ impl Fields {
         if scan.take(b'}') {
             return Ok(());
         }
+        if !self.names.are_ordered() && self.fields.len() <= MOST_FIELDS && self.in_declared_order(scan, &mut value) {
+            return Ok(());
+        }
         let mut name = NONE;
         loop {
             let (number, meaning) = self.name(scan, name)?;
@@ -130,6 +148,41 @@ impl Fields {
         }
         scan.expect(b'}')?;
         if self.failed.is_empty() { Ok(()) } else { self.failure() }
+    }
+
+    /// Calls `value` before the value of each field, in the order of the declaration, and steps over the object.
+    ///
+    /// Gives up, with `false` and the scan where it was, on an object that is not flat and plain and on one that cannot
+    /// be read; then the caller takes its values as they come.
+    fn in_declared_order(
+        &mut self,
+        scan: &mut Scan,
+        value: &mut impl FnMut(&mut Field, &mut Scan) -> Scanned<()>,
+    ) -> bool {
+        if self.rests > 0 {
+            self.rests -= 1;
+            return false;
+        }
+        let mut places = self.places.take().unwrap_or_else(|| Box::new(Places::new()));
+        scan.peek();
+        let start = scan.at();
+        let is_read = places.find(scan.rest(), &mut self.names) && {
+            let stands_at = |scan: &mut Scan, end: usize| {
+                scan.peek();
+                scan.at() == start + end
+            };
+            places.declared(self.takes_any_string).all(|(place, (from, to))| {
+                scan.back_to(start + from);
+                value(&mut self.fields[place], scan).is_ok() && stands_at(scan, to)
+            }) && places.others().all(|(from, to)| {
+                scan.back_to(start + from);
+                scan.skip().is_ok() && stands_at(scan, to)
+            })
+        };
+        scan.back_to(if is_read { start + places.end() + 1 } else { start });
+        self.places = Some(places);
+        self.rests = if is_read { 0 } else { RESTS };
+        is_read
     }
 
     /// Reads the value that comes next for a field whose name is the upper case of what stands there, and goes back.
@@ -169,10 +222,10 @@ impl Fields {
     #[inline(always)]
     fn name(&mut self, scan: &mut Scan, previous: u32) -> Scanned<(u32, Option<Meaning>)> {
         scan.peek();
-        if self.misses <= MOST_MISSES {
+        if self.names.are_ordered() {
             let (number, label) = self.names.expected(previous);
             if scan.take_label(label) {
-                self.misses = self.misses.saturating_sub(1);
+                self.names.met(previous, number);
                 return Ok((number, self.names.meaning(number)));
             }
         }
@@ -192,12 +245,7 @@ impl Fields {
             }
         };
         scan.expect(b':')?;
-        if self.names.expected(previous).0 == number {
-            self.misses = self.misses.saturating_sub(1);
-        } else {
-            self.misses = (self.misses + 3).min(2 * MOST_MISSES);
-            self.names.expect(previous, number);
-        }
+        self.names.met(previous, number);
         Ok((number, meaning))
     }
 

@@ -6,6 +6,7 @@ pub mod encode;
 mod fields;
 mod map;
 mod names;
+mod places;
 mod plain;
 mod read;
 pub mod scan;

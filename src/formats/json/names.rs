@@ -29,6 +29,8 @@ pub(super) struct Names {
     other: HashMap<Box<str>, u32>,
     /// How many of `seen` were there from the start.
     given: usize,
+    /// How often the expected name did not come lately.
+    misses: u32,
 }
 
 /// A short name and its number; free if that is [`NONE`].
@@ -54,6 +56,8 @@ pub(super) const NONE: u32 = 0;
 const MOST_SEEN: usize = 256;
 /// The longest name that is kept, in bytes.
 const MOST_BYTES: usize = 255;
+/// With more misses than this names are not in order.
+const MOST_MISSES: u32 = 32;
 /// How many slots are tried for a name; texts that were made to collide cost no more than this.
 const MOST_TRIES: usize = 8;
 
@@ -67,8 +71,14 @@ impl Names {
         }
         let slots = ((2 * names.len() + MOST_SEEN) * 2).next_power_of_two();
         let seen = vec![Seen::default()];
-        let mut all =
-            Names { declared, seen, short: vec![Slot::default(); slots], other: HashMap::default(), given: 0 };
+        let mut all = Names {
+            declared,
+            seen,
+            short: vec![Slot::default(); slots],
+            other: HashMap::default(),
+            given: 0,
+            misses: 0,
+        };
         for name in names {
             for written in [name.to_owned(), name.to_ascii_lowercase()] {
                 let is_kept = Short::of(&written)
@@ -101,10 +111,19 @@ impl Names {
         (number, &self.seen[number as usize].label)
     }
 
-    /// From now on `next` is expected after `previous`.
-    #[inline]
-    pub(super) fn expect(&mut self, previous: u32, next: u32) {
-        self.seen[previous as usize].next = next;
+    /// Whether names come in about the order of the texts before. Else the expected name is not worth a look: a wrong guess
+    /// costs more than a search.
+    #[inline(always)]
+    pub(super) fn are_ordered(&self) -> bool {
+        self.misses <= MOST_MISSES
+    }
+
+    /// After the name `previous` came `next`: from now on it is expected there.
+    #[inline(always)]
+    pub(super) fn met(&mut self, previous: u32, next: u32) {
+        let expected = std::mem::replace(&mut self.seen[previous as usize].next, next);
+        let (fewer, more) = (self.misses.saturating_sub(1), (self.misses + 3).min(2 * MOST_MISSES));
+        self.misses = if expected == next { fewer } else { more };
     }
 
     /// What the name of this number means.

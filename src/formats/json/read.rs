@@ -39,6 +39,11 @@ impl Reader {
         Reader { sql_type: sql_type.clone(), parts }
     }
 
+    /// Whether the type is STRING.
+    pub(super) fn is_of_strings(&self) -> bool {
+        self.sql_type == SqlType::String
+    }
+
     /// Appends the value that comes next to `column`. If it fails, the caller truncates the column.
     #[inline]
     pub(super) fn read(&mut self, scan: &mut Scan, column: &mut Builder) -> Scanned<()> {

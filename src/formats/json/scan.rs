@@ -40,7 +40,7 @@ pub struct Short {
 impl Short {
     /// The first `length` bytes, fewer than 16.
     #[inline(always)]
-    fn new(bytes: &[u8; 16], length: usize) -> Short {
+    pub(super) fn new(bytes: &[u8; 16], length: usize) -> Short {
         let kept = (1u128 << (8 * length)) - 1;
         let masked = u128::from_le_bytes(*bytes) & kept;
         Short { words: [masked as u64, (masked >> 64) as u64], length: length as u32 }
@@ -112,6 +112,11 @@ impl<'a> Scan<'a> {
     /// Goes back to a place where the scan stood before.
     pub fn back_to(&mut self, at: usize) {
         self.at = at;
+    }
+
+    /// The bytes from where the scan stands up to the end.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
     }
 
     /// The text from a place up to where the scan stands.

@@ -11,6 +11,7 @@ mod openapi;
 mod other_clients;
 mod pg;
 mod print;
+mod resumed;
 mod tls;
 mod told;
 mod upgrade;

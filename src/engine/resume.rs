@@ -1,0 +1,173 @@
+//! Where the reader of a push query stands, as a text with which a later query goes on behind the last row that was seen.
+//!
+//! A query can go on if each of its rows is made of one record alone: then the rows to come follow from the places in the
+//! topic's partitions. A token names the topic and, for each partition, the next record and how many of its rows were
+//! seen (more than one come of a record where a collection is unnested). It does not name the statement: another one
+//! over the same topic may go on from there, too.
+//!
+//! ```text
+//! token           "r1." and what follows in base64
+//! topic           its id, varint
+//! partitions      their number, varint
+//! each of them    its number, the next offset, the rows of that record that were seen; varints
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::push::PushRow;
+use crate::error::{Error, Result};
+use crate::ids::TopicId;
+use crate::topics::{Offset, PartitionId};
+use crate::types::parse::{base64_bytes, base64_text};
+use crate::types::row::{Input, put_varint};
+
+/// How a token begins: with the version of what follows.
+const VERSION: &str = "r1.";
+
+/// Where a reader stands in a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    topic: TopicId,
+    partitions: BTreeMap<u32, Place>,
+    /// Rows that come again although they were seen: those of the records that were seen in part.
+    seen: BTreeMap<u32, Place>,
+}
+
+/// A place in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// The record of which the next row comes, if one comes of it.
+    offset: Offset,
+    /// How many of its rows were seen.
+    rows: u64,
+}
+
+impl Standing {
+    /// A reader that has seen nothing, at these places.
+    pub(super) fn new(topic: TopicId, starts: impl Iterator<Item = (u32, Offset)>) -> Standing {
+        let partitions = starts.map(|(partition, offset)| (partition, Place { offset, rows: 0 })).collect();
+        Standing { topic, partitions, seen: BTreeMap::new() }
+    }
+
+    /// A reader that has seen nothing, at these places of one topic; nothing if there is none.
+    pub(super) fn at(starts: &BTreeMap<PartitionId, Offset>) -> Option<Standing> {
+        let (first, _) = starts.first_key_value()?;
+        Some(Standing::new(first.topic, starts.iter().map(|(id, offset)| (id.partition, *offset))))
+    }
+
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// The text is no token.
+    pub fn parse(token: &str) -> Result<Standing> {
+        let invalid = || Error::invalid("this is no token of a push query");
+        let bytes = token.strip_prefix(VERSION).and_then(base64_bytes).ok_or_else(invalid)?;
+        let mut input = Input(&bytes);
+        match Standing::read(&mut input) {
+            Some(standing) if input.0.is_empty() => Ok(standing),
+            _ => Err(invalid()),
+        }
+    }
+
+    fn read(input: &mut Input) -> Option<Standing> {
+        let topic = TopicId::new(input.varint().ok()?);
+        let mut partitions = BTreeMap::new();
+        for _ in 0..input.varint().ok()? {
+            let partition = u32::try_from(input.varint().ok()?).ok()?;
+            let offset = Offset::try_from(input.varint().ok()?).ok()?;
+            partitions.insert(partition, Place { offset, rows: input.varint().ok()? });
+        }
+        Some(Standing { topic, seen: partitions.clone(), partitions })
+    }
+
+    /// The token.
+    pub fn token(&self) -> String {
+        let mut bytes = Vec::new();
+        put_varint(&mut bytes, self.topic.get());
+        put_varint(&mut bytes, self.partitions.len() as u64);
+        for (partition, place) in &self.partitions {
+            put_varint(&mut bytes, u64::from(*partition));
+            put_varint(&mut bytes, place.offset as u64);
+            put_varint(&mut bytes, place.rows);
+        }
+        format!("{VERSION}{}", base64_text(&bytes))
+    }
+
+    /// Steps over a row that has come; false if it was seen before.
+    pub fn pass(&mut self, row: &PushRow) -> bool {
+        let Some((partition, offset)) = row.record else { return true };
+        if let Some(seen) = self.seen.get_mut(&partition) {
+            if seen.offset == offset && seen.rows > 0 {
+                seen.rows -= 1;
+                return false;
+            }
+            self.seen.remove(&partition);
+        }
+        let place = self.partitions.entry(partition).or_insert(Place { offset, rows: 0 });
+        if place.offset != offset {
+            *place = Place { offset, rows: 0 };
+        }
+        place.rows += 1;
+        true
+    }
+
+    /// The record with which the reading of a partition begins; nothing for a partition that was not there.
+    ///
+    /// `first` is the first record that the partition still has.
+    ///
+    /// # Errors
+    /// The partition belongs to another topic, or rows that were not seen can come no more, since their records were deleted.
+    pub(super) fn start(&self, id: PartitionId, first: Offset) -> Result<Option<Offset>> {
+        if id.topic != self.topic {
+            return Err(Error::invalid(
+                "the token is of another topic than that of the query, or of one that was dropped",
+            ));
+        }
+        let Some(place) = self.partitions.get(&id.partition) else { return Ok(None) };
+        if place.offset + Offset::from(place.rows > 0) < first {
+            let (partition, offset) = (id.partition, place.offset);
+            return Err(Error::invalid(format!(
+                "the token stands at offset {offset} of partition {partition}, and the records before offset {first} were \
+                 deleted"
+            ))
+            .hint("start the query without a token; it shows what is left"));
+        }
+        Ok(Some(place.offset.max(first)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(partition: u32, offset: Offset) -> PushRow {
+        PushRow { values: Vec::new(), is_deletion: false, record: Some((partition, offset)) }
+    }
+
+    #[test]
+    fn rows_that_were_seen_come_once() {
+        // Two rows come of each record, of the partitions in turns.
+        let rows: Vec<PushRow> = (0..20).map(|i| row(i / 2 % 2, i64::from(i / 4))).collect();
+        for seen in 0..=rows.len() {
+            let mut first = Standing::new(TopicId::new(7), [(0, 0), (1, 0)].into_iter());
+            assert!(rows[..seen].iter().all(|row| first.pass(row)));
+            let mut second = Standing::parse(&first.token()).expect("a token");
+            let starts = [0, 1].map(|partition| {
+                let id = PartitionId { topic: TopicId::new(7), partition };
+                second.start(id, 0).expect("a place")
+            });
+            let again = rows.iter().filter(|row| row.record.is_some_and(|(p, o)| Some(o) >= starts[p as usize]));
+            let shown: Vec<&PushRow> = again.filter(|row| second.pass(row)).collect();
+            assert_eq!(shown, rows[seen..].iter().collect::<Vec<_>>(), "after {seen}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let token = Standing::new(TopicId::new(300), [(0, 5), (70_000, i64::MAX)].into_iter()).token();
+        assert_eq!(Standing::parse(&token).expect("a token").token(), token);
+        for text in ["", "r1.", "17", "r2.AAA", "r1.%", &token[..token.len() - 6], &format!("{token}AA")] {
+            assert!(Standing::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Where the values of a flat object stand, found before any of them is read.
+//!
+//! Values that are read in the order of the declaration take the same branches for every record, whatever the order of
+//! the text. Where the fields come in ever new orders that saves more than a second look at the text costs.
+
+use super::names::{Meaning, NONE, Names};
+use super::plain::{SCALAR, STRING, marks};
+use super::scan::Short;
+
+/// The most declared fields whose places are found.
+pub(super) const MOST_FIELDS: usize = 64;
+
+/// So many bytes may be looked at behind the end of a text.
+const MARGIN: usize = 32;
+
+/// The places of the values of an object.
+pub(super) struct Places {
+    /// The text of the object with a margin of zeros.
+    text: Vec<u8>,
+    /// Start and end of the value of each declared field, counted from the object's first name; of those that are present.
+    values: [(u32, u32); MOST_FIELDS],
+    /// A bit for each declared field that the object has.
+    present: u64,
+    /// The same for those of them whose value is a string of plain characters.
+    plain: u64,
+    /// The values of fields that are not declared and are no strings of plain characters.
+    others: Vec<(u32, u32)>,
+    /// The end of the object.
+    end: usize,
+}
+
+impl Places {
+    pub(super) fn new() -> Self {
+        Places { text: Vec::new(), values: [(0, 0); MOST_FIELDS], present: 0, plain: 0, others: Vec::new(), end: 0 }
+    }
+
+    /// Finds the values of the object whose first name is the front of `text`.
+    ///
+    /// Gives up, with `false`, on what is not flat and plain: collections, escapes, names that come twice, that are long
+    /// or were not met before, more blanks than one between two tokens. What it finds is not yet checked: a value may
+    /// turn out to be none.
+    #[inline]
+    pub(super) fn find(&mut self, text: &[u8], names: &mut Names) -> bool {
+        self.text.clear();
+        self.text.extend_from_slice(text);
+        self.text.resize(text.len() + MARGIN, 0);
+        (self.present, self.plain) = (0, 0);
+        self.others.clear();
+        let (mut at, mut previous) = (0, NONE);
+        while at < text.len() {
+            let Some((number, start)) = self.name(at, names) else { return false };
+            let Some((end, is_string)) = self.value(start) else { return false };
+            if !self.note(names.meaning(number), (start as u32, end as u32), is_string) {
+                return false;
+            }
+            names.met(previous, number);
+            previous = number;
+            match self.text[end] {
+                b',' => at = end + 1 + usize::from(self.text[end + 1] == b' '),
+                b'}' => {
+                    self.end = end;
+                    return end < text.len();
+                }
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// The number of the name that stands at a place, and where its value starts.
+    #[inline(always)]
+    fn name(&self, at: usize, names: &Names) -> Option<(u32, usize)> {
+        let bytes = self.text.get(at..at + MARGIN / 2 + 3)?;
+        let name: &[u8; 16] = bytes[1..17].try_into().ok()?;
+        let length = marks(name, &STRING).trailing_zeros() as usize;
+        if bytes[0] != b'"' || length >= 16 || bytes[1 + length] != b'"' || bytes[2 + length] != b':' {
+            return None;
+        }
+        let number = names.number(&Short::new(name, length))?;
+        Some((number, at + length + 3 + usize::from(bytes[3 + length] == b' ')))
+    }
+
+    /// Where the value that starts at a place ends, and whether it is a string of plain characters.
+    #[inline(always)]
+    fn value(&self, start: usize) -> Option<(usize, bool)> {
+        let first = *self.text.get(start)?;
+        if matches!(first, b'{' | b'[') {
+            return None;
+        }
+        let is_string = first == b'"';
+        let kind = if is_string { &STRING } else { &SCALAR };
+        let mut at = start + usize::from(is_string);
+        loop {
+            let chunk: &[u8; 16] = self.text.get(at..at + 16)?.try_into().ok()?;
+            let found = marks(chunk, kind);
+            if found != 0 {
+                at += found.trailing_zeros() as usize;
+                break;
+            }
+            at += 16;
+        }
+        if is_string && self.text[at] != b'"' {
+            return None;
+        }
+        Some((at + usize::from(is_string), is_string))
+    }
+
+    /// Notes a value; `false` if the declared field has one already, or is not the only one that is meant.
+    #[inline(always)]
+    fn note(&mut self, meaning: Option<Meaning>, value: (u32, u32), is_string: bool) -> bool {
+        let Some(meaning) = meaning else {
+            if !is_string {
+                self.others.push(value);
+            }
+            return true;
+        };
+        let bit = 1 << meaning.place;
+        let is_new = self.present & bit == 0 && meaning.upper.is_none();
+        self.present |= bit;
+        self.plain |= u64::from(is_string) << meaning.place;
+        self.values[meaning.place as usize] = value;
+        is_new
+    }
+
+    /// The declared fields that the object has, less those whose values are plain strings and are among `settled`; in
+    /// the order of the declaration, with start and end.
+    #[inline(always)]
+    pub(super) fn declared(&self, settled: u64) -> impl Iterator<Item = (usize, (usize, usize))> {
+        let mut left = self.present & !(self.plain & settled);
+        std::iter::from_fn(move || {
+            let place = left.trailing_zeros() as usize;
+            let (start, end) = *self.values.get(place)?;
+            left &= left - 1;
+            Some((place, (start as usize, end as usize)))
+        })
+    }
+
+    /// The values of fields that are not declared, as far as they must be looked at.
+    pub(super) fn others(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.others.iter().map(|(start, end)| (*start as usize, *end as usize))
+    }
+
+    /// Where the closing brace stands.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::formats::Decoder;
+    use crate::formats::json::decode::ObjectDecoder;
+    use crate::types::{Column, SqlType, Value};
+
+    /// The values of the needed columns of each text, or why it is not read.
+    fn decode(decoder: &mut ObjectDecoder, built: &[Column], texts: &[String]) -> Vec<Result<Vec<Value>, String>> {
+        let payloads: Vec<Option<&[u8]>> = texts.iter().map(|text| Some(text.as_bytes())).collect();
+        let decoded = decoder.decode(&payloads);
+        let failed: BTreeMap<usize, String> =
+            decoded.failed.into_iter().map(|(row, why)| (row as usize, why)).collect();
+        let values =
+            |row| built.iter().zip(&decoded.columns).map(move |(c, a)| Value::at(a, row, &c.sql_type)).collect();
+        (0..texts.len()).map(|row| failed.get(&row).cloned().map_or_else(|| Ok(values(row)), Err)).collect()
+    }
+
+    /// Numbers below a bound that look random.
+    struct Chance(u64);
+
+    impl Chance {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % bound
+        }
+    }
+
+    /// An object whose fields come in any order, with all that can be in one.
+    fn object(chance: &mut Chance) -> String {
+        let values = [
+            "1",
+            "-2.5",
+            "1e3",
+            "12345678901234567890",
+            "null",
+            "true",
+            "\"x\"",
+            "\"\"",
+            "\"12\"",
+            "[1, 2]",
+            "[]",
+            "{}",
+            "{\"a\":1,\"B\":\"}\"}",
+            "\"a,b}c\"",
+            "\"\\u0041\\\"\"",
+            "\"ünïcode that is longer than sixteen bytes\"",
+            "\"exactly 16 bytes\"",
+            "tru",
+            "1 2",
+            "1]",
+            "01",
+            "\"no end",
+            "",
+            "\"tab\there\"",
+            "1.5.",
+            "nullx",
+        ];
+        let names = ["a", "A", "b", "c", "D", "e", "other", "o2", "\\u0061", "a name that is longer than sixteen", ""];
+        let usual = chance.below(4) > 0;
+        let gap = |chance: &mut Chance| [" ", "  ", "\n", ""][if usual { 3 } else { chance.below(10).min(3) }];
+        let mut fields: Vec<String> = (0..chance.below(9))
+            .map(|_| {
+                let name = names[chance.below(if usual { 8 } else { names.len() })];
+                let value = values[chance.below(if usual { 9 } else { values.len() })];
+                let [first, second, third] = [gap(chance), gap(chance), gap(chance)];
+                format!("{first}\"{name}\":{second}{value}{third}")
+            })
+            .collect();
+        if chance.below(3) > 0 {
+            fields.sort_by_key(|field| field.split(':').next().map(str::to_owned));
+            fields.dedup_by_key(|field| field.split(':').next().map(|name| name.trim().to_lowercase()));
+            let count = fields.len().max(1);
+            fields.rotate_left(chance.below(count));
+        }
+        let end = ["", "}", "]", ",}"][if chance.below(8) > 0 { 1 } else { chance.below(4) }];
+        format!("{{{}{end}", fields.join(","))
+    }
+
+    #[test]
+    fn fields_in_any_order_give_what_they_give_when_they_are_taken_as_they_come() {
+        let types = [
+            ("A", SqlType::Integer),
+            ("B", SqlType::String),
+            ("C", SqlType::String),
+            ("D", SqlType::Double),
+            ("E", SqlType::array(SqlType::Bigint)),
+        ];
+        let columns: Vec<Column> = types.iter().map(|(name, t)| Column::value(*name, t.clone())).collect();
+        let mut chance = Chance(7);
+        for needed in [[true; 5], [true, false, true, false, true], [false, true, false, false, false]] {
+            let built: Vec<Column> =
+                columns.iter().zip(needed).filter(|(_, needed)| *needed).map(|(column, _)| column.clone()).collect();
+            let mut read = 0;
+            for _ in 0..4000 {
+                // Flat objects in new orders come first, so that the places of values are looked for.
+                let (one, other) = (r#"{"a":1,"b":"x","c":"y"}"#, r#"{"c":"y","b":"x","a":1}"#);
+                let mut texts: Vec<String> = [one, other].repeat(12).into_iter().map(str::to_owned).collect();
+                texts.push(object(&mut chance));
+                let text = &texts[24..];
+                let found = decode(&mut ObjectDecoder::new(&columns, &needed), &built, &texts).split_off(24);
+                let alone = decode(&mut ObjectDecoder::new(&columns, &needed), &built, text);
+                assert_eq!(found, alone, "{}", text[0]);
+                read += usize::from(alone[0].is_ok());
+            }
+            assert!(read > 1000, "{read} objects were read");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Push queries that go on behind the last row that an earlier one has shown.
+
+use serde_json::{Value, json};
+
+use super::client::{Http, Server, post, request};
+use super::{percent, talk};
+use crate::command_line::Folder;
+
+const STREAM: &str =
+    "CREATE STREAM s (k INT KEY, v INT, a ARRAY<INT>) WITH (KAFKA_TOPIC='s', PARTITIONS=3, VALUE_FORMAT='JSON');";
+/// Each record makes no row, or two.
+const ROWS: &str = "SELECT k, v, EXPLODE(a) AS item FROM s WHERE v % 3 <> 0 EMIT CHANGES;";
+
+/// Adds records with these values.
+async fn insert(server: &Server, values: std::ops::Range<i64>) {
+    let row = |v| format!("INSERT INTO s VALUES ({}, {v}, ARRAY[{v}, -{v}]);", v % 7);
+    server.ksql(&values.map(row).collect::<String>()).await;
+}
+
+/// The rows that come of records with these values, in some order.
+fn expected(values: std::ops::Range<i64>) -> Vec<Value> {
+    sorted(values.filter(|v| v % 3 != 0).flat_map(|v| [json!([v % 7, v, v]), json!([v % 7, v, -v])]).collect())
+}
+
+fn sorted(mut rows: Vec<Value>) -> Vec<Value> {
+    rows.sort_by_key(|row| (row[1].as_i64(), row[2].as_i64().map(|item| -item)));
+    rows
+}
+
+#[test]
+fn a_browser_that_connects_again_gets_each_row_once() {
+    talk(async {
+        let folder = Folder::new();
+        let mut server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        insert(&server, 0..20).await;
+        let properties = json!({ "auto.offset.reset": "earliest" }).to_string();
+        let path = format!("/query-stream?sql={}&properties={}", percent(ROWS), percent(&properties));
+        let (mut seen, mut last, mut inserted) = (Vec::new(), None::<String>, 20);
+        // Each connection sees another number of rows, and so ends between two rows of one record, too.
+        for round in 0..9 {
+            let mut headers = vec![("accept", "text/event-stream")];
+            headers.extend(last.as_deref().map(|id| ("last-event-id", id)));
+            let http = if round % 2 == 0 { Http::One } else { Http::Two };
+            let mut open = server.open(http, request("GET", &path, &headers, "")).await;
+            let mut next = async || {
+                let piece = open.next().await.expect("an event");
+                let field = |name: &str| piece.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                (field("id: ").expect("an id"), field("data: ").expect("data"))
+            };
+            last = Some(next().await.0);
+            for _ in 0..round {
+                let (id, data) = next().await;
+                last = Some(id);
+                seen.push(serde_json::from_str::<Value>(&data).expect("a row"));
+            }
+            insert(&server, inserted..inserted + 3).await;
+            inserted += 3;
+            if round % 4 == 3 {
+                server.kill();
+                server = Server::start(&folder);
+            }
+        }
+        let rest = expected(0..inserted).len() - seen.len();
+        let headers = [("accept", "text/event-stream"), ("last-event-id", last.as_deref().expect("an id"))];
+        let mut open = server.open(Http::One, request("GET", &path, &headers, "")).await;
+        open.next().await.expect("the header");
+        for _ in 0..rest {
+            let piece = open.next().await.expect("an event");
+            let data = piece.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+            seen.push(serde_json::from_str(data).expect("a row"));
+        }
+        assert_eq!(sorted(seen), expected(0..inserted));
+    });
+}
+
+#[test]
+fn a_token_stands_behind_the_rows_that_it_counts() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        insert(&server, 0..10).await;
+        let (mut seen, mut token, mut inserted) = (Vec::new(), String::new(), 10);
+        let layouts = ["application/vnd.ksqlapi.delimited.v1", "application/json", "application/vnd.ksql.v1+json"];
+        for layout in layouts.into_iter().cycle().take(6) {
+            let body = json!({
+                "sql": ROWS,
+                "properties": { "auto.offset.reset": "earliest", "ksql.query.push.v2.continuation.tokens.enabled": true },
+                "requestProperties": { "request.ksql.query.push.continuation.token": token },
+            });
+            let asked = request("POST", "/query-stream", &[("accept", layout)], body.to_string());
+            let mut open = server.open(Http::Two, asked).await;
+            open.next().await.expect("the head");
+            // Rows count as seen when the token behind them has come; what is there comes together.
+            let mut rows = Vec::new();
+            loop {
+                let piece = open.next().await.expect("a row or a token");
+                let piece = piece.trim_matches([',', '\n']);
+                let piece: Value = serde_json::from_str(piece).unwrap_or_else(|e| panic!("{e}: {piece}"));
+                let told = &piece["continuationToken"];
+                match told["continuationToken"].as_str().or(told.as_str()) {
+                    Some(told) => {
+                        token = told.to_owned();
+                        break;
+                    }
+                    None => rows.push(if piece.is_array() { piece } else { piece["row"]["columns"].clone() }),
+                }
+            }
+            assert!(!rows.is_empty());
+            seen.append(&mut rows);
+            insert(&server, inserted..inserted + 5).await;
+            inserted += 5;
+        }
+        // What comes once with a token comes without one, too, as a whole answer.
+        let body = json!({
+            "sql": ROWS.replace(" EMIT CHANGES", ""),
+            "requestProperties": { "request.ksql.query.push.continuation.token": token },
+        });
+        let rest = server.answer(Http::Two, post("/query-stream", &body)).await;
+        let rows = rest.pieces[1..].iter().map(|piece| serde_json::from_str::<Value>(piece).expect("a row"));
+        seen.extend(rows);
+        assert_eq!(sorted(seen), expected(0..inserted));
+    });
+}
+
+#[test]
+fn what_cannot_go_on_is_refused_with_the_reason() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(&format!("{STREAM} SET 'auto.offset.reset'='earliest'; CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;")).await;
+        insert(&server, 0..6).await;
+        let ask = async |sql: &str, token: &str| {
+            let own = json!({ "request.ksql.query.push.continuation.token": token });
+            let properties =
+                json!({ "ksql.query.push.v2.continuation.tokens.enabled": true, "auto.offset.reset": "earliest" });
+            let body = json!({ "sql": sql, "properties": properties, "requestProperties": own });
+            server.answer(Http::Two, post("/query-stream", &body)).await
+        };
+        let all = ask("SELECT v FROM s EMIT CHANGES LIMIT 6;", "").await;
+        let told: Value = serde_json::from_str(all.pieces.last().expect("a token")).expect("JSON");
+        let token = told["continuationToken"].as_str().unwrap_or_else(|| panic!("{all:?}"));
+        let refused = [
+            ("SELECT v FROM s EMIT CHANGES;", "nonsense", "this is no token of a push query"),
+            (
+                "SELECT k, COUNT(*) FROM s GROUP BY k EMIT CHANGES;",
+                token,
+                "a query that joins, groups or aggregates cannot go on",
+            ),
+            ("SELECT * FROM t WHERE k = 1;", token, "only a query over a stream can go on"),
+            ("PRINT s;", token, "only a query over a stream can go on"),
+        ];
+        for (sql, token, reason) in refused {
+            let answer = ask(sql, token).await;
+            assert_eq!(answer.status, 400, "{sql}: {answer:?}");
+            assert!(answer.text().contains(reason), "{sql}: {}", answer.text());
+        }
+        server.ksql("DROP TABLE t; DROP STREAM s DELETE TOPIC;").await;
+        server.ksql(STREAM).await;
+        let answer = ask("SELECT v FROM s EMIT CHANGES;", token).await;
+        assert!(answer.status == 400 && answer.text().contains("or of one that was dropped"), "{answer:?}");
+    });
+}
