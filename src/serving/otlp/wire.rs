@@ -60,14 +60,13 @@ pub(super) fn metrics(resource: &Resource, measured: &[Measured], now_ns: u64) -
 fn metric_of(measured: &Measured, now_ns: u64) -> Metric {
     let family = measured.family;
     let data_points: Vec<NumberDataPoint> = measured.samples.iter().map(|sample| point(sample, now_ns)).collect();
-    let sum = |is_monotonic| {
-        let aggregation_temporality = AggregationTemporality::Cumulative.into();
-        metric::Data::Sum(Sum { data_points: data_points.clone(), aggregation_temporality, is_monotonic })
-    };
+    let aggregation_temporality = AggregationTemporality::Cumulative.into();
     let data = match family.kind {
         Kind::Gauge => metric::Data::Gauge(Gauge { data_points }),
-        Kind::Level => sum(false),
-        Kind::Counter => sum(true),
+        kind => {
+            let is_monotonic = kind == Kind::Counter;
+            metric::Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic })
+        }
     };
     Metric {
         name: family.otlp.to_owned(),

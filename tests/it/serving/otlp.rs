@@ -415,28 +415,40 @@ async fn dropped(server: &Server, signal: &str) -> u64 {
     count.parse().expect("a number")
 }
 
+/// What the service has told, once a part is in it.
+async fn told_with(server: &Server, part: &str) -> Vec<String> {
+    let told = async {
+        loop {
+            let told = server.told();
+            if told.iter().any(|line| line.contains(part)) {
+                return told;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.unwrap_or_else(|_| panic!("{part} was not told"))
+}
+
 /// A service with this collector answers, counts what it drops, tells it once, and ends.
 async fn goes_on_with(url: &str, why: &str, signals: &[&str]) {
     let folder = Folder::new();
     let arguments = [&["--otlp-endpoint", url, "--set", "tidemill.otlp.timeout.ms=50"], &SOON[..]].concat();
     let mut server = Server::start_with(&folder, &arguments);
     server.ksql(&format!("{STREAM} {COUNTS} INSERT INTO s VALUES (1, 'a');")).await;
-    for signal in signals {
-        let mut before = 0;
-        // Several times, each of which could have been told.
-        for _ in 0..3 {
-            let mut now = before;
-            while now == before {
+    // Several times, each of which could have been told.
+    let all_count = async {
+        for signal in signals.iter().cycle().take(3 * signals.len()) {
+            let before = dropped(&server, signal).await;
+            while dropped(&server, signal).await == before {
                 server.ksql("SHOW STREAMS;").await;
-                now = dropped(&server, signal).await;
             }
-            before = now;
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all_count).await.expect("what is dropped is counted");
     let pulled = post("/query-stream", &json!({ "sql": "SELECT n FROM t WHERE v = 'a';" }));
     assert_eq!(server.answer(Http::One, pulled).await.status, 200);
-    let told = server.told();
     for signal in signals {
+        let told = told_with(&server, &format!("{signal} cannot be")).await;
         let of_signal: Vec<_> = told.iter().filter(|line| line.starts_with(&format!("{signal} cannot be"))).collect();
         assert_eq!(of_signal.len(), 1, "{told:?}");
         assert_has(of_signal[0], &[&format!("{url}/v1/{signal}"), why, "tidemill_otlp_dropped_total"]);
@@ -484,7 +496,7 @@ fn the_end_does_not_wait_for_a_collector_that_hangs() {
         assert_eq!(paths, ["/v1/metrics", "/v1/traces"]);
         server.ask_to_end();
         assert!(server.ended().success());
-        let told = server.told();
+        let told = told_with(&server, " were not sent at the end").await;
         assert!(
             told.iter().any(|line| line.starts_with("traces: ") && line.ends_with(" were not sent at the end")),
             "{told:?}"
@@ -509,7 +521,7 @@ fn a_collector_that_comes_back_gets_what_has_waited() {
         let other = "22222222222222222222222222222222";
         server.answer(Http::One, traced("/ksql", &show, other, "01")).await;
         assert!(spans_in(&collector.next().await).iter().all(|span| hex(&span.trace_id) == other));
-        let told = server.told();
+        let told = told_with(&server, "traces are sent again").await;
         assert_eq!(told.iter().filter(|line| line.contains("cannot be sent") && line.contains("503")).count(), 1);
         assert_eq!(told.iter().filter(|line| *line == "traces are sent again").count(), 1);
         assert_eq!(dropped(&server, "traces").await, 0);
@@ -528,10 +540,10 @@ fn what_a_collector_rejects_is_counted() {
         let server = Server::start_with(&folder, &[&signals[..], &SOON[..]].concat());
         server.ksql("SHOW STREAMS;").await;
         collector.spans_to(|span| span.name == "execute").await;
-        while dropped(&server, "traces").await < 2 {}
-        while !server.told().iter().any(|line| line.starts_with("traces: 2 were dropped")) {
-            server.ksql("SHOW STREAMS;").await;
-        }
+        let is_counted = async { while dropped(&server, "traces").await < 2 {} };
+        tokio::time::timeout(Duration::from_secs(60), is_counted).await.expect("what is rejected is counted");
+        let told = told_with(&server, " were dropped, since the collector is slow or has rejected them").await;
+        assert!(told.iter().any(|line| line.starts_with("traces: ")), "{told:?}");
     });
 }
 
