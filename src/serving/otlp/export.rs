@@ -188,8 +188,7 @@ impl Lane {
             self.service.setup.tell(|| {
                 warn!(
                     signal = name,
-                    "{name} cannot be sent to {to}: {why}; it is tried again without a word, and what is dropped is \
-                     counted in {}",
+                    "{name} cannot be sent to {to}: {why}; it is tried again, and what is dropped is counted in {}",
                     metrics::OTLP_DROPPED
                 )
             });

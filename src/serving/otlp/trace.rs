@@ -211,7 +211,7 @@ fn describe(span: &mut Span, scheme: &str, request: &Request) {
         text("http.request.method", method),
         text("url.scheme", scheme),
         text("url.path", uri.path()),
-        text("network.protocol.version", if request.version() == Version::HTTP_2 { "2" } else { "1.1" }),
+        text("network.protocol.version", version_of(request)),
     ];
     span.attributes.extend(route.map(|route| text("http.route", route)));
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -219,6 +219,15 @@ fn describe(span: &mut Span, scheme: &str, request: &Request) {
     if let Some((host, port)) = uri.authority().map(|own| own.as_str()).or(header(header::HOST)).map(host_and_port) {
         span.attributes.push(text("server.address", host));
         span.attributes.extend(port.map(|port| wire::attribute("server.port", Attribute::Integer(port.into()))));
+    }
+}
+
+/// The version of HTTP, as the conventions name it.
+fn version_of(request: &Request) -> &'static str {
+    match request.version() {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
     }
 }
 

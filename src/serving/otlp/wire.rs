@@ -18,6 +18,9 @@ use tracing::Level;
 use super::{Attribute, Signal};
 use crate::serving::metrics::{Kind, Measured, Sample};
 
+/// The longest text that is sent, in bytes: a client may say as much as it likes, and it waits in memory.
+const MOST_TEXT: usize = 4_096;
+
 /// What a request to the collector has.
 pub(super) struct Load {
     pub bytes: Bytes,
@@ -28,12 +31,19 @@ pub(super) struct Load {
 /// Something that is said, by name.
 pub(super) fn attribute(name: impl Into<String>, value: Attribute) -> KeyValue {
     let value = match value {
-        Attribute::Text(text) => any_value::Value::StringValue(text),
+        Attribute::Text(text) => any_value::Value::StringValue(cut(text)),
         Attribute::Integer(number) => any_value::Value::IntValue(number),
         Attribute::Float(number) => any_value::Value::DoubleValue(number),
         Attribute::Flag(flag) => any_value::Value::BoolValue(flag),
     };
     KeyValue { key: name.into(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+/// A text without what is too much.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MOST_TEXT));
+    text.shrink_to_fit();
+    text
 }
 
 /// What is said of the service.
@@ -125,7 +135,7 @@ pub(super) fn log_record(
         observed_time_unix_nano: now_ns,
         severity_number: severity.into(),
         severity_text: level.to_string(),
-        body: Some(AnyValue { value: Some(any_value::Value::StringValue(message)) }),
+        body: Some(AnyValue { value: Some(any_value::Value::StringValue(cut(message))) }),
         attributes: attributes.into_iter().map(|(name, value)| attribute(name, value)).collect(),
         ..LogRecord::default()
     }
@@ -142,4 +152,23 @@ pub(super) fn rejected(signal: Signal, answer: &[u8]) -> u64 {
             .map(|answer| answer.partial_success.map(|partial| partial.rejected_log_records)),
     };
     rejected.ok().flatten().and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_two_characters() {
+        assert_eq!(cut("a".repeat(MOST_TEXT)).len(), MOST_TEXT);
+        assert_eq!(cut("a".repeat(MOST_TEXT - 1) + "ä").len(), MOST_TEXT - 1);
+    }
+
+    #[test]
+    fn an_answer_says_how_much_was_rejected() {
+        // A partial success with the number 5, as each of the three messages has it.
+        let answer = [0x0a, 2, 0x08, 5];
+        assert!(Signal::ALL.iter().all(|signal| rejected(*signal, &answer) == 5));
+        assert_eq!((rejected(Signal::Logs, b""), rejected(Signal::Logs, b"{}")), (0, 0));
+    }
 }
