@@ -368,7 +368,7 @@ mod tests {
                 "CREATE TABLE IF NOT EXISTS t (a INT PRIMARY KEY) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');",
                 "CREATE TABLE",
             ),
-            ("-- a remark\nSELECT stream FROM t;", "SELECT"),
+            ("-- a remark\nSELECT `TABLE` FROM t;", "SELECT"),
             ("INSERT INTO t VALUES (1);", "INSERT INTO"),
             ("DROP TABLE IF EXISTS t DELETE TOPIC;", "DROP TABLE"),
             ("SHOW STREAMS;", "SHOW"),

@@ -180,6 +180,11 @@ impl Server {
         assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
     }
 
+    /// How the process has ended; None if it has not.
+    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a look at the process")
+    }
+
     pub(super) fn ended(&mut self) -> ExitStatus {
         self.child.wait().expect("an end")
     }
