@@ -24,6 +24,9 @@ use crate::statements::Parsed;
 /// The longest `tracestate` that is handed on, in bytes.
 const MOST_STATE: usize = 512;
 
+/// How many steps of a request have a span; a script may have any number of statements.
+const MOST_STEPS: usize = 128;
+
 /// A span is part of a trace that is kept.
 const SAMPLED: u32 = 0x1;
 /// The next flag is known.
@@ -148,7 +151,12 @@ impl Trace {
             status: has_failed.then(failed),
             ..Span::default()
         };
-        lock(&traced.notes).1.push(span);
+        let steps = &mut lock(&traced.notes).1;
+        if steps.len() < MOST_STEPS {
+            steps.push(span);
+        } else {
+            traced.telemetry.count(Signal::Traces, 1);
+        }
     }
 
     /// Notes which statements the request has.

@@ -355,6 +355,22 @@ fn pulls_and_refusals_are_spans_too() {
 }
 
 #[test]
+fn the_spans_of_a_long_script_are_bounded() {
+    talk(async {
+        let (folder, mut collector) = (Folder::new(), Collector::start(well()).await);
+        let url = collector.url();
+        let server = Server::start_with(&folder, &[&["--otlp-endpoint", url.as_str()], &SOON[..]].concat());
+        let body = json!({ "ksql": "SHOW STREAMS;".repeat(200) });
+        assert_eq!(server.answer(Http::One, traced("/ksql", &body, TRACE, "01")).await.status, 200);
+        let spans = collector.spans_to(|span| span.name == "execute").await;
+        assert_eq!(spans.iter().filter(|span| hex(&span.trace_id) == TRACE).count(), 1 + 128);
+        assert_eq!(said(&spans[0].attributes, "db.operation.name"), text("BATCH SHOW"));
+        // The check of all of them, the parsing, and one for each.
+        assert_eq!(dropped(&server, "traces").await, 2 + 200 - 128);
+    });
+}
+
+#[test]
 fn what_waits_is_sent_at_the_end() {
     talk(async {
         let (folder, mut collector) = (Folder::new(), Collector::start(well()).await);
