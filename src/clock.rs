@@ -9,6 +9,11 @@ pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01T00:00:00Z; may jump.
     fn wall_ms(&self) -> i64;
 
+    /// Nanoseconds since 1970-01-01T00:00:00Z, as exactly as they are known; may jump.
+    fn wall_ns(&self) -> u64 {
+        u64::try_from(self.wall_ms()).unwrap_or_default().saturating_mul(1_000_000)
+    }
+
     /// Nanoseconds since some fixed instant of this process; never goes back.
     fn monotonic_ns(&self) -> u64;
 
@@ -47,6 +52,11 @@ impl Clock for SystemClock {
             Ok(since) => since.as_millis() as i64,
             Err(before) => -(before.duration().as_millis() as i64),
         }
+    }
+
+    fn wall_ns(&self) -> u64 {
+        // Before 1970 no span has ever begun.
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
     }
 
     fn monotonic_ns(&self) -> u64 {
@@ -93,6 +103,6 @@ mod tests {
         let clock = ManualClock::new();
         assert_eq!((clock.wall_ms(), clock.monotonic_ns()), (0, 0));
         clock.advance_ms(5);
-        assert_eq!((clock.wall_ms(), clock.monotonic_ns()), (5, 5_000_000));
+        assert_eq!((clock.wall_ms(), clock.wall_ns(), clock.monotonic_ns()), (5, 5_000_000, 5_000_000));
     }
 }

@@ -4,6 +4,7 @@
 
 mod list;
 mod topic;
+mod url;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use list::ANY;
 pub use list::*;
 pub use topic::{check_topic_setting, is_topic_setting_followed};
+pub use url::Url;
 
 /// What a property takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Takes {
     Fraction,
     /// One of these words, in any case.
     Choice(&'static [&'static str]),
+    /// A [`Url`], or nothing.
+    Url,
 }
 
 impl Takes {
@@ -40,6 +44,7 @@ impl Takes {
             Takes::Number(low, high) => value.parse().is_ok_and(|n: i64| (low..=high).contains(&n)),
             Takes::Fraction => value.parse().is_ok_and(|n: f64| (0.0..=1.0).contains(&n)),
             Takes::Choice(words) => words.iter().any(|w| w.eq_ignore_ascii_case(value)),
+            Takes::Url => value.is_empty() || Url::parse(value).is_some(),
         }
     }
 }
@@ -53,6 +58,7 @@ impl fmt::Display for Takes {
             Takes::Number(low, high) => write!(f, "a whole number from {low} to {high}"),
             Takes::Fraction => f.write_str("a number from 0 to 1"),
             Takes::Choice(words) => f.write_str(&words.join(" or ")),
+            Takes::Url => f.write_str("http://HOST:PORT or https://HOST:PORT, with a path if there is one"),
         }
     }
 }

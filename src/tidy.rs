@@ -63,7 +63,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "operators",
         ],
     ),
-    ("serving", &["types", "sql", "formats", "disk", "topics", "catalog", "engine", "pull", "statements", "config"]),
+    (
+        "serving",
+        &["types", "sql", "formats", "disk", "topics", "catalog", "engine", "pull", "statements", "config", "clock"],
+    ),
     (
         "testing",
         &[
@@ -133,10 +136,13 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("lz4_flex", &["topics/compression"]),
     ("md5", &["functions", "cli/migrations"]),
     ("memchr", &["types", "sql", "functions", "formats", "journal", "statements", "serving"]),
+    // The messages of OTLP; what waits for a collector is kept and sent by our own code.
+    ("opentelemetry_proto", &["serving/otlp"]),
     // A mutex that is handed to whoever waits for it.
     ("parking_lot", &["locks"]),
     ("pgwire", &["serving/pg"]),
     ("pkcs8", &["serving/pem"]),
+    ("prost", &["serving/otlp/wire"]),
     // Events of the log; the command line decides where they go.
     ("tracing", &["engine", "serving", "cli/events", "cli/common"]),
     ("tracing_subscriber", &["cli/events"]),
@@ -145,7 +151,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("ring", &["serving/scram", "serving/users", "serving/pg"]),
     ("rpassword", &["cli/connect"]),
     ("rustls", &["serving", "cli/connect"]),
-    ("rustls_native_certs", &["cli/connect"]),
+    ("rustls_native_certs", &["cli/connect", "serving/otlp/collector"]),
     ("rustyline", &["cli"]),
     ("ryu", &["types"]),
     ("serde", &["cli", "testing"]),
@@ -174,7 +180,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     // Passwords that look alike are the same for a client of PostgreSQL.
     ("stringprep", &["serving/scram"]),
     ("tokio", &["pull", "serving", "cli/connect", "cli/remote", "testing/rest"]),
-    ("tokio_rustls", &["serving/listen", "serving/pg/start", "cli/connect"]),
+    ("tokio_rustls", &["serving/listen", "serving/otlp/collector", "serving/pg/start", "cli/connect"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
     ("zstd", &["topics/compression"]),

@@ -19,12 +19,13 @@ use crate::disk::RealDisk;
 use crate::engine::{Drive, Engine, Settings, Store};
 use crate::error::Error;
 use crate::journal::WhenFull;
+use crate::serving::Telemetry;
 use crate::statements::compile_kept;
 
 /// The file that every data folder has.
 const FORMAT_FILE: &str = "format";
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct Common {
     /// The folder with the topics, the state and the journal.
     #[arg(long, global = true, env = "TIDEMILL_DATA_DIR", default_value = "./tidemill-data", value_name = "DIR")]
@@ -43,6 +44,9 @@ pub(super) struct Common {
     /// How it is told.
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
+    /// What takes events besides the standard error.
+    #[arg(skip)]
+    telemetry: Option<Telemetry>,
 }
 
 /// The file of properties; not an argument of all commands at once, since `topic create` has settings of that name.
@@ -138,7 +142,12 @@ impl Common {
 
     /// What takes events.
     pub(super) fn events(&self) -> Dispatch {
-        events::dispatch(self.log, self.log_format)
+        events::dispatch(self.log, self.log_format, self.telemetry.clone())
+    }
+
+    /// The same, with events that go to a collector, too.
+    pub(super) fn exporting(self, telemetry: Option<Telemetry>) -> Common {
+        Common { telemetry, ..self }
     }
 
     /// Says something that is no result, whatever the level.

@@ -9,11 +9,12 @@ use super::common::Common;
 use super::failure::{Done, Failure};
 use super::queries_file;
 use super::stop::Stop;
+use crate::clock::SystemClock;
 use crate::config;
 use crate::engine::Drive;
 use crate::error::{Error, Kind};
 use crate::journal::WhenFull;
-use crate::serving::{self, Listener, Setup};
+use crate::serving::{self, Listener, Setup, Telemetry};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -27,6 +28,10 @@ pub(super) struct Arguments {
     /// Where PostgreSQL's protocol is spoken, read only. It wins over the property 'tidemill.pg.listeners'.
     #[arg(long, value_name = "HOST:PORT")]
     pg_listen: Vec<String>,
+    /// The collector of OpenTelemetry that gets metrics, traces and logs. It wins over the property
+    /// 'tidemill.otlp.endpoint' and the variable OTEL_EXPORTER_OTLP_ENDPOINT.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
 }
 
 /// Serves until Ctrl-C or SIGTERM; a second one ends at once.
@@ -36,7 +41,13 @@ pub(super) struct Arguments {
 /// Status 3: an address is in use, or the
 /// folder cannot be opened.
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
-    let properties = common.properties()?;
+    let mut properties = common.properties()?;
+    if let Some(url) = &arguments.otlp_endpoint {
+        let refused = |error: Error| Failure::usage(error.context("--otlp-endpoint: "));
+        properties.set(config::OTLP_ENDPOINT, url).map_err(refused)?;
+    }
+    let telemetry = Telemetry::read(&properties, Arc::new(SystemClock::new())).map_err(misused)?;
+    let common = &common.clone().exporting(telemetry.clone());
     let list = |given: &[String], name| match given {
         [] => properties.text(name).to_owned(),
         given => given.join(","),
@@ -44,7 +55,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let mut listeners = Listener::open_all(&list(&arguments.listen, config::LISTENERS)).map_err(misused)?;
     let postgres = list(&arguments.pg_listen, config::PG_LISTENERS);
     listeners.extend(Listener::open_postgres(&postgres).map_err(misused)?);
-    let mut setup = Setup::read(&properties, &listeners, common.events()).map_err(misused)?;
+    let mut setup = Setup::read(&properties, &listeners, common.events()).map_err(misused)?.exporting(telemetry);
     let queries_file = arguments.queries_file.clone().or_else(|| match properties.text(config::QUERIES_FILE) {
         "" => None,
         file => Some(PathBuf::from(file)),

@@ -7,7 +7,7 @@
 //! skipped. Escapes and continued lines are not known.
 //!
 //! Variables of the environment are named as those of ksqlDB's container images: `KSQL_`, then the name of the property
-//! in upper case with `_` in place of a dot and `___` in place of an underscore.
+//! in upper case with `_` in place of a dot and `___` in place of an underscore. Some of OpenTelemetry's own count, too.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,6 +20,19 @@ use crate::error::{Error, Result};
 
 /// How the variables begin that set a property.
 const PREFIX: &str = "KSQL_";
+
+/// The variables of OpenTelemetry that set a property. A variable of the property's own wins over them.
+const OF_OPENTELEMETRY: &[(&str, &str)] = &[
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", config::OTLP_CERTIFICATE),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", config::OTLP_ENDPOINT),
+    ("OTEL_EXPORTER_OTLP_HEADERS", config::OTLP_HEADERS),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", config::OTLP_PROTOCOL),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", config::OTLP_TIMEOUT_MS),
+    ("OTEL_BSP_SCHEDULE_DELAY", config::OTLP_DELAY_MS),
+    ("OTEL_METRIC_EXPORT_INTERVAL", config::OTLP_INTERVAL_MS),
+    ("OTEL_RESOURCE_ATTRIBUTES", config::OTLP_RESOURCE),
+    ("OTEL_SERVICE_NAME", config::OTLP_SERVICE_NAME),
+];
 
 /// From where a property has its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,15 +107,22 @@ impl ProcessSettings {
     }
 
     fn add_variables(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
-        let ours = |(name, value): (OsString, OsString)| {
-            let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX) && !is_of_kubernetes(name))?;
-            Some((name, value))
+        let known = |(name, value): (OsString, OsString)| {
+            let name = name.into_string().ok()?;
+            let property = match OF_OPENTELEMETRY.iter().find(|(own, _)| *own == name) {
+                // OpenTelemetry has an empty variable mean the same as none.
+                Some((_, property)) if !value.is_empty() => (1, (*property).to_owned()),
+                None if name.starts_with(PREFIX) && !is_of_kubernetes(&name) => (2, property_of(&name)),
+                _ => return None,
+            };
+            Some((property, (name, value)))
         };
         // In the order of their names, so that errors come in the same order each time.
-        let ours: BTreeMap<String, OsString> = variables.filter_map(ours).collect();
-        for (name, value) in ours {
+        let mut known: Vec<_> = variables.filter_map(known).collect();
+        known.sort_by(|(a, named), (b, other)| (a.0, &named.0).cmp(&(b.0, &other.0)));
+        for ((_, property), (name, value)) in known {
             let value = value.into_string().map_err(|_| Error::invalid("the value is not UTF-8"));
-            let pair = value.map(|value| (property_of(&name), value.trim().to_owned()));
+            let pair = value.map(|value| (property, value.trim().to_owned()));
             self.add(Place::Variable(name), pair);
         }
     }
@@ -187,6 +207,24 @@ mod tests {
         let expected =
             [("1", "f, line 2"), ("3", "KSQL_TIDEMILL_WORKERS"), ("http://c:3", "--set"), ("1048588", "default")];
         assert_eq!(found, expected.map(|(value, place)| (value, place.to_owned())));
+    }
+
+    #[test]
+    fn variables_of_opentelemetry_are_settings() {
+        let variables = [
+            ("OTEL_SERVICE_NAME", "a"),
+            ("KSQL_TIDEMILL_OTLP_SERVICE_NAME", "b"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", ""),
+            ("OTEL_SOMETHING", "else"),
+        ];
+        let settings = read("tidemill.otlp.headers=a=b", &variables, &[]);
+        let texts: Vec<String> = settings.errors.iter().map(|error| error.render(None)).collect();
+        assert!(texts.len() == 1 && texts[0].contains("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{texts:?}");
+        assert!(texts[0].contains("'localhost:4317'") && texts[0].contains("http://HOST:PORT"), "{texts:?}");
+        assert_eq!(settings.properties.text(config::OTLP_SERVICE_NAME), "b");
+        assert_eq!(place(&settings, config::OTLP_SERVICE_NAME), "KSQL_TIDEMILL_OTLP_SERVICE_NAME");
+        assert_eq!(place(&settings, config::OTLP_HEADERS), "f, line 1");
     }
 
     #[test]

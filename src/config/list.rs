@@ -33,6 +33,28 @@ pub const CLEANUP_INTERVAL_MS: &str = "tidemill.cleanup.interval.ms";
 pub const INLINE_BYTES: &str = "tidemill.inline.bytes";
 /// About how many bytes of results a query makes before they are committed.
 pub const TURN_BYTES: &str = "tidemill.turn.bytes";
+/// Where telemetry is sent by OTLP; nowhere if empty.
+pub const OTLP_ENDPOINT: &str = "tidemill.otlp.endpoint";
+/// What stands in the heads of requests to the collector: NAME=VALUE, with commas.
+pub const OTLP_HEADERS: &str = "tidemill.otlp.headers";
+/// The PEM file with the CAs that the collector's certificate may come from; empty for those of the system.
+pub const OTLP_CERTIFICATE: &str = "tidemill.otlp.certificate.location";
+/// How OTLP is spoken.
+pub const OTLP_PROTOCOL: &str = "tidemill.otlp.protocol";
+/// Which of metrics, traces and logs are sent.
+pub const OTLP_SIGNALS: &str = "tidemill.otlp.signals";
+/// The name of the service in its telemetry.
+pub const OTLP_SERVICE_NAME: &str = "tidemill.otlp.service.name";
+/// What else the telemetry says of the service: NAME=VALUE, with commas.
+pub const OTLP_RESOURCE: &str = "tidemill.otlp.resource.attributes";
+/// How often metrics are sent, in milliseconds.
+pub const OTLP_INTERVAL_MS: &str = "tidemill.otlp.metrics.interval.ms";
+/// How often requests and events that wait are sent, in milliseconds.
+pub const OTLP_DELAY_MS: &str = "tidemill.otlp.delay.ms";
+/// How long the collector may take for an answer, in milliseconds.
+pub const OTLP_TIMEOUT_MS: &str = "tidemill.otlp.timeout.ms";
+/// The share of the requests without a trace of their own that are traced.
+pub const OTLP_TRACES_RATIO: &str = "tidemill.otlp.traces.ratio";
 /// The most rows that are decoded at once.
 pub const BATCH_ROWS: &str = "tidemill.batch.rows";
 /// The prefix of topics that are made for results.
@@ -502,6 +524,83 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1 << 16, ANY),
         scope: Scope::Process,
         summary: "The memory that the state of all queries and what is in flight may take.",
+    },
+    Property {
+        name: OTLP_ENDPOINT,
+        default: "",
+        takes: Takes::Url,
+        scope: Scope::Process,
+        summary: "Where metrics, traces and logs are sent by OTLP over HTTP: a URL; nowhere if empty.",
+    },
+    Property {
+        name: OTLP_HEADERS,
+        default: "",
+        takes: Takes::Secret,
+        scope: Scope::Process,
+        summary: "The headers of requests to the collector: NAME=VALUE, with commas.",
+    },
+    Property {
+        name: OTLP_CERTIFICATE,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The PEM file with the CAs of the collector; those of the system if empty.",
+    },
+    Property {
+        name: OTLP_PROTOCOL,
+        default: "http/protobuf",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "How OTLP is spoken; only http/protobuf is.",
+    },
+    Property {
+        name: OTLP_SIGNALS,
+        default: "metrics,traces,logs",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "What is sent by OTLP: metrics, traces, logs, with commas.",
+    },
+    Property {
+        name: OTLP_SERVICE_NAME,
+        default: "tidemill",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "The name of the service in what is sent by OTLP.",
+    },
+    Property {
+        name: OTLP_RESOURCE,
+        default: "",
+        takes: Takes::Text,
+        scope: Scope::Process,
+        summary: "What else is said of the service by OTLP: NAME=VALUE, with commas.",
+    },
+    Property {
+        name: OTLP_INTERVAL_MS,
+        default: "60000",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How often metrics are sent by OTLP, in milliseconds.",
+    },
+    Property {
+        name: OTLP_DELAY_MS,
+        default: "5000",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How long traces and logs wait at most before they are sent by OTLP, in milliseconds.",
+    },
+    Property {
+        name: OTLP_TIMEOUT_MS,
+        default: "10000",
+        takes: Takes::Number(1, ANY),
+        scope: Scope::Process,
+        summary: "How long the collector may take for an answer, in milliseconds.",
+    },
+    Property {
+        name: OTLP_TRACES_RATIO,
+        default: "1",
+        takes: Takes::Fraction,
+        scope: Scope::Process,
+        summary: "The share of requests that are traced, of those that do not belong to a trace already.",
     },
     Property {
         name: REQUEST_MEMORY_BYTES,

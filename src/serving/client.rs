@@ -69,7 +69,6 @@ pub async fn over<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = TokioIo::new(stream);
     let builder = hyper::Request::builder().method(call.method).header("accept", call.accept);
     let builder = match call.http {
         Http::One => builder.uri(call.path).header("host", address),
@@ -79,9 +78,25 @@ where
         Some(authorization) => builder.header("authorization", authorization),
         None => builder,
     };
-    let request = builder.body(Full::new(Bytes::from(call.body.to_owned())))?;
+    let request = builder.body(Bytes::from(call.body.to_owned()))?;
+    exchange(stream, call.http, request).await
+}
+
+/// Sends any request over a connection that is made, which ends with the answer.
+///
+/// # Errors
+/// As those of [`over`].
+pub(super) async fn exchange<S>(
+    stream: S,
+    http: Http,
+    request: hyper::Request<Bytes>,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (stream, request) = (TokioIo::new(stream), request.map(Full::new));
     // What goes wrong with the connection is told by the answer.
-    let response = match call.http {
+    let response = match http {
         Http::One => {
             let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
             tokio::spawn(connection);
@@ -108,6 +123,15 @@ impl Answer {
     /// Kind `Backend`: it has broken off.
     pub async fn whole(mut self) -> Result<Vec<u8>> {
         while self.more().await? {}
+        Ok(self.rest)
+    }
+
+    /// The first bytes of the answer: all of it, or a little more than `most`.
+    ///
+    /// # Errors
+    /// Kind `Backend`: it has broken off.
+    pub(super) async fn up_to(mut self, most: usize) -> Result<Vec<u8>> {
+        while self.rest.len() <= most && self.more().await? {}
         Ok(self.rest)
     }
 

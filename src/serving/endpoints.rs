@@ -267,6 +267,16 @@ pub(super) fn routes(service: &Arc<Service>) -> Router {
     ALL.iter().fold(Router::new(), add).fallback(|| async { not_found() }).with_state(service.clone())
 }
 
+/// The path of the endpoint that answers at a path; None if there is none.
+pub(super) fn route_of(path: &str) -> Option<&'static str> {
+    let is_at = |endpoint: &&Endpoint| {
+        let (own, parts) = (endpoint.path.split('/'), path.split('/'));
+        own.clone().count() == parts.clone().count()
+            && own.zip(parts).all(|(own, part)| own == part || own.starts_with('{'))
+    };
+    ALL.iter().find(is_at).map(|endpoint| endpoint.path)
+}
+
 /// GET alone.
 fn get<T: 'static>(handler: impl Handler<T, Arc<Service>>) -> MethodRouter<Arc<Service>> {
     only(on(MethodFilter::GET, handler), "GET")
@@ -291,4 +301,17 @@ pub(super) fn not_allowed(method: &'static str) -> Response {
 fn not_found() -> Response {
     let page = "<html><body><h1>Resource not found</h1></body></html>";
     (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_the_route_that_answers_it() {
+        assert_eq!(route_of("/ksql"), Some("/ksql"));
+        assert_eq!(route_of("/"), Some("/"));
+        assert_eq!(route_of("/status/stream/S/create"), Some("/status/{kind}/{entity}/{action}"));
+        assert_eq!((route_of("/status/stream"), route_of("/nowhere")), (None, None));
+    }
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::accept::{self, JSON, V1};
+use super::otlp::Trace;
 use super::refusal::Refusal;
 use super::request::{self, Asked};
 use super::users::Caller;
@@ -36,8 +37,9 @@ pub(super) async fn ksql(
     if accept::choose(request.headers(), &[JSON, V1], JSON).is_none() {
         return Err(small::not_acceptable());
     }
+    let trace = Trace::of(&request);
     let body = service.bodies.read(request.into_body()).await.map_err(Refusal::into_response)?;
-    let asked = Asked::read(&body, request::OLD).map_err(Refusal::into_response)?;
+    let asked = Asked::read(&body, request::OLD).map_err(Refusal::into_response)?.traced(trace);
     wait_for(&service, asked.sequence).await.map_err(Refusal::into_response)?;
     let entities = on_a_thread(move || execute(&service, &asked, &caller)).await.map_err(Refusal::into_response)?;
     Ok(([(header::CONTENT_TYPE, JSON)], Value::Array(entities).to_string()).into_response())
@@ -56,13 +58,14 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
     let text = asked.text.as_deref().unwrap_or_default();
     let mut session = asked.session(service)?;
     let name = asked.shown_as.as_deref();
-    let parsed = parse(text, name)?;
+    let parsed = asked.trace.step("parse", || parse(text, name))?;
+    asked.trace.has(&parsed);
     let access = &service.setup.access;
     parsed.iter().try_for_each(|statement| access.may(caller, statement.needs, &first_words(&statement.text)))?;
-    check(service, &session, &parsed, asked)?;
+    asked.trace.step("plan", || check(service, &session, &parsed, asked))?;
     let mut entities = Vec::new();
     for statement in &parsed {
-        match session.run(statement) {
+        match asked.trace.step_of("execute", Some(statement), || session.run(statement)) {
             Ok(outcome) => {
                 let shown = name.map(|_| shown(&outcome));
                 let text = |is_done: bool| match is_done {

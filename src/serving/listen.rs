@@ -22,6 +22,7 @@ use tracing::warn;
 
 use super::begin::Begun;
 use super::endpoints::routes;
+use super::otlp::Trace;
 use super::pg;
 use super::upgrade::{self, Upgrade};
 use super::{LAST_WORDS, PATIENCE, Service, Setup, answer};
@@ -224,6 +225,7 @@ async fn accept(door: Door, listener: tokio::net::TcpListener) {
             routes: door.routes.clone(),
             permit: Held(Arc::new(permit)),
             after_upgrade: Mutex::new(after_upgrade),
+            is_secure: door.is_secure,
         };
         let is_secure = door.is_secure;
         tokio::spawn(async move {
@@ -253,6 +255,7 @@ struct Line {
     permit: Held,
     /// For HTTP/2 after an upgrade; None if there can be none.
     after_upgrade: Mutex<Option<Watcher>>,
+    is_secure: bool,
 }
 
 impl Line {
@@ -270,13 +273,17 @@ impl Line {
             };
         }
         request.extensions_mut().insert(self.permit.clone());
-        answer(&self.service, self.routes.clone(), request).await
+        let scheme = if self.is_secure { "https" } else { "http" };
+        let trace = Trace::begin(self.service.setup.telemetry.as_ref(), scheme, &mut request);
+        let response = answer(&self.service, self.routes.clone(), request).await;
+        trace.end(&response);
+        response
     }
 
     /// Answers over HTTP/2 from now on.
     fn go_on(&self, upgrade: Upgrade, watcher: Watcher) -> BoxFuture<'static, ()> {
         let (service, routes, permit) = (self.service.clone(), self.routes.clone(), self.permit.clone());
-        let line = Line { service, routes, permit, after_upgrade: Mutex::new(None) };
+        let line = Line { service, routes, permit, after_upgrade: Mutex::new(None), is_secure: false };
         Box::pin(async move {
             if let Some(stream) = upgrade.connection().await {
                 converse(stream, line, watcher).await;

@@ -1,7 +1,9 @@
-//! `GET /metrics`: what the engine counts, in the text format of Prometheus.
+//! What the engine counts: one list, with two ways out.
 //!
-//! Names and units follow Prometheus' conventions: `_total` for what only rises, base units in the name. Labels are the
-//! ids of persistent queries and the names of topics, so their number is bounded by what exists.
+//! `GET /metrics` shows it in the text format of Prometheus, and a collector gets it by OTLP (`otlp`). Names and units
+//! follow the conventions of each: Prometheus has `_total` for what only rises and base units in the name;
+//! OpenTelemetry has words with dots, and units beside the name. Labels are the ids of persistent queries and the
+//! names of topics, so their number is bounded by what exists.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::{Service, ksql};
-use crate::engine::{Engine, Life};
+use crate::engine::{Engine, Life, QueryStats};
 use crate::topics::{PartitionId, Topic};
 
 /// The media type of the text format.
@@ -20,42 +22,69 @@ pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// `GET /metrics`.
 pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
     // Each query is asked between two of its turns, which may take a moment.
-    match ksql::on_a_thread(move || Ok(text(&service.engine))).await {
+    match ksql::on_a_thread(move || Ok(text(&measured(&service)))).await {
         Ok(text) => ([(header::CONTENT_TYPE, TEXT)], text).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-/// Families of samples, each with its help and type before the first sample.
-struct Families(Vec<Family>);
-
-struct Family {
+/// Something that is measured.
+pub(super) struct Family {
+    /// Its name for Prometheus.
     name: &'static str,
-    kind: &'static str,
-    help: &'static str,
-    samples: String,
+    /// Its name for OpenTelemetry.
+    pub otlp: &'static str,
+    /// Its unit for OpenTelemetry.
+    pub unit: &'static str,
+    pub kind: Kind,
+    pub help: &'static str,
 }
 
-impl Families {
-    /// Adds a sample to a family.
-    fn add(&mut self, name: &'static str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let Some(family) = self.0.iter_mut().find(|family| family.name == name) else { return };
-        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        // Writing to a text cannot fail.
-        let _ = writeln!(family.samples, "{name}{labels} {value}");
-    }
+/// How a value changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It rises and falls, and a sum of several says nothing.
+    Gauge,
+    /// It rises and falls, and a sum of several is one of all.
+    Level,
+    /// It only rises.
+    Counter,
+}
 
-    fn text(&self) -> String {
-        let filled = self.0.iter().filter(|family| !family.samples.is_empty());
-        let shown = |f: &Family| format!("# HELP {0} {1}\n# TYPE {0} {2}\n{3}", f.name, f.help, f.kind, f.samples);
-        filled.map(shown).collect()
+impl Kind {
+    /// What Prometheus calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Gauge | Kind::Level => "gauge",
+            Kind::Counter => "counter",
+        }
     }
 }
 
-/// A label's value as it stands between quotes.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+/// What tells samples of a family apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Label {
+    name: &'static str,
+    /// Its name for OpenTelemetry.
+    pub otlp: &'static str,
+}
+
+const QUERY: &Label = &Label { name: "query", otlp: "tidemill.query.id" };
+const QUERY_STATE: &Label = &Label { name: "state", otlp: "tidemill.query.state" };
+const REASON: &Label = &Label { name: "reason", otlp: "tidemill.reason" };
+const TOPIC: &Label = &Label { name: "topic", otlp: "tidemill.topic.name" };
+const SIGNAL: &Label = &Label { name: "signal", otlp: "tidemill.otlp.signal" };
+
+/// A value of a family.
+pub(super) struct Sample {
+    pub labels: Vec<(&'static Label, String)>,
+    pub value: i64,
+}
+
+/// The values of a family.
+pub(super) struct Measured {
+    pub family: &'static Family,
+    pub samples: Vec<Sample>,
 }
 
 const UP: &str = "tidemill_up";
@@ -71,73 +100,222 @@ const START: &str = "tidemill_topic_start_offset";
 const TOPIC_BYTES: &str = "tidemill_topic_log_bytes";
 const JOURNAL: &str = "tidemill_journal_bytes";
 const SHOWN: &str = "tidemill_push_queries";
+/// What was meant for a collector and not sent.
+pub(super) const OTLP_DROPPED: &str = "tidemill_otlp_dropped_total";
 
-/// The families in the order in which they are written.
-fn families() -> Families {
-    let all = [
-        (UP, "gauge", "Whether the engine works: 0 if it cannot go on."),
-        (STATE, "gauge", "1 for the state that a persistent query is in."),
-        (ROWS, "counter", "Source rows that a query has taken."),
-        (RECORDS, "counter", "Records that a query has written."),
-        (LEFT_OUT, "counter", "Rows that a query has left out, by reason."),
-        (MEMORY, "gauge", "Memory that the state of a query takes."),
-        (LAG, "gauge", "Records of a topic that a query has not read yet."),
-        (EPOCHS, "counter", "Commits of a query."),
-        (END, "gauge", "The sum of the end offsets of a topic's partitions."),
-        (START, "gauge", "The sum of the start offsets of a topic's partitions: records before them were deleted."),
-        (TOPIC_BYTES, "gauge", "Bytes of a topic's records on the disk."),
-        (JOURNAL, "gauge", "Journal since the last checkpoint."),
-        (SHOWN, "gauge", "Queries whose rows are being shown."),
-    ];
-    let family = |(name, kind, help)| Family { name, kind, help, samples: String::new() };
-    Families(all.map(family).into())
+/// Everything that is measured, in the order in which it is written.
+const FAMILIES: &[Family] = &[
+    Family {
+        name: UP,
+        otlp: "tidemill.up",
+        unit: "",
+        kind: Kind::Gauge,
+        help: "Whether the engine works: 0 if it cannot go on.",
+    },
+    Family {
+        name: STATE,
+        otlp: "tidemill.query.status",
+        unit: "",
+        kind: Kind::Gauge,
+        help: "1 for the state that a persistent query is in.",
+    },
+    Family {
+        name: ROWS,
+        otlp: "tidemill.query.rows.read",
+        unit: "{row}",
+        kind: Kind::Counter,
+        help: "Source rows that a query has taken.",
+    },
+    Family {
+        name: RECORDS,
+        otlp: "tidemill.query.records.written",
+        unit: "{record}",
+        kind: Kind::Counter,
+        help: "Records that a query has written.",
+    },
+    Family {
+        name: LEFT_OUT,
+        otlp: "tidemill.query.rows.left_out",
+        unit: "{row}",
+        kind: Kind::Counter,
+        help: "Rows that a query has left out, by reason.",
+    },
+    Family {
+        name: MEMORY,
+        otlp: "tidemill.query.memory.usage",
+        unit: "By",
+        kind: Kind::Level,
+        help: "Memory that the state of a query takes.",
+    },
+    Family {
+        name: LAG,
+        otlp: "tidemill.query.lag",
+        unit: "{record}",
+        kind: Kind::Level,
+        help: "Records of a topic that a query has not read yet.",
+    },
+    Family {
+        name: EPOCHS,
+        otlp: "tidemill.query.commits",
+        unit: "{commit}",
+        kind: Kind::Counter,
+        help: "Commits of a query.",
+    },
+    Family {
+        name: END,
+        otlp: "tidemill.topic.offset.end",
+        unit: "{record}",
+        kind: Kind::Gauge,
+        help: "The sum of the end offsets of a topic's partitions.",
+    },
+    Family {
+        name: START,
+        otlp: "tidemill.topic.offset.start",
+        unit: "{record}",
+        kind: Kind::Gauge,
+        help: "The sum of the start offsets of a topic's partitions: records before them were deleted.",
+    },
+    Family {
+        name: TOPIC_BYTES,
+        otlp: "tidemill.topic.log.size",
+        unit: "By",
+        kind: Kind::Level,
+        help: "Bytes of a topic's records on the disk.",
+    },
+    Family {
+        name: JOURNAL,
+        otlp: "tidemill.journal.size",
+        unit: "By",
+        kind: Kind::Level,
+        help: "Journal since the last checkpoint.",
+    },
+    Family {
+        name: SHOWN,
+        otlp: "tidemill.push_queries",
+        unit: "{query}",
+        kind: Kind::Level,
+        help: "Queries whose rows are being shown.",
+    },
+    Family {
+        name: OTLP_DROPPED,
+        otlp: "tidemill.otlp.dropped",
+        unit: "{item}",
+        kind: Kind::Counter,
+        help: "Spans, events and points that the collector has not got.",
+    },
+];
+
+/// What is measured so far.
+struct All(Vec<Measured>);
+
+impl All {
+    fn new() -> All {
+        All(FAMILIES.iter().map(|family| Measured { family, samples: Vec::new() }).collect())
+    }
+
+    /// Adds a sample to a family.
+    fn add(&mut self, name: &'static str, labels: &[(&'static Label, &str)], value: i64) {
+        let Some(measured) = self.0.iter_mut().find(|measured| measured.family.name == name) else { return };
+        let labels = labels.iter().map(|(label, value)| (*label, (*value).to_owned())).collect();
+        measured.samples.push(Sample { labels, value });
+    }
+
+    /// Families without a sample are left out.
+    fn filled(self) -> Vec<Measured> {
+        self.0.into_iter().filter(|measured| !measured.samples.is_empty()).collect()
+    }
 }
 
-/// All samples.
-fn text(engine: &Engine) -> String {
-    let mut families = families();
-    families.add(UP, &[], u8::from(engine.failure().is_none()));
-    let catalog = engine.catalog();
-    // The end of a partition that cannot be asked now is left out, and with it what is computed from it.
-    let end = |topic: &Topic, partition| engine.topics().end(PartitionId { topic: topic.id, partition }).ok();
-    for query in catalog.queries() {
-        let id = [("query", query.id.as_str())];
+/// The text format of Prometheus: families of samples, each with its help and type before the first sample.
+fn text(all: &[Measured]) -> String {
+    let mut text = String::new();
+    for Measured { family, samples } in all {
+        let (name, kind, help) = (family.name, family.kind.name(), family.help);
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for Sample { labels, value } in samples {
+            let labels = labels.iter().map(|(label, value)| format!("{}=\"{}\"", label.name, escaped(value)));
+            let labels = labels.collect::<Vec<_>>().join(",");
+            let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    }
+    text
+}
+
+/// A label's value as it stands between quotes.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// A count as a sample has it; none comes near the largest number.
+fn count(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// Everything that is measured, as it is now.
+pub(super) fn measured(service: &Service) -> Vec<Measured> {
+    let engine = &service.engine;
+    let mut all = All::new();
+    all.add(UP, &[], i64::from(engine.failure().is_none()));
+    add_queries(&mut all, engine);
+    add_topics(&mut all, engine);
+    all.add(JOURNAL, &[], count(engine.journal_bytes()));
+    all.add(SHOWN, &[], count(engine.shown_queries().len()));
+    for (signal, dropped) in service.setup.telemetry.iter().flat_map(|telemetry| telemetry.dropped()) {
+        all.add(OTLP_DROPPED, &[(SIGNAL, signal.name())], count(dropped));
+    }
+    all.filled()
+}
+
+/// The end of a partition. One that cannot be asked now is left out, and with it what is computed from it.
+fn end(engine: &Engine, topic: &Topic, partition: u32) -> Option<i64> {
+    engine.topics().end(PartitionId { topic: topic.id, partition }).ok()
+}
+
+fn add_queries(all: &mut All, engine: &Engine) {
+    for query in engine.catalog().queries() {
+        let id = (QUERY, query.id.as_str());
         let state = engine.life(&query.id).map_or("created", |life| match life {
             Life::Failed(_) => "failed",
             _ if query.pauses.is_empty() => "running",
             _ => "paused",
         });
-        families.add(STATE, &[id[0], ("state", state)], 1);
+        all.add(STATE, &[id, (QUERY_STATE, state)], 1);
         let Some(stats) = engine.stats(&query.id) else { continue };
-        families.add(ROWS, &id, stats.rows);
-        families.add(RECORDS, &id, stats.records);
-        families.add(MEMORY, &id, stats.memory);
-        families.add(EPOCHS, &id, stats.epoch);
-        for (reason, count) in &stats.totals {
-            families.add(LEFT_OUT, &[id[0], ("reason", reason.name())], count);
+        all.add(ROWS, &[id], count(stats.rows));
+        all.add(RECORDS, &[id], count(stats.records));
+        all.add(MEMORY, &[id], count(stats.memory));
+        all.add(EPOCHS, &[id], count(stats.epoch.get()));
+        for (reason, number) in &stats.totals {
+            all.add(LEFT_OUT, &[id, (REASON, reason.name())], count(*number));
         }
-        for topic in catalog.topics() {
-            let own = stats.positions.iter().filter(|(partition, _)| partition.topic == topic.id);
-            let lag = |(partition, position): &(PartitionId, i64)| Some(end(topic, partition.partition)? - position);
-            let lags: Vec<i64> = own.filter_map(lag).collect();
-            if !lags.is_empty() {
-                families.add(LAG, &[id[0], ("topic", &topic.name)], lags.iter().sum::<i64>());
+        for topic in engine.catalog().topics() {
+            if let Some(lag) = lag(engine, &stats, topic) {
+                all.add(LAG, &[id, (TOPIC, &topic.name)], lag);
             }
         }
     }
-    for topic in catalog.topics() {
-        let ends: i64 = (0..topic.partitions).filter_map(|partition| end(topic, partition)).sum();
-        families.add(END, &[("topic", &topic.name)], ends);
+}
+
+/// How many records of a topic a query has not read yet; None if it does not read the topic.
+fn lag(engine: &Engine, stats: &QueryStats, topic: &Topic) -> Option<i64> {
+    let own = stats.positions.iter().filter(|(partition, _)| partition.topic == topic.id);
+    let lag = |(id, position): &(PartitionId, i64)| Some(end(engine, topic, id.partition)? - position);
+    let lags: Vec<i64> = own.filter_map(lag).collect();
+    (!lags.is_empty()).then(|| lags.iter().sum())
+}
+
+fn add_topics(all: &mut All, engine: &Engine) {
+    for topic in engine.catalog().topics() {
+        let label = [(TOPIC, topic.name.as_str())];
+        all.add(END, &label, (0..topic.partitions).filter_map(|partition| end(engine, topic, partition)).sum());
         let start = |partition| engine.topics().start(PartitionId { topic: topic.id, partition }).ok();
-        let starts: i64 = (0..topic.partitions).filter_map(start).sum();
-        families.add(START, &[("topic", &topic.name)], starts);
+        all.add(START, &label, (0..topic.partitions).filter_map(start).sum());
         if let Ok(Some(bytes)) = engine.topic_bytes(topic) {
-            families.add(TOPIC_BYTES, &[("topic", &topic.name)], bytes);
+            all.add(TOPIC_BYTES, &label, count(bytes));
         }
     }
-    families.add(JOURNAL, &[], engine.journal_bytes());
-    families.add(SHOWN, &[], engine.shown_queries().len());
-    families.text()
 }
 
 #[cfg(test)]
@@ -146,14 +324,36 @@ mod tests {
 
     #[test]
     fn samples_stand_behind_what_they_mean() {
-        let mut families = families();
-        families.add(MEMORY, &[("query", "a\"b")], 5);
-        families.add(MEMORY, &[("query", "c")], 6);
+        let mut all = All::new();
+        all.add(MEMORY, &[(QUERY, "a\"b")], 5);
+        all.add(MEMORY, &[(QUERY, "c")], 6);
         assert_eq!(
-            families.text(),
+            text(&all.filled()),
             "# HELP tidemill_query_state_bytes Memory that the state of a query takes.\n\
              # TYPE tidemill_query_state_bytes gauge\n\
              tidemill_query_state_bytes{query=\"a\\\"b\"} 5\ntidemill_query_state_bytes{query=\"c\"} 6\n"
         );
+    }
+
+    #[test]
+    fn every_family_is_documented_with_both_names() {
+        let page = include_str!("../../docs/serving.md");
+        let row = |family: &Family| {
+            let unit = if family.unit.is_empty() { String::new() } else { format!(" `{}`", family.unit) };
+            format!("| `{}` | `{}`{unit} |", family.name, family.otlp)
+        };
+        let missing: Vec<String> = FAMILIES.iter().map(row).filter(|row| !page.contains(row)).collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for family in FAMILIES {
+            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+            assert_eq!(family.name.ends_with("_bytes"), family.unit == "By", "{}", family.name);
+            // A name that is also the first part of another one cannot be told from it by some backends.
+            let is_part = |other: &&Family| other.otlp.starts_with(&format!("{}.", family.otlp));
+            assert!(FAMILIES.iter().find(is_part).is_none(), "{}", family.otlp);
+        }
     }
 }

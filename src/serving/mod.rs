@@ -17,7 +17,7 @@
 //! | `/openapi.json` | `openapi` | the description of the API |
 //! | `/info`, `/healthcheck`, `/status` … | `small` | what can be asked of a server |
 //!
-//! `endpoints` lists them all.
+//! `endpoints` lists them all. What is measured, and a trace of each request, is sent to a collector, too (`otlp`).
 //!
 //! At listeners of its own it speaks PostgreSQL's protocol, too (`pg`).
 //!
@@ -45,6 +45,7 @@ mod listen;
 mod metrics;
 mod nearby;
 mod openapi;
+mod otlp;
 mod overrides;
 mod pem;
 mod pg;
@@ -88,10 +89,12 @@ use access::Access;
 use bodies::Bodies;
 use commands::Commands;
 use fresh::Fresh;
+use otlp::Exporter;
 use refusal::Refusal;
 use slots::Slots;
 
 pub use listen::Listener;
+pub use otlp::{Attribute, Telemetry};
 pub use pem::{certificates, key};
 pub use processing_log::make_processing_log;
 pub use request::SHOWN_AS;
@@ -130,6 +133,8 @@ pub struct Setup {
     /// Where it listens, by the first listener for HTTP: the name of the one node.
     node: String,
     events: Dispatch,
+    /// None if nothing is sent to a collector.
+    telemetry: Option<Telemetry>,
 }
 
 impl Setup {
@@ -145,12 +150,18 @@ impl Setup {
         let tls = is_secure.then(|| tls::read(properties)).transpose()?;
         let http = listeners.iter().find(|listener| !listener.is_postgres());
         let node = http.map_or(Ok(String::new()), |listener| listener.address().map(node_at))?;
-        Ok(Setup { access: Access::read(properties)?, tls, node, events })
+        Ok(Setup { access: Access::read(properties)?, tls, node, events, telemetry: None })
     }
 
     /// The same for a service whose statements come from a file: its clients cannot change what exists.
     pub fn headless(mut self) -> Setup {
         self.access.is_headless = true;
+        self
+    }
+
+    /// The same for a service that sends telemetry to a collector, if there is one.
+    pub fn exporting(mut self, telemetry: Option<Telemetry>) -> Setup {
+        self.telemetry = telemetry;
         self
     }
 
@@ -182,7 +193,7 @@ fn node_at(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
-/// What the properties say of the rim and what cannot be used of it: addresses, certificates, users. Nothing is opened
+/// What the properties say of the rim and what cannot be used of it: addresses, certificates, users, telemetry. Nothing is opened
 /// but files.
 ///
 /// The files of TLS count if an address needs them or one of them is named.
@@ -201,6 +212,7 @@ pub fn check(properties: &Properties) -> Vec<Error> {
         errors.extend(tls::read(properties).err());
     }
     errors.extend(Access::read(properties).err());
+    errors.extend(otlp::check(properties));
     errors
 }
 
@@ -226,7 +238,12 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
         is_terminated: AtomicBool::new(false),
         setup,
     });
-    let result = runtime.block_on(listen::accept_all(&service, listeners, stop));
+    let result = runtime.block_on(async {
+        let exporter = Exporter::start(&service);
+        let result = listen::accept_all(&service, listeners, stop).await;
+        exporter.finish().await;
+        result
+    });
     runtime.shutdown_timeout(LAST_WORDS);
     result
 }

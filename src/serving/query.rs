@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::accept::{self, DELIMITED, EVENTS, JSON, PROTOBUF, V1};
 use super::endpoints::not_allowed;
+use super::otlp::Trace;
 use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, LAST_EVENT, Layout};
@@ -109,8 +110,9 @@ async fn rows(
     let refused = |refusal: Refusal| refusal.into_response();
     let is_old = fields.text == request::OLD.text;
     let print_as = print::Form::wanted(&request, is_old);
+    let trace = Trace::of(&request);
     let body = service.bodies.read(request.into_body()).await.map_err(refused)?;
-    let mut asked = Asked::read(&body, fields).map_err(refused)?;
+    let mut asked = Asked::read(&body, fields).map_err(refused)?.traced(trace);
     if layout == Layout::Events && asked.token.is_none() {
         // The id of an event is its number where the query cannot go on behind it.
         asked.token = last_seen.filter(|id| !id.bytes().all(|byte| byte.is_ascii_digit()));
@@ -158,9 +160,15 @@ fn at_once(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
     if !text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) {
         return None;
     }
+    let began = asked.trace.now();
     let parsed = ksql::parse(text, asked.shown_as.as_deref()).ok()?;
     let [statement] = parsed.as_slice() else { return None };
+    let parsed_at = asked.trace.now();
     let rows = asked.session(service).ok()?.rows_at_once(statement).ok()??;
+    // What was tried in vain is done anew elsewhere, and noted there.
+    asked.trace.has(&parsed);
+    asked.trace.took("parse", None, began..parsed_at, false);
+    asked.trace.took("execute", Some(statement), parsed_at..asked.trace.now(), false);
     Some((query_id(service), rows))
 }
 
@@ -215,7 +223,8 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         return Err(Refusal::new(40000, "\"ksql\" field must be populated"));
     }
     let name = asked.shown_as.as_deref();
-    let parsed = ksql::parse(text, name)?;
+    let parsed = asked.trace.step("parse", || ksql::parse(text, name))?;
+    asked.trace.has(&parsed);
     let [statement] = parsed.as_slice() else {
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
         return Err(Refusal::of_text(40001, message, text));
@@ -237,7 +246,7 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         }
         _ => true,
     };
-    match session.rows(statement, &mut may) {
+    match asked.trace.step_of("execute", Some(statement), || session.rows(statement, &mut may)) {
         Ok(Some(Outcome::Rows(rows))) => Ok(Shown::Rows(query_id(service), rows)),
         Ok(Some(Outcome::Push { query, until, .. })) => {
             let slot = slot.ok_or_else(|| Refusal::new(50000, "a query has begun without a slot"))?;

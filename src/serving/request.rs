@@ -5,6 +5,7 @@ use std::fmt;
 use axum::http::Uri;
 use serde_json::{Map, Value};
 
+use super::otlp::Trace;
 use super::refusal::Refusal;
 use super::{Service, json, overrides, target};
 use crate::engine::Standing;
@@ -33,6 +34,8 @@ pub(super) struct Asked {
     ///
     /// A property of the request, [`SHOWN_AS`]; ksqlDB's clients do not have it.
     pub shown_as: Option<String>,
+    /// What notes how long its steps take.
+    pub trace: Trace,
 }
 
 /// The property of a request by which answers get what a person is shown.
@@ -118,7 +121,23 @@ impl Asked {
         let wants_host = own.get(DEBUG) == Some(&Value::Bool(true));
         let token = own.get(TOKEN).and_then(Value::as_str).filter(|token| !token.is_empty()).map(str::to_owned);
         let of_request = own.into_iter().map(|(name, _)| name).collect();
-        Ok(Asked { text, properties, of_request, variables, sequence, wants_host, token, is_old, shown_as })
+        Ok(Asked {
+            text,
+            properties,
+            of_request,
+            variables,
+            sequence,
+            wants_host,
+            token,
+            is_old,
+            shown_as,
+            trace: Trace::default(),
+        })
+    }
+
+    /// The same, with the trace of the request.
+    pub(super) fn traced(self, trace: Trace) -> Asked {
+        Asked { trace, ..self }
     }
 
     /// A session with the request's properties and variables.

@@ -182,7 +182,7 @@ pub(super) fn misfit(property: &Property, value: &str) -> Option<String> {
         Takes::Flag => "Expected value to be either true or false".to_owned(),
         Takes::Fraction => "Not a number of type DOUBLE".to_owned(),
         Takes::Choice(words) => format!("String must be one of: {}", words.join(", ")),
-        Takes::Text | Takes::Secret => return None,
+        Takes::Text | Takes::Secret | Takes::Url => return None,
     })
 }
 

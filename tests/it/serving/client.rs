@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ pub(crate) struct Server {
     addresses: Vec<String>,
     /// How it is asked over TLS.
     tls: Option<Arc<ClientConfig>>,
+    /// What it has told after it had begun to serve.
+    told: Arc<Mutex<Vec<String>>>,
 }
 
 /// A connection, over TLS or not.
@@ -77,6 +79,14 @@ impl Server {
         Server::of(folder.start(&arguments), listeners.len())
     }
 
+    /// A server with these variables of the environment.
+    pub(super) fn start_in(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Server {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut command = folder.command(&arguments);
+        command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Server::of(command.spawn().expect("the program"), 1)
+    }
+
     /// A server whose second listener speaks PostgreSQL's protocol.
     pub(super) fn start_for_postgres(folder: &Folder, arguments: &[&str]) -> Server {
         let listeners = ["serve", "--listen", "127.0.0.1:0", "--pg-listen", "127.0.0.1:0"];
@@ -108,8 +118,17 @@ impl Server {
             }
         }
         // What else it tells is read, so that it never waits for somebody to read it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { child, addresses, tls: None }
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let teller = told.clone();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| teller.lock().expect("a lock").push(line))
+        });
+        Server { child, addresses, tls: None, told }
+    }
+
+    /// What it has told so far, after it had begun to serve.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.told.lock().expect("a lock").clone()
     }
 
     /// Has the server asked over TLS from now on.
@@ -159,6 +178,11 @@ impl Server {
         let id = i32::try_from(self.child.id()).expect("a process");
         // SAFETY: the call has no memory of ours.
         assert_eq!(unsafe { libc::kill(id, libc::SIGTERM) }, 0);
+    }
+
+    /// How the process has ended; None if it has not.
+    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a look at the process")
     }
 
     pub(super) fn ended(&mut self) -> ExitStatus {

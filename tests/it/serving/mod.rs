@@ -9,6 +9,7 @@ mod headless;
 mod hostile;
 mod openapi;
 mod other_clients;
+mod otlp;
 mod pg;
 mod print;
 mod resumed;

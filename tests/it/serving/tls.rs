@@ -16,16 +16,16 @@ use super::{STREAM, talk, words};
 use crate::command_line::Folder;
 
 /// A CA of a test.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in PEM.
-struct Certified {
+pub(super) struct Certified {
     certificate: String,
     key: String,
 }
 
 impl Authority {
-    fn new() -> Authority {
+    pub(super) fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -33,7 +33,7 @@ impl Authority {
     }
 
     /// A certificate for a name.
-    fn certify(&self, name: &str) -> Certified {
+    pub(super) fn certify(&self, name: &str) -> Certified {
         self.certify_as(CertificateParams::new(vec![name.to_owned()]).expect("a name"))
     }
 
@@ -43,7 +43,7 @@ impl Authority {
         Certified { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.0.pem()
     }
 
@@ -65,11 +65,11 @@ impl Authority {
 }
 
 impl Certified {
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub(super) fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("a certificate")]
     }
 
-    fn key(&self) -> PrivateKeyDer<'static> {
+    pub(super) fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key")
     }
 
