@@ -5,6 +5,7 @@ mod distinct;
 pub mod encode;
 mod fields;
 mod map;
+mod marks;
 mod names;
 mod places;
 mod plain;

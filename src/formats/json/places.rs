@@ -3,20 +3,26 @@
 //! Values that are read in the order of the declaration take the same branches for every record, whatever the order of
 //! the text. Where the fields come in ever new orders that saves more than a second look at the text costs.
 
+use super::marks::{BLOCK, Marks};
 use super::names::{Meaning, NONE, Names};
-use super::plain::{SCALAR, STRING, marks};
 use super::scan::Short;
 
 /// The most declared fields whose places are found.
 pub(super) const MOST_FIELDS: usize = 64;
 
-/// So many bytes may be looked at behind the end of a text.
-const MARGIN: usize = 32;
+/// The most separators of an object that is looked through.
+const MOST_SEPARATORS: usize = 4 * MOST_FIELDS;
 
 /// The places of the values of an object.
 pub(super) struct Places {
-    /// The text of the object with a margin of zeros.
+    /// The text of the object, with blanks after it up to the end of a block and one block more.
     text: Vec<u8>,
+    /// Where separators stand outside of strings.
+    separators: [u32; MOST_SEPARATORS],
+    /// How many of them there are.
+    count: usize,
+    /// How many quotes the text has.
+    quotes: u32,
     /// Start and end of the value of each declared field, counted from the object's first name; of those that are present.
     values: [(u32, u32); MOST_FIELDS],
     /// A bit for each declared field that the object has.
@@ -31,7 +37,17 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new() -> Self {
-        Places { text: Vec::new(), values: [(0, 0); MOST_FIELDS], present: 0, plain: 0, others: Vec::new(), end: 0 }
+        Places {
+            text: Vec::new(),
+            separators: [0; MOST_SEPARATORS],
+            count: 0,
+            quotes: 0,
+            values: [(0, 0); MOST_FIELDS],
+            present: 0,
+            plain: 0,
+            others: Vec::new(),
+            end: 0,
+        }
     }
 
     /// Finds the values of the object whose first name is the front of `text`.
@@ -41,25 +57,31 @@ impl Places {
     /// turn out to be none.
     #[inline]
     pub(super) fn find(&mut self, text: &[u8], names: &mut Names) -> bool {
-        self.text.clear();
-        self.text.extend_from_slice(text);
-        self.text.resize(text.len() + MARGIN, 0);
+        if !self.separate(text) {
+            return false;
+        }
         (self.present, self.plain) = (0, 0);
         self.others.clear();
-        let (mut at, mut previous) = (0, NONE);
-        while at < text.len() {
-            let Some((number, start)) = self.name(at, names) else { return false };
-            let Some((end, is_string)) = self.value(start) else { return false };
-            if !self.note(names.meaning(number), (start as u32, end as u32), is_string) {
+        let (mut at, mut previous, mut strings) = (0, NONE, 0);
+        for pair in 0..self.count / 2 {
+            let (colon, end) = (self.separators[2 * pair] as usize, self.separators[2 * pair + 1] as usize);
+            let Some(name) = self.name(at, colon) else { return false };
+            let Some(number) = names.number(&name) else { return false };
+            let start = colon + 1 + usize::from(self.text[colon + 1] == b' ');
+            let is_string = self.text[start] == b'"';
+            let is_whole = !is_string || self.text[end - 1] == b'"';
+            if !is_whole || !self.note(names.meaning(number), (start as u32, end as u32), is_string) {
                 return false;
             }
+            strings += 1 + u32::from(is_string);
             names.met(previous, number);
             previous = number;
             match self.text[end] {
                 b',' => at = end + 1 + usize::from(self.text[end + 1] == b' '),
                 b'}' => {
                     self.end = end;
-                    return end < text.len();
+                    // Each name and each string has two quotes at least: then they have no more, and nothing else has any.
+                    return self.quotes == 2 * strings;
                 }
                 _ => return false,
             }
@@ -67,42 +89,39 @@ impl Places {
         false
     }
 
-    /// The number of the name that stands at a place, and where its value starts.
+    /// Finds the separators outside of strings; `false` if there are too many, or escapes or control characters.
     #[inline(always)]
-    fn name(&self, at: usize, names: &Names) -> Option<(u32, usize)> {
-        let bytes = self.text.get(at..at + MARGIN / 2 + 3)?;
-        let name: &[u8; 16] = bytes[1..17].try_into().ok()?;
-        let length = marks(name, &STRING).trailing_zeros() as usize;
-        if bytes[0] != b'"' || length >= 16 || bytes[1 + length] != b'"' || bytes[2 + length] != b':' {
-            return None;
+    fn separate(&mut self, text: &[u8]) -> bool {
+        self.text.clear();
+        self.text.extend_from_slice(text);
+        self.text.resize(text.len().next_multiple_of(BLOCK) + BLOCK, b' ');
+        let (blocks, _) = self.text.as_chunks::<BLOCK>();
+        let (mut in_string, mut odd) = (false, 0);
+        (self.count, self.quotes) = (0, 0);
+        for (number, block) in blocks[..blocks.len() - 1].iter().enumerate() {
+            let marks = Marks::of(block);
+            let mut outside = marks.outside(&mut in_string);
+            odd |= marks.odd;
+            self.quotes += marks.quotes.count_ones();
+            if self.count + BLOCK > MOST_SEPARATORS {
+                return false;
+            }
+            while outside != 0 {
+                self.separators[self.count] = number as u32 * BLOCK as u32 + outside.trailing_zeros();
+                self.count += 1;
+                outside &= outside - 1;
+            }
         }
-        let number = names.number(&Short::new(name, length))?;
-        Some((number, at + length + 3 + usize::from(bytes[3 + length] == b' ')))
+        odd == 0
     }
 
-    /// Where the value that starts at a place ends, and whether it is a string of plain characters.
+    /// The name that stands between a place and a colon.
     #[inline(always)]
-    fn value(&self, start: usize) -> Option<(usize, bool)> {
-        let first = *self.text.get(start)?;
-        if matches!(first, b'{' | b'[') {
-            return None;
-        }
-        let is_string = first == b'"';
-        let kind = if is_string { &STRING } else { &SCALAR };
-        let mut at = start + usize::from(is_string);
-        loop {
-            let chunk: &[u8; 16] = self.text.get(at..at + 16)?.try_into().ok()?;
-            let found = marks(chunk, kind);
-            if found != 0 {
-                at += found.trailing_zeros() as usize;
-                break;
-            }
-            at += 16;
-        }
-        if is_string && self.text[at] != b'"' {
-            return None;
-        }
-        Some((at + usize::from(is_string), is_string))
+    fn name(&self, at: usize, colon: usize) -> Option<Short> {
+        let length = colon.checked_sub(at + 2).filter(|length| *length < 16)?;
+        let bytes = self.text.get(at + 1..)?.first_chunk()?;
+        let is_name = self.text[at] == b'"' && self.text[colon - 1] == b'"' && self.text[colon] == b':';
+        is_name.then(|| Short::new(bytes, length))
     }
 
     /// Notes a value; `false` if the declared field has one already, or is not the only one that is meant.
