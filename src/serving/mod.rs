@@ -46,6 +46,7 @@ mod metrics;
 mod nearby;
 mod openapi;
 mod overrides;
+mod owners;
 mod pem;
 mod pg;
 mod print;
@@ -88,6 +89,7 @@ use access::Access;
 use bodies::Bodies;
 use commands::Commands;
 use fresh::Fresh;
+use owners::Owners;
 use refusal::Refusal;
 use slots::Slots;
 
@@ -117,6 +119,7 @@ pub(crate) struct Service {
     bodies: Bodies,
     /// Of queries that show rows.
     slots: Slots,
+    owners: Owners,
     /// Whether the cluster was terminated: from then on everything is refused.
     is_terminated: AtomicBool,
     setup: Setup,
@@ -223,6 +226,7 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
         commands: Commands::of(&engine.catalog()),
         bodies: Bodies::new(engine.properties().number(config::REQUEST_MEMORY_BYTES) as usize),
         slots: Slots::default(),
+        owners: Owners::default(),
         is_terminated: AtomicBool::new(false),
         setup,
     });
