@@ -33,6 +33,8 @@ pub const CLEANUP_INTERVAL_MS: &str = "tidemill.cleanup.interval.ms";
 pub const INLINE_BYTES: &str = "tidemill.inline.bytes";
 /// About how many bytes of results a query makes before they are committed.
 pub const TURN_BYTES: &str = "tidemill.turn.bytes";
+/// The most tokens of a statement.
+pub const STATEMENT_TOKENS: &str = "tidemill.statement.tokens";
 /// The most rows that are decoded at once.
 pub const BATCH_ROWS: &str = "tidemill.batch.rows";
 /// The prefix of topics that are made for results.
@@ -507,6 +509,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1, ANY),
         scope: Scope::Process,
         summary: "How long a client may take nothing of an answer that is ready as a whole before it is dropped.",
+    },
+    Property {
+        name: STATEMENT_TOKENS,
+        default: "100000",
+        takes: Takes::Number(100, ANY),
+        scope: Scope::Process,
+        summary: "The most words, numbers, texts and symbols of a statement; a request may have ten times as many.",
     },
     Property {
         name: PULL_MEMORY_BYTES,

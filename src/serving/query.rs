@@ -168,7 +168,7 @@ fn at_once(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
     if !text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) {
         return None;
     }
-    let parsed = ksql::parse(text, asked.shown_as.as_deref()).ok()?;
+    let parsed = ksql::parse(service, text, asked.shown_as.as_deref()).ok()?;
     let [statement] = parsed.as_slice() else { return None };
     let rows = asked.session(service).ok()?.rows_at_once(statement).ok()??;
     Some((query_id(service), rows))
@@ -230,7 +230,7 @@ pub(super) fn select(
         return Err(Refusal::new(40000, "\"ksql\" field must be populated"));
     }
     let name = asked.shown_as.as_deref();
-    let parsed = ksql::parse(text, name)?;
+    let parsed = ksql::parse(service, text, name)?;
     let [statement] = parsed.as_slice() else {
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
         return Err(Refusal::of_text(40001, message, text));
