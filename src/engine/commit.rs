@@ -108,9 +108,7 @@ impl Commit {
     fn decide_in_memory(version: &Mutex<Version>, topics: &MemoryTopics, entry: Entry) -> Result<Decision> {
         match entry {
             Entry::Epoch(epoch) => {
-                let asides = epoch.asides.into_iter().filter(|(id, _)| topics.end(*id).is_ok());
-                let offsets = topics.append(epoch.outputs.into_iter().chain(asides).collect())?;
-                Ok(Decision::Committed { offsets })
+                Ok(Decision::Committed { offsets: topics.append_with(epoch.outputs, epoch.asides)? })
             }
             Entry::Append(append) => Ok(Decision::Committed { offsets: topics.append(append.batches)? }),
             Entry::Command(command) => {
