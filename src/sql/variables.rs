@@ -156,6 +156,7 @@ impl Variables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::lexer::lex;
 
     fn put(text: &str) -> String {
         let mut variables = Variables::default();
