@@ -182,16 +182,20 @@ mod tests {
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
+                for _ in 0..50_000 {
                     topics.create(&topic(2)).expect("a topic");
+                    // It is there for about as long as it is not.
+                    (0..200).for_each(|_| std::hint::spin_loop());
                     topics.delete(TopicId::new(2)).expect("deleted");
                 }
+                is_over.store(true, Ordering::Relaxed);
             });
-            for n in 0..20_000 {
+            let mut n = 0;
+            while !is_over.load(Ordering::Relaxed) {
                 let appended = topics.append_with(vec![batch(1)], vec![batch(2)]);
                 assert_eq!(appended.map(|offsets| offsets[0]).map_err(|error| error.to_string()), Ok(n));
+                n += 1;
             }
-            is_over.store(true, Ordering::Relaxed);
         });
     }
 
