@@ -2,6 +2,9 @@
 //!
 //! `tests/hostile/run` has more of them, and takes longer.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -150,4 +153,28 @@ fn a_statement_of_megabytes_is_refused_before_it_takes_much_memory() {
         };
         assert!(most < 300_000, "{most} KB");
     });
+}
+
+/// `tests/hostile/run` makes more of them, also for endpoints that wait for another command.
+#[test]
+fn requests_made_of_its_own_description_are_answered_as_it_says() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    // Kept from run to run, so that it is installed once.
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
+    let made = Command::new("bash")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/described"))
+        .arg(format!("http://{}", server.address()))
+        .arg(program)
+        .args(["--phases", "coverage,fuzzing", "--max-examples", "10", "--workers", "4"])
+        .args(["--exclude-path", "/ksql", "--exclude-path", "/query"])
+        // An index that does not answer at once is taken as not there.
+        .envs([("PIP_RETRIES", "0"), ("PIP_DEFAULT_TIMEOUT", "20")])
+        .output();
+    let Ok(made) = made else { return crate::skip("there is no bash") };
+    let said = String::from_utf8_lossy(&made.stdout);
+    if made.status.code() == Some(75) {
+        return crate::skip(said.trim_end());
+    }
+    assert!(made.status.success() && said.contains(" passed"), "{said}{}", String::from_utf8_lossy(&made.stderr));
 }
