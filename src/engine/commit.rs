@@ -150,10 +150,25 @@ impl Shared {
     /// # Errors
     /// Kind `Backend`: the engine has ended or cannot go on; the outcome is then unknown.
     pub(crate) fn submit_and_wait(self: &Arc<Self>, entry: Entry) -> Result<Decision> {
+        self.submit_and_wait_with(entry, Box::new(|| {}))
+    }
+
+    /// The same; `committed` is called once it is committed, before anything that is decided later has an effect.
+    ///
+    /// # Errors
+    /// As those of [`Shared::submit_and_wait`].
+    pub(super) fn submit_and_wait_with(
+        self: &Arc<Self>,
+        entry: Entry,
+        committed: Box<dyn FnOnce() + Send>,
+    ) -> Result<Decision> {
         let (send, receive) = mpsc::channel();
         self.submit(
             entry,
             Box::new(move |decision| {
+                if matches!(decision, Ok(Decision::Committed { .. })) {
+                    committed();
+                }
                 // The caller may have stopped waiting.
                 let _ = send.send(decision);
             }),
