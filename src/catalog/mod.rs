@@ -31,8 +31,24 @@ pub struct Query {
     pub sink: String,
     /// The sources that it reads.
     pub reads: Vec<String>,
+    /// Whether records of which rows fail go to a topic of its own.
+    pub dead_letters: bool,
     /// The versions of the catalog at which it was paused since it last ran; none if it runs.
     pub pauses: Vec<Version>,
+}
+
+/// Refuses what cannot be the name of a topic.
+///
+/// # Errors
+/// Invalid: Kafka would not take it.
+pub fn check_topic_name(name: &str) -> Result<()> {
+    const LONGEST: usize = 249;
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !name.is_empty() && name.len() <= LONGEST && name.chars().all(is_valid) {
+        return Ok(());
+    }
+    let hint = format!("a name has up to {LONGEST} letters, digits, dots, underscores and hyphens");
+    Err(Error::invalid(format!("'{name}' cannot be the name of a topic")).hint(hint))
 }
 
 /// A type that a user gave a name.

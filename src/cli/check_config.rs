@@ -31,7 +31,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
     let mut texts: Vec<String> = serving::check(&settings.properties).iter().map(|error| error.render(None)).collect();
     let file = settings.properties.text(config::QUERIES_FILE);
     if !file.is_empty() {
-        texts.extend(queries_file::read(Path::new(file)).err().map(|failure| failure.text));
+        texts.extend(queries_file::read(Path::new(file), &settings.properties).err().map(|failure| failure.text));
     }
     if texts.is_empty() { Ok(0) } else { Err(Failure { status: USAGE, text: texts.join("\n") }) }
 }

@@ -15,6 +15,7 @@ use crate::config::Properties;
 use crate::engine::{Drive, Engine};
 use crate::error::Error;
 use crate::journal::WhenFull;
+use crate::sql::bounds::Bounds;
 use crate::statements::{Outcome, Session};
 use crate::types::Value;
 
@@ -137,7 +138,7 @@ impl Peer {
 
 /// The statements of a text of the command's own.
 fn own(text: &str) -> Result<Script, Failure> {
-    Script::parse("statement", text).map_err(|mut errors| errors.remove(0).into())
+    Script::parse("statement", text, Bounds::NONE).map_err(|mut errors| errors.remove(0).into())
 }
 
 fn warn(warnings: &[String]) {

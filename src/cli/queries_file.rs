@@ -11,7 +11,7 @@ use super::script::Script;
 use crate::config::Properties;
 use crate::engine::{Committed, Engine};
 use crate::error::Error;
-use crate::statements::{Outcome, Session};
+use crate::statements::{Outcome, Session, own_bounds};
 
 /// Brings the folder to what the file says; `tell` is told what was done.
 ///
@@ -19,7 +19,7 @@ use crate::statements::{Outcome, Session};
 /// Status 1: the file says something else than the folder has, or a statement is refused; nothing was changed then.
 /// Status 2 or 3: the file cannot be read.
 pub(super) fn apply(engine: &Engine, file: &Path, tell: &dyn Fn(&str)) -> Result<(), Failure> {
-    let script = read(file)?;
+    let script = read(file, engine.properties())?;
     let mut session = Session::new(engine, Properties::default());
     let parsed: Vec<_> = script.statements.iter().map(|statement| &statement.parsed).collect();
     let standing = session.standing(&parsed).map_err(|errors| {
@@ -49,6 +49,6 @@ pub(super) fn apply(engine: &Engine, file: &Path, tell: &dyn Fn(&str)) -> Result
 ///
 /// # Errors
 /// Status 1 with all syntax errors; status 2 or 3 if it cannot be read.
-pub(super) fn read(file: &Path) -> Result<Script, Failure> {
-    Script::read(&[file.to_owned()], &[])
+pub(super) fn read(file: &Path, properties: &Properties) -> Result<Script, Failure> {
+    Script::read(&[file.to_owned()], &[], own_bounds(properties))
 }

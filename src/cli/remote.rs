@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::formats::answer::value_of;
 use crate::serving::SHOWN_AS;
 use crate::serving::client::Answer;
+use crate::sql::bounds::Bounds;
 use crate::sql::cursor::Cursor;
 use crate::sql::lexer::lex;
 use crate::sql::types::{parse_type, resolve};
@@ -127,7 +128,7 @@ impl Remote {
     /// # Errors
     /// As for [`Remote::entities`].
     pub(super) fn ask(&self, session: &Session, text: &str) -> Result<Vec<Json>, Failure> {
-        let script = Script::parse("statement", text).map_err(|mut errors| errors.remove(0))?;
+        let script = Script::parse("statement", text, Bounds::NONE).map_err(|mut errors| errors.remove(0))?;
         let mut placed = Placed::default();
         script.statements.iter().for_each(|statement| placed.add(statement));
         self.entities(session, &placed)

@@ -22,7 +22,7 @@ use super::connect::Credentials;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell};
 use super::remote::Remote;
-use super::script::{Script, ScriptStatement, without_folder};
+use super::script::{Script, ScriptStatement, bounds, without_folder};
 use super::stop::Stop;
 use super::viewer::Viewer;
 use crate::config::Properties;
@@ -74,7 +74,8 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
             error.hint("--until-drained or --follow alone go on with the queries that there are"),
         ));
     }
-    let script = Script::read(&arguments.files, &arguments.execute)?;
+    let bounds = bounds(common, arguments.server.as_deref())?;
+    let script = Script::read(&arguments.files, &arguments.execute, bounds)?;
     if let Some(url) = &arguments.server {
         return run_at(common, Remote::connect(url, &arguments.credentials, false)?, &script, arguments.output);
     }

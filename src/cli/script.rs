@@ -13,6 +13,7 @@ use super::output::tell;
 use crate::config::Properties;
 use crate::engine::Engine;
 use crate::error::{Error, Position};
+use crate::sql::bounds::Bounds;
 use crate::sql::lexer::lex;
 use crate::statements::{self, Nature, Parsed, Session};
 
@@ -37,11 +38,12 @@ pub(super) struct ScriptStatement {
 }
 
 impl Script {
-    /// Reads files, `-` being the standard input, and then the texts of `-e`. All errors of all texts are reported.
+    /// Reads files, `-` being the standard input, and then the texts of `-e`. All errors of all texts are reported, among
+    /// them statements beyond the bounds.
     ///
     /// # Errors
     /// Status 1 with the errors of all texts; status 2 or 3 if a file cannot be read.
-    pub(super) fn read(files: &[PathBuf], texts: &[String]) -> Result<Script, Failure> {
+    pub(super) fn read(files: &[PathBuf], texts: &[String], bounds: Bounds) -> Result<Script, Failure> {
         let mut sources = sources(files)?;
         for text in texts {
             sources.push((COMMAND_LINE.to_owned(), completed(text)));
@@ -49,7 +51,7 @@ impl Script {
         let mut script = Script::default();
         let mut errors = Vec::new();
         for (name, text) in sources {
-            match Script::parse(&name, &text) {
+            match Script::parse(&name, &text, bounds) {
                 Ok(parsed) => script.statements.extend(parsed.statements),
                 Err(found) => errors.extend(found.iter().map(|e| e.render(Some(&name)))),
             }
@@ -61,10 +63,10 @@ impl Script {
     ///
     /// # Errors
     /// All mistakes of the text, in their order.
-    pub(super) fn parse(name: &str, text: &str) -> Result<Script, Vec<Error>> {
+    pub(super) fn parse(name: &str, text: &str, bounds: Bounds) -> Result<Script, Vec<Error>> {
         let source: Arc<str> = text.into();
         let statement = |parsed| ScriptStatement { parsed, file: name.to_owned(), source: source.clone() };
-        Ok(Script { statements: statements::parse(text)?.into_iter().map(statement).collect() })
+        Ok(Script { statements: statements::parse_within(text, bounds)?.into_iter().map(statement).collect() })
     }
 
     /// Checks all statements without doing any of them; what each is. All refusals are reported.
@@ -83,6 +85,14 @@ impl Script {
             Failure { status, text: texts.join("\n\n") }
         })
     }
+}
+
+/// How many tokens texts may have that a server executes, or else this process: the server knows its own bounds.
+///
+/// # Errors
+/// Those of [`Common::properties`].
+pub(super) fn bounds(common: &Common, server: Option<&str>) -> Result<Bounds, Failure> {
+    Ok(if server.is_some() { Bounds::NONE } else { statements::own_bounds(&common.properties()?) })
 }
 
 /// If the data folder is not there and the script makes nothing that it could keep: an engine without a folder, in which
@@ -187,7 +197,7 @@ mod tests {
     #[test]
     fn statements_keep_their_places() {
         let text = "-- a remark\nSHOW STREAMS; SHOW\n  TABLES;\n\n  LIST TOPICS;";
-        let script = Script::parse("f", text).expect("statements");
+        let script = Script::parse("f", text, Bounds::NONE).expect("statements");
         let mut placed = Placed::default();
         for statement in &script.statements {
             assert!(placed.fits(statement));

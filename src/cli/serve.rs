@@ -61,7 +61,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
         file => Some(PathBuf::from(file)),
     });
     // What cannot be read makes no folder.
-    queries_file.as_deref().map(queries_file::read).transpose()?;
+    queries_file.as_deref().map(|file| queries_file::read(file, &properties)).transpose()?;
     let engine = Arc::new(common.open(Drive::Threads { start: true }, WhenFull::Retry, "latest")?);
     let stop = Stop::on_signals()?;
     serving::make_processing_log(&engine, &properties)?;

@@ -55,6 +55,8 @@ pub const OTLP_DELAY_MS: &str = "tidemill.otlp.delay.ms";
 pub const OTLP_TIMEOUT_MS: &str = "tidemill.otlp.timeout.ms";
 /// The share of the requests without a trace of their own that are traced.
 pub const OTLP_TRACES_RATIO: &str = "tidemill.otlp.traces.ratio";
+/// The most tokens of a statement.
+pub const STATEMENT_TOKENS: &str = "tidemill.statement.tokens";
 /// The most rows that are decoded at once.
 pub const BATCH_ROWS: &str = "tidemill.batch.rows";
 /// The prefix of topics that are made for results.
@@ -615,6 +617,13 @@ pub const PROPERTIES: &[Property] = &[
         takes: Takes::Number(1, ANY),
         scope: Scope::Process,
         summary: "How long a client may take nothing of an answer that is ready as a whole before it is dropped.",
+    },
+    Property {
+        name: STATEMENT_TOKENS,
+        default: "100000",
+        takes: Takes::Number(100, ANY),
+        scope: Scope::Process,
+        summary: "The most words, numbers, texts and symbols of a statement; a request may have ten times as many.",
     },
     Property {
         name: PULL_MEMORY_BYTES,

@@ -148,8 +148,10 @@ impl Shared {
         };
         let decide = |compaction| {
             let entry = Entry::Compact(Compact { version: catalog.version, compaction });
-            let decision = self.submit_and_wait(entry)?;
-            match decision {
+            let (shared, id) = (self.clone(), partition.id);
+            // Before the effect of any later entry, so before a query that must not see what is gone.
+            let decided = Box::new(move || shared.feeds.forget(id));
+            match self.submit_and_wait_with(entry, decided)? {
                 Decision::Committed { .. } => {}
                 Decision::Changed | Decision::Ended => return Ok(false),
                 refused => return Err(refused.refusal().unwrap_or_else(|| Error::bug("a refusal without a reason"))),
@@ -461,6 +463,64 @@ mod tests {
         let stats = bed.engine.stats("CSAS_LATER_1").expect("a query");
         assert_eq!(stats.totals.get(&Reason::Deleted).copied().unwrap_or_default(), 0, "a gap is no loss");
         assert!(matches!(bed.engine.records(&bed.topic()), Ok(Count::AtMost(40))));
+    }
+
+    /// A query that is slow, and need not be waited for, has others keep decoded rows for it.
+    #[test]
+    fn what_was_decoded_before_a_compaction_reaches_no_query_that_is_made_after_it() {
+        let bed = Bed::new(Some("earliest"));
+        bed.execute("ALTER TOPIC 's' WITH ('cleanup.policy'='compact', 'min.cleanable.dirty.ratio'='0');");
+        let parsed = statements::parse("SELECT v FROM s EMIT CHANGES;").expect("a query");
+        let mut own = crate::config::Properties::default();
+        own.set(config::OFFSET_RESET, "earliest").expect("a property");
+        let shown = statements::Session::new(&bed.engine, own).run(&parsed[0]).expect("begun");
+        for n in 0..20 {
+            let mut writer = BatchWriter::new();
+            writer.push(n, Some(b"key"), Some(format!("{{\"V\":{n}}}").as_bytes()), &[]);
+            bed.engine.insert(&bed.topic(), Some(b"key"), writer.finish().expect("a record")).expect("appended");
+        }
+        let mut cleaned = 0;
+        while cleaned == 0 {
+            bed.engine.turn("CSAS_COPY_0").expect("a turn");
+            bed.engine.shared.pump().expect("committed");
+            cleaned = bed.engine.clean().expect("cleaned");
+        }
+        bed.execute("SET 'auto.offset.reset'='earliest'; CREATE STREAM later AS SELECT v FROM s;");
+        for _ in 0..20 {
+            bed.engine.turn("CSAS_LATER_1").expect("a turn");
+        }
+        bed.engine.settle().expect("settled");
+        let later = bed.engine.records(bed.engine.catalog().topic("LATER").expect("there")).expect("counted").most();
+        assert!((1..10).contains(&later), "{later} records reached it");
+        drop(shown);
+    }
+
+    #[test]
+    fn a_topic_that_is_dropped_while_it_is_compacted_takes_nothing_with_it() {
+        let bed = Bed::new(None);
+        bed.execute("ALTER TOPIC 's' WITH ('cleanup.policy'='compact', 'min.cleanable.dirty.ratio'='0');");
+        bed.append(0..7);
+        let id = PartitionId { topic: bed.topic().id, partition: 0 };
+        let partition = bed.engine.shared.log.as_ref().expect("a folder").partition(id).expect("there");
+        let decisions = std::cell::RefCell::new(Vec::new());
+        let decide = |compaction| {
+            if decisions.borrow().is_empty() {
+                bed.execute("DROP STREAM copy; DROP STREAM s DELETE TOPIC;");
+            }
+            // Made with the catalog as it is now, so that this is not what it is refused for.
+            let version = bed.engine.catalog().version;
+            decisions
+                .borrow_mut()
+                .push(bed.engine.shared.submit_and_wait(Entry::Compact(Compact { version, compaction })));
+            Ok(false)
+        };
+        let work = Work { now_ms: 0, until: Offset::MAX, pause: &|| Ok(()), decide: &decide };
+        // The folder of the topic is gone, or still there.
+        let _ = partition.compact(&work);
+        let decisions = decisions.into_inner();
+        assert!(matches!(decisions[..], [Ok(Decision::Ended)]), "{decisions:?}");
+        bed.execute("CREATE TOPIC 'next' WITH (PARTITIONS=1);");
+        assert!(bed.engine.failure().is_none());
     }
 
     #[test]

@@ -108,9 +108,7 @@ impl Commit {
     fn decide_in_memory(version: &Mutex<Version>, topics: &MemoryTopics, entry: Entry) -> Result<Decision> {
         match entry {
             Entry::Epoch(epoch) => {
-                let asides = epoch.asides.into_iter().filter(|(id, _)| topics.end(*id).is_ok());
-                let offsets = topics.append(epoch.outputs.into_iter().chain(asides).collect())?;
-                Ok(Decision::Committed { offsets })
+                Ok(Decision::Committed { offsets: topics.append_with(epoch.outputs, epoch.asides)? })
             }
             Entry::Append(append) => Ok(Decision::Committed { offsets: topics.append(append.batches)? }),
             Entry::Command(command) => {
@@ -152,10 +150,25 @@ impl Shared {
     /// # Errors
     /// Kind `Backend`: the engine has ended or cannot go on; the outcome is then unknown.
     pub(crate) fn submit_and_wait(self: &Arc<Self>, entry: Entry) -> Result<Decision> {
+        self.submit_and_wait_with(entry, Box::new(|| {}))
+    }
+
+    /// The same; `committed` is called once it is committed, before anything that is decided later has an effect.
+    ///
+    /// # Errors
+    /// As those of [`Shared::submit_and_wait`].
+    pub(super) fn submit_and_wait_with(
+        self: &Arc<Self>,
+        entry: Entry,
+        committed: Box<dyn FnOnce() + Send>,
+    ) -> Result<Decision> {
         let (send, receive) = mpsc::channel();
         self.submit(
             entry,
             Box::new(move |decision| {
+                if matches!(decision, Ok(Decision::Committed { .. })) {
+                    committed();
+                }
                 // The caller may have stopped waiting.
                 let _ = send.send(decision);
             }),

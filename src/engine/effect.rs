@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{History, dead_letter_topic};
-use crate::catalog::{Catalog, Query, Source};
+use super::History;
+use super::letters::{self, dead_letter_topic};
+use crate::catalog::{Catalog, Query, Source, check_topic_name};
 use crate::error::{Error, Result};
 use crate::ids::{QueryNumber, TopicId, Version};
 use crate::plan::{Plan, Sink};
@@ -176,8 +177,8 @@ impl Change {
     /// The version of the catalog rises by one for each change, whatever its effects.
     ///
     /// # Errors
-    /// Kind `Missing`: an effect refers to something that is not there. The catalog may then be half changed, so it
-    /// must be a copy.
+    /// Kind `Missing`: an effect refers to something that is not there. Under new ids also: a topic cannot have its name,
+    /// or topics of dead letters stand against a query. The catalog may then be half changed, so it must be a copy.
     pub fn apply(&self, catalog: &mut Catalog, ids: Option<&Ids>) -> Result<Applied> {
         let mut applied = Applied::default();
         for effect in &self.effects {
@@ -188,12 +189,50 @@ impl Change {
     }
 }
 
+impl NewQuery {
+    /// Puts the query into a catalog, with its sink and its topic of dead letters.
+    ///
+    /// # Errors
+    /// Under new ids: its topic of dead letters cannot have its name, or topics of dead letters stand against it.
+    fn start(&self, catalog: &mut Catalog, ids: Option<&Ids>, applied: &mut Applied) -> Result<()> {
+        let number = ids.and_then(|i| i.query).unwrap_or_else(|| catalog.next_query());
+        let query = Query {
+            id: self.id.of(number),
+            number,
+            statement: self.statement.clone(),
+            text: self.text.clone(),
+            sink: self.sink.source.name.clone(),
+            reads: self.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
+            dead_letters: self.dead_letters,
+            pauses: Vec::new(),
+        };
+        let dead_letters = self.dead_letters.then(|| dead_letter_topic(&query.id));
+        if let Some(name) = dead_letters {
+            let topic = NewTopic { name, partitions: 1, config: BTreeMap::new() };
+            Effect::MakeTopic(topic).apply(catalog, ids, applied)?;
+        }
+        if self.makes_sink {
+            catalog.put_source(Source { query: Some(query.id.clone()), ..self.sink.source.clone() });
+        }
+        catalog.put_query(query.clone());
+        // A kept statement was checked when it was executed.
+        if ids.is_none() {
+            letters::check(&query, catalog)?;
+        }
+        applied.query = Some(query);
+        Ok(())
+    }
+}
+
 impl Effect {
     fn apply(&self, catalog: &mut Catalog, ids: Option<&Ids>, applied: &mut Applied) -> Result<()> {
         let unknown = |id: &str| Error::missing(format!("Unknown queryId: {id}"));
         match self {
             Effect::MakeTopic(new) if catalog.topic(&new.name).is_some() => {}
             Effect::MakeTopic(new) => {
+                if ids.is_none() {
+                    check_topic_name(&new.name)?;
+                }
                 let id = ids.and_then(|ids| ids.topics.get(applied.topics.len()).copied());
                 let topic = catalog.add_topic(&new.name, new.partitions, new.config.clone(), id);
                 applied.topics.push(Topic::clone(&topic));
@@ -214,28 +253,7 @@ impl Effect {
             Effect::DropType(name) => {
                 catalog.remove_type(name).ok_or_else(|| catalog.no_type(name))?;
             }
-            Effect::StartQuery(new) => {
-                let number = ids.and_then(|i| i.query).unwrap_or_else(|| catalog.next_query());
-                let query = Query {
-                    id: new.id.of(number),
-                    number,
-                    statement: new.statement.clone(),
-                    text: new.text.clone(),
-                    sink: new.sink.source.name.clone(),
-                    reads: new.plan.root.sources().into_iter().map(|s| s.name.clone()).collect(),
-                    pauses: Vec::new(),
-                };
-                let dead_letters = new.dead_letters.then(|| dead_letter_topic(&query.id));
-                if let Some(name) = dead_letters {
-                    let topic = NewTopic { name, partitions: 1, config: BTreeMap::new() };
-                    Effect::MakeTopic(topic).apply(catalog, ids, applied)?;
-                }
-                if new.makes_sink {
-                    catalog.put_source(Source { query: Some(query.id.clone()), ..new.sink.source.clone() });
-                }
-                catalog.put_query(query.clone());
-                applied.query = Some(query);
-            }
+            Effect::StartQuery(new) => new.start(catalog, ids, applied)?,
             Effect::EndQuery(id) => {
                 let query = catalog.remove_query(id).ok_or_else(|| unknown(id))?;
                 applied.ended.push(query.number);

@@ -21,6 +21,7 @@ use serde_json::{Value as Json, json};
 use tracing::warn;
 
 use super::Shared;
+use super::letters::{dead_letter_topic, written_letters};
 use super::running::Running;
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
@@ -35,11 +36,6 @@ use crate::types::parse::base64_text;
 
 /// How many failed rows of an epoch the processing log has, one by one.
 const MOST_LOGGED: usize = 100;
-
-/// The topic of a query's dead letters.
-pub fn dead_letter_topic(query: &str) -> String {
-    format!("{query}-dead-letters")
-}
 
 /// What failed in an epoch of a query.
 pub(super) struct Failed<'a> {
@@ -309,7 +305,7 @@ fn made_of(topic: &str, catalog: &Catalog) -> BTreeSet<String> {
         for query in &queries {
             if query.reads.iter().filter_map(topic_of).any(|name| made.contains(name)) {
                 made.extend(topic_of(&query.sink).map(str::to_owned));
-                made.insert(dead_letter_topic(&query.id));
+                made.extend(written_letters(query, catalog));
             }
         }
         if made.len() == before {

@@ -81,7 +81,7 @@ impl Engine {
         let Some(mut run) = query.try_lock() else { return Ok(None) };
         self.shared.check_readable(&query)?;
         query.is_read(self.shared.now().monotonic_ns);
-        let as_of = if run.keeps_table() { readable(&query, &mut run) } else { None };
+        let as_of = if run.keeps_table() { readable(&query, &mut run)? } else { None };
         as_of.map(|as_of| present(run.look_up(as_of, windows, keys)?)).transpose()
     }
 
@@ -163,11 +163,16 @@ impl Drop for TableSnapshot {
 }
 
 /// The last commit of a query, if its table can be read as of that already; what only older reads need is dropped.
-fn readable(query: &Running, run: &mut QueryRun) -> Option<EpochNumber> {
+///
+/// # Errors
+/// A bug.
+fn readable(query: &Running, run: &mut QueryRun) -> Result<Option<EpochNumber>> {
     let committed = query.committed();
-    run.readable_from().filter(|from| *from <= committed)?;
-    run.forget_undo(committed);
-    Some(committed)
+    if run.readable_from().is_none_or(|from| from > committed) {
+        return Ok(None);
+    }
+    run.forget_undo(committed)?;
+    Ok(Some(committed))
 }
 
 /// The batches without the rows that HAVING leaves out.
@@ -213,7 +218,7 @@ impl Shared {
                     let message = format!("looking at the table {}, whose query keeps no state", table.name);
                     return Err(Error::unsupported(message));
                 }
-                if let Some(as_of) = readable(query, &mut run) {
+                if let Some(as_of) = readable(query, &mut run)? {
                     // Asked again now that the query cannot go on: what was refused has ended it.
                     self.check_readable(query)?;
                     return read(&mut run, as_of);

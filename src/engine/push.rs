@@ -263,6 +263,7 @@ impl Shared {
             text: text.to_owned(),
             sink: String::new(),
             reads: sources.iter().map(|s| s.name.clone()).collect(),
+            dead_letters: false,
             pauses: Vec::new(),
         };
         let options = shared.run_options(&properties);

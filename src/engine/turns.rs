@@ -234,7 +234,7 @@ impl Shared {
         };
         match query.is_unread(now.monotonic_ns, READ_NS) {
             true => run.end_reading(),
-            false => run.forget_undo(query.committed()),
+            false => run.forget_undo(query.committed())?,
         }
         query.sealed(now.monotonic_ns, run.memory());
         let log = run.take_log();

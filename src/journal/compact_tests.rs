@@ -1,6 +1,7 @@
 //! Compaction of a partition, against an oracle that looks at one record at a time, and with the power cut at every step.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use super::tests::{PARTITION, Process, settings};
 use super::*;
@@ -208,29 +209,54 @@ fn what_has_changed_meanwhile_is_not_replaced() {
 
 #[test]
 fn a_deletion_of_the_same_round_keeps_the_file_that_holds_its_offset() {
-    let machine = ForgetfulDisk::new(0);
-    let (mut process, all) = filled(&machine, 5, 20);
-    let partition = process.log.partition(PARTITION).expect("there");
-    let journal = RefCell::new(&mut process.journal);
-    let starts = RefCell::new(Vec::new());
-    let decide = |compaction: Compaction| {
-        let before = vec![(PARTITION, compaction.compacted.end - 1)];
-        let compact = Entry::Compact(Compact { version: Version::new(0), compaction });
-        let mut entries = vec![Entry::Trim(Trim { before }), compact];
-        let decisions = journal.borrow_mut().commit(&mut entries).expect("a round");
-        assert!(decisions.iter().all(|decision| matches!(decision, Decision::Committed { .. })));
-        starts.borrow_mut().push(compaction.compacted.end - 1);
-        Ok(true)
-    };
-    partition.compact(&Work { now_ms: 0, until: Offset::MAX, pause: &|| Ok(()), decide: &decide }).expect("compacted");
-    partition.remove_dead().expect("removed");
-    let start_there = *starts.borrow().last().expect("something was compacted");
-    let found = read(&process, 0).expect("readable");
-    assert!(found.iter().all(|record| record.0 >= start_there && *record == all[record.0 as usize]));
-    machine.end(End::Cut);
-    let process = start(&machine).expect("a start");
-    assert_eq!(
-        (process.log.start(PARTITION).expect("there"), read(&process, 0).expect("readable")),
-        (start_there, found)
-    );
+    let mut of_several_segments = 0;
+    for seed in 0..12 {
+        let machine = ForgetfulDisk::new(0);
+        let (mut process, mut all) = filled(&machine, seed, 10);
+        // The first compaction leaves little of each segment, so that the second one makes one of several.
+        for times in [40, 20] {
+            for _ in 0..times {
+                let (offset, value) = (all.len() as Offset, vec![b'x'; 100]);
+                let mut writer = BatchWriter::new();
+                // Some stay, in every segment.
+                let key = if offset % 3 == 0 { format!("once {offset}") } else { "often".to_owned() }.into_bytes();
+                writer.push(offset * 10, Some(&key), Some(&value), &[]);
+                let batch = writer.finish().expect("a record");
+                process.commit(Entry::Append(Append { batches: vec![(PARTITION, batch)] })).expect("committed");
+                all.push((offset, offset * 10, Some(key), Some(value)));
+            }
+            assert!(times == 20 || compact(&mut process, 0, Offset::MAX, &|_| {}).expect("compacted"));
+        }
+        let partition = process.log.partition(PARTITION).expect("there");
+        let journal = RefCell::new(&mut process.journal);
+        let starts = RefCell::new(Vec::new());
+        let decide = |compaction: Compaction| {
+            let before = partition.front_at(compaction.compacted.end - 1).segment;
+            let mut entries = vec![Entry::Compact(Compact { version: Version::new(0), compaction })];
+            if before != compaction.first {
+                entries.insert(0, Entry::Trim(Trim { before: vec![(PARTITION, before)] }));
+                starts.borrow_mut().push(before);
+            }
+            let decisions = journal.borrow_mut().commit(&mut entries).expect("a round");
+            assert!(decisions.iter().all(|decision| matches!(decision, Decision::Committed { .. })));
+            Ok(true)
+        };
+        partition
+            .compact(&Work { now_ms: 0, until: Offset::MAX, pause: &|| Ok(()), decide: &decide })
+            .expect("compacted");
+        partition.remove_dead().expect("removed");
+        let start_there = starts.borrow().last().copied().unwrap_or_default();
+        of_several_segments += starts.borrow().len();
+        let found = read(&process, 0).expect("readable");
+        assert!(found.iter().all(|record| record.0 >= start_there && *record == all[record.0 as usize]));
+        let last_of_keys: BTreeMap<_, _> = all.iter().filter_map(|r| Some((r.2.clone()?, r.0))).collect();
+        let wanted = last_of_keys.into_values().filter(|offset| *offset >= start_there);
+        wanted
+            .for_each(|offset| assert!(found.iter().any(|record| record.0 == offset), "seed {seed}: {offset} is lost"));
+        machine.end(End::Cut);
+        let process = start(&machine).expect("a start");
+        let again = (process.log.start(PARTITION).expect("there"), read(&process, 0).expect("readable"));
+        assert_eq!(again, (start_there, found), "seed {seed}");
+    }
+    assert!(of_several_segments > 0, "segments became one");
 }

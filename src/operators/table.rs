@@ -10,6 +10,9 @@
 //! row b       changed in 9                                 the map of 9
 //! row c       not changed                                  the state
 //! ```
+//!
+//! A slow reader as of 7 needs the maps of 8 and of all later epochs. Once they are committed, and no other reader is as
+//! of an epoch between them, they become one map.
 
 use std::ops::RangeInclusive;
 
@@ -27,8 +30,12 @@ pub trait Table {
     /// The open epoch has ended and has this number: what changes from now on goes to a map of its own.
     fn end_epoch(&mut self, number: EpochNumber);
 
-    /// No reader is as of an epoch before this one: drops maps that only such readers need.
-    fn forget_undo(&mut self, until: EpochNumber);
+    /// Readers are as of one of these epochs, which rise, or as of an epoch after the last of them: drops maps that none of
+    /// them needs, and merges those that none of them tells apart.
+    ///
+    /// # Errors
+    /// A bug.
+    fn forget_undo(&mut self, readers: &[EpochNumber]) -> Result<()>;
 
     /// The rows of some keys as of an epoch, in no order. Keys that are not there give no row.
     ///

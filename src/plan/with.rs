@@ -276,7 +276,7 @@ fn timestamp(with: &Properties) -> Result<Option<TimestampColumn>> {
     let format = format.transpose()?;
     let Some(written) = text(with, "TIMESTAMP")? else { return Ok(None) };
     let span = with.get("TIMESTAMP").map_or(with.span, |p| p.span);
-    let lexed = crate::sql::lexer::lex(&written);
+    let lexed = crate::sql::bounds::lex_few(&written);
     let mut cursor = crate::sql::cursor::Cursor::new(&lexed);
     let mut column = cursor.ident("the name of a column").ok();
     if column.is_some() && cursor.take(".") {

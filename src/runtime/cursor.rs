@@ -337,7 +337,7 @@ fn times_from(decoded: &Decoded, first: usize) -> ScalarBuffer<i64> {
 fn tell(ready: &mut Ready, (code, position): (u32, Offset), log: &mut Log) {
     while let Some(bad) = ready.decoded.bad.get(ready.told).filter(|bad| bad.offset < position) {
         let origin = |bad: &Bad| Point { time: 0, code, offset: bad.offset }.origin();
-        log.add(bad.reason, [bad], origin, |bad| bad.message().to_owned());
+        log.add(bad.reason, [bad], origin, |bad| bad.message.to_string());
         ready.told += 1;
     }
 }

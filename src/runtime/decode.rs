@@ -91,20 +91,20 @@ pub(super) struct Decoded {
 pub(super) struct Bad {
     pub offset: Offset,
     pub reason: Reason,
-    /// Why; told for some of the records of a batch only, since all of them would be many.
-    message: Option<Box<str>>,
+    /// Why. Records that follow each other often have the same, which is there once.
+    pub message: Arc<str>,
 }
 
-/// For how many bad records of a batch the message is kept.
-///
-/// The others are counted with their offsets and no text.
-const MESSAGES: usize = 16;
+/// The most characters of a message: it may quote a record, and every bad record of a batch keeps its own.
+const MOST_MESSAGE: usize = 500;
 
-impl Bad {
-    /// Why the record could not be read.
-    pub(super) fn message(&self) -> &str {
-        self.message.as_deref().unwrap_or("like others of its batch")
+/// A message that is not too long.
+fn cut(mut message: String) -> Arc<str> {
+    if let Some((at, _)) = message.char_indices().nth(MOST_MESSAGE) {
+        message.truncate(at);
+        message.push('…');
     }
+    message.into()
 }
 
 /// How the records of a source become rows.
@@ -314,14 +314,9 @@ impl Decode {
         let (record_bytes, mut offsets) = (raw.bytes, raw.offsets);
         bad.sort_by_key(|(row, ..)| *row);
         bad.dedup_by_key(|(row, ..)| *row);
-        let aside = |(nth, (row, reason, message)): (usize, (u32, Reason, String))| Bad {
-            offset: offsets[row as usize],
-            reason,
-            message: (nth < MESSAGES).then(|| message.into()),
-        };
         let mut keep = vec![true; if bad.is_empty() { 0 } else { batch.rows() }];
         bad.iter().for_each(|(row, ..)| keep[*row as usize] = false);
-        let bad: Vec<Bad> = bad.into_iter().enumerate().map(aside).collect();
+        let (bad, bad_bytes) = set_aside(bad, &offsets);
         if !bad.is_empty() {
             batch = batch.filter(&BooleanBuffer::from(keep.as_slice()))?;
             let mut kept = keep.iter();
@@ -336,7 +331,7 @@ impl Decode {
                 largest
             })
             .collect();
-        let bytes = batch.bytes() + offsets.len() * 2 * size_of::<i64>() + bad.len() * size_of::<Bad>();
+        let bytes = batch.bytes() + offsets.len() * 2 * size_of::<i64>() + bad_bytes;
         let wanted = self.wanted.clone();
         Ok(Decoded {
             wanted,
@@ -435,4 +430,18 @@ fn headers_column(raw: &Raw, name: Option<&str>) -> Result<ArrayRef> {
         }
     }
     Ok(out.finish())
+}
+/// The bad records with these rows and messages, and about how many bytes they take.
+fn set_aside(bad: Vec<(u32, Reason, String)>, offsets: &[Offset]) -> (Vec<Bad>, usize) {
+    let (mut aside, mut bytes): (Vec<Bad>, usize) = (Vec::with_capacity(bad.len()), bad.len() * size_of::<Bad>());
+    for (row, reason, message) in bad {
+        let message = cut(message);
+        let last = aside.last().map(|last| &last.message).filter(|last| **last == message);
+        let message = last.cloned().unwrap_or_else(|| {
+            bytes += message.len();
+            message
+        });
+        aside.push(Bad { offset: offsets[row as usize], reason, message });
+    }
+    (aside, bytes)
 }

@@ -93,6 +93,8 @@ struct Shared {
     kept_bytes: usize,
     /// Counts the uses of kept rows.
     uses: u64,
+    /// Counts the compactions: what was read before one is not kept after it.
+    compactions: u64,
 }
 
 /// Where a reader stands, and what it reads.
@@ -138,6 +140,14 @@ impl Feeds {
     /// Where rows go.
     pub fn placement(&self) -> &Arc<dyn Placement> {
         &self.placement
+    }
+
+    /// Forgets what was read of a partition so far: its records were compacted, and a query that is made from now on must
+    /// not get those that are gone.
+    pub fn forget(&self, id: PartitionId) {
+        let open = lock(&self.open);
+        let feeds = open.iter().filter(|((own, _), _)| *own == id).filter_map(|(_, feed)| feed.upgrade());
+        feeds.for_each(|feed| lock(&feed.shared).forget_all());
     }
 
     /// The feed of a partition, one of so many, under a declaration.
@@ -219,6 +229,7 @@ impl Feed {
         let at = shared.readings.iter().rposition(|reading| reading.place.offset == from);
         let reading = at.map(|at| shared.readings.remove(at));
         shared.decoding.push(from);
+        let compactions = shared.compactions;
         drop(shared);
         // However this ends, nobody waits for it any more.
         let _begun = Begun { feed: self, from };
@@ -231,6 +242,9 @@ impl Feed {
         }
         let next = reading.next(most, self.read_bytes)?;
         let mut shared = lock(&self.shared);
+        if shared.compactions != compactions {
+            return Ok(next);
+        }
         if shared.readings.len() >= READINGS {
             shared.readings.remove(0);
         }
@@ -287,6 +301,13 @@ impl Shared {
         let mut all = Wanted::default();
         self.readers.iter().flatten().for_each(|standing| all.add(&standing.wanted));
         self.wanted = Arc::new(all);
+    }
+
+    fn forget_all(&mut self) {
+        self.kept.clear();
+        self.kept_bytes = 0;
+        self.readings.clear();
+        self.compactions += 1;
     }
 
     fn stand(&mut self, number: usize, position: Offset) {

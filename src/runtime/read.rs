@@ -86,13 +86,17 @@ impl QueryRun {
         self.tables().for_each(|table| table.end_epoch(number));
     }
 
-    /// Drops undo maps that no reader needs, now that this epoch is committed.
-    pub fn forget_undo(&mut self, committed: EpochNumber) {
+    /// Drops undo maps that no reader needs, now that this epoch is committed, and merges those that none tells apart.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn forget_undo(&mut self, committed: EpochNumber) -> Result<()> {
         if !self.undo.keeps {
-            return;
+            return Ok(());
         }
-        let until = self.undo.pins.keys().next().map_or(committed, |first| committed.min(*first));
-        self.tables().for_each(|table| table.forget_undo(until));
+        let mut readers: Vec<EpochNumber> = self.undo.pins.range(..committed).map(|(epoch, _)| *epoch).collect();
+        readers.push(committed);
+        self.tables().try_for_each(|table| table.forget_undo(&readers))
     }
 
     /// Keeps what a walk as of an epoch needs, until [`QueryRun::unpin`].

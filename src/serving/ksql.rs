@@ -58,7 +58,7 @@ fn execute(service: &Service, asked: &Asked, caller: &Caller) -> Result<Vec<Valu
     let text = asked.text.as_deref().unwrap_or_default();
     let mut session = asked.session(service)?;
     let name = asked.shown_as.as_deref();
-    let parsed = asked.trace.step("parse", || parse(text, name))?;
+    let parsed = asked.trace.step("parse", || parse(service, text, name))?;
     asked.trace.has(&parsed);
     let access = &service.setup.access;
     parsed.iter().try_for_each(|statement| access.may(caller, statement.needs, &first_words(&statement.text)))?;
@@ -114,8 +114,9 @@ fn shown(outcome: &Outcome) -> Value {
 ///
 /// # Errors
 /// The first syntax error; the whole text is named as the statement, as ksqlDB does.
-pub(super) fn parse(text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, Refusal> {
-    statements::parse(text).map_err(|errors| match errors.first() {
+pub(super) fn parse(service: &Service, text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, Refusal> {
+    let bounds = statements::foreign_bounds(service.engine.properties());
+    statements::parse_within(text, bounds).map_err(|errors| match errors.first() {
         Some(error) => Refusal::unread(error, text).shown_as(shown_as, text, &errors),
         None => Refusal::new(50000, "a text without errors was refused"),
     })
@@ -272,7 +273,7 @@ pub(super) fn terminate_cluster(service: &Service, patterns: &[String]) -> Resul
     let version = service.engine.catalog().version;
     let mut session = Session::new(&service.engine, crate::config::Properties::default());
     let mut run = |text: &str| -> Result<(), Refusal> {
-        for statement in &parse(text, None)? {
+        for statement in &parse(service, text, None)? {
             session.run(statement).map_err(|error| Refusal::of_statement(&error, text, Vec::new()))?;
         }
         Ok(())

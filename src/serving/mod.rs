@@ -47,6 +47,7 @@ mod nearby;
 mod openapi;
 mod otlp;
 mod overrides;
+mod owners;
 mod pem;
 mod pg;
 mod print;
@@ -90,6 +91,7 @@ use bodies::Bodies;
 use commands::Commands;
 use fresh::Fresh;
 use otlp::Exporter;
+use owners::Owners;
 use refusal::Refusal;
 use slots::Slots;
 
@@ -120,6 +122,7 @@ pub(crate) struct Service {
     bodies: Bodies,
     /// Of queries that show rows.
     slots: Slots,
+    owners: Owners,
     /// Whether the cluster was terminated: from then on everything is refused.
     is_terminated: AtomicBool,
     setup: Setup,
@@ -235,6 +238,7 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
         commands: Commands::of(&engine.catalog()),
         bodies: Bodies::new(engine.properties().number(config::REQUEST_MEMORY_BYTES) as usize),
         slots: Slots::default(),
+        owners: Owners::default(),
         is_terminated: AtomicBool::new(false),
         setup,
     });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -16,10 +16,12 @@ use tokio::sync::{Notify, mpsc};
 use super::accept::{self, DELIMITED, EVENTS, JSON, PROTOBUF, V1};
 use super::endpoints::not_allowed;
 use super::otlp::Trace;
+use super::owners::Owned;
 use super::refusal::Refusal;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, LAST_EVENT, Layout};
 use super::slots::Slot;
+use super::users::Caller;
 use super::waits::Waits;
 use super::{Service, ksql, print, small, stalls};
 use crate::config;
@@ -63,40 +65,54 @@ enum Answer {
     Topic(Follower, RecordLines),
 }
 
-/// A query that shows rows, and its slot among those that may.
+/// A query that shows rows, its slot among those that may, and the note of who started it.
 pub(super) struct Running {
     pub query: PushQuery,
     _slot: Slot,
+    _owned: Owned,
 }
 
 /// `POST /query`.
-pub(super) async fn query(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+pub(super) async fn query(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Response> {
     let chosen = accept::choose(request.headers(), &[DELIMITED, V1, JSON, PROTOBUF], V1).map(|chosen| match chosen {
         JSON => V1,
         other => other,
     });
-    rows(service, request, request::OLD, chosen).await
+    rows(service, caller, request, request::OLD, chosen).await
 }
 
 /// `POST /query-stream`.
-pub(super) async fn query_stream(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+pub(super) async fn query_stream(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Response> {
     let chosen = accept::choose(request.headers(), STREAMS, DELIMITED);
-    rows(service, request, request::NEW, chosen).await
+    rows(service, caller, request, request::NEW, chosen).await
 }
 
 /// What `/query-stream` can answer with.
 const STREAMS: &[&str] = &[DELIMITED, JSON, V1, PROTOBUF, EVENTS];
 
 /// `GET /query-stream`: the same for a browser's EventSource, with the fields in the query of the address.
-pub(super) async fn events(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Response> {
+pub(super) async fn events(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Response> {
     // Of others, ksqlDB's server takes no GET here.
     let Some(EVENTS) = accept::choose(request.headers(), STREAMS, DELIMITED) else { return Err(not_allowed("POST")) };
     let body = request::of_address(request.uri(), request::NEW).map_err(Refusal::into_response)?;
-    rows(service, request.map(|_| Body::from(body)), request::NEW, Some(EVENTS)).await
+    rows(service, caller, request.map(|_| Body::from(body)), request::NEW, Some(EVENTS)).await
 }
 
 async fn rows(
     service: Arc<Service>,
+    caller: Caller,
     request: Request,
     fields: Fields,
     chosen: Option<&'static str>,
@@ -129,7 +145,7 @@ async fn rows(
     // The client is there as long as somebody wants the answer.
     let waits = Waits::default();
     let is_gone = waits.is_over();
-    let laid_out = move || match select(&asker, &asked, &is_gone)? {
+    let laid_out = move || match select(&asker, &asked, &caller, &is_gone)? {
         // All rows of a table take their time.
         Shown::Rows(id, rows) => Ok(Answer::Whole(pulled(id, rows))),
         Shown::Query(query, until) => Ok(Answer::Query(query, until)),
@@ -161,7 +177,7 @@ fn at_once(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
         return None;
     }
     let began = asked.trace.now();
-    let parsed = ksql::parse(text, asked.shown_as.as_deref()).ok()?;
+    let parsed = ksql::parse(service, text, asked.shown_as.as_deref()).ok()?;
     let [statement] = parsed.as_slice() else { return None };
     let parsed_at = asked.trace.now();
     let rows = asked.session(service).ok()?.rows_at_once(statement).ok()??;
@@ -217,13 +233,18 @@ fn pieces(receive: mpsc::Receiver<Bytes>) -> impl Stream<Item = Bytes> + Send {
 ///
 /// # Errors
 /// The request has not exactly one statement, or it is neither SELECT nor PRINT, or it is refused.
-pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> bool) -> Result<Shown, Refusal> {
+pub(super) fn select(
+    service: &Service,
+    asked: &Asked,
+    caller: &Caller,
+    is_gone: &dyn Fn() -> bool,
+) -> Result<Shown, Refusal> {
     let text = asked.text.as_deref().unwrap_or_default();
     if text.is_empty() && asked.is_old {
         return Err(Refusal::new(40000, "\"ksql\" field must be populated"));
     }
     let name = asked.shown_as.as_deref();
-    let parsed = asked.trace.step("parse", || ksql::parse(text, name))?;
+    let parsed = asked.trace.step("parse", || ksql::parse(service, text, name))?;
     asked.trace.has(&parsed);
     let [statement] = parsed.as_slice() else {
         let message = format!("Expected exactly one KSQL statement; found {} instead", parsed.len());
@@ -250,7 +271,8 @@ pub(super) fn select(service: &Service, asked: &Asked, is_gone: &dyn Fn() -> boo
         Ok(Some(Outcome::Rows(rows))) => Ok(Shown::Rows(query_id(service), rows)),
         Ok(Some(Outcome::Push { query, until, .. })) => {
             let slot = slot.ok_or_else(|| Refusal::new(50000, "a query has begun without a slot"))?;
-            Ok(Shown::Query(Box::new(Running { query, _slot: slot }), until))
+            let owned = service.owners.note(query.id(), caller);
+            Ok(Shown::Query(Box::new(Running { query, _slot: slot, _owned: owned }), until))
         }
         Ok(Some(Outcome::Print { records, lines })) => Ok(Shown::Topic(records, lines)),
         Ok(_) => Err(refusal),

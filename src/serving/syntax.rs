@@ -13,14 +13,14 @@
 
 use super::nearby::{NEXT, Nearby};
 use crate::error::Error;
-use crate::sql::lexer::lex;
+use crate::sql::bounds::lex_near;
 use crate::sql::words::is_reserved;
 
 /// What ksqlDB says at the place of a syntax error in a text; None if our place is another one, as where a misspelt word
 /// is found before the one at which it shows.
 pub(super) fn worded(error: &Error, text: &str) -> Option<String> {
     let place = error.span().filter(|_| !text.is_empty())?.start;
-    let lexed = lex(text);
+    let lexed = lex_near(text, place);
     let at = lexed.lexemes.iter().position(|lexeme| lexeme.span.start >= place).unwrap_or(lexed.lexemes.len());
     let near = Nearby::new(&lexed.lexemes, at);
     let here = near.text(0);

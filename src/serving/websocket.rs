@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Extension, FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::listen::Held;
 use super::query::{Followed, Following, Shown, select};
 use super::request::{self, Asked};
+use super::users::Caller;
 use super::waits::Waits;
 use super::{Service, ksql, print, rows, stalls, target};
 use crate::engine::PushRow;
@@ -59,7 +60,11 @@ impl End {
 }
 
 /// `GET /ws/query`.
-pub(super) async fn query(State(service): State<Arc<Service>>, request: Request) -> Response {
+pub(super) async fn query(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
     let uri = request.uri().clone();
     let (mut parts, _) = request.into_parts();
     let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
@@ -71,16 +76,16 @@ pub(super) async fn query(State(service): State<Arc<Service>>, request: Request)
     let held = parts.extensions.get::<Held>().cloned();
     let upgrade = upgrade.max_message_size(MOST_MESSAGE).max_frame_size(MOST_MESSAGE);
     upgrade.on_upgrade(async move |socket| {
-        serve(service, socket, version, asked).await;
+        serve((service, caller), socket, version, asked).await;
         drop(held);
     })
 }
 
-async fn serve(service: Arc<Service>, socket: WebSocket, version: Option<String>, asked: Option<String>) {
+async fn serve(by: (Arc<Service>, Caller), socket: WebSocket, version: Option<String>, asked: Option<String>) {
     let (mut sink, mut source) = socket.split();
     let (send, mut receive) = mpsc::channel::<String>(16);
     let showing = async {
-        let end = show(&service, version, asked, &send).await;
+        let end = show(&by, version, asked, &send).await;
         drop(send);
         end
     };
@@ -116,7 +121,7 @@ async fn serve(service: Arc<Service>, socket: WebSocket, version: Option<String>
 
 /// Sends columns and rows; why it is over, or None if nobody listens any more.
 async fn show(
-    service: &Arc<Service>,
+    (service, caller): &(Arc<Service>, Caller),
     version: Option<String>,
     asked: Option<String>,
     to: &mpsc::Sender<String>,
@@ -144,11 +149,11 @@ async fn show(
     if let Err(refusal) = ksql::wait_for(service, asked.sequence).await {
         return Some(End::new(TRY_LATER, refusal.message));
     }
-    let asker = service.clone();
+    let (asker, caller) = (service.clone(), caller.clone());
     // The client is there as long as somebody wants the answer.
     let waits = Waits::default();
     let is_gone = waits.is_over();
-    match ksql::on_a_thread(move || select(&asker, &asked, &is_gone)).await {
+    match ksql::on_a_thread(move || select(&asker, &asked, &caller, &is_gone)).await {
         Ok(Shown::Rows(_, PullRows { columns, rows })) => {
             to.send(header(&columns, true)).await.ok()?;
             for values in rows {

@@ -12,6 +12,7 @@
 //! | number | digits, a point, an exponent; never a sign |
 //! | variable | `${name}` outside of quotes |
 //! | symbol | one or two characters; the two-character ones win |
+//! | too long | a statement, or the rest of a text, with more tokens than may be (`bounds`) |
 //!
 //! Only ASCII letters make words; other letters must be quoted. Whether a word is a keyword is not decided here.
 //! Cutting goes through the text once. That no `*/` follows is remembered, so that many `/*` do not cost a search
@@ -40,6 +41,10 @@ pub enum Token {
     Unclosed,
     /// A character that the language does not use.
     Unknown,
+    /// A statement of more tokens than one may have, up to its semicolon.
+    LongStatement,
+    /// The rest of a text of more tokens than one may have, from a statement on.
+    LongText,
 }
 
 /// A token that is neither white space nor a comment, and where it stands.
@@ -108,7 +113,7 @@ impl<'a> Lexed<'a> {
     }
 }
 
-/// Cuts `text` into tokens.
+/// Cuts `text` into tokens, however many; [`super::bounds`] does it within bounds.
 pub fn lex(text: &str) -> Lexed<'_> {
     lex_at(text, Position { line: 1, column: 1 })
 }
@@ -117,43 +122,59 @@ pub fn lex(text: &str) -> Lexed<'_> {
 ///
 /// Only the spans begin at `start`; [`Lexeme::at`] counts bytes of `text`.
 pub fn lex_at(text: &str, start: Position) -> Lexed<'_> {
-    let mut scanner = Scanner { text, at: 0, position: start, unclosed_comment: false };
+    let mut scanner = Scanner::new(text, start);
     let mut lexed = Lexed::default();
     lexed.lexemes.reserve(text.len() / 5);
-    while let Some(first) = scanner.peek(0) {
-        if matches!(first, b' ' | b'\t' | b'\r' | b'\n') {
-            scanner.step(1);
-            continue;
-        }
-        let (from, start) = (scanner.at, scanner.position);
-        if let Some(length) = scanner.comment(first) {
-            scanner.pass(length, true);
-            let text = text[from..scanner.at].trim_end();
-            let span = Span { start, end: scanner.position };
-            lexed.comments.push(Comment { text, at: from, span, before: lexed.lexemes.len() });
-            continue;
-        }
-        let (token, length) = scanner.token(first);
-        scanner.pass(length, matches!(token, Token::Text | Token::Quoted | Token::Unknown));
-        let text = Cow::Borrowed(&text[from..scanner.at]);
-        lexed.lexemes.push(Lexeme { token, text, at: from, span: Span { start, end: scanner.position } });
+    while let Some(piece) = scanner.piece() {
+        lexed.keep(piece);
     }
     lexed.end = scanner.position;
     lexed
 }
 
+/// What is not white space.
+pub(super) enum Piece<'a> {
+    Token(Lexeme<'a>),
+    /// A comment, the byte at which it begins, and where it stands.
+    Comment(&'a str, usize, Span),
+}
+
 /// A place in a text.
 ///
 /// `at` is always between two characters. `position` is that of the same place, in characters.
-struct Scanner<'a> {
+pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    position: Position,
+    pub position: Position,
     /// Whether no `*/` follows, as an earlier search found.
     unclosed_comment: bool,
 }
 
 impl<'a> Scanner<'a> {
+    /// At the start of `text`, which begins at `position` of a larger one.
+    pub(super) fn new(text: &'a str, position: Position) -> Self {
+        Scanner { text, at: 0, position, unclosed_comment: false }
+    }
+
+    /// The next token or comment; none at the end.
+    pub(super) fn piece(&mut self) -> Option<Piece<'a>> {
+        let first = loop {
+            match self.peek(0)? {
+                b' ' | b'\t' | b'\r' | b'\n' => self.step(1),
+                first => break first,
+            }
+        };
+        let (from, start) = (self.at, self.position);
+        let comment = self.comment(first);
+        let (token, length) = comment.map_or_else(|| self.token(first), |length| (Token::Unknown, length));
+        self.pass(length, matches!(token, Token::Text | Token::Quoted | Token::Unknown));
+        let (text, span) = (&self.text[from..self.at], Span { start, end: self.position });
+        Some(match comment {
+            Some(_) => Piece::Comment(text.trim_end(), from, span),
+            None => Piece::Token(Lexeme { token, text: Cow::Borrowed(text), at: from, span }),
+        })
+    }
+
     /// The bytes from here to the end.
     fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.at..]

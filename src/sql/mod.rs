@@ -22,6 +22,7 @@
 //! new to the language must be added to the lists in [`words`]; a test checks that.
 
 pub mod ast;
+pub mod bounds;
 pub mod cursor;
 pub mod expr;
 mod from;

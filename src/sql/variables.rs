@@ -13,7 +13,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::lexer::{Lexed, Lexeme, Token, lex, unquoted};
+use super::bounds::lex_few;
+use super::lexer::{Lexed, Lexeme, Token, unquoted};
 use super::words::{is_plain_name, string_literal};
 use crate::error::{Error, Result, nearest};
 
@@ -108,7 +109,7 @@ impl Variables {
                 None => error.hint(format!("DEFINE {name} = '…'; gives it a value")),
             }
         })?;
-        let tokens = lex(value).lexemes;
+        let tokens = lex_few(value).lexemes;
         let fits = match tokens.as_slice() {
             [one] => matches!(one.token, Token::Word | Token::Quoted | Token::Text | Token::Number),
             [minus, number] => minus.text == "-" && number.token == Token::Number,
@@ -155,6 +156,7 @@ impl Variables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::lexer::lex;
 
     fn put(text: &str) -> String {
         let mut variables = Variables::default();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Action, Context, Kind, Right, Statement, Touched};
+use crate::catalog::check_topic_name;
 use crate::config;
 use crate::engine::{Change, Effect, NewTopic};
 use crate::error::{Error, Result, Span};
@@ -58,12 +59,7 @@ impl Statement for CreateTopic {
     /// Invalid for a bad name, number of partitions or setting; a conflict if the topic exists. There is no IF NOT
     /// EXISTS.
     fn compile(&self, cx: &Context) -> Result<Action> {
-        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if self.name.is_empty() || self.name.len() > 249 || !self.name.chars().all(valid) {
-            let message = format!("'{}' cannot be the name of a topic", self.name);
-            let hint = "a name has up to 249 letters, digits, dots, underscores and hyphens";
-            return Err(Error::invalid(message).at(self.span).hint(hint));
-        }
+        check_topic_name(&self.name).map_err(|error| error.at(self.span))?;
         if cx.catalog.topic(&self.name).is_some() {
             return Err(Error::conflict(format!("Topic '{}' already exists.", self.name)).at(self.span));
         }

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use super::{Parsed, parse_lexed};
 use crate::error::Error;
+use crate::sql::bounds::Bounds;
 use crate::sql::lexer::{Comment, Lexed, lex};
 use crate::sql::weave::{Inner, weave};
 
@@ -19,7 +20,7 @@ use crate::sql::weave::{Inner, weave};
 /// If one statement cannot be read nothing is formatted.
 pub fn format(text: &str) -> Result<String, Vec<Error>> {
     let lexed = lex(text);
-    let statements = parse_lexed(text, &lexed)?;
+    let statements = parse_lexed(text, &lexed, Bounds::NONE)?;
     let mut script = Script { lexed: &lexed, comments: &lexed.comments, out: String::new(), last_line: 0 };
     let mut first = 0;
     for statement in &statements {

@@ -23,16 +23,19 @@
 //! until one returns a statement or an error. A kind that finds that another one is meant goes back to where it began
 //! and returns `None`. What no kind has taken is refused, with everything that was looked for.
 
+mod bounds;
 mod check;
 mod complete;
 mod export;
 mod format;
 mod lines;
+mod places;
 mod reply;
 mod session;
 mod standing;
 
 pub use assert_topic::Asserted;
+pub use bounds::{check_bounds, foreign_bounds, own_bounds};
 pub use complete::{Next, next};
 pub use explain::HOST;
 pub use export::export;
@@ -50,9 +53,10 @@ use std::fmt;
 use crate::catalog::Catalog;
 use crate::config::Properties;
 use crate::engine::{Change, Engine};
-use crate::error::{Error, Position, Result, Span, nearest};
+use crate::error::{Error, Result, Span, nearest};
 use crate::plan::Plan;
 use crate::plan::pull::Pull;
+use crate::sql::bounds::{Bounds, lex_within};
 use crate::sql::cursor::Cursor;
 use crate::sql::lexer::{Lexed, lex, lex_at};
 use crate::sql::slips::foreign;
@@ -60,6 +64,7 @@ use crate::sql::variables::Variables;
 use crate::topics::Topic;
 use crate::topics::record::RecordBatch;
 use check::Touched;
+use places::Lines;
 
 macro_rules! shelf {
     ($($name:ident)*) => {
@@ -315,11 +320,19 @@ const MOST_ERRORS: usize = 1_000;
 /// All syntax errors in the order of the text, at most 1,000 and one that says so. Each has its line of
 /// text.
 pub fn parse(text: &str) -> Result<Vec<Parsed>, Vec<Error>> {
-    parse_lexed(text, &lex(text))
+    parse_lexed(text, &lex(text), Bounds::NONE)
+}
+
+/// The same; a statement with more tokens than may be is refused before the memory for it is taken.
+///
+/// # Errors
+/// As those of [`parse`].
+pub fn parse_within(text: &str, bounds: Bounds) -> Result<Vec<Parsed>, Vec<Error>> {
+    parse_lexed(text, &lex_within(text, bounds), bounds)
 }
 
 /// The same for a text that was cut into tokens.
-fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
+fn parse_lexed(text: &str, lexed: &Lexed, bounds: Bounds) -> Result<Vec<Parsed>, Vec<Error>> {
     let mut cursor = Cursor::new(lexed);
     let lines = Lines::new(text);
     let (mut parsed, mut errors) = (Vec::new(), Vec::new());
@@ -330,7 +343,8 @@ fn parse_lexed(text: &str, lexed: &Lexed) -> Result<Vec<Parsed>, Vec<Error>> {
             break;
         }
         let (start, mark) = (cursor.span(), cursor.mark());
-        match statement(&mut cursor, true) {
+        let within = check_bounds(lexed.lexemes.get(mark), bounds);
+        match within.and_then(|()| statement(&mut cursor, true)) {
             Ok((statement, needs)) => {
                 let span = cursor.since(start);
                 let tokens = cursor.mark() - mark;
@@ -457,28 +471,6 @@ pub fn compile_kept(text: &str, catalog: &Catalog, properties: &Properties) -> R
     match only.statement.compile(&cx)? {
         Action::Change(change) => Ok(*change),
         _ => Err(Error::bug("a kept statement changes what exists")),
-    }
-}
-
-/// Finds places of a text.
-///
-/// Positions count lines and characters from 1, and bytes are wanted: finding one takes O(length of the line).
-struct Lines<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-}
-
-impl<'a> Lines<'a> {
-    fn new(text: &'a str) -> Self {
-        let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-        Lines { text, starts }
-    }
-
-    /// The line that a position is in.
-    fn line(&self, position: Position) -> &'a str {
-        let from = self.starts.get(position.line as usize - 1).copied().unwrap_or(self.text.len());
-        let to = self.starts.get(position.line as usize).map_or(self.text.len(), |next| next - 1);
-        &self.text[from..to]
     }
 }
 

@@ -25,6 +25,9 @@ struct Stored {
     end: Offset,
 }
 
+/// Records for a partition.
+type Batch = (PartitionId, RecordBatch);
+
 impl MemoryTopics {
     /// No topics.
     pub fn new() -> Self {
@@ -42,6 +45,29 @@ impl MemoryTopics {
         let after = stored.batches.partition_point(|(first, _)| *first <= stored.start);
         stored.batches.drain(..after.saturating_sub(1));
         Ok(stored.start)
+    }
+
+    /// Appends batches, and those of `asides` whose topics are there; a topic may be deleted at any moment before. The offset
+    /// at which each batch begins that was appended.
+    ///
+    /// # Errors
+    /// Kind `Missing`: a partition of `batches` is not there; nothing is appended then.
+    pub fn append_with(&self, batches: Vec<Batch>, asides: Vec<Batch>) -> Result<Vec<Offset>> {
+        let mut all = self.lock();
+        let missing = batches.iter().find(|(id, _)| !all.contains_key(id));
+        if let Some((id, _)) = missing {
+            return Err(Error::missing(format!("there is no {id}")));
+        }
+        let mut offsets = Vec::new();
+        for (id, mut batch) in batches.into_iter().chain(asides) {
+            let Some(stored) = all.get_mut(&id) else { continue };
+            let records = i64::from(batch.records());
+            batch.set_base_offset(stored.end);
+            offsets.push(stored.end);
+            stored.batches.push((stored.end, batch.plain().clone()));
+            stored.end += records;
+        }
+        Ok(offsets)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PartitionId, Stored>> {
@@ -104,18 +130,8 @@ impl Topics for MemoryTopics {
         })?
     }
 
-    fn append(&self, batches: Vec<(PartitionId, RecordBatch)>) -> Result<Vec<Offset>> {
-        let mut all = self.lock();
-        let mut offsets = Vec::new();
-        for (id, mut batch) in batches {
-            let stored = all.get_mut(&id).ok_or_else(|| Error::missing(format!("there is no {id}")))?;
-            let records = i64::from(batch.records());
-            batch.set_base_offset(stored.end);
-            offsets.push(stored.end);
-            stored.batches.push((stored.end, batch.plain().clone()));
-            stored.end += records;
-        }
-        Ok(offsets)
+    fn append(&self, batches: Vec<Batch>) -> Result<Vec<Offset>> {
+        self.append_with(batches, Vec::new())
     }
 }
 
@@ -138,5 +154,56 @@ impl Reader for MemoryReader {
             let behind = &stored.batches[after.saturating_sub(1)..];
             Fetch::joined(behind.iter().map(|(_, batch)| batch), most_bytes)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::topics::record::BatchWriter;
+
+    fn topic(number: u64) -> Topic {
+        Topic { id: TopicId::new(number), name: number.to_string(), partitions: 1, config: Default::default() }
+    }
+
+    fn batch(number: u64) -> Batch {
+        let mut writer = BatchWriter::new();
+        writer.push(0, None, Some(b"x"), &[]);
+        (PartitionId { topic: TopicId::new(number), partition: 0 }, writer.finish().expect("a record"))
+    }
+
+    /// Another thread makes and deletes the topic all the time.
+    #[test]
+    fn a_topic_that_is_deleted_meanwhile_gets_no_asides_and_the_rest_is_appended() {
+        let topics = MemoryTopics::new();
+        topics.create(&topic(1)).expect("a topic");
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..50_000 {
+                    topics.create(&topic(2)).expect("a topic");
+                    // It is there for about as long as it is not.
+                    (0..200).for_each(|_| std::hint::spin_loop());
+                    topics.delete(TopicId::new(2)).expect("deleted");
+                }
+                is_over.store(true, Ordering::Relaxed);
+            });
+            let mut n = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let appended = topics.append_with(vec![batch(1)], vec![batch(2)]);
+                assert_eq!(appended.map(|offsets| offsets[0]).map_err(|error| error.to_string()), Ok(n));
+                n += 1;
+            }
+        });
+    }
+
+    #[test]
+    fn nothing_is_appended_if_a_partition_is_not_there() {
+        let topics = MemoryTopics::new();
+        topics.create(&topic(1)).expect("a topic");
+        assert!(topics.append(vec![batch(1), batch(2)]).is_err());
+        assert_eq!(topics.end(batch(1).0).expect("an end"), 0);
     }
 }

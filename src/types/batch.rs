@@ -121,6 +121,38 @@ impl Seq {
 }
 
 impl OldSide {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or_else(|| self.absent.as_ref().map_or(0, BooleanBuffer::len), |column| column.len())
+    }
+
+    /// About how many bytes the columns take.
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(|column| array_bytes(column.as_ref())).sum()
+    }
+
+    /// The rows with these numbers.
+    ///
+    /// # Errors
+    /// A bug: there is no such row.
+    pub fn take(&self, rows: &[u32]) -> Result<OldSide> {
+        let numbers = UInt32Array::from(rows.to_vec());
+        let column = |column: &ArrayRef| compute::take(column, &numbers, None).map_err(arrow_error);
+        let bits = |bits: &BooleanBuffer| rows.iter().map(|row| bits.value(*row as usize)).collect();
+        self.map(column, bits).map(|taken| *taken)
+    }
+
+    /// These rows, and then others.
+    ///
+    /// # Errors
+    /// A bug: the columns differ, or are too large together.
+    pub fn with(&self, others: &OldSide) -> Result<OldSide> {
+        let column = |(a, b): (&ArrayRef, &ArrayRef)| compute::concat(&[a.as_ref(), b.as_ref()]).map_err(arrow_error);
+        let columns = self.columns.iter().zip(&others.columns).map(column).collect::<Result<_>>()?;
+        let absent = self.absent.as_ref().zip(others.absent.as_ref());
+        Ok(OldSide { columns, absent: absent.map(|(a, b)| a.iter().chain(b.iter()).collect()) })
+    }
+
     fn map(
         &self,
         column: impl Fn(&ArrayRef) -> Result<ArrayRef>,

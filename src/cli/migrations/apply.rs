@@ -11,6 +11,7 @@ use crate::cli::failure::{Done, FAILED, Failure};
 use crate::cli::output::tell;
 use crate::cli::script::{Script, ScriptStatement};
 use crate::error::Error;
+use crate::sql::bounds::Bounds;
 use crate::statements::Session;
 
 /// The first words of statements that show something; they have no place in a file.
@@ -138,7 +139,7 @@ fn chosen(files: Vec<MigrationFile>, which: &Which, latest: &str) -> Result<Vec<
 /// It cannot be read, or has statements that may not stand in it.
 pub(super) fn read(file: &MigrationFile) -> Result<Script, Failure> {
     let name = file.path.display().to_string();
-    let script = Script::parse(&name, &file.text()?).map_err(|errors| {
+    let script = Script::parse(&name, &file.text()?, Bounds::NONE).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(|error| error.render(Some(&name))).collect();
         Failure { status: FAILED, text: texts.join("\n\n") }
     })?;

@@ -23,13 +23,14 @@ use super::connect::Credentials;
 use super::failure::{Done, FAILED, Failure};
 use super::output::{Format, Output, tell, tell_error};
 use super::remote::Remote;
-use super::script::{Script, without_folder};
+use super::script::{Script, bounds, without_folder};
 use super::stop::Stop;
 use super::viewer::Viewer;
 use crate::config::Properties;
 use crate::engine::{Drive, Engine};
 use crate::error::Error;
 use crate::journal::WhenFull;
+use crate::sql::bounds::Bounds;
 use crate::sql::lexer::{Token, lex};
 use crate::statements::{Outcome, Session};
 use clap::Args;
@@ -63,7 +64,8 @@ const PROMPTS: [&str; 2] = ["tidemill> ", "        > "];
 
 /// Runs the shell; the exit status.
 pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
-    let given = Script::read(&arguments.file, &arguments.execute)?;
+    let bounds = bounds(common, arguments.server.as_deref())?;
+    let given = Script::read(&arguments.file, &arguments.execute, bounds)?;
     let talks = arguments.file.is_empty() && arguments.execute.is_empty();
     let remote = arguments.server.as_deref().map(|url| Remote::connect(url, &arguments.credentials, true));
     let remote = remote.transpose()?;
@@ -88,6 +90,7 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Done {
         session: Session::new(&engine, Properties::default()).stopping(&is_asked),
         engine: &engine,
         remote,
+        bounds,
         output: Output::new(arguments.output),
         stop,
         failed: false,
@@ -122,6 +125,8 @@ struct Shell<'e> {
     session: Session<'e>,
     /// The server that executes the statements, if it is not the engine.
     remote: Option<Remote>,
+    /// How many tokens texts may have.
+    bounds: Bounds,
     output: Output,
     /// Ctrl-C while a statement is at work.
     stop: Stop,
@@ -209,7 +214,7 @@ impl Shell<'_> {
     /// Only that the reader of the output has gone.
     fn text(&mut self, name: &str, text: &str) -> Result<(), Failure> {
         self.stop.forget();
-        match Script::parse(name, text) {
+        match Script::parse(name, text, self.bounds) {
             Ok(script) => {
                 if let Err(failure) = self.script(&script) {
                     if failure.text.is_empty() {

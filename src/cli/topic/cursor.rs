@@ -221,7 +221,14 @@ impl StartAt {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::clock::ManualClock;
+    use crate::disk::double::ForgetfulDisk;
+    use crate::engine::{Engine, Settings, Store};
+    use crate::statements;
+    use crate::topics::record::BatchWriter;
 
     #[test]
     fn a_start_is_a_word_an_offset_or_a_time() {
@@ -232,5 +239,32 @@ mod tests {
         assert_eq!(parse("1970-01-01T00:00:01Z"), Some(StartAt::Time(1000)));
         assert_eq!(parse("1970-01-01 00:00:01.500999"), Some(StartAt::Time(1500)));
         assert_eq!((parse("-1"), parse("soon")), (None, None));
+    }
+
+    /// Of a batch only its first record is left, which is as much as is read at once.
+    #[test]
+    fn a_gap_that_compaction_left_is_not_the_end() {
+        let store = Store::Folder { disk: ForgetfulDisk::new(0).boot(), path: "/data".into() };
+        let engine = Engine::open(Settings::new(store, Arc::new(ManualClock::new()), statements::compile_kept))
+            .expect("an engine");
+        let made = "CREATE TOPIC 't' WITH (PARTITIONS=1, 'segment.bytes'='260', 'cleanup.policy'='compact',
+            'min.cleanable.dirty.ratio'='0');";
+        statements::execute(&engine, made).expect("made");
+        let topic = engine.catalog().topic("t").expect("there").clone();
+        let (large, value) = (vec![b'x'; READ_BYTES], [b'x'; 100]);
+        let append = |records: &[(&[u8], &[u8])]| {
+            let mut writer = BatchWriter::new();
+            records.iter().for_each(|(key, value)| writer.push(0, Some(key), Some(value), &[]));
+            engine.insert(&topic, None, writer.finish().expect("records")).expect("appended");
+        };
+        append(&[(b"a", &large), (b"b", &value)]);
+        (0..4).for_each(|_| append(&[(b"b", &value)]));
+        assert_eq!(engine.clean().expect("cleaned"), 1);
+        let id = PartitionId { topic: topic.id, partition: 0 };
+        let mut cursor = Cursor::new(engine.topics().as_ref(), id, 1).expect("a cursor");
+        let mut decode = Decode::new(None, true);
+        assert!(cursor.next_time(&mut decode).expect("readable").is_some(), "the last record is found");
+        let line = String::from_utf8(cursor.take().expect("a record").line).expect("text");
+        assert!(!line.contains("\"offset\":1,"), "what was compacted is gone: {line}");
     }
 }

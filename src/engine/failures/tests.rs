@@ -402,3 +402,117 @@ fn large_records_that_fail_are_copied_some_at_a_time() {
     let epochs = engine.stats("CSAS_T_0").expect("a query").epoch.get();
     assert!(epochs >= 3, "50 MB were copied in {epochs} epochs");
 }
+
+/// What a statement is refused with.
+fn refused(engine: &Engine, text: &str) -> String {
+    let parsed = statements::parse(text).expect("statements");
+    let mut session = Session::new(engine, Properties::default());
+    let (last, first) = parsed.split_last().expect("a statement");
+    first.iter().for_each(|statement| session.run(statement).map(drop).expect("done"));
+    let checked = session.dry_run().check(last).map(drop).expect_err("refused when it is checked");
+    let error = session.run(last).map(drop).expect_err("refused");
+    assert_eq!(error.message(), checked.message());
+    error.message().to_owned()
+}
+
+const WITH_LETTERS: &str = "SET 'tidemill.dead.letters.enable'='true';";
+
+/// A declaration of a stream over a topic that need not be there.
+fn declared(name: &str, topic: &str) -> String {
+    format!("CREATE STREAM {name} (k INT KEY, v INT) WITH (KAFKA_TOPIC='{topic}', PARTITIONS=1, FORMAT='JSON');")
+}
+
+/// A record that fails in each of the queries would never come to rest.
+#[test]
+fn dead_letters_that_would_go_in_a_circle_are_refused() {
+    for length in 2..5 {
+        let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+        let engine = open(&machine, &clock).expect("an engine");
+        for n in 0..length {
+            execute(&engine, &declared(&format!("l{n}"), &format!("CSAS_Q{n}_{n}-dead-letters")));
+        }
+        let query = |n: usize| {
+            let read = (n + length - 1) % length;
+            format!("CREATE STREAM q{n} AS SELECT k, 100 / v AS q FROM l{read};")
+        };
+        (0..length - 1).for_each(|n| execute(&engine, &format!("{WITH_LETTERS} {}", query(n))));
+        let last = length - 1;
+        let around: String = (0..length).map(|n| format!(" -> CSAS_Q{n}_{n}")).collect();
+        let message = format!("Dead letters would go in a circle: CSAS_Q{last}_{last}{around}");
+        assert_eq!(refused(&engine, &format!("{WITH_LETTERS} {}", query(last))), message);
+        execute(&engine, &query(last));
+        let queries = engine.catalog().queries().len();
+        drop(engine);
+        machine.end(End::Kill);
+        assert_eq!(open(&machine, &clock).expect("an engine").catalog().queries().len(), queries);
+    }
+}
+
+#[test]
+fn a_circle_of_letters_and_results_is_refused_and_what_is_none_is_not() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(&engine, &declared("s", "s"));
+    execute(&engine, &declared("other", "other"));
+    execute(&engine, &declared("l", "CSAS_A_0-dead-letters"));
+    execute(&engine, &format!("{WITH_LETTERS} CREATE STREAM a AS SELECT k, 100 / v AS v FROM s;"));
+    execute(&engine, "CREATE STREAM repaired AS SELECT k, v FROM l;");
+    let message = refused(&engine, "INSERT INTO s SELECT k, v FROM repaired;");
+    assert!(message.ends_with("INSERTQUERY_2 -> CSAS_A_0 -> CSAS_REPAIRED_1 -> INSERTQUERY_2"), "{message}");
+    // Results alone may go in a circle, and letters may be read by any number of queries.
+    execute(&engine, &format!("{WITH_LETTERS} INSERT INTO other SELECT k, v FROM repaired;"));
+    execute(&engine, "INSERT INTO other SELECT k, v FROM other;");
+    execute(&engine, "INSERT INTO a SELECT k, v FROM l;");
+}
+
+#[test]
+fn topics_of_dead_letters_are_called_and_used_as_topics_may_be() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock).expect("an engine");
+    execute(&engine, &declared("s", "s"));
+    let refused = |text: &str| refused(&engine, &format!("{WITH_LETTERS} {text}"));
+    let long = "x".repeat(240);
+    let message = refused(&format!("CREATE STREAM {long} WITH (KAFKA_TOPIC='t') AS SELECT k, v FROM s;"));
+    assert!(message.contains("X_0-dead-letters' cannot be the name of a topic"), "{message}");
+    let message = refused("CREATE STREAM x WITH (KAFKA_TOPIC='a b') AS SELECT k, v FROM s;");
+    assert_eq!(message, "'a b' cannot be the name of a topic", "as those of results are checked");
+    let message = refused("CREATE STREAM a WITH (KAFKA_TOPIC='CSAS_A_0-dead-letters') AS SELECT k, v FROM s;");
+    assert_eq!(message, "Topic 'CSAS_A_0-dead-letters' is for the dead letters of query CSAS_A_0");
+    execute(&engine, "CREATE STREAM a WITH (KAFKA_TOPIC='CSAS_B_1-dead-letters') AS SELECT k, v FROM s;");
+    let message = refused("CREATE STREAM b AS SELECT k, v FROM s;");
+    assert_eq!(message, "Topic 'CSAS_B_1-dead-letters' is for the dead letters of query CSAS_B_1");
+    execute(&engine, &format!("{WITH_LETTERS} CREATE STREAM c AS SELECT k, v FROM s;"));
+    let message = refused("CREATE STREAM d WITH (KAFKA_TOPIC='CSAS_C_1-dead-letters') AS SELECT k, v FROM s;");
+    assert_eq!(message, "Topic 'CSAS_C_1-dead-letters' is for the dead letters of query CSAS_C_1");
+    execute(&engine, &declared("over", "CSAS_C_1-dead-letters"));
+    assert!(refused("INSERT INTO over SELECT k, v FROM s;").contains("is for the dead letters of query CSAS_C_1"));
+}
+
+/// However many records of a batch cannot be read.
+#[test]
+fn every_undecodable_record_has_its_own_reason_in_its_letter() {
+    const RECORDS: usize = 300;
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let store = Store::Folder { disk: machine.boot(), path: "/data".into() };
+    let settings = Settings::new(store, clock.clone(), statements::compile_kept);
+    let engine = Engine::open(settings.with(&[(config::OFFSET_RESET, "earliest")]).expect("set")).expect("an engine");
+    execute(
+        &engine,
+        "CREATE STREAM s (v INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         SET 'tidemill.dead.letters.enable'='true';
+         CREATE STREAM t AS SELECT v FROM s;",
+    );
+    let topic = engine.catalog().topic("s").expect("there").clone();
+    let mut writer = BatchWriter::new();
+    for n in 0..RECORDS {
+        writer.push(0, None, Some(format!("{{\"V\":\"x{n}\"}}").as_bytes()), &[]);
+    }
+    engine.insert(&topic, None, writer.finish().expect("records")).expect("appended");
+    engine.settle().expect("settled");
+    let letters = records(&engine, &dead_letter_topic("CSAS_T_0"));
+    assert_eq!(letters.len(), RECORDS);
+    for (n, (_, headers)) in letters.iter().enumerate() {
+        let message = &headers["tidemill.error.message"];
+        assert!(message.contains(&format!("x{n}")), "{n}: {message}");
+    }
+}

@@ -39,6 +39,10 @@ pub(super) struct Spot {
 /// A piece takes no further result beyond so many bytes, so that its columns never get too large.
 pub(super) const PIECE_BYTES: usize = 64 << 20;
 
+/// A piece with fewer rows and bytes takes those that are appended.
+const SMALL_ROWS: usize = 8192;
+const SMALL_BYTES: usize = 1 << 20;
+
 impl Before {
     /// Notes the results of a group that is about to be touched for the first time in an epoch, and tells where they
     /// are.
@@ -70,6 +74,45 @@ impl Before {
     /// A piece that is closed.
     pub(super) fn side(&self, piece: u32) -> &OldSide {
         &self.closed[piece as usize]
+    }
+
+    /// The pieces, closed.
+    pub(super) fn into_sides(mut self) -> Vec<OldSide> {
+        self.close();
+        self.closed
+    }
+
+    /// Adds rows of a piece, by their numbers, which rise; the piece and the row at which they begin.
+    ///
+    /// Small pieces become one, so that there are never many.
+    ///
+    /// # Errors
+    /// A bug.
+    pub(super) fn append(&mut self, side: &OldSide, rows: &[u32]) -> Result<(u32, u32)> {
+        debug_assert!(self.open.is_none(), "the epoch has ended");
+        let added = side.take(rows)?;
+        let bytes = added.bytes();
+        self.bytes.0 += bytes;
+        let last = self.closed.last_mut().filter(|last| last.rows() < SMALL_ROWS && last.bytes() < SMALL_BYTES);
+        match last.filter(|_| bytes < SMALL_BYTES) {
+            Some(last) => {
+                let first = last.rows() as u32;
+                *last = last.with(&added)?;
+                Ok((self.closed.len() as u32 - 1, first))
+            }
+            None => {
+                self.closed.push(added);
+                Ok((self.closed.len() as u32 - 1, 0))
+            }
+        }
+    }
+
+    /// How many rows there are, and in how many pieces.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> (usize, usize) {
+        let open = self.open.as_ref().map(|piece| piece.absent.len());
+        let rows = self.closed.iter().map(OldSide::rows).chain(open);
+        (rows.clone().sum(), rows.count())
     }
 
     /// About how many bytes the results have.

@@ -31,6 +31,7 @@ mod state;
 mod tests;
 mod touches;
 mod undo;
+mod undo_map;
 
 use std::collections::BTreeMap;
 

@@ -463,6 +463,15 @@ impl Read {
         self.epochs.insert(number, self.groups.clone());
     }
 
+    /// Some readers are over, and some epochs are committed; a reader as of `kept` stays.
+    fn forget(&mut self, aggregate: &mut Aggregate, kept: EpochNumber) {
+        let all: Vec<EpochNumber> = self.epochs.keys().copied().filter(|number| *number >= kept).collect();
+        let committed = all[self.random.below(all.len() as u64) as usize];
+        self.epochs.retain(|number, _| *number == kept || *number >= committed || self.random.one_in(3));
+        let readers: Vec<EpochNumber> = self.epochs.keys().copied().filter(|number| *number <= committed).collect();
+        aggregate.forget_undo(&readers).expect("no bug");
+    }
+
     fn go_on(&mut self, aggregate: &mut Aggregate) {
         self.rows(aggregate);
         if self.random.one_in(3) {
@@ -493,12 +502,47 @@ fn readers_see_what_was_committed_while_the_aggregation_goes_on() {
             let key = model.random.one_in(2).then(|| format!("k{}", model.random.below(5)));
             let of_key = |own: &str| key.as_deref().is_none_or(|key| key == own);
             let wanted: Table = model.epochs[&as_of].clone().into_iter().filter(|((_, own), _)| of_key(own)).collect();
-            let batches = read_while(&mut own, (as_of, key.as_deref()), &mut |own| model.go_on(own));
+            let batches = read_while(&mut own, (as_of, key.as_deref()), &mut |own| {
+                model.go_on(own);
+                if model.random.one_in(4) {
+                    model.forget(own, as_of);
+                }
+            });
             assert_eq!(table_of(&batches, &made), wanted, "{made:?} as of {as_of}");
-            if model.random.one_in(8) {
-                own.forget_undo(as_of);
-                model.epochs.retain(|number, _| *number >= as_of);
+            if model.random.one_in(4) {
+                model.forget(&mut own, as_of);
             }
         }
+    }
+}
+
+/// A walk that is never over pins its epoch, and another one another.
+#[test]
+fn a_slow_reader_costs_groups_and_not_epochs() {
+    let limit = Limit { rows: 8192, bytes: 1 << 20 };
+    let made = Made { window: None, every_row: true, last_only: false, old: false, limit };
+    let mut own = aggregate_for(&made, 0, RETENTION_MS);
+    let (groups, epochs) = (Table::new(), BTreeMap::new());
+    let mut model = Read { random: Random::new(0), made, now: 1_000, seq: 0, groups, epochs };
+    own.keep_undo(true);
+    for number in 1..=300 {
+        for _ in 0..3 {
+            model.rows(&mut own);
+        }
+        model.end_epoch(&mut own);
+        let number = EpochNumber::new(number);
+        let readers = [1, 10].map(EpochNumber::new).into_iter().filter(|reader| *reader < number);
+        // The last epoch is not committed yet.
+        let committed = EpochNumber::new(number.get().saturating_sub(1));
+        let mut readers: Vec<EpochNumber> = readers.filter(|reader| *reader < committed).collect();
+        readers.push(committed);
+        own.forget_undo(&readers).expect("no bug");
+        let (groups, rows, pieces) = own.undo.as_ref().expect("it is kept").entries();
+        // Five keys: in the maps after 1 and after 10, that of the epoch in flight, and the open one.
+        assert!(groups <= 4 * 5 && rows == groups && pieces <= 4, "{groups} groups, {rows} rows, {pieces} pieces");
+    }
+    for as_of in [1, 10, 299, 300].map(EpochNumber::new) {
+        let wanted = model.epochs[&as_of].clone();
+        assert_eq!(table_of(&read(&mut own, as_of, None), &made), wanted, "as of {as_of}");
     }
 }

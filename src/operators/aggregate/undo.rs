@@ -9,7 +9,8 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::interleave;
 
 use super::bucket::Bucket;
-use super::flush::{Before, PIECE_BYTES, Spot};
+use super::flush::{PIECE_BYTES, Spot};
+use super::undo_map::Map;
 use super::{Aggregate, Group, Spec, results};
 use crate::error::Result;
 use crate::ids::EpochNumber;
@@ -20,38 +21,13 @@ use crate::types::{Batch, Builder, OldSide, Seq, Value, arrow_error, key};
 
 /// The undo maps of all epochs that are not committed yet, or that a reader still needs.
 pub(super) struct Undo {
-    /// From the oldest to the newest.
+    /// From the oldest to the newest, each with the number of its last epoch.
     sealed: VecDeque<(EpochNumber, Map)>,
     open: Map,
 }
 
-/// What an epoch has changed, as it was before.
-struct Map {
-    /// The stream time before the epoch.
-    now: i64,
-    /// Where the results of each changed group are.
-    spots: HashMap<Group, Spot, foldhash::fast::RandomState>,
-    results: Before,
-    /// Buckets whose windows expired in the epoch.
-    dropped: BTreeMap<BucketId, Bucket>,
-}
-
-/// About how many bytes an entry of the map takes besides its results.
-const ENTRY_BYTES: usize = 2 * (size_of::<Group>() + size_of::<Spot>());
-
 /// The most groups that are looked at in one call of a walk.
 const WALK_GROUPS: usize = 8192;
-
-impl Map {
-    fn new(now: i64) -> Map {
-        Map { now, spots: HashMap::default(), results: Before::default(), dropped: BTreeMap::new() }
-    }
-
-    fn memory(&self) -> usize {
-        let dropped: usize = self.dropped.values().map(Bucket::memory).sum();
-        self.spots.capacity() * ENTRY_BYTES + self.results.bytes() + dropped
-    }
-}
 
 impl Undo {
     pub(super) fn new(now: i64) -> Undo {
@@ -73,6 +49,35 @@ impl Undo {
 
     pub(super) fn memory(&self) -> usize {
         self.open.memory() + self.sealed.iter().map(|(_, map)| map.memory()).sum::<usize>()
+    }
+
+    /// Drops and merges maps, as [`Table::forget_undo`] says.
+    fn forget(&mut self, readers: &[EpochNumber]) -> Result<()> {
+        let (Some(first), Some(committed)) = (readers.first(), readers.last()) else { return Ok(()) };
+        while self.sealed.front().is_some_and(|(number, _)| number <= first) {
+            self.sealed.pop_front();
+        }
+        let mut at = 0;
+        while let Some((number, next)) = self.sealed.get(at).zip(self.sealed.get(at + 1)).map(|(a, b)| (a.0, b.0)) {
+            // A reader between them needs the later one alone.
+            let after = readers.partition_point(|reader| *reader < number);
+            if next > *committed || readers.get(after).is_some_and(|reader| *reader < next) {
+                at += 1;
+                continue;
+            }
+            let later = self.sealed.remove(at + 1).expect("it was looked at").1;
+            let merged = &mut self.sealed[at];
+            merged.0 = next;
+            merged.1.absorb(later)?;
+        }
+        Ok(())
+    }
+
+    /// How many groups all maps have together, how many rows of results, and how many pieces these are in.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> (usize, usize, usize) {
+        let maps = self.sealed.iter().map(|(_, map)| map).chain(std::iter::once(&self.open));
+        maps.map(Map::entries).fold((0, 0, 0), |all, own| (all.0 + own.0, all.1 + own.1, all.2 + own.2))
     }
 
     /// The maps of epochs after this one, from the oldest to the newest.
@@ -262,11 +267,8 @@ impl Table for Aggregate {
         }
     }
 
-    fn forget_undo(&mut self, until: EpochNumber) {
-        let Some(undo) = &mut self.undo else { return };
-        while undo.sealed.front().is_some_and(|(number, _)| *number <= until) {
-            undo.sealed.pop_front();
-        }
+    fn forget_undo(&mut self, readers: &[EpochNumber]) -> Result<()> {
+        self.undo.as_mut().map_or(Ok(()), |undo| undo.forget(readers))
     }
 
     fn look_up(&mut self, as_of: EpochNumber, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {

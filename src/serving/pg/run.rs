@@ -191,7 +191,8 @@ impl Cx {
     /// The one statement of a text, and the text as our language has it.
     fn parsed(&self, text: &str) -> Result<(Parsed, String), Refused> {
         let text = ours(text, &self.service.engine.catalog());
-        let mut parsed = statements::parse(&text).map_err(|errors| match errors.first() {
+        let bounds = statements::foreign_bounds(self.service.engine.properties());
+        let mut parsed = statements::parse_within(&text, bounds).map_err(|errors| match errors.first() {
             Some(error) => Refused::of(error, &text),
             None => Refused::new(code::SYNTAX, "the text is no statement"),
         })?;

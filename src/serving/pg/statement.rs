@@ -7,8 +7,9 @@ use super::parameters::Bound;
 use super::refused::{Refused, code};
 use super::settings::Settings;
 use crate::catalog::Catalog;
+use crate::sql::bounds::{Bounds, lex_within};
 use crate::sql::lexer::{Lexed, Lexeme, Token, lex, unquoted};
-use crate::statements;
+use crate::statements::{self, check_bounds};
 
 /// The first words of what would change something, here or in PostgreSQL.
 const CHANGES: &[&str] = &[
@@ -80,8 +81,13 @@ pub(super) enum Asks {
 }
 
 /// The statements of a text, each with how many characters stand before it. Those that are empty are left out.
-pub(super) fn split(text: &str) -> Vec<(usize, &str)> {
-    let lexed = lex(text);
+///
+/// # Errors
+/// One has more tokens than may be.
+pub(super) fn split(text: &str, bounds: Bounds) -> Result<Vec<(usize, &str)>, Refused> {
+    let lexed = lex_within(text, bounds);
+    let all_fit = lexed.lexemes.iter().try_for_each(|lexeme| check_bounds(Some(lexeme), bounds));
+    all_fit.map_err(|error| Refused::of(&error, text))?;
     let ends = lexed.lexemes.iter().filter(|lexeme| lexeme.text == ";" && lexeme.token == Token::Symbol);
     let (mut found, mut from, mut before) = (Vec::new(), 0, 0);
     for end in ends.map(|lexeme| lexeme.at).chain([text.len()]) {
@@ -92,7 +98,7 @@ pub(super) fn split(text: &str) -> Vec<(usize, &str)> {
         before += piece.chars().count() + 1;
         from = (end + 1).min(text.len());
     }
-    found
+    Ok(found)
 }
 
 impl Statement {
@@ -258,7 +264,7 @@ mod tests {
 
     #[test]
     fn texts_are_split_at_semicolons_outside_of_quotes() {
-        let split = split("SELECT 'ä;'; -- ;\n;SELECT 2;");
+        let split = split("SELECT 'ä;'; -- ;\n;SELECT 2;", Bounds::NONE).expect("within the bounds");
         assert_eq!(split, [(0, "SELECT 'ä;'"), (19, "SELECT 2")]);
     }
 

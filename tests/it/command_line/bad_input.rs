@@ -263,3 +263,24 @@ fn usual_slips_are_told_with_what_to_write_instead() {
         assert_has(&folder.refused(1, &["run", "-e", statement]), &["error: ", "help: ", help]);
     }
 }
+
+#[test]
+fn a_statement_of_too_many_tokens_is_refused_beside_all_others() {
+    let folder = Folder::new();
+    let text = format!("SHOW TYPES;\n  SELECT 1{} FROM s;\nSHOW TOPICSS;\n", " + 1".repeat(100));
+    let file = folder.file("long.sql", &text);
+    let bound = "tidemill.statement.tokens=100";
+    let err = folder.refused(1, &["run", "--set", bound, &file]);
+    assert_has(
+        &err,
+        &[
+            "The statement has more than 100 tokens; tidemill.statement.tokens allows more",
+            "long.sql:2:3",
+            "make several statements of it, or put its values into a topic",
+            "long.sql:3:",
+        ],
+    );
+    // A text of one's own may have any number of statements.
+    let many = folder.file("many.sql", "SHOW TYPES;".repeat(1_000));
+    folder.ok(&["run", "--set", bound, &many]);
+}

@@ -129,6 +129,35 @@ fn statements_need_the_role_of_their_kind() {
 }
 
 #[test]
+fn a_query_that_shows_rows_is_ended_by_its_user_or_an_admin() {
+    talk(async {
+        let folder = Folder::new();
+        let server = guarded(&folder);
+        assert_eq!(by(&server, ADA, "POST", "/ksql", &json!({ "ksql": STREAM })).await.status, 200);
+        let header = |who: &str| format!("Basic {}", tidemill::types::parse::base64_text(who.as_bytes()));
+        let close = async |who, id: &Value| by(&server, who, "POST", "/close-query", &json!({ "queryId": id })).await;
+        let body = json!({ "sql": "SELECT id FROM s EMIT CHANGES;" }).to_string();
+        for ender in [RITA, ADA] {
+            let rita = header("rita:rita!");
+            let asked = request("POST", "/query-stream", &[("authorization", &rita)], body.clone());
+            let mut rows = server.open(Http::One, asked).await;
+            let head: Value = serde_json::from_str(&rows.next().await.expect("a head")).expect("JSON");
+            let id = head["queryId"].clone();
+            let refused = close(WILL, &id).await;
+            assert_eq!((refused.status, &refused.json()["error_code"]), (403, &json!(40300)), "{refused:?}");
+            let text = id.as_str().expect("a text");
+            let message = format!("The query {text} was not started by the user will; the role admin may end it, too");
+            assert_eq!(refused.json()["message"], message);
+            let terminate = json!({ "ksql": format!("TERMINATE `{text}`;") });
+            assert_eq!(by(&server, WILL, "POST", "/ksql", &terminate).await.status, 403);
+            assert_eq!(close(ender, &id).await.status, 200);
+            assert_eq!(rows.next().await, None, "the rows end");
+            assert_eq!(close(WILL, &json!("transient_S_77")).await.status, 400);
+        }
+    });
+}
+
+#[test]
 fn a_websocket_asks_who_asks() {
     talk(async {
         let folder = Folder::new();

@@ -131,6 +131,13 @@ impl Server {
         self.told.lock().expect("a lock").clone()
     }
 
+    /// The most memory that it has taken so far, in kilobytes; None where the system does not say.
+    pub(super) fn most_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    }
+
     /// Has the server asked over TLS from now on.
     pub(super) fn asked_over(&mut self, tls: ClientConfig) {
         self.tls = Some(Arc::new(tls));

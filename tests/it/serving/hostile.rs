@@ -2,6 +2,9 @@
 //!
 //! `tests/hostile/run` has more of them, and takes longer.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -118,4 +121,60 @@ fn large_bodies_have_a_budget_together_and_small_ones_are_read_all_the_same() {
         drop(first);
         while status(begun(&server, 600_000, 600_000).await).await != "HTTP/1.1 400" {}
     });
+}
+
+#[test]
+fn a_statement_of_megabytes_is_refused_before_it_takes_much_memory() {
+    const BYTES: usize = 8 << 20;
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let long = |one: &str| one.repeat(BYTES / one.len());
+        let texts = [
+            (format!("SHOW STREAMS; SELECT 1{} FROM s;", long("+1")), "1:15"),
+            (format!("SELECT * FROM s WHERE id IN (1{});", long(",1")), "1:1"),
+            (format!("CREATE STREAM c AS\n  SELECT {}id FROM s;", long("v,")), "1:1"),
+            (long("/**/") + "SHOW STREAMS;", "1:4000001"),
+            (long("SHOW TYPES;"), "1:3666664"),
+        ];
+        for ((text, place), (path, field)) in
+            texts.iter().zip([("/ksql", "ksql"), ("/query-stream", "sql"), ("/query", "ksql")].iter().cycle())
+        {
+            let answer = server.answer(Http::One, post(path, &json!({ *field: text }))).await;
+            let refusal = answer.json();
+            assert_eq!((answer.status, &refusal["error_code"]), (400, &json!(40001)), "{path}");
+            let message: String = refusal["message"].as_str().expect("a text").chars().take(200).collect();
+            assert!(message.starts_with(&format!("line {place}: Syntax Error\nThe ")), "{message}");
+            assert!(message.contains("; tidemill.statement.tokens allows more"), "{message}");
+        }
+        let Some(most) = server.most_memory() else {
+            return crate::skip("the system does not say what memory is taken");
+        };
+        assert!(most < 300_000, "{most} KB");
+    });
+}
+
+/// `tests/hostile/run` makes more of them, also for endpoints that wait for another command.
+#[test]
+fn requests_made_of_its_own_description_are_answered_as_it_says() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    // Kept from run to run, so that it is installed once.
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
+    let made = Command::new("bash")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/described"))
+        .arg(format!("http://{}", server.address()))
+        .arg(program)
+        .args(["--phases", "coverage,fuzzing", "--max-examples", "10", "--workers", "4"])
+        .args(["--exclude-path", "/ksql", "--exclude-path", "/query"])
+        // An index that does not answer at once is taken as not there.
+        .envs([("PIP_RETRIES", "0"), ("PIP_DEFAULT_TIMEOUT", "20")])
+        .output();
+    let Ok(made) = made else { return crate::skip("there is no bash") };
+    let said = String::from_utf8_lossy(&made.stdout);
+    if made.status.code() == Some(75) {
+        return crate::skip(said.trim_end());
+    }
+    assert!(made.status.success() && said.contains(" passed"), "{said}{}", String::from_utf8_lossy(&made.stderr));
 }
