@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::config::{self, Properties};
 use crate::disk::double::{End, ForgetfulDisk, Random};
-use crate::runtime::records_at;
+use crate::runtime::{Turned, records_at};
 use crate::statements::{self, Session};
 use crate::topics::PartitionId;
 use crate::topics::record::BatchWriter;
@@ -181,6 +181,26 @@ fn turns_that_stop_anywhere_make_the_same() {
         }
     }
     assert!(seen > 200, "{seen}");
+}
+
+/// Between two batches nothing has happened yet: neither is a row taken, nor has an epoch begun.
+#[test]
+fn decoding_stops_for_those_who_wait_and_goes_on() {
+    let (machine, clock) = (ForgetfulDisk::new(0), Arc::new(ManualClock::new()));
+    let engine = open(&machine, &clock, &[(config::BATCH_ROWS, "4")]).expect("an engine");
+    execute(&engine, STATEMENTS);
+    append(&engine, &mut Random::new(1), 60);
+    let query = engine.shared.queries.all().into_iter().find(|query| query.id.starts_with("CSAS_J_")).expect("there");
+    let mut run = query.lock();
+    run.yields_to(Arc::new(AtomicUsize::new(1)));
+    let begin = run.positions();
+    let mut stops = 0;
+    while run.turn(engine.shared.now(), None).expect("a turn") == Turned::Yielded && !run.is_dirty() {
+        assert_eq!(run.positions(), begin);
+        stops += 1;
+    }
+    assert!(stops >= 4, "{stops}");
+    assert!(run.is_dirty() && run.rows() > 0);
 }
 
 /// Threads that read all the time while a query works: every read sees a commit, commits only go on, and the end comes.

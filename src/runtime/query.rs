@@ -304,7 +304,9 @@ impl QueryRun {
                 record
             }
             None => {
-                self.fill(threads)?;
+                if !self.fill(threads)? {
+                    return Ok(Turned::Yielded);
+                }
                 if self.skip_deleted()? {
                     return Ok(Turned::Took(0));
                 }
@@ -337,9 +339,11 @@ impl QueryRun {
             Some(threads) => {
                 // While the stages work, the rows of the next turn are decoded.
                 let (stages, cursors) = (&mut self.stages, &mut self.cursors);
-                let both = || rayon::join(|| stages.run(&turn, true), || refill(cursors));
+                let waiting = stages.waiting.clone();
+                let both = || rayon::join(|| stages.run(&turn, true), || refill(cursors, &waiting));
                 let (passed, filled) = threads.install(both);
-                filled.and(passed)?
+                filled?;
+                passed?
             }
             None => self.stages.run(&turn, false)?,
         };
@@ -376,11 +380,12 @@ impl QueryRun {
         }
     }
 
-    /// Has every partition decode rows that has few, unless it stands at its end.
-    fn fill(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<()> {
+    /// Has every partition decode rows that has few, unless it stands at its end; false if it stopped for those who wait.
+    fn fill(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<bool> {
+        let waiting = &self.stages.waiting;
         match threads.filter(|_| self.is_large) {
-            Some(threads) => threads.install(|| refill(&mut self.cursors)),
-            None => self.cursors.iter_mut().flatten().try_for_each(intake::fill),
+            Some(threads) => threads.install(|| refill(&mut self.cursors, waiting)),
+            None => intake::fill(&mut self.cursors, waiting),
         }
     }
 
