@@ -143,6 +143,9 @@ pub struct ShownQuery {
 /// What can be told that no more rows are wanted.
 trait Ending: Send + Sync + std::fmt::Debug {
     fn end(&self);
+
+    /// Whether rows wait for it, as many as may.
+    fn is_behind(&self) -> bool;
 }
 
 impl<T: Send> Reader for Channel<T> {
@@ -161,11 +164,20 @@ impl<T: Send + std::fmt::Debug> Ending for Channel<T> {
         self.ended.store(true, Ordering::SeqCst);
         self.tell();
     }
+
+    fn is_behind(&self) -> bool {
+        !self.has_room()
+    }
 }
 
 impl ShownQuery {
     fn end(&self) {
         self.reader.end();
+    }
+
+    /// Whether the query waits for its reader, which takes rows more slowly than they come.
+    pub fn is_behind(&self) -> bool {
+        self.reader.is_behind()
     }
 }
 

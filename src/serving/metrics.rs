@@ -100,6 +100,7 @@ const START: &str = "tidemill_topic_start_offset";
 const TOPIC_BYTES: &str = "tidemill_topic_log_bytes";
 const JOURNAL: &str = "tidemill_journal_bytes";
 const SHOWN: &str = "tidemill_push_queries";
+const BEHIND: &str = "tidemill_push_queries_behind";
 /// What was meant for a collector and not sent.
 pub(super) const OTLP_DROPPED: &str = "tidemill_otlp_dropped_total";
 
@@ -197,6 +198,13 @@ const FAMILIES: &[Family] = &[
         help: "Queries whose rows are being shown.",
     },
     Family {
+        name: BEHIND,
+        otlp: "tidemill.push_queries.behind",
+        unit: "{query}",
+        kind: Kind::Level,
+        help: "Those of them that wait for their readers, which take rows more slowly than they come.",
+    },
+    Family {
         name: OTLP_DROPPED,
         otlp: "tidemill.otlp.dropped",
         unit: "{item}",
@@ -261,7 +269,9 @@ pub(super) fn measured(service: &Service) -> Vec<Measured> {
     add_queries(&mut all, engine);
     add_topics(&mut all, engine);
     all.add(JOURNAL, &[], count(engine.journal_bytes()));
-    all.add(SHOWN, &[], count(engine.shown_queries().len()));
+    let shown = engine.shown_queries();
+    all.add(SHOWN, &[], count(shown.len()));
+    all.add(BEHIND, &[], count(shown.iter().filter(|query| query.is_behind()).count()));
     for (signal, dropped) in service.setup.telemetry.iter().flat_map(|telemetry| telemetry.dropped()) {
         all.add(OTLP_DROPPED, &[(SIGNAL, signal.name())], count(dropped));
     }

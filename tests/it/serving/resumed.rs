@@ -162,3 +162,41 @@ fn what_cannot_go_on_is_refused_with_the_reason() {
         assert!(answer.status == 400 && answer.text().contains("or of one that was dropped"), "{answer:?}");
     });
 }
+
+#[test]
+fn a_reader_that_falls_behind_is_counted_and_gets_every_row() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server
+            .ksql("CREATE STREAM s (k INT KEY, v STRING) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');")
+            .await;
+        let body = json!({ "sql": "SELECT k, v FROM s EMIT CHANGES;" });
+        let mut slow = server.open(Http::One, post("/query-stream", &body)).await;
+        slow.next().await.expect("the head");
+        let behind = async || {
+            let metrics = server.answer(Http::Two, request("GET", "/metrics", &[], "")).await.text();
+            metrics.lines().any(|line| line == "tidemill_push_queries_behind 1")
+        };
+        assert!(!behind().await);
+        // More than sockets and buffers on the way hold, until the query waits.
+        let wide = "x".repeat(20_000);
+        let mut sent = 0;
+        while !behind().await {
+            assert!(sent < 10_000, "the reader is never behind");
+            server
+                .ksql(&(sent..sent + 100).map(|k| format!("INSERT INTO s VALUES ({k}, '{wide}');")).collect::<String>())
+                .await;
+            sent += 100;
+        }
+        let mut text = String::new();
+        while text.lines().count() < sent || !text.ends_with('\n') {
+            text += &slow.next().await.expect("rows");
+        }
+        for (k, row) in text.lines().enumerate() {
+            let row: Value = serde_json::from_str(row).expect("JSON");
+            assert_eq!(row[0], k);
+        }
+        assert!(!behind().await);
+    });
+}
