@@ -13,6 +13,9 @@ pub(super) const MOST_FIELDS: usize = 64;
 /// The most separators of an object that is looked through.
 const MOST_SEPARATORS: usize = 4 * MOST_FIELDS;
 
+/// So many separators are written down at once.
+const AT_ONCE: usize = 8;
+
 /// The places of the values of an object.
 pub(super) struct Places {
     /// The text of the object, with blanks after it up to the end of a block and one block more.
@@ -69,7 +72,8 @@ impl Places {
             let Some(number) = names.number(&name) else { return false };
             let start = colon + 1 + usize::from(self.text[colon + 1] == b' ');
             let is_string = self.text[start] == b'"';
-            let is_whole = !is_string || self.text[end - 1] == b'"';
+            // Without a branch: which fields are strings is in another order each time.
+            let is_whole = !is_string | (self.text[end - 1] == b'"');
             if !is_whole || !self.note(names.meaning(number), (start as u32, end as u32), is_string) {
                 return false;
             }
@@ -106,11 +110,15 @@ impl Places {
             if self.count + BLOCK > MOST_SEPARATORS {
                 return false;
             }
-            while outside != 0 {
-                self.separators[self.count] = number as u32 * BLOCK as u32 + outside.trailing_zeros();
-                self.count += 1;
-                outside &= outside - 1;
+            let (found, count) = (&mut self.separators[self.count..self.count + BLOCK], outside.count_ones() as usize);
+            // So many at once whether they are there or not: a branch for each would often be guessed wrong.
+            for some in found[..count.next_multiple_of(AT_ONCE)].chunks_exact_mut(AT_ONCE) {
+                for place in some {
+                    *place = number as u32 * BLOCK as u32 + outside.trailing_zeros();
+                    outside &= outside.wrapping_sub(1);
+                }
             }
+            self.count += count;
         }
         odd == 0
     }
