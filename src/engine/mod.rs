@@ -75,7 +75,7 @@ pub use running::QueryStats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tracing::{Dispatch, error};
@@ -232,6 +232,8 @@ pub(crate) struct Shared {
     next_partition: AtomicU32,
     /// The queries whose rows are being shown, by their numbers.
     shown: Mutex<std::collections::BTreeMap<QueryNumber, ShownQuery>>,
+    /// Whether rows are shown no more, since the process ends.
+    stops_showing: AtomicBool,
     /// Those that follow a topic.
     followers: follow::Followers,
 }

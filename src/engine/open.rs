@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use tracing::warn;
@@ -100,6 +100,7 @@ pub(super) fn open(mut settings: Settings, workers: Workers) -> Result<(Shared, 
         restoring: AtomicUsize::new(0),
         next_partition: AtomicU32::new(0),
         shown: Mutex::default(),
+        stops_showing: AtomicBool::new(false),
         followers: Default::default(),
     };
     Ok((shared, restoring))

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::apply::starts_latest;
 use super::life::Life;
-use super::resume::Standing;
+use super::resume::{Standing, is_row_by_row, unnests};
 use super::running::{Reader, Running};
 use super::{Engine, Shared};
 use crate::catalog::{Catalog, Query, SourceKind};
@@ -22,8 +22,8 @@ use crate::error::{Error, Result};
 use crate::ids::QueryNumber;
 use crate::locks::{lock, wait_while};
 use crate::operators::Origin;
-use crate::plan::{Node, Plan};
-use crate::runtime::{self, QueryRun, Tap, Target};
+use crate::plan::Plan;
+use crate::runtime::{self, QueryRun, Reset, Tap, Target};
 use crate::topics::{Offset, PartitionId};
 use crate::types::{Batch, Column, Role, Value};
 
@@ -204,6 +204,12 @@ impl Engine {
         lock(&self.shared.shown).values().for_each(ShownQuery::end);
     }
 
+    /// The same because the process ends: those who want to go on ask again.
+    pub fn stop_showing(&self) {
+        self.shared.stops_showing.store(true, Ordering::SeqCst);
+        self.end_all_shown();
+    }
+
     /// Starts a query whose rows are shown as they come.
     ///
     /// # Errors
@@ -254,7 +260,7 @@ impl Shared {
                 let id = PartitionId { topic: topic.id, partition };
                 let (first, end) = (shared.topics.start(id)?, shared.topics.end(id)?);
                 let start = match from {
-                    Some(from) => from.start(id, first)?.unwrap_or(first),
+                    Some(from) => from.start(id, (first, end), unnests(&plan.root))?.unwrap_or(first),
                     None if latest.contains(&id) => end,
                     None => first,
                 };
@@ -263,6 +269,9 @@ impl Shared {
             }
         }
         let start = |id: PartitionId| starts.get(&id).map_or_else(|| shared.topics.start(id), |start| Ok(*start));
+        if from.is_some_and(|from| from.exceeds(starts.len())) {
+            return Err(Error::invalid("the token has places in partitions that the topic does not have"));
+        }
         let begin = if tells_records { from.cloned().or_else(|| Standing::at(&starts)).map(Box::new) } else { None };
         let number = QueryNumber::new(NEXT_PUSH.fetch_add(1, Ordering::Relaxed));
         let sources = plan.root.sources();
@@ -278,12 +287,16 @@ impl Shared {
             dead_letters: false,
             pauses: Vec::new(),
         };
-        let options = shared.run_options(&properties);
+        let mut options = shared.run_options(&properties);
+        let tells_tokens = tells_records && properties.flag(config::PUSH_TOKENS);
+        if tells_tokens || from.is_some() {
+            // Who counts on every row is told if some are gone.
+            options.reset = Reset::None;
+        }
         let run = QueryRun::new(number, Arc::new(program), &target, (&shared.feeds, &start), options)?;
         let running = shared.start(shared.query_of(&query, Some(channel.clone()), &properties), run);
         let shown = ShownQuery { id: query.id, text: query.text, reader: channel.clone() };
         lock(&shared.shown).insert(number, shown);
-        let tells_tokens = properties.flag(config::PUSH_TOKENS);
         Ok(PushQuery { shared: shared.clone(), running, channel, ends, begin, tells_tokens, columns })
     }
 }
@@ -296,20 +309,6 @@ fn is_scalable(plan: &Plan, catalog: &Catalog) -> bool {
     is_row_by_row(&plan.root)
         && !unnests(&plan.root)
         && catalog.queries().into_iter().filter(|query| writes(query)).count() == 1
-}
-
-/// Whether each row of a plan is made of one record alone, and rows of a partition come in the order of its records.
-fn is_row_by_row(node: &Node) -> bool {
-    match node {
-        Node::Source(_) => true,
-        Node::Filter(_) | Node::Compute(_) | Node::Unnest(_) => node.as_node().inputs().into_iter().all(is_row_by_row),
-        _ => false,
-    }
-}
-
-/// Whether a plan unnests collections.
-fn unnests(node: &Node) -> bool {
-    matches!(node, Node::Unnest(_)) || node.as_node().inputs().into_iter().any(unnests)
 }
 
 /// What a reader takes.
@@ -459,7 +458,7 @@ impl<T: Send> PushQuery<T> {
 
     /// Whether the process ends.
     pub fn is_closing(&self) -> bool {
-        self.shared.progress.is_closing()
+        self.shared.stops_showing.load(Ordering::SeqCst) || self.shared.progress.is_closing()
     }
 
     /// Whether the query stands at the ends of its sources and all its rows were taken.

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use super::push::PushRow;
 use crate::error::{Error, Result};
 use crate::ids::TopicId;
+use crate::plan::Node;
 use crate::topics::{Offset, PartitionId};
 use crate::types::parse::{base64_bytes, base64_text};
 use crate::types::row::{Input, put_varint};
@@ -53,6 +54,11 @@ impl Standing {
     pub(super) fn at(starts: &BTreeMap<PartitionId, Offset>) -> Option<Standing> {
         let (first, _) = starts.first_key_value()?;
         Some(Standing::new(first.topic, starts.iter().map(|(id, offset)| (id.partition, *offset))))
+    }
+
+    /// Whether a text looks like a token.
+    pub fn is_token(text: &str) -> bool {
+        text.starts_with(VERSION)
     }
 
     /// Reads a token.
@@ -93,47 +99,77 @@ impl Standing {
         format!("{VERSION}{}", base64_text(&bytes))
     }
 
-    /// Steps over a row that has come; false if it was seen before.
-    pub fn pass(&mut self, row: &PushRow) -> bool {
-        let Some((partition, offset)) = row.record else { return true };
-        if let Some(seen) = self.seen.get_mut(&partition) {
-            if seen.offset == offset && seen.rows > 0 {
-                seen.rows -= 1;
-                return false;
-            }
-            self.seen.remove(&partition);
+    /// Whether a row that has come was seen before. To be asked once of each row, in their order.
+    pub fn has_seen(&mut self, row: &PushRow) -> bool {
+        let Some((partition, offset)) = row.record else { return false };
+        let Some(seen) = self.seen.get_mut(&partition) else { return false };
+        if seen.offset == offset && seen.rows > 0 {
+            seen.rows -= 1;
+            return true;
         }
+        self.seen.remove(&partition);
+        false
+    }
+
+    /// Steps over a row that has come and was not seen before.
+    pub fn pass(&mut self, row: &PushRow) {
+        let Some((partition, offset)) = row.record else { return };
         let place = self.partitions.entry(partition).or_insert(Place { offset, rows: 0 });
         if place.offset != offset {
             *place = Place { offset, rows: 0 };
         }
         place.rows += 1;
-        true
     }
 
     /// The record with which the reading of a partition begins; nothing for a partition that was not there.
     ///
-    /// `first` is the first record that the partition still has.
+    /// `there` are the first record that the partition still has, and its end. `many` is whether several rows may come of a
+    /// record: then those of one that was seen in part may be missing.
     ///
     /// # Errors
-    /// The partition belongs to another topic, or rows that were not seen can come no more, since their records were deleted.
-    pub(super) fn start(&self, id: PartitionId, first: Offset) -> Result<Option<Offset>> {
+    /// The partition belongs to another topic, or ends before the place, or rows that were not seen can come no more, since
+    /// their records were deleted.
+    pub(super) fn start(&self, id: PartitionId, there: (Offset, Offset), many: bool) -> Result<Option<Offset>> {
         if id.topic != self.topic {
             return Err(Error::invalid(
                 "the token is of another topic than that of the query, or of one that was dropped",
             ));
         }
         let Some(place) = self.partitions.get(&id.partition) else { return Ok(None) };
-        if place.offset + Offset::from(place.rows > 0) < first {
-            let (partition, offset) = (id.partition, place.offset);
-            return Err(Error::invalid(format!(
+        let ((first, end), offset, partition) = (there, place.offset, id.partition);
+        let seen = Offset::from(place.rows > 0);
+        if offset.saturating_add(seen) > end {
+            let message = format!("the token stands at offset {offset} of partition {partition}, which ends at {end}");
+            return Err(Error::invalid(message).hint("it is of another data folder, or of a later state of this one"));
+        }
+        if offset + if many { 0 } else { seen } < first {
+            let message = format!(
                 "the token stands at offset {offset} of partition {partition}, and the records before offset {first} were \
                  deleted"
-            ))
-            .hint("start the query without a token; it shows what is left"));
+            );
+            return Err(Error::invalid(message).hint("start the query without a token; it shows what is left"));
         }
-        Ok(Some(place.offset.max(first)))
+        Ok(Some(offset.max(first)))
     }
+
+    /// Whether there is a place in a partition that the topic does not have.
+    pub(super) fn exceeds(&self, partitions: usize) -> bool {
+        self.partitions.keys().any(|partition| *partition as usize >= partitions)
+    }
+}
+
+/// Whether each row of a plan is made of one record alone, and rows of a partition come in the order of its records.
+pub(super) fn is_row_by_row(node: &Node) -> bool {
+    match node {
+        Node::Source(_) => true,
+        Node::Filter(_) | Node::Compute(_) | Node::Unnest(_) => node.as_node().inputs().into_iter().all(is_row_by_row),
+        _ => false,
+    }
+}
+
+/// Whether a plan unnests collections.
+pub(super) fn unnests(node: &Node) -> bool {
+    matches!(node, Node::Unnest(_)) || node.as_node().inputs().into_iter().any(unnests)
 }
 
 #[cfg(test)]
@@ -150,14 +186,14 @@ mod tests {
         let rows: Vec<PushRow> = (0..20).map(|i| row(i / 2 % 2, i64::from(i / 4))).collect();
         for seen in 0..=rows.len() {
             let mut first = Standing::new(TopicId::new(7), [(0, 0), (1, 0)].into_iter());
-            assert!(rows[..seen].iter().all(|row| first.pass(row)));
+            rows[..seen].iter().for_each(|row| first.pass(row));
             let mut second = Standing::parse(&first.token()).expect("a token");
             let starts = [0, 1].map(|partition| {
                 let id = PartitionId { topic: TopicId::new(7), partition };
-                second.start(id, 0).expect("a place")
+                second.start(id, (0, 10), true).expect("a place")
             });
             let again = rows.iter().filter(|row| row.record.is_some_and(|(p, o)| Some(o) >= starts[p as usize]));
-            let shown: Vec<&PushRow> = again.filter(|row| second.pass(row)).collect();
+            let shown: Vec<&PushRow> = again.filter(|row| !second.has_seen(row)).collect();
             assert_eq!(shown, rows[seen..].iter().collect::<Vec<_>>(), "after {seen}");
         }
     }

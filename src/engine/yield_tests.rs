@@ -199,7 +199,8 @@ fn decoding_stops_for_those_who_wait_and_goes_on() {
         assert_eq!(run.positions(), begin);
         stops += 1;
     }
-    assert!(stops >= 4, "{stops}");
+    // Not more often than there are partitions: whoever waits all the time keeps no turn from beginning.
+    assert!((4..=6).contains(&stops), "{stops}");
     assert!(run.is_dirty() && run.rows() > 0);
 }
 

@@ -25,7 +25,7 @@ use super::cursor::{Cursor, Taken};
 use super::decode::Most;
 use super::epoch::{Open, TurnRecord};
 use super::feed::Feeds;
-use super::intake::{self, refill};
+use super::intake::refill;
 use super::points::Point;
 use super::program::{PortOrigin, Program};
 use super::read::Undo;
@@ -95,6 +95,8 @@ pub struct QueryRun {
     pub(super) dirty: bool,
     /// Whether the last turn had so many rows that it is worth waking other threads for parts of it.
     pub(super) is_large: bool,
+    /// How often decoding has stopped for those who wait since the last turn began.
+    pub(super) stops: usize,
     /// Whether partitions at their ends count as idle, however short they have been there.
     pub(super) idle_declared: bool,
     pub(super) undo: Undo,
@@ -191,6 +193,7 @@ impl QueryRun {
             epoch: EpochNumber::default(),
             dirty: false,
             is_large: false,
+            stops: 0,
             idle_declared: false,
             undo: Undo::default(),
             must_end: false,
@@ -305,8 +308,10 @@ impl QueryRun {
             }
             None => {
                 if !self.fill(threads)? {
+                    self.stops += 1;
                     return Ok(Turned::Yielded);
                 }
+                self.stops = 0;
                 if self.skip_deleted()? {
                     return Ok(Turned::Took(0));
                 }
@@ -378,20 +383,6 @@ impl QueryRun {
             (Passed::Yielded, _) => Turned::Yielded,
             _ => Turned::Left,
         }
-    }
-
-    /// Has every partition decode rows that has few, unless it stands at its end; false if it stopped for those who wait.
-    fn fill(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<bool> {
-        let waiting = &self.stages.waiting;
-        match threads.filter(|_| self.is_large) {
-            Some(threads) => threads.install(|| refill(&mut self.cursors, waiting)),
-            None => intake::fill(&mut self.cursors, waiting),
-        }
-    }
-
-    /// Has every partition decode rows up to an offset.
-    fn fill_to(&mut self, ends: &[Offset]) -> Result<()> {
-        self.cursors.iter_mut().flatten().zip(ends).try_for_each(|(cursor, end)| cursor.fill_to(*end))
     }
 
     /// Up to where rows can be taken: no partition may still bring one that comes before another's. [`Point::END`]

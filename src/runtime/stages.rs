@@ -21,7 +21,7 @@ use super::task::{Progress, Task, TurnSpec};
 use crate::error::Result;
 
 /// How many wait for a query that stops for nobody.
-static NOBODY: AtomicUsize = AtomicUsize::new(0);
+pub(super) static NOBODY: AtomicUsize = AtomicUsize::new(0);
 
 /// The tasks of all stages.
 pub(super) struct Stages {

@@ -181,7 +181,7 @@ pub(super) async fn accept_all(
     }
     tasks.shutdown().await;
     drop(door);
-    service.engine.end_all_shown();
+    service.engine.stop_showing();
     // Nobody listens if there is no connection.
     let _ = stop_all.send(true);
     if let Some(graceful) = Arc::into_inner(graceful) {

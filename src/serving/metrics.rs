@@ -199,7 +199,7 @@ const FAMILIES: &[Family] = &[
     },
     Family {
         name: BEHIND,
-        otlp: "tidemill.push_queries.behind",
+        otlp: "tidemill.push_queries_behind",
         unit: "{query}",
         kind: Kind::Level,
         help: "Those of them that wait for their readers, which take rows more slowly than they come.",

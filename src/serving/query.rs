@@ -129,9 +129,11 @@ async fn rows(
     let trace = Trace::of(&request);
     let body = service.bodies.read(request.into_body()).await.map_err(refused)?;
     let mut asked = Asked::read(&body, fields).map_err(refused)?.traced(trace);
-    if layout == Layout::Events && asked.token.is_none() {
+    if layout == Layout::Events {
+        // Browsers go on by themselves.
+        asked.properties.insert(config::PUSH_TOKENS.to_owned(), true.into());
         // The id of an event is its number where the query cannot go on behind it.
-        asked.token = last_seen.filter(|id| !id.bytes().all(|byte| byte.is_ascii_digit()));
+        asked.token = asked.token.or(last_seen.filter(|id| Standing::is_token(id)));
     }
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     let host = asked.wants_host.then_some(HOST);
@@ -306,16 +308,21 @@ async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<B
     let head = Head { id: query.id(), columns: &query.columns, marks_keys: false, host: None };
     let mut last = Vec::new();
     let mut rows = Following::new(query, until);
-    let token = |rows: &Following| rows.standing.as_ref().map(Standing::token);
-    if to.send(layout.behind(layout.head(&head), || token(&rows))).await.is_err() {
-        return;
+    let token = |rows: &Following| rows.standing.as_ref().filter(|_| query.tells_tokens).map(Standing::token);
+    let told = |rows: &Following| token(rows).and_then(|token| layout.token(&token));
+    let begin = std::iter::once(layout.behind(layout.head(&head), || token(&rows)));
+    // Who has seen nothing yet goes on from here, too.
+    for piece in begin.chain(told(&rows)) {
+        if to.send(piece).await.is_err() {
+            return;
+        }
     }
     loop {
         match rows.next(&to).await {
             Some(Followed::Row(row)) => {
                 let row = layout.row(&row).map(|row| layout.behind(row, || token(&rows)));
-                let token = if query.tells_tokens && rows.waiting.is_empty() { token(&rows) } else { None };
-                for piece in row.into_iter().chain(token.and_then(|token| layout.token(&token))) {
+                let token = if rows.waiting.is_empty() { told(&rows) } else { None };
+                for piece in row.into_iter().chain(token) {
                     if !sent(query, &to, piece).await {
                         return;
                     }
@@ -325,7 +332,10 @@ async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<B
             Some(Followed::Over(_)) if layout == Layout::Events && rows.standing.is_some() && query.is_closing() => {
                 return;
             }
-            Some(Followed::Over(message)) => last.extend(layout.end(Some(message))),
+            Some(Followed::Over(message)) => {
+                last.extend(told(&rows).filter(|_| !rows.waiting.is_empty()));
+                last.extend(layout.end(Some(message)));
+            }
             Some(Followed::Failed(refusal)) => last.extend(layout.error(&refusal.body())),
             None => return,
         }
@@ -405,14 +415,15 @@ impl<'a> Following<'a> {
                 return Some(self.over("Query Completed"));
             }
             if let Some(row) = self.waiting.pop_front() {
-                if self.standing.as_mut().is_some_and(|standing| !standing.pass(&row)) {
-                    continue;
-                }
+                self.standing.iter_mut().for_each(|standing| standing.pass(&row));
                 self.left = self.left.map(|left| left - 1);
                 return Some(Followed::Row(row));
             }
             match self.query.rows(Duration::ZERO) {
-                Ok(rows) => self.waiting = rows,
+                Ok(mut rows) => {
+                    self.standing.iter_mut().for_each(|standing| rows.retain(|row| !standing.has_seen(row)));
+                    self.waiting = rows;
+                }
                 Err(error) => {
                     self.is_over = true;
                     return Some(Followed::Failed(Refusal::new(50000, error.message())));

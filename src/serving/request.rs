@@ -119,7 +119,11 @@ impl Asked {
         let own = map(&mut fields, "requestProperties")?;
         let shown_as = own.get(SHOWN_AS).and_then(Value::as_str).map(str::to_owned);
         let wants_host = own.get(DEBUG) == Some(&Value::Bool(true));
-        let token = own.get(TOKEN).and_then(Value::as_str).filter(|token| !token.is_empty()).map(str::to_owned);
+        let token = match own.get(TOKEN) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(token)) => Some(token.clone()).filter(|token| !token.is_empty()),
+            Some(other) => return Err(wrong(TOKEN, other, "a text")),
+        };
         let of_request = own.into_iter().map(|(name, _)| name).collect();
         Ok(Asked {
             text,

@@ -48,7 +48,8 @@ fn a_browser_that_connects_again_gets_each_row_once() {
                 let field = |name: &str| piece.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
                 (field("id: ").expect("an id"), field("data: ").expect("data"))
             };
-            last = Some(next().await.0);
+            let begin = next().await.0;
+            last = Some(begin);
             for _ in 0..round {
                 let (id, data) = next().await;
                 last = Some(id);
@@ -56,9 +57,21 @@ fn a_browser_that_connects_again_gets_each_row_once() {
             }
             insert(&server, inserted..inserted + 3).await;
             inserted += 3;
-            if round % 4 == 3 {
-                server.kill();
-                server = Server::start(&folder);
+            match round % 4 {
+                1 => {
+                    server.ask_to_end();
+                    // No event says that it is over.
+                    while let Some(piece) = open.next().await {
+                        assert!(!piece.contains("event: end"), "{piece}");
+                    }
+                    assert!(server.ended().success());
+                    server = Server::start(&folder);
+                }
+                3 => {
+                    server.kill();
+                    server = Server::start(&folder);
+                }
+                _ => {}
             }
         }
         let rest = expected(0..inserted).len() - seen.len();
@@ -100,6 +113,8 @@ fn a_token_stands_behind_the_rows_that_it_counts() {
                 let piece: Value = serde_json::from_str(piece).unwrap_or_else(|e| panic!("{e}: {piece}"));
                 let told = &piece["continuationToken"];
                 match told["continuationToken"].as_str().or(told.as_str()) {
+                    // The first one says where it begins.
+                    Some(told) if rows.is_empty() => assert!(token.is_empty() || told == token),
                     Some(told) => {
                         token = told.to_owned();
                         break;
@@ -107,7 +122,6 @@ fn a_token_stands_behind_the_rows_that_it_counts() {
                     None => rows.push(if piece.is_array() { piece } else { piece["row"]["columns"].clone() }),
                 }
             }
-            assert!(!rows.is_empty());
             seen.append(&mut rows);
             insert(&server, inserted..inserted + 5).await;
             inserted += 5;
@@ -143,6 +157,9 @@ fn what_cannot_go_on_is_refused_with_the_reason() {
         let token = told["continuationToken"].as_str().unwrap_or_else(|| panic!("{all:?}"));
         let refused = [
             ("SELECT v FROM s EMIT CHANGES;", "nonsense", "this is no token of a push query"),
+            // Places at offset 99 of partition 0, and in partition 9.
+            ("SELECT v FROM s EMIT CHANGES;", "r1.AAEAYwA=", "which ends at"),
+            ("SELECT v FROM s EMIT CHANGES;", "r1.AAEJAAA=", "partitions that the topic does not have"),
             (
                 "SELECT k, COUNT(*) FROM s GROUP BY k EMIT CHANGES;",
                 token,
@@ -198,5 +215,40 @@ fn a_reader_that_falls_behind_is_counted_and_gets_every_row() {
             assert_eq!(row[0], k);
         }
         assert!(!behind().await);
+    });
+}
+
+#[test]
+fn rows_that_a_limit_leaves_and_the_first_ones_come_once() {
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let ask = async |sql: &str, token: &str| {
+            let own = json!({ "request.ksql.query.push.continuation.token": token });
+            let properties = json!({ "ksql.query.push.v2.continuation.tokens.enabled": true });
+            let body = json!({ "sql": sql, "properties": properties, "requestProperties": own });
+            request("POST", "/query-stream", &[("accept", "application/vnd.ksqlapi.delimited.v1")], body.to_string())
+        };
+        // It begins at the end, and its first token says where that was.
+        let mut open = server.open(Http::Two, ask("SELECT v FROM s EMIT CHANGES;", "").await).await;
+        open.next().await.expect("the head");
+        let first: Value = serde_json::from_str(&open.next().await.expect("a token")).expect("JSON");
+        drop(open);
+        let mut token = first["continuationToken"].as_str().expect("a token").to_owned();
+        insert(&server, 0..10).await;
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let page = server.answer(Http::Two, ask("SELECT v FROM s EMIT CHANGES LIMIT 2;", &token).await).await;
+            for piece in &page.pieces[1..] {
+                let told: Value = serde_json::from_str(piece).expect("JSON");
+                match told["continuationToken"].as_str() {
+                    Some(told) => token = told.to_owned(),
+                    None => seen.push(told[0].as_i64().expect("a number")),
+                }
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..10).collect::<Vec<_>>());
     });
 }
