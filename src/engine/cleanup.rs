@@ -465,6 +465,32 @@ mod tests {
         assert!(matches!(bed.engine.records(&bed.topic()), Ok(Count::AtMost(40))));
     }
 
+    #[test]
+    fn who_counts_on_every_row_is_told_when_some_are_gone() {
+        for tells_tokens in [true, false] {
+            let bed = Bed::new(None);
+            let parsed = statements::parse("SELECT v FROM s EMIT CHANGES;").expect("a query");
+            let mut own = crate::config::Properties::default();
+            own.set(config::OFFSET_RESET, "earliest").expect("a property");
+            own.set(config::PUSH_TOKENS, &tells_tokens.to_string()).expect("a property");
+            let statements::Outcome::Push { query, .. } =
+                statements::Session::new(&bed.engine, own).run(&parsed[0]).expect("begun")
+            else {
+                panic!("a push query")
+            };
+            bed.append(0..6);
+            bed.engine.delete_records(&bed.topic(), None, 3).expect("deleted");
+            let rows = query.rows(std::time::Duration::ZERO).and_then(|rows| {
+                let more = query.rows(std::time::Duration::ZERO)?;
+                Ok(rows.len() + more.len())
+            });
+            match tells_tokens {
+                true => assert!(rows.expect_err("a failure").to_string().contains("was deleted before it was read")),
+                false => assert_eq!(rows.expect("rows"), 3),
+            }
+        }
+    }
+
     /// A query that is slow, and need not be waited for, has others keep decoded rows for it.
     #[test]
     fn what_was_decoded_before_a_compaction_reaches_no_query_that_is_made_after_it() {

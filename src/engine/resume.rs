@@ -199,6 +199,26 @@ mod tests {
     }
 
     #[test]
+    fn places_from_which_rows_would_be_missing_are_refused() {
+        let topic = TopicId::new(7);
+        let id = PartitionId { topic, partition: 0 };
+        let mut standing = Standing::new(topic, [(0, 5)].into_iter());
+        // At the record 5, of which no row was seen.
+        assert_eq!(standing.start(id, (5, 5), true).ok(), Some(Some(5)));
+        assert!(standing.start(id, (6, 9), false).is_err() && standing.start(id, (0, 4), false).is_err());
+        standing.pass(&row(0, 5));
+        // A row of it was seen: all of them, unless a record can have many.
+        assert_eq!(standing.start(id, (6, 9), false).ok(), Some(Some(6)));
+        assert!(standing.start(id, (6, 9), true).is_err());
+        assert!(standing.start(id, (7, 9), false).is_err() && standing.start(id, (0, 5), false).is_err());
+        assert!(standing.start(PartitionId { topic: TopicId::new(8), partition: 0 }, (5, 6), false).is_err());
+        assert_eq!(standing.start(PartitionId { topic, partition: 1 }, (3, 6), false).ok(), Some(None));
+        standing.pass(&row(0, Offset::MAX));
+        assert!(standing.start(id, (0, 9), false).is_err());
+        assert!(standing.exceeds(0) && !standing.exceeds(1));
+    }
+
+    #[test]
     fn what_is_no_token_is_refused() {
         let token = Standing::new(TopicId::new(300), [(0, 5), (70_000, i64::MAX)].into_iter()).token();
         assert_eq!(Standing::parse(&token).expect("a token").token(), token);
