@@ -364,7 +364,8 @@ pub(super) struct ClientTap<T> {
 
 impl<T: Carried> Tap for ClientTap<T> {
     fn take(&self, batch: &Batch, origin: &dyn Fn(usize) -> Option<Origin>) {
-        let record = |row| origin(row).filter(|_| self.tells_records).map(|origin| (origin.partition, origin.offset));
+        let of = |origin: Origin| (origin.partition, origin.offset);
+        let record = |row| if self.tells_records { origin(row).map(of) } else { None };
         let items = T::of(batch, self, record);
         self.channel.push(items, (batch.rows(), batch.bytes()));
     }
