@@ -151,7 +151,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("ring", &["serving/scram", "serving/users", "serving/pg"]),
     ("rpassword", &["cli/connect"]),
     ("rustls", &["serving", "cli/connect"]),
-    ("rustls_native_certs", &["cli/connect", "serving/otlp/collector"]),
+    ("rustls_native_certs", &["serving/trust"]),
     ("rustyline", &["cli"]),
     ("ryu", &["types"]),
     ("serde", &["cli", "testing"]),

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, RootCertStore};
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -72,7 +71,8 @@ impl Link {
             "https" => {
                 let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
                 let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| invalid())?;
-                Some((TlsConnector::from(Arc::new(credentials.tls()?)), name))
+                let tls = serving::client_tls(credentials.ca_file.as_deref(), credentials.client_cert.as_deref());
+                Some((TlsConnector::from(Arc::new(tls.map_err(Failure::usage)?)), name))
             }
             _ => return Err(invalid()),
         };
@@ -129,43 +129,6 @@ impl Credentials {
     ) -> Credentials {
         let (user, password) = user.unzip();
         Credentials { user, password, ca_file, client_cert, ..Credentials::default() }
-    }
-
-    /// How TLS is spoken, and whom it trusts.
-    fn tls(&self) -> Result<ClientConfig, Failure> {
-        let unusable = |error: rustls::Error| Failure::usage(Error::invalid(format!("TLS cannot be used: {error}")));
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(unusable)?
-            .with_root_certificates(self.roots()?);
-        let mut config = match &self.client_cert {
-            None => config.with_no_client_auth(),
-            Some(file) => {
-                let chain = serving::certificates(file).map_err(Failure::usage)?;
-                let key = serving::key(file, "").map_err(Failure::usage)?;
-                config.with_client_auth_cert(chain, key).map_err(unusable)?
-            }
-        };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
-    }
-
-    /// The CAs that are trusted.
-    fn roots(&self) -> Result<RootCertStore, Failure> {
-        let mut roots = RootCertStore::empty();
-        match &self.ca_file {
-            Some(file) => {
-                for certificate in serving::certificates(file).map_err(Failure::usage)? {
-                    let unusable = |e| Error::invalid(format!("{} cannot be used: {e}", file.display()));
-                    roots.add(certificate).map_err(|e| Failure::usage(unusable(e)))?;
-                }
-            }
-            // Systems have CAs that nothing can read; the others count.
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            }
-        }
-        Ok(roots)
     }
 
     /// The header that says who asks.

@@ -115,8 +115,7 @@ fn shown(outcome: &Outcome) -> Value {
 /// # Errors
 /// The first syntax error; the whole text is named as the statement, as ksqlDB does.
 pub(super) fn parse(service: &Service, text: &str, shown_as: Option<&str>) -> Result<Vec<Parsed>, Refusal> {
-    let bounds = statements::foreign_bounds(service.engine.properties());
-    statements::parse_within(text, bounds).map_err(|errors| match errors.first() {
+    statements::parse_within(text, service.bounds()).map_err(|errors| match errors.first() {
         Some(error) => Refusal::unread(error, text).shown_as(shown_as, text, &errors),
         None => Refusal::new(50000, "a text without errors was refused"),
     })

@@ -64,6 +64,7 @@ mod stalls;
 mod syntax;
 mod target;
 mod tls;
+mod trust;
 mod upgrade;
 mod users;
 mod waits;
@@ -86,6 +87,8 @@ use tracing::{Dispatch, info};
 use crate::config::{self, Properties};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::sql::bounds::Bounds;
+use crate::statements::foreign_bounds;
 use access::Access;
 use bodies::Bodies;
 use commands::Commands;
@@ -97,9 +100,9 @@ use slots::Slots;
 
 pub use listen::Listener;
 pub use otlp::{Attribute, Telemetry};
-pub use pem::{certificates, key};
 pub use processing_log::make_processing_log;
 pub use request::SHOWN_AS;
+pub use trust::client_tls;
 pub use users::user_line;
 
 /// How long answers that are open may take to end.
@@ -191,13 +194,20 @@ impl Setup {
     }
 }
 
+impl Service {
+    /// How many tokens the texts of its clients may have.
+    fn bounds(&self) -> Bounds {
+        foreign_bounds(self.engine.properties())
+    }
+}
+
 /// The name of a node that listens at an address.
 fn node_at(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
-/// What the properties say of the rim and what cannot be used of it: addresses, certificates, users, telemetry. Nothing is opened
-/// but files.
+/// What the properties say of the rim and what cannot be used of it: addresses, certificates, users, telemetry. Nothing is
+/// opened but files.
 ///
 /// The files of TLS count if an address needs them or one of them is named.
 pub fn check(properties: &Properties) -> Vec<Error> {

@@ -53,7 +53,7 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 ///
 /// # Errors
 /// The file cannot be read, is not PEM, or has no certificate.
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let text = text(path)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     let found = read.map_err(|e| Error::invalid(format!("{}: {e}", path.display())))?;
@@ -67,7 +67,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 ///
 /// # Errors
 /// The file cannot be read, is not PEM, has no key, or one that the password does not open.
-pub fn key(path: &Path, password: &str) -> Result<PrivateKeyDer<'static>> {
+pub(super) fn key(path: &Path, password: &str) -> Result<PrivateKeyDer<'static>> {
     let text = text(path)?;
     let shown = path.display();
     if text.contains(OLD_ENCRYPTION) {

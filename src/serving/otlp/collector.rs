@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use bytes::Bytes;
-use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -16,7 +14,7 @@ use super::Signal;
 use crate::config::{self, Url};
 use crate::error::{Error, Result};
 use crate::serving::client::{self, Answer, Http};
-use crate::serving::pem;
+use crate::serving::client_tls;
 
 /// How many bytes of an answer are read.
 const MOST_ANSWER: usize = 64 << 10;
@@ -125,26 +123,6 @@ impl Collector {
 fn tls(host: &str, authorities: &str) -> Result<(TlsConnector, ServerName<'static>)> {
     let no_name = |_| Error::invalid(format!("'{host}' is no name that a certificate can have"));
     let name = ServerName::try_from(host.to_owned()).map_err(no_name)?;
-    let unusable = |error: rustls::Error| Error::invalid(format!("TLS cannot be used: {error}"));
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(unusable)?
-        .with_root_certificates(roots(authorities)?)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok((TlsConnector::from(Arc::new(config)), name))
-}
-
-/// The CAs that are trusted.
-fn roots(file: &str) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    if file.is_empty() {
-        // Systems have CAs that nothing can read; the others count.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(roots);
-    }
-    for certificate in pem::certificates(Path::new(file))? {
-        roots.add(certificate).map_err(|e| Error::invalid(format!("{file} cannot be used: {e}")))?;
-    }
-    Ok(roots)
+    let file = Some(authorities).filter(|file| !file.is_empty()).map(Path::new);
+    Ok((TlsConnector::from(Arc::new(client_tls(file, None)?)), name))
 }

@@ -19,8 +19,6 @@ use super::statement::{Asks, Statement, split};
 use super::wire::Wire;
 use super::{Cancellable, Door, types, values};
 use crate::config::Properties;
-use crate::sql::bounds::Bounds;
-use crate::statements::foreign_bounds;
 use crate::types::Value;
 
 /// Why a message is not answered as it wants.
@@ -158,7 +156,7 @@ impl Conversation {
 
     /// Executes the statements of a text, one after the other, up to the first that is refused.
     async fn simple(&mut self, text: &str) -> Result<(), Trouble> {
-        let statements = split(text, self.bounds())?;
+        let statements = split(text, self.cx.service.bounds())?;
         if statements.is_empty() {
             self.wire.put(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()))?;
         }
@@ -177,11 +175,6 @@ impl Conversation {
             }
         }
         Ok(())
-    }
-
-    /// How many tokens its texts may have.
-    pub(super) fn bounds(&self) -> Bounds {
-        foreign_bounds(self.cx.service.engine.properties())
     }
 
     /// What a text of one statement asks for.

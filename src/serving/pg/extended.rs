@@ -50,7 +50,7 @@ impl Conversation {
     /// Prepares a statement.
     pub(super) async fn parse(&mut self, message: Parse) -> Result<(), Trouble> {
         let name = message.name.unwrap_or_default();
-        let mut pieces = split(&message.query, self.bounds())?;
+        let mut pieces = split(&message.query, self.cx.service.bounds())?;
         let bytes = |prepared: &Prepared| prepared.statement.as_ref().map_or(0, |statement| statement.text.len());
         let all: usize = self.prepared.values().map(bytes).sum();
         if self.prepared.len() >= MOST || all + message.query.len() > MOST_BYTES {

@@ -191,11 +191,11 @@ impl Cx {
     /// The one statement of a text, and the text as our language has it.
     fn parsed(&self, text: &str) -> Result<(Parsed, String), Refused> {
         let text = ours(text, &self.service.engine.catalog());
-        let bounds = statements::foreign_bounds(self.service.engine.properties());
-        let mut parsed = statements::parse_within(&text, bounds).map_err(|errors| match errors.first() {
-            Some(error) => Refused::of(error, &text),
-            None => Refused::new(code::SYNTAX, "the text is no statement"),
-        })?;
+        let mut parsed =
+            statements::parse_within(&text, self.service.bounds()).map_err(|errors| match errors.first() {
+                Some(error) => Refused::of(error, &text),
+                None => Refused::new(code::SYNTAX, "the text is no statement"),
+            })?;
         match (parsed.pop(), parsed.len()) {
             (Some(parsed), 0) if parsed.needs > Right::Read => {
                 Err(Refused::new(code::READ_ONLY, "the statement would change something, and this protocol only reads"))
