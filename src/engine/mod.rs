@@ -70,7 +70,7 @@ pub use life::Life;
 pub use pull::{StreamReads, TableReader, TableSnapshot};
 pub use push::{PushQuery, PushRow, ShownQuery};
 pub use record::Record;
-pub use resume::Standing;
+pub use resume::Bookmark;
 pub use running::QueryStats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

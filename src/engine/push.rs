@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::apply::starts_latest;
 use super::life::Life;
-use super::resume::{Standing, is_row_by_row, unnests};
+use super::resume::{Bookmark, is_row_by_row, unnests};
 use super::running::{Reader, Running};
 use super::{Engine, Shared};
 use crate::catalog::{Catalog, Query, SourceKind};
@@ -53,7 +53,7 @@ pub struct PushQuery<T = PushRow> {
     /// Where its sources ended when it began.
     ends: Vec<(PartitionId, Offset)>,
     /// Where its reader stood when it began, if each row is made of one record alone.
-    begin: Option<Box<Standing>>,
+    begin: Option<Box<Bookmark>>,
     /// Whether its rows are to be told with tokens.
     pub tells_tokens: bool,
     /// The names and types of the result, in the order of the values in each row.
@@ -223,7 +223,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::push`]; the query needs more than one record for a row; the place is one of another topic; records
     /// behind it were deleted.
-    pub fn push_from(&self, text: &str, plan: &Plan, own: &Properties, from: &Standing) -> Result<PushQuery> {
+    pub fn push_from(&self, text: &str, plan: &Plan, own: &Properties, from: &Bookmark) -> Result<PushQuery> {
         self.shared.push(text, plan, own, Some(from))
     }
 }
@@ -235,7 +235,7 @@ impl Shared {
         text: &str,
         plan: &Plan,
         own: &Properties,
-        from: Option<&Standing>,
+        from: Option<&Bookmark>,
     ) -> Result<PushQuery<T>> {
         let shared = self;
         let catalog = shared.world.catalog();
@@ -245,7 +245,7 @@ impl Shared {
         let channel = Arc::new(Channel::<T>::default());
         let columns: Vec<Column> = plan.output.iter().map(|c| c.column.clone()).collect();
         let shows_deletions = plan.kind == SourceKind::Table;
-        let tells_records = is_row_by_row(&plan.root);
+        let (tells_records, unnests) = (is_row_by_row(&plan.root), unnests(&plan.root));
         if from.is_some() && !tells_records {
             return Err(Error::invalid(
                 "a query that joins, groups or aggregates cannot go on behind a row that was seen",
@@ -260,7 +260,7 @@ impl Shared {
                 let id = PartitionId { topic: topic.id, partition };
                 let (first, end) = (shared.topics.start(id)?, shared.topics.end(id)?);
                 let start = match from {
-                    Some(from) => from.start(id, (first, end), unnests(&plan.root))?.unwrap_or(first),
+                    Some(from) => from.start(id, (first, end), unnests)?.unwrap_or(first),
                     None if latest.contains(&id) => end,
                     None => first,
                 };
@@ -272,7 +272,7 @@ impl Shared {
         if from.is_some_and(|from| from.exceeds(starts.len())) {
             return Err(Error::invalid("the token has places in partitions that the topic does not have"));
         }
-        let begin = if tells_records { from.cloned().or_else(|| Standing::at(&starts)).map(Box::new) } else { None };
+        let begin = if tells_records { from.cloned().or_else(|| Bookmark::at(&starts)).map(Box::new) } else { None };
         let number = QueryNumber::new(NEXT_PUSH.fetch_add(1, Ordering::Relaxed));
         let sources = plan.root.sources();
         let is_new = properties.flag(config::PUSH_V2_ENABLED) && !latest.is_empty();
@@ -402,7 +402,7 @@ impl<T: Send> PushQuery<T> {
     }
 
     /// Where the reader stood when the query began; nothing if a later query could not go on behind a row of this one.
-    pub fn begin(&self) -> Option<&Standing> {
+    pub fn begin(&self) -> Option<&Bookmark> {
         self.begin.as_deref()
     }
 

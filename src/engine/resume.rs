@@ -27,7 +27,7 @@ const VERSION: &str = "r1.";
 
 /// Where a reader stands in a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Bookmark {
     topic: TopicId,
     partitions: BTreeMap<u32, Place>,
     /// Rows that come again although they were seen: those of the records that were seen in part.
@@ -43,17 +43,17 @@ struct Place {
     rows: u64,
 }
 
-impl Standing {
+impl Bookmark {
     /// A reader that has seen nothing, at these places.
-    pub(super) fn new(topic: TopicId, starts: impl Iterator<Item = (u32, Offset)>) -> Standing {
+    pub(super) fn new(topic: TopicId, starts: impl Iterator<Item = (u32, Offset)>) -> Bookmark {
         let partitions = starts.map(|(partition, offset)| (partition, Place { offset, rows: 0 })).collect();
-        Standing { topic, partitions, seen: BTreeMap::new() }
+        Bookmark { topic, partitions, seen: BTreeMap::new() }
     }
 
     /// A reader that has seen nothing, at these places of one topic; nothing if there is none.
-    pub(super) fn at(starts: &BTreeMap<PartitionId, Offset>) -> Option<Standing> {
+    pub(super) fn at(starts: &BTreeMap<PartitionId, Offset>) -> Option<Bookmark> {
         let (first, _) = starts.first_key_value()?;
-        Some(Standing::new(first.topic, starts.iter().map(|(id, offset)| (id.partition, *offset))))
+        Some(Bookmark::new(first.topic, starts.iter().map(|(id, offset)| (id.partition, *offset))))
     }
 
     /// Whether a text looks like a token.
@@ -65,17 +65,17 @@ impl Standing {
     ///
     /// # Errors
     /// The text is no token.
-    pub fn parse(token: &str) -> Result<Standing> {
+    pub fn parse(token: &str) -> Result<Bookmark> {
         let invalid = || Error::invalid("this is no token of a push query");
         let bytes = token.strip_prefix(VERSION).and_then(base64_bytes).ok_or_else(invalid)?;
         let mut input = Input(&bytes);
-        match Standing::read(&mut input) {
-            Some(standing) if input.0.is_empty() => Ok(standing),
+        match Bookmark::read(&mut input) {
+            Some(bookmark) if input.0.is_empty() => Ok(bookmark),
             _ => Err(invalid()),
         }
     }
 
-    fn read(input: &mut Input) -> Option<Standing> {
+    fn read(input: &mut Input) -> Option<Bookmark> {
         let topic = TopicId::new(input.varint().ok()?);
         let mut partitions = BTreeMap::new();
         for _ in 0..input.varint().ok()? {
@@ -83,7 +83,7 @@ impl Standing {
             let offset = Offset::try_from(input.varint().ok()?).ok()?;
             partitions.insert(partition, Place { offset, rows: input.varint().ok()? });
         }
-        Some(Standing { topic, seen: partitions.clone(), partitions })
+        Some(Bookmark { topic, seen: partitions.clone(), partitions })
     }
 
     /// The token.
@@ -185,9 +185,9 @@ mod tests {
         // Two rows come of each record, of the partitions in turns.
         let rows: Vec<PushRow> = (0..20).map(|i| row(i / 2 % 2, i64::from(i / 4))).collect();
         for seen in 0..=rows.len() {
-            let mut first = Standing::new(TopicId::new(7), [(0, 0), (1, 0)].into_iter());
+            let mut first = Bookmark::new(TopicId::new(7), [(0, 0), (1, 0)].into_iter());
             rows[..seen].iter().for_each(|row| first.pass(row));
-            let mut second = Standing::parse(&first.token()).expect("a token");
+            let mut second = Bookmark::parse(&first.token()).expect("a token");
             let starts = [0, 1].map(|partition| {
                 let id = PartitionId { topic: TopicId::new(7), partition };
                 second.start(id, (0, 10), true).expect("a place")
@@ -202,28 +202,28 @@ mod tests {
     fn places_from_which_rows_would_be_missing_are_refused() {
         let topic = TopicId::new(7);
         let id = PartitionId { topic, partition: 0 };
-        let mut standing = Standing::new(topic, [(0, 5)].into_iter());
+        let mut bookmark = Bookmark::new(topic, [(0, 5)].into_iter());
         // At the record 5, of which no row was seen.
-        assert_eq!(standing.start(id, (5, 5), true).ok(), Some(Some(5)));
-        assert!(standing.start(id, (6, 9), false).is_err() && standing.start(id, (0, 4), false).is_err());
-        standing.pass(&row(0, 5));
+        assert_eq!(bookmark.start(id, (5, 5), true).ok(), Some(Some(5)));
+        assert!(bookmark.start(id, (6, 9), false).is_err() && bookmark.start(id, (0, 4), false).is_err());
+        bookmark.pass(&row(0, 5));
         // A row of it was seen: all of them, unless a record can have many.
-        assert_eq!(standing.start(id, (6, 9), false).ok(), Some(Some(6)));
-        assert!(standing.start(id, (6, 9), true).is_err());
-        assert!(standing.start(id, (7, 9), false).is_err() && standing.start(id, (0, 5), false).is_err());
-        assert!(standing.start(PartitionId { topic: TopicId::new(8), partition: 0 }, (5, 6), false).is_err());
-        assert_eq!(standing.start(PartitionId { topic, partition: 1 }, (3, 6), false).ok(), Some(None));
-        standing.pass(&row(0, Offset::MAX));
-        assert!(standing.start(id, (0, 9), false).is_err());
-        assert!(standing.exceeds(0) && !standing.exceeds(1));
+        assert_eq!(bookmark.start(id, (6, 9), false).ok(), Some(Some(6)));
+        assert!(bookmark.start(id, (6, 9), true).is_err());
+        assert!(bookmark.start(id, (7, 9), false).is_err() && bookmark.start(id, (0, 5), false).is_err());
+        assert!(bookmark.start(PartitionId { topic: TopicId::new(8), partition: 0 }, (5, 6), false).is_err());
+        assert_eq!(bookmark.start(PartitionId { topic, partition: 1 }, (3, 6), false).ok(), Some(None));
+        bookmark.pass(&row(0, Offset::MAX));
+        assert!(bookmark.start(id, (0, 9), false).is_err());
+        assert!(bookmark.exceeds(0) && !bookmark.exceeds(1));
     }
 
     #[test]
     fn what_is_no_token_is_refused() {
-        let token = Standing::new(TopicId::new(300), [(0, 5), (70_000, i64::MAX)].into_iter()).token();
-        assert_eq!(Standing::parse(&token).expect("a token").token(), token);
+        let token = Bookmark::new(TopicId::new(300), [(0, 5), (70_000, i64::MAX)].into_iter()).token();
+        assert_eq!(Bookmark::parse(&token).expect("a token").token(), token);
         for text in ["", "r1.", "17", "r2.AAA", "r1.%", &token[..token.len() - 6], &format!("{token}AA")] {
-            assert!(Standing::parse(text).is_err(), "{text}");
+            assert!(Bookmark::parse(text).is_err(), "{text}");
         }
     }
 }

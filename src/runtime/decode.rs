@@ -431,6 +431,7 @@ fn headers_column(raw: &Raw, name: Option<&str>) -> Result<ArrayRef> {
     }
     Ok(out.finish())
 }
+
 /// The bad records with these rows and messages, and about how many bytes they take.
 fn set_aside(bad: Vec<(u32, Reason, String)>, offsets: &[Offset]) -> (Vec<Bad>, usize) {
     let (mut aside, mut bytes): (Vec<Bad>, usize) = (Vec::with_capacity(bad.len()), bad.len() * size_of::<Bad>());

@@ -54,8 +54,8 @@ pub(super) fn refill(cursors: &mut [Vec<Cursor>], waiting: &AtomicUsize) -> Resu
 }
 
 impl QueryRun {
-    /// Has every partition decode rows that has few, unless it stands at its end; false if it stopped for those who wait. It stops for them
-    /// as often as there are partitions, and then not before a turn has begun.
+    /// Has every partition decode rows that has few, unless it stands at its end; false if it stopped for those who
+    /// wait. It stops for them as often as there are partitions, and then not before a turn has begun.
     pub(super) fn fill(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<bool> {
         // Rows that come all the time, and readers that do, must not keep a turn from beginning.
         let partitions = self.cursors.iter().map(Vec::len).sum();

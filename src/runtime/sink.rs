@@ -46,8 +46,8 @@ pub enum Target {
 pub trait Tap: Send + Sync {
     /// Takes rows with the result's columns, as the plan orders them.
     ///
-    /// `origin` gives the record that a row comes from, if there is one. Called on the thread that runs the task. Rows of a push query wait for no commit of their own: their source rows
-    /// are decided, and nothing of the query is kept.
+    /// `origin` gives the record that a row comes from, if there is one. Called on the thread that runs the task. Rows of a
+    /// push query wait for no commit of their own: their source rows are decided, and nothing of the query is kept.
     fn take(&self, batch: &Batch, origin: &dyn Fn(usize) -> Option<Origin>);
 
     /// Whether more rows should be made now.

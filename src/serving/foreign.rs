@@ -100,8 +100,7 @@ const LISTS: &[(Type, &str)] = &[
          ksql.new.query.planner.enabled ksql.proxy.protocol.local.mode.enabled \
          ksql.query.pull.consistency.token.enabled ksql.query.pull.enable.standby.reads \
          ksql.query.pull.interpreter.enabled ksql.query.pull.limit.clause.enabled ksql.query.pull.metrics.enabled \
-         ksql.query.push.v2.alos.enabled \
-         ksql.query.push.v2.interpreter.enabled ksql.query.push.v2.metrics.enabled \
+         ksql.query.push.v2.alos.enabled ksql.query.push.v2.interpreter.enabled ksql.query.push.v2.metrics.enabled \
          ksql.query.push.v2.registry.installed ksql.queryanonymizer.logs_enabled ksql.runtime.feature.shared.enabled \
          ksql.timestamp.throw.on.invalid ksql.transient.query.cleanup.service.enable ksql.udf.collect.metrics \
          ksql.udf.enable.security.manager ksql.udfs.enabled partitioner.adaptive.partitioning.enable \

@@ -25,7 +25,7 @@ use super::users::Caller;
 use super::waits::Waits;
 use super::{Service, ksql, print, small, stalls};
 use crate::config;
-use crate::engine::{Follower, PushQuery, PushRow, Standing};
+use crate::engine::{Bookmark, Follower, PushQuery, PushRow};
 use crate::pull::PullRows;
 use crate::statements::{HOST, Nature, Outcome, RecordLines, Until};
 
@@ -133,7 +133,7 @@ async fn rows(
         // Browsers go on by themselves.
         asked.properties.insert(config::PUSH_TOKENS.to_owned(), true.into());
         // The id of an event is its number where the query cannot go on behind it.
-        asked.token = asked.token.or(last_seen.filter(|id| Standing::is_token(id)));
+        asked.token = asked.token.or(last_seen.filter(|id| Bookmark::is_token(id)));
     }
     ksql::wait_for(&service, asked.sequence).await.map_err(refused)?;
     let host = asked.wants_host.then_some(HOST);
@@ -308,7 +308,7 @@ async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<B
     let head = Head { id: query.id(), columns: &query.columns, marks_keys: false, host: None };
     let mut last = Vec::new();
     let mut rows = Following::new(query, until);
-    let token = |rows: &Following| rows.standing.as_ref().filter(|_| query.tells_tokens).map(Standing::token);
+    let token = |rows: &Following| rows.bookmark.as_ref().filter(|_| query.tells_tokens).map(Bookmark::token);
     let told = |rows: &Following| token(rows).and_then(|token| layout.token(&token));
     let begin = std::iter::once(layout.behind(layout.head(&head), || token(&rows)));
     // Who has seen nothing yet goes on from here, too.
@@ -329,7 +329,7 @@ async fn show(running: Running, until: Until, layout: Layout, to: mpsc::Sender<B
                 }
             }
             // A browser connects again, then, and goes on.
-            Some(Followed::Over(_)) if layout == Layout::Events && rows.standing.is_some() && query.is_closing() => {
+            Some(Followed::Over(_)) if layout == Layout::Events && rows.bookmark.is_some() && query.is_closing() => {
                 return;
             }
             Some(Followed::Over(message)) => {
@@ -381,7 +381,7 @@ pub(super) struct Following<'a> {
     woken: Arc<Notify>,
     waiting: VecDeque<PushRow>,
     /// Where the reader stands, if a later query could go on from there.
-    standing: Option<Standing>,
+    bookmark: Option<Bookmark>,
     left: Option<usize>,
     /// Whether the end was told.
     pub is_over: bool,
@@ -401,8 +401,8 @@ impl<'a> Following<'a> {
         let woken = Arc::new(Notify::new());
         let waker = woken.clone();
         query.listen(Box::new(move || waker.notify_one()));
-        let standing = query.begin().cloned();
-        Following { query, until, woken, waiting: VecDeque::new(), standing, left: until.rows, is_over: false }
+        let bookmark = query.begin().cloned();
+        Following { query, until, woken, waiting: VecDeque::new(), bookmark, left: until.rows, is_over: false }
     }
 
     /// The next row, or the end; None if nobody takes rows any more.
@@ -415,13 +415,13 @@ impl<'a> Following<'a> {
                 return Some(self.over("Query Completed"));
             }
             if let Some(row) = self.waiting.pop_front() {
-                self.standing.iter_mut().for_each(|standing| standing.pass(&row));
+                self.bookmark.iter_mut().for_each(|bookmark| bookmark.pass(&row));
                 self.left = self.left.map(|left| left - 1);
                 return Some(Followed::Row(row));
             }
             match self.query.rows(Duration::ZERO) {
                 Ok(mut rows) => {
-                    self.standing.iter_mut().for_each(|standing| rows.retain(|row| !standing.has_seen(row)));
+                    self.bookmark.iter_mut().for_each(|bookmark| rows.retain(|row| !bookmark.has_seen(row)));
                     self.waiting = rows;
                 }
                 Err(error) => {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::otlp::Trace;
 use super::refusal::Refusal;
 use super::{Service, json, overrides, target};
-use crate::engine::Standing;
+use crate::engine::Bookmark;
 use crate::statements::Session;
 
 /// A request with statements.
@@ -153,7 +153,7 @@ impl Asked {
         let denied = service.denied();
         let own = overrides::properties(&self.properties, &denied, text)?;
         overrides::check_names(self.of_request.iter(), text)?;
-        let from = self.token.as_deref().map(Standing::parse).transpose();
+        let from = self.token.as_deref().map(Bookmark::parse).transpose();
         let from = from.map_err(|error| Refusal::of_text(40001, error.message(), text))?;
         let mut session = Session::new(&service.engine, own).denying(denied).resuming(from);
         self.variables.iter().for_each(|(name, value)| session.define(name, value));

@@ -8,7 +8,7 @@ use super::check::Touched;
 use super::{Action, Asserted, Context, Parsed, Printed, RecordLines, Reply, Until, parse, with_variables};
 use crate::catalog::Catalog;
 use crate::config::{self, Properties};
-use crate::engine::{Committed, Engine, Follower, PushQuery, Standing};
+use crate::engine::{Bookmark, Committed, Engine, Follower, PushQuery};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::pull::Pull;
@@ -196,7 +196,7 @@ pub struct Session<'e> {
     /// Whether a statement that waits, or computes an answer, is to give up.
     stop: &'e dyn Fn() -> bool,
     /// Where the reader of an earlier push query stood, behind which those of this session go on.
-    from: Option<Standing>,
+    from: Option<Bookmark>,
 }
 
 impl<'e> Session<'e> {
@@ -218,7 +218,7 @@ impl<'e> Session<'e> {
     }
 
     /// The same session, whose push queries go on behind the last row that an earlier reader has seen.
-    pub fn resuming(self, from: Option<Standing>) -> Self {
+    pub fn resuming(self, from: Option<Bookmark>) -> Self {
         Session { from, ..self }
     }
 

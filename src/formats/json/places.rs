@@ -177,6 +177,7 @@ impl Places {
 mod tests {
     use std::collections::BTreeMap;
 
+    use crate::disk::double::Random;
     use crate::formats::Decoder;
     use crate::formats::json::decode::ObjectDecoder;
     use crate::types::{Column, SqlType, Value};
@@ -192,18 +193,8 @@ mod tests {
         (0..texts.len()).map(|row| failed.get(&row).cloned().map_or_else(|| Ok(values(row)), Err)).collect()
     }
 
-    /// Numbers below a bound that look random.
-    struct Chance(u64);
-
-    impl Chance {
-        fn below(&mut self, bound: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) as usize % bound
-        }
-    }
-
     /// An object whose fields come in any order, with all that can be in one.
-    fn object(chance: &mut Chance) -> String {
+    fn object(random: &mut Random) -> String {
         let values = [
             "1",
             "-2.5",
@@ -233,23 +224,24 @@ mod tests {
             "nullx",
         ];
         let names = ["a", "A", "b", "c", "D", "e", "other", "o2", "\\u0061", "a name that is longer than sixteen", ""];
-        let usual = chance.below(4) > 0;
-        let gap = |chance: &mut Chance| [" ", "  ", "\n", ""][if usual { 3 } else { chance.below(10).min(3) }];
-        let mut fields: Vec<String> = (0..chance.below(9))
+        let mut below = |bound: usize| random.below(bound as u64) as usize;
+        let usual = below(4) > 0;
+        let mut fields: Vec<String> = (0..below(9))
             .map(|_| {
-                let name = names[chance.below(if usual { 8 } else { names.len() })];
-                let value = values[chance.below(if usual { 9 } else { values.len() })];
-                let [first, second, third] = [gap(chance), gap(chance), gap(chance)];
+                let name = names[below(if usual { 8 } else { names.len() })];
+                let value = values[below(if usual { 9 } else { values.len() })];
+                let mut gap = || [" ", "  ", "\n", ""][if usual { 3 } else { below(10).min(3) }];
+                let [first, second, third] = [gap(), gap(), gap()];
                 format!("{first}\"{name}\":{second}{value}{third}")
             })
             .collect();
-        if chance.below(3) > 0 {
+        if below(3) > 0 {
             fields.sort_by_key(|field| field.split(':').next().map(str::to_owned));
             fields.dedup_by_key(|field| field.split(':').next().map(|name| name.trim().to_lowercase()));
             let count = fields.len().max(1);
-            fields.rotate_left(chance.below(count));
+            fields.rotate_left(below(count));
         }
-        let end = ["", "}", "]", ",}"][if chance.below(8) > 0 { 1 } else { chance.below(4) }];
+        let end = ["", "}", "]", ",}"][if below(8) > 0 { 1 } else { below(4) }];
         format!("{{{}{end}", fields.join(","))
     }
 
@@ -263,7 +255,7 @@ mod tests {
             ("E", SqlType::array(SqlType::Bigint)),
         ];
         let columns: Vec<Column> = types.iter().map(|(name, t)| Column::value(*name, t.clone())).collect();
-        let mut chance = Chance(7);
+        let mut random = Random::new(7);
         for needed in [[true; 5], [true, false, true, false, true], [false, true, false, false, false]] {
             let built: Vec<Column> =
                 columns.iter().zip(needed).filter(|(_, needed)| *needed).map(|(column, _)| column.clone()).collect();
@@ -272,7 +264,7 @@ mod tests {
                 // Flat objects in new orders come first, so that the places of values are looked for.
                 let (one, other) = (r#"{"a":1,"b":"x","c":"y"}"#, r#"{"c":"y","b":"x","a":1}"#);
                 let mut texts: Vec<String> = [one, other].repeat(12).into_iter().map(str::to_owned).collect();
-                texts.push(object(&mut chance));
+                texts.push(object(&mut random));
                 let text = &texts[24..];
                 let found = decode(&mut ObjectDecoder::new(&columns, &needed), &built, &texts).split_off(24);
                 let alone = decode(&mut ObjectDecoder::new(&columns, &needed), &built, text);

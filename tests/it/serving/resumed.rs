@@ -1,5 +1,7 @@
 //! Push queries that go on behind the last row that an earlier one has shown.
 
+use bytes::Bytes;
+use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::client::{Http, Server, post, request};
@@ -8,6 +10,7 @@ use crate::command_line::Folder;
 
 const STREAM: &str =
     "CREATE STREAM s (k INT KEY, v INT, a ARRAY<INT>) WITH (KAFKA_TOPIC='s', PARTITIONS=3, VALUE_FORMAT='JSON');";
+const DELIMITED: &str = "application/vnd.ksqlapi.delimited.v1";
 /// Each record makes no row, or two.
 const ROWS: &str = "SELECT k, v, EXPLODE(a) AS item FROM s WHERE v % 3 <> 0 EMIT CHANGES;";
 
@@ -25,6 +28,17 @@ fn expected(values: std::ops::Range<i64>) -> Vec<Value> {
 fn sorted(mut rows: Vec<Value>) -> Vec<Value> {
     rows.sort_by_key(|row| (row[1].as_i64(), row[2].as_i64().map(|item| -item)));
     rows
+}
+
+/// A request for the rows of a query with tokens, behind this one if there is one. Without it, the query begins as `reset`
+/// says.
+fn asking(layout: &str, sql: &str, (token, reset): (&str, &str)) -> hyper::Request<Full<Bytes>> {
+    let body = json!({
+        "sql": sql,
+        "properties": { "auto.offset.reset": reset, "ksql.query.push.v2.continuation.tokens.enabled": true },
+        "requestProperties": { "request.ksql.query.push.continuation.token": token },
+    });
+    request("POST", "/query-stream", &[("accept", layout)], body.to_string())
 }
 
 #[test]
@@ -95,15 +109,9 @@ fn a_token_stands_behind_the_rows_that_it_counts() {
         server.ksql(STREAM).await;
         insert(&server, 0..10).await;
         let (mut seen, mut token, mut inserted) = (Vec::new(), String::new(), 10);
-        let layouts = ["application/vnd.ksqlapi.delimited.v1", "application/json", "application/vnd.ksql.v1+json"];
+        let layouts = [DELIMITED, "application/json", "application/vnd.ksql.v1+json"];
         for layout in layouts.into_iter().cycle().take(6) {
-            let body = json!({
-                "sql": ROWS,
-                "properties": { "auto.offset.reset": "earliest", "ksql.query.push.v2.continuation.tokens.enabled": true },
-                "requestProperties": { "request.ksql.query.push.continuation.token": token },
-            });
-            let asked = request("POST", "/query-stream", &[("accept", layout)], body.to_string());
-            let mut open = server.open(Http::Two, asked).await;
+            let mut open = server.open(Http::Two, asking(layout, ROWS, (&token, "earliest"))).await;
             open.next().await.expect("the head");
             // Rows count as seen when the token behind them has come; what is there comes together.
             let mut rows = Vec::new();
@@ -143,15 +151,11 @@ fn what_cannot_go_on_is_refused_with_the_reason() {
     talk(async {
         let folder = Folder::new();
         let server = Server::start(&folder);
-        server.ksql(&format!("{STREAM} SET 'auto.offset.reset'='earliest'; CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;")).await;
+        let counts = "SET 'auto.offset.reset'='earliest'; CREATE TABLE t AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;";
+        server.ksql(&format!("{STREAM} {counts}")).await;
         insert(&server, 0..6).await;
-        let ask = async |sql: &str, token: &str| {
-            let own = json!({ "request.ksql.query.push.continuation.token": token });
-            let properties =
-                json!({ "ksql.query.push.v2.continuation.tokens.enabled": true, "auto.offset.reset": "earliest" });
-            let body = json!({ "sql": sql, "properties": properties, "requestProperties": own });
-            server.answer(Http::Two, post("/query-stream", &body)).await
-        };
+        let ask =
+            async |sql: &str, token: &str| server.answer(Http::Two, asking(DELIMITED, sql, (token, "earliest"))).await;
         let all = ask("SELECT v FROM s EMIT CHANGES LIMIT 6;", "").await;
         let told: Value = serde_json::from_str(all.pieces.last().expect("a token")).expect("JSON");
         let token = told["continuationToken"].as_str().unwrap_or_else(|| panic!("{all:?}"));
@@ -224,14 +228,9 @@ fn rows_that_a_limit_leaves_and_the_first_ones_come_once() {
         let folder = Folder::new();
         let server = Server::start(&folder);
         server.ksql(STREAM).await;
-        let ask = async |sql: &str, token: &str| {
-            let own = json!({ "request.ksql.query.push.continuation.token": token });
-            let properties = json!({ "ksql.query.push.v2.continuation.tokens.enabled": true });
-            let body = json!({ "sql": sql, "properties": properties, "requestProperties": own });
-            request("POST", "/query-stream", &[("accept", "application/vnd.ksqlapi.delimited.v1")], body.to_string())
-        };
+        let ask = |sql: &str, token: &str| asking(DELIMITED, sql, (token, "latest"));
         // It begins at the end, and its first token says where that was.
-        let mut open = server.open(Http::Two, ask("SELECT v FROM s EMIT CHANGES;", "").await).await;
+        let mut open = server.open(Http::Two, ask("SELECT v FROM s EMIT CHANGES;", "")).await;
         open.next().await.expect("the head");
         let first: Value = serde_json::from_str(&open.next().await.expect("a token")).expect("JSON");
         drop(open);
@@ -239,7 +238,7 @@ fn rows_that_a_limit_leaves_and_the_first_ones_come_once() {
         insert(&server, 0..10).await;
         let mut seen = Vec::new();
         for _ in 0..5 {
-            let page = server.answer(Http::Two, ask("SELECT v FROM s EMIT CHANGES LIMIT 2;", &token).await).await;
+            let page = server.answer(Http::Two, ask("SELECT v FROM s EMIT CHANGES LIMIT 2;", &token)).await;
             for piece in &page.pieces[1..] {
                 let told: Value = serde_json::from_str(piece).expect("JSON");
                 match told["continuationToken"].as_str() {
