@@ -129,6 +129,8 @@ pub fn too_much() -> Error {
 pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
     let limits = Limits::new(engine, asker.own);
     let mut budget = Budget { limits: &limits, asker: Some(asker), bytes: 0 };
+    // Nothing is begun for a client that has gone already, however short it would be.
+    budget.check()?;
     match pull {
         Pull::Table(look) => Ok(PullRows { columns: pull.columns(), rows: table::rows(engine, look, &mut budget)? }),
         Pull::Relations(relations) => relations::rows(engine, relations, &mut budget),
