@@ -4,6 +4,8 @@
 //! comes next takes the lock all the same. This asks something of all who change what a lock guards: between two steps that
 //! may panic, it must be in a state that others can use.
 
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -13,21 +15,25 @@ pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A mutex whose holder can hand it to whoever waits for it.
+/// A mutex whose holder can hand it to whoever waits for it, and does small errands for others meanwhile.
 ///
 /// A thread that gives back a [`Mutex`] and takes it again at once may never let others have it.
 pub struct FairMutex<T> {
     mutex: parking_lot::Mutex<T>,
+    errands: Mutex<Vec<Errand<T>>>,
     waiting: Arc<AtomicUsize>,
 }
+
+/// Something short that is to be done with what a mutex guards, by whoever holds it.
+pub type Errand<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 impl<T> FairMutex<T> {
     /// A mutex that guards this.
     pub fn new(value: T) -> Self {
-        FairMutex { mutex: parking_lot::Mutex::new(value), waiting: Arc::default() }
+        FairMutex { mutex: parking_lot::Mutex::new(value), errands: Mutex::default(), waiting: Arc::default() }
     }
 
-    /// How many threads wait for the mutex, as of now and later.
+    /// How many threads and errands wait for the mutex, as of now and later.
     pub fn waiting(&self) -> &Arc<AtomicUsize> {
         &self.waiting
     }
@@ -38,22 +44,77 @@ impl<T> FairMutex<T> {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             let guard = self.mutex.lock();
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            guard
+            FairGuard { of: self, guard: Some(guard) }
         })
     }
 
     /// Takes the mutex if it is free.
-    pub fn try_lock(&self) -> Option<FairGuard<'_, T>> {
-        self.mutex.try_lock()
+    fn try_lock(&self) -> Option<FairGuard<'_, T>> {
+        self.mutex.try_lock().map(|guard| FairGuard { of: self, guard: Some(guard) })
+    }
+
+    /// Has something done as soon as may be, without waiting for it: here if the mutex is free, and else by the thread that
+    /// holds it, when it next lets others have it or gives it back. One that panics is dropped.
+    pub fn send(&self, errand: Errand<T>) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        lock(&self.errands).push(errand);
+        // If somebody holds it, then they look for errands once more after they have given it back, and find this one:
+        // both that look and the push above were under the lock of the errands, and the look was not before the push.
+        drop(self.try_lock());
+    }
+
+    /// Does the errands that are there.
+    fn run_errands(&self, value: &mut T) {
+        let errands = std::mem::take(&mut *lock(&self.errands));
+        self.waiting.fetch_sub(errands.len(), Ordering::Relaxed);
+        for errand in errands {
+            // Nobody but its sender wants to know: what it would have answered with is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| errand(value)));
+        }
     }
 }
 
 /// A [`FairMutex`] that is held.
-pub type FairGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
+pub struct FairGuard<'a, T> {
+    of: &'a FairMutex<T>,
+    /// None only while it is dropped.
+    guard: Option<parking_lot::MutexGuard<'a, T>>,
+}
 
-/// Hands a mutex to a thread that waits for it, if there is one, and takes it again after that.
+impl<T> Deref for FairGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.guard.as_ref().unwrap_or_else(|| unreachable!("a guard that is dropped"))
+    }
+}
+
+impl<T> DerefMut for FairGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.guard.as_mut().unwrap_or_else(|| unreachable!("a guard that is dropped"))
+    }
+}
+
+impl<T> Drop for FairGuard<'_, T> {
+    fn drop(&mut self) {
+        let mut guard = self.guard.take();
+        // What a panic has left half done is nobody's to look at: the next holder knows what became of it.
+        while let Some(mut held) = guard.take().filter(|_| !std::thread::panicking()) {
+            self.of.run_errands(&mut held);
+            drop(held);
+            // Of an errand that has come meanwhile, its sender has found the mutex taken.
+            if !lock(&self.of.errands).is_empty() {
+                guard = self.of.mutex.try_lock();
+            }
+        }
+    }
+}
+
+/// Does the errands of others, hands the mutex to a thread that waits for it, if there is one, and takes it again after that.
 pub fn let_others<T>(guard: &mut FairGuard<'_, T>) {
-    parking_lot::MutexGuard::bump(guard);
+    let of = guard.of;
+    of.run_errands(guard);
+    guard.guard.iter_mut().for_each(parking_lot::MutexGuard::bump);
 }
 
 /// Takes a lock for reading.
@@ -85,4 +146,78 @@ pub fn wait_while<'a, T>(
     holds: impl FnMut(&mut T) -> bool,
 ) -> MutexGuard<'a, T> {
     changed.wait_timeout_while(guard, most, holds).unwrap_or_else(PoisonError::into_inner).0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn an_errand_is_done_whatever_the_holder_does_at_that_moment() {
+        let mutex = FairMutex::new(0);
+        let (send, receive) = mpsc::channel();
+        let (start, rounds) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in rounds {
+                    let mut guard = mutex.lock();
+                    if round % 2 == 0 {
+                        let_others(&mut guard);
+                    }
+                }
+            });
+            for round in 0..20_000 {
+                let send = send.clone();
+                start.send(round).expect("it goes on");
+                mutex.send(Box::new(move |count| {
+                    *count += 1;
+                    send.send(*count).expect("somebody waits");
+                }));
+                // Nobody takes the mutex again before this has come.
+                receive.recv_timeout(Duration::from_secs(30)).expect("it is done");
+            }
+            drop(start);
+        });
+        assert_eq!((*mutex.lock(), mutex.waiting().load(Ordering::SeqCst)), (20_000, 0));
+    }
+
+    #[test]
+    fn an_errand_that_comes_while_the_last_ones_are_done_is_done_too() {
+        let mutex = Arc::new(FairMutex::new(0));
+        let guard = mutex.lock();
+        let again = mutex.clone();
+        mutex.send(Box::new(move |count| {
+            *count += 1;
+            again.send(Box::new(|count| *count += 10));
+        }));
+        drop(guard);
+        assert_eq!(mutex.waiting().load(Ordering::SeqCst), 0);
+        assert_eq!(*mutex.lock(), 11);
+    }
+
+    #[test]
+    fn whoever_holds_it_does_the_errands_of_others_and_outlives_their_panics() {
+        let mutex = FairMutex::new(Vec::new());
+        let mut guard = mutex.lock();
+        for number in 0..3 {
+            mutex.send(Box::new(move |done: &mut Vec<i32>| {
+                assert_ne!(number, 1, "this one panics on purpose");
+                done.push(number);
+            }));
+        }
+        assert_eq!((guard.len(), mutex.waiting().load(Ordering::SeqCst)), (0, 3));
+        let_others(&mut guard);
+        assert_eq!((guard.as_slice(), mutex.waiting().load(Ordering::SeqCst)), (&[0, 2][..], 0));
+        // What was left half done is for the next holder.
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            let _held = guard;
+            mutex.send(Box::new(|done| done.clear()));
+            panic!("on purpose");
+        }));
+        assert!(failed.is_err() && mutex.waiting().load(Ordering::SeqCst) == 1);
+        assert_eq!(mutex.lock().as_slice(), [0, 2]);
+        assert!(mutex.lock().is_empty());
+    }
 }

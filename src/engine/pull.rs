@@ -63,26 +63,29 @@ impl Engine {
         present(self.shared.read_committed(&query, table, &mut |run, as_of| run.look_up(as_of, windows, keys))?)
     }
 
-    /// The rows of some keys of a table as of its last commit, if nothing must be waited for: neither the query, which
-    /// may be in a turn, nor its state, nor a commit. `None` if something must.
+    /// Has the rows of a few keys of a table found as of its last commit, and given to `then`: on this thread if the query
+    /// is free, and else on the one that has it, as soon as it may stop. `then` must be short.
+    ///
+    /// It gets `None` if more must be waited for: the query's state, or a commit.
     ///
     /// # Errors
-    /// As for [`Engine::table_rows`].
-    pub fn table_rows_at_once(
+    /// As for [`Engine::table_rows`]; later ones go to `then`.
+    pub fn look_up_soon(
         &self,
         table: &Source,
-        windows: &WindowRange,
-        keys: &[Vec<Value>],
-    ) -> Result<Option<Vec<Batch>>> {
+        windows: WindowRange,
+        keys: Vec<Vec<Value>>,
+        then: Box<dyn FnOnce(Result<Option<Vec<Batch>>>) + Send>,
+    ) -> Result<()> {
         let query = self.shared.keeper(table)?;
         if query.restoring().is_some() || matches!(query.life(), Life::Created) {
-            return Ok(None);
+            then(Ok(None));
+            return Ok(());
         }
-        let Some(mut run) = query.try_lock() else { return Ok(None) };
-        self.shared.check_readable(&query)?;
         query.is_read(self.shared.now().monotonic_ns);
-        let as_of = if run.keeps_table() { readable(&query, &mut run)? } else { None };
-        as_of.map(|as_of| present(run.look_up(as_of, windows, keys)?)).transpose()
+        let (shared, running) = (self.shared.clone(), query.clone());
+        query.send(Box::new(move |run| then(shared.find(&running, run, (&windows, &keys)))));
+        Ok(())
     }
 
     /// A table as of its last commit.
@@ -199,6 +202,18 @@ impl Shared {
             _ if self.progress.is_closing() => Err(Error::backend("the engine is shutting down")),
             Life::Created | Life::Running | Life::Paused => Ok(()),
         }
+    }
+
+    /// What is found in a query as of its last commit; `None` if it cannot be read yet.
+    fn find(
+        &self,
+        query: &Running,
+        run: &mut QueryRun,
+        (windows, keys): (&WindowRange, &[Vec<Value>]),
+    ) -> Result<Option<Vec<Batch>>> {
+        self.check_readable(query)?;
+        let as_of = if run.keeps_table() { readable(query, run)? } else { None };
+        as_of.map(|as_of| present(run.look_up(as_of, windows, keys)?)).transpose()
     }
 
     /// Reads the table of a query as of its last commit.

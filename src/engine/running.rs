@@ -15,7 +15,7 @@ use crate::catalog::Query;
 use crate::config;
 use crate::error::Error;
 use crate::ids::{EpochNumber, QueryNumber, TopicId};
-use crate::locks::{FairGuard, FairMutex, lock};
+use crate::locks::{Errand, FairGuard, FairMutex, lock};
 use crate::operators::Reason;
 use crate::runtime::QueryRun;
 use crate::topics::{Offset, PartitionId};
@@ -157,9 +157,10 @@ impl Running {
         self.run.lock()
     }
 
-    /// The same, unless the query is in a turn or being read.
-    pub(crate) fn try_lock(&self) -> Option<FairGuard<'_, QueryRun>> {
-        self.run.try_lock()
+    /// Has something done with the query between two turns, without waiting for it: here if it is free, and else by the
+    /// thread that has it.
+    pub(crate) fn send(&self, errand: Errand<QueryRun>) {
+        self.run.send(errand);
     }
 
     /// It runs from now on, unless it has ended meanwhile.

@@ -20,7 +20,7 @@ use super::running::{EPOCH_BYTES, Running};
 use crate::error::{Error, Result};
 use crate::ids::TopicId;
 use crate::journal::{Decision, Entry};
-use crate::locks::let_others;
+use crate::locks::{FairGuard, let_others};
 use crate::runtime::{Now, QueryRun, Sealed, Turned};
 
 /// For how long a query takes turns before others come. Queries that find rows decoded take many turns in it and those that
@@ -217,20 +217,23 @@ impl Shared {
     pub(crate) fn seal_if_possible(
         self: &Arc<Self>,
         query: &Arc<Running>,
-        run: &mut QueryRun,
+        run: &mut FairGuard<'_, QueryRun>,
         now: Now,
     ) -> Result<bool> {
         if !run.is_dirty() || !query.may_submit_or_waits() || (query.persistent && self.commit.is_pressed()) {
             return Ok(false);
         }
-        let mut epoch = match run.seal(self.workers.shared())? {
-            Sealed::Nothing => return Ok(false),
-            Sealed::Part(epoch) => {
-                // There is more to do behind its decision, wherever the query rests until then.
-                query.waits_for_decision();
-                epoch
+        let mut epoch = loop {
+            match run.seal(self.workers.shared())? {
+                Sealed::Nothing => return Ok(false),
+                Sealed::Yielded => let_others(run),
+                Sealed::Part(epoch) => {
+                    // There is more to do behind its decision, wherever the query rests until then.
+                    query.waits_for_decision();
+                    break epoch;
+                }
+                Sealed::Whole(epoch) => break epoch,
             }
-            Sealed::Whole(epoch) => epoch,
         };
         match query.is_unread(now.monotonic_ns, READ_NS) {
             true => run.end_reading(),

@@ -27,6 +27,8 @@ use crate::error::{Error, Limit, Result};
 use crate::plan::pull::Pull;
 use crate::types::{Column, Value};
 
+pub use table::Soon;
+
 /// The rows of a pull query.
 #[derive(Clone, Debug, Default)]
 pub struct PullRows {
@@ -137,17 +139,10 @@ pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
     }
 }
 
-/// The rows of a look at a few keys of a table, if nothing must be waited for; `None` if something must, and for all other
-/// queries.
-///
-/// # Errors
-/// As for [`rows`].
-pub fn rows_at_once(engine: &Engine, pull: &Pull, own: &Properties) -> Result<Option<PullRows>> {
-    let Pull::Table(look) = pull else { return Ok(None) };
-    let limits = Limits::new(engine, own);
-    let mut budget = Budget { limits: &limits, asker: None, bytes: 0 };
-    let rows = table::rows_at_once(engine, look, &mut budget)?;
-    Ok(rows.map(|rows| PullRows { columns: pull.columns(), rows }))
+/// A query that looks at a few keys of a table, to be answered without a thread of its own; `None` for all others.
+pub fn soon(engine: &Engine, pull: Pull, own: &Properties) -> Option<Soon> {
+    let columns = pull.columns();
+    if let Pull::Table(look) = pull { Soon::of(engine, (look, columns), own) } else { None }
 }
 
 /// What a query of DataFusion runs in: so much memory, and no files.

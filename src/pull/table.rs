@@ -11,14 +11,15 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Int64Type;
 
-use super::Budget;
+use super::{Budget, Limits, PullRows};
 use crate::catalog::Source;
+use crate::config::Properties;
 use crate::engine::{Engine, TableReader};
 use crate::error::{Error, Result};
 use crate::expr::{Compiled, Input, in_parts};
 use crate::operators::table::WindowRange;
 use crate::plan::table::Pull;
-use crate::types::{Batch, SqlType, Value, View, size_of_entries};
+use crate::types::{Batch, Column, SqlType, Value, View, size_of_entries};
 
 /// A row of the result with its place in a store: the bytes of its key, then the start of its window.
 type Placed = ((Vec<u8>, i64), Vec<Value>);
@@ -29,19 +30,48 @@ const MOST_AT_ONCE: usize = 16;
 /// How many rows of a partition may wait to be ordered, besides twice the limit.
 const MOST_UNORDERED: usize = 8192;
 
-/// The rows of a look at some keys of a table, each in one window, if nothing must be waited for; `None` if something
-/// must, and for other looks.
-///
-/// # Errors
-/// As for [`rows`].
-pub(super) fn rows_at_once(engine: &Engine, pull: &Pull, budget: &mut Budget) -> Result<Option<Vec<Vec<Value>>>> {
-    // A key can have any number of windows.
-    let is_few = pull.source.window.is_none() || pull.starts.start() == pull.starts.end();
-    let keys = pull.keys.as_ref().filter(|keys| is_few && keys.len() <= MOST_AT_ONCE);
-    let Some(keys) = keys else { return Ok(None) };
-    let windows = WindowRange { starts: pull.starts.clone() };
-    let Some(found) = engine.table_rows_at_once(&pull.source, &windows, keys)? else { return Ok(None) };
-    shown(pull, found, budget).map(Some)
+/// A look at a few keys of a table, each in one window, which waits for nothing but the turn that its query is in.
+pub struct Soon {
+    pull: Box<Pull>,
+    columns: Vec<Column>,
+    limits: Limits,
+}
+
+impl Soon {
+    /// `None` if the query does not look at a few keys.
+    pub(super) fn of(engine: &Engine, (pull, columns): (Box<Pull>, Vec<Column>), own: &Properties) -> Option<Soon> {
+        // A key can have any number of windows.
+        let is_few = pull.source.window.is_none() || pull.starts.start() == pull.starts.end();
+        let is_few = is_few && pull.keys.as_ref().is_some_and(|keys| keys.len() <= MOST_AT_ONCE);
+        is_few.then(|| Soon { pull, columns, limits: Limits::new(engine, own) })
+    }
+
+    /// Has the rows found; see [`Engine::look_up_soon`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find(&self, engine: &Engine, then: Box<dyn FnOnce(Result<Option<Vec<Batch>>>) + Send>) -> Result<()> {
+        let windows = WindowRange { starts: self.pull.starts.clone() };
+        engine.look_up_soon(&self.pull.source, windows, self.pull.keys.clone().unwrap_or_default(), then)
+    }
+
+    /// The rows that are shown of those that were found.
+    ///
+    /// # Errors
+    /// As for [`super::rows`].
+    pub fn rows(self, found: Vec<Batch>) -> Result<PullRows> {
+        let mut budget = Budget { limits: &self.limits, asker: None, bytes: 0 };
+        budget.check()?;
+        Ok(PullRows { rows: shown(&self.pull, found, &mut budget)?, columns: self.columns })
+    }
+
+    /// The rows, on a thread that may wait; `None` if more must be waited for than a turn.
+    #[cfg(test)]
+    pub(crate) fn wait(self, engine: &Engine) -> Result<Option<PullRows>> {
+        let (send, found) = std::sync::mpsc::channel();
+        self.find(engine, Box::new(move |found| send.send(found).expect("somebody waits")))?;
+        found.recv().expect("an answer")?.map(|found| self.rows(found)).transpose()
+    }
 }
 
 /// The rows that a look at some keys shows of those that were found.

@@ -258,7 +258,7 @@ impl Run {
         while self.query.is_dirty() {
             match self.query.seal(self.threads.as_ref()).expect("no bug") {
                 Sealed::Whole(_) => return,
-                Sealed::Nothing | Sealed::Part(_) => self.taken.since.store(0, Ordering::Relaxed),
+                Sealed::Nothing | Sealed::Yielded | Sealed::Part(_) => self.taken.since.store(0, Ordering::Relaxed),
             }
         }
     }

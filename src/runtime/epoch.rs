@@ -27,6 +27,7 @@ use rayon::prelude::*;
 
 use super::points::Point;
 use super::query::QueryRun;
+use super::stages::Passed;
 use super::task::Task;
 use crate::error::{Error, Result};
 use crate::journal::{Epoch, EpochHead};
@@ -73,6 +74,8 @@ pub(super) struct TurnRecord {
 pub enum Sealed {
     /// Nothing has happened.
     Nothing,
+    /// Somebody waits for the query, to read it: the epoch goes on ending when they have come.
+    Yielded,
     /// Records of an epoch that is not finished.
     Part(Epoch),
     /// Everything since the last whole epoch, changes of state included.
@@ -144,8 +147,10 @@ impl QueryRun {
             return Ok(Sealed::Nothing);
         }
         let is_turn = matches!(self.open, Some((Open::Turn { .. }, _)));
-        if is_turn || !self.flush(threads)? {
-            return Ok(self.part());
+        match if is_turn { Passed::Full } else { self.flush(threads)? } {
+            Passed::Whole => {}
+            Passed::Full => return Ok(self.part()),
+            Passed::Yielded => return Ok(Sealed::Yielded),
         }
         if self.stages.iter().filter_map(Task::sink).any(|sink| sink.skip > 0) {
             return Err(Error::bug("repeated turns made fewer results than before"));

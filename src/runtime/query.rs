@@ -422,9 +422,9 @@ impl QueryRun {
         Ok(())
     }
 
-    /// Begins or goes on with the end of an epoch: what operators have held back is handed on. Whether that is all.
+    /// Begins or goes on with the end of an epoch: what operators have held back is handed on.
     /// Takes the clock and the limits of the last turn, so that a repeated flush sees the same.
-    pub(super) fn flush(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<bool> {
+    pub(super) fn flush(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Passed> {
         if !matches!(self.open, Some((Open::Flush, _))) {
             let now_ms = self.turns.last().map_or(0, |turn| turn.now_ms);
             let limits =
@@ -437,7 +437,7 @@ impl QueryRun {
         if passed == Passed::Whole {
             self.open = None;
         }
-        Ok(passed == Passed::Whole)
+        Ok(passed)
     }
 
     /// Adds the rows dropped in the epoch to the totals.

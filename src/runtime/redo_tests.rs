@@ -103,7 +103,7 @@ fn committed(bed: &Bed, every_row: bool, random: &mut Random, ends: u64, more: &
             let repeats = !run.redo.0.is_empty();
             if is_over || run.is_left() || repeats {
                 match run.seal(None).expect("no bug") {
-                    Sealed::Nothing => {}
+                    Sealed::Nothing | Sealed::Yielded => {}
                     Sealed::Part(epoch) => {
                         assert!(!repeats, "what is repeated was committed");
                         if let Some(more) = more.take_if(|_| run.is_ending()) {

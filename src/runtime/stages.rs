@@ -111,17 +111,17 @@ impl Stages {
             if self.iter().filter_map(Task::sink).any(|sink| !sink.has_room()) {
                 return Ok(Passed::Full);
             }
-            if self.may_yield(turn) && self.waiting.load(Ordering::Relaxed) > 0 {
+            if self.may_yield() && self.waiting.load(Ordering::Relaxed) > 0 {
                 return Ok(Passed::Yielded);
             }
             first = false;
         }
     }
 
-    /// Whether a turn may stop for those who wait. The end of an epoch does not: it is short, or stops by itself. Nor does a
-    /// turn that would make other rows if it was repeated: left in the middle, it could be committed in part.
-    fn may_yield(&self, turn: &Turn) -> bool {
-        turn.call == Call::Advance && !self.program.is_fresh
+    /// Whether it may stop for those who wait: not if other rows would be made when it is repeated, since a turn that is left
+    /// in the middle can be committed in part.
+    fn may_yield(&self) -> bool {
+        !self.program.is_fresh
     }
 
     /// Up to where a stage may take rows: those before it may send later ones.
@@ -144,7 +144,7 @@ impl Stages {
     fn pass(&mut self, stage: usize, turn: &Turn, (parallel, first): (bool, bool)) -> Result<()> {
         let bound = self.bound(stage);
         let Turn { now_ms, call, end, .. } = *turn;
-        let waiting: &AtomicUsize = if self.may_yield(turn) { &self.waiting } else { &NOBODY };
+        let waiting: &AtomicUsize = if self.may_yield() { &self.waiting } else { &NOBODY };
         let spec = TurnSpec { now_ms, call, end, bound, waiting };
         // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
         let is_last = stage + 1 == self.tasks.len();

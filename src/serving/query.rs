@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::accept::{self, DELIMITED, EVENTS, JSON, PROTOBUF, V1};
 use super::endpoints::not_allowed;
@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
 /// The longest text of a query that is answered on the thread that serves connections, in bytes.
-const MOST_AT_ONCE: usize = 1_024;
+const MOST_SOON: usize = 1_024;
 
 /// An answer that may wait for its client however long, in bytes.
 const SMALL_BYTES: usize = 64 << 10;
@@ -140,7 +140,7 @@ async fn rows(
     let pulled = move |id: String, PullRows { columns, rows }: PullRows| {
         layout.pulled(&Head { id: &id, columns: &columns, marks_keys: true, host }, rows)
     };
-    if let Some((id, rows)) = at_once(&service, &asked) {
+    if let Some((id, rows)) = soon(&service, &asked).await {
         return Ok(answer_of(layout, whole(&service, layout, pulled(id, rows))));
     }
     let asker = service.clone();
@@ -169,12 +169,12 @@ async fn rows(
     })
 }
 
-/// The rows of a SELECT of a few keys, with the id of the query, if they can be had without waiting, here on the thread
-/// that serves connections: another thread would cost more than the query.
+/// The rows of a SELECT of a few keys, with the id of the query, if it has to wait for no more than the turn that the query
+/// of its table is in. Another thread would cost more than the query.
 ///
 /// `None` for everything else, refusals included.
-fn at_once(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
-    let text = asked.text.as_deref().filter(|text| text.len() <= MOST_AT_ONCE && asked.token.is_none())?;
+async fn soon(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
+    let text = asked.text.as_deref().filter(|text| text.len() <= MOST_SOON && asked.token.is_none())?;
     if !text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) {
         return None;
     }
@@ -182,7 +182,11 @@ fn at_once(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
     let parsed = ksql::parse(service, text, asked.shown_as.as_deref()).ok()?;
     let [statement] = parsed.as_slice() else { return None };
     let parsed_at = asked.trace.now();
-    let rows = asked.session(service).ok()?.rows_at_once(statement).ok()??;
+    let look = asked.session(service).ok()?.soon(statement).ok()??;
+    let (send, found) = oneshot::channel();
+    // Who has gone is told nothing.
+    look.find(&service.engine, Box::new(|found| drop(send.send(found)))).ok()?;
+    let rows = look.rows(found.await.ok()?.ok()??).ok()?;
     // What was tried in vain is done anew elsewhere, and noted there.
     asked.trace.has(&parsed);
     asked.trace.took("parse", None, began..parsed_at, false);
@@ -459,7 +463,7 @@ mod tests {
 
     /// A key has as many windows as are kept: going through them is not for the thread that serves connections.
     #[test]
-    fn of_windows_only_one_is_looked_at_at_once() {
+    fn of_windows_only_one_is_looked_at_on_the_thread_of_its_connection() {
         let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
         let settings = settings.with(&[(config::OFFSET_RESET, "earliest")]).expect("properties");
         let engine = Engine::open(settings).expect("an engine");
@@ -474,8 +478,10 @@ mod tests {
         let rows = |text: &str| {
             let parsed = statements::parse(text).expect("a statement");
             let Ok(Some(Outcome::Rows(slow))) = session.rows(&parsed[0], &mut |_| true) else { panic!("rows") };
-            let found = session.rows_at_once(&parsed[0]).expect("rows").map(|found| found.rows.len());
-            found.inspect(|found| assert_eq!(*found, slow.rows.len()))
+            let look = session.soon(&parsed[0]).expect("a look")?;
+            let rows = look.wait(&engine).expect("rows").expect("it can be read").rows.len();
+            assert_eq!(rows, slow.rows.len());
+            Some(rows)
         };
         assert_eq!(rows("SELECT * FROM plain WHERE v = 1;"), Some(1));
         assert_eq!(rows("SELECT * FROM windows WHERE v = 1 AND WINDOWSTART = 1000;"), Some(1));

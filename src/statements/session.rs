@@ -12,7 +12,7 @@ use crate::engine::{Bookmark, Committed, Engine, Follower, PushQuery};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::pull::Pull;
-use crate::pull::{self, Asker, PullRows};
+use crate::pull::{self, Asker, PullRows, Soon};
 use crate::sql::variables::Variables;
 use crate::types::Column;
 
@@ -375,16 +375,15 @@ impl<'e> Session<'e> {
         }
     }
 
-    /// The rows of a SELECT of a few keys of a table, if nothing must be waited for; `None` if something must, and for every
-    /// other statement.
+    /// The look of a SELECT at a few keys of a table; `None` for every other statement.
     ///
     /// # Errors
     /// As for [`Session::rows`].
-    pub fn rows_at_once(&self, parsed: &Parsed) -> Result<Option<PullRows>> {
+    pub fn soon(&self, parsed: &Parsed) -> Result<Option<Soon>> {
         let bound = self.bound(parsed, &self.own, &self.variables)?;
         let parsed = bound.as_ref().unwrap_or(parsed);
         match self.compile(parsed, &self.engine.catalog(), &self.own, &self.variables)? {
-            Action::Pull(pull) => pull::rows_at_once(self.engine, &pull, &self.own),
+            Action::Pull(pull) => Ok(pull::soon(self.engine, *pull, &self.own)),
             _ => Ok(None),
         }
     }
