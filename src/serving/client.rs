@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::{CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::error::{Error, Result};
 
 /// The version of HTTP that a request uses.
@@ -103,7 +104,9 @@ where
             sender.send_request(request).await?
         }
         Http::Two => {
-            let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await?;
+            let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+            builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+            let (mut sender, connection) = builder.handshake(stream).await?;
             tokio::spawn(connection);
             sender.send_request(request).await?
         }

@@ -25,7 +25,7 @@ use super::endpoints::routes;
 use super::otlp::Trace;
 use super::pg;
 use super::upgrade::{self, Upgrade};
-use super::{LAST_WORDS, PATIENCE, Service, Setup, answer};
+use super::{CONNECTION_WINDOW, LAST_WORDS, PATIENCE, STREAM_WINDOW, Service, Setup, answer};
 use crate::disk::RealDisk;
 use crate::error::{Error, Result};
 use crate::locks::lock;
@@ -308,6 +308,7 @@ where
     let mut builder = if is_second { builder.http2_only() } else { builder.http1_only() };
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(PATIENCE).keep_alive_timeout(PATIENCE);
+    builder.http2().initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
     // Its client has gone, or speaks something else: nobody is left to be told.
     let _ = watcher.watch(connection).await;

@@ -118,6 +118,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MOST_URI: usize = 4_096;
 const MOST_HEADER: usize = 8_192;
 
+/// How many bytes the other side may send ahead on a stream of HTTP/2, and on a connection.
+///
+/// A row may be a frame of its own, of a few bytes, and `h2` ends a connection whose frames that nobody has taken yet cost
+/// more than half of the connection's window, at 256 bytes for each. So the window of a stream is so much smaller than that
+/// of the connection that nobody who keeps to it sends so many.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
 /// What all requests share.
 pub(crate) struct Service {
     engine: Arc<Engine>,

@@ -14,9 +14,11 @@ use crate::command_line::Folder;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
+const WINDOW: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -82,6 +84,41 @@ fn a_flood_over_http_2_ends_its_connection_and_no_other() {
             () = floods => {}
         }
         assert_eq!(server.answer(Http::Two, request("GET", "/info", &[], "")).await.status, 200);
+    });
+}
+
+/// Clients send each row as a frame, as fast as the server lets them.
+#[test]
+fn rows_that_come_all_at_once_are_no_flood() {
+    const ROWS: usize = 7_000;
+    talk(async {
+        let folder = Folder::new();
+        let server = Server::start(&folder);
+        server.ksql(STREAM).await;
+        let large = (1_u32 << 30).to_be_bytes();
+        let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        sent.extend(frame(SETTINGS, 0, 0, &[&[0, 4], &large[..]].concat()));
+        sent.extend(frame(WINDOW, 0, 0, &large));
+        sent.extend(frame(HEADERS, 4, 1, b"\x83\x86\x44\x0f/inserts-stream\x41\x01a"));
+        sent.extend(frame(DATA, 0, 1, b"{\"target\":\"S\"}\n"));
+        // All of it is within the window that a client has before it knows the server's.
+        (0..ROWS).for_each(|_| sent.extend(frame(DATA, 0, 1, b"{\"ID\":1}\n")));
+        sent.extend(frame(DATA, 1, 1, b""));
+        let (mut read, mut write) = tokio::io::split(server.connect().await.expect("a connection"));
+        let reading = async {
+            let (mut answer, mut count) = (Vec::new(), 0);
+            while count < ROWS {
+                let more = read.read_buf(&mut answer).await.expect("an answer");
+                assert!(
+                    more > 0,
+                    "it ends after {count}: {}",
+                    String::from_utf8_lossy(&answer[answer.len().saturating_sub(200)..])
+                );
+                count = String::from_utf8_lossy(&answer).matches("\"status\":\"ok\"").count();
+            }
+        };
+        let (_, written) = tokio::join!(reading, write.write_all(&sent));
+        written.expect("sent");
     });
 }
 
