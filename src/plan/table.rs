@@ -34,6 +34,9 @@ pub struct Pull {
     pub starts: RangeInclusive<i64>,
     /// The most rows that are shown.
     pub limit: Option<usize>,
+    /// Whether the condition compares the only key column with a literal and says nothing else. The same plan without the
+    /// condition then serves any other key.
+    pub is_of_key: bool,
 }
 
 /// Plans a SELECT without EMIT.
@@ -73,7 +76,18 @@ pub fn plan(query: &Query, catalog: &Catalog) -> Result<Pull> {
         let role = if is_named && is_key(&s.expr) { Role::Key } else { Role::Value };
         (Column { name: s.name, sql_type: s.expr.result_type(), role }, s.expr)
     });
-    Ok(Pull { source, items: items.collect(), condition, layout, keys, starts, limit: query.limit.map(|l| l as usize) })
+    let items: Vec<(Column, Expr)> = items.collect();
+    let is_of_key = relations[0].keys().count() == 1 && query.filter.as_ref().is_some_and(compares_literal);
+    let limit = query.limit.map(|limit| limit as usize);
+    Ok(Pull { source, items, condition, layout, keys, starts, limit, is_of_key })
+}
+
+/// Whether a condition is `column = literal`, either way round.
+fn compares_literal(condition: &ast::Expr) -> bool {
+    let ast::Node::Compare { op: CompareOp::Equal, left, right } = &*condition.node else { return false };
+    let is_column = |expr: &ast::Expr| matches!(*expr.node, ast::Node::Column { .. });
+    let is_literal = |expr: &ast::Expr| matches!(*expr.node, ast::Node::Literal(_));
+    is_column(left) && is_literal(right) || is_literal(left) && is_column(right)
 }
 
 /// Has a table offer the bounds of its windows, and no places of records.

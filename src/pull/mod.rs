@@ -27,7 +27,7 @@ use crate::error::{Error, Limit, Result};
 use crate::plan::pull::Pull;
 use crate::types::{Column, Value};
 
-pub use table::Soon;
+pub use table::{Prepared, Soon};
 
 /// The rows of a pull query.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,11 @@ struct Budget<'a> {
 
 impl Limits {
     fn new(engine: &Engine, own: &Properties) -> Limits {
-        let properties = engine.properties().with(own);
+        Limits::of(engine, &engine.properties().with(own))
+    }
+
+    /// Those that the properties of a session and of the process together set.
+    fn of(engine: &Engine, properties: &Properties) -> Limits {
         let clock = engine.clock().clone();
         let most_ms = properties.number(config::PULL_TIMEOUT_MS) as u64;
         let until_ns = (most_ms > 0).then(|| clock.monotonic_ns().saturating_add(most_ms.saturating_mul(1_000_000)));
@@ -142,7 +146,7 @@ pub fn rows(engine: &Engine, pull: &Pull, asker: Asker) -> Result<PullRows> {
 /// A query that looks at a few keys of a table, to be answered without a thread of its own; `None` for all others.
 pub fn soon(engine: &Engine, pull: Pull, own: &Properties) -> Option<Soon> {
     let columns = pull.columns();
-    if let Pull::Table(look) = pull { Soon::of(engine, (look, columns), own) } else { None }
+    if let Pull::Table(look) = pull { Soon::of(engine, (*look, columns), own) } else { None }
 }
 
 /// What a query of DataFusion runs in: so much memory, and no files.

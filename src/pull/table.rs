@@ -32,18 +32,37 @@ const MOST_UNORDERED: usize = 8192;
 
 /// A look at a few keys of a table, each in one window, which waits for nothing but the turn that its query is in.
 pub struct Soon {
-    pull: Box<Pull>,
-    columns: Vec<Column>,
+    prepared: Arc<Prepared>,
+    keys: Vec<Vec<Value>>,
     limits: Limits,
+}
+
+/// What is shown of a table, for any keys.
+pub struct Prepared {
+    pull: Pull,
+    columns: Vec<Column>,
+    evaluate: Evaluate,
 }
 
 impl Soon {
     /// `None` if the query does not look at a few keys.
-    pub(super) fn of(engine: &Engine, (pull, columns): (Box<Pull>, Vec<Column>), own: &Properties) -> Option<Soon> {
+    pub(super) fn of(engine: &Engine, (mut pull, columns): (Pull, Vec<Column>), own: &Properties) -> Option<Soon> {
         // A key can have any number of windows.
         let is_few = pull.source.window.is_none() || pull.starts.start() == pull.starts.end();
-        let is_few = is_few && pull.keys.as_ref().is_some_and(|keys| keys.len() <= MOST_AT_ONCE);
-        is_few.then(|| Soon { pull, columns, limits: Limits::new(engine, own) })
+        let keys = pull.keys.take().filter(|keys| is_few && keys.len() <= MOST_AT_ONCE)?;
+        if pull.is_of_key {
+            // Only rows of that key are found.
+            pull.condition = None;
+        }
+        let prepared = Prepared { evaluate: Evaluate::new(&pull), columns, pull };
+        Some(Soon { prepared: Arc::new(prepared), keys, limits: Limits::new(engine, own) })
+    }
+
+    /// What serves other texts, too, that differ from this one only in the literal that is the key: this one has `literal`.
+    /// `None` if there is nothing of that kind.
+    pub fn prepared(&self, literal: &Value) -> Option<Arc<Prepared>> {
+        let [key] = self.keys.as_slice() else { return None };
+        (self.prepared.pull.is_of_key && key.as_slice() == std::slice::from_ref(literal)).then(|| self.prepared.clone())
     }
 
     /// Has the rows found; see [`Engine::look_up_soon`].
@@ -51,8 +70,9 @@ impl Soon {
     /// # Errors
     /// As there.
     pub fn find(&self, engine: &Engine, then: Box<dyn FnOnce(Result<Option<Vec<Batch>>>) + Send>) -> Result<()> {
-        let windows = WindowRange { starts: self.pull.starts.clone() };
-        engine.look_up_soon(&self.pull.source, windows, self.pull.keys.clone().unwrap_or_default(), then)
+        let pull = &self.prepared.pull;
+        let windows = WindowRange { starts: pull.starts.clone() };
+        engine.look_up_soon(&pull.source, windows, self.keys.clone(), then)
     }
 
     /// The rows that are shown of those that were found.
@@ -62,7 +82,13 @@ impl Soon {
     pub fn rows(self, found: Vec<Batch>) -> Result<PullRows> {
         let mut budget = Budget { limits: &self.limits, asker: None, bytes: 0 };
         budget.check()?;
-        Ok(PullRows { rows: shown(&self.pull, found, &mut budget)?, columns: self.columns })
+        let Prepared { pull, columns, evaluate } = &*self.prepared;
+        Ok(PullRows { rows: shown((pull, evaluate), found, &mut budget)?, columns: columns.clone() })
+    }
+
+    /// A look at another key of the same table.
+    pub fn at(engine: &Engine, prepared: Arc<Prepared>, key: Value) -> Soon {
+        Soon { prepared, keys: vec![vec![key]], limits: Limits::of(engine, engine.properties()) }
     }
 
     /// The rows, on a thread that may wait; `None` if more must be waited for than a turn.
@@ -75,8 +101,7 @@ impl Soon {
 }
 
 /// The rows that a look at some keys shows of those that were found.
-fn shown(pull: &Pull, found: Vec<Batch>, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
-    let evaluate = Evaluate::new(pull);
+fn shown((pull, evaluate): (&Pull, &Evaluate), found: Vec<Batch>, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
     let mut rows = Vec::new();
     for batch in found {
         rows.extend(evaluate.rows(batch, budget)?);
@@ -91,10 +116,10 @@ fn shown(pull: &Pull, found: Vec<Batch>, budget: &mut Budget) -> Result<Vec<Vec<
 /// Those of [`Engine::table_rows`], and whatever an expression says that is too large.
 pub(super) fn rows(engine: &Engine, pull: &Pull, budget: &mut Budget) -> Result<Vec<Vec<Value>>> {
     let windows = WindowRange { starts: pull.starts.clone() };
-    if let Some(keys) = &pull.keys {
-        return shown(pull, engine.table_rows(&pull.source, &windows, keys)?, budget);
-    }
     let evaluate = Evaluate::new(pull);
+    if let Some(keys) = &pull.keys {
+        return shown((pull, &evaluate), engine.table_rows(&pull.source, &windows, keys)?, budget);
+    }
     let mut rows = Vec::new();
     match pull.limit {
         None => {
@@ -147,19 +172,19 @@ fn first(
 }
 
 /// The condition and the expressions of a look at a table.
-struct Evaluate<'a> {
-    source: &'a Source,
+struct Evaluate {
+    source: Arc<Source>,
     condition: Option<Compiled>,
     items: Vec<(Compiled, SqlType)>,
 }
 
-impl<'a> Evaluate<'a> {
-    fn new(pull: &'a Pull) -> Self {
+impl Evaluate {
+    fn new(pull: &Pull) -> Self {
         let item = |(column, expr): &(crate::types::Column, crate::expr::Expr)| {
             (expr.compile(&pull.layout), column.sql_type.clone())
         };
         Evaluate {
-            source: &pull.source,
+            source: pull.source.clone(),
             condition: pull.condition.as_ref().map(|condition| condition.compile(&pull.layout)),
             items: pull.items.iter().map(item).collect(),
         }
@@ -180,7 +205,7 @@ impl<'a> Evaluate<'a> {
     /// The same, each with its place in the batch.
     fn numbered(&self, batch: Batch, budget: &mut Budget) -> Result<Vec<(usize, Vec<Value>)>> {
         let parts = in_parts(batch.rows(), &mut |part| {
-            let columns = columns(self.source, batch.slice(part.start, part.len()))?;
+            let columns = columns(&self.source, batch.slice(part.start, part.len()))?;
             let keep = match &self.condition {
                 None => None,
                 Some(condition) => {

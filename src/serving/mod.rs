@@ -55,6 +55,7 @@ mod processing_log;
 mod protobuf;
 mod query;
 mod refusal;
+mod repeats;
 mod request;
 mod rows;
 mod scram;
@@ -96,6 +97,7 @@ use fresh::Fresh;
 use otlp::Exporter;
 use owners::Owners;
 use refusal::Refusal;
+use repeats::Repeats;
 use slots::Slots;
 
 pub use listen::Listener;
@@ -134,6 +136,7 @@ pub(crate) struct Service {
     /// Of queries that show rows.
     slots: Slots,
     owners: Owners,
+    repeats: Repeats,
     /// Whether the cluster was terminated: from then on everything is refused.
     is_terminated: AtomicBool,
     setup: Setup,
@@ -257,6 +260,7 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
         bodies: Bodies::new(engine.properties().number(config::REQUEST_MEMORY_BYTES) as usize),
         slots: Slots::default(),
         owners: Owners::default(),
+        repeats: Repeats::default(),
         is_terminated: AtomicBool::new(false),
         setup,
     });

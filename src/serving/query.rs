@@ -18,6 +18,7 @@ use super::endpoints::not_allowed;
 use super::otlp::Trace;
 use super::owners::Owned;
 use super::refusal::Refusal;
+use super::repeats::Around;
 use super::request::{self, Asked, Fields};
 use super::rows::{Head, LAST_EVENT, Layout};
 use super::slots::Slot;
@@ -26,7 +27,7 @@ use super::waits::Waits;
 use super::{Service, ksql, print, small, stalls};
 use crate::config;
 use crate::engine::{Bookmark, Follower, PushQuery, PushRow};
-use crate::pull::PullRows;
+use crate::pull::{PullRows, Soon};
 use crate::statements::{HOST, Nature, Outcome, RecordLines, Until};
 
 /// How often a query is looked at that nobody has woken.
@@ -178,20 +179,32 @@ async fn soon(service: &Service, asked: &Asked) -> Option<(String, PullRows)> {
     if !text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) {
         return None;
     }
+    let version = service.engine.catalog().version;
+    let around = if asked.sets_nothing() { Around::of(text) } else { None };
+    if let Some((prepared, key)) = around.as_ref().and_then(|around| service.repeats.find(around, version)) {
+        let rows = found(service, Soon::at(&service.engine, prepared, key)).await?;
+        return Some((query_id(service), rows));
+    }
     let began = asked.trace.now();
     let parsed = ksql::parse(service, text, asked.shown_as.as_deref()).ok()?;
     let [statement] = parsed.as_slice() else { return None };
     let parsed_at = asked.trace.now();
     let look = asked.session(service).ok()?.soon(statement).ok()??;
-    let (send, found) = oneshot::channel();
-    // Who has gone is told nothing.
-    look.find(&service.engine, Box::new(|found| drop(send.send(found)))).ok()?;
-    let rows = look.rows(found.await.ok()?.ok()??).ok()?;
+    around.iter().for_each(|around| service.repeats.note(around, version, |literal| look.prepared(literal)));
+    let rows = found(service, look).await?;
     // What was tried in vain is done anew elsewhere, and noted there.
     asked.trace.has(&parsed);
     asked.trace.took("parse", None, began..parsed_at, false);
     asked.trace.took("execute", Some(statement), parsed_at..asked.trace.now(), false);
     Some((query_id(service), rows))
+}
+
+/// The rows that a look finds; `None` if it would have to wait for more than a turn, or is refused.
+async fn found(service: &Service, look: Soon) -> Option<PullRows> {
+    let (send, found) = oneshot::channel();
+    // Who has gone is told nothing.
+    look.find(&service.engine, Box::new(|found| drop(send.send(found)))).ok()?;
+    look.rows(found.await.ok()?.ok()??).ok()
 }
 
 /// The id of a query that is answered once.

@@ -139,6 +139,12 @@ impl Asked {
         })
     }
 
+    /// Whether it has nothing but a text, and nothing is noted of it.
+    pub(super) fn sets_nothing(&self) -> bool {
+        let is_bare = self.properties.is_empty() && self.of_request.is_empty() && self.variables.is_empty();
+        is_bare && self.token.is_none() && !self.trace.is_on()
+    }
+
     /// The same, with the trace of the request.
     pub(super) fn traced(self, trace: Trace) -> Asked {
         Asked { trace, ..self }

@@ -101,6 +101,11 @@ impl Trace {
         request.extensions().get().cloned().unwrap_or_default()
     }
 
+    /// Whether the request is traced.
+    pub(in crate::serving) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Does a step of the request's work, and notes how long it took and whether it failed.
     pub(in crate::serving) fn step<T, E>(
         &self,

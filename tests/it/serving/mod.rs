@@ -12,6 +12,7 @@ mod other_clients;
 mod otlp;
 mod pg;
 mod print;
+mod repeated;
 mod resumed;
 mod tls;
 mod told;
