@@ -47,6 +47,11 @@ impl Output {
         Output { batches: Vec::new(), rows: 0, bytes: 0, limit }
     }
 
+    /// Sets with how many rows it has enough.
+    pub fn limit_rows(&mut self, rows: usize) {
+        self.limit.rows = rows;
+    }
+
     /// Hands on a batch; one without rows goes nowhere.
     ///
     /// Counts rows only: right for operators that hand on what they got and make nothing larger of it.

@@ -97,6 +97,11 @@ impl Chain {
         }
     }
 
+    /// Sets how many rows an operator makes in one call.
+    pub(super) fn limit_rows(&mut self, rows: usize) {
+        self.output.limit_rows(rows);
+    }
+
     /// Begins a step: what operators are called for when all rows are through.
     pub(super) fn start(&mut self, call: Call) {
         (self.call, self.next) = (call, 0);

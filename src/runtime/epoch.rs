@@ -23,6 +23,8 @@
 //!
 //! The delta of a part is empty: state changes only with whole epochs.
 
+use std::sync::atomic::Ordering;
+
 use rayon::prelude::*;
 
 use super::points::Point;
@@ -44,6 +46,15 @@ pub(super) enum Open {
     Turn { rows: usize },
     /// The end of an epoch.
     Flush,
+}
+
+/// What was saved of an epoch that ends. Its flush is over, and its tasks have handed over changes: it is saved to its end
+/// before anything else is begun.
+pub(super) struct Saving {
+    head: Vec<u8>,
+    delta: Vec<u8>,
+    /// How many tasks are saved.
+    tasks: usize,
 }
 
 /// Everything that the results of a turn depend on besides the state and the rows.
@@ -146,18 +157,19 @@ impl QueryRun {
             debug_assert_eq!(self.pending_bytes(), 0, "repeated turns have made what is not committed");
             return Ok(Sealed::Nothing);
         }
-        let is_turn = matches!(self.open, Some((Open::Turn { .. }, _)));
-        match if is_turn { Passed::Full } else { self.flush(threads)? } {
-            Passed::Whole => {}
-            Passed::Full => return Ok(self.part()),
-            Passed::Yielded => return Ok(Sealed::Yielded),
+        if self.saving.is_none() {
+            let is_turn = matches!(self.open, Some((Open::Turn { .. }, _)));
+            match if is_turn { Passed::Full } else { self.flush(threads)? } {
+                Passed::Whole => {}
+                Passed::Full => return Ok(self.part()),
+                Passed::Yielded => return Ok(Sealed::Yielded),
+            }
+            if self.stages.iter().filter_map(Task::sink).any(|sink| sink.skip > 0) {
+                return Err(Error::bug("repeated turns made fewer results than before"));
+            }
+            self.collect_log();
         }
-        if self.stages.iter().filter_map(Task::sink).any(|sink| sink.skip > 0) {
-            return Err(Error::bug("repeated turns made fewer results than before"));
-        }
-        self.collect_log();
-        let (mut head, mut delta) = (Vec::new(), Vec::new());
-        self.save_head(&mut head, &mut delta, threads)?;
+        let Some((head, delta)) = self.save(threads)? else { return Ok(Sealed::Yielded) };
         self.turns.clear();
         (self.redo.1, self.must_end) = (false, false);
         self.cursors.iter_mut().flatten().for_each(|cursor| cursor.taken_bytes = 0);
@@ -196,39 +208,53 @@ impl QueryRun {
         Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs, asides: Vec::new() }
     }
 
-    /// Appends the head and the delta of a whole epoch. With threads, the tasks are saved at the same time and put
-    /// together in their order, so the bytes are the same.
-    fn save_head(
-        &mut self,
-        head: &mut Vec<u8>,
-        delta: &mut Vec<u8>,
-        threads: Option<&rayon::ThreadPool>,
-    ) -> Result<()> {
-        for cursor in self.cursors.iter().flatten() {
-            put_varint(head, cursor.position() as u64);
-            head.extend_from_slice(&cursor.stream_time().to_le_bytes());
-            head.push(u8::from(cursor.idle));
-        }
+    /// The head and the delta of a whole epoch, or `None` if somebody waits for the query: then a further call goes on. With
+    /// threads, the tasks are saved at the same time and put together in their order, so the bytes are the same.
+    fn save(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let mut saving = self.saving.take().unwrap_or_else(|| self.begin_saving());
         match threads.filter(|_| self.is_large) {
-            None => self.stages.iter_mut().try_for_each(|task| task.save(head, delta))?,
+            None => {
+                let (may_yield, first) = (self.stages.may_yield(), saving.tasks);
+                for task in self.stages.tasks.iter_mut().flatten().skip(first) {
+                    // One is saved in each call, so that it ends however often somebody comes.
+                    if may_yield && saving.tasks > first && self.stages.waiting.load(Ordering::Relaxed) > 0 {
+                        self.saving = Some(saving);
+                        return Ok(None);
+                    }
+                    task.save(&mut saving.head, &mut saving.delta)?;
+                    saving.tasks += 1;
+                }
+            }
             Some(threads) => {
-                let tasks: Vec<&mut Task> = self.stages.iter_mut().collect();
+                let tasks: Vec<&mut Task> = self.stages.iter_mut().skip(saving.tasks).collect();
                 let save = |task: &mut Task| {
                     let (mut head, mut delta) = (Vec::new(), Vec::new());
                     task.save(&mut head, &mut delta).map(|()| (head, delta))
                 };
                 let saved: Result<Vec<_>> = threads.install(|| tasks.into_par_iter().map(save).collect());
                 for (own_head, own_delta) in saved? {
-                    head.extend_from_slice(&own_head);
-                    delta.extend_from_slice(&own_delta);
+                    saving.head.extend_from_slice(&own_head);
+                    saving.delta.extend_from_slice(&own_delta);
                 }
             }
         }
-        put_varint(head, self.rows);
+        let Saving { mut head, delta, .. } = saving;
+        put_varint(&mut head, self.rows);
         for reason in Reason::ALL {
-            put_varint(head, self.totals.get(&reason).copied().unwrap_or_default());
+            put_varint(&mut head, self.totals.get(&reason).copied().unwrap_or_default());
         }
-        Ok(())
+        Ok(Some((head, delta)))
+    }
+
+    /// The positions of an epoch, before what its tasks save.
+    fn begin_saving(&self) -> Saving {
+        let mut head = Vec::new();
+        for cursor in self.cursors.iter().flatten() {
+            put_varint(&mut head, cursor.position() as u64);
+            head.extend_from_slice(&cursor.stream_time().to_le_bytes());
+            head.push(u8::from(cursor.idle));
+        }
+        Saving { head, delta: Vec::new(), tasks: 0 }
     }
 
     /// Resumes after an epoch whose state has been loaded.
@@ -261,7 +287,7 @@ impl QueryRun {
         Ok(())
     }
 
-    /// Reads in exactly the order in which [`QueryRun::save_head`] writes.
+    /// Reads in exactly the order in which [`QueryRun::save`] writes.
     fn load_head(&mut self, input: &mut Input) -> Result<()> {
         for cursor in self.cursors.iter_mut().flatten() {
             let position = input.varint()? as i64;

@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicUsize;
 use super::chain::Call;
 use super::cursor::{Cursor, Taken};
 use super::decode::Most;
-use super::epoch::{Open, TurnRecord};
+use super::epoch::{Open, Saving, TurnRecord};
 use super::feed::Feeds;
 use super::intake::refill;
 use super::points::Point;
@@ -79,6 +79,8 @@ pub struct QueryRun {
     pub(super) turns: Vec<TurnRecord>,
     /// The turns that are to be repeated after a restart, and whether the epoch ended after them.
     pub(super) redo: (VecDeque<TurnRecord>, bool),
+    /// What was saved of an epoch that ends, while those come first who wait.
+    pub(super) saving: Option<Saving>,
     /// The head of the last whole epoch. Without the byte that says that it is whole; `None` before the first one.
     pub(super) base: Option<Vec<u8>>,
     /// Rows dropped in this epoch, besides those that the tasks have noted.
@@ -185,6 +187,7 @@ impl QueryRun {
             open: None,
             turns: Vec::new(),
             redo: Default::default(),
+            saving: None,
             base: None,
             log: Log::default(),
             unread: Log::default(),
@@ -210,7 +213,7 @@ impl QueryRun {
     pub fn forget(&mut self) {
         self.stages.tasks.clear();
         self.cursors.iter_mut().flatten().for_each(Cursor::leave);
-        (self.open, self.dirty) = (None, false);
+        (self.open, self.saving, self.dirty) = (None, None, false);
     }
 
     /// The number of the query.
@@ -231,12 +234,14 @@ impl QueryRun {
     /// Whether an epoch has begun to end, and must be ended before another turn.
     pub fn is_ending(&self) -> bool {
         let ends = self.redo.0.is_empty() && self.redo.1;
-        matches!(self.open, Some((Open::Flush, _))) || ((ends || self.must_end) && self.open.is_none())
+        self.saving.is_some()
+            || matches!(self.open, Some((Open::Flush, _)))
+            || ((ends || self.must_end) && self.open.is_none())
     }
 
     /// Whether a turn or the end of an epoch was left: results should be committed, then it goes on.
     pub fn is_left(&self) -> bool {
-        self.open.is_some()
+        self.open.is_some() || self.saving.is_some()
     }
 
     /// Whether a turn was left, or turns are to be repeated that were begun before a restart.

@@ -74,6 +74,7 @@ impl QueryRun {
 
     fn set_undo(&mut self, keeps: bool) {
         self.undo.keeps = keeps;
+        self.stages.is_read = keeps;
         self.tables().for_each(|table| table.keep_undo(keeps));
     }
 

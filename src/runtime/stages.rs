@@ -29,7 +29,24 @@ pub(super) struct Stages {
     pub tasks: Vec<Vec<Task>>,
     /// How many wait for the query, to read it.
     pub waiting: Arc<AtomicUsize>,
+    /// Whether somebody reads the query's table now and then.
+    pub is_read: bool,
+    /// Where the last pass stopped for those who wait, if it is not over.
+    stopped: Option<Stop>,
 }
+
+/// A place in a pass.
+struct Stop {
+    stage: usize,
+    /// The next task of the stage.
+    task: usize,
+    is_first: bool,
+    /// How far the task is that is behind all others of the stage.
+    least: Option<Point>,
+}
+
+/// How many rows an operator makes in one call while its table is read: whoever reads waits for one call.
+const FEW_ROWS: usize = 1024;
 
 /// What is being done with all stages.
 #[derive(Clone, Debug)]
@@ -61,7 +78,7 @@ pub(super) enum Passed {
 
 impl Stages {
     pub(super) fn new(program: Arc<Program>, tasks: Vec<Vec<Task>>) -> Self {
-        Stages { program, tasks, waiting: Arc::default() }
+        Stages { program, tasks, waiting: Arc::default(), is_read: false, stopped: None }
     }
 
     /// All tasks.
@@ -89,6 +106,7 @@ impl Stages {
     /// Tasks that have neither rows nor a new limit are finished at once, so an idle query with many tasks costs
     /// little.
     pub(super) fn start(&mut self, turn: &Turn) {
+        self.stopped = None;
         for stage in 0..self.tasks.len() {
             let limits = self.limits(stage, &turn.limits);
             self.tasks[stage].iter_mut().for_each(|task| task.start(&limits, turn.call, turn.now_ms));
@@ -100,10 +118,14 @@ impl Stages {
     /// # Errors
     /// The first error of a task; those that run at the same time may have worked on.
     pub(super) fn run(&mut self, turn: &Turn, parallel: bool) -> Result<Passed> {
-        let mut first = true;
+        let mut stopped = self.stopped.take();
+        let mut is_first = stopped.as_ref().is_none_or(|stop| stop.is_first);
         loop {
-            for stage in 0..self.tasks.len() {
-                self.pass(stage, turn, (parallel, first))?;
+            for stage in stopped.as_ref().map_or(0, |stop| stop.stage)..self.tasks.len() {
+                self.stopped = self.pass(stage, turn, (parallel, is_first), stopped.take())?;
+                if self.stopped.is_some() {
+                    return Ok(Passed::Yielded);
+                }
             }
             if self.iter().all(|task| task.progress == Progress::Finished) {
                 return Ok(Passed::Whole);
@@ -114,13 +136,13 @@ impl Stages {
             if self.may_yield() && self.waiting.load(Ordering::Relaxed) > 0 {
                 return Ok(Passed::Yielded);
             }
-            first = false;
+            is_first = false;
         }
     }
 
     /// Whether it may stop for those who wait: not if other rows would be made when it is repeated, since a turn that is left
     /// in the middle can be committed in part.
-    fn may_yield(&self) -> bool {
+    pub(super) fn may_yield(&self) -> bool {
         !self.program.is_fresh
     }
 
@@ -140,28 +162,42 @@ impl Stages {
         bound
     }
 
-    /// One pass over the tasks of a stage.
-    fn pass(&mut self, stage: usize, turn: &Turn, (parallel, first): (bool, bool)) -> Result<()> {
+    /// One pass over the tasks of a stage, or the rest of one that has stopped; where it stops for those who wait.
+    fn pass(
+        &mut self,
+        stage: usize,
+        turn: &Turn,
+        (parallel, is_first): (bool, bool),
+        stopped: Option<Stop>,
+    ) -> Result<Option<Stop>> {
         let bound = self.bound(stage);
         let Turn { now_ms, call, end, .. } = *turn;
         let waiting: &AtomicUsize = if self.may_yield() { &self.waiting } else { &NOBODY };
-        let spec = TurnSpec { now_ms, call, end, bound, waiting };
+        let call_rows = if self.is_read { FEW_ROWS } else { usize::MAX };
+        let spec = TurnSpec { now_ms, call, end, bound, waiting, call_rows };
         // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
         let is_last = stage + 1 == self.tasks.len();
-        let least = self.tasks[stage].iter().filter_map(|task| point_of(task.progress)).min();
+        let tasks = &mut self.tasks[stage];
+        let behind = || tasks.iter().filter_map(|task| point_of(task.progress)).min();
+        let (from, least) = stopped.map_or_else(|| (0, behind()), |stop| (stop.task, stop.least));
         let goes_on = |task: &Task| match point_of(task.progress) {
             None => false,
-            Some(point) => first || is_last || Some(point) == least,
+            Some(point) => is_first || is_last || Some(point) == least,
         };
         if parallel {
-            self.tasks[stage].par_iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
+            tasks[from..].par_iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
         } else {
-            self.tasks[stage].iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
+            for number in (from..tasks.len()).filter(|number| goes_on(&tasks[*number])).collect::<Vec<_>>() {
+                tasks[number].work(&spec)?;
+                if number + 1 < tasks.len() && waiting.load(Ordering::Relaxed) > 0 {
+                    return Ok(Some(Stop { stage, task: number + 1, is_first, least }));
+                }
+            }
         }
         if !is_last {
             self.hand_over(stage);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Gives what a stage made to the tasks of the next one.

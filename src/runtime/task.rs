@@ -31,6 +31,8 @@ pub(super) struct Task {
     pub number: u32,
     ports: Vec<Target>,
     chain: Chain,
+    /// How many rows an operator makes in one call, at most.
+    call_rows: usize,
     /// Where rows go that come out of the chain.
     out: Out,
     /// Rows that have come and were not taken.
@@ -141,6 +143,8 @@ pub(super) struct TurnSpec<'a> {
     pub bound: Bound,
     /// How many wait for the query: for them a turn stops between two calls.
     pub waiting: &'a AtomicUsize,
+    /// How many rows an operator makes in one call, at most.
+    pub call_rows: usize,
 }
 
 impl Task {
@@ -152,6 +156,7 @@ impl Task {
             number,
             ports: spec.ports.iter().map(|port| port.target).collect(),
             chain: Chain::new(&spec.operators, limit),
+            call_rows: limit.rows,
             out,
             pieces: Vec::new(),
             causes: Causes { start: 0, points: Points::default(), end: Point::END },
@@ -193,6 +198,7 @@ impl Task {
     /// # Errors
     /// A bug, damaged state, or a result that cannot be encoded. The task must not be used any more.
     pub(super) fn work(&mut self, turn: &TurnSpec) -> Result<()> {
+        self.chain.limit_rows(turn.call_rows.min(self.call_rows));
         if !matches!(self.progress, Progress::Left(_)) {
             self.take_rows(turn)?;
         }
