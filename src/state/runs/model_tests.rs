@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::writer::Sizes;
-use super::{Entry, Keys, Merge, Run, RunWriter, Scan, Section, Wanted};
+use super::{Entry, Keys, Merge, Run, RunWriter, Scan, Section, Sorter, Wanted};
 use crate::disk::Disk;
 use crate::disk::double::{ForgetfulDisk, Random};
 use crate::error::Result;
@@ -238,4 +238,33 @@ fn length_of(disk: &dyn Disk, folder: &Path, number: RunNumber) -> u64 {
 fn runs_hold_what_was_written() {
     let seeds = std::env::var("RUN_SEEDS").map_or(2000, |seeds| seeds.parse().expect("RUN_SEEDS is a number"));
     (0..seeds).for_each(check);
+}
+
+/// Changes come in any order and replace earlier ones of their keys; in the run they are as a map would have them.
+#[test]
+fn sorted_changes_are_those_of_a_map() {
+    for seed in 0..1000 {
+        let (_, disk, folder) = disk();
+        let mut chance = Chance::new(seed);
+        let (mut sorter, mut model) = (Sorter::new(), Model::new());
+        for round in 0..2 {
+            for _ in 0..chance.random.below(200) {
+                let (place, value) = ((chance.section(), chance.bucket(), chance.key()), chance.value());
+                sorter.push(entry(&place, &value)).expect("small");
+                model.insert(place, value);
+            }
+            let dead = if chance.random.one_in(4) { i64::MAX } else { chance.bucket() };
+            sorter.retain(&|_, bucket| bucket > dead);
+            model.retain(|place, _| place.1 > dead);
+            assert_eq!(sorter.is_empty(), model.is_empty());
+            if model.is_empty() {
+                assert_eq!(sorter.bytes(), 0, "what is dead is forgotten");
+                continue;
+            }
+            let writer = RunWriter::new(&disk, &folder, RunNumber::new(round)).expect("made");
+            let run = sorter.write(writer).expect("written");
+            expect_same(read(run.scan()).expect("a scan"), std::mem::take(&mut model).into_iter(), &format!("{seed}"));
+            assert!(sorter.is_empty() && sorter.bytes() == 0);
+        }
+    }
 }
