@@ -110,6 +110,9 @@ pub use users::user_line;
 /// How long answers that are open may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How many threads read requests and write answers, at most.
+const MOST_THREADS: usize = 4;
+
 /// The largest body of a request, in bytes, apart from streams of rows.
 const MOST_BODY: usize = 16 << 20;
 
@@ -248,8 +251,10 @@ pub fn check(properties: &Properties) -> Vec<Error> {
 /// # Errors
 /// Kind `Backend`: the socket cannot be used, or no thread can be started.
 pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop: &dyn Fn() -> bool) -> Result<()> {
+    // More threads than processors would only wake each other.
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(threads)
         .thread_name("serving")
         .enable_all()
         .build()

@@ -63,8 +63,12 @@ fn tables_deletions_and_failures_are_events_too() {
         server.ksql(&format!("{STREAM} {COUNTS} INSERT INTO s VALUES (1, 'a');")).await;
         let address = |sql: &str| format!("sql={}", percent(sql));
         // A table that is pulled has an end, too.
-        let pulled = get(&server, Http::One, &address("SELECT * FROM t WHERE v = 'a';"), &[EVENTS]).await;
-        let all: Vec<Event> = pulled.pieces.iter().map(|piece| event(piece)).collect();
+        let mut all = Vec::new();
+        // The query that counts may not have begun.
+        while all.len() < 3 {
+            let pulled = get(&server, Http::One, &address("SELECT * FROM t WHERE v = 'a';"), &[EVENTS]).await;
+            all = pulled.pieces.iter().map(|piece| event(piece)).collect::<Vec<Event>>();
+        }
         assert_eq!((all[1].2.clone(), all[2].0.as_str()), (json!(["a", 1]), "end"));
         server.ksql("DROP TABLE t;").await;
         let counts = "SELECT v, COUNT(*) AS n FROM s GROUP BY v HAVING COUNT(*) < 2 EMIT CHANGES;";
