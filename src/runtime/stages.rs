@@ -45,7 +45,7 @@ struct Stop {
     least: Option<Point>,
 }
 
-/// How many rows an operator makes in one call while its table is read: whoever reads waits for one call.
+/// How many rows an operator takes and makes in one call while its table is read: whoever reads waits for one call.
 const FEW_ROWS: usize = 1024;
 
 /// What is being done with all stages.

@@ -143,7 +143,7 @@ pub(super) struct TurnSpec<'a> {
     pub bound: Bound,
     /// How many wait for the query: for them a turn stops between two calls.
     pub waiting: &'a AtomicUsize,
-    /// How many rows an operator makes in one call, at most.
+    /// How many rows an operator takes, and makes, in one call, at most.
     pub call_rows: usize,
 }
 
@@ -231,7 +231,10 @@ impl Task {
         let mut ending = Ending::new(turn, out, causes, *number);
         for (target, batches) in self.ports.iter().zip(merged.ports) {
             for batch in batches {
-                chain.push(*target, batch, &mut ending, log)?;
+                for from in (0..batch.rows()).step_by(turn.call_rows) {
+                    let part = batch.slice(from, turn.call_rows.min(batch.rows() - from));
+                    chain.push(*target, part, &mut ending, log)?;
+                }
             }
         }
         Ok(())
