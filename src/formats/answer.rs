@@ -28,11 +28,12 @@ fn put(value: &Value, in_struct: bool, out: &mut Vec<u8>) {
         Value::Date(v) if in_struct => out.extend_from_slice(v.to_string().as_bytes()),
         Value::Time(v) if in_struct => out.extend_from_slice(v.to_string().as_bytes()),
         Value::Timestamp(v) if in_struct => out.extend_from_slice(v.to_string().as_bytes()),
-        Value::Boolean(_) | Value::Integer(_) | Value::Bigint(_) | Value::Decimal(_) => {
-            out.extend_from_slice(value.to_text().as_bytes());
-        }
+        Value::Integer(v) => out.extend_from_slice(itoa::Buffer::new().format(*v).as_bytes()),
+        Value::Bigint(v) => out.extend_from_slice(itoa::Buffer::new().format(*v).as_bytes()),
+        Value::Boolean(_) | Value::Decimal(_) => out.extend_from_slice(value.to_text().as_bytes()),
+        Value::String(v) => put_string(v.as_bytes(), out),
         Value::Double(v) if v.is_finite() => out.extend_from_slice(text::double(*v).as_bytes()),
-        Value::Double(_) | Value::String(_) | Value::Date(_) | Value::Time(_) | Value::Timestamp(_) => {
+        Value::Double(_) | Value::Date(_) | Value::Time(_) | Value::Timestamp(_) => {
             put_string(value.to_text().as_bytes(), out);
         }
         Value::Bytes(v) => put_string(base64_text(v).as_bytes(), out),

@@ -25,6 +25,7 @@ use super::accept::{DELIMITED, EVENTS, JSON, PROTOBUF, V1};
 use super::protobuf;
 use crate::engine::PushRow;
 use crate::formats::answer::put_value;
+use crate::formats::json::encode::put_string;
 use crate::types::parse::base64_text;
 use crate::types::{Column, Role, Value, quoted};
 
@@ -82,24 +83,20 @@ impl Layout {
 
     /// What stands before the rows.
     pub(super) fn head(self, head: &Head) -> Bytes {
-        let names: Vec<&str> = head.columns.iter().map(|column| column.name.as_str()).collect();
-        let types: Vec<String> = head.columns.iter().map(|column| column.sql_type.to_string()).collect();
-        let listed = json!({ "queryId": head.id, "columnNames": names, "columnTypes": types });
         match self {
-            Layout::Delimited => format!("{listed}\n"),
-            Layout::Json => format!("[{listed}"),
-            Layout::Events => format!("event: header\ndata: {listed}\n\n"),
+            Layout::Delimited => listed(b"", head, b"\n"),
+            Layout::Json => listed(b"[", head, b""),
+            Layout::Events => listed(b"event: header\ndata: ", head, b"\n\n"),
             Layout::V1 => {
                 let header = json!({ "header": { "queryId": head.id, "schema": schema(head) } });
-                format!("[{header},\n")
+                format!("[{header},\n").into()
             }
             Layout::Protobuf => {
                 let message = protobuf::schema(head.columns);
                 let header = json!({ "queryId": head.id, "schema": schema(head), "protoSchema": message });
-                format!("[{},\n", json!({ "header": header }))
+                format!("[{},\n", json!({ "header": header })).into()
             }
         }
-        .into()
     }
 
     /// A row; nothing for a deletion where there is no room for it.
@@ -221,6 +218,30 @@ impl Layout {
     }
 }
 
+/// The id of a query with the names and types of its columns, between what stands before and behind it.
+fn listed(before: &[u8], head: &Head, behind: &[u8]) -> Bytes {
+    let mut out = before.to_vec();
+    out.extend_from_slice(b"{\"queryId\":");
+    put_string(head.id.as_bytes(), &mut out);
+    out.extend_from_slice(b",\"columnNames\":[");
+    put_list(head.columns, &mut out, |column, out| put_string(column.name.as_bytes(), out));
+    out.extend_from_slice(b"],\"columnTypes\":[");
+    put_list(head.columns, &mut out, |column, out| put_string(column.sql_type.to_string().as_bytes(), out));
+    out.extend_from_slice(b"]}");
+    out.extend_from_slice(behind);
+    out.into()
+}
+
+/// Appends items with commas between them.
+fn put_list<T>(items: &[T], out: &mut Vec<u8>, put: impl Fn(&T, &mut Vec<u8>)) {
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        put(item, out);
+    }
+}
+
 /// The last event of an answer.
 fn last_event(name: &str, data: &Json) -> Bytes {
     format!("id: {LAST_EVENT}\nevent: {name}\ndata: {data}\n\n").into()
@@ -241,12 +262,7 @@ pub(super) fn schema(head: &Head) -> String {
 /// The values as a JSON array.
 pub(super) fn columns(values: &[Value], out: &mut Vec<u8>) {
     out.push(b'[');
-    for (place, value) in values.iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        put_value(value, out);
-    }
+    put_list(values, out, put_value);
     out.push(b']');
 }
 
