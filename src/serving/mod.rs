@@ -72,6 +72,7 @@ mod waits;
 mod websocket;
 mod wording;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -292,7 +293,7 @@ async fn answer(service: &Service, routes: Router, mut request: Request) -> Resp
     if sizes.sum::<usize>() > MOST_HEADER {
         return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
     }
-    let Some(path) = target::normalised(uri.path()) else {
+    let Some(path) = target::normalised(uri.path()).map(Cow::into_owned) else {
         return (StatusCode::BAD_REQUEST, "Bad Request").into_response();
     };
     if service.is_terminated.load(Ordering::SeqCst) && !path.starts_with("/chc/") {
@@ -306,9 +307,11 @@ async fn answer(service: &Service, routes: Router, mut request: Request) -> Resp
     if let Some(shared) = shared.as_ref().filter(|_| cors::is_question(&request)) {
         return shared.permission();
     }
-    match target::with_path(uri, &path) {
-        Some(uri) => *request.uri_mut() = uri,
-        None => return (StatusCode::BAD_REQUEST, "Bad Request").into_response(),
+    if path != uri.path() {
+        match target::with_path(uri, &path) {
+            Some(uri) => *request.uri_mut() = uri,
+            None => return (StatusCode::BAD_REQUEST, "Bad Request").into_response(),
+        }
     }
     let method = request.method().clone();
     let began_ns = service.engine.clock().monotonic_ns();
