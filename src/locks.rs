@@ -6,7 +6,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct FairMutex<T> {
     mutex: parking_lot::Mutex<T>,
     errands: Mutex<Vec<Errand<T>>>,
     waiting: Arc<AtomicUsize>,
+    /// Whether its holder has done enough for others: who sends the next errand does it and those of the others.
+    is_tired: AtomicBool,
 }
 
 /// Something short that is to be done with what a mutex guards, by whoever holds it.
@@ -30,7 +32,12 @@ pub type Errand<T> = Box<dyn FnOnce(&mut T) + Send>;
 impl<T> FairMutex<T> {
     /// A mutex that guards this.
     pub fn new(value: T) -> Self {
-        FairMutex { mutex: parking_lot::Mutex::new(value), errands: Mutex::default(), waiting: Arc::default() }
+        FairMutex {
+            mutex: parking_lot::Mutex::new(value),
+            errands: Mutex::default(),
+            waiting: Arc::default(),
+            is_tired: AtomicBool::new(false),
+        }
     }
 
     /// How many threads and errands wait for the mutex, as of now and later.
@@ -54,20 +61,48 @@ impl<T> FairMutex<T> {
     }
 
     /// Has something done as soon as may be, without waiting for it: here if the mutex is free, and else by the thread that
-    /// holds it, when it next lets others have it or gives it back. One that panics is dropped.
+    /// holds it, when it next lets others have it or gives it back. One that panics is dropped, and so are those that wait
+    /// for a holder that panics.
     pub fn send(&self, errand: Errand<T>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         lock(&self.errands).push(errand);
         // If somebody holds it, then they look for errands once more after they have given it back, and find this one:
         // both that look and the push above were under the lock of the errands, and the look was not before the push.
-        drop(self.try_lock());
+        drop(self.try_lock().or_else(|| self.take_over()));
+    }
+
+    /// Takes the mutex from a holder that does nothing but errands, and too many of them.
+    fn take_over(&self) -> Option<FairGuard<'_, T>> {
+        if !self.is_tired.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Somebody else may have come first, for longer; then that one looks for errands.
+        let guard = self.mutex.try_lock_for(SHORT);
+        // Seen by whoever looks for errands after this; who has looked before has given the mutex back.
+        let errands = lock(&self.errands);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        drop(errands);
+        guard.map(|guard| FairGuard { of: self, guard: Some(guard) }).or_else(|| self.try_lock())
+    }
+
+    /// Takes the errands that are there.
+    fn take_errands(&self) -> Vec<Errand<T>> {
+        let errands = std::mem::take(&mut *lock(&self.errands));
+        self.waiting.fetch_sub(errands.len(), Ordering::Relaxed);
+        errands
+    }
+
+    /// Whether there are errands, and nobody else is sure to look for them: a thread that waits for the mutex does so when it
+    /// gives it back, and a sender tries to take the mutex after all. Both are counted before.
+    fn is_left_alone(&self) -> bool {
+        let errands = lock(&self.errands);
+        !errands.is_empty() && self.waiting.load(Ordering::Relaxed) <= errands.len()
     }
 
     /// Does the errands that are there.
     fn run_errands(&self, value: &mut T) {
-        let errands = std::mem::take(&mut *lock(&self.errands));
-        self.waiting.fetch_sub(errands.len(), Ordering::Relaxed);
-        for errand in errands {
+        for errand in self.take_errands() {
             // Nobody but its sender wants to know: what it would have answered with is dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| errand(value)));
         }
@@ -95,15 +130,26 @@ impl<T> DerefMut for FairGuard<'_, T> {
     }
 }
 
+/// How often a thread that gives a mutex back does errands that have come meanwhile, before the next sender takes over.
+const ROUNDS: usize = 4;
+/// How long a sender waits for that.
+const SHORT: Duration = Duration::from_millis(1);
+
 impl<T> Drop for FairGuard<'_, T> {
     fn drop(&mut self) {
         let mut guard = self.guard.take();
-        // What a panic has left half done is nobody's to look at: the next holder knows what became of it.
-        while let Some(mut held) = guard.take().filter(|_| !std::thread::panicking()) {
-            self.of.run_errands(&mut held);
+        for round in 1.. {
+            let Some(mut held) = guard.take() else { return };
+            self.of.is_tired.store(round >= ROUNDS, Ordering::Relaxed);
+            match std::thread::panicking() {
+                false => self.of.run_errands(&mut held),
+                // What a panic has left half done is nobody's to look at.
+                true => drop(self.of.take_errands()),
+            }
+            self.of.is_tired.store(false, Ordering::Relaxed);
             drop(held);
             // Of an errand that has come meanwhile, its sender has found the mutex taken.
-            if !lock(&self.of.errands).is_empty() {
+            if self.of.is_left_alone() {
                 guard = self.of.mutex.try_lock();
             }
         }
@@ -150,6 +196,7 @@ pub fn wait_while<'a, T>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::sync::mpsc;
 
     use super::*;
@@ -210,14 +257,55 @@ mod tests {
         assert_eq!((guard.len(), mutex.waiting().load(Ordering::SeqCst)), (0, 3));
         let_others(&mut guard);
         assert_eq!((guard.as_slice(), mutex.waiting().load(Ordering::SeqCst)), (&[0, 2][..], 0));
-        // What was left half done is for the next holder.
+        // Nobody looks at what was left half done, and no sender waits in vain.
+        let (send, receive) = mpsc::channel();
         let failed = catch_unwind(AssertUnwindSafe(|| {
             let _held = guard;
-            mutex.send(Box::new(|done| done.clear()));
+            mutex.send(Box::new(move |done| {
+                done.clear();
+                send.send(()).expect("somebody waits");
+            }));
             panic!("on purpose");
         }));
-        assert!(failed.is_err() && mutex.waiting().load(Ordering::SeqCst) == 1);
+        assert!(failed.is_err() && mutex.waiting().load(Ordering::SeqCst) == 0);
+        assert_eq!(receive.try_recv(), Err(mpsc::TryRecvError::Disconnected));
         assert_eq!(mutex.lock().as_slice(), [0, 2]);
-        assert!(mutex.lock().is_empty());
+    }
+
+    #[test]
+    fn whoever_gives_it_back_goes_on_however_many_errands_come() {
+        let (mutex, stop) = (FairMutex::new(HashMap::<_, usize>::new()), AtomicBool::new(false));
+        let me = std::thread::current().id();
+        let mut done = 0;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let (send, receive) = mpsc::channel();
+                        mutex.send(Box::new(move |done| {
+                            *done.entry(std::thread::current().id()).or_default() += 1;
+                            // Longer than it takes to send another one.
+                            (0..2_000).for_each(|n| {
+                                std::hint::black_box(n);
+                            });
+                            send.send(()).expect("somebody waits");
+                        }));
+                        receive.recv().expect("it is done");
+                    }
+                });
+            }
+            for _ in 0..100 {
+                let guard = mutex.lock();
+                let before = guard.get(&me).copied().unwrap_or_default();
+                while mutex.waiting().load(Ordering::SeqCst) < 4 {
+                    std::thread::yield_now();
+                }
+                drop(guard);
+                done += mutex.lock().get(&me).copied().unwrap_or_default() - before;
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        // A few rounds each time: the senders do the others.
+        assert!(done < 10_000, "{done}");
     }
 }

@@ -130,6 +130,9 @@ impl TableSnapshot {
     fn locked(&self) -> Result<FairGuard<'_, QueryRun>> {
         let run = self.query.lock();
         self.shared.check_readable(&self.query)?;
+        if run.is_half_done() {
+            return Err(Error::backend(format!("query {} has failed", self.query.id)));
+        }
         self.query.is_read(self.shared.now().monotonic_ns);
         Ok(run)
     }

@@ -226,7 +226,13 @@ impl Shared {
         let mut epoch = loop {
             match run.seal(self.workers.shared())? {
                 Sealed::Nothing => return Ok(false),
-                Sealed::Yielded => let_others(run),
+                Sealed::Yielded => {
+                    let_others(run);
+                    // Whoever stops the engine may have gone on with it meanwhile.
+                    if !query.may_submit_or_waits() {
+                        return Ok(false);
+                    }
+                }
                 Sealed::Part(epoch) => {
                     // There is more to do behind its decision, wherever the query rests until then.
                     query.waits_for_decision();
@@ -315,13 +321,13 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::clock::SystemClock;
-    use crate::config;
+    use crate::clock::{ManualClock, SystemClock};
+    use crate::config::{self, Properties};
     use crate::disk::double::ForgetfulDisk;
     use crate::engine::{Drive, Engine, Settings, Store};
     use crate::journal::WhenFull;
     use crate::locks::lock;
-    use crate::statements;
+    use crate::statements::{self, Session};
 
     /// An engine with a query that holds six results back, has no room for more than one at once, and is paused.
     fn bed() -> (Engine, Arc<Running>) {
@@ -384,5 +390,63 @@ mod tests {
         assert!(query.lock().is_dirty());
         shared.wake(&query);
         until("all is committed", || query.is_settled() && !query.lock().is_dirty());
+    }
+
+    /// A table whose query has taken rows and ended no epoch, on this thread.
+    fn begun(values: &[(&str, &str)]) -> (Engine, Arc<Running>) {
+        let store = Store::Folder { disk: ForgetfulDisk::new(0).boot(), path: "/data".into() };
+        let settings = Settings::new(store, Arc::new(ManualClock::new()), statements::compile_kept);
+        let engine = Engine::open(settings.with(values).expect("properties")).expect("an engine");
+        let text = "CREATE STREAM s (v VARCHAR) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+             CREATE TABLE t AS SELECT v, COUNT(*) AS c FROM s GROUP BY v;
+             INSERT INTO s (v) VALUES ('a'); INSERT INTO s (v) VALUES ('b'); INSERT INTO s (v) VALUES ('c');";
+        statements::execute(&engine, text).expect("done");
+        let query = engine.shared.queries.get("CTAS_T_0").expect("there");
+        while query.lock().turn(engine.shared.now(), None).expect("a turn") != Turned::Drained {}
+        assert!(query.lock().is_dirty());
+        (engine, query)
+    }
+
+    #[test]
+    fn what_a_query_has_half_done_is_neither_read_nor_committed() {
+        let (engine, query) = begun(&[(config::OFFSET_RESET, "none")]);
+        let look = || {
+            let parsed = statements::parse("SELECT c FROM t WHERE v = 'a';").expect("a query");
+            Session::new(&engine, Properties::default()).soon(&parsed[0]).expect("a query").expect("of one key")
+        };
+        engine.settle().expect("settled");
+        assert!(look().wait(&engine).expect("no bug").is_some());
+        let insert =
+            |count| statements::execute(&engine, &"INSERT INTO s (v) VALUES ('a');".repeat(count)).expect("done");
+        insert(1);
+        let mut run = query.lock();
+        assert_eq!(run.turn(engine.shared.now(), None).expect("a turn"), Turned::Took(1));
+        insert(2);
+        let topic = engine.catalog().topic("s").expect("there").clone();
+        engine.delete_records(&topic, None, 5).expect("deleted");
+        assert!(run.turn(engine.shared.now(), None).is_err() && query.is_running());
+        let (send, found) = std::sync::mpsc::channel();
+        look()
+            .find(&engine, Box::new(move |found| send.send(found.is_ok_and(|found| found.is_none())).expect("there")))
+            .expect("it is sent");
+        // It is given back before its failure is known.
+        drop(run);
+        assert!(found.recv().expect("an answer"), "it cannot be read");
+        engine.shared.stop_queries();
+        assert!(query.is_settled(), "nothing of it is submitted");
+    }
+
+    /// Whoever stops the engine takes a query that lets others have it in the middle of the end of an epoch.
+    #[test]
+    fn no_more_epochs_are_submitted_than_may_be_whoever_ends_them() {
+        let (engine, query) = begun(&[(config::OFFSET_RESET, "earliest"), (config::CACHE_BYTES, "100000")]);
+        let (shared, mut run) = (&engine.shared, query.lock());
+        query.submitted();
+        let other = query.clone();
+        query.send(Box::new(move |_| other.submitted()));
+        let sealed = |run: &mut FairGuard<'_, QueryRun>| shared.seal_if_possible(&query, run, shared.now());
+        assert!(!sealed(&mut run).expect("no bug") && run.is_ending() && !query.may_submit());
+        assert!(query.decided(), "it waits for that");
+        assert!(sealed(&mut run).expect("no bug") && !run.is_dirty() && !query.may_submit());
     }
 }

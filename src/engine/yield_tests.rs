@@ -1,17 +1,20 @@
 //! Turns that stop for readers at random places, over kills and power cuts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::catalog::Source;
 use crate::clock::ManualClock;
 use crate::config::{self, Properties};
 use crate::disk::double::{End, ForgetfulDisk, Random};
+use crate::operators::table::WindowRange;
 use crate::runtime::{Turned, records_at};
 use crate::statements::{self, Session};
 use crate::topics::PartitionId;
 use crate::topics::record::BatchWriter;
+use crate::types::{Batch, Value};
 
 const STATEMENTS: &str = "
     CREATE STREAM a (k INT KEY, v INT) WITH (KAFKA_TOPIC='a', PARTITIONS=3, KEY_FORMAT='JSON', VALUE_FORMAT='JSON');
@@ -160,6 +163,9 @@ fn turns_that_stop_anywhere_make_the_same() {
         drop(engine);
         for _ in 0..6 {
             let end = if random.one_in(2) { End::Kill } else { End::Cut };
+            // Rows are worked off in other portions after each restart.
+            let rows = ["1", "2", "7", "100"][random.below(4) as usize];
+            let more = [(config::BATCH_ROWS, rows), (config::TURN_BYTES, turn), (config::CACHE_BYTES, cache)];
             let Ok(engine) = open(&machine, &clock, &more) else { continue };
             listen(&engine, &waiting);
             machine.end_after(end, 1 + random.below(40));
@@ -183,6 +189,149 @@ fn turns_that_stop_anywhere_make_the_same() {
     }
     assert!(seen > 200, "{seen}");
 }
+
+/// What the topic of a table says of it, as lines of numbers: the key, the count, the sum.
+fn committed(engine: &Engine) -> BTreeMap<i64, Vec<i64>> {
+    let mut all = BTreeMap::new();
+    for (key, value, _) in records(engine, "COUNTED").into_values().flatten() {
+        let value: serde_json::Value = serde_json::from_str(&value).expect("JSON");
+        let number = |name: &str| value[name].as_i64().expect("a number");
+        let key = key.trim_start_matches("{\"V\":").trim_end_matches('}').parse().expect("a number");
+        all.insert(key, vec![number("C"), number("S")]);
+    }
+    all
+}
+
+fn numbers(rows: Vec<Vec<Value>>) -> BTreeMap<i64, Vec<i64>> {
+    let number = |value: &Value| match value {
+        Value::Integer(number) => i64::from(*number),
+        Value::Bigint(number) => *number,
+        other => panic!("{other:?}"),
+    };
+    rows.iter().map(|row| (number(&row[0]), row[1..].iter().map(number).collect())).collect()
+}
+
+/// A reader that is never content: as often as its look is answered, another one waits.
+struct Looks {
+    engine: Engine,
+    left: AtomicUsize,
+    /// How many saw a table, and how many were told to come later.
+    seen: (AtomicUsize, AtomicUsize),
+    wrong: Mutex<Vec<String>>,
+}
+
+impl Looks {
+    fn look(self: &Arc<Self>) {
+        let Ok(_) = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) else {
+            return;
+        };
+        let parsed = statements::parse("SELECT v, c, s FROM counted WHERE v IN (0, 1, 2, 3, 4);").expect("a query");
+        let look = Session::new(&self.engine, Properties::default())
+            .soon(&parsed[0])
+            .expect("a query")
+            .expect("of a few keys");
+        let (own, shown) = (self.clone(), look.another());
+        let then = move |found: Result<Option<Vec<Batch>>>| {
+            match found.expect("no bug") {
+                None => drop(own.seen.1.fetch_add(1, Ordering::Relaxed)),
+                Some(found) => {
+                    let (found, wanted) = (numbers(shown.rows(found).expect("rows").rows), committed(&own.engine));
+                    own.seen.0.fetch_add(1, Ordering::Relaxed);
+                    if found != wanted {
+                        lock(&own.wrong).push(format!("{found:?} and not {wanted:?}"));
+                    }
+                }
+            }
+            own.look();
+        };
+        look.find(&self.engine, Box::new(then)).expect("it runs");
+    }
+}
+
+/// Looks at every place at which an epoch that ends lets others have the query, the first of them and a walk included: all see
+/// what is committed.
+#[test]
+fn looks_in_the_middle_of_the_ends_of_epochs_see_what_is_committed() {
+    let (mut seen, mut later, mut walked) = (0, 0, 0);
+    for seed in 0..24 {
+        let (machine, clock, mut random) = (ForgetfulDisk::new(seed), Arc::new(ManualClock::new()), Random::new(seed));
+        let turn = ["1", "300", "1000000"][seed as usize % 3];
+        let more = [(config::CACHE_BYTES, "100000"), (config::TURN_BYTES, turn), (config::BATCH_ROWS, "3")];
+        let engine = open(&machine, &clock, &more).expect("an engine");
+        execute(&engine, STATEMENTS);
+        let looks = Looks { engine, left: AtomicUsize::new(0), seen: Default::default(), wrong: Mutex::default() };
+        let looks = Arc::new(looks);
+        let engine = &looks.engine;
+        let query =
+            engine.shared.queries.all().into_iter().find(|query| query.id.starts_with("CTAS_COUNTED")).expect("there");
+        let table = engine.catalog().source("COUNTED").expect("there").clone();
+        let mut walk = None;
+        for _ in 0..40 {
+            let count = 1 + random.below(3);
+            append(engine, &mut random, count);
+            let mut run = query.lock();
+            if random.one_in(6) {
+                run.end_reading();
+            }
+            while !run.is_ending() && run.turn(engine.shared.now(), None).expect("a turn") != Turned::Drained {
+                if run.is_left() && random.one_in(2) {
+                    break;
+                }
+            }
+            looks.left.store(random.below(20) as usize, Ordering::Relaxed);
+            looks.look();
+            engine.shared.seal_if_possible(&query, &mut run, engine.shared.now()).expect("no bug");
+            drop(run);
+            if turn == "1000000" {
+                walked += go_on(engine, &table, &mut walk, &mut random);
+            }
+            if random.one_in(2) {
+                engine.shared.pump().expect("committed");
+            }
+        }
+        // A part of an epoch has records of some groups: the topic says no whole table then.
+        let wrong = lock(&looks.wrong);
+        assert!(turn != "1000000" || wrong.is_empty(), "seed {seed}: {wrong:?}");
+        seen += looks.seen.0.load(Ordering::Relaxed);
+        later += looks.seen.1.load(Ordering::Relaxed);
+    }
+    assert!(seen > 500 && later > 50 && walked > 20, "{seen} {later} {walked}");
+}
+
+/// A walk that goes on a little, or another one that begins: it shows what was committed then.
+fn go_on(engine: &Engine, table: &Arc<Source>, walk: &mut Option<Walked>, random: &mut Random) -> usize {
+    let Some((reader, rows, wanted)) = walk else {
+        if engine.shared.pump().is_ok() && !committed(engine).is_empty() {
+            // The first one waits for a commit.
+            let reader = TableReader::new(engine.snapshot(table).expect("a table"), WindowRange::default());
+            *walk = Some((reader, Vec::new(), committed(engine)));
+        }
+        return 0;
+    };
+    if random.one_in(2) {
+        return 0;
+    }
+    match reader.read().expect("rows") {
+        Some(batches) => {
+            rows.extend(batches);
+            0
+        }
+        None => {
+            let own = |batch: &Batch, row: usize| {
+                (0..3)
+                    .map(|at| Value::at(batch.columns[at].as_ref(), row, &table.schema.columns()[at].sql_type))
+                    .collect()
+            };
+            let all = rows.iter().flat_map(|batch| (0..batch.rows()).map(|row| own(batch, row)));
+            assert_eq!(numbers(all.collect()), *wanted);
+            *walk = None;
+            1
+        }
+    }
+}
+
+/// A walk, what it has found, and what it should find.
+type Walked = (TableReader, Vec<Batch>, BTreeMap<i64, Vec<i64>>);
 
 /// Between two batches nothing has happened yet: neither is a row taken, nor has an epoch begun.
 #[test]

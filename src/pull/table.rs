@@ -91,6 +91,12 @@ impl Soon {
         Soon { prepared, keys: vec![vec![key]], limits: Limits::of(engine, engine.properties()) }
     }
 
+    /// The same look once more.
+    #[cfg(test)]
+    pub(crate) fn another(&self) -> Soon {
+        Soon { prepared: self.prepared.clone(), keys: self.keys.clone(), limits: self.limits.clone() }
+    }
+
     /// The rows, on a thread that may wait; `None` if more must be waited for than a turn.
     #[cfg(test)]
     pub(crate) fn wait(self, engine: &Engine) -> Result<Option<PullRows>> {

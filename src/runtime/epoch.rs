@@ -139,15 +139,8 @@ pub fn whole_positions(head: &EpochHead, partitions: usize) -> Result<Option<Vec
 }
 
 impl QueryRun {
-    /// Ends the epoch, or commits a part of it if it cannot be ended yet. `threads` are those that may work on parts of it.
-    ///
-    /// `Nothing` also comes where a turn is open and has no records yet, and while turns are still to be repeated after a
-    /// restart.
-    ///
-    /// # Errors
-    /// State of a key that is too large for an entry, or a bug. The query must end: its operators have handed over
-    /// changes that were not committed.
-    pub fn seal(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Sealed> {
+    /// What [`QueryRun::seal`] does.
+    pub(super) fn end_epoch(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Sealed> {
         if !self.dirty {
             return Ok(Sealed::Nothing);
         }

@@ -44,6 +44,7 @@ mod reset;
 mod row_time;
 mod sink;
 mod stages;
+mod steps;
 mod task;
 #[cfg(test)]
 mod timer_tests;

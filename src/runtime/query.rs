@@ -104,6 +104,8 @@ pub struct QueryRun {
     pub(super) undo: Undo,
     /// Whether the epoch must end before another turn, since records were skipped.
     pub(super) must_end: bool,
+    /// Whether a step was begun and is not over: one that fails or panics leaves it so.
+    pub(super) half_done: bool,
 }
 
 /// The result of a turn.
@@ -200,6 +202,7 @@ impl QueryRun {
             idle_declared: false,
             undo: Undo::default(),
             must_end: false,
+            half_done: false,
         }
     }
 
@@ -291,13 +294,8 @@ impl QueryRun {
         waiting + states.sum::<usize>()
     }
 
-    /// Takes rows from all source partitions and works them off, or goes on with a turn that was left. `threads` are those
-    /// that may work on parts of it.
-    ///
-    /// # Errors
-    /// The topic cannot be read, or a bug. The query must not be used any more: rows were taken that are not in its
-    /// state.
-    pub fn turn(&mut self, now: Now, threads: Option<&rayon::ThreadPool>) -> Result<Turned> {
+    /// What [`QueryRun::turn`] does.
+    pub(super) fn take_turn(&mut self, now: Now, threads: Option<&rayon::ThreadPool>) -> Result<Turned> {
         if matches!(self.open, Some((Open::Turn { .. }, _))) {
             return self.go_on(threads);
         }

@@ -55,8 +55,11 @@ impl QueryRun {
     }
 
     /// The first epoch as of which the table can be read: that one must be committed. Undo maps are kept from the first
-    /// call on. `None` as long as the epoch has not ended that was open then.
+    /// call on. `None` as long as the epoch has not ended that was open then, and if the query has failed.
     pub fn readable_from(&mut self) -> Option<EpochNumber> {
+        if self.is_half_done() {
+            return None;
+        }
         if !self.undo.keeps {
             self.set_undo(true);
             self.undo.from = (!self.dirty).then_some(self.epoch);

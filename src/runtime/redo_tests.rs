@@ -54,7 +54,7 @@ fn counts(every_row: bool) -> Program {
 }
 
 /// A query over the rows of a bed, as it stands at a head.
-fn query(bed: &Bed, every_row: bool, turn_bytes: usize, head: Option<&EpochHead>) -> QueryRun {
+fn query(bed: &Bed, every_row: bool, (batch_rows, turn_bytes): (usize, usize), head: Option<&EpochHead>) -> QueryRun {
     let target = TopicTarget {
         source: source("result", 4),
         topic: TopicId::new(7),
@@ -63,7 +63,7 @@ fn query(bed: &Bed, every_row: bool, turn_bytes: usize, head: Option<&EpochHead>
         rekey: None,
         placement: placement::usual(),
     };
-    let options = Options { batch_rows: 3, idle_ns: 0, turn_bytes, reset: Reset::Earliest, keeps_failures: false };
+    let options = Options { batch_rows, idle_ns: 0, turn_bytes, reset: Reset::Earliest, keeps_failures: false };
     let target = Target::Topic(Arc::new(target));
     let starts = |_| Ok(0);
     let made = QueryRun::new(QueryNumber::new(1), Arc::new(counts(every_row)), &target, (&bed.feeds, &starts), options);
@@ -92,8 +92,8 @@ fn committed(bed: &Bed, every_row: bool, random: &mut Random, ends: u64, more: &
     let (mut cut_short, mut more) = (0, Some(more));
     loop {
         // The settings may be other ones after each restart.
-        let turn_bytes = if ends == 0 { 1 << 20 } else { 100 << random.below(8) };
-        let mut run = query(bed, every_row, turn_bytes, head.as_ref());
+        let limits = if ends == 0 { (3, 1 << 20) } else { (1 + random.below(6) as usize, 100 << random.below(8)) };
+        let mut run = query(bed, every_row, limits, head.as_ref());
         // Somebody waits for it all the time, or nobody.
         run.yields_to(Arc::new(AtomicUsize::new(if ends == 0 { 0 } else { random.below(2) as usize })));
         loop {

@@ -109,6 +109,12 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::{self, Properties};
+    use crate::disk::double::Random;
+    use crate::engine::{Engine, Settings, Store};
+    use crate::pull::Soon;
+    use crate::statements::{self, Outcome, Session};
 
     fn around(text: &str) -> Option<(&str, &str, &str, bool)> {
         Around::of(text).map(|a| (a.before, a.literal, a.after, a.is_text))
@@ -136,5 +142,87 @@ mod tests {
         ] {
             assert_eq!(around(text), None, "{text}");
         }
+    }
+
+    /// Texts of all kinds, of which many differ in little: what is remembered shows what planning shows, or nothing.
+    #[test]
+    fn what_is_remembered_shows_the_same_as_what_is_planned() {
+        let settings = Settings::new(Store::Memory, Arc::new(ManualClock::new()), statements::compile_kept);
+        let engine = Engine::open(settings.with(&[(config::OFFSET_RESET, "earliest")]).expect("properties"));
+        let engine = engine.expect("an engine");
+        let text = "CREATE STREAM s (i INT, b BIGINT, t VARCHAR, d DOUBLE, f BOOLEAN)
+                WITH (KAFKA_TOPIC='s', PARTITIONS=1, FORMAT='JSON');
+             INSERT INTO s VALUES (1, 1, '1', 1.0, TRUE); INSERT INTO s VALUES (0, 2147483648, 'a b', -0.0, FALSE);
+             INSERT INTO s VALUES (1, 9223372036854775807, '', 2.5, TRUE);";
+        statements::execute(&engine, text).expect("done");
+        for key in ["i", "b", "t", "d", "f"] {
+            let text = format!(
+                "CREATE TABLE by_{key} WITH (KEY_FORMAT='JSON') AS SELECT {key}, COUNT(*) AS c FROM s GROUP BY {key};"
+            );
+            statements::execute(&engine, &text).expect("done");
+        }
+        let text = "CREATE TABLE w AS SELECT t, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY t;";
+        statements::execute(&engine, text).expect("done");
+        engine.settle().expect("settled");
+        let (session, repeats, mut random) =
+            (Session::new(&engine, Properties::default()), Repeats::default(), Random::new(1));
+        let mut of = |all: &[&'static str]| all[random.below(all.len() as u64) as usize];
+        let (mut same, mut empty) = (0, 0);
+        for _ in 0..20_000 {
+            let literals = [
+                "1",
+                "01",
+                "0",
+                "2147483648",
+                "9223372036854775807",
+                "99999999999999999999",
+                "1.0",
+                "1e0",
+                "-1",
+                "1x",
+                "TRUE",
+                "NULL",
+                "'1'",
+                "'a b'",
+                "''",
+                "'zz'",
+                "'a''b'",
+                "'1",
+                "'--'",
+                "' 1'",
+                "c",
+            ];
+            let (table, key) =
+                (of(&["by_i", "by_b", "by_t", "by_d", "by_f", "w"]), of(&["i", "b", "t", "d", "f", "c"]));
+            let key = table.strip_prefix("by_").filter(|_| key != "c").unwrap_or(key);
+            let mut sides = [key, of(&literals)];
+            if of(&["as it is", "turned"]) == "turned" {
+                sides.reverse();
+            }
+            let (what, end) =
+                (of(&["*", "c", "c + 1", "'x', c"]), of(&["", "", "", " LIMIT 1", " AND TRUE", "; SELECT * FROM w"]));
+            let text = format!(
+                "SELECT {what} FROM {table} WHERE {} {} {}{end};",
+                sides[0],
+                of(&["=", "=", "=", "<>"]),
+                sides[1]
+            );
+            let (around, version) = (Around::of(&text), engine.catalog().version);
+            let known = around.as_ref().and_then(|around| repeats.find(around, version));
+            let parsed = statements::parse(&text).unwrap_or_default();
+            let Some((prepared, key)) = known else {
+                let look = parsed.first().filter(|_| parsed.len() == 1).and_then(|only| session.soon(only).ok()?);
+                if let Some((around, look)) = around.as_ref().zip(look) {
+                    repeats.note(around, version, |literal| look.prepared(literal));
+                }
+                continue;
+            };
+            let [statement] = parsed.as_slice() else { panic!("{text}") };
+            let found = Soon::at(&engine, prepared, key).wait(&engine).expect("rows").expect("it can be read");
+            let Ok(Some(Outcome::Rows(planned))) = session.rows(statement, &mut |_| true) else { panic!("{text}") };
+            assert_eq!(format!("{found:?}"), format!("{planned:?}"), "{text}");
+            (same, empty) = (same + 1, empty + usize::from(found.rows.is_empty()));
+        }
+        assert!(same > 150 && (20..same - 20).contains(&empty), "{same} {empty}");
     }
 }
