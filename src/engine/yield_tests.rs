@@ -179,6 +179,7 @@ fn turns_that_stop_anywhere_make_the_same() {
         for query in engine.shared.queries.all() {
             assert!(query.is_running(), "{:?}", query.id);
         }
+        assert_eq!(check_reads(&engine), 1, "the state is what its topic says");
         let made = results(&engine);
         for ((sink, wanted), (_, made)) in wanted.iter().zip(&made) {
             if cache != "0" && (*sink == "COUNTED" || *sink == "HOPPED") {

@@ -188,6 +188,13 @@ pub trait State: Send {
     /// [`State::horizon`] is asked afterwards.
     fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>));
 
+    /// Hands over the first of them, about so many, and drops nothing; false if none are left, or all can only be had
+    /// together. So others can come in between; [`State::take_changes`] is called for the rest.
+    fn take_some_changes(&mut self, most: usize, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) -> bool {
+        let _ = (most, change);
+        false
+    }
+
     /// No entry of an earlier bucket exists any more, nor will one. Never goes back.
     ///
     /// `BucketId::MIN` as long as nothing was dropped. Entries of earlier buckets are left out when runs are read or

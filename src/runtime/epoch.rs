@@ -29,7 +29,7 @@ use rayon::prelude::*;
 
 use super::points::Point;
 use super::query::QueryRun;
-use super::stages::Passed;
+use super::stages::{Passed, Stages};
 use super::task::Task;
 use crate::error::{Error, Result};
 use crate::journal::{Epoch, EpochHead};
@@ -205,14 +205,22 @@ impl QueryRun {
     /// threads, the tasks are saved at the same time and put together in their order, so the bytes are the same.
     fn save(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         let mut saving = self.saving.take().unwrap_or_else(|| self.begin_saving());
+        let may_yield = self.stages.may_yield();
         match threads.filter(|_| self.is_large) {
             None => {
-                let (may_yield, first) = (self.stages.may_yield(), saving.tasks);
-                for task in self.stages.tasks.iter_mut().flatten().skip(first) {
-                    // One is saved in each call, so that it ends however often somebody comes.
-                    if may_yield && saving.tasks > first && self.stages.waiting.load(Ordering::Relaxed) > 0 {
-                        self.saving = Some(saving);
-                        return Ok(None);
+                let Stages { tasks, waiting, is_read, .. } = &mut self.stages;
+                let stops = || may_yield && waiting.load(Ordering::Relaxed) > 0;
+                let mut has_saved = false;
+                for task in tasks.iter_mut().flatten().skip(saving.tasks) {
+                    let mut is_left = true;
+                    while is_left {
+                        // Something is saved in each call, so that it ends however often somebody comes.
+                        if has_saved && stops() {
+                            self.saving = Some(saving);
+                            return Ok(None);
+                        }
+                        is_left = *is_read && task.save_some(&mut saving.delta)?;
+                        has_saved = true;
                     }
                     task.save(&mut saving.head, &mut saving.delta)?;
                     saving.tasks += 1;

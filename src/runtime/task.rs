@@ -18,6 +18,7 @@ use super::placement::Placement;
 use super::points::{Causes, Point, Points};
 use super::program::{StageOutput, StageSpec, Target};
 use super::sink::SinkTask;
+use super::stages::FEW_ROWS;
 use crate::error::Result;
 use crate::operators::{Flow, Limit, Log, State, Table};
 use crate::state::delta::SectionWriter;
@@ -269,6 +270,25 @@ impl Task {
     /// The time of the wall clock at which an operator wants to be called.
     pub(super) fn next_wake_ms(&self) -> Option<i64> {
         self.chain.operators().filter_map(|o| o.next_wake_ms()).min()
+    }
+
+    /// Appends the first changes of the state, about as many as may be at once while a table is read; false if there are none
+    /// left that can be had by themselves.
+    ///
+    /// # Errors
+    /// As for [`Task::save`], which saves the rest.
+    pub(super) fn save_some(&mut self, delta: &mut Vec<u8>) -> Result<bool> {
+        for (id, operator) in self.chain.operators_mut() {
+            let (Some(id), Some(state)) = (id, operator.state()) else { continue };
+            let mut section = SectionWriter::default();
+            if state.take_some_changes(FEW_ROWS.min(self.call_rows), &mut |bucket, key, value| {
+                section.push(bucket, key, value)
+            }) {
+                section.finish(OperatorTask { operator: id, task: self.number }, state.horizon(), delta)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Appends the changes of the state since the last call, and the times, for [`Task::load_head`].

@@ -33,13 +33,19 @@ impl Aggregate {
 
 impl State for Aggregate {
     fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) {
+        while self.take_some_changes(usize::MAX, change) {}
+        self.expire();
+    }
+
+    fn take_some_changes(&mut self, most: usize, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) -> bool {
         let mut value = Vec::new();
-        for (id, group) in std::mem::take(&mut self.changed) {
+        let most = most.min(self.changed.len());
+        for (id, group) in self.changed.drain(..most) {
             if let Some(bucket) = self.buckets.get_mut(&id) {
                 bucket.take_entries(group, &mut value, &mut |key, value| change(id, key, value));
             }
         }
-        self.expire();
+        most > 0
     }
 
     fn horizon(&self) -> BucketId {

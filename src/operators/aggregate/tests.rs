@@ -217,7 +217,13 @@ impl Machine {
         assert_eq!(rows, if self.made.every_row { Vec::new() } else { expected }, "{:?}", self.made);
         let mut changes = Vec::new();
         let own = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
-        self.aggregate.take_changes(&mut |bucket, key, value| changes.push((bucket, key.to_vec(), own(value))));
+        let mut change = |bucket, key: &[u8], value: Option<&[u8]>| changes.push((bucket, key.to_vec(), own(value)));
+        // A few at first, or all together.
+        let (few, times) = ([1, 3][self.saved.len() % 2], [0, 1, 100][self.saved.len() % 3]);
+        for _ in 0..times {
+            self.aggregate.take_some_changes(few, &mut change);
+        }
+        self.aggregate.take_changes(&mut change);
         self.saved.push(changes);
     }
 
