@@ -141,6 +141,7 @@ pub(crate) struct Service {
     slots: Slots,
     owners: Owners,
     repeats: Repeats,
+    ids: query::Ids,
     /// Whether the cluster was terminated: from then on everything is refused.
     is_terminated: AtomicBool,
     setup: Setup,
@@ -267,6 +268,7 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
         slots: Slots::default(),
         owners: Owners::default(),
         repeats: Repeats::default(),
+        ids: query::Ids::default(),
         is_terminated: AtomicBool::new(false),
         setup,
     });

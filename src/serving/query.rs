@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -207,9 +208,22 @@ async fn found(service: &Service, look: Soon) -> Option<PullRows> {
     look.rows(found.await.ok()?.ok()??).ok()
 }
 
+/// The numbers in the ids of queries that are answered once.
+#[derive(Default)]
+pub(super) struct Ids(AtomicI64);
+
+impl Ids {
+    /// The time, as ksqlDB has it, or a little more: no two are the same, however many come in a millisecond.
+    fn next(&self, now_ms: i64) -> i64 {
+        let next = |last: i64| now_ms.max(last + 1);
+        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        next(last.unwrap_or_else(|last| last))
+    }
+}
+
 /// The id of a query that is answered once.
 fn query_id(service: &Service) -> String {
-    format!("query_{}", service.engine.clock().wall_ms())
+    format!("query_{}", service.ids.next(service.engine.clock().wall_ms()))
 }
 
 /// An answer in a layout.
@@ -473,6 +487,12 @@ mod tests {
     use crate::config::Properties;
     use crate::engine::{Engine, Settings, Store};
     use crate::statements::{self, Session};
+
+    #[test]
+    fn queries_of_the_same_millisecond_have_ids_of_their_own() {
+        let ids = Ids::default();
+        assert_eq!([5, 5, 5, 6, 100, 99].map(|now_ms| ids.next(now_ms)), [5, 6, 7, 8, 100, 101]);
+    }
 
     /// A key has as many windows as are kept: going through them is not for the thread that serves connections.
     #[test]

@@ -1,5 +1,7 @@
 //! Pull queries whose texts differ only in the key: each gets the row of its own key, whatever came before.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::client::{Http, Server, post};
@@ -63,6 +65,14 @@ fn texts_that_differ_in_their_key_find_their_own_rows() {
                     some(&server, text).await.iter().map(|row| serde_json::from_str(row).expect("JSON")).collect();
                 assert_eq!(found, [row], "{text}");
             }
+        }
+        // However fast they come, no two have the same id.
+        let mut ids = BTreeSet::new();
+        let asked = json!({ "sql": "SELECT v FROM texts WHERE k = 'a';" });
+        for _ in 0..20 {
+            let answer = server.answer(Http::One, post("/query-stream", &asked)).await.text();
+            let head: Value = serde_json::from_str(answer.lines().next().expect("a head")).expect("JSON");
+            assert!(ids.insert(head["queryId"].as_str().expect("an id").to_owned()), "{head}");
         }
         for text in ["SELECT v FROM texts WHERE k = 'C';", "SELECT v FROM shorts WHERE i = 10000000000;"] {
             let none = server.answer(Http::One, post("/query-stream", &json!({ "sql": text }))).await;
