@@ -205,38 +205,12 @@ impl QueryRun {
     /// threads, the tasks are saved at the same time and put together in their order, so the bytes are the same.
     fn save(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
         let mut saving = self.saving.take().unwrap_or_else(|| self.begin_saving());
-        let may_yield = self.stages.may_yield();
         match threads.filter(|_| self.is_large) {
+            Some(threads) => self.save_together(&mut saving, threads)?,
+            None if self.save_one_by_one(&mut saving)? => {}
             None => {
-                let Stages { tasks, waiting, is_read, .. } = &mut self.stages;
-                let stops = || may_yield && waiting.load(Ordering::Relaxed) > 0;
-                let mut has_saved = false;
-                for task in tasks.iter_mut().flatten().skip(saving.tasks) {
-                    let mut is_left = true;
-                    while is_left {
-                        // Something is saved in each call, so that it ends however often somebody comes.
-                        if has_saved && stops() {
-                            self.saving = Some(saving);
-                            return Ok(None);
-                        }
-                        is_left = *is_read && task.save_some(&mut saving.delta)?;
-                        has_saved = true;
-                    }
-                    task.save(&mut saving.head, &mut saving.delta)?;
-                    saving.tasks += 1;
-                }
-            }
-            Some(threads) => {
-                let tasks: Vec<&mut Task> = self.stages.iter_mut().skip(saving.tasks).collect();
-                let save = |task: &mut Task| {
-                    let (mut head, mut delta) = (Vec::new(), Vec::new());
-                    task.save(&mut head, &mut delta).map(|()| (head, delta))
-                };
-                let saved: Result<Vec<_>> = threads.install(|| tasks.into_par_iter().map(save).collect());
-                for (own_head, own_delta) in saved? {
-                    saving.head.extend_from_slice(&own_head);
-                    saving.delta.extend_from_slice(&own_delta);
-                }
+                self.saving = Some(saving);
+                return Ok(None);
             }
         }
         let Saving { mut head, delta, .. } = saving;
@@ -245,6 +219,44 @@ impl QueryRun {
             put_varint(&mut head, self.totals.get(&reason).copied().unwrap_or_default());
         }
         Ok(Some((head, delta)))
+    }
+
+    /// Saves the tasks that are left, one after the other; false if it stopped for those who wait.
+    ///
+    /// Something is saved in each call, so that it ends however often somebody comes.
+    fn save_one_by_one(&mut self, saving: &mut Saving) -> Result<bool> {
+        let may_yield = self.stages.may_yield();
+        let Stages { tasks, waiting, is_read, .. } = &mut self.stages;
+        let stops = || may_yield && waiting.load(Ordering::Relaxed) > 0;
+        let mut has_saved = false;
+        for task in tasks.iter_mut().flatten().skip(saving.tasks) {
+            let mut is_left = true;
+            while is_left {
+                if has_saved && stops() {
+                    return Ok(false);
+                }
+                is_left = *is_read && task.save_some(&mut saving.delta)?;
+                has_saved = true;
+            }
+            task.save(&mut saving.head, &mut saving.delta)?;
+            saving.tasks += 1;
+        }
+        Ok(true)
+    }
+
+    /// Saves the tasks that are left at the same time.
+    fn save_together(&mut self, saving: &mut Saving, threads: &rayon::ThreadPool) -> Result<()> {
+        let tasks: Vec<&mut Task> = self.stages.iter_mut().skip(saving.tasks).collect();
+        let save = |task: &mut Task| {
+            let (mut head, mut delta) = (Vec::new(), Vec::new());
+            task.save(&mut head, &mut delta).map(|()| (head, delta))
+        };
+        let saved: Result<Vec<_>> = threads.install(|| tasks.into_par_iter().map(save).collect());
+        for (own_head, own_delta) in saved? {
+            saving.head.extend_from_slice(&own_head);
+            saving.delta.extend_from_slice(&own_delta);
+        }
+        Ok(())
     }
 
     /// The positions of an epoch, before what its tasks save.

@@ -33,7 +33,7 @@ impl Aggregate {
 
 impl State for Aggregate {
     fn take_changes(&mut self, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) {
-        while self.take_some_changes(usize::MAX, change) {}
+        self.take_some_changes(usize::MAX, change);
         self.expire();
     }
 

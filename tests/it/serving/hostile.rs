@@ -96,7 +96,7 @@ fn rows_that_come_all_at_once_are_no_flood() {
         let server = Server::start(&folder);
         server.ksql(STREAM).await;
         let large = (1_u32 << 30).to_be_bytes();
-        let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let mut sent = PREFACE.to_vec();
         sent.extend(frame(SETTINGS, 0, 0, &[&[0, 4], &large[..]].concat()));
         sent.extend(frame(WINDOW, 0, 0, &large));
         sent.extend(frame(HEADERS, 4, 1, b"\x83\x86\x44\x0f/inserts-stream\x41\x01a"));
