@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{Meaning, NONE, Names};
-use super::places::{MOST_FIELDS, Places};
+use super::places::{MOST_FIELDS, Place, Places};
 use super::read::Reader;
 use super::scan::{Reason, Scan, Scanned};
 use crate::types::{Builder, SqlType};
@@ -34,6 +34,12 @@ struct Field {
     /// The place among the columns that are built, if the field is one of them.
     built: Option<usize>,
 }
+
+/// What is done with the value of a field, which comes next. If it is known to be a string of plain characters, the third
+/// argument says where it ends.
+trait Take: FnMut(&mut Field, &mut Scan, Option<usize>) -> Scanned<()> {}
+
+impl<F: FnMut(&mut Field, &mut Scan, Option<usize>) -> Scanned<()>> Take for F {}
 
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Fit {
@@ -92,11 +98,14 @@ impl Fields {
     /// Appends a value of the object that comes next to each of the built columns, which have `row` values before. If it
     /// fails, the caller truncates them.
     pub(super) fn read(&mut self, scan: &mut Scan, row: usize, columns: &mut [Builder]) -> Scanned<()> {
-        self.each(scan, |field, scan| match field.built {
+        self.each(scan, |field, scan, plain| match field.built {
             Some(built) => {
                 let column = &mut columns[built];
                 column.truncate_to(row);
-                let read = field.reader.read(scan, column);
+                let read = match plain {
+                    Some(end) => field.reader.read_plain(scan, end, column),
+                    None => field.reader.read(scan, column),
+                };
                 if read.is_err() {
                     column.truncate(row);
                 }
@@ -110,12 +119,12 @@ impl Fields {
 
     /// Checks the object that comes next, and builds nothing.
     pub(super) fn check(&mut self, scan: &mut Scan) -> Scanned<()> {
-        self.each(scan, |field, scan| field.reader.check(scan))
+        self.each(scan, |field, scan, _| field.reader.check(scan))
     }
 
     /// Calls `value` before the value of each field that counts at that point of the object.
     #[inline(always)]
-    fn each(&mut self, scan: &mut Scan, mut value: impl FnMut(&mut Field, &mut Scan) -> Scanned<()>) -> Scanned<()> {
+    fn each(&mut self, scan: &mut Scan, mut value: impl Take) -> Scanned<()> {
         scan.expect(b'{')?;
         self.found.fill(Fit::Missing);
         if !self.failed.is_empty() {
@@ -154,11 +163,7 @@ impl Fields {
     ///
     /// Gives up, with `false` and the scan where it was, on an object that is not flat and plain and on one that cannot
     /// be read; then the caller takes its values as they come.
-    fn in_declared_order(
-        &mut self,
-        scan: &mut Scan,
-        value: &mut impl FnMut(&mut Field, &mut Scan) -> Scanned<()>,
-    ) -> bool {
+    fn in_declared_order(&mut self, scan: &mut Scan, value: &mut impl Take) -> bool {
         if self.rests > 0 {
             self.rests -= 1;
             return false;
@@ -169,13 +174,16 @@ impl Fields {
         let is_read = places.find(scan.rest(), &mut self.names) && {
             let stands_at = |scan: &mut Scan, end: usize| {
                 scan.peek();
-                scan.at() == start + end
+                scan.at() == end
             };
-            places.declared(self.takes_any_string).all(|(place, (from, to))| {
-                scan.back_to(start + from);
-                value(&mut self.fields[place], scan).is_ok() && stands_at(scan, to)
-            }) && places.others().all(|(from, to)| {
-                scan.back_to(start + from);
+            let in_text = |(from, to): Place| (start + from as usize, start + to as usize);
+            places.declared(self.takes_any_string).all(|(field, place, is_plain)| {
+                let (from, to) = in_text(place);
+                scan.back_to(from);
+                value(&mut self.fields[field], scan, is_plain.then_some(to)).is_ok() && stands_at(scan, to)
+            }) && places.others().iter().all(|place| {
+                let (from, to) = in_text(*place);
+                scan.back_to(from);
                 scan.skip().is_ok() && stands_at(scan, to)
             })
         };
@@ -187,12 +195,7 @@ impl Fields {
 
     /// Reads the value that comes next for a field whose name is the upper case of what stands there, and goes back.
     #[cold]
-    fn upper_value(
-        &mut self,
-        scan: &mut Scan,
-        place: usize,
-        value: &mut impl FnMut(&mut Field, &mut Scan) -> Scanned<()>,
-    ) -> Scanned<()> {
+    fn upper_value(&mut self, scan: &mut Scan, place: usize, value: &mut impl Take) -> Scanned<()> {
         let start = scan.at();
         self.value(scan, (place, Fit::UpperCased), value)?;
         scan.back_to(start);
@@ -201,17 +204,12 @@ impl Fields {
 
     /// Calls `value` before the value of a field if it counts, else steps over it.
     #[inline(always)]
-    fn value(
-        &mut self,
-        scan: &mut Scan,
-        (place, fit): (usize, Fit),
-        value: &mut impl FnMut(&mut Field, &mut Scan) -> Scanned<()>,
-    ) -> Scanned<()> {
+    fn value(&mut self, scan: &mut Scan, (place, fit): (usize, Fit), value: &mut impl Take) -> Scanned<()> {
         if !self.counts(place, fit) {
             return scan.skip();
         }
         let start = scan.at();
-        match value(&mut self.fields[place], scan) {
+        match value(&mut self.fields[place], scan, None) {
             Ok(()) => Ok(()),
             Err(reason) => self.set_aside(scan, start, place, reason),
         }
@@ -236,9 +234,9 @@ impl Fields {
     #[inline(always)]
     fn searched_name(&mut self, scan: &mut Scan, previous: u32) -> Scanned<(u32, Option<Meaning>)> {
         let start = scan.at();
-        let known = scan.short_string().and_then(|name| self.names.number(&name));
+        let known = scan.short_string().and_then(|name| self.names.short(&name));
         let (number, meaning) = match known {
-            Some(number) => (number, self.names.meaning(number)),
+            Some(known) => known,
             None => {
                 scan.back_to(start);
                 self.names.find(&scan.string()?)

@@ -1,6 +1,7 @@
 //! JSON: objects whose fields are the columns, or one bare value.
 
 mod decode;
+mod digits;
 mod distinct;
 pub mod encode;
 mod fields;
@@ -11,6 +12,7 @@ mod places;
 mod plain;
 mod read;
 pub mod scan;
+mod short;
 mod text;
 
 use super::{Asked, Codec, Decoder, Encoder, Format};

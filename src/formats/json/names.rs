@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 
 use foldhash::HashMap;
 
-use super::scan::{RawString, Short};
+use super::scan::RawString;
+use super::short::Short;
 
 /// The declared field that a name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,18 +27,19 @@ pub(super) struct Names {
     /// The short names by their hashes. The length is a power of two.
     short: Vec<Slot>,
     /// The numbers of the long names, and of those that found no slot.
-    other: HashMap<Box<str>, u32>,
+    other: HashMap<Box<[u8]>, u32>,
     /// How many of `seen` were there from the start.
     given: usize,
     /// How often the expected name did not come lately.
     misses: u32,
 }
 
-/// A short name and its number; free if that is [`NONE`].
+/// A short name with its number and what it means; free if the number is [`NONE`].
 #[derive(Clone, Copy, Default)]
 struct Slot {
     name: Short,
     number: u32,
+    meaning: Option<Meaning>,
 }
 
 /// A name that was seen.
@@ -81,9 +83,7 @@ impl Names {
         };
         for name in names {
             for written in [name.to_owned(), name.to_ascii_lowercase()] {
-                let is_kept = Short::of(&written)
-                    .map_or_else(|| all.other.contains_key(written.as_str()), |short| all.number(&short).is_some());
-                if !is_kept && !written.contains(['"', '\\']) {
+                if all.kept(written.as_bytes()).is_none() && !written.contains(['"', '\\']) {
                     all.keep(&written, all.declared_as(&written));
                 }
             }
@@ -126,21 +126,30 @@ impl Names {
         self.misses = if expected == next { fewer } else { more };
     }
 
+    /// All names of an object came in this order.
+    #[cold]
+    pub(super) fn met_all(&mut self, numbers: &[u32]) {
+        numbers.iter().fold(NONE, |previous, number| {
+            self.met(previous, *number);
+            *number
+        });
+    }
+
     /// What the name of this number means.
     #[inline]
     pub(super) fn meaning(&self, number: u32) -> Option<Meaning> {
         self.seen[number as usize].meaning
     }
 
-    /// The number of a short name, if it is kept.
+    /// The number of a short name and what it means, if it is kept.
     #[inline(always)]
-    pub(super) fn number(&self, name: &Short) -> Option<u32> {
+    pub(super) fn short(&self, name: &Short) -> Option<(u32, Option<Meaning>)> {
         let mask = self.short.len() - 1;
-        let start = hash(name);
+        let start = name.hash();
         for at in 0..MOST_TRIES {
             let slot = &self.short[(start + at) & mask];
-            if slot.name == *name && slot.number != NONE {
-                return Some(slot.number);
+            if slot.name == *name {
+                return Some((slot.number, slot.meaning));
             }
             if slot.number == NONE {
                 return None;
@@ -149,14 +158,15 @@ impl Names {
         None
     }
 
+    /// The same for a name of any length, as it stands in a text.
+    pub(super) fn kept(&self, name: &[u8]) -> Option<(u32, Option<Meaning>)> {
+        let short = || Short::of(name).and_then(|short| self.short(&short));
+        short().or_else(|| self.other.get(name).map(|number| (*number, self.meaning(*number))))
+    }
+
     /// The number of a name as it stands in a text, [`NONE`] if it is not kept, and what it means.
     pub(super) fn find(&mut self, name: &RawString) -> (u32, Option<Meaning>) {
-        let short = if name.escaped { None } else { Short::of(name.raw) };
-        let number = short.and_then(|short| self.number(&short)).or_else(|| self.other.get(name.raw).copied());
-        match number {
-            Some(number) => (number, self.meaning(number)),
-            None => self.first_seen(name),
-        }
+        self.kept(name.raw.as_bytes()).unwrap_or_else(|| self.first_seen(name))
     }
 
     #[cold]
@@ -173,14 +183,14 @@ impl Names {
         let number = self.seen.len() as u32;
         self.seen.push(Seen { label: format!("\"{name}\":").into(), meaning, next: NONE });
         let mask = self.short.len() - 1;
-        let slot = Short::of(name).filter(|_| !name.contains('\\')).and_then(|short| {
-            let start = hash(&short);
+        let slot = Short::of(name.as_bytes()).and_then(|short| {
+            let start = short.hash();
             let slots = (0..MOST_TRIES).map(|at| (start + at) & mask);
             Some((short, slots.into_iter().find(|slot| self.short[*slot].number == NONE)?))
         });
         match slot {
-            Some((name, slot)) => self.short[slot] = Slot { name, number },
-            None => drop(self.other.insert(name.into(), number)),
+            Some((name, slot)) => self.short[slot] = Slot { name, number, meaning },
+            None => drop(self.other.insert(name.as_bytes().into(), number)),
         }
         number
     }
@@ -202,14 +212,6 @@ impl Names {
         self.short.iter_mut().filter(|slot| slot.number >= given).for_each(|slot| *slot = Slot::default());
         self.other.retain(|_, number| *number < given);
     }
-}
-
-/// Spreads short names over slots.
-#[inline(always)]
-fn hash(name: &Short) -> usize {
-    let [first, second] = name.words;
-    let product = u128::from(first ^ 0x9E37_79B9_7F4A_7C15) * u128::from(second ^ 0xBF58_476D_1CE4_E5B9);
-    (product as u64 ^ (product >> 64) as u64 ^ u64::from(name.length)) as usize
 }
 
 #[cfg(test)]

@@ -3,89 +3,112 @@
 //! Values that are read in the order of the declaration take the same branches for every record, whatever the order of
 //! the text. Where the fields come in ever new orders that saves more than a second look at the text costs.
 
-use super::marks::{BLOCK, Marks};
+use super::marks::{BLOCK, Separators};
 use super::names::{Meaning, NONE, Names};
-use super::scan::Short;
+use super::short::{Short, sixteen};
 
 /// The most declared fields whose places are found.
 pub(super) const MOST_FIELDS: usize = 64;
 
-/// The most separators of an object that is looked through.
-const MOST_SEPARATORS: usize = 4 * MOST_FIELDS;
-
-/// So many separators are written down at once.
-const AT_ONCE: usize = 8;
+/// The most names of an object that is looked through.
+const MOST_NAMES: usize = 128;
 
 /// The places of the values of an object.
 pub(super) struct Places {
-    /// The text of the object, with blanks after it up to the end of a block and one block more.
-    text: Vec<u8>,
-    /// Where separators stand outside of strings.
-    separators: [u32; MOST_SEPARATORS],
-    /// How many of them there are.
-    count: usize,
-    /// How many quotes the text has.
-    quotes: u32,
-    /// Start and end of the value of each declared field, counted from the object's first name; of those that are present.
-    values: [(u32, u32); MOST_FIELDS],
+    /// Room for a text that is shorter than this, with blanks behind it.
+    padded: [u8; BLOCK],
+    separators: Separators,
+    /// The numbers of the names of the object before, and behind them what earlier ones had there.
+    order: [u32; MOST_NAMES],
+    /// How many names the object before had.
+    names: usize,
+    values: Values,
+    /// Where the closing brace stands.
+    end: usize,
+}
+
+/// Where a value begins and ends, counted from the object's first name.
+pub(super) type Place = (u32, u32);
+
+/// The values of an object.
+struct Values {
+    /// The values of declared fields, by their places; of those that are present.
+    declared: [Place; MOST_FIELDS],
     /// A bit for each declared field that the object has.
     present: u64,
-    /// The same for those of them whose value is a string of plain characters.
+    /// The same for those of them whose value is a plain string.
     plain: u64,
-    /// The values of fields that are not declared and are no strings of plain characters.
-    others: Vec<(u32, u32)>,
-    /// The end of the object.
-    end: usize,
+    /// The values of fields that are not declared and are no plain strings.
+    others: Vec<Place>,
 }
 
 impl Places {
     pub(super) fn new() -> Self {
+        let declared = [(0, 0); MOST_FIELDS];
         Places {
-            text: Vec::new(),
-            separators: [0; MOST_SEPARATORS],
-            count: 0,
-            quotes: 0,
-            values: [(0, 0); MOST_FIELDS],
-            present: 0,
-            plain: 0,
-            others: Vec::new(),
+            padded: [0; BLOCK],
+            separators: Separators::new(),
+            order: [NONE; MOST_NAMES],
+            names: 0,
+            values: Values { declared, present: 0, plain: 0, others: Vec::new() },
             end: 0,
         }
     }
 
     /// Finds the values of the object whose first name is the front of `text`.
     ///
-    /// Gives up, with `false`, on what is not flat and plain: collections, escapes, names that come twice, that are long
-    /// or were not met before, more blanks than one between two tokens. What it finds is not yet checked: a value may
+    /// Gives up, with `false`, on what is not flat and plain: collections, escapes, names that come twice or were not met
+    /// before, more blanks than one between two tokens. What it finds is not yet checked: a value may
     /// turn out to be none.
     #[inline]
     pub(super) fn find(&mut self, text: &[u8], names: &mut Names) -> bool {
-        if !self.separate(text) {
+        let text = match text.len() < BLOCK {
+            true => {
+                self.padded = [b' '; BLOCK];
+                self.padded[..text.len()].copy_from_slice(text);
+                &self.padded
+            }
+            false => text,
+        };
+        if !self.separators.find(text) {
             return false;
         }
-        (self.present, self.plain) = (0, 0);
-        self.others.clear();
-        let (mut at, mut previous, mut strings) = (0, NONE, 0);
-        for pair in 0..self.count / 2 {
-            let (colon, end) = (self.separators[2 * pair] as usize, self.separators[2 * pair + 1] as usize);
-            let Some(name) = self.name(at, colon) else { return false };
-            let Some(number) = names.number(&name) else { return false };
-            let start = colon + 1 + usize::from(self.text[colon + 1] == b' ');
-            let is_string = self.text[start] == b'"';
+        let values = &mut self.values;
+        values.others.clear();
+        let (mut present, mut plain, mut others) = (0, 0, 0);
+        let (mut at, mut is_as_before) = (0, true);
+        for ((field, [colon, end]), before) in self.separators.pairs().iter().enumerate().zip(&mut self.order) {
+            let (colon, end) = (*colon as usize, *end as usize);
+            let known = short_name(text, at, colon).and_then(|name| names.short(&name));
+            let Some((number, meaning)) = known.or_else(|| long_name(text, at, colon, names)) else { return false };
+            is_as_before &= std::mem::replace(before, number) == number;
+            let start = colon + 1 + usize::from(text[colon + 1] == b' ');
             // Without a branch: which fields are strings is in another order each time.
-            let is_whole = !is_string | (self.text[end - 1] == b'"');
-            if !is_whole || !self.note(names.meaning(number), (start as u32, end as u32), is_string) {
+            let is_string = text[start] == b'"';
+            if is_string & (text[end - 1] != b'"') {
                 return false;
             }
-            strings += 1 + u32::from(is_string);
-            names.met(previous, number);
-            previous = number;
-            match self.text[end] {
-                b',' => at = end + 1 + usize::from(self.text[end + 1] == b' '),
+            match meaning {
+                Some(Meaning { place, upper: None, .. }) if present & 1 << place == 0 => {
+                    present |= 1 << place;
+                    plain |= u64::from(is_string) << place;
+                    values.declared[place as usize % MOST_FIELDS] = (start as u32, end as u32);
+                }
+                Some(_) => return false,
+                None if is_string => others += 1,
+                None => values.others.push((start as u32, end as u32)),
+            }
+            match text[end] {
+                b',' => at = end + 1 + usize::from(text.get(end + 1) == Some(&b' ')),
                 b'}' => {
-                    self.end = end;
-                    // Each name and each string has two quotes at least: then they have no more, and nothing else has any.
-                    return self.quotes == 2 * strings;
+                    (values.present, values.plain, self.end) = (present, plain, end);
+                    is_as_before &= std::mem::replace(&mut self.names, field + 1) == field + 1;
+                    if is_as_before {
+                        names.met_all(&self.order[..=field]);
+                    }
+                    // Each name and each string has two quotes at least. If that is all, they have no more, and nothing else
+                    // has any.
+                    return self.separators.quotes == 2 * (field as u32 + 1 + plain.count_ones() + others);
                 }
                 _ => return false,
             }
@@ -93,84 +116,42 @@ impl Places {
         false
     }
 
-    /// Finds the separators outside of strings; `false` if there are too many, or escapes or control characters.
-    #[inline(always)]
-    fn separate(&mut self, text: &[u8]) -> bool {
-        self.text.clear();
-        self.text.extend_from_slice(text);
-        self.text.resize(text.len().next_multiple_of(BLOCK) + BLOCK, b' ');
-        let (blocks, _) = self.text.as_chunks::<BLOCK>();
-        let (mut in_string, mut odd) = (false, 0);
-        (self.count, self.quotes) = (0, 0);
-        for (number, block) in blocks[..blocks.len() - 1].iter().enumerate() {
-            let marks = Marks::of(block);
-            let mut outside = marks.outside(&mut in_string);
-            odd |= marks.odd;
-            self.quotes += marks.quotes.count_ones();
-            if self.count + BLOCK > MOST_SEPARATORS {
-                return false;
-            }
-            let (found, count) = (&mut self.separators[self.count..self.count + BLOCK], outside.count_ones() as usize);
-            // So many at once whether they are there or not: a branch for each would often be guessed wrong.
-            for some in found[..count.next_multiple_of(AT_ONCE)].chunks_exact_mut(AT_ONCE) {
-                for place in some {
-                    *place = number as u32 * BLOCK as u32 + outside.trailing_zeros();
-                    outside &= outside.wrapping_sub(1);
-                }
-            }
-            self.count += count;
-        }
-        odd == 0
-    }
-
-    /// The name that stands between a place and a colon.
-    #[inline(always)]
-    fn name(&self, at: usize, colon: usize) -> Option<Short> {
-        let length = colon.checked_sub(at + 2).filter(|length| *length < 16)?;
-        let bytes = self.text.get(at + 1..)?.first_chunk()?;
-        let is_name = self.text[at] == b'"' && self.text[colon - 1] == b'"' && self.text[colon] == b':';
-        is_name.then(|| Short::new(bytes, length))
-    }
-
-    /// Notes a value; `false` if the declared field has one already, or is not the only one that is meant.
-    #[inline(always)]
-    fn note(&mut self, meaning: Option<Meaning>, value: (u32, u32), is_string: bool) -> bool {
-        let Some(meaning) = meaning else {
-            if !is_string {
-                self.others.push(value);
-            }
-            return true;
-        };
-        let bit = 1 << meaning.place;
-        let is_new = self.present & bit == 0 && meaning.upper.is_none();
-        self.present |= bit;
-        self.plain |= u64::from(is_string) << meaning.place;
-        self.values[meaning.place as usize] = value;
-        is_new
-    }
-
     /// The declared fields that the object has, less those whose values are plain strings and are among `settled`; in
-    /// the order of the declaration, with start and end.
+    /// the order of the declaration, each with its value's place and whether that is a plain string.
     #[inline(always)]
-    pub(super) fn declared(&self, settled: u64) -> impl Iterator<Item = (usize, (usize, usize))> {
-        let mut left = self.present & !(self.plain & settled);
+    pub(super) fn declared(&self, settled: u64) -> impl Iterator<Item = (usize, Place, bool)> {
+        let mut left = self.values.present & !(self.values.plain & settled);
         std::iter::from_fn(move || {
             let place = left.trailing_zeros() as usize;
-            let (start, end) = *self.values.get(place)?;
+            let value = *self.values.declared.get(place)?;
             left &= left - 1;
-            Some((place, (start as usize, end as usize)))
+            Some((place, value, self.values.plain >> place & 1 == 1))
         })
     }
 
     /// The values of fields that are not declared, as far as they must be looked at.
-    pub(super) fn others(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.others.iter().map(|(start, end)| (*start as usize, *end as usize))
+    pub(super) fn others(&self) -> &[Place] {
+        &self.values.others
     }
 
     /// Where the closing brace stands.
     pub(super) fn end(&self) -> usize {
         self.end
     }
+}
+
+/// What stands between a place and a colon, which is a name in its quotes if it is equal to one.
+#[inline(always)]
+fn short_name(text: &[u8], at: usize, colon: usize) -> Option<Short> {
+    let bytes = sixteen(text, at).filter(|_| text[colon] == b':')?;
+    Short::new(bytes, colon.wrapping_sub(at))
+}
+
+/// The number and the meaning of a name between a place and a colon that is not kept among the short ones.
+#[cold]
+fn long_name(text: &[u8], at: usize, colon: usize, names: &Names) -> Option<(u32, Option<Meaning>)> {
+    let quoted = text.get(at..colon).filter(|_| text[colon] == b':')?;
+    names.kept(quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?)
 }
 
 #[cfg(test)]
@@ -205,6 +186,7 @@ mod tests {
             "\"x\"",
             "\"\"",
             "\"12\"",
+            "\"x\"\"y\"",
             "[1, 2]",
             "[]",
             "{}",
@@ -223,13 +205,26 @@ mod tests {
             "1.5.",
             "nullx",
         ];
-        let names = ["a", "A", "b", "c", "D", "e", "other", "o2", "\\u0061", "a name that is longer than sixteen", ""];
+        let names = [
+            "a",
+            "A",
+            "b",
+            "c",
+            "a_name_of_25_characters__",
+            "e",
+            "other",
+            "o2",
+            "D",
+            "\\u0061",
+            "an undeclared long name",
+            "",
+        ];
         let mut below = |bound: usize| random.below(bound as u64) as usize;
         let usual = below(4) > 0;
         let mut fields: Vec<String> = (0..below(9))
             .map(|_| {
                 let name = names[below(if usual { 8 } else { names.len() })];
-                let value = values[below(if usual { 9 } else { values.len() })];
+                let value = values[below(if usual { 10 } else { values.len() })];
                 let mut gap = || [" ", "  ", "\n", ""][if usual { 3 } else { below(10).min(3) }];
                 let [first, second, third] = [gap(), gap(), gap()];
                 format!("{first}\"{name}\":{second}{value}{third}")
@@ -253,10 +248,11 @@ mod tests {
             ("C", SqlType::String),
             ("D", SqlType::Double),
             ("E", SqlType::array(SqlType::Bigint)),
+            ("A_NAME_OF_25_CHARACTERS__", SqlType::Double),
         ];
         let columns: Vec<Column> = types.iter().map(|(name, t)| Column::value(*name, t.clone())).collect();
         let mut random = Random::new(7);
-        for needed in [[true; 5], [true, false, true, false, true], [false, true, false, false, false]] {
+        for needed in [[true; 6], [true, false, true, false, true, true], [false, true, false, false, false, false]] {
             let built: Vec<Column> =
                 columns.iter().zip(needed).filter(|(_, needed)| *needed).map(|(column, _)| column.clone()).collect();
             let mut read = 0;

@@ -90,6 +90,15 @@ impl Reader {
         Ok(())
     }
 
+    /// The same for a string of plain characters, which ends before `end`.
+    #[inline]
+    pub(super) fn read_plain(&mut self, scan: &mut Scan, end: usize, column: &mut Builder) -> Scanned<()> {
+        let Values::String(texts) = column.values() else { return self.read(scan, column) };
+        texts.push(scan.plain_string(end));
+        column.valid();
+        Ok(())
+    }
+
     /// Checks that the value that comes next could be read, and builds nothing.
     #[inline]
     pub(super) fn check(&mut self, scan: &mut Scan) -> Scanned<()> {

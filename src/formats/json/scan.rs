@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::digits::{few_digits, sixteen_digits};
 use super::plain::plain_length;
+use super::short::{Short, sixteen};
 
 /// Why a text is not what it should be; short, since it becomes part of a message.
 pub type Reason = Box<str>;
@@ -26,34 +28,6 @@ pub struct RawString<'a> {
     pub raw: &'a str,
     /// Whether there are escapes in it.
     pub escaped: bool,
-}
-
-/// A string of fewer than 16 bytes without escapes, in two words: compared and hashed without a loop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Short {
-    /// The bytes, zeros after them.
-    pub words: [u64; 2],
-    /// The number of bytes, 0 to 15.
-    pub length: u32,
-}
-
-impl Short {
-    /// The first `length` bytes, fewer than 16.
-    #[inline(always)]
-    pub(super) fn new(bytes: &[u8; 16], length: usize) -> Short {
-        let kept = (1u128 << (8 * length)) - 1;
-        let masked = u128::from_le_bytes(*bytes) & kept;
-        Short { words: [masked as u64, (masked >> 64) as u64], length: length as u32 }
-    }
-
-    /// The text, if it is short enough.
-    pub fn of(text: &str) -> Option<Short> {
-        let mut bytes = [0; 16];
-        (text.len() < 16).then(|| {
-            bytes[..text.len()].copy_from_slice(text.as_bytes());
-            Short::new(&bytes, text.len())
-        })
-    }
 }
 
 /// What a value starts with.
@@ -135,15 +109,18 @@ impl<'a> Scan<'a> {
     }
 
     /// The next byte that is no white space, without stepping over it; 0 at the end.
-    #[inline]
+    #[inline(always)]
     pub fn peek(&mut self) -> u8 {
-        loop {
-            match self.bytes.get(self.at) {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                Some(byte) => return *byte,
-                None => return 0,
-            }
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte > b' ' => *byte,
+            _ => self.peek_behind_blanks(),
         }
+    }
+
+    fn peek_behind_blanks(&mut self) -> u8 {
+        let blanks = self.bytes[self.at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        self.at += blanks.count();
+        self.byte()
     }
 
     /// Steps over `byte` if it is the next that is no white space.
@@ -212,16 +189,24 @@ impl<'a> Scan<'a> {
         self.escaped_string(start)
     }
 
-    /// Steps over a string of fewer than 16 plain characters; nothing if something else comes next, or the text ends soon.
+    /// Steps over a string that comes next and that is known to be one of plain characters, and to end before `end`.
+    #[inline]
+    pub fn plain_string(&mut self, end: usize) -> &'a str {
+        let text = &self.text[self.at + 1..end - 1];
+        self.at = end;
+        text
+    }
+
+    /// Steps over a short string; nothing if something else comes next, or fewer than 16 bytes.
     #[inline(always)]
-    pub fn short_string(&mut self) -> Option<Short> {
-        let (quote, bytes) = self.bytes.get(self.at..self.at + 17)?.split_first()?;
-        let length = plain_length(bytes, 0);
-        if *quote != b'"' || bytes.get(length) != Some(&b'"') {
+    pub(super) fn short_string(&mut self) -> Option<Short> {
+        let bytes = self.bytes.get(self.at..self.at + 16)?;
+        let length = 1 + plain_length(bytes, 1);
+        if bytes[0] != b'"' || bytes.get(length) != Some(&b'"') {
             return None;
         }
-        self.at += length + 2;
-        Some(Short::new(bytes.try_into().ok()?, length))
+        self.at += length + 1;
+        Short::new(u128::from_le_bytes(bytes.try_into().ok()?), length + 1)
     }
 
     /// Steps over the rest of a string that begins at `start` and in which something else than plain characters comes next.
@@ -284,25 +269,22 @@ impl<'a> Scan<'a> {
         Ok(self.since(start))
     }
 
-    /// Steps over a number of at most 18 digits without fraction and exponent; nothing if something else comes next.
+    /// Steps over a number of at most 16 digits without fraction and exponent; nothing if something else comes next.
     #[inline]
     pub fn small_integer(&mut self) -> Option<i64> {
-        self.peek();
-        let mut at = self.at;
-        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(0);
-        let is_negative = byte(at) == b'-';
-        at += usize::from(is_negative);
-        let (start, mut value) = (at, 0i64);
-        while byte(at).is_ascii_digit() && at - start < 18 {
-            value = value * 10 + i64::from(byte(at) - b'0');
-            at += 1;
-        }
-        let has_leading_zero = byte(start) == b'0' && at - start > 1;
-        let ends = matches!(byte(at), b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r') || at == self.bytes.len();
-        if at == start || has_leading_zero || !ends {
+        let is_negative = self.peek() == b'-';
+        let start = self.at + usize::from(is_negative);
+        let (value, length) = match sixteen(self.bytes, start) {
+            Some(bytes) => sixteen_digits(bytes),
+            None => few_digits(self.bytes.get(start..).unwrap_or_default()),
+        };
+        let end = start + length;
+        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(b' ');
+        let has_leading_zero = length > 1 && byte(start) == b'0';
+        if length == 0 || has_leading_zero || !matches!(byte(end), b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r') {
             return None;
         }
-        self.at = at;
+        self.at = end;
         Some(if is_negative { -value } else { value })
     }
 
@@ -327,7 +309,15 @@ impl<'a> Scan<'a> {
     }
 
     /// Steps over a value of any kind, checking its syntax.
+    #[inline]
     pub fn skip(&mut self) -> Scanned<()> {
+        if self.peek() == b'"' {
+            return self.string().map(drop);
+        }
+        if self.small_integer().is_some() { Ok(()) } else { self.skip_any() }
+    }
+
+    fn skip_any(&mut self) -> Scanned<()> {
         // The kinds of the open collections: true for an object.
         let mut open: Vec<bool> = Vec::new();
         loop {
@@ -490,6 +480,34 @@ mod tests {
         }
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         assert_eq!(Scan::new(&deep).skip(), Ok(()));
+    }
+
+    #[test]
+    fn small_integers_are_read_wherever_they_stand() {
+        let read = |text: &str| {
+            let mut scan = Scan::new(text);
+            (scan.small_integer(), scan.at())
+        };
+        for digits in 1..=16 {
+            for number in ["1234567890123456", "9999999999999999", "1000000000000000"] {
+                let number: i64 = number[..digits].parse().expect("a number");
+                for (number, text) in [(number, number.to_string()), (-number, (-number).to_string())] {
+                    for behind in ["", ",", "} ", "]     ", " \"a\":12345678901234567890", "\t", "\n"] {
+                        assert_eq!(read(&format!("{text}{behind}")), (Some(number), text.len()), "{text}{behind}");
+                    }
+                    for behind in [".5", "e1", "x", ":", "/", "é, and more text behind it", "\0", "-"] {
+                        assert_eq!(read(&format!("{text}{behind}")), (None, 0), "{text}{behind}");
+                    }
+                }
+            }
+        }
+        for none in
+            ["", "-", "-,", "a", "01", "-01", "00000000000000000000", "12345678901234567", "12345678901234567890,"]
+        {
+            assert_eq!(read(none), (None, 0), "{none}");
+        }
+        assert_eq!(read("0,                   "), (Some(0), 1));
+        assert_eq!(read("-0"), (Some(0), 2));
     }
 
     #[test]
