@@ -153,7 +153,6 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["serving", "cli/connect"]),
     ("rustls_native_certs", &["serving/trust"]),
     ("rustyline", &["cli"]),
-    ("ryu", &["types"]),
     ("serde", &["cli", "testing"]),
     // Of SQL functions only those over JSON; formats read and write JSON by themselves, which is faster.
     (
@@ -184,6 +183,7 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
     ("zstd", &["topics/compression"]),
+    ("zmij", &["types"]),
 ];
 
 /// Files in which a thread may sleep, and why. Everything else waits for what it needs, or asks the clock to sleep.

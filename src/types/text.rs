@@ -99,9 +99,9 @@ pub fn write_double(out: &mut String, value: f64) {
     }
     let magnitude = value.abs();
     if (1e-3..1e7).contains(&magnitude) {
-        let mut buffer = ryu::Buffer::new();
+        let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(value);
-        // In this range ryu prints no exponent but for numbers below 1e-5, and always a fraction.
+        // In this range there is no exponent, and always a fraction.
         return out.push_str(text);
     }
     // Java prints two digits at least, and of those the nearest: the smallest double is 4.9E-324, not 5.0E-324.
