@@ -55,6 +55,12 @@ impl<T> FairMutex<T> {
         })
     }
 
+    /// Takes the mutex without hurry: it is not counted as waiting before that time is over.
+    pub fn lock_within(&self, patience: Duration) -> FairGuard<'_, T> {
+        let guard = self.mutex.try_lock_for(patience).map(|guard| FairGuard { of: self, guard: Some(guard) });
+        guard.unwrap_or_else(|| self.lock())
+    }
+
     /// Takes the mutex if it is free.
     fn try_lock(&self) -> Option<FairGuard<'_, T>> {
         self.mutex.try_lock().map(|guard| FairGuard { of: self, guard: Some(guard) })
@@ -228,6 +234,30 @@ mod tests {
             drop(start);
         });
         assert_eq!((*mutex.lock(), mutex.waiting().load(Ordering::SeqCst)), (20_000, 0));
+    }
+
+    #[test]
+    fn who_is_in_no_hurry_does_not_count_as_waiting_before_that_time_is_over() {
+        let mutex = FairMutex::new(0);
+        let waiting = || mutex.waiting().load(Ordering::SeqCst);
+        let mut guard = mutex.lock();
+        std::thread::scope(|scope| {
+            let patient = scope.spawn(|| *mutex.lock_within(Duration::from_secs(3600)) += 1);
+            while *guard == 0 {
+                assert_eq!(waiting(), 0);
+                std::thread::yield_now();
+                let_others(&mut guard);
+            }
+            patient.join().expect("it is done");
+            scope.spawn(|| *mutex.lock_within(Duration::ZERO) += 1);
+            while waiting() == 0 {
+                std::thread::yield_now();
+            }
+            while *guard == 1 {
+                let_others(&mut guard);
+            }
+        });
+        assert_eq!(waiting(), 0);
     }
 
     #[test]

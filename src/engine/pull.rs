@@ -1,7 +1,8 @@
 //! Reads of tables: rows as of a commit, while the query that keeps the table goes on.
 //!
 //! A reader takes the lock of the query between two turns, for one piece: some keys, or the next few thousand rows of a
-//! walk. It sees the table as of the last commit, whatever the query has done since ([`crate::operators::table`]).
+//! walk. A turn is stopped for keys at once, and for a walk that has had its first rows only after a while: each time costs
+//! the query more than the rows do. A reader sees the table as of the last commit, whatever the query has done since ([`crate::operators::table`]).
 //! What a read needs is kept from the first read on, until there was none for a minute; the first one waits for the
 //! commit of the epoch that is open.
 //!
@@ -9,6 +10,7 @@
 //! walk waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Source;
 use crate::config::Properties;
@@ -24,6 +26,9 @@ use super::life::Life;
 use super::push::PushQuery;
 use super::running::Running;
 use super::{Engine, Shared};
+
+/// How long a walk waits for the end of a turn before the turn is stopped for it.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A table as of one commit, which can be read while its query goes on.
 ///
@@ -123,12 +128,11 @@ impl TableSnapshot {
     /// # Errors
     /// Kind `Missing` if the query has ended, `Backend` if it or the engine has failed.
     pub fn look_up(&self, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {
-        present(self.locked()?.look_up(self.as_of, windows, keys)?)
+        present(self.readable(self.query.lock())?.look_up(self.as_of, windows, keys)?)
     }
 
     /// The query, if it can still be read.
-    fn locked(&self) -> Result<FairGuard<'_, QueryRun>> {
-        let run = self.query.lock();
+    fn readable<'a>(&self, run: FairGuard<'a, QueryRun>) -> Result<FairGuard<'a, QueryRun>> {
         self.shared.check_readable(&self.query)?;
         if run.is_half_done() {
             return Err(Error::backend(format!("query {} has failed", self.query.id)));
@@ -156,7 +160,10 @@ impl TableReader {
     /// Kind `Missing` if the query has ended, `Backend` if it or the engine has failed.
     pub fn read(&mut self) -> Result<Option<Vec<Batch>>> {
         let Some(from) = self.next else { return Ok(None) };
-        let (batches, next) = self.table.locked()?.walk(self.table.as_of, &self.windows, from)?;
+        let query = &self.table.query;
+        // The first rows may be all that there are. For more the query is not stopped in the middle of something.
+        let run = if from.is_start() { query.lock() } else { query.lock_within(PATIENCE) };
+        let (batches, next) = self.table.readable(run)?.walk(self.table.as_of, &self.windows, from)?;
         self.next = next;
         present(batches).map(Some)
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::life::Life;
 use super::memory::Share;
@@ -155,6 +156,11 @@ impl Running {
     pub(crate) fn lock(&self) -> FairGuard<'_, QueryRun> {
         // A turn that panicked has failed the query: nobody takes another one.
         self.run.lock()
+    }
+
+    /// The same without hurry: turns are not stopped for it before that time is over.
+    pub(crate) fn lock_within(&self, patience: Duration) -> FairGuard<'_, QueryRun> {
+        self.run.lock_within(patience)
     }
 
     /// Has something done with the query between two turns, without waiting for it: here if it is free, and else by the

@@ -226,7 +226,7 @@ impl QueryRun {
     /// Something is saved in each call, so that it ends however often somebody comes.
     fn save_one_by_one(&mut self, saving: &mut Saving) -> Result<bool> {
         let may_yield = self.stages.may_yield();
-        let Stages { tasks, waiting, is_read, .. } = &mut self.stages;
+        let Stages { tasks, waiting, is_looked_at, .. } = &mut self.stages;
         let stops = || may_yield && waiting.load(Ordering::Relaxed) > 0;
         let mut has_saved = false;
         for task in tasks.iter_mut().flatten().skip(saving.tasks) {
@@ -235,7 +235,7 @@ impl QueryRun {
                 if has_saved && stops() {
                     return Ok(false);
                 }
-                is_left = *is_read && task.save_some(&mut saving.delta)?;
+                is_left = *is_looked_at && task.save_some(&mut saving.delta)?;
                 has_saved = true;
             }
             task.save(&mut saving.head, &mut saving.delta)?;

@@ -36,6 +36,11 @@ impl TableWalk {
     /// Before the first row.
     pub const START: TableWalk = TableWalk { task: 0, place: Walk::START };
 
+    /// Whether it is before the first row.
+    pub fn is_start(&self) -> bool {
+        (self.task, self.place) == (0, Walk::START)
+    }
+
     /// The partition of the rows that come next.
     pub fn partition(&self) -> usize {
         self.task
@@ -77,7 +82,7 @@ impl QueryRun {
 
     fn set_undo(&mut self, keeps: bool) {
         self.undo.keeps = keeps;
-        self.stages.is_read = keeps;
+        self.stages.is_looked_at &= keeps;
         self.tables().for_each(|table| table.keep_undo(keeps));
     }
 
@@ -123,6 +128,7 @@ impl QueryRun {
     /// # Errors
     /// A bug, or damaged state.
     pub fn look_up(&mut self, as_of: EpochNumber, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {
+        self.stages.is_looked_at = true;
         let places = self.table_columns();
         let mut all = Vec::new();
         for task in self.stages.tasks.last_mut().into_iter().flatten() {

@@ -29,8 +29,8 @@ pub(super) struct Stages {
     pub tasks: Vec<Vec<Task>>,
     /// How many wait for the query, to read it.
     pub waiting: Arc<AtomicUsize>,
-    /// Whether somebody reads the query's table now and then.
-    pub is_read: bool,
+    /// Whether somebody looks for keys of the query's table now and then, who should not wait long.
+    pub is_looked_at: bool,
     /// Where the last pass stopped for those who wait, if it is not over.
     stopped: Option<Stop>,
 }
@@ -45,7 +45,7 @@ struct Stop {
     least: Option<Point>,
 }
 
-/// How many rows an operator takes and makes in one call while its table is read, and how many of its changes are saved at
+/// How many rows an operator takes and makes in one call while its table is looked at, and how many of its changes are saved at
 /// once: whoever reads waits for one call.
 pub(super) const FEW_ROWS: usize = 1024;
 
@@ -79,7 +79,7 @@ pub(super) enum Passed {
 
 impl Stages {
     pub(super) fn new(program: Arc<Program>, tasks: Vec<Vec<Task>>) -> Self {
-        Stages { program, tasks, waiting: Arc::default(), is_read: false, stopped: None }
+        Stages { program, tasks, waiting: Arc::default(), is_looked_at: false, stopped: None }
     }
 
     /// All tasks.
@@ -174,7 +174,7 @@ impl Stages {
         let bound = self.bound(stage);
         let Turn { now_ms, call, end, .. } = *turn;
         let waiting: &AtomicUsize = if self.may_yield() { &self.waiting } else { &NOBODY };
-        let call_rows = if self.is_read { FEW_ROWS } else { usize::MAX };
+        let call_rows = if self.is_looked_at { FEW_ROWS } else { usize::MAX };
         let spec = TurnSpec { now_ms, call, end, bound, waiting, call_rows };
         // What one task is ahead of the others waits in the next stage: from the second pass on, only the last one goes on.
         let is_last = stage + 1 == self.tasks.len();

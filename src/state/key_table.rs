@@ -126,6 +126,18 @@ impl KeyTable {
         if self.high.is_empty() { low } else { usize::from(self.high[number as usize]) << LOW_BITS | low }
     }
 
+    /// Asks for the memory that says where a key lies, and with [`KeyTable::prefetch_key`] a little later for that of the key.
+    #[inline]
+    pub fn prefetch_start(&self, number: u32) {
+        prefetch(self.starts.as_ptr().wrapping_add(number as usize).cast());
+    }
+
+    /// Asks for the memory of a key, as [`KeyTable::key`] will read it.
+    #[inline]
+    pub fn prefetch_key(&self, number: u32) {
+        prefetch(self.bytes.as_ptr().wrapping_add(self.start(number)));
+    }
+
     /// The number of a key, if it is there.
     pub fn find(&self, key: &[u8]) -> Option<u32> {
         if self.slots.is_empty() {
@@ -154,7 +166,7 @@ impl KeyTable {
                 self.prefetch_slot(*far);
             }
             if let Some(near) = hashes.get(i + AHEAD / 2) {
-                self.prefetch_key(*near);
+                self.prefetch_hashed(*near);
             }
             numbers.push(self.insert(hashes[i], key));
         }
@@ -313,10 +325,10 @@ impl KeyTable {
     }
 
     #[inline]
-    fn prefetch_key(&self, hash: u64) {
+    fn prefetch_hashed(&self, hash: u64) {
         let slot = self.slots[hash as usize & (self.slots.len() - 1)];
         if slot != 0 && (slot ^ hash) & UPPER == 0 {
-            prefetch(self.bytes.as_ptr().wrapping_add(self.start(number_of(slot))));
+            self.prefetch_key(number_of(slot));
         }
     }
 }

@@ -32,6 +32,10 @@ impl States for Counts {
         grow::resize(&mut self.0, groups, 0);
     }
 
+    fn address(&self, group: u32) -> *const u8 {
+        self.0.as_ptr().wrapping_add(group as usize).cast()
+    }
+
     fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], after: Option<&mut Builder>) -> Result<()> {
         let value = &args[0];
         let counts = groups.iter().zip(rows).map(|(group, row)| {

@@ -72,6 +72,10 @@ where
         grow::resize(&mut self.states, groups, F::State::default());
     }
 
+    fn address(&self, group: u32) -> *const u8 {
+        self.states.as_ptr().wrapping_add(group as usize).cast()
+    }
+
     fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], mut after: Option<&mut Builder>) -> Result<()> {
         for (group, row) in groups.iter().zip(rows) {
             self.change(*group, *row, args, 1);

@@ -98,6 +98,8 @@ fn fixed<N: Fixed + 'static>(rule: Rule, ignore_nulls: bool) -> Box<dyn States> 
 /// [`Slots::keep`] use it. So a value is read from its column once, however often it is compared.
 trait Slots: Send {
     fn grow(&mut self, groups: usize);
+    /// Where a group's value lies, or what leads to it.
+    fn address(&self, group: usize) -> *const u8;
     /// The value in a row, to be compared with kept ones.
     fn read(&mut self, view: &View, row: usize);
     /// Compares the value that was read last with a group's.
@@ -159,6 +161,10 @@ impl<S: Slots> States for Singles<S> {
     fn grow(&mut self, groups: usize) {
         self.values.grow(groups);
         grow::resize(&mut self.kept, groups, What::Nothing);
+    }
+
+    fn address(&self, group: u32) -> *const u8 {
+        self.values.address(group as usize)
     }
 
     fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], mut after: Option<&mut Builder>) -> Result<()> {
@@ -308,6 +314,10 @@ impl<N: Fixed> Slots for Vec<N> {
         grow::resize(self, groups + 1, N::default());
     }
 
+    fn address(&self, group: usize) -> *const u8 {
+        self.as_ptr().wrapping_add(group).cast()
+    }
+
     #[inline]
     fn read(&mut self, view: &View, row: usize) {
         let last = self.len() - 1;
@@ -374,6 +384,10 @@ impl Varying {
 impl Slots for Varying {
     fn grow(&mut self, groups: usize) {
         grow::resize(&mut self.items, groups, Box::default());
+    }
+
+    fn address(&self, group: usize) -> *const u8 {
+        self.items.as_ptr().wrapping_add(group).cast()
     }
 
     fn read(&mut self, view: &View, row: usize) {

@@ -106,6 +106,10 @@ impl<N: Summand> States for Sums<N> {
         grow::resize(&mut self.0, groups, N::default());
     }
 
+    fn address(&self, group: u32) -> *const u8 {
+        self.0.as_ptr().wrapping_add(group as usize).cast()
+    }
+
     fn update(&mut self, groups: &[u32], rows: &[u32], args: &[View], after: Option<&mut Builder>) -> Result<()> {
         let mut after = after;
         for (group, row) in groups.iter().zip(rows) {

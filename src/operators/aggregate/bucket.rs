@@ -22,7 +22,7 @@
 
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{BoundAggregate, States};
-use crate::state::{BucketId, EntryBatch, KeyTable, bucket_ms};
+use crate::state::{BucketId, EntryBatch, KeyTable, bucket_ms, prefetch};
 use crate::types::row::Input;
 use crate::types::window::TimeWindow;
 use crate::types::{Builder, grow};
@@ -125,6 +125,12 @@ const PART: u8 = 1;
 /// The bytes that the key of a part has after that of its group.
 const PART_KEY_BYTES: usize = size_of::<u16>() + size_of::<u64>();
 
+/// How many groups ahead memory is asked for: the states and what leads to the key, and then the key.
+///
+/// Enough ahead that the memory has come when its group is looked at, and few enough that it is still in the cache.
+const FAR: usize = 24;
+const NEAR: usize = 12;
+
 impl Bucket {
     /// A bucket without groups.
     pub(super) fn new<'a>(calls: impl Iterator<Item = &'a BoundAggregate>) -> Self {
@@ -165,6 +171,19 @@ impl Bucket {
     #[inline]
     pub(super) fn untouch(&mut self, group: u32) {
         self.touched[group as usize / 64] &= !(1 << (group % 64));
+    }
+
+    /// Asks for the memory of groups that are looked at soon: `ahead` says which one comes so many after the one at hand.
+    #[inline]
+    pub(super) fn prefetch(&self, ahead: impl Fn(usize) -> Option<u32>) {
+        if let Some(group) = ahead(FAR) {
+            self.table.prefetch_start(group);
+            prefetch(self.times.as_ptr().wrapping_add(group as usize).cast());
+            self.states.iter().for_each(|states| prefetch(states.address(group)));
+        }
+        if let Some(group) = ahead(NEAR) {
+            self.table.prefetch_key(group);
+        }
     }
 
     /// Whether no row has come into the group yet.

@@ -170,6 +170,12 @@ impl Flush {
     }
 }
 
+/// The group that comes so many after the one at a place, if it is in the same bucket.
+pub(super) fn next_in(groups: &[Group], at: usize) -> impl Fn(usize) -> Option<u32> {
+    let id = groups[at].0;
+    move |ahead| groups.get(at + ahead).filter(|(other, _)| *other == id).map(|(_, group)| *group)
+}
+
 impl Aggregate {
     /// Hands on the results of an epoch's groups, and notes that their entries are to be saved.
     ///
@@ -219,12 +225,15 @@ impl Aggregate {
             return most;
         }
         let mut bytes = 0;
-        let fits = |(id, group): &&Group| {
-            let result = |bucket: &Bucket| bucket.table.key(*group).len() + bucket.result_bytes(*group);
+        let fits = |(at, (id, group)): &(usize, &Group)| {
+            let result = |bucket: &Bucket| {
+                bucket.prefetch(next_in(groups, *at));
+                bucket.table.key(*group).len() + bucket.result_bytes(*group)
+            };
             bytes += bucket(*id).map_or(0, result);
             bytes <= limit
         };
-        groups[..most].iter().take_while(fits).count().max(1)
+        groups[..most].iter().enumerate().take_while(fits).count().max(1)
     }
 
     /// A new epoch begins: the groups touched in the last one are to be saved.

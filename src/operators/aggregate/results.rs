@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 
+use super::flush::next_in;
 use super::rows::Chunk;
 use super::{Aggregate, Group, Spec};
 use crate::error::Result;
@@ -103,8 +104,9 @@ impl Aggregate {
         let mut keys: Vec<Builder> = self.spec.keys.iter().map(|(_, t)| Builder::new(t, groups.len())).collect();
         let mut results = builders(&self.spec, groups.len());
         let (mut starts, mut times) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
-        for (id, group) in groups {
+        for (at, (id, group)) in groups.iter().enumerate() {
             let Some(bucket) = self.buckets.get(id) else { continue };
+            bucket.prefetch(next_in(groups, at));
             let (key, start) = self.windows.split(*id, bucket.table.key(*group));
             key::decode(&mut Input(key), &mut keys)?;
             starts.push(start);

@@ -233,7 +233,11 @@ impl Aggregate {
         let id = self.windows.bucket(chunk.touches.starts[run.start]);
         let (groups, rows) = (&chunk.groups[run.clone()], &chunk.touches.rows[run]);
         let bucket = self.buckets.get_mut(&id).ok_or_else(no_bucket)?;
-        for group in groups {
+        let reads = self.before.is_some() || self.undo.is_some();
+        for (at, group) in groups.iter().enumerate() {
+            if reads {
+                bucket.prefetch(|ahead| groups.get(at + ahead).copied());
+            }
             if !bucket.touch(*group) {
                 continue;
             }

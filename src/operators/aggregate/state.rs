@@ -2,6 +2,7 @@
 
 use super::Aggregate;
 use super::bucket::Bucket;
+use super::flush::next_in;
 use super::undo::Undo;
 use crate::error::Result;
 use crate::operators::{OperatorTime, State, Table};
@@ -40,11 +41,13 @@ impl State for Aggregate {
     fn take_some_changes(&mut self, most: usize, change: &mut dyn FnMut(BucketId, &[u8], Option<&[u8]>)) -> bool {
         let mut value = Vec::new();
         let most = most.min(self.changed.len());
-        for (id, group) in self.changed.drain(..most) {
-            if let Some(bucket) = self.buckets.get_mut(&id) {
-                bucket.take_entries(group, &mut value, &mut |key, value| change(id, key, value));
+        for (at, (id, group)) in self.changed[..most].iter().enumerate() {
+            if let Some(bucket) = self.buckets.get_mut(id) {
+                bucket.prefetch(next_in(&self.changed, at));
+                bucket.take_entries(*group, &mut value, &mut |key, value| change(*id, key, value));
             }
         }
+        self.changed.drain(..most);
         most > 0
     }
 
