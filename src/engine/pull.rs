@@ -184,7 +184,7 @@ fn readable(query: &Running, run: &mut QueryRun) -> Result<Option<EpochNumber>> 
     if run.readable_from().is_none_or(|from| from > committed) {
         return Ok(None);
     }
-    run.forget_undo(committed)?;
+    run.forget_undo(committed, None)?;
     Ok(Some(committed))
 }
 

@@ -243,7 +243,7 @@ impl Shared {
         };
         match query.is_unread(now.monotonic_ns, READ_NS) {
             true => run.end_reading(),
-            false => run.forget_undo(query.committed())?,
+            false => run.forget_undo(query.committed(), self.workers.shared())?,
         }
         query.sealed(now.monotonic_ns, run.memory());
         let log = run.take_log();

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::query::QueryRun;
 use super::task::Task;
 use crate::error::Result;
@@ -95,17 +97,23 @@ impl QueryRun {
         self.tables().for_each(|table| table.end_epoch(number));
     }
 
-    /// Drops undo maps that no reader needs, now that this epoch is committed, and merges those that none tells apart.
+    /// Drops undo maps that no reader needs, now that this epoch is committed, and merges those that none tells apart. With
+    /// threads, the maps of all tasks at the same time.
     ///
     /// # Errors
     /// A bug.
-    pub fn forget_undo(&mut self, committed: EpochNumber) -> Result<()> {
+    pub fn forget_undo(&mut self, committed: EpochNumber, threads: Option<&rayon::ThreadPool>) -> Result<()> {
         if !self.undo.keeps {
             return Ok(());
         }
         let mut readers: Vec<EpochNumber> = self.undo.pins.range(..committed).map(|(epoch, _)| *epoch).collect();
         readers.push(committed);
-        self.tables().try_for_each(|table| table.forget_undo(&readers))
+        let forget = |task: &mut Task| task.table().map_or(Ok(()), |(_, table)| table.forget_undo(&readers));
+        let tasks = self.stages.tasks.last_mut().map(Vec::as_mut_slice).unwrap_or_default();
+        match threads.filter(|_| self.is_large) {
+            Some(threads) => threads.install(|| tasks.par_iter_mut().try_for_each(forget)),
+            None => tasks.iter_mut().try_for_each(forget),
+        }
     }
 
     /// Keeps what a walk as of an epoch needs, until [`QueryRun::unpin`].
