@@ -241,11 +241,15 @@ mod tests {
         let mutex = FairMutex::new(0);
         let waiting = || mutex.waiting().load(Ordering::SeqCst);
         let mut guard = mutex.lock();
+        let mut counted = 0;
         std::thread::scope(|scope| {
             let patient = scope.spawn(|| *mutex.lock_within(Duration::from_secs(3600)) += 1);
-            while *guard == 0 {
-                assert_eq!(waiting(), 0);
+            // Long enough for the other thread to begin to wait.
+            for _ in 0..10_000 {
+                counted += waiting();
                 std::thread::yield_now();
+            }
+            while *guard == 0 {
                 let_others(&mut guard);
             }
             patient.join().expect("it is done");
@@ -257,7 +261,7 @@ mod tests {
                 let_others(&mut guard);
             }
         });
-        assert_eq!(waiting(), 0);
+        assert_eq!((counted, waiting()), (0, 0));
     }
 
     #[test]
