@@ -51,19 +51,22 @@ impl<T> FairMutex<T> {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             let guard = self.mutex.lock();
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            FairGuard { of: self, guard: Some(guard) }
+            self.held(guard)
         })
     }
 
     /// Takes the mutex without hurry: it is not counted as waiting before that time is over.
     pub fn lock_within(&self, patience: Duration) -> FairGuard<'_, T> {
-        let guard = self.mutex.try_lock_for(patience).map(|guard| FairGuard { of: self, guard: Some(guard) });
-        guard.unwrap_or_else(|| self.lock())
+        self.mutex.try_lock_for(patience).map_or_else(|| self.lock(), |guard| self.held(guard))
     }
 
     /// Takes the mutex if it is free.
     fn try_lock(&self) -> Option<FairGuard<'_, T>> {
-        self.mutex.try_lock().map(|guard| FairGuard { of: self, guard: Some(guard) })
+        self.mutex.try_lock().map(|guard| self.held(guard))
+    }
+
+    fn held<'a>(&'a self, guard: parking_lot::MutexGuard<'a, T>) -> FairGuard<'a, T> {
+        FairGuard { of: self, guard: Some(guard) }
     }
 
     /// Has something done as soon as may be, without waiting for it: here if the mutex is free, and else by the thread that
@@ -89,7 +92,7 @@ impl<T> FairMutex<T> {
         let errands = lock(&self.errands);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         drop(errands);
-        guard.map(|guard| FairGuard { of: self, guard: Some(guard) }).or_else(|| self.try_lock())
+        guard.map(|guard| self.held(guard)).or_else(|| self.try_lock())
     }
 
     /// Takes the errands that are there.

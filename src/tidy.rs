@@ -182,8 +182,8 @@ const MAY_USE_CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["serving/listen", "serving/otlp/collector", "serving/pg/start", "cli/connect"]),
     ("tower", &["serving"]),
     ("unicode_width", &["cli"]),
-    ("zstd", &["topics/compression"]),
     ("zmij", &["types"]),
+    ("zstd", &["topics/compression"]),
 ];
 
 /// Files in which a thread may sleep, and why. Everything else waits for what it needs, or asks the clock to sleep.

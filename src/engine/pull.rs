@@ -1,10 +1,10 @@
 //! Reads of tables: rows as of a commit, while the query that keeps the table goes on.
 //!
 //! A reader takes the lock of the query between two turns, for one piece: some keys, or the next few thousand rows of a
-//! walk. A turn is stopped for keys at once, and for a walk that has had its first rows only after a while: each time costs
-//! the query more than the rows do. A reader sees the table as of the last commit, whatever the query has done since ([`crate::operators::table`]).
-//! What a read needs is kept from the first read on, until there was none for a minute; the first one waits for the
-//! commit of the epoch that is open.
+//! walk. A turn is stopped for keys at once, and for a walk that has had its first rows only after a while: each stop costs
+//! the query more than the rows do. A reader sees the table as of the last commit, whatever the query has done since
+//! ([`crate::operators::table`]). What a read needs is kept from the first read on, until there was none for a minute; the
+//! first one waits for the commit of the epoch that is open.
 //!
 //! While the query's state is still being read after a start, a read of keys takes their entries from runs and journal; a
 //! walk waits.
@@ -128,11 +128,11 @@ impl TableSnapshot {
     /// # Errors
     /// Kind `Missing` if the query has ended, `Backend` if it or the engine has failed.
     pub fn look_up(&self, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {
-        present(self.readable(self.query.lock())?.look_up(self.as_of, windows, keys)?)
+        present(self.checked(self.query.lock())?.look_up(self.as_of, windows, keys)?)
     }
 
     /// The query, if it can still be read.
-    fn readable<'a>(&self, run: FairGuard<'a, QueryRun>) -> Result<FairGuard<'a, QueryRun>> {
+    fn checked<'a>(&self, run: FairGuard<'a, QueryRun>) -> Result<FairGuard<'a, QueryRun>> {
         self.shared.check_readable(&self.query)?;
         if run.is_half_done() {
             return Err(Error::backend(format!("query {} has failed", self.query.id)));
@@ -162,8 +162,8 @@ impl TableReader {
         let Some(from) = self.next else { return Ok(None) };
         let query = &self.table.query;
         // The first rows may be all that there are. For more the query is not stopped in the middle of something.
-        let run = if from.is_start() { query.lock() } else { query.lock_within(PATIENCE) };
-        let (batches, next) = self.table.readable(run)?.walk(self.table.as_of, &self.windows, from)?;
+        let run = if from == TableWalk::START { query.lock() } else { query.lock_within(PATIENCE) };
+        let (batches, next) = self.table.checked(run)?.walk(self.table.as_of, &self.windows, from)?;
         self.next = next;
         present(batches).map(Some)
     }

@@ -28,7 +28,7 @@ pub(super) struct Undo {
 }
 
 /// Where a walk over the table of a query goes on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableWalk {
     task: usize,
     place: Walk,
@@ -37,11 +37,6 @@ pub struct TableWalk {
 impl TableWalk {
     /// Before the first row.
     pub const START: TableWalk = TableWalk { task: 0, place: Walk::START };
-
-    /// Whether it is before the first row.
-    pub fn is_start(&self) -> bool {
-        (self.task, self.place) == (0, Walk::START)
-    }
 
     /// The partition of the rows that come next.
     pub fn partition(&self) -> usize {

@@ -45,8 +45,8 @@ struct Stop {
     least: Option<Point>,
 }
 
-/// How many rows an operator takes and makes in one call while its table is looked at, and how many of its changes are saved at
-/// once: whoever reads waits for one call.
+/// How many rows an operator takes and makes in one call while its table is looked at, and how many of its changes are
+/// saved at once: whoever looks waits for one call.
 pub(super) const FEW_ROWS: usize = 1024;
 
 /// What is being done with all stages.

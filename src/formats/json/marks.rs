@@ -4,7 +4,7 @@
 pub(super) const BLOCK: usize = 64;
 
 /// The most separators that are found.
-const MOST_SEPARATORS: usize = 256;
+pub(super) const MOST_SEPARATORS: usize = 256;
 
 /// So many separators are written down at once.
 const AT_ONCE: usize = 8;
@@ -15,11 +15,23 @@ pub(super) struct Separators {
     count: usize,
     /// How many quotes the text has.
     pub quotes: u32,
+    /// Whether the processor can do what [`Separators::find_wide`] asks of it.
+    #[cfg(target_arch = "x86_64")]
+    is_wide: bool,
 }
 
 impl Separators {
     pub(super) fn new() -> Self {
-        Separators { places: [0; MOST_SEPARATORS], count: 0, quotes: 0 }
+        Separators {
+            places: [0; MOST_SEPARATORS],
+            count: 0,
+            quotes: 0,
+            #[cfg(target_arch = "x86_64")]
+            is_wide: is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("pclmulqdq")
+                && is_x86_feature_detected!("popcnt"),
+        }
     }
 
     /// Where they stand, in pairs, without the last one if their number is odd.
@@ -32,12 +44,8 @@ impl Separators {
     #[inline(always)]
     pub(super) fn find(&mut self, text: &[u8]) -> bool {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("pclmulqdq")
-            && is_x86_feature_detected!("popcnt")
-        {
-            // SAFETY: the processor has them.
+        if self.is_wide {
+            // SAFETY: the processor can do it.
             return unsafe { self.find_wide(text) };
         }
         self.find_by(text, Marks::of, parities)

@@ -3,15 +3,15 @@
 //! Values that are read in the order of the declaration take the same branches for every record, whatever the order of
 //! the text. Where the fields come in ever new orders that saves more than a second look at the text costs.
 
-use super::marks::{BLOCK, Separators};
+use super::marks::{BLOCK, MOST_SEPARATORS, Separators};
 use super::names::{Meaning, NONE, Names};
 use super::short::{Short, sixteen};
 
 /// The most declared fields whose places are found.
 pub(super) const MOST_FIELDS: usize = 64;
 
-/// The most names of an object that is looked through.
-const MOST_NAMES: usize = 128;
+/// The most names of an object that is looked through: each has two separators.
+const MOST_NAMES: usize = MOST_SEPARATORS / 2;
 
 /// The places of the values of an object.
 pub(super) struct Places {
@@ -58,8 +58,7 @@ impl Places {
     /// Finds the values of the object whose first name is the front of `text`.
     ///
     /// Gives up, with `false`, on what is not flat and plain: collections, escapes, names that come twice or were not met
-    /// before, more blanks than one between two tokens. What it finds is not yet checked: a value may
-    /// turn out to be none.
+    /// before, more blanks than one between two tokens. What it finds is not yet checked: a value may turn out to be none.
     #[inline]
     pub(super) fn find(&mut self, text: &[u8], names: &mut Names) -> bool {
         let text = match text.len() < BLOCK {
@@ -75,7 +74,7 @@ impl Places {
         }
         let values = &mut self.values;
         values.others.clear();
-        let (mut present, mut plain, mut others) = (0, 0, 0);
+        let (mut present, mut plain, mut other_strings) = (0, 0, 0);
         let (mut at, mut is_as_before) = (0, true);
         for ((field, [colon, end]), before) in self.separators.pairs().iter().enumerate().zip(&mut self.order) {
             let (colon, end) = (*colon as usize, *end as usize);
@@ -95,7 +94,7 @@ impl Places {
                     values.declared[place as usize % MOST_FIELDS] = (start as u32, end as u32);
                 }
                 Some(_) => return false,
-                None if is_string => others += 1,
+                None if is_string => other_strings += 1,
                 None => values.others.push((start as u32, end as u32)),
             }
             match text[end] {
@@ -108,7 +107,7 @@ impl Places {
                     }
                     // Each name and each string has two quotes at least. If that is all, they have no more, and nothing else
                     // has any.
-                    return self.separators.quotes == 2 * (field as u32 + 1 + plain.count_ones() + others);
+                    return self.separators.quotes == 2 * (field as u32 + 1 + plain.count_ones() + other_strings);
                 }
                 _ => return false,
             }
