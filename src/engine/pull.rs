@@ -3,8 +3,8 @@
 //! A reader takes the lock of the query between two turns, for one piece: some keys, or the next few thousand rows of a
 //! walk. A turn is stopped for keys at once, and for a walk that has had its first rows only after a while: each stop costs
 //! the query more than the rows do. A reader sees the table as of the last commit, whatever the query has done since
-//! ([`crate::operators::table`]). What a read needs is kept from the first read on, until there was none for a minute; the
-//! first one waits for the commit of the epoch that is open.
+//! ([`crate::operators::table`]). What a look-up needs is kept from the first one on, until there was none for a minute, and
+//! what a walk needs until it is over. A reader for whom nothing was kept waits for the commit of the epoch that is open.
 //!
 //! While the query's state is still being read after a start, a read of keys takes their entries from runs and journal; a
 //! walk waits.
@@ -19,7 +19,7 @@ use crate::ids::EpochNumber;
 use crate::locks::FairGuard;
 use crate::operators::table::WindowRange;
 use crate::plan::Plan;
-use crate::runtime::{QueryRun, TableWalk};
+use crate::runtime::{Projection, QueryRun, TableWalk};
 use crate::types::{Batch, Value};
 
 use super::life::Life;
@@ -30,20 +30,28 @@ use super::{Engine, Shared};
 /// How long a walk waits for the end of a turn before the turn is stopped for it.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// For how long after a look-up in its table a query keeps what further ones need.
+///
+/// 1 minute.
+const READ_NS: u64 = 60_000_000_000;
+/// How often it goes on with a walk then: each time brings a few thousand rows.
+const CALLS: usize = 4;
+
 /// A table as of one commit, which can be read while its query goes on.
 ///
-/// What its reads need is kept by the query until it is dropped.
+/// What reading it needs is kept by the query until it is dropped.
 pub struct TableSnapshot {
     shared: Arc<Shared>,
     query: Arc<Running>,
-    as_of: EpochNumber,
+    walk: TableWalk,
 }
 
 /// A walk over a table as of one commit.
 pub struct TableReader {
-    table: Arc<TableSnapshot>,
+    table: TableSnapshot,
     windows: WindowRange,
-    next: Option<TableWalk>,
+    /// `None` before the first read.
+    projection: Option<Projection>,
 }
 
 /// A way to streams that outlives the call that it was made in.
@@ -65,6 +73,7 @@ impl Engine {
         if let Some(found) = self.shared.look_up(&query, windows, keys)? {
             return present(found);
         }
+        query.is_read(self.shared.now().monotonic_ns + READ_NS);
         present(self.shared.read_committed(&query, table, &mut |run, as_of| run.look_up(as_of, windows, keys))?)
     }
 
@@ -87,7 +96,7 @@ impl Engine {
             then(Ok(None));
             return Ok(());
         }
-        query.is_read(self.shared.now().monotonic_ns);
+        query.is_read(self.shared.now().monotonic_ns + READ_NS);
         let (shared, running) = (self.shared.clone(), query.clone());
         query.send(Box::new(move |run| then(shared.find(&running, run, (&windows, &keys)))));
         Ok(())
@@ -97,13 +106,11 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::table_rows`].
-    pub fn snapshot(&self, table: &Source) -> Result<Arc<TableSnapshot>> {
+    pub fn snapshot(&self, table: &Source) -> Result<TableSnapshot> {
         let query = self.shared.keeper(table)?;
-        let as_of = self.shared.read_committed(&query, table, &mut |run, as_of| {
-            run.pin(as_of);
-            Ok(as_of)
-        })?;
-        Ok(Arc::new(TableSnapshot { shared: self.shared.clone(), query, as_of }))
+        let _waits = query.waits_for_snapshot();
+        let walk = self.shared.read_committed(&query, table, &mut |run, as_of| run.begin_walk(as_of))?;
+        Ok(TableSnapshot { shared: self.shared.clone(), query, walk })
     }
 
     /// A way to the records of streams.
@@ -128,7 +135,16 @@ impl TableSnapshot {
     /// # Errors
     /// Kind `Missing` if the query has ended, `Backend` if it or the engine has failed.
     pub fn look_up(&self, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {
-        present(self.checked(self.query.lock())?.look_up(self.as_of, windows, keys)?)
+        present(self.checked(self.query.lock())?.look_up_in(&self.walk, windows, keys)?)
+    }
+
+    /// The same table as of the same commit once more.
+    ///
+    /// # Errors
+    /// As for [`TableSnapshot::look_up`].
+    pub fn again(&self) -> Result<TableSnapshot> {
+        let walk = self.checked(self.query.lock())?.copy_walk(&self.walk)?;
+        Ok(TableSnapshot { shared: self.shared.clone(), query: self.query.clone(), walk })
     }
 
     /// The query, if it can still be read.
@@ -137,20 +153,19 @@ impl TableSnapshot {
         if run.is_half_done() {
             return Err(Error::backend(format!("query {} has failed", self.query.id)));
         }
-        self.query.is_read(self.shared.now().monotonic_ns);
         Ok(run)
     }
 }
 
 impl TableReader {
     /// A walk over all rows of these windows.
-    pub fn new(table: Arc<TableSnapshot>, windows: WindowRange) -> TableReader {
-        TableReader { table, windows, next: Some(TableWalk::START) }
+    pub fn new(table: TableSnapshot, windows: WindowRange) -> TableReader {
+        TableReader { table, windows, projection: None }
     }
 
-    /// The partition of the rows that come next; `None` after the last.
-    pub fn partition(&self) -> Option<usize> {
-        self.next.as_ref().map(TableWalk::partition)
+    /// The partition of the rows that come next; one that there is not after the last.
+    pub fn partition(&self) -> usize {
+        self.table.walk.partition()
     }
 
     /// The next rows, in batches like those of [`Engine::table_rows`]; `None` after the last. There may be none although
@@ -159,19 +174,37 @@ impl TableReader {
     /// # Errors
     /// Kind `Missing` if the query has ended, `Backend` if it or the engine has failed.
     pub fn read(&mut self) -> Result<Option<Vec<Batch>>> {
-        let Some(from) = self.next else { return Ok(None) };
-        let query = &self.table.query;
-        // The first rows may be all that there are. For more the query is not stopped in the middle of something.
-        let run = if from == TableWalk::START { query.lock() } else { query.lock_within(PATIENCE) };
-        let (batches, next) = self.table.checked(run)?.walk(self.table.as_of, &self.windows, from)?;
-        self.next = next;
-        present(batches).map(Some)
+        let query = self.table.query.clone();
+        // The first rows may be all that there are. For more the query is not stopped in the middle of something, and not
+        // often.
+        let (run, calls) = match self.projection {
+            None => (query.lock(), 1),
+            Some(_) => (query.lock_within(PATIENCE), CALLS),
+        };
+        let mut run = self.table.checked(run)?;
+        let projection = self.projection.get_or_insert_with(|| run.projection());
+        let mut taken = Vec::new();
+        let mut is_over = false;
+        while !is_over && taken.len() < calls {
+            let rows = run.walk(&mut self.table.walk, &self.windows)?;
+            is_over = rows.is_none();
+            taken.extend(rows);
+        }
+        drop(run);
+        if taken.is_empty() {
+            return Ok(None);
+        }
+        let mut all = Vec::new();
+        for rows in taken {
+            all.extend(present(projection.rows(rows)?)?);
+        }
+        Ok(Some(all))
     }
 }
 
 impl Drop for TableSnapshot {
     fn drop(&mut self) {
-        self.query.lock().unpin(self.as_of);
+        self.query.lock_within(PATIENCE).end_walk(&self.walk);
     }
 }
 
@@ -184,7 +217,7 @@ fn readable(query: &Running, run: &mut QueryRun) -> Result<Option<EpochNumber>> 
     if run.readable_from().is_none_or(|from| from > committed) {
         return Ok(None);
     }
-    run.forget_undo(committed, None)?;
+    run.forget_undo(committed);
     Ok(Some(committed))
 }
 
@@ -233,7 +266,6 @@ impl Shared {
         table: &Source,
         read: &mut dyn FnMut(&mut QueryRun, EpochNumber) -> Result<T>,
     ) -> Result<T> {
-        query.is_read(self.now().monotonic_ns);
         let mut seen = 0;
         loop {
             self.check_readable(query)?;

@@ -92,8 +92,10 @@ pub(crate) struct Running {
     committed: AtomicU64,
     /// Whether it takes no more turns, since the engine stops.
     stopped: AtomicBool,
-    /// When its table was read last, on the monotonic clock.
-    read_ns: AtomicU64,
+    /// Up to when its table counts as read, since keys of it were looked up, on the monotonic clock.
+    read_until_ns: AtomicU64,
+    /// How many wait for a snapshot of its table.
+    waits_for_snapshot: Arc<()>,
     /// What its state took at the end of the last epoch.
     pub memory: Share,
     /// Whether it waits for memory that other queries may free.
@@ -140,7 +142,8 @@ impl Running {
             waits_for_decision: AtomicBool::new(false),
             committed: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
-            read_ns: AtomicU64::new(0),
+            read_until_ns: AtomicU64::new(0),
+            waits_for_snapshot: Arc::default(),
             memory,
             waits_for_memory: AtomicBool::new(false),
             last_seal_ns: AtomicU64::new(0),
@@ -274,14 +277,19 @@ impl Running {
         EpochNumber::new(self.committed.load(Ordering::SeqCst))
     }
 
-    /// Its table is read.
-    pub(crate) fn is_read(&self, now_ns: u64) {
-        self.read_ns.store(now_ns, Ordering::Relaxed);
+    /// Keys of its table are looked up: it counts as read until then.
+    pub(crate) fn is_read(&self, until_ns: u64) {
+        self.read_until_ns.store(until_ns, Ordering::Relaxed);
     }
 
-    /// Whether its table was not read for so long.
-    pub(crate) fn is_unread(&self, now_ns: u64, for_ns: u64) -> bool {
-        now_ns.saturating_sub(self.read_ns.load(Ordering::Relaxed)) > for_ns
+    /// Somebody waits for a snapshot of its table, until what this returns is dropped.
+    pub(crate) fn waits_for_snapshot(&self) -> Arc<()> {
+        self.waits_for_snapshot.clone()
+    }
+
+    /// Whether its table does not count as read any more, and nobody waits for a snapshot.
+    pub(crate) fn is_unread(&self, now_ns: u64) -> bool {
+        now_ns >= self.read_until_ns.load(Ordering::Relaxed) && Arc::strong_count(&self.waits_for_snapshot) == 1
     }
 
     /// An epoch was decided; whether the query waits for that. Called when the decision has been noted, so that a settled query

@@ -28,10 +28,6 @@ use crate::runtime::{Now, QueryRun, Sealed, Turned};
 ///
 /// 1 ms.
 const SLICE_NS: u64 = 1_000_000;
-/// For how long after a read of its table a query keeps what further reads need.
-///
-/// 1 minute.
-const READ_NS: u64 = 60_000_000_000;
 /// How many turns it takes in it where the owner decides what happens when, so that epochs are many.
 const MANUAL_TURNS: usize = 2;
 
@@ -241,9 +237,9 @@ impl Shared {
                 Sealed::Whole(epoch) => break epoch,
             }
         };
-        match query.is_unread(now.monotonic_ns, READ_NS) {
+        match query.is_unread(now.monotonic_ns) {
             true => run.end_reading(),
-            false => run.forget_undo(query.committed(), self.workers.shared())?,
+            false => run.forget_undo(query.committed()),
         }
         query.sealed(now.monotonic_ns, run.memory());
         let log = run.take_log();

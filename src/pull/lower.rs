@@ -47,7 +47,7 @@ pub(super) struct Lower<'a> {
     /// Name and type of each column.
     pub types: &'a [(String, SqlType)],
     /// What each source is read from, by its name.
-    pub rows: &'a HashMap<String, Rows>,
+    pub rows: &'a HashMap<String, Arc<Rows>>,
     /// What the query may take.
     pub limits: &'a Limits,
 }

@@ -4,6 +4,7 @@
 //! is refused with the remedy, and never takes the queries down that keep the tables.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(super) fn rows(engine: &Engine, relations: &Relations, budget: &mut Budget) 
                 SourceKind::Table => Rows::Table(engine.snapshot(source)?),
                 SourceKind::Stream => Rows::Stream(engine.stream_reads()),
             };
-            sources.insert(source.name.clone(), rows);
+            sources.insert(source.name.clone(), Arc::new(rows));
         }
     }
     let limits = budget.limits;
@@ -68,7 +69,7 @@ pub(super) fn rows(engine: &Engine, relations: &Relations, budget: &mut Budget) 
 }
 
 /// The rows of a query, computed on this thread.
-fn answer(relations: &Relations, sources: HashMap<String, Rows>, limits: &Limits) -> Result<PullRows> {
+fn answer(relations: &Relations, sources: HashMap<String, Arc<Rows>>, limits: &Limits) -> Result<PullRows> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| Error::backend(format!("no runtime for a query: {error}")))?;
     runtime.block_on(run(relations, sources, limits)).map_err(inside)
@@ -76,7 +77,7 @@ fn answer(relations: &Relations, sources: HashMap<String, Rows>, limits: &Limits
 
 async fn run(
     relations: &Relations,
-    sources: HashMap<String, Rows>,
+    sources: HashMap<String, Arc<Rows>>,
     limits: &Limits,
 ) -> Result<PullRows, DataFusionError> {
     let mut stream = begin(relations, sources, limits).await?;
@@ -93,7 +94,7 @@ async fn run(
 /// Plans a query and begins it.
 async fn begin(
     relations: &Relations,
-    sources: HashMap<String, Rows>,
+    sources: HashMap<String, Arc<Rows>>,
     limits: &Limits,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
     let plan = Lower { types: &relations.columns, rows: &sources, limits }.plan(&relations.root)?;
@@ -102,6 +103,8 @@ async fn begin(
     let state = SessionStateBuilder::new().with_config(session).with_runtime_env(environment).with_default_features();
     let state = state.build();
     let physical = state.create_physical_plan(&plan).await?;
+    // Only what is read of the tables is kept from here on.
+    drop((plan, sources));
     execute_stream(physical, state.task_ctx())
 }
 

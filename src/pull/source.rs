@@ -37,18 +37,27 @@ use crate::types::{Batch, Column, SqlType};
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// What the rows of a source are read from.
-#[derive(Clone)]
 pub(super) enum Rows {
     /// A table as of a commit.
-    Table(Arc<TableSnapshot>),
+    Table(TableSnapshot),
     /// A stream.
     Stream(StreamReads),
+}
+
+impl Rows {
+    /// The same once more.
+    fn again(&self) -> error::Result<Rows> {
+        Ok(match self {
+            Rows::Table(table) => Rows::Table(table.again()?),
+            Rows::Stream(reads) => Rows::Stream(reads.clone()),
+        })
+    }
 }
 
 /// A table or stream in a query.
 pub(super) struct SourceTable {
     source: Arc<Source>,
-    rows: Rows,
+    rows: Arc<Rows>,
     /// What it offers, each with its type.
     columns: Vec<(ColumnId, Offered, SqlType)>,
     schema: SchemaRef,
@@ -59,7 +68,7 @@ impl SourceTable {
     /// A source that offers these columns; `types` has the name and type of every column of the query.
     pub(super) fn new(
         source: &Arc<Source>,
-        rows: Rows,
+        rows: Arc<Rows>,
         columns: &[(ColumnId, Offered)],
         types: &[(String, SqlType)],
         limits: Limits,
@@ -122,7 +131,7 @@ impl TableProvider for SourceTable {
     /// Conditions on a table are given to [`TableProvider::scan`], which may find keys in them. They are still
     /// evaluated for every row.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let supported = match self.rows {
+        let supported = match *self.rows {
             Rows::Table(_) => TableProviderFilterPushDown::Inexact,
             Rows::Stream(_) => TableProviderFilterPushDown::Unsupported,
         };
@@ -140,9 +149,9 @@ impl TableProvider for SourceTable {
         let places = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(places)?);
         let columns: Vec<_> = places.iter().map(|place| self.columns[*place].clone()).collect();
-        let (source, rows, limits) = (self.source.clone(), self.rows.clone(), self.limits.clone());
+        let (source, limits) = (self.source.clone(), self.limits.clone());
         let narrowed = self.narrowed(filters);
-        let rows = Mutex::new(Some(rows));
+        let rows = Mutex::new(Some(self.rows.again().map_err(outside)?));
         let stream = Arc::new(Scan { source, rows, columns, schema: schema.clone(), narrowed, limits });
         Ok(Arc::new(StreamingTableExec::try_new(schema, vec![stream], None, None, false, limit)?))
     }
@@ -182,13 +191,13 @@ impl PartitionStream for Scan {
 impl Scan {
     fn begin(&self) -> error::Result<Reading> {
         let rows = lock(&self.rows).take().ok_or_else(|| error::Error::bug("a source is read twice"))?;
-        let from = match (&rows, &self.narrowed.keys) {
+        let from = match (rows, &self.narrowed.keys) {
             (Rows::Table(snapshot), Some(keys)) => {
                 From::Found(snapshot.look_up(&WindowRange { starts: self.narrowed.starts.clone() }, keys)?)
             }
             (Rows::Table(snapshot), None) => {
                 let windows = WindowRange { starts: self.narrowed.starts.clone() };
-                From::Table(TableReader::new(snapshot.clone(), windows))
+                From::Table(TableReader::new(snapshot, windows))
             }
             (Rows::Stream(reads), _) => {
                 let mut own = Properties::default();

@@ -214,28 +214,6 @@ impl Chain {
     pub(super) fn operators_mut(&mut self) -> impl Iterator<Item = (Option<OperatorId>, &mut Box<dyn Operator>)> {
         self.nodes.iter_mut().map(|node| (node.id, &mut node.operator))
     }
-
-    /// Runs the rows of an operator's table through the operators after it, without remembering anything of it.
-    ///
-    /// The operators after it must be stateless, or rows would be kept. Rows get no place in messages, and what fails
-    /// in them is not counted.
-    pub(super) fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
-        let after = self.nodes.iter().position(|node| node.id == Some(after)).map_or(0, |at| at + 1);
-        let (mut log, origin, point_ms) = (Log::default(), |_| None, |_| i64::MAX);
-        let mut step = Step { now_ms: 0, end: 0, origin: &origin, point_ms: &point_ms, log: &mut log };
-        let mut current = batches;
-        for node in &mut self.nodes[after..] {
-            let mut output = Output::new(Limit { rows: usize::MAX, bytes: usize::MAX });
-            for batch in current.into_iter() {
-                let mut cx = context(&node.limits, &mut step);
-                if let Flow::Left(_) = node.operator.process(0, batch, &mut cx, &mut output)? {
-                    return Err(crate::error::Error::bug("an unbounded output had enough"));
-                }
-            }
-            current = output.drain().collect();
-        }
-        Ok(current)
-    }
 }
 
 fn context<'c>(limits: &'c [i64], step: &'c mut Step) -> Context<'c> {

@@ -36,6 +36,7 @@ mod merge;
 pub mod placement;
 mod points;
 mod program;
+mod projection;
 mod query;
 mod read;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use feed::Feeds;
 pub use lower::compile;
 pub use placement::Placement;
 pub use program::Program;
+pub use projection::Projection;
 pub use query::{Now, Options, QueryRun, Turned};
 pub use read::TableWalk;
 pub use reset::Reset;

@@ -1,17 +1,14 @@
 //! Reads of the table that a query keeps, between two turns, as of a commit.
 //!
-//! A reader never waits for a turn to be undone or stops a query: the operators keep undo maps while somebody reads
+//! A reader never waits for a turn to be undone or stops a query: the operators keep what a reader needs of rows that change
 //! ([`crate::operators::table`]), and a read takes what was before the epochs that are not committed.
 
-use std::collections::BTreeMap;
-
-use rayon::prelude::*;
-
+use super::projection::Projection;
 use super::query::QueryRun;
 use super::task::Task;
 use crate::error::Result;
 use crate::ids::EpochNumber;
-use crate::operators::table::{Table, Walk, WindowRange};
+use crate::operators::table::{AsOf, Rows, Table, WalkId, WindowRange};
 use crate::types::{Batch, Value};
 
 /// What a query keeps for readers of its table.
@@ -23,21 +20,20 @@ pub(super) struct Undo {
     ///
     /// `None` before the end of the epoch in which the maps were begun.
     from: Option<EpochNumber>,
-    /// How many walks there are as of each epoch.
-    pins: BTreeMap<EpochNumber, usize>,
+    /// The last walk that was begun.
+    last: WalkId,
+    /// Made with the first look-up.
+    projection: Option<Projection>,
 }
 
-/// Where a walk over the table of a query goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A walk over the table of a query, task by task.
+#[derive(Debug)]
 pub struct TableWalk {
+    walk: WalkId,
     task: usize,
-    place: Walk,
 }
 
 impl TableWalk {
-    /// Before the first row.
-    pub const START: TableWalk = TableWalk { task: 0, place: Walk::START };
-
     /// The partition of the rows that come next.
     pub fn partition(&self) -> usize {
         self.task
@@ -53,7 +49,7 @@ impl QueryRun {
     /// The parts of the table that readers see: those of the tasks of the last stage.
     fn tables(&mut self) -> impl Iterator<Item = &mut dyn Table> {
         let tasks = self.stages.tasks.last_mut().into_iter().flatten();
-        tasks.filter_map(|task| task.table().map(|(_, table)| table))
+        tasks.filter_map(Task::table)
     }
 
     /// The first epoch as of which the table can be read: that one must be committed. Undo maps are kept from the first
@@ -69,9 +65,9 @@ impl QueryRun {
         self.undo.from
     }
 
-    /// Keeps no undo maps any more, unless a walk needs them.
+    /// Keeps no undo maps any more. Walks go on.
     pub fn end_reading(&mut self) {
-        if self.undo.keeps && self.undo.pins.is_empty() {
+        if self.undo.keeps {
             self.set_undo(false);
             self.undo.from = None;
         }
@@ -85,88 +81,95 @@ impl QueryRun {
 
     /// A whole epoch has ended.
     pub(super) fn end_undo(&mut self, number: EpochNumber) {
-        if !self.undo.keeps {
-            return;
-        }
-        self.undo.from.get_or_insert(number);
-        self.tables().for_each(|table| table.end_epoch(number));
-    }
-
-    /// Drops undo maps that no reader needs, now that this epoch is committed, and merges those that none tells apart. With
-    /// threads, the maps of all tasks at the same time.
-    ///
-    /// # Errors
-    /// A bug.
-    pub fn forget_undo(&mut self, committed: EpochNumber, threads: Option<&rayon::ThreadPool>) -> Result<()> {
-        if !self.undo.keeps {
-            return Ok(());
-        }
-        let mut readers: Vec<EpochNumber> = self.undo.pins.range(..committed).map(|(epoch, _)| *epoch).collect();
-        readers.push(committed);
-        let forget = |task: &mut Task| task.table().map_or(Ok(()), |(_, table)| table.forget_undo(&readers));
-        let tasks = self.stages.tasks.last_mut().map(Vec::as_mut_slice).unwrap_or_default();
-        match threads.filter(|_| self.is_large) {
-            Some(threads) => threads.install(|| tasks.par_iter_mut().try_for_each(forget)),
-            None => tasks.iter_mut().try_for_each(forget),
+        if self.undo.keeps {
+            self.undo.from.get_or_insert(number);
+            self.tables().for_each(|table| table.end_epoch(number));
         }
     }
 
-    /// Keeps what a walk as of an epoch needs, until [`QueryRun::unpin`].
-    pub fn pin(&mut self, as_of: EpochNumber) {
-        *self.undo.pins.entry(as_of).or_default() += 1;
-    }
-
-    /// A walk as of an epoch is over.
-    pub fn unpin(&mut self, as_of: EpochNumber) {
-        if let Some(count) = self.undo.pins.get_mut(&as_of) {
-            *count -= 1;
-            if *count == 0 {
-                self.undo.pins.remove(&as_of);
-            }
+    /// Drops undo maps that nobody needs, now that this epoch is committed.
+    pub fn forget_undo(&mut self, committed: EpochNumber) {
+        if self.undo.keeps {
+            self.tables().for_each(|table| table.forget_undo(committed));
         }
     }
 
-    /// The rows of some keys as of an epoch: the result's columns, then the start of the window if the key has one.
+    /// The rows of some keys: the result's columns, then the start of the window if the key has one.
     ///
     /// # Errors
     /// A bug, or damaged state.
     pub fn look_up(&mut self, as_of: EpochNumber, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {
         self.stages.is_looked_at = true;
-        let places = self.table_columns();
+        self.find(AsOf::Epoch(as_of), windows, keys)
+    }
+
+    /// The same as of a walk that has not handed on anything.
+    ///
+    /// # Errors
+    /// As for [`QueryRun::look_up`].
+    pub fn look_up_in(&mut self, walk: &TableWalk, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {
+        self.find(AsOf::Walk(walk.walk), windows, keys)
+    }
+
+    fn find(&mut self, as_of: AsOf, windows: &WindowRange, keys: &[Vec<Value>]) -> Result<Vec<Batch>> {
+        let projection = self.undo.projection.get_or_insert_with(|| Projection::new(&self.program));
         let mut all = Vec::new();
-        for task in self.stages.tasks.last_mut().into_iter().flatten() {
-            let Some((operator, table)) = task.table() else { continue };
-            let rows = table.look_up(as_of, windows, keys)?;
-            all.extend(task.project(operator, rows)?.iter().map(|batch| batch.project(&places)));
+        for table in self.stages.tasks.last_mut().into_iter().flatten().filter_map(Task::table) {
+            for rows in table.look_up(as_of, windows, keys)? {
+                all.extend(projection.rows(rows)?);
+            }
         }
         Ok(all)
     }
 
-    /// The next rows of a walk over the table as of an epoch, and where it goes on, `None` if it is over. Between two
-    /// calls the query may take turns, if the epoch is pinned.
+    /// Begins a walk as of an epoch. The caller ends it, however far it has come.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn begin_walk(&mut self, as_of: EpochNumber) -> Result<TableWalk> {
+        self.begin(AsOf::Epoch(as_of))
+    }
+
+    /// Begins a walk as of the same epoch as one that has not handed on anything.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn copy_walk(&mut self, walk: &TableWalk) -> Result<TableWalk> {
+        self.begin(AsOf::Walk(walk.walk))
+    }
+
+    fn begin(&mut self, as_of: AsOf) -> Result<TableWalk> {
+        let walk = WalkId(self.undo.last.0 + 1);
+        self.undo.last = walk;
+        self.tables().try_for_each(|table| table.begin_walk(walk, as_of))?;
+        Ok(TableWalk { walk, task: 0 })
+    }
+
+    /// What makes rows of the result of those that a walk takes.
+    pub fn projection(&self) -> Projection {
+        Projection::new(&self.program)
+    }
+
+    /// Takes the next rows of a walk; `None` if it is over. Between two calls the query may take turns.
     ///
     /// # Errors
     /// As for [`QueryRun::look_up`].
-    pub fn walk(
-        &mut self,
-        as_of: EpochNumber,
-        windows: &WindowRange,
-        from: TableWalk,
-    ) -> Result<(Vec<Batch>, Option<TableWalk>)> {
-        let places = self.table_columns();
+    pub fn walk(&mut self, walk: &mut TableWalk, windows: &WindowRange) -> Result<Option<Rows>> {
         let tasks = self.stages.tasks.last_mut().map(Vec::as_mut_slice).unwrap_or_default();
-        let count = tasks.len();
-        let Some(task) = tasks.get_mut(from.task) else { return Ok((Vec::new(), None)) };
-        let after = (from.task + 1 < count).then_some(TableWalk { task: from.task + 1, place: Walk::START });
-        let Some((operator, table)) = Task::table(task) else { return Ok((Vec::new(), after)) };
-        let (batch, next) = table.walk(as_of, windows, from.place)?;
-        let rows = task.project(operator, vec![batch])?;
-        let rows = rows.iter().map(|batch| batch.project(&places)).collect();
-        Ok((rows, next.map(|place| TableWalk { place, ..from }).or(after)))
+        while let Some(task) = tasks.get_mut(walk.task) {
+            if let Some(table) = task.table() {
+                if let Some(rows) = table.walk(walk.walk, windows)? {
+                    return Ok(Some(rows));
+                }
+                table.end_walk(walk.walk);
+            }
+            walk.task += 1;
+        }
+        Ok(None)
     }
 
-    /// The columns of the table, and that with the start of the window.
-    fn table_columns(&self) -> Vec<usize> {
-        self.program.output.iter().copied().chain(self.program.window_start).collect()
+    /// Ends a walk.
+    pub fn end_walk(&mut self, walk: &TableWalk) {
+        self.tables().for_each(|table| table.end_walk(walk.walk));
     }
 }

@@ -22,7 +22,7 @@ use super::stages::FEW_ROWS;
 use crate::error::Result;
 use crate::operators::{Flow, Limit, Log, State, Table};
 use crate::state::delta::SectionWriter;
-use crate::state::{BucketId, OperatorId, OperatorTask};
+use crate::state::{BucketId, OperatorTask};
 use crate::types::Batch;
 use crate::types::row::{Input, put_bytes, put_varint};
 
@@ -340,14 +340,8 @@ impl Task {
             .filter_map(move |(id, operator)| Some((OperatorTask { operator: id?, task }, operator.state()?)))
     }
 
-    /// The table that the task keeps, with the operator that keeps it: the last one that does.
-    pub(super) fn table(&mut self) -> Option<(OperatorId, &mut dyn Table)> {
-        let tables = self.chain.operators_mut().filter_map(|(id, operator)| Some((id?, operator.state()?.table()?)));
-        tables.last()
-    }
-
-    /// Runs the operators after one over rows, without remembering anything of it: for looking at a table.
-    pub(super) fn project(&mut self, after: OperatorId, batches: Vec<Batch>) -> Result<Vec<Batch>> {
-        self.chain.project(after, batches)
+    /// The table that the task keeps: that of the last operator that does.
+    pub(super) fn table(&mut self) -> Option<&mut dyn Table> {
+        self.chain.operators_mut().filter_map(|(_, operator)| operator.state()?.table()).last()
     }
 }

@@ -142,15 +142,12 @@ impl OldSide {
         self.map(column, bits).map(|taken| *taken)
     }
 
-    /// These rows, and then others.
-    ///
-    /// # Errors
-    /// A bug: the columns differ, or are too large together.
-    pub fn with(&self, others: &OldSide) -> Result<OldSide> {
-        let column = |(a, b): (&ArrayRef, &ArrayRef)| compute::concat(&[a.as_ref(), b.as_ref()]).map_err(arrow_error);
-        let columns = self.columns.iter().zip(&others.columns).map(column).collect::<Result<_>>()?;
-        let absent = self.absent.as_ref().zip(others.absent.as_ref());
-        Ok(OldSide { columns, absent: absent.map(|(a, b)| a.iter().chain(b.iter()).collect()) })
+    /// `count` rows from one on, without copying.
+    pub fn slice(&self, from: usize, count: usize) -> OldSide {
+        OldSide {
+            columns: self.columns.iter().map(|column| column.slice(from, count)).collect(),
+            absent: self.absent.as_ref().map(|absent| absent.slice(from, count)),
+        }
     }
 
     fn map(

@@ -20,7 +20,7 @@ use crate::types::row::{self, Input};
 use crate::types::{Builder, SqlType, Value, View, grow};
 
 /// What a collection does with the items of a group. An item is made of the arguments of a row.
-pub(super) trait Collect: Send {
+pub(super) trait Collect: Send + Sync {
     /// Appends the item of a row's arguments; false if the row does not count.
     ///
     /// `item` is empty before. What is appended for a row that does not count is ignored.

@@ -17,7 +17,7 @@ use crate::types::{Builder, View};
 pub(super) const COUNT_BYTES: usize = size_of::<i64>();
 
 /// What counted values are, and what is shown of them: in this the aggregates differ.
-pub(super) trait Summary: Send {
+pub(super) trait Summary: Send + Sync {
     /// Appends the value of a row's arguments.
     fn item(&self, args: &[View], row: usize, item: &mut Vec<u8>);
 

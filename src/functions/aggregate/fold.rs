@@ -9,9 +9,9 @@ use crate::types::row::Input;
 use crate::types::{Builder, View, grow};
 
 /// How one row after the other changes the state of a group, and what comes of it.
-pub(super) trait Fold: Send {
+pub(super) trait Fold: Send + Sync {
     /// What is kept for a group: it holds no memory of its own.
-    type State: Default + Copy + Send;
+    type State: Default + Copy + Send + Sync;
 
     /// Takes in the arguments of a row (sign 1), or takes them back (sign −1).
     ///

@@ -140,7 +140,7 @@ impl BoundAggregate {
 ///
 /// The methods are called by one thread at a time. Errors are bugs or full results, never bad rows: those are
 /// reported by [`States::take_failed`] and the other rows go on.
-pub trait States: Send {
+pub trait States: Send + Sync {
     /// Makes room for `groups` groups; new ones are empty.
     ///
     /// `groups` is a total, not a number to add. Existing states stay as they are.

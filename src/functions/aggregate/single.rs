@@ -96,7 +96,7 @@ fn fixed<N: Fixed + 'static>(rule: Rule, ignore_nulls: bool) -> Box<dyn States> 
 ///
 /// There is one value "in hand": [`Slots::read`] and [`Slots::reread`] take it up, [`Slots::order`] and
 /// [`Slots::keep`] use it. So a value is read from its column once, however often it is compared.
-trait Slots: Send {
+trait Slots: Send + Sync {
     fn grow(&mut self, groups: usize);
     /// Where a group's value lies, or what leads to it.
     fn address(&self, group: usize) -> *const u8;
@@ -231,7 +231,7 @@ impl<S: Slots> States for Singles<S> {
 /// A value of so many bytes in every row. The last entry of the vector is the value that was read last.
 ///
 /// The vector is therefore one entry longer than there are groups.
-trait Fixed: Copy + Default + Send {
+trait Fixed: Copy + Default + Send + Sync {
     fn read(view: &View, row: usize) -> Self;
     fn write(self, out: &mut Builder);
     fn order(&self, other: &Self) -> Ordering;

@@ -65,7 +65,7 @@ pub(super) const FUNCTION: Aggregate = Aggregate {
 /// A number that is added up in its own width.
 ///
 /// Saved little-endian in its own width.
-pub(super) trait Summand: for<'a> Get<'a> + Put + Copy + Default + Send {
+pub(super) trait Summand: for<'a> Get<'a> + Put + Copy + Default + Send + Sync {
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     fn save(self, out: &mut Vec<u8>);

@@ -186,6 +186,17 @@ impl Bucket {
         }
     }
 
+    /// The same for keys alone, of any buckets.
+    #[inline]
+    pub(super) fn prefetch_keys<'b>(ahead: impl Fn(usize) -> Option<(&'b Bucket, u32)>) {
+        if let Some((bucket, group)) = ahead(FAR) {
+            bucket.table.prefetch_start(group);
+        }
+        if let Some((bucket, group)) = ahead(NEAR) {
+            bucket.table.prefetch_key(group);
+        }
+    }
+
     /// Whether no row has come into the group yet.
     pub(super) fn is_new(&self, group: u32) -> bool {
         self.times[group as usize] < 0

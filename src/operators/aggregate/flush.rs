@@ -39,10 +39,6 @@ pub(super) struct Spot {
 /// A piece takes no further result beyond so many bytes, so that its columns never get too large.
 pub(super) const PIECE_BYTES: usize = 64 << 20;
 
-/// A piece with fewer rows and bytes takes those that are appended.
-const SMALL_ROWS: usize = 8192;
-const SMALL_BYTES: usize = 1 << 20;
-
 impl Before {
     /// Notes the results of a group that is about to be touched for the first time in an epoch, and tells where they
     /// are.
@@ -82,37 +78,24 @@ impl Before {
         self.closed
     }
 
-    /// Adds rows of a piece, by their numbers, which rise; the piece and the row at which they begin.
-    ///
-    /// Small pieces become one, so that there are never many.
-    ///
-    /// # Errors
-    /// A bug.
-    pub(super) fn append(&mut self, side: &OldSide, rows: &[u32]) -> Result<(u32, u32)> {
-        debug_assert!(self.open.is_none(), "the epoch has ended");
-        let added = side.take(rows)?;
-        let bytes = added.bytes();
-        self.bytes.0 += bytes;
-        let last = self.closed.last_mut().filter(|last| last.rows() < SMALL_ROWS && last.bytes() < SMALL_BYTES);
-        match last.filter(|_| bytes < SMALL_BYTES) {
-            Some(last) => {
-                let first = last.rows() as u32;
-                *last = last.with(&added)?;
-                Ok((self.closed.len() as u32 - 1, first))
-            }
-            None => {
-                self.closed.push(added);
-                Ok((self.closed.len() as u32 - 1, 0))
-            }
-        }
+    /// Adds a piece.
+    pub(super) fn append(&mut self, side: OldSide) {
+        self.close();
+        self.bytes.0 += side.bytes();
+        self.closed.push(side);
     }
 
-    /// How many rows there are, and in how many pieces.
-    #[cfg(test)]
-    pub(super) fn entries(&self) -> (usize, usize) {
-        let open = self.open.as_ref().map(|piece| piece.absent.len());
-        let rows = self.closed.iter().map(OldSide::rows).chain(open);
-        (rows.clone().sum(), rows.count())
+    /// The same results once more; the memory of columns is shared.
+    ///
+    /// What takes results must be closed.
+    pub(super) fn copy(&self) -> Before {
+        debug_assert!(self.open.is_none(), "results would be lost");
+        Before { closed: self.closed.clone(), open: None, bytes: self.bytes }
+    }
+
+    /// The pieces that are closed.
+    pub(super) fn sides(&self) -> &[OldSide] {
+        &self.closed
     }
 
     /// About how many bytes the results have.
@@ -158,15 +141,11 @@ impl Flush {
     fn take_before(&mut self, count: usize) -> Option<OldSide> {
         let pieces = self.before.as_mut()?;
         let piece = pieces.pop()?;
-        let rows = piece.absent.as_ref().map_or(0, |absent| absent.len());
-        let part = |from: usize, count: usize| OldSide {
-            columns: piece.columns.iter().map(|column| column.slice(from, count)).collect(),
-            absent: piece.absent.as_ref().map(|absent| absent.slice(from, count)),
-        };
+        let rows = piece.rows();
         if count < rows {
-            pieces.push(part(count, rows - count));
+            pieces.push(piece.slice(count, rows - count));
         }
-        Some(part(0, count))
+        Some(piece.slice(0, count))
     }
 }
 

@@ -24,14 +24,16 @@
 mod bucket;
 mod closing;
 mod flush;
+mod read;
 mod results;
 mod rows;
+mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
 mod touches;
 mod undo;
-mod undo_map;
+mod walk;
 
 use std::collections::BTreeMap;
 
@@ -44,8 +46,8 @@ use crate::types::{Batch, SqlType, View, key};
 use bucket::{Bucket, Windows};
 use closing::Closing;
 use flush::{Before, Flush};
+use read::Readers;
 use rows::{Failure, Rows};
-use undo::Undo;
 
 /// A call of an aggregate function over columns of the input.
 pub struct Call {
@@ -114,8 +116,7 @@ pub struct Aggregate {
     /// `None` unless the last call returned [`Flow::Left`].
     left: Option<Left>,
     closing: Closing,
-    /// What uncommitted epochs have changed; `None` while nobody reads the table.
-    undo: Option<Undo>,
+    readers: Readers,
 }
 
 /// Work that waits until the output has room again.
@@ -164,7 +165,7 @@ impl Aggregate {
             failures: Vec::new(),
             left: None,
             closing: Closing::default(),
-            undo: None,
+            readers: Readers::default(),
         }
     }
 
@@ -244,6 +245,10 @@ impl Operator for Aggregate {
     }
 
     fn held_bytes(&self) -> usize {
+        if self.spec.every_row || self.spec.last_only.is_some() {
+            // No result waits for the end of the epoch.
+            return 0;
+        }
         self.dirty.len() * HELD_BYTES + self.before.as_ref().map_or(0, Before::bytes)
     }
 

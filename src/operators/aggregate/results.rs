@@ -12,6 +12,7 @@ use super::rows::Chunk;
 use super::{Aggregate, Group, Spec};
 use crate::error::Result;
 use crate::types::row::Input;
+use crate::types::window::TimeWindow;
 use crate::types::{Batch, Builder, OldSide, Seq, Value, View, array_of, arrow_error, key};
 
 /// The results after the rows of a batch.
@@ -47,6 +48,15 @@ pub(super) fn builders(spec: &Spec, rows: usize) -> Vec<Builder> {
     spec.calls.iter().map(|call| Builder::new(&call.function.returns, rows)).collect()
 }
 
+/// The columns of the windows that start there; none if there are no windows.
+///
+/// Two BIGINT columns, WINDOWSTART and WINDOWEND, in milliseconds since the epoch; the end is outside of the window.
+pub(super) fn bounds(window: Option<&TimeWindow>, starts: Vec<i64>) -> Vec<ArrayRef> {
+    let Some(window) = window else { return Vec::new() };
+    let ends: Int64Array = starts.iter().map(|s| window.end(*s)).collect::<Vec<_>>().into();
+    vec![Arc::new(Int64Array::from(starts)), Arc::new(ends)]
+}
+
 impl Aggregate {
     /// A batch of what a range of a chunk's touches gave.
     ///
@@ -69,7 +79,7 @@ impl Aggregate {
         };
         let mut columns: Vec<ArrayRef> =
             self.spec.keys.iter().map(|(place, _)| pick(&batch.columns[*place])).collect::<Result<_>>()?;
-        columns.extend(self.bounds(chunk.touches.starts[range].to_vec()));
+        columns.extend(bounds(self.spec.window.as_ref(), chunk.touches.starts[range].to_vec()));
         let bounds_end = columns.len();
         columns.extend(results.columns.into_iter().map(Builder::finish));
         let seq = match slice {
@@ -85,16 +95,6 @@ impl Aggregate {
             made.old = Some(Box::new(OldSide { columns: old, absent }));
         }
         Ok(made)
-    }
-
-    /// The columns of the windows that start there; none if there are no windows.
-    ///
-    /// Two BIGINT columns, WINDOWSTART and WINDOWEND, in milliseconds since the epoch; the end is outside of the
-    /// window.
-    pub(super) fn bounds(&self, starts: Vec<i64>) -> Vec<ArrayRef> {
-        let Some(window) = &self.spec.window else { return Vec::new() };
-        let ends: Int64Array = starts.iter().map(|s| window.end(*s)).collect::<Vec<_>>().into();
-        vec![Arc::new(Int64Array::from(starts)), Arc::new(ends)]
     }
 
     /// A batch of groups as they are now; their ordinals mean nothing yet.
@@ -114,7 +114,7 @@ impl Aggregate {
             bucket.results(*group, &mut results)?;
         }
         let mut columns: Vec<ArrayRef> = keys.into_iter().map(Builder::finish).collect();
-        columns.extend(self.bounds(starts));
+        columns.extend(bounds(self.spec.window.as_ref(), starts));
         columns.extend(results.into_iter().map(Builder::finish));
         Ok(Batch::new(columns, times.into(), Seq::From(0)))
     }

@@ -233,7 +233,7 @@ impl Aggregate {
         let id = self.windows.bucket(chunk.touches.starts[run.start]);
         let (groups, rows) = (&chunk.groups[run.clone()], &chunk.touches.rows[run]);
         let bucket = self.buckets.get_mut(&id).ok_or_else(no_bucket)?;
-        let reads = self.before.is_some() || self.undo.is_some();
+        let reads = self.before.is_some() || self.readers.exist();
         for (at, group) in groups.iter().enumerate() {
             if reads {
                 bucket.prefetch(|ahead| groups.get(at + ahead).copied());
@@ -245,9 +245,7 @@ impl Aggregate {
             if let Some(before) = &mut self.before {
                 before.push(&self.spec, bucket, *group)?;
             }
-            if let Some(undo) = &mut self.undo {
-                undo.note(&self.spec, bucket, (id, *group))?;
-            }
+            self.readers.note(&self.spec, bucket, (id, *group))?;
         }
         for (group, row) in groups.iter().zip(rows) {
             let time = &mut bucket.times[*group as usize];
@@ -289,9 +287,7 @@ impl Aggregate {
             }
             if bucket.touch(group) {
                 self.dirty.push((id, group));
-                if let Some(undo) = &mut self.undo {
-                    undo.note(&self.spec, bucket, (id, group))?;
-                }
+                self.readers.note(&self.spec, bucket, (id, group))?;
             }
             let time = &mut bucket.times[group as usize];
             *time = (*time).max(columns.times[row as usize]);

@@ -3,7 +3,6 @@
 use super::Aggregate;
 use super::bucket::Bucket;
 use super::flush::next_in;
-use super::undo::Undo;
 use crate::error::Result;
 use crate::operators::{OperatorTime, State, Table};
 use crate::state::{BucketId, EntryBatch};
@@ -25,9 +24,7 @@ impl Aggregate {
             }
             self.horizon = id + 1;
             let Some((id, bucket)) = self.buckets.pop_first() else { return };
-            if let Some(undo) = &mut self.undo {
-                undo.drop_bucket(id, bucket);
-            }
+            self.readers.drop_bucket(id, bucket);
         }
     }
 }
@@ -81,6 +78,6 @@ impl State for Aggregate {
     }
 
     fn memory(&self) -> usize {
-        self.buckets.values().map(Bucket::memory).sum::<usize>() + self.undo.as_ref().map_or(0, Undo::memory)
+        self.buckets.values().map(Bucket::memory).sum::<usize>() + self.readers.memory()
     }
 }

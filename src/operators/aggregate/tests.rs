@@ -8,7 +8,7 @@ use crate::disk::double::Random;
 use crate::functions;
 use crate::functions::signature::ArgType;
 use crate::ids::EpochNumber;
-use crate::operators::table::{Table as _, Walk, WindowRange};
+use crate::operators::table::{AsOf, Table as _, WalkId, WindowRange};
 use crate::operators::{Limit, Log, Origin, Reason};
 use crate::state::EntryBatch;
 use crate::types::row::Input;
@@ -253,7 +253,14 @@ impl Machine {
 
     /// The table as a pull sees it.
     fn check_table(&self, aggregate: &mut Aggregate, key: Option<&str>) {
-        let batches = read(aggregate, EpochNumber::default(), key);
+        let as_of = AsOf::Epoch(EpochNumber::default());
+        let batches = match key {
+            Some(key) => found(aggregate, as_of, key),
+            None => {
+                aggregate.begin_walk(WalkId(1), as_of).expect("no bug");
+                walked(aggregate, WalkId(1), &mut |_| {})
+            }
+        };
         let made = Made { old: false, ..self.made };
         let mut rows: Vec<_> =
             batches.iter().flat_map(|batch| rows_of(batch, &made)).map(|r| ((r.1, r.0), r.2)).collect();
@@ -394,28 +401,24 @@ fn a_hot_list_is_saved_by_its_growth() {
     assert!(one < 200, "{one} bytes for a row of a byte");
 }
 
-/// The rows of a walk over a table, or of a key; between two steps of the walk `meanwhile` may go on.
-fn read_while(
-    aggregate: &mut Aggregate,
-    (as_of, key): (EpochNumber, Option<&str>),
-    meanwhile: &mut dyn FnMut(&mut Aggregate),
-) -> Vec<Batch> {
-    let windows = WindowRange::default();
-    if let Some(key) = key {
-        return aggregate.look_up(as_of, &windows, &[vec![Value::String(key.into())]]).expect("no bug");
-    }
-    let (mut batches, mut next) = (Vec::new(), Some(Walk::START));
-    while let Some(from) = next {
-        let (batch, after) = aggregate.walk(as_of, &windows, from).expect("no bug");
-        batches.push(batch);
-        next = after;
-        meanwhile(aggregate);
-    }
-    batches
+/// A walk over the table, or a look-up of a key.
+type Wanted = Option<String>;
+
+/// The rows of a key.
+fn found(aggregate: &mut Aggregate, as_of: AsOf, key: &str) -> Vec<Batch> {
+    let rows = aggregate.look_up(as_of, &WindowRange::default(), &[vec![Value::String(key.into())]]).expect("no bug");
+    rows.into_iter().map(|rows| rows().expect("no bug")).collect()
 }
 
-fn read(aggregate: &mut Aggregate, as_of: EpochNumber, key: Option<&str>) -> Vec<Batch> {
-    read_while(aggregate, (as_of, key), &mut |_| {})
+/// The rows of a walk that has begun; between two steps `meanwhile` may go on.
+fn walked(aggregate: &mut Aggregate, walk: WalkId, meanwhile: &mut dyn FnMut(&mut Aggregate)) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    while let Some(rows) = aggregate.walk(walk, &WindowRange::default()).expect("no bug") {
+        meanwhile(aggregate);
+        batches.push(rows().expect("no bug"));
+    }
+    aggregate.end_walk(walk);
+    batches
 }
 
 /// The table as it was at the end of an epoch: the start of the window and the key, and the list.
@@ -428,24 +431,31 @@ fn table_of(batches: &[Batch], made: &Made) -> Table {
     table
 }
 
-/// An aggregation that goes on while it is read, and its table at the end of each epoch.
+/// An aggregation that goes on while it is read, and its table at the end of each epoch that can be read.
 struct Read {
     random: Random,
     made: Made,
     now: i64,
     seq: u64,
+    keys: u64,
     groups: Table,
+    last: EpochNumber,
     epochs: BTreeMap<EpochNumber, Table>,
 }
 
 const RETENTION_MS: i64 = 250;
 
 impl Read {
+    fn new(seed: u64, made: Made, keys: u64) -> Read {
+        let (groups, last, epochs) = (Table::new(), EpochNumber::default(), BTreeMap::new());
+        Read { random: Random::new(seed), made, now: 1_000, seq: 0, keys, groups, last, epochs }
+    }
+
     fn rows(&mut self, aggregate: &mut Aggregate) {
         let (mut keys, mut values, mut times) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.random.below(12) {
             self.now += self.random.below(12) as i64;
-            let (key, text) = (format!("k{}", self.random.below(5)), format!("{}", self.random.below(100)));
+            let (key, text) = (format!("k{}", self.random.below(self.keys)), format!("{}", self.random.below(100)));
             let start = self.made.window.map_or(0, |(size, _)| self.now / size * size);
             self.groups.entry((start, key.clone())).or_default().push(text.clone());
             keys.push(Value::String(key));
@@ -461,27 +471,66 @@ impl Read {
     fn end_epoch(&mut self, aggregate: &mut Aggregate) {
         drive(aggregate, &self.made, self.seq, |own, cx, out| own.flush(cx, out));
         aggregate.take_changes(&mut |_, _, _| {});
-        let number = self.epochs.keys().last().copied().unwrap_or_default().next();
-        aggregate.end_epoch(number);
+        self.last = self.last.next();
+        aggregate.end_epoch(self.last);
         let (now, windowed) = (self.now, self.made.window.is_some());
         let can_be_read = |start: i64| !windowed || start > now - RETENTION_MS;
         self.groups.retain(|(start, _), _| can_be_read(*start));
-        self.epochs.insert(number, self.groups.clone());
+        self.epochs.insert(self.last, self.groups.clone());
     }
 
-    /// Some readers are over, and some epochs are committed; a reader as of `kept` stays.
-    fn forget(&mut self, aggregate: &mut Aggregate, kept: EpochNumber) {
-        let all: Vec<EpochNumber> = self.epochs.keys().copied().filter(|number| *number >= kept).collect();
+    /// Some epochs are committed; or nobody has looked for long, and somebody does again.
+    fn forget(&mut self, aggregate: &mut Aggregate) {
+        if self.random.one_in(4) {
+            aggregate.keep_undo(false);
+            aggregate.keep_undo(true);
+            self.epochs.clear();
+            return;
+        }
+        let all: Vec<EpochNumber> = self.epochs.keys().copied().collect();
+        if all.is_empty() {
+            return;
+        }
         let committed = all[self.random.below(all.len() as u64) as usize];
-        self.epochs.retain(|number, _| *number == kept || *number >= committed || self.random.one_in(3));
-        let readers: Vec<EpochNumber> = self.epochs.keys().copied().filter(|number| *number <= committed).collect();
-        aggregate.forget_undo(&readers).expect("no bug");
+        self.epochs.retain(|number, _| number >= &committed);
+        aggregate.forget_undo(committed);
     }
 
     fn go_on(&mut self, aggregate: &mut Aggregate) {
         self.rows(aggregate);
         if self.random.one_in(3) {
             self.end_epoch(aggregate);
+        }
+        if self.random.one_in(8) {
+            self.forget(aggregate);
+        }
+    }
+
+    /// Reads as of an epoch that can be read, by a walk or for a key, and by a walk that was copied; and goes on meanwhile.
+    fn read(&mut self, own: &mut Aggregate, key: &Wanted) {
+        let all: Vec<EpochNumber> = self.epochs.keys().rev().take(4).copied().collect();
+        if all.is_empty() {
+            return;
+        }
+        let as_of = all[self.random.below(all.len() as u64) as usize];
+        let of_key = |own: &str| key.as_deref().is_none_or(|key| key == own);
+        let wanted: Table = self.epochs[&as_of].clone().into_iter().filter(|((_, own), _)| of_key(own)).collect();
+        let (made, place) = (self.made, format!("{:?} as of {as_of}", self.made));
+        let (walk, other) = (WalkId(1), WalkId(2));
+        if let Some(key) = key {
+            assert_eq!(table_of(&found(own, AsOf::Epoch(as_of), key), &made), wanted, "{place}");
+        }
+        own.begin_walk(walk, AsOf::Epoch(as_of)).expect("no bug");
+        self.go_on(own);
+        if let Some(key) = key {
+            assert_eq!(table_of(&found(own, AsOf::Walk(walk), key), &made), wanted, "in a walk, {place}");
+            own.end_walk(walk);
+            return;
+        }
+        own.begin_walk(other, AsOf::Walk(walk)).expect("no bug");
+        for walk in [walk, other] {
+            let batches = walked(own, walk, &mut |own| self.go_on(own));
+            assert_eq!(table_of(&batches, &made), wanted, "walk {}, {place}", walk.0);
         }
     }
 }
@@ -494,61 +543,82 @@ fn readers_see_what_was_committed_while_the_aggregation_goes_on() {
     {
         let made = Made { window, every_row, last_only: false, old: false, limit };
         let mut own = aggregate_for(&made, 0, RETENTION_MS);
-        let (groups, epochs) = (Table::new(), BTreeMap::new());
-        let mut model = Read { random: Random::new(seed as u64), made, now: 1_000, seq: 0, groups, epochs };
+        let mut model = Read::new(seed as u64, made, 5);
         // A map that is begun in the middle of an epoch is good from the end of that epoch on.
         model.rows(&mut own);
         own.keep_undo(true);
-        model.rows(&mut own);
-        model.end_epoch(&mut own);
-        for _ in 0..200 {
+        for _ in 0..400 {
             model.go_on(&mut own);
-            let all: Vec<EpochNumber> = model.epochs.keys().copied().collect();
-            let as_of = all[all.len() - 1 - model.random.below(all.len().min(4) as u64) as usize];
             let key = model.random.one_in(2).then(|| format!("k{}", model.random.below(5)));
-            let of_key = |own: &str| key.as_deref().is_none_or(|key| key == own);
-            let wanted: Table = model.epochs[&as_of].clone().into_iter().filter(|((_, own), _)| of_key(own)).collect();
-            let batches = read_while(&mut own, (as_of, key.as_deref()), &mut |own| {
-                model.go_on(own);
-                if model.random.one_in(4) {
-                    model.forget(own, as_of);
-                }
-            });
-            assert_eq!(table_of(&batches, &made), wanted, "{made:?} as of {as_of}");
-            if model.random.one_in(4) {
-                model.forget(&mut own, as_of);
-            }
+            model.read(&mut own, &key);
         }
     }
 }
 
-/// A walk that is never over pins its epoch, and another one another.
+/// With so many groups a walk stops in the middle of the state, and of what it has kept.
 #[test]
-fn a_slow_reader_costs_groups_and_not_epochs() {
+fn a_long_walk_shows_each_group_once_as_it_was() {
+    let limit = Limit { rows: 8192, bytes: 1 << 20 };
+    for window in [None, Some((100, 100))] {
+        let made = Made { window, every_row: true, last_only: false, old: false, limit };
+        let mut own = aggregate_for(&made, 0, RETENTION_MS);
+        let mut model = Read::new(7, made, 40_000);
+        own.keep_undo(true);
+        let rows = |model: &mut Read, own: &mut Aggregate, count: usize| {
+            // Times stand still, so that windows last.
+            (0..count).for_each(|_| {
+                let now = model.now;
+                model.rows(own);
+                model.now = now;
+            });
+        };
+        rows(&mut model, &mut own, 6_000);
+        model.end_epoch(&mut own);
+        let (as_of, wanted) = (model.last, model.groups.clone());
+        assert!(wanted.len() > 2 * read::FEW_GROUPS, "{} groups", wanted.len());
+        rows(&mut model, &mut own, 1_000);
+        own.begin_walk(WalkId(1), AsOf::Epoch(as_of)).expect("no bug");
+        // Most groups change before the walk comes to them.
+        let mut steps = 0;
+        let batches = walked(&mut own, WalkId(1), &mut |own| {
+            steps += 1;
+            rows(&mut model, own, if steps == 1 { 20_000 } else { 100 });
+            model.end_epoch(own);
+        });
+        assert!(steps > 4, "{steps} steps");
+        assert!(table_of(&batches, &made) == wanted, "{made:?}");
+    }
+}
+
+/// A walk that is never over.
+#[test]
+fn a_slow_walk_costs_groups_and_not_epochs_and_none_that_it_is_past() {
     let limit = Limit { rows: 8192, bytes: 1 << 20 };
     let made = Made { window: None, every_row: true, last_only: false, old: false, limit };
     let mut own = aggregate_for(&made, 0, RETENTION_MS);
-    let (groups, epochs) = (Table::new(), BTreeMap::new());
-    let mut model = Read { random: Random::new(0), made, now: 1_000, seq: 0, groups, epochs };
+    let mut model = Read::new(0, made, 5);
     own.keep_undo(true);
-    for number in 1..=300 {
+    while model.groups.len() < 5 {
+        model.rows(&mut own);
+    }
+    model.end_epoch(&mut own);
+    let as_of = AsOf::Epoch(model.last);
+    let (slow, fast) = (WalkId(1), WalkId(2));
+    own.begin_walk(slow, as_of).expect("no bug");
+    own.begin_walk(fast, as_of).expect("no bug");
+    let rows = own.walk(fast, &WindowRange::default()).expect("no bug").expect("rows")().expect("no bug").rows();
+    assert_eq!(rows, 5, "it is past all groups");
+    let empty = own.readers.memory();
+    for _ in 0..300 {
         for _ in 0..3 {
             model.rows(&mut own);
         }
         model.end_epoch(&mut own);
-        let number = EpochNumber::new(number);
-        let readers = [1, 10].map(EpochNumber::new).into_iter().filter(|reader| *reader < number);
-        // The last epoch is not committed yet.
-        let committed = EpochNumber::new(number.get().saturating_sub(1));
-        let mut readers: Vec<EpochNumber> = readers.filter(|reader| *reader < committed).collect();
-        readers.push(committed);
-        own.forget_undo(&readers).expect("no bug");
-        let (groups, rows, pieces) = own.undo.as_ref().expect("it is kept").entries();
-        // Five keys: in the maps after 1 and after 10, that of the epoch in flight, and the open one.
-        assert!(groups <= 4 * 5 && rows == groups && pieces <= 4, "{groups} groups, {rows} rows, {pieces} pieces");
+        own.forget_undo(model.last);
     }
-    for as_of in [1, 10, 299, 300].map(EpochNumber::new) {
-        let wanted = model.epochs[&as_of].clone();
-        assert_eq!(table_of(&read(&mut own, as_of, None), &made), wanted, "as of {as_of}");
-    }
+    assert_eq!(own.readers.kept(slow), 5);
+    assert_eq!(own.readers.kept(fast), 0);
+    // Lists of the beginning, and not those that have grown since.
+    let full = own.readers.memory();
+    assert!(full < empty + 16_384, "{empty} {full}");
 }
