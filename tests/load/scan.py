@@ -47,6 +47,7 @@ class Scans(threading.Thread):
 class Case:
     def __init__(self, options, scratch):
         self.options, self.written = options, 0
+        self.shares = []
         settings = [f"tidemill.memory.bytes={options.memory}"]
         self.server = harness.server(options, os.path.join(scratch, "data"), settings)
         self.sql = SCANS[options.scan]
@@ -106,6 +107,7 @@ class Case:
         scans.join()
         goal = f">= {1 - share:.0%} of {alone:,.0f}"
         say("the query while scans run", f"{rate:,.0f} rows/s ({rate / alone:.0%}), {cores:.2f} cores", goal)
+        self.shares.append((rate / alone, 1 - share))
         say("scans meanwhile", f"{len(scans.durations)}, {harness.milliseconds(scans.durations)}")
         say("RSS, peak", self.memory())
 
@@ -117,6 +119,7 @@ def main():
     parser = harness.arguments(__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the table")
     parser.add_argument("--backlog", type=int, default=5_000_000, help="updates to work off in each measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of measurements, without and with scans")
     parser.add_argument("--scan", choices=SCANS, default="table")
     parser.add_argument("--memory", type=int, default=8 << 30, help="bytes for tidemill.memory.bytes")
     options = parser.parse_args()
@@ -124,11 +127,14 @@ def main():
     case = Case(options, scratch)
     case.fill()
     cost = case.scan_alone()
-    case.backlog(options.backlog)
-    alone, cores, _ = case.work_off()
-    say("the query alone", f"{alone:,.0f} rows/s, {cores:.2f} cores")
-    case.backlog(options.backlog)
-    case.both(alone, cost)
+    for _ in range(options.rounds):
+        case.backlog(options.backlog)
+        alone, cores, _ = case.work_off()
+        say("the query alone", f"{alone:,.0f} rows/s, {cores:.2f} cores")
+        case.backlog(options.backlog)
+        case.both(alone, cost)
+    kept, goal = (sorted(share)[len(share) // 2] for share in zip(*case.shares))
+    say("what the query keeps, median", f"{kept:.0%}", f">= {goal:.0%}")
     total = sum(row[2] for row in case.server.rows(case.sql))
     say("rows counted at the end", f"{total:,}", f"{case.written:,}")
     case.server.stop()

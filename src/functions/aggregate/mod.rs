@@ -191,6 +191,14 @@ pub trait States: Send + Sync {
     /// Exactly one value, NULL included. The state does not change.
     fn result(&self, group: u32, out: &mut Builder) -> Result<()>;
 
+    /// Appends the results of groups, in their order.
+    ///
+    /// # Errors
+    /// As for [`States::result`].
+    fn results(&self, groups: &[u32], out: &mut Builder) -> Result<()> {
+        groups.iter().try_for_each(|group| self.result(*group, out))
+    }
+
     /// About how many bytes the group's result has.
     ///
     /// By this the operator ends a batch before its column becomes too large.

@@ -210,6 +210,14 @@ impl Bucket {
         self.states.iter().zip(columns).try_for_each(|(states, column)| states.result(group, column))
     }
 
+    /// Appends the results of groups to a column for each call.
+    ///
+    /// # Errors
+    /// A result is too large to be handed on.
+    pub(super) fn results_of(&self, groups: &[u32], columns: &mut [Builder]) -> Result<()> {
+        self.states.iter().zip(columns).try_for_each(|(states, column)| states.results(groups, column))
+    }
+
     /// About how many bytes the group's results have.
     pub(super) fn result_bytes(&self, group: u32) -> usize {
         self.states.iter().map(|states| states.result_bytes(group)).sum()

@@ -205,7 +205,6 @@ impl Aggregate {
         groups: &[Group],
         was: impl Fn(&Group) -> Was<'a>,
     ) -> Result<Rows> {
-        let mut own = results::builders(&self.spec, groups.len());
         let (mut shown, mut from) = (Shown::new(self, groups.len()), Origins::default());
         for group in groups {
             let time = match was(group) {
@@ -216,13 +215,14 @@ impl Aggregate {
                 }
                 Was::Same if bucket.is_new(group.1) => continue,
                 Was::Same => {
-                    bucket.results(group.1, &mut own)?;
-                    from.take_own();
+                    from.take_own(group.1);
                     bucket.times[group.1 as usize]
                 }
             };
             shown.push(self, bucket, *group, time);
         }
+        let mut own = results::builders(&self.spec, from.own.len());
+        bucket.results_of(&from.own, &mut own)?;
         Ok(shown.rows(from.columns(own.into_iter().map(Builder::finish).collect())?))
     }
 }
@@ -230,21 +230,27 @@ impl Aggregate {
 /// Where each row's results come from: the state as it is, or pieces that have them as they were.
 #[derive(Default)]
 struct Origins<'a> {
+    /// The groups of the state.
+    own: Vec<u32>,
     pieces: Vec<&'a OldSide>,
     places: HashMap<*const OldSide, usize>,
-    /// For each row the source, 0 for the state, and the row in it.
+    /// For each row the source, 0 for the state, and the row in it; empty as long as all come from the state.
     rows: Vec<(usize, usize)>,
-    own: usize,
 }
 
 impl<'a> Origins<'a> {
-    fn take_own(&mut self) {
-        self.rows.push((0, self.own));
-        self.own += 1;
+    fn take_own(&mut self, group: u32) {
+        if !self.pieces.is_empty() {
+            self.rows.push((0, self.own.len()));
+        }
+        self.own.push(group);
     }
 
     fn take(&mut self, side: &'a OldSide, row: usize) {
         let pieces = &mut self.pieces;
+        if pieces.is_empty() {
+            self.rows.extend((0..self.own.len()).map(|own| (0, own)));
+        }
         let place = *self.places.entry(side).or_insert_with(|| {
             pieces.push(side);
             pieces.len()

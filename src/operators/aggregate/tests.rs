@@ -555,6 +555,29 @@ fn readers_see_what_was_committed_while_the_aggregation_goes_on() {
     }
 }
 
+#[test]
+fn groups_whose_first_row_waits_for_room_have_no_row() {
+    let limit = Limit { rows: 1, bytes: 1 << 20 };
+    let made = Made { window: None, every_row: true, last_only: false, old: false, limit };
+    let mut own = aggregate(&made);
+    let (mut log, mut out) = (Log::default(), Output::new(Limit { rows: 8192, bytes: 1 }));
+    let mut cx =
+        Context { limits: &[i64::MAX], now_ms: 0, end: 9, origin: &|_| None, point_ms: &|_| i64::MAX, log: &mut log };
+    let texts = array_of(&["a", "b", "c"].map(|text| Value::String(text.into())), &SqlType::String);
+    let batch = Batch::new(vec![texts.clone(), texts], vec![1, 1, 1].into(), Seq::From(0));
+    own.keep_undo(true);
+    own.end_epoch(EpochNumber::new(1));
+    let flow = own.process(0, batch, &mut cx, &mut out).expect("no row is broken");
+    assert!(matches!(flow, Flow::Left(_)), "only one has room");
+    let as_of = AsOf::Epoch(EpochNumber::new(1));
+    own.begin_walk(WalkId(1), as_of).expect("no bug");
+    let batches: Vec<Batch> = walked(&mut own, WalkId(1), &mut |_| {});
+    assert_eq!(batches.iter().map(Batch::rows).sum::<usize>(), 0);
+    for key in ["a", "b", "c"] {
+        assert!(found(&mut own, as_of, key).iter().all(|batch| batch.rows() == 0), "{key}");
+    }
+}
+
 /// With so many groups a walk stops in the middle of the state, and of what it has kept.
 #[test]
 fn a_long_walk_shows_each_group_once_as_it_was() {
@@ -621,4 +644,10 @@ fn a_slow_walk_costs_groups_and_not_epochs_and_none_that_it_is_past() {
     // Lists of the beginning, and not those that have grown since.
     let full = own.readers.memory();
     assert!(full < empty + 16_384, "{empty} {full}");
+    own.keep_undo(false);
+    for walk in [slow, fast] {
+        assert!(own.readers.exist());
+        own.end_walk(walk);
+    }
+    assert!(!own.readers.exist(), "nothing is kept");
 }
