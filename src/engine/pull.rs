@@ -163,7 +163,7 @@ impl TableReader {
         TableReader { table, windows, projection: None }
     }
 
-    /// The partition of the rows that come next; one that there is not after the last.
+    /// The partition of the rows that come next: all rows of a read are of one.
     pub fn partition(&self) -> usize {
         self.table.walk.partition()
     }
@@ -174,6 +174,9 @@ impl TableReader {
     /// # Errors
     /// Kind `Missing` if the query has ended, `Backend` if it or the engine has failed.
     pub fn read(&mut self) -> Result<Option<Vec<Batch>>> {
+        if self.table.walk.is_over() {
+            return Ok(None);
+        }
         let query = self.table.query.clone();
         // The first rows may be all that there are. For more the query is not stopped in the middle of something, and not
         // often.
@@ -184,16 +187,12 @@ impl TableReader {
         let mut run = self.table.checked(run)?;
         let projection = self.projection.get_or_insert_with(|| run.projection());
         let mut taken = Vec::new();
-        let mut is_over = false;
-        while !is_over && taken.len() < calls {
-            let rows = run.walk(&mut self.table.walk, &self.windows)?;
-            is_over = rows.is_none();
-            taken.extend(rows);
+        while taken.len() < calls
+            && let Some(rows) = run.walk(&mut self.table.walk, &self.windows)?
+        {
+            taken.push(rows);
         }
         drop(run);
-        if taken.is_empty() {
-            return Ok(None);
-        }
         let mut all = Vec::new();
         for rows in taken {
             all.extend(present(projection.rows(rows)?)?);

@@ -30,13 +30,20 @@ pub(super) struct Undo {
 #[derive(Debug)]
 pub struct TableWalk {
     walk: WalkId,
+    /// The task whose rows come next, and how many there are.
     task: usize,
+    tasks: usize,
 }
 
 impl TableWalk {
     /// The partition of the rows that come next.
     pub fn partition(&self) -> usize {
         self.task
+    }
+
+    /// Whether there are no more rows.
+    pub fn is_over(&self) -> bool {
+        self.task >= self.tasks
     }
 }
 
@@ -142,7 +149,7 @@ impl QueryRun {
         let walk = WalkId(self.undo.last.0 + 1);
         self.undo.last = walk;
         self.tables().try_for_each(|table| table.begin_walk(walk, as_of))?;
-        Ok(TableWalk { walk, task: 0 })
+        Ok(TableWalk { walk, task: 0, tasks: self.stages.tasks.last().map_or(0, Vec::len) })
     }
 
     /// What makes rows of the result of those that a walk takes.
@@ -150,21 +157,20 @@ impl QueryRun {
         Projection::new(&self.program)
     }
 
-    /// Takes the next rows of a walk; `None` if it is over. Between two calls the query may take turns.
+    /// Takes the next rows of a walk; `None` if its partition has no more, and the next one follows. Between two calls the
+    /// query may take turns.
     ///
     /// # Errors
     /// As for [`QueryRun::look_up`].
     pub fn walk(&mut self, walk: &mut TableWalk, windows: &WindowRange) -> Result<Option<Rows>> {
-        let tasks = self.stages.tasks.last_mut().map(Vec::as_mut_slice).unwrap_or_default();
-        while let Some(task) = tasks.get_mut(walk.task) {
-            if let Some(table) = task.table() {
-                if let Some(rows) = table.walk(walk.walk, windows)? {
-                    return Ok(Some(rows));
-                }
-                table.end_walk(walk.walk);
+        let task = self.stages.tasks.last_mut().and_then(|tasks| tasks.get_mut(walk.task));
+        if let Some(table) = task.and_then(Task::table) {
+            if let Some(rows) = table.walk(walk.walk, windows)? {
+                return Ok(Some(rows));
             }
-            walk.task += 1;
+            table.end_walk(walk.walk);
         }
+        walk.task += 1;
         Ok(None)
     }
 
