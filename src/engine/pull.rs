@@ -108,7 +108,6 @@ impl Engine {
     /// As for [`Engine::table_rows`].
     pub fn snapshot(&self, table: &Source) -> Result<TableSnapshot> {
         let query = self.shared.keeper(table)?;
-        let _waits = query.waits_for_snapshot();
         let walk = self.shared.read_committed(&query, table, &mut |run, as_of| run.begin_walk(as_of))?;
         Ok(TableSnapshot { shared: self.shared.clone(), query, walk })
     }
@@ -203,7 +202,12 @@ impl TableReader {
 
 impl Drop for TableSnapshot {
     fn drop(&mut self) {
-        self.query.lock_within(PATIENCE).end_walk(&self.walk);
+        let mut run = self.query.lock_within(PATIENCE);
+        run.end_walk(&self.walk);
+        // What it kept counts no more.
+        self.query.memory.set(run.memory());
+        drop(run);
+        self.shared.wake_short();
     }
 }
 
@@ -265,6 +269,7 @@ impl Shared {
         table: &Source,
         read: &mut dyn FnMut(&mut QueryRun, EpochNumber) -> Result<T>,
     ) -> Result<T> {
+        let _waits = query.waits_for_commit();
         let mut seen = 0;
         loop {
             self.check_readable(query)?;

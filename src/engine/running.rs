@@ -94,8 +94,8 @@ pub(crate) struct Running {
     stopped: AtomicBool,
     /// Up to when its table counts as read, since keys of it were looked up, on the monotonic clock.
     read_until_ns: AtomicU64,
-    /// How many wait for a snapshot of its table.
-    waits_for_snapshot: Arc<()>,
+    /// How many wait for a commit, to read its table as of that.
+    waits_for_commit: Arc<()>,
     /// What its state took at the end of the last epoch.
     pub memory: Share,
     /// Whether it waits for memory that other queries may free.
@@ -143,7 +143,7 @@ impl Running {
             committed: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             read_until_ns: AtomicU64::new(0),
-            waits_for_snapshot: Arc::default(),
+            waits_for_commit: Arc::default(),
             memory,
             waits_for_memory: AtomicBool::new(false),
             last_seal_ns: AtomicU64::new(0),
@@ -282,14 +282,14 @@ impl Running {
         self.read_until_ns.store(until_ns, Ordering::Relaxed);
     }
 
-    /// Somebody waits for a snapshot of its table, until what this returns is dropped.
-    pub(crate) fn waits_for_snapshot(&self) -> Arc<()> {
-        self.waits_for_snapshot.clone()
+    /// Somebody waits for a commit, to read its table as of that, until what this returns is dropped.
+    pub(crate) fn waits_for_commit(&self) -> Arc<()> {
+        self.waits_for_commit.clone()
     }
 
-    /// Whether its table does not count as read any more, and nobody waits for a snapshot.
+    /// Whether its table does not count as read any more, and nobody waits for a commit.
     pub(crate) fn is_unread(&self, now_ns: u64) -> bool {
-        now_ns >= self.read_until_ns.load(Ordering::Relaxed) && Arc::strong_count(&self.waits_for_snapshot) == 1
+        now_ns >= self.read_until_ns.load(Ordering::Relaxed) && Arc::strong_count(&self.waits_for_commit) == 1
     }
 
     /// An epoch was decided; whether the query waits for that. Called when the decision has been noted, so that a settled query
@@ -353,8 +353,8 @@ impl Running {
 
     /// Whether the epoch should end.
     ///
-    /// After `commit.interval.ms`, with 4 MiB of results, or with more changed groups than `cache.max.bytes.buffering`
-    /// holds; at once if the end was begun.
+    /// After `commit.interval.ms`, with 4 MiB of results, or with more changed groups whose results wait than
+    /// `cache.max.bytes.buffering` holds; at once if the end was begun.
     pub(crate) fn is_due(&self, run: &QueryRun, now_ns: u64) -> bool {
         if run.is_ending() {
             return true;

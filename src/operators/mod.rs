@@ -117,7 +117,8 @@ pub trait Operator: Send {
     /// About how many bytes wait for the end of the epoch.
     ///
     /// Compared with `cache.max.bytes.buffering`, as ksqlDB's record cache is: an epoch ends early when the sum of its
-    /// operators passes that. Counts only what [`Operator::flush`] hands on, not all of the state.
+    /// operators passes that. Counts what [`Operator::flush`] hands on, and where it hands on nothing, what is to be saved
+    /// beyond a bound.
     fn held_bytes(&self) -> usize {
         0
     }

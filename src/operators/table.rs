@@ -15,7 +15,7 @@
 //!
 //! A *walk* goes over all rows as of the commit at which it began, however long that takes. It keeps its own: what the undo
 //! maps had then, and after that each row that it has not come to yet, as it was before its first change. So it needs no map
-//! any more, and a change costs it something once a row, and nothing once the walk is past the row. It first hands on what
+//! any more, and a change costs each walk something once a row, and nothing once the walk is past the row. It first hands on what
 //! has not changed, in the order of the state, and then what it has kept.
 
 use std::ops::RangeInclusive;

@@ -1,7 +1,7 @@
 //! Runs a pull query of relations.
 //!
 //! A query runs on a thread of its own, in one partition, with a budget of memory and without files: what it cannot hold
-//! is refused with the remedy, and never takes the queries down that keep the tables.
+//! is refused with the remedy. What the tables keep for it meanwhile counts as theirs.
 
 use std::collections::HashMap;
 use std::sync::Arc;

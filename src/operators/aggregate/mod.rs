@@ -134,6 +134,9 @@ enum Left {
 /// The size that a user gives in `cache.max.bytes.buffering` then leads to about as many updates as in ksqlDB.
 const HELD_BYTES: usize = 100;
 
+/// How many of those bytes an epoch may have besides, where no result waits for its end.
+const MOST_CHANGED_BYTES: usize = 32 << 20;
+
 /// Memory that is used again from batch to batch.
 #[derive(Default)]
 struct Scratch {
@@ -245,11 +248,12 @@ impl Operator for Aggregate {
     }
 
     fn held_bytes(&self) -> usize {
+        let changed = self.dirty.len() * HELD_BYTES;
         if self.spec.every_row || self.spec.last_only.is_some() {
-            // No result waits for the end of the epoch.
-            return 0;
+            // No result waits for the end of the epoch, but what is saved then should not grow without bound.
+            return changed.saturating_sub(MOST_CHANGED_BYTES);
         }
-        self.dirty.len() * HELD_BYTES + self.before.as_ref().map_or(0, Before::bytes)
+        changed + self.before.as_ref().map_or(0, Before::bytes)
     }
 
     fn state(&mut self) -> Option<&mut dyn State> {

@@ -1,6 +1,6 @@
 //! Reads of the table that an aggregation keeps: look-ups of keys, and the rows of walks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -53,7 +53,11 @@ impl Readers {
 
     /// About how many bytes it takes.
     pub(super) fn memory(&self) -> usize {
-        self.undo.iter().map(Undo::memory).chain(self.walks.iter().map(|(_, walk)| walk.memory())).sum()
+        let own = self.undo.iter().map(Undo::memory).chain(self.walks.iter().map(|(_, walk)| walk.memory()));
+        // Several may have the same bucket.
+        let dropped = self.undo.iter().flat_map(Undo::dropped).chain(self.walks.iter().map(|(_, walk)| &walk.dropped));
+        let buckets: BTreeMap<&BucketId, &Arc<Bucket>> = dropped.flatten().collect();
+        own.chain(buckets.values().map(|bucket| bucket.memory())).sum()
     }
 
     /// How many groups a walk has kept.
@@ -80,7 +84,10 @@ impl Readers {
     fn hidden(&self, as_of: AsOf) -> Result<Hidden<'_>> {
         Ok(match as_of {
             AsOf::Epoch(epoch) => Hidden::Maps(self.undo.iter().flat_map(|undo| undo.after(epoch)).collect()),
-            AsOf::Walk(id) => Hidden::Walk(&self.walks[self.place(id)?].1),
+            AsOf::Walk(id) => {
+                let walk = &self.walks[self.place(id)?].1;
+                Hidden::Walk(walk, walk.places())
+            }
         })
     }
 }
@@ -89,7 +96,8 @@ impl Readers {
 enum Hidden<'a> {
     /// The maps of the epochs after that of the reader, the oldest first.
     Maps(Vec<&'a Map>),
-    Walk(&'a Walk),
+    /// A walk, and where each group stands in what it has kept.
+    Walk(&'a Walk, HashMap<Group, usize>),
 }
 
 /// What a group was as of a reader's epoch.
@@ -107,13 +115,13 @@ impl Hidden<'_> {
     fn time(&self, now: i64) -> i64 {
         match self {
             Hidden::Maps(maps) => maps.first().map_or(now, |map| map.now),
-            Hidden::Walk(walk) => walk.now,
+            Hidden::Walk(walk, _) => walk.now,
         }
     }
 
     fn was(&self, group: &Group) -> Was<'_> {
         let maps = match self {
-            Hidden::Walk(walk) => return walk.was(group),
+            Hidden::Walk(walk, places) => return walk.was(group, places),
             Hidden::Maps(maps) => maps,
         };
         let Some((map, spot)) = maps.iter().find_map(|map| Some((map, map.spots.get(group)?))) else {
@@ -127,7 +135,7 @@ impl Hidden<'_> {
     fn dropped(&self) -> impl Iterator<Item = (&BucketId, &Arc<Bucket>)> {
         let (maps, walk) = match self {
             Hidden::Maps(maps) => (maps.as_slice(), None),
-            Hidden::Walk(walk) => (&[][..], Some(&walk.dropped)),
+            Hidden::Walk(walk, _) => (&[][..], Some(&walk.dropped)),
         };
         maps.iter().map(|map| &map.dropped).chain(walk).flatten()
     }
@@ -316,7 +324,7 @@ impl Table for Aggregate {
         self.readers.close(as_of);
         let begun = match self.readers.hidden(as_of)? {
             Hidden::Maps(maps) => Walk::new(self.time.now(), &maps)?,
-            Hidden::Walk(other) => other.copy(),
+            Hidden::Walk(other, _) => other.copy(),
         };
         self.readers.walks.push((walk, begun));
         Ok(())

@@ -651,3 +651,38 @@ fn a_slow_walk_costs_groups_and_not_epochs_and_none_that_it_is_past() {
     }
     assert!(!own.readers.exist(), "nothing is kept");
 }
+
+#[test]
+fn a_bucket_that_several_readers_need_counts_once_and_not_for_those_that_are_past_it() {
+    let limit = Limit { rows: 8192, bytes: 1 << 20 };
+    let made = Made { window: Some((100, 100)), every_row: true, last_only: false, old: false, limit };
+    let mut own = aggregate_for(&made, 0, RETENTION_MS);
+    let mut model = Read::new(0, made, 40_000);
+    for _ in 0..3_000 {
+        model.rows(&mut own);
+        model.now = 1_000;
+    }
+    model.end_epoch(&mut own);
+    own.keep_undo(true);
+    model.end_epoch(&mut own);
+    let (far, past) = (WalkId(1), WalkId(2));
+    for walk in [far, past] {
+        own.begin_walk(walk, AsOf::Epoch(model.last)).expect("no bug");
+    }
+    let buckets = own.memory() - own.readers.memory();
+    let expire = |model: &mut Read, own: &mut Aggregate| {
+        model.now += 100_000;
+        while own.buckets.contains_key(&own.windows.bucket(1_000)) {
+            model.rows(own);
+            model.end_epoch(own);
+        }
+    };
+    while own.walk(past, &WindowRange::default()).expect("no bug").is_some() {}
+    expire(&mut model, &mut own);
+    let kept = own.readers.memory();
+    assert!((buckets / 2..buckets * 3 / 2).contains(&kept), "{kept} of {buckets}: the maps and a walk have the bucket");
+    own.end_walk(far);
+    own.forget_undo(model.last);
+    let kept = own.readers.memory();
+    assert!(kept < buckets / 4, "{kept} of {buckets}: a walk that is past it does not need it");
+}

@@ -41,15 +41,10 @@ impl Map {
         Map { now, spots: HashMap::default(), results: Before::default(), dropped: BTreeMap::new() }
     }
 
-    /// About how many bytes it takes.
+    /// About how many bytes it takes, without buckets that have expired.
     fn memory(&self) -> usize {
-        self.spots.capacity() * ENTRY_BYTES + self.results.bytes() + memory_of(&self.dropped)
+        self.spots.capacity() * ENTRY_BYTES + self.results.bytes()
     }
-}
-
-/// The bytes of memory that some buckets take.
-pub(super) fn memory_of(dropped: &Dropped) -> usize {
-    dropped.values().map(|bucket| bucket.memory()).sum()
 }
 
 impl Undo {
@@ -70,6 +65,7 @@ impl Undo {
         self.open.dropped.insert(id, bucket);
     }
 
+    /// About how many bytes the maps take, without buckets that have expired.
     pub(super) fn memory(&self) -> usize {
         self.open.memory() + self.sealed.iter().map(|(_, map)| map.memory()).sum::<usize>()
     }
@@ -88,6 +84,11 @@ impl Undo {
     /// Drops the maps of epochs up to this one.
     pub(super) fn forget(&mut self, committed: EpochNumber) {
         while self.sealed.pop_front_if(|(number, _)| *number <= committed).is_some() {}
+    }
+
+    /// Buckets that have expired in an epoch that a map is of.
+    pub(super) fn dropped(&self) -> impl Iterator<Item = &Dropped> {
+        self.sealed.iter().map(|(_, map)| map).chain(std::iter::once(&self.open)).map(|map| &map.dropped)
     }
 
     /// The maps of epochs after this one, from the oldest to the newest.

@@ -8,14 +8,14 @@
 //! A bit for each group says whether it was changed before the walk came to it. Those groups are passed over in the state, and
 //! come out of what was kept, piece by piece and without a look-up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::bucket::Bucket;
 use super::flush::Before;
 use super::read::{FEW_GROUPS, Starts, Was};
 use super::shown::Shown;
-use super::undo::{Dropped, Map, memory_of};
+use super::undo::{Dropped, Map};
 use super::{Aggregate, Group, Spec};
 use crate::error::{Error, Result};
 use crate::operators::table::{Rows, WindowRange};
@@ -126,15 +126,17 @@ impl Walk {
 
     /// A bucket has expired.
     pub(super) fn drop_bucket(&mut self, id: BucketId, bucket: Arc<Bucket>) {
-        self.dropped.insert(id, bucket);
+        if id >= self.next.0 || self.changed.contains_key(&id) {
+            self.dropped.insert(id, bucket);
+        }
     }
 
-    /// About how many bytes it takes.
+    /// About how many bytes it takes, without buckets that have expired.
     pub(super) fn memory(&self) -> usize {
         let bits: usize = self.changed.values().map(|bits| bits.capacity() * size_of::<u64>()).sum();
         let sides: usize = self.sides.iter().flatten().map(OldSide::bytes).sum();
         let kept = self.kept.capacity() * size_of::<(Group, i64)>();
-        bits + kept + self.results.bytes() + sides + memory_of(&self.dropped)
+        bits + kept + self.results.bytes() + sides
     }
 
     /// How many groups it has kept.
@@ -148,12 +150,17 @@ impl Walk {
         self.results.close();
     }
 
-    /// What a group was. Looks through all that was kept.
-    pub(super) fn was(&self, group: &Group) -> Was<'_> {
+    /// Where each group stands in what was kept.
+    pub(super) fn places(&self) -> HashMap<Group, usize> {
+        self.kept.iter().enumerate().map(|(at, (group, _))| (*group, at)).collect()
+    }
+
+    /// What a group was; `places` is what [`Walk::places`] says.
+    pub(super) fn was(&self, group: &Group, places: &HashMap<Group, usize>) -> Was<'_> {
         if !self.has_changed(group) {
             return Was::Same;
         }
-        let Some(at) = self.kept.iter().position(|(kept, _)| kept == group) else { return Was::Nothing };
+        let Some(at) = places.get(group).copied() else { return Was::Nothing };
         let mut row = at;
         for side in self.results.sides() {
             match row.checked_sub(side.rows()) {
