@@ -275,6 +275,8 @@ impl Shared {
             self.check_readable(query)?;
             if !matches!(query.life(), Life::Created) {
                 let mut run = query.lock();
+                // A query that has failed meanwhile has forgotten its tables.
+                self.check_readable(query)?;
                 if !run.keeps_table() {
                     let message = format!("looking at the table {}, whose query keeps no state", table.name);
                     return Err(Error::unsupported(message));
