@@ -53,6 +53,8 @@ kinds! {
     Generation,
     /// Names a run, a file of state. After a merge the order of numbers is not the order of age.
     RunNumber,
+    /// Names a walk over a table, among those of its query.
+    WalkId,
 }
 
 #[cfg(test)]

@@ -30,12 +30,8 @@ use super::{Engine, Shared};
 /// How long a walk waits for the end of a turn before the turn is stopped for it.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// For how long after a look-up in its table a query keeps what further ones need.
-///
-/// 1 minute.
-const READ_NS: u64 = 60_000_000_000;
-/// How often it goes on with a walk then: each time brings a few thousand rows.
-const CALLS: usize = 4;
+/// How many pieces of a few thousand rows it takes then.
+const PIECES: usize = 4;
 
 /// A table as of one commit, which can be read while its query goes on.
 ///
@@ -73,7 +69,7 @@ impl Engine {
         if let Some(found) = self.shared.look_up(&query, windows, keys)? {
             return present(found);
         }
-        query.is_read(self.shared.now().monotonic_ns + READ_NS);
+        query.is_read(self.shared.now().monotonic_ns);
         present(self.shared.read_committed(&query, table, &mut |run, as_of| run.look_up(as_of, windows, keys))?)
     }
 
@@ -96,7 +92,7 @@ impl Engine {
             then(Ok(None));
             return Ok(());
         }
-        query.is_read(self.shared.now().monotonic_ns + READ_NS);
+        query.is_read(self.shared.now().monotonic_ns);
         let (shared, running) = (self.shared.clone(), query.clone());
         query.send(Box::new(move |run| then(shared.find(&running, run, (&windows, &keys)))));
         Ok(())
@@ -179,14 +175,14 @@ impl TableReader {
         let query = self.table.query.clone();
         // The first rows may be all that there are. For more the query is not stopped in the middle of something, and not
         // often.
-        let (run, calls) = match self.projection {
+        let (run, pieces) = match self.projection {
             None => (query.lock(), 1),
-            Some(_) => (query.lock_within(PATIENCE), CALLS),
+            Some(_) => (query.lock_within(PATIENCE), PIECES),
         };
         let mut run = self.table.checked(run)?;
         let projection = self.projection.get_or_insert_with(|| run.projection());
         let mut taken = Vec::new();
-        while taken.len() < calls
+        while taken.len() < pieces
             && let Some(rows) = run.walk(&mut self.table.walk, &self.windows)?
         {
             taken.push(rows);
@@ -212,16 +208,13 @@ impl Drop for TableSnapshot {
 }
 
 /// The last commit of a query, if its table can be read as of that already; what only older reads need is dropped.
-///
-/// # Errors
-/// A bug.
-fn readable(query: &Running, run: &mut QueryRun) -> Result<Option<EpochNumber>> {
+fn readable(query: &Running, run: &mut QueryRun) -> Option<EpochNumber> {
     let committed = query.committed();
     if run.readable_from().is_none_or(|from| from > committed) {
-        return Ok(None);
+        return None;
     }
     run.forget_undo(committed);
-    Ok(Some(committed))
+    Some(committed)
 }
 
 /// The batches without the rows that HAVING leaves out.
@@ -258,7 +251,7 @@ impl Shared {
         (windows, keys): (&WindowRange, &[Vec<Value>]),
     ) -> Result<Option<Vec<Batch>>> {
         self.check_readable(query)?;
-        let as_of = if run.keeps_table() { readable(query, run)? } else { None };
+        let as_of = if run.keeps_table() { readable(query, run) } else { None };
         as_of.map(|as_of| present(run.look_up(as_of, windows, keys)?)).transpose()
     }
 
@@ -275,15 +268,14 @@ impl Shared {
             self.check_readable(query)?;
             if !matches!(query.life(), Life::Created) {
                 let mut run = query.lock();
-                // A query that has failed meanwhile has forgotten its tables.
+                // Asked again now that the query cannot go on: what was refused has ended it, and one that has failed has
+                // forgotten its tables.
                 self.check_readable(query)?;
                 if !run.keeps_table() {
                     let message = format!("looking at the table {}, whose query keeps no state", table.name);
                     return Err(Error::unsupported(message));
                 }
-                if let Some(as_of) = readable(query, &mut run)? {
-                    // Asked again now that the query cannot go on: what was refused has ended it.
-                    self.check_readable(query)?;
+                if let Some(as_of) = readable(query, &mut run) {
                     return read(&mut run, as_of);
                 }
             }

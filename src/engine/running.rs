@@ -115,6 +115,10 @@ pub(crate) struct Running {
 ///
 /// One is being written while the next one is made.
 const MOST_IN_FLIGHT: usize = 2;
+/// For how long after a look-up in its table a query keeps what further ones need.
+///
+/// 1 minute.
+const READ_NS: u64 = 60_000_000_000;
 /// How many bytes of results an epoch may have before it ends.
 pub(super) const EPOCH_BYTES: usize = 4 << 20;
 
@@ -277,9 +281,9 @@ impl Running {
         EpochNumber::new(self.committed.load(Ordering::SeqCst))
     }
 
-    /// Keys of its table are looked up: it counts as read until then.
-    pub(crate) fn is_read(&self, until_ns: u64) {
-        self.read_until_ns.store(until_ns, Ordering::Relaxed);
+    /// Keys of its table are looked up.
+    pub(crate) fn is_read(&self, now_ns: u64) {
+        self.read_until_ns.store(now_ns + READ_NS, Ordering::Relaxed);
     }
 
     /// Somebody waits for a commit, to read its table as of that, until what this returns is dropped.

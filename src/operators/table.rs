@@ -21,7 +21,7 @@
 use std::ops::RangeInclusive;
 
 use crate::error::Result;
-use crate::ids::EpochNumber;
+use crate::ids::{EpochNumber, WalkId};
 use crate::types::{Batch, Value};
 
 /// A table that an operator keeps.
@@ -72,10 +72,6 @@ pub enum AsOf {
     /// What a walk shows that has not handed on any row yet.
     Walk(WalkId),
 }
-
-/// Names a walk over a table, among those of its query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WalkId(pub u64);
 
 /// Which rows a reader wants, besides their keys.
 #[derive(Clone, Debug, PartialEq, Eq)]

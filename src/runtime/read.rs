@@ -7,8 +7,8 @@ use super::projection::Projection;
 use super::query::QueryRun;
 use super::task::Task;
 use crate::error::Result;
-use crate::ids::EpochNumber;
-use crate::operators::table::{AsOf, Rows, Table, WalkId, WindowRange};
+use crate::ids::{EpochNumber, WalkId};
+use crate::operators::table::{AsOf, Rows, Table, WindowRange};
 use crate::types::{Batch, Value};
 
 /// What a query keeps for readers of its table.
@@ -146,7 +146,7 @@ impl QueryRun {
     }
 
     fn begin(&mut self, as_of: AsOf) -> Result<TableWalk> {
-        let walk = WalkId(self.undo.last.0 + 1);
+        let walk = self.undo.last.next();
         self.undo.last = walk;
         self.tables().try_for_each(|table| table.begin_walk(walk, as_of))?;
         Ok(TableWalk { walk, task: 0, tasks: self.stages.tasks.last().map_or(0, Vec::len) })

@@ -20,6 +20,7 @@
 //!
 //! Parts are for states that grow without bound, such as COLLECT_LIST: only the parts that changed are written again.
 
+use super::bits::Bits;
 use crate::error::{Error, Result};
 use crate::functions::aggregate::{BoundAggregate, States};
 use crate::state::{BucketId, EntryBatch, KeyTable, bucket_ms, prefetch};
@@ -106,10 +107,8 @@ pub(super) struct Bucket {
     ///
     /// Milliseconds since the epoch; −1 until the first row has come.
     pub times: Vec<i64>,
-    /// A bit for each group: whether it was touched in this epoch.
-    ///
-    /// Bit `g % 64` of word `g / 64` is that of the group `g`.
-    touched: Vec<u64>,
+    /// The groups that were touched in this epoch.
+    touched: Bits,
     /// One for each call, in the order of the calls; each has room for all groups of the table.
     pub states: Vec<Box<dyn States>>,
     /// Whether a state may have parts with entries of their own.
@@ -136,7 +135,7 @@ impl Bucket {
     pub(super) fn new<'a>(calls: impl Iterator<Item = &'a BoundAggregate>) -> Self {
         let states: Vec<_> = calls.map(BoundAggregate::states).collect();
         let has_parts = states.iter().any(|states| states.has_parts());
-        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Vec::new(), states, has_parts }
+        Bucket { table: KeyTable::new(), times: Vec::new(), touched: Bits::default(), states, has_parts }
     }
 
     /// Appends the group of each key to `groups`, which is about to change; those that are not there are made.
@@ -153,7 +152,7 @@ impl Bucket {
         let count = self.table.end() as usize;
         if count > self.times.len() {
             grow::resize(&mut self.times, count, -1);
-            grow::resize(&mut self.touched, count.div_ceil(64), 0);
+            self.touched.grow(count);
             self.states.iter_mut().for_each(|s| s.grow(count));
         }
     }
@@ -161,16 +160,13 @@ impl Bucket {
     /// Notes that the group is touched; whether that is the first time in this epoch.
     #[inline]
     pub(super) fn touch(&mut self, group: u32) -> bool {
-        let (word, bit) = (&mut self.touched[group as usize / 64], 1 << (group % 64));
-        let first = *word & bit == 0;
-        *word |= bit;
-        first
+        self.touched.set(group)
     }
 
     /// A new epoch begins, in which the group has not been touched.
     #[inline]
     pub(super) fn untouch(&mut self, group: u32) {
-        self.touched[group as usize / 64] &= !(1 << (group % 64));
+        self.touched.clear(group);
     }
 
     /// Asks for the memory of groups that are looked at soon: `ahead` says which one comes so many after the one at hand.
@@ -324,7 +320,7 @@ impl Bucket {
 
     /// The bytes of memory that the bucket takes.
     pub(super) fn memory(&self) -> usize {
-        let own = self.times.capacity() * size_of::<i64>() + self.touched.capacity() * size_of::<u64>();
+        let own = self.times.capacity() * size_of::<i64>() + self.touched.memory();
         self.table.memory() + own + self.states.iter().map(|s| s.memory()).sum::<usize>()
     }
 }

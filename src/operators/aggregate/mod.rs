@@ -21,6 +21,7 @@
 //!
 //! Buckets whose windows have all expired are dropped whole. A group is never deleted by itself.
 
+mod bits;
 mod bucket;
 mod closing;
 mod flush;

@@ -13,8 +13,8 @@ use super::undo::{Map, Undo};
 use super::walk::Walk;
 use super::{Aggregate, Group, Spec, results};
 use crate::error::{Error, Result};
-use crate::ids::EpochNumber;
-use crate::operators::table::{AsOf, Rows, Table, WalkId, WindowRange};
+use crate::ids::{EpochNumber, WalkId};
+use crate::operators::table::{AsOf, Rows, Table, WindowRange};
 use crate::state::BucketId;
 use crate::types::{Builder, OldSide, Value, arrow_error};
 
@@ -55,7 +55,8 @@ impl Readers {
     pub(super) fn memory(&self) -> usize {
         let own = self.undo.iter().map(Undo::memory).chain(self.walks.iter().map(|(_, walk)| walk.memory()));
         // Several may have the same bucket.
-        let dropped = self.undo.iter().flat_map(Undo::dropped).chain(self.walks.iter().map(|(_, walk)| &walk.dropped));
+        let of_maps = self.undo.iter().flat_map(Undo::maps).map(|map| &map.dropped);
+        let dropped = of_maps.chain(self.walks.iter().map(|(_, walk)| &walk.dropped));
         let buckets: BTreeMap<&BucketId, &Arc<Bucket>> = dropped.flatten().collect();
         own.chain(buckets.values().map(|bucket| bucket.memory())).sum()
     }
@@ -80,10 +81,15 @@ impl Readers {
         place.ok_or_else(|| Error::bug("a walk goes on that was not begun, or is over"))
     }
 
-    /// What hides changes from those who read as of then.
+    /// The undo maps of epochs after this one, the oldest first.
+    fn after(&self, epoch: EpochNumber) -> Vec<&Map> {
+        self.undo.iter().flat_map(|undo| undo.after(epoch)).collect()
+    }
+
+    /// What hides changes from those who look up keys as of then.
     fn hidden(&self, as_of: AsOf) -> Result<Hidden<'_>> {
         Ok(match as_of {
-            AsOf::Epoch(epoch) => Hidden::Maps(self.undo.iter().flat_map(|undo| undo.after(epoch)).collect()),
+            AsOf::Epoch(epoch) => Hidden::Maps(self.after(epoch)),
             AsOf::Walk(id) => {
                 let walk = &self.walks[self.place(id)?].1;
                 Hidden::Walk(walk, walk.places())
@@ -322,9 +328,9 @@ impl Table for Aggregate {
 
     fn begin_walk(&mut self, walk: WalkId, as_of: AsOf) -> Result<()> {
         self.readers.close(as_of);
-        let begun = match self.readers.hidden(as_of)? {
-            Hidden::Maps(maps) => Walk::new(self.time.now(), &maps)?,
-            Hidden::Walk(other, _) => other.copy(),
+        let begun = match as_of {
+            AsOf::Epoch(epoch) => Walk::new(self.time.now(), &self.readers.after(epoch))?,
+            AsOf::Walk(other) => self.readers.walks[self.readers.place(other)?].1.copy(),
         };
         self.readers.walks.push((walk, begun));
         Ok(())
@@ -332,7 +338,7 @@ impl Table for Aggregate {
 
     fn walk(&mut self, walk: WalkId, windows: &WindowRange) -> Result<Option<Rows>> {
         let place = self.readers.place(walk)?;
-        // It looks at the groups, to whose aggregation it belongs.
+        // Taken out meanwhile, since it looks at the aggregation that it is a part of.
         let (id, mut walking) = self.readers.walks.swap_remove(place);
         let rows = walking.step(self, windows);
         self.readers.walks.push((id, walking));

@@ -7,8 +7,8 @@ use super::*;
 use crate::disk::double::Random;
 use crate::functions;
 use crate::functions::signature::ArgType;
-use crate::ids::EpochNumber;
-use crate::operators::table::{AsOf, Table as _, WalkId, WindowRange};
+use crate::ids::{EpochNumber, WalkId};
+use crate::operators::table::{AsOf, Table as _, WindowRange};
 use crate::operators::{Limit, Log, Origin, Reason};
 use crate::state::EntryBatch;
 use crate::types::row::Input;
@@ -257,8 +257,8 @@ impl Machine {
         let batches = match key {
             Some(key) => found(aggregate, as_of, key),
             None => {
-                aggregate.begin_walk(WalkId(1), as_of).expect("no bug");
-                walked(aggregate, WalkId(1), &mut |_| {})
+                aggregate.begin_walk(WalkId::new(1), as_of).expect("no bug");
+                walked(aggregate, WalkId::new(1), &mut |_| {})
             }
         };
         let made = Made { old: false, ..self.made };
@@ -516,7 +516,7 @@ impl Read {
         let of_key = |own: &str| key.as_deref().is_none_or(|key| key == own);
         let wanted: Table = self.epochs[&as_of].clone().into_iter().filter(|((_, own), _)| of_key(own)).collect();
         let (made, place) = (self.made, format!("{:?} as of {as_of}", self.made));
-        let (walk, other) = (WalkId(1), WalkId(2));
+        let (walk, other) = (WalkId::new(1), WalkId::new(2));
         if let Some(key) = key {
             assert_eq!(table_of(&found(own, AsOf::Epoch(as_of), key), &made), wanted, "{place}");
         }
@@ -530,7 +530,7 @@ impl Read {
         own.begin_walk(other, AsOf::Walk(walk)).expect("no bug");
         for walk in [walk, other] {
             let batches = walked(own, walk, &mut |own| self.go_on(own));
-            assert_eq!(table_of(&batches, &made), wanted, "walk {}, {place}", walk.0);
+            assert_eq!(table_of(&batches, &made), wanted, "walk {}, {place}", walk);
         }
     }
 }
@@ -570,8 +570,8 @@ fn groups_whose_first_row_waits_for_room_have_no_row() {
     let flow = own.process(0, batch, &mut cx, &mut out).expect("no row is broken");
     assert!(matches!(flow, Flow::Left(_)), "only one has room");
     let as_of = AsOf::Epoch(EpochNumber::new(1));
-    own.begin_walk(WalkId(1), as_of).expect("no bug");
-    let batches: Vec<Batch> = walked(&mut own, WalkId(1), &mut |_| {});
+    own.begin_walk(WalkId::new(1), as_of).expect("no bug");
+    let batches: Vec<Batch> = walked(&mut own, WalkId::new(1), &mut |_| {});
     assert_eq!(batches.iter().map(Batch::rows).sum::<usize>(), 0);
     for key in ["a", "b", "c"] {
         assert!(found(&mut own, as_of, key).iter().all(|batch| batch.rows() == 0), "{key}");
@@ -600,10 +600,10 @@ fn a_long_walk_shows_each_group_once_as_it_was() {
         let (as_of, wanted) = (model.last, model.groups.clone());
         assert!(wanted.len() > 2 * read::FEW_GROUPS, "{} groups", wanted.len());
         rows(&mut model, &mut own, 1_000);
-        own.begin_walk(WalkId(1), AsOf::Epoch(as_of)).expect("no bug");
+        own.begin_walk(WalkId::new(1), AsOf::Epoch(as_of)).expect("no bug");
         // Most groups change before the walk comes to them.
         let mut steps = 0;
-        let batches = walked(&mut own, WalkId(1), &mut |own| {
+        let batches = walked(&mut own, WalkId::new(1), &mut |own| {
             steps += 1;
             rows(&mut model, own, if steps == 1 { 20_000 } else { 100 });
             model.end_epoch(own);
@@ -626,7 +626,7 @@ fn a_slow_walk_costs_groups_and_not_epochs_and_none_that_it_is_past() {
     }
     model.end_epoch(&mut own);
     let as_of = AsOf::Epoch(model.last);
-    let (slow, fast) = (WalkId(1), WalkId(2));
+    let (slow, fast) = (WalkId::new(1), WalkId::new(2));
     own.begin_walk(slow, as_of).expect("no bug");
     own.begin_walk(fast, as_of).expect("no bug");
     let rows = own.walk(fast, &WindowRange::default()).expect("no bug").expect("rows")().expect("no bug").rows();
@@ -665,7 +665,7 @@ fn a_bucket_that_several_readers_need_counts_once_and_not_for_those_that_are_pas
     model.end_epoch(&mut own);
     own.keep_undo(true);
     model.end_epoch(&mut own);
-    let (far, past) = (WalkId(1), WalkId(2));
+    let (far, past) = (WalkId::new(1), WalkId::new(2));
     for walk in [far, past] {
         own.begin_walk(walk, AsOf::Epoch(model.last)).expect("no bug");
     }

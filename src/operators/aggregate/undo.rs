@@ -67,7 +67,7 @@ impl Undo {
 
     /// About how many bytes the maps take, without buckets that have expired.
     pub(super) fn memory(&self) -> usize {
-        self.open.memory() + self.sealed.iter().map(|(_, map)| map.memory()).sum::<usize>()
+        self.maps().map(Map::memory).sum()
     }
 
     /// Closes the piece that takes results, so that it can be read.
@@ -86,9 +86,9 @@ impl Undo {
         while self.sealed.pop_front_if(|(number, _)| *number <= committed).is_some() {}
     }
 
-    /// Buckets that have expired in an epoch that a map is of.
-    pub(super) fn dropped(&self) -> impl Iterator<Item = &Dropped> {
-        self.sealed.iter().map(|(_, map)| map).chain(std::iter::once(&self.open)).map(|map| &map.dropped)
+    /// All maps, from the oldest to the newest.
+    pub(super) fn maps(&self) -> impl Iterator<Item = &Map> {
+        self.after(EpochNumber::default())
     }
 
     /// The maps of epochs after this one, from the oldest to the newest.

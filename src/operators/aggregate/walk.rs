@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::bits::Bits;
 use super::bucket::Bucket;
 use super::flush::Before;
 use super::read::{FEW_GROUPS, Starts, Was};
@@ -31,7 +32,7 @@ pub(super) struct Walk {
     /// It is past all groups before this one.
     next: Group,
     /// The groups that have changed since its epoch and before it came to them, by bucket.
-    changed: BTreeMap<BucketId, Vec<u64>>,
+    changed: BTreeMap<BucketId, Bits>,
     /// Those of them that had a row, each with its time.
     kept: Vec<(Group, i64)>,
     /// The results of those, in the same order.
@@ -101,18 +102,12 @@ impl Walk {
     /// Notes that a group has changed; whether it is the first time.
     fn mark(&mut self, (id, group): Group) -> bool {
         let bits = self.changed.entry(id).or_default();
-        let (word, bit) = (group as usize / 64, 1 << (group % 64));
-        if word >= bits.len() {
-            bits.resize(word + 1, 0);
-        }
-        let is_first = bits[word] & bit == 0;
-        bits[word] |= bit;
-        is_first
+        bits.grow(group as usize + 1);
+        bits.set(group)
     }
 
     fn has_changed(&self, (id, group): &Group) -> bool {
-        let word = self.changed.get(id).and_then(|bits| bits.get(*group as usize / 64));
-        word.is_some_and(|word| word >> (group % 64) & 1 == 1)
+        self.changed.get(id).is_some_and(|bits| bits.has(*group))
     }
 
     /// A group is about to be touched for the first time in an epoch.
@@ -133,7 +128,7 @@ impl Walk {
 
     /// About how many bytes it takes, without buckets that have expired.
     pub(super) fn memory(&self) -> usize {
-        let bits: usize = self.changed.values().map(|bits| bits.capacity() * size_of::<u64>()).sum();
+        let bits: usize = self.changed.values().map(Bits::memory).sum();
         let sides: usize = self.sides.iter().flatten().map(OldSide::bytes).sum();
         let kept = self.kept.capacity() * size_of::<(Group, i64)>();
         bits + kept + self.results.bytes() + sides
