@@ -17,7 +17,7 @@ use crate::config::Properties;
 use crate::error::{Error, Result};
 use crate::ids::EpochNumber;
 use crate::locks::FairGuard;
-use crate::operators::table::WindowRange;
+use crate::operators::table::{Rows, WindowRange};
 use crate::plan::Plan;
 use crate::runtime::{Projection, QueryRun, TableWalk};
 use crate::types::{Batch, Value};
@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// How many pieces of a few thousand rows it takes then.
 const PIECES: usize = 4;
+/// Of how many partitions it takes them at once, if their order does not matter.
+const PARTITIONS: usize = 4;
 
 /// A table as of one commit, which can be read while its query goes on.
 ///
@@ -46,6 +48,8 @@ pub struct TableSnapshot {
 pub struct TableReader {
     table: TableSnapshot,
     windows: WindowRange,
+    /// Whether all rows of a partition come before those of the next one.
+    is_in_order: bool,
     /// `None` before the first read.
     projection: Option<Projection>,
 }
@@ -153,13 +157,18 @@ impl TableSnapshot {
 }
 
 impl TableReader {
-    /// A walk over all rows of these windows.
+    /// A walk over all rows of these windows, in any order.
     pub fn new(table: TableSnapshot, windows: WindowRange) -> TableReader {
-        TableReader { table, windows, projection: None }
+        TableReader { table, windows, is_in_order: false, projection: None }
     }
 
-    /// The partition of the rows that come next: all rows of a read are of one.
-    pub fn partition(&self) -> usize {
+    /// The same, partition by partition.
+    pub fn in_order(table: TableSnapshot, windows: WindowRange) -> TableReader {
+        TableReader { is_in_order: true, ..TableReader::new(table, windows) }
+    }
+
+    /// The first partition of which rows may come; `None` after the last.
+    pub fn partition(&self) -> Option<usize> {
         self.table.walk.partition()
     }
 
@@ -169,7 +178,7 @@ impl TableReader {
     /// # Errors
     /// Kind `Missing` if the query has ended, `Backend` if it or the engine has failed.
     pub fn read(&mut self) -> Result<Option<Vec<Batch>>> {
-        if self.table.walk.is_over() {
+        if self.partition().is_none() {
             return Ok(None);
         }
         let query = self.table.query.clone();
@@ -180,19 +189,31 @@ impl TableReader {
             Some(_) => (query.lock_within(PATIENCE), PIECES),
         };
         let mut run = self.table.checked(run)?;
+        let taken = self.take(&mut run, pieces)?;
         let projection = self.projection.get_or_insert_with(|| run.projection());
-        let mut taken = Vec::new();
-        while taken.len() < pieces
-            && let Some(rows) = run.walk(&mut self.table.walk, &self.windows)?
-        {
-            taken.push(rows);
-        }
         drop(run);
         let mut all = Vec::new();
         for rows in taken {
             all.extend(present(projection.rows(rows)?)?);
         }
         Ok(Some(all))
+    }
+
+    /// The next pieces, about so many; in order, none that is of another partition than the first.
+    fn take(&mut self, run: &mut QueryRun, pieces: usize) -> Result<Vec<Rows>> {
+        let (walk, windows) = (&mut self.table.walk, &self.windows);
+        let threads = self.table.shared.workers.shared().filter(|_| !self.is_in_order && pieces > 1);
+        let mut taken = Vec::new();
+        while taken.len() < pieces && walk.partition().is_some() {
+            match threads {
+                Some(threads) => taken.extend(run.walk_together(walk, windows, (PARTITIONS, threads))?),
+                None => match run.walk(walk, windows)? {
+                    Some(rows) => taken.push(rows),
+                    None => break,
+                },
+            }
+        }
+        Ok(taken)
     }
 }
 
@@ -300,5 +321,56 @@ impl Shared {
                 Err(Error::backend(message).hint("make room on the disk; it goes on by itself"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config;
+    use crate::disk::double::ForgetfulDisk;
+    use crate::engine::{Drive, Settings, Store};
+    use crate::statements;
+
+    /// The counts by key of all rows, and how many reads brought rows of how many partitions at most.
+    fn read(mut reader: TableReader) -> (BTreeMap<String, String>, usize) {
+        let (mut found, mut most) = (BTreeMap::new(), 0);
+        while let Some(batches) = reader.read().expect("rows") {
+            most = most.max(batches.len());
+            for (batch, row) in batches.iter().flat_map(|batch| (0..batch.rows()).map(move |row| (batch, row))) {
+                let text = |at: usize| format!("{:?}", batch.columns[at].slice(row, 1));
+                assert_eq!(found.insert(text(0), text(1)), None, "each row comes once");
+            }
+        }
+        (found, most)
+    }
+
+    #[test]
+    fn a_walk_in_any_order_takes_rows_of_several_partitions_at_once_and_each_row_once() {
+        let settings = Settings {
+            drive: Drive::Threads { start: true },
+            ..Settings::new(
+                Store::Folder { disk: ForgetfulDisk::new(0).boot(), path: "/data".into() },
+                Arc::new(SystemClock::new()),
+                statements::compile_kept,
+            )
+        };
+        let values = [(config::OFFSET_RESET, "earliest"), (config::WORKERS, "2")];
+        let engine = Engine::open(settings.with(&values).expect("properties")).expect("an engine");
+        let mut text = "CREATE STREAM s (k INT KEY) WITH (KAFKA_TOPIC='s', PARTITIONS=7, VALUE_FORMAT='JSON');
+            CREATE TABLE t AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;"
+            .to_owned();
+        // Enough that every partition has some, and some keys twice.
+        text.extend((0..100).map(|n| format!("INSERT INTO s (k) VALUES ({});", n % 70)));
+        statements::execute(&engine, &text).expect("done");
+        engine.wait_drained(&|| false).expect("drained");
+        let table = engine.catalog().source("T").expect("a table").clone();
+        let snapshot = || engine.snapshot(&table).expect("a table");
+        let (any, most) = read(TableReader::new(snapshot(), WindowRange::default()));
+        assert_eq!((any.len(), most), (70, PARTITIONS));
+        assert_eq!(read(TableReader::in_order(snapshot(), WindowRange::default())), (any, 1));
     }
 }

@@ -4,6 +4,7 @@
 //! it is tried again after 100 ms, 200 ms and so on up to a minute; a failed sync ends the engine. Spare files are made
 //! in small pieces in between, so that a commit seldom waits for the disk.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::memory::give_back;
+use super::memory::{give_back, give_back_much};
 use super::{Engine, Shared};
 use crate::config;
 use crate::error::{Error, Result};
@@ -28,6 +29,10 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const PRESSED_PAUSE: Duration = Duration::from_millis(500);
 /// How long the threads wait at most before they look whether there is something to do.
 const REST: Duration = Duration::from_millis(500);
+/// How often free memory is returned to the system, besides after checkpoints and merges.
+///
+/// Ten seconds.
+const GIVE_BACK_NS: u64 = 10_000_000_000;
 /// While there is time, the making of a spare pauses this many times as long as it uses the disk.
 const SPARE_PAUSES: u32 = 8;
 /// The longest such pause: the end of the engine waits for it.
@@ -102,9 +107,17 @@ impl Shared {
         self.tend(&self.upkeep.checkpoint, || self.checkpoint_if_due() && self.make_spare_if_wanted());
     }
 
-    /// The work of the merging thread.
+    /// The work of the merging thread, which also returns free memory now and then.
     pub(crate) fn merge_loop(self: &Arc<Self>) {
-        let merge = || self.merge_all().map_err(|error| self.failed_upkeep("merging runs of state", error)).is_ok();
+        let given_back = Cell::new(self.now().monotonic_ns);
+        let merge = || {
+            let now = self.now().monotonic_ns;
+            if now - given_back.get() >= GIVE_BACK_NS {
+                given_back.set(now);
+                give_back_much();
+            }
+            self.merge_all().map_err(|error| self.failed_upkeep("merging runs of state", error)).is_ok()
+        };
         self.tend(&self.upkeep.merge, merge);
     }
 

@@ -149,7 +149,7 @@ fn first(
     windows: WindowRange,
     (limit, budget): (usize, &mut Budget),
 ) -> Result<Vec<Vec<Value>>> {
-    let mut reader = TableReader::new(engine.snapshot(&pull.source)?, windows);
+    let mut reader = TableReader::in_order(engine.snapshot(&pull.source)?, windows);
     let (mut rows, mut placed) = (Vec::new(), Vec::<Placed>::new());
     let mut partition = reader.partition();
     let order = |placed: &mut Vec<Placed>, most: usize| {

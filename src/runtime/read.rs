@@ -3,6 +3,8 @@
 //! A reader never waits for a turn to be undone or stops a query: the operators keep what a reader needs of rows that change
 //! ([`crate::operators::table`]), and a read takes what was before the epochs that are not committed.
 
+use rayon::prelude::*;
+
 use super::projection::Projection;
 use super::query::QueryRun;
 use super::task::Task;
@@ -26,24 +28,21 @@ pub(super) struct Undo {
     projection: Option<Projection>,
 }
 
-/// A walk over the table of a query, task by task.
+/// A walk over the table of a query.
 #[derive(Debug)]
 pub struct TableWalk {
     walk: WalkId,
-    /// The task whose rows come next, and how many there are.
-    task: usize,
-    tasks: usize,
+    /// The tasks that may have more rows, in their order.
+    left: Vec<usize>,
 }
 
-impl TableWalk {
-    /// The partition of the rows that come next.
-    pub fn partition(&self) -> usize {
-        self.task
-    }
+/// Takes the next rows of a walk out of a task.
+type Step<'a> = dyn Fn(&mut Task) -> Result<Option<Rows>> + Sync + 'a;
 
-    /// Whether there are no more rows.
-    pub fn is_over(&self) -> bool {
-        self.task >= self.tasks
+impl TableWalk {
+    /// The first partition that may have more rows; `None` if there are no more.
+    pub fn partition(&self) -> Option<usize> {
+        self.left.first().copied()
     }
 }
 
@@ -149,7 +148,7 @@ impl QueryRun {
         let walk = self.undo.last.next();
         self.undo.last = walk;
         self.tables().try_for_each(|table| table.begin_walk(walk, as_of))?;
-        Ok(TableWalk { walk, task: 0, tasks: self.stages.tasks.last().map_or(0, Vec::len) })
+        Ok(TableWalk { walk, left: (0..self.stages.tasks.last().map_or(0, Vec::len)).collect() })
     }
 
     /// What makes rows of the result of those that a walk takes.
@@ -157,21 +156,61 @@ impl QueryRun {
         Projection::new(&self.program)
     }
 
-    /// Takes the next rows of a walk; `None` if its partition has no more, and the next one follows. Between two calls the
-    /// query may take turns.
+    /// Takes the next rows of a walk, all of its first partition; `None` if that has no more, and the next one follows. Between
+    /// two calls the query may take turns.
     ///
     /// # Errors
     /// As for [`QueryRun::look_up`].
     pub fn walk(&mut self, walk: &mut TableWalk, windows: &WindowRange) -> Result<Option<Rows>> {
-        let task = self.stages.tasks.last_mut().and_then(|tasks| tasks.get_mut(walk.task));
-        if let Some(table) = task.and_then(Task::table) {
-            if let Some(rows) = table.walk(walk.walk, windows)? {
-                return Ok(Some(rows));
+        Ok(self.walk_beside(walk, windows, 1, |tasks, step| tasks.iter_mut().map(|task| step(task)).collect())?.pop())
+    }
+
+    /// The same of so many partitions at once, on these threads: one piece of each that has more.
+    ///
+    /// # Errors
+    /// As for [`QueryRun::look_up`].
+    pub fn walk_together(
+        &mut self,
+        walk: &mut TableWalk,
+        windows: &WindowRange,
+        (partitions, threads): (usize, &rayon::ThreadPool),
+    ) -> Result<Vec<Rows>> {
+        self.walk_beside(walk, windows, partitions, |tasks, step| {
+            threads.install(|| tasks.par_iter_mut().map(|task| step(task)).collect())
+        })
+    }
+
+    /// One piece of each of the first partitions; those that have no more are left out from now on.
+    fn walk_beside(
+        &mut self,
+        walk: &mut TableWalk,
+        windows: &WindowRange,
+        partitions: usize,
+        each: impl FnOnce(&mut [&mut Task], &Step) -> Vec<Result<Option<Rows>>>,
+    ) -> Result<Vec<Rows>> {
+        let first: Vec<usize> = walk.left.iter().take(partitions).copied().collect();
+        let all = self.stages.tasks.last_mut().into_iter().flatten();
+        let mut tasks: Vec<&mut Task> =
+            all.enumerate().filter(|(number, _)| first.contains(number)).map(|(_, task)| task).collect();
+        let id = walk.walk;
+        let step = |task: &mut Task| {
+            let Some(table) = task.table() else { return Ok(None) };
+            let rows = table.walk(id, windows)?;
+            if rows.is_none() {
+                table.end_walk(id);
             }
-            table.end_walk(walk.walk);
+            Ok(rows)
+        };
+        let (mut found, mut left) = (Vec::new(), Vec::new());
+        for (task, rows) in first.iter().zip(each(&mut tasks, &step)) {
+            if let Some(rows) = rows? {
+                found.push(rows);
+                left.push(*task);
+            }
         }
-        walk.task += 1;
-        Ok(None)
+        left.extend_from_slice(&walk.left[first.len()..]);
+        walk.left = left;
+        Ok(found)
     }
 
     /// Ends a walk.

@@ -432,13 +432,15 @@ def held():
 
 
 def settled(before=None):
-    """What it holds when that no longer becomes less; threads that wait for work end after 10 s without any."""
+    """What it holds when that no longer becomes less; threads that wait for work end after 10 s without any, and free memory
+    is returned every 10 s."""
     last = held()
-    for _ in range(16):
+    for turn in range(16):
         time.sleep(1.5)
         now = held()
-        is_back = all(now[name] <= (before or now)[name] + SLACK[name] for name in ("threads", "handles"))
-        if is_back and now["kilobytes"] >= last["kilobytes"]:
+        is_back = {name: now[name] <= (before or now)[name] + slack for name, slack in SLACK.items()}
+        goes_on = now["kilobytes"] < last["kilobytes"] or not is_back["kilobytes"] and turn < 8
+        if is_back["threads"] and is_back["handles"] and not goes_on:
             break
         last = now
     return held()

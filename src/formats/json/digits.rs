@@ -1,7 +1,18 @@
 //! Whole numbers of a JSON text, eight digits at once.
 
-/// The powers of ten up to that of eight.
-const POWERS: [i64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+/// How many digits a number has at most that a double holds exactly, whatever they are.
+pub(super) const EXACT_DIGITS: usize = 15;
+
+/// The powers of ten up to that of 15.
+pub(super) const POWERS: [i64; EXACT_DIGITS + 1] = {
+    let mut powers = [1; EXACT_DIGITS + 1];
+    let mut exponent = 1;
+    while exponent <= EXACT_DIGITS {
+        powers[exponent] = 10 * powers[exponent - 1];
+        exponent += 1;
+    }
+    powers
+};
 
 /// The number that the digits at the front make, and how many they are.
 #[inline(always)]

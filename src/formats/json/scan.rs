@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::digits::{few_digits, sixteen_digits};
+use super::digits::{EXACT_DIGITS, POWERS, few_digits, sixteen_digits};
 use super::plain::plain_length;
 use super::short::{Short, sixteen};
 
@@ -272,25 +272,63 @@ impl<'a> Scan<'a> {
     /// Steps over a number of at most 16 digits without fraction and exponent; nothing if something else comes next.
     #[inline]
     pub fn small_integer(&mut self) -> Option<i64> {
+        let (is_negative, value, end) = self.small_whole()?;
+        self.step_over_number(end)?;
+        Some(if is_negative { -value } else { value })
+    }
+
+    /// Steps over a number of at most 15 digits without exponent, or of 16 if it has no fraction: its digits as a whole number,
+    /// and how many of them are behind the point. Nothing if something else comes next.
+    #[inline]
+    pub fn small_number(&mut self) -> Option<(i64, usize)> {
+        let (is_negative, mut digits, mut end) = self.small_whole()?;
+        let mut places = 0;
+        if self.byte_at(end) == b'.' {
+            let (fraction, length) = self.leading_digits(end + 1);
+            if length == 0 || length > EXACT_DIGITS || digits >= POWERS[EXACT_DIGITS - length] {
+                return None;
+            }
+            digits = digits * POWERS[length] + fraction;
+            (places, end) = (length, end + 1 + length);
+        }
+        self.step_over_number(end)?;
+        Some((if is_negative { -digits } else { digits }, places))
+    }
+
+    /// Whether a number is negative, its digits before a point or end, at most 16, and where they end.
+    #[inline]
+    fn small_whole(&mut self) -> Option<(bool, i64, usize)> {
         let is_negative = self.peek() == b'-';
         let start = self.at + usize::from(is_negative);
-        let (value, length) = match sixteen(self.bytes, start) {
+        let (value, length) = self.leading_digits(start);
+        let has_leading_zero = length > 1 && self.byte_at(start) == b'0';
+        (length > 0 && !has_leading_zero).then_some((is_negative, value, start + length))
+    }
+
+    /// The first digits at a place, at most 16 where more text follows, and how many they are.
+    #[inline]
+    fn leading_digits(&self, start: usize) -> (i64, usize) {
+        match sixteen(self.bytes, start) {
             Some(bytes) => sixteen_digits(bytes),
             None => few_digits(self.bytes.get(start..).unwrap_or_default()),
-        };
-        let end = start + length;
-        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(b' ');
-        let has_leading_zero = length > 1 && byte(start) == b'0';
-        if length == 0 || has_leading_zero || !matches!(byte(end), b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r') {
-            return None;
         }
-        self.at = end;
-        Some(if is_negative { -value } else { value })
+    }
+
+    /// Steps over a number that ends at a place, if it does.
+    #[inline]
+    fn step_over_number(&mut self, end: usize) -> Option<()> {
+        let ends = matches!(self.bytes.get(end), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
+        ends.then(|| self.at = end)
+    }
+
+    #[inline]
+    fn byte_at(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
     }
 
     #[inline]
     fn byte(&self) -> u8 {
-        self.bytes.get(self.at).copied().unwrap_or(0)
+        self.byte_at(self.at)
     }
 
     #[inline]
@@ -314,7 +352,7 @@ impl<'a> Scan<'a> {
         if self.peek() == b'"' {
             return self.string().map(drop);
         }
-        if self.small_integer().is_some() { Ok(()) } else { self.skip_any() }
+        if self.small_number().is_some() { Ok(()) } else { self.skip_any() }
     }
 
     fn skip_any(&mut self) -> Scanned<()> {
@@ -508,6 +546,50 @@ mod tests {
         }
         assert_eq!(read("0,                   "), (Some(0), 1));
         assert_eq!(read("-0"), (Some(0), 2));
+    }
+
+    #[test]
+    fn small_numbers_are_read_wherever_they_stand() {
+        let read = |text: &str| {
+            let mut scan = Scan::new(text);
+            (scan.small_number(), scan.at())
+        };
+        let all = "1234567890123456";
+        for (whole, places) in (1..=15).flat_map(|whole| (1..=15 - whole).map(move |places| (whole, places))) {
+            let (before, after) = (&all[..whole], &all[whole..whole + places]);
+            let digits: i64 = all[..whole + places].parse().expect("a number");
+            for (sign, digits) in [("", digits), ("-", -digits)] {
+                let text = format!("{sign}{before}.{after}");
+                for behind in ["", ",", "} ", "]     ", " \"a\":1.5", "\t", "\n"] {
+                    assert_eq!(
+                        read(&format!("{text}{behind}")),
+                        (Some((digits, places)), text.len()),
+                        "{text}{behind}"
+                    );
+                }
+                for behind in [".5", "e1", "E-1", "x", ":", "/", "é, and more text behind it", "\0", "-"] {
+                    assert_eq!(read(&format!("{text}{behind}")), (None, 0), "{text}{behind}");
+                }
+            }
+        }
+        for none in [
+            "",
+            "-",
+            ".5",
+            "1.",
+            "1.,",
+            "-.5",
+            "01.5",
+            "1.x",
+            "1234567.890123456",
+            "0.1234567890123456,  ",
+            "1234567890123456.5",
+        ] {
+            assert_eq!(read(none), (None, 0), "{none}");
+        }
+        assert_eq!(read("1234567890123456,"), (Some((1_234_567_890_123_456, 0)), 16));
+        assert_eq!(read("0.000000000000001,"), (Some((1, 15)), 17));
+        assert_eq!(read("-0.00"), (Some((0, 2)), 5));
     }
 
     #[test]
