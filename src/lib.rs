@@ -70,6 +70,7 @@ pub mod journal;
 pub mod locks;
 pub mod operators;
 pub mod plan;
+mod process;
 pub mod pull;
 pub mod runtime;
 pub mod serving;

@@ -11,6 +11,7 @@ use super::Shared;
 use super::running::Running;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::process;
 
 /// What the states of all queries take, as of the last epoch of each.
 #[derive(Default)]
@@ -63,37 +64,15 @@ impl Drop for Share {
     }
 }
 
-/// Returns free memory to the system. Queries and checkpoints free memory in pieces between what stays, and the
-/// allocator keeps such pieces.
-///
-/// Called after checkpoints and merges, and now and then; does nothing on other systems.
-pub(super) fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: the call touches nothing but the allocator's own free memory, under the allocator's locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// A process with less than this keeps it.
-#[cfg(target_os = "linux")]
 const LITTLE_BYTES: u64 = 128 << 20;
 
 /// Returns free memory to the system, unless the process has little: what requests took that are over would stay otherwise,
 /// where nothing is written and no checkpoint made.
 pub(super) fn give_back_much() {
-    #[cfg(target_os = "linux")]
-    if own_bytes().is_none_or(|bytes| bytes > LITTLE_BYTES) {
-        give_back();
+    if process::memory_bytes("RssAnon").is_none_or(|bytes| bytes > LITTLE_BYTES) {
+        process::give_back();
     }
-}
-
-/// The resident memory of the process that is no file's; `None` if the system does not say.
-#[cfg(target_os = "linux")]
-fn own_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?.trim_end_matches("kB").trim();
-    Some(kilobytes.parse::<u64>().ok()? << 10)
 }
 
 impl Shared {
@@ -137,16 +116,5 @@ impl Shared {
                 self.wake(query);
             }
         }
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_system_tells_what_memory_is_the_process_own() {
-        let kept = std::hint::black_box(vec![1u8; 64 << 20]);
-        assert!(own_bytes().is_some_and(|bytes| bytes >= kept.len() as u64));
     }
 }

@@ -30,10 +30,8 @@ use super::{Engine, Shared};
 /// How long a walk waits for the end of a turn before the turn is stopped for it.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How many pieces of a few thousand rows it takes then.
+/// How many pieces of a few thousand rows it takes then; of as many partitions at once, if their order does not matter.
 const PIECES: usize = 4;
-/// Of how many partitions it takes them at once, if their order does not matter.
-const PARTITIONS: usize = 4;
 
 /// A table as of one commit, which can be read while its query goes on.
 ///
@@ -201,17 +199,15 @@ impl TableReader {
 
     /// The next pieces, about so many; in order, none that is of another partition than the first.
     fn take(&mut self, run: &mut QueryRun, pieces: usize) -> Result<Vec<Rows>> {
-        let (walk, windows) = (&mut self.table.walk, &self.windows);
         let threads = self.table.shared.workers.shared().filter(|_| !self.is_in_order && pieces > 1);
+        let together = threads.map(|threads| (pieces, threads));
         let mut taken = Vec::new();
-        while taken.len() < pieces && walk.partition().is_some() {
-            match threads {
-                Some(threads) => taken.extend(run.walk_together(walk, windows, (PARTITIONS, threads))?),
-                None => match run.walk(walk, windows)? {
-                    Some(rows) => taken.push(rows),
-                    None => break,
-                },
+        while taken.len() < pieces {
+            let rows = run.walk(&mut self.table.walk, &self.windows, together)?;
+            if rows.is_empty() {
+                break;
             }
+            taken.extend(rows);
         }
         Ok(taken)
     }
@@ -370,7 +366,7 @@ mod tests {
         let table = engine.catalog().source("T").expect("a table").clone();
         let snapshot = || engine.snapshot(&table).expect("a table");
         let (any, most) = read(TableReader::new(snapshot(), WindowRange::default()));
-        assert_eq!((any.len(), most), (70, PARTITIONS));
+        assert_eq!((any.len(), most), (70, PIECES));
         assert_eq!(read(TableReader::in_order(snapshot(), WindowRange::default())), (any, 1));
     }
 }

@@ -1,4 +1,5 @@
-//! Upkeep: the threads that make checkpoints and spare files, merge runs, and clean up topics, when it is time.
+//! Upkeep: the threads that make checkpoints and spare files, merge runs, return free memory, and clean up topics, when it is
+//! time.
 //!
 //! A checkpoint is due when the journal has grown past `tidemill.checkpoint.bytes`. If it fails, the old one stays and
 //! it is tried again after 100 ms, 200 ms and so on up to a minute; a failed sync ends the engine. Spare files are made
@@ -12,12 +13,13 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::memory::{give_back, give_back_much};
+use super::memory::give_back_much;
 use super::{Engine, Shared};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::journal::Haste;
 use crate::locks::{lock, wait_while};
+use crate::process::give_back;
 
 /// Journals smaller than this are left to be read at the next start.
 const SMALL_BYTES: u64 = 1 << 20;

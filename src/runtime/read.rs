@@ -36,9 +36,6 @@ pub struct TableWalk {
     left: Vec<usize>,
 }
 
-/// Takes the next rows of a walk out of a task.
-type Step<'a> = dyn Fn(&mut Task) -> Result<Option<Rows>> + Sync + 'a;
-
 impl TableWalk {
     /// The first partition that may have more rows; `None` if there are no more.
     pub fn partition(&self) -> Option<usize> {
@@ -156,42 +153,21 @@ impl QueryRun {
         Projection::new(&self.program)
     }
 
-    /// Takes the next rows of a walk, all of its first partition; `None` if that has no more, and the next one follows. Between
-    /// two calls the query may take turns.
+    /// Takes the next rows of a walk: a piece of its first partition, or one of each of so many, on these threads. None if those
+    /// have no more, and others follow, if there are any. Between two calls the query may take turns.
     ///
     /// # Errors
     /// As for [`QueryRun::look_up`].
-    pub fn walk(&mut self, walk: &mut TableWalk, windows: &WindowRange) -> Result<Option<Rows>> {
-        Ok(self.walk_beside(walk, windows, 1, |tasks, step| tasks.iter_mut().map(|task| step(task)).collect())?.pop())
-    }
-
-    /// The same of so many partitions at once, on these threads: one piece of each that has more.
-    ///
-    /// # Errors
-    /// As for [`QueryRun::look_up`].
-    pub fn walk_together(
+    pub fn walk(
         &mut self,
         walk: &mut TableWalk,
         windows: &WindowRange,
-        (partitions, threads): (usize, &rayon::ThreadPool),
+        together: Option<(usize, &rayon::ThreadPool)>,
     ) -> Result<Vec<Rows>> {
-        self.walk_beside(walk, windows, partitions, |tasks, step| {
-            threads.install(|| tasks.par_iter_mut().map(|task| step(task)).collect())
-        })
-    }
-
-    /// One piece of each of the first partitions; those that have no more are left out from now on.
-    fn walk_beside(
-        &mut self,
-        walk: &mut TableWalk,
-        windows: &WindowRange,
-        partitions: usize,
-        each: impl FnOnce(&mut [&mut Task], &Step) -> Vec<Result<Option<Rows>>>,
-    ) -> Result<Vec<Rows>> {
+        let partitions = together.map_or(1, |(partitions, _)| partitions);
         let first: Vec<usize> = walk.left.iter().take(partitions).copied().collect();
-        let all = self.stages.tasks.last_mut().into_iter().flatten();
-        let mut tasks: Vec<&mut Task> =
-            all.enumerate().filter(|(number, _)| first.contains(number)).map(|(_, task)| task).collect();
+        let tasks = self.stages.tasks.last_mut().into_iter().flatten().enumerate();
+        let tasks: Vec<&mut Task> = tasks.filter(|(number, _)| first.contains(number)).map(|(_, task)| task).collect();
         let id = walk.walk;
         let step = |task: &mut Task| {
             let Some(table) = task.table() else { return Ok(None) };
@@ -201,8 +177,12 @@ impl QueryRun {
             }
             Ok(rows)
         };
+        let stepped: Vec<Result<Option<Rows>>> = match together {
+            Some((_, threads)) => threads.install(|| tasks.into_par_iter().map(step).collect()),
+            None => tasks.into_iter().map(step).collect(),
+        };
         let (mut found, mut left) = (Vec::new(), Vec::new());
-        for (task, rows) in first.iter().zip(each(&mut tasks, &step)) {
+        for (task, rows) in first.iter().zip(stepped) {
             if let Some(rows) = rows? {
                 found.push(rows);
                 left.push(*task);

@@ -12,6 +12,7 @@ use super::pipeline::Options;
 use super::{Benchmark, Measured, state, usage};
 use crate::config::{self, Properties};
 use crate::error::{Error, Result};
+use crate::process;
 use crate::statements::{self, Outcome, Session};
 
 /// A table that is read again.
@@ -33,7 +34,7 @@ impl Benchmark for Restart {
         let keys = options.rows.unwrap_or(KEYS);
         let copy = Folder::new(options.folder, "restart-copy");
         leave(keys, options, copy.path())?;
-        usage::give_back();
+        process::give_back();
         let before = usage::resident_bytes(None);
         usage::forget_peak();
         let (start, cpu) = (Instant::now(), usage::cpu_seconds());

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::disk::{Disk, DiskFile, Lock, Open, RealDisk, SyncSite};
 use crate::locks::lock;
+use crate::process;
 
 /// The seconds of processor time that this process has used, in user and system mode.
 pub(super) fn cpu_seconds() -> f64 {
@@ -35,24 +36,13 @@ pub(super) fn resident_bytes(process: Option<u32>) -> u64 {
 ///
 /// Linux only; 0 elsewhere.
 pub(super) fn peak_resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
+    process::memory_bytes("VmHWM").unwrap_or_default()
 }
 
 /// The peak of memory is measured from now on.
 pub(super) fn forget_peak() {
     // Where the kernel does not know this, the peak is that of the whole process.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// Gives memory that is free back to the machine.
-pub(super) fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: the call touches nothing but the allocator's own free memory, under the allocator's locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 /// The disk of the machine, with a count of what is written and how long each sync of the journal's frames takes.

@@ -247,7 +247,7 @@ fn double(scan: &mut Scan) -> Scanned<f64> {
     }
 }
 
-#[cold]
+#[inline(never)]
 fn other_double(scan: &mut Scan) -> Scanned<f64> {
     if scan.peek() == b'"' {
         let text = scan.string()?.text();
@@ -303,21 +303,18 @@ fn bytes(scan: &mut Scan) -> Scanned<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::double::Random;
 
     #[test]
     fn doubles_are_those_nearest_to_their_texts() {
-        // A generator of Knuth's: the same numbers every time.
-        let mut state = 1u64;
-        let mut random = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state >> 11
-        };
+        let mut random = Random::new(1);
         for _ in 0..200_000 {
-            let (whole, fraction) = (random() % 10u64.pow((random() % 18) as u32), random());
-            let places = (random() % 18) as usize;
-            let fraction =
-                if places == 0 { String::new() } else { format!(".{}", &format!("{fraction:018}")[..places]) };
-            let text = format!("{}{whole}{fraction}", if random() % 2 == 0 { "-" } else { "" });
+            let most = 10u64.pow(random.below(18) as u32);
+            let sign = if random.one_in(2) { "-" } else { "" };
+            let whole = random.below(most);
+            let places = random.below(18) as usize;
+            let fraction = format!(".{:017}", random.below(10u64.pow(17)));
+            let text = format!("{sign}{whole}{}", if places == 0 { "" } else { &fraction[..=places] });
             let read = double(&mut Scan::new(&text)).expect("a number");
             assert_eq!(read.to_bits(), (text.parse::<f64>().expect("a number") + 0.0).to_bits(), "{text}");
         }
