@@ -122,6 +122,7 @@ enum Command {
 /// A command that fails has its text on the standard error, without a stack trace. A pipe whose reader has gone ends a
 /// command with status 0 and without a word.
 pub fn main() -> ExitCode {
+    crate::process::keep_freed();
     let Arguments { command, common } = Arguments::parse();
     let done: Done = match command {
         Command::Run(run) => run::run(&run.common(common), &run.own),

@@ -237,6 +237,7 @@ impl Run {
         let mut query = QueryRun::new(QueryNumber::new(1), Arc::new(program), &target, (&bed.feeds, &starts), options)
             .expect("a query");
         query.yields_to(Arc::new(AtomicUsize::new(how.waiting)));
+        (query.is_large, query.parallel_rows) = (true, 1);
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("threads");
         Run { query, taken, threads: (workers > 1).then(pool) }
     }

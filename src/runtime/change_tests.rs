@@ -376,13 +376,14 @@ fn told(changes: Vec<Vec<Change>>) -> Vec<Vec<Told>> {
 }
 
 /// In how many ways and with how many records each program is run.
-fn hows() -> [(usize, How); 5] {
+fn hows() -> [(usize, How); 6] {
     [
         (2600, WHOLE),
         (2600, How { workers: 2, ..WHOLE }),
         (300, How { batch_rows: 1, ..WHOLE }),
         (300, How { batch_rows: 7, waiting: 1, ..WHOLE }),
         (300, How { batch_rows: 7, turn_bytes: 1, tap_rows: 1, ..WHOLE }),
+        (300, How { batch_rows: 7, turn_bytes: 400, tap_rows: 30, workers: 2, waiting: 1, ..WHOLE }),
     ]
 }
 

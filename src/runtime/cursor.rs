@@ -11,7 +11,7 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 
 use super::decode::{Bad, Decoded, Most};
-use super::feed::{Feed, Feeds, Next};
+use super::feed::{FeedReader, Feeds, Next};
 use super::merge::{Piece, Sent, lane};
 use super::placement::Placement;
 use super::points::{Causes, Point, Points};
@@ -26,9 +26,10 @@ pub(super) struct Cursor {
     pub id: PartitionId,
     /// The part of a merge point that names the partition.
     code: u32,
-    feed: Arc<Feed>,
-    /// The number of the query among the readers of the feed, until it has left.
-    reader: Option<usize>,
+    /// The name of the topic, for messages.
+    topic: String,
+    /// What reads the partition, until the query has left it.
+    reader: Option<Arc<FeedReader>>,
     placement: Arc<dyn Placement>,
     most: Most,
     /// The first record that has not been handed on.
@@ -56,6 +57,15 @@ pub(super) struct Cursor {
     ///
     /// Counted when all of a decoding was.
     pub taken_bytes: usize,
+}
+
+/// Records of a partition that somebody is to decode.
+pub(super) struct Order {
+    pub reader: Arc<FeedReader>,
+    /// The first of them.
+    pub from: Offset,
+    /// How many of them make one batch.
+    pub most: Most,
 }
 
 /// Rows that wait.
@@ -121,8 +131,8 @@ impl Cursor {
         Cursor {
             id,
             code: Point::code(spec.is_stream(), spec.rank, partition),
-            reader: Some(feed.join(position, &spec.wanted)),
-            feed,
+            topic: spec.source.topic.clone(),
+            reader: Some(Arc::new(feed.reader(position, &spec.wanted))),
             placement: feeds.placement().clone(),
             most,
             position,
@@ -163,9 +173,7 @@ impl Cursor {
     /// Reads no more: nothing is kept for it.
     pub(super) fn leave(&mut self) {
         self.forget();
-        if let Some(reader) = self.reader.take() {
-            self.feed.leave(reader);
-        }
+        self.reader = None;
     }
 
     /// The number of rows that wait.
@@ -197,21 +205,37 @@ impl Cursor {
     /// # Errors
     /// The topic cannot be read, or its bytes are no record batches.
     pub(super) fn fill(&mut self) -> Result<bool> {
-        let Some(reader) = self.reader else { return Ok(false) };
+        let Some(reader) = &self.reader else { return Ok(false) };
+        let next = reader.next(self.next, self.most)?;
+        Ok(self.receive(next))
+    }
+
+    /// What is to be read next, and how much at once, for whoever decodes it; none at the decided end.
+    ///
+    /// # Errors
+    /// The topic cannot be asked.
+    pub(super) fn order(&self) -> Result<Option<Order>> {
+        let Some(reader) = &self.reader else { return Ok(None) };
+        let order = || Order { reader: reader.clone(), from: self.next, most: self.most };
+        Ok((reader.end()? > self.next).then(order))
+    }
+
+    /// Takes what was found at the place where decoding goes on; whether that was records.
+    pub(super) fn receive(&mut self, next: Next) -> bool {
         let from = self.next;
         self.deleted_to = None;
-        let decoded = match self.feed.next(reader, from, self.most)? {
+        let decoded = match next {
             Next::Rows(decoded) => decoded,
-            Next::End => return Ok(false),
+            Next::End => return false,
             Next::Deleted(start) => {
                 self.deleted_to = Some(start);
-                return Ok(false);
+                return false;
             }
         };
         let skipped = decoded.offsets.partition_point(|offset| *offset < from);
         self.next = decoded.next;
         let times = if skipped > 0 { times_from(&decoded, skipped) } else { decoded.times.clone() };
-        let (order, floor) = match self.order(&decoded) {
+        let (order, floor) = match self.other_order(&decoded) {
             Some(order) => (order, i64::MIN),
             None => (times.clone(), self.ready_time),
         };
@@ -219,7 +243,7 @@ impl Cursor {
         let told = decoded.bad.partition_point(|bad| bad.offset < from);
         let points = Points::Source { code: self.code, floor, times: order, offsets: decoded.offsets.clone() };
         self.ready.push_back(Ready { decoded, points, times, taken: skipped, told });
-        Ok(true)
+        true
     }
 
     /// Where the partition starts, if the records at the position were deleted and no others wait.
@@ -232,7 +256,7 @@ impl Cursor {
     /// # Errors
     /// The topic cannot be asked.
     pub(super) fn end(&self) -> Result<Offset> {
-        self.feed.end()
+        self.reader.as_ref().map_or(Ok(self.next), |reader| reader.end())
     }
 
     /// Goes on at a later offset, without the records before it. No rows wait.
@@ -242,7 +266,7 @@ impl Cursor {
     }
 
     /// What rows are ordered by instead of stream times, if a test has its own order.
-    fn order(&self, decoded: &Decoded) -> Option<ScalarBuffer<i64>> {
+    fn other_order(&self, decoded: &Decoded) -> Option<ScalarBuffer<i64>> {
         let first = decoded.offsets.first()?;
         self.placement.order(self.id, *first)?;
         let order = |offset: &Offset| self.placement.order(self.id, *offset).unwrap_or(i64::MAX);
@@ -317,7 +341,7 @@ impl Cursor {
 
     /// The name of a record, for messages.
     pub(super) fn name(&self, offset: Offset) -> String {
-        self.feed.name(offset)
+        format!("topic {} partition {} offset {offset}", self.topic, self.id.partition)
     }
 }
 
@@ -339,11 +363,5 @@ fn tell(ready: &mut Ready, (code, position): (u32, Offset), log: &mut Log) {
         let origin = |bad: &Bad| Point { time: 0, code, offset: bad.offset }.origin();
         log.add(bad.reason, [bad], origin, |bad| bad.message.to_string());
         ready.told += 1;
-    }
-}
-
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        self.leave();
     }
 }

@@ -251,7 +251,7 @@ impl QueryRun {
             let (mut head, mut delta) = (Vec::new(), Vec::new());
             task.save(&mut head, &mut delta).map(|()| (head, delta))
         };
-        let saved: Result<Vec<_>> = threads.install(|| tasks.into_par_iter().map(save).collect());
+        let saved: Result<Vec<_>> = self.intake.beside(threads, |_| tasks.into_par_iter().map(save).collect());
         for (own_head, own_delta) in saved? {
             saving.head.extend_from_slice(&own_head);
             saving.delta.extend_from_slice(&own_delta);

@@ -174,8 +174,13 @@ impl Feeds {
 }
 
 impl Feed {
-    /// A further query reads the feed, from an offset on: its number.
-    pub(super) fn join(&self, position: Offset, wanted: &Arc<Wanted>) -> usize {
+    /// A further query reads the feed, from an offset on.
+    pub(super) fn reader(self: &Arc<Self>, position: Offset, wanted: &Arc<Wanted>) -> FeedReader {
+        FeedReader { number: self.join(position, wanted), feed: self.clone() }
+    }
+
+    /// A further reader: its number.
+    fn join(&self, position: Offset, wanted: &Arc<Wanted>) -> usize {
         let mut shared = lock(&self.shared);
         let standing = Some(Standing { position, wanted: wanted.clone() });
         let free = shared.readers.iter().position(Option::is_none);
@@ -188,8 +193,8 @@ impl Feed {
         number
     }
 
-    /// A query reads the feed no more.
-    pub(super) fn leave(&self, number: usize) {
+    /// A reader reads no more.
+    fn leave(&self, number: usize) {
         let mut shared = lock(&self.shared);
         shared.readers[number] = None;
         shared.want();
@@ -203,7 +208,7 @@ impl Feed {
     ///
     /// # Errors
     /// The topic cannot be read. The others who wait try for themselves.
-    pub(super) fn next(&self, number: usize, from: Offset, most: Most) -> Result<Next> {
+    fn next(&self, number: usize, from: Offset, most: Most) -> Result<Next> {
         let end = self.topics.end(self.id)?;
         let mut shared = lock(&self.shared);
         shared.stand(number, from);
@@ -255,11 +260,6 @@ impl Feed {
         Ok(next)
     }
 
-    /// The decided end of the partition.
-    pub(super) fn end(&self) -> Result<Offset> {
-        self.topics.end(self.id)
-    }
-
     fn reading(&self, from: Offset, wanted: Arc<Wanted>) -> Result<Reading> {
         Ok(Reading {
             reader: self.topics.reader(self.id)?,
@@ -268,10 +268,35 @@ impl Feed {
             place: Place { offset: from, ..Place::default() },
         })
     }
+}
 
-    /// The name of a record, for messages.
-    pub(super) fn name(&self, offset: Offset) -> String {
-        format!("topic {} partition {} offset {offset}", self.source.topic, self.id.partition)
+/// A query that reads a feed, until it is dropped.
+pub(super) struct FeedReader {
+    feed: Arc<Feed>,
+    number: usize,
+}
+
+impl FeedReader {
+    /// The rows from an offset on. What comes back may begin before it: the caller skips those rows.
+    ///
+    /// # Errors
+    /// The topic cannot be read.
+    pub(super) fn next(&self, from: Offset, most: Most) -> Result<Next> {
+        self.feed.next(self.number, from, most)
+    }
+
+    /// The decided end of the partition.
+    ///
+    /// # Errors
+    /// The topic cannot be asked.
+    pub(super) fn end(&self) -> Result<Offset> {
+        self.feed.topics.end(self.feed.id)
+    }
+}
+
+impl Drop for FeedReader {
+    fn drop(&mut self) {
+        self.feed.leave(self.number);
     }
 }
 

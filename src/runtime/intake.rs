@@ -3,102 +3,313 @@
 //! A turn stops where the first partition has no more decoded rows, so partitions that have none would make turns
 //! small. Each is filled until it has about half of what is decoded at once, in at most four batches.
 //!
+//! With threads, decoding goes on beside the turns and not only before them: the query orders rows for partitions that have
+//! few, the threads decode whatever lacks most, and the query takes it when it is there. So no thread waits at the end of a
+//! turn for another one that is in the middle of a batch. When a turn wants threads, whoever decodes makes room after the
+//! batch at hand; a thread that finds nothing more to do in the turn goes on with decoding.
+//!
 //! Whoever waits for the query, to read it, waits for one batch: then decoding stops, and goes on when they have come. How
 //! often it may stop before a turn begins is for the caller to say.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use super::cursor::Cursor;
+use rayon::ThreadPool;
+
+use super::cursor::{Cursor, Order};
+use super::feed::Next;
 use super::query::QueryRun;
 use super::stages::NOBODY;
 use crate::error::{Error, Result};
-use crate::locks::lock;
+use crate::locks::{lock, wait};
 use crate::topics::Offset;
 
-/// How many batches are decoded for a partition in a turn, at most: they may be small, or have no good record.
+/// How many batches are decoded for a partition before a turn takes them, at most: they may be small, or have no good
+/// record.
 const BATCHES: usize = 4;
-
-/// Decodes rows for all partitions that have few; false if it stopped for those who wait.
-fn fill(cursors: &mut [Vec<Cursor>], waiting: &AtomicUsize) -> Result<bool> {
-    for cursor in cursors.iter_mut().flatten() {
-        for _ in 0..BATCHES {
-            if !cursor.wants_more() || !cursor.fill()? {
-                break;
-            }
-            if waiting.load(Ordering::Relaxed) > 0 {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// The same on the threads of the pool.
-///
-/// # Errors
-/// That of one partition that failed; the others are filled all the same.
-pub(super) fn refill(cursors: &mut [Vec<Cursor>], waiting: &AtomicUsize) -> Result<bool> {
-    let intake = Intake {
-        waiting,
-        has_decoded: AtomicBool::new(false),
-        is_left: AtomicBool::new(false),
-        failure: Mutex::new(None),
-    };
-    rayon::scope(|scope| {
-        let hungry = cursors.iter_mut().flatten().filter(|cursor| cursor.wants_more());
-        hungry.for_each(|cursor| scope.spawn(|scope| intake.refill(cursor, BATCHES, scope)));
-    });
-    let is_left = intake.is_left.into_inner();
-    intake.failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(!is_left), Err)
-}
+/// About how much is decoded ahead of the turns for each partition, in full batches.
+const AHEAD: usize = 2;
 
 impl QueryRun {
     /// Has every partition decode rows that has few, unless it stands at its end; false if it stopped for those who
     /// wait. It stops for them as often as there are partitions, and then not before a turn has begun.
-    pub(super) fn fill(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<bool> {
+    pub(super) fn fill(&mut self, threads: Option<&ThreadPool>) -> Result<bool> {
         // Rows that come all the time, and readers that do, must not keep a turn from beginning.
         let partitions = self.cursors.iter().map(Vec::len).sum();
-        let waiting: &AtomicUsize = if self.stops < partitions { &self.stages.waiting } else { &NOBODY };
-        match threads.filter(|_| self.is_large) {
-            Some(threads) => threads.install(|| refill(&mut self.cursors, waiting)),
-            None => fill(&mut self.cursors, waiting),
+        let waiting = (self.stops < partitions).then(|| self.stages.waiting.clone());
+        let waiting = waiting.as_deref().unwrap_or(&NOBODY);
+        if let Some(threads) = threads.filter(|_| self.is_large) {
+            return self.fill_on(threads, waiting);
         }
+        self.settle()?;
+        for cursor in self.cursors.iter_mut().flatten() {
+            for _ in 0..BATCHES {
+                if !cursor.wants_more() || !cursor.fill()? {
+                    break;
+                }
+                if waiting.load(Ordering::Relaxed) > 0 {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same on the threads of a pool.
+    fn fill_on(&mut self, threads: &ThreadPool, waiting: &AtomicUsize) -> Result<bool> {
+        self.order()?;
+        let mut state = lock(&self.intake.shared.state);
+        let mut has_come = false;
+        // Those that have few, each with its number and how many batches it was given.
+        let mut cursors: Vec<_> =
+            self.cursors.iter_mut().flatten().enumerate().map(|(lane, cursor)| (lane, cursor, 0)).collect();
+        loop {
+            for (lane, cursor, batches) in &mut cursors {
+                while cursor.wants_more() && *batches < BATCHES && state.lanes[*lane].hand_over(cursor)? {
+                    *batches += 1;
+                    has_come = true;
+                }
+            }
+            let lacks = |(lane, cursor, batches): &(usize, &mut Cursor, usize)| {
+                cursor.wants_more() && *batches < BATCHES && state.lanes[*lane].is_active()
+            };
+            cursors.retain(lacks);
+            if cursors.is_empty() {
+                return Ok(true);
+            }
+            if has_come && waiting.load(Ordering::Relaxed) > 0 {
+                return Ok(false);
+            }
+            self.intake.send(&mut state, threads);
+            state = wait(&self.intake.shared.changed, state);
+        }
+    }
+
+    /// Orders rows for partitions that have few and do not stand at their ends.
+    pub(super) fn order(&mut self) -> Result<()> {
+        let mut state = lock(&self.intake.shared.state);
+        state.lanes.resize_with(self.cursors.iter().map(Vec::len).sum(), Lane::default);
+        for (cursor, lane) in self.cursors.iter_mut().flatten().zip(&mut state.lanes) {
+            lane.partition = cursor.id.partition;
+            while cursor.wants_more() && lane.hand_over(cursor)? {}
+            if cursor.wants_more() && !lane.is_active() {
+                lane.order = cursor.order()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what is being decoded, takes all that was, and orders nothing more.
+    fn settle(&mut self) -> Result<()> {
+        let mut state = self.intake.cancel();
+        for (cursor, lane) in self.cursors.iter_mut().flatten().zip(&mut state.lanes) {
+            while lane.hand_over(cursor)? {}
+        }
+        state.forget();
+        Ok(())
     }
 
     /// Has every partition decode rows up to an offset.
     pub(super) fn fill_to(&mut self, ends: &[Offset]) -> Result<()> {
+        self.settle()?;
         self.cursors.iter_mut().flatten().zip(ends).try_for_each(|(cursor, end)| cursor.fill_to(*end))
     }
 }
 
-/// What several threads decode together.
-struct Intake<'w> {
-    /// How many wait for the query.
-    waiting: &'w AtomicUsize,
-    /// Whether a batch was decoded.
-    has_decoded: AtomicBool,
-    /// Whether it stopped for those who wait.
-    is_left: AtomicBool,
-    failure: Mutex<Option<Error>>,
+/// What a thread calls that finds nothing to do in a turn. Returns at once.
+pub(super) type Rest<'a> = &'a (dyn Fn() + Sync);
+
+/// What threads of a pool decode for a query.
+#[derive(Default)]
+pub(super) struct Intake {
+    shared: Arc<Shared>,
 }
 
-impl Intake<'_> {
-    /// Decodes a batch for a partition, and sends itself again for the next one: the smaller what a thread does at once, the
-    /// sooner all are done.
-    fn refill<'a>(&'a self, cursor: &'a mut Cursor, batches: usize, scope: &rayon::Scope<'a>) {
-        if self.has_decoded.load(Ordering::Relaxed) && self.waiting.load(Ordering::Relaxed) > 0 {
-            return self.is_left.store(true, Ordering::Relaxed);
-        }
-        match cursor.fill() {
-            Ok(true) => {
-                self.has_decoded.store(true, Ordering::Relaxed);
-                if batches > 1 && cursor.wants_more() {
-                    scope.spawn(move |scope| self.refill(cursor, batches - 1, scope));
-                }
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// A batch was decoded, or a partition has no more.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// What is ordered and decoded, by partition in the order of the query's cursors. Empty while nothing is.
+    lanes: Vec<Lane>,
+    /// How many jobs were sent to the pool and have not ended.
+    jobs: usize,
+    /// Whether a turn waits for a thread.
+    is_held: bool,
+}
+
+/// What is ordered and decoded for a partition.
+#[derive(Default)]
+struct Lane {
+    /// The number of the partition in its topic.
+    partition: u32,
+    /// What is to be decoded next. None if nothing is wanted, while it is being decoded, and where there is no more.
+    order: Option<Order>,
+    is_decoding: bool,
+    decoded: VecDeque<Next>,
+    /// The rows and bytes of those.
+    rows: usize,
+    bytes: usize,
+    /// Why there is no more.
+    failure: Option<Failure>,
+}
+
+/// How decoding can fail.
+enum Failure {
+    Error(Error),
+    Panic(Box<dyn Any + Send>),
+}
+
+impl Lane {
+    /// Whether rows may still come.
+    fn is_active(&self) -> bool {
+        self.order.is_some() || self.is_decoding || !self.decoded.is_empty() || self.failure.is_some()
+    }
+
+    /// Whether more is to be decoded now.
+    fn is_hungry(&self) -> bool {
+        let has_room = |order: &Order| self.rows < AHEAD * order.most.records && self.bytes < order.most.bytes;
+        self.decoded.len() < BATCHES && self.order.as_ref().is_some_and(has_room)
+    }
+
+    /// How many full batches of rows were decoded.
+    fn batches(&self) -> usize {
+        self.order.as_ref().map_or(0, |order| self.rows / order.most.records)
+    }
+
+    /// Gives the partition's cursor the next of what was decoded; whether that was records.
+    ///
+    /// # Errors
+    /// How decoding has failed, once all that was decoded before is handed over.
+    fn hand_over(&mut self, cursor: &mut Cursor) -> Result<bool> {
+        if let Some(next) = self.decoded.pop_front() {
+            if let Next::Rows(decoded) = &next {
+                self.rows -= decoded.batch.rows();
+                self.bytes -= decoded.bytes;
             }
-            Ok(false) => {}
-            Err(error) => *lock(&self.failure) = Some(error),
+            return Ok(cursor.receive(next));
+        }
+        match self.failure.take() {
+            None => Ok(false),
+            Some(Failure::Error(error)) => Err(error),
+            Some(Failure::Panic(panic)) => resume_unwind(panic),
+        }
+    }
+}
+
+impl Intake {
+    /// Runs a part of a turn on the threads of a pool. What is ordered is decoded when it is over, and by those of them that
+    /// find nothing to do in it: `turn` is given what they call then.
+    pub(super) fn beside<T: Send>(&self, threads: &ThreadPool, turn: impl FnOnce(Rest) -> T + Send) -> T {
+        lock(&self.shared.state).is_held = true;
+        threads.install(|| {
+            lock(&self.shared.state).is_held = false;
+            let rest = || self.send(&mut lock(&self.shared.state), threads);
+            let done = turn(&rest);
+            rest();
+            done
+        })
+    }
+
+    /// The bytes of what was decoded and not taken.
+    pub(super) fn bytes(&self) -> usize {
+        lock(&self.shared.state).lanes.iter().map(|lane| lane.bytes).sum()
+    }
+
+    /// Orders nothing more, and waits for what is being decoded.
+    pub(super) fn cancel(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.shared.state);
+        state.lanes.iter_mut().for_each(|lane| lane.order = None);
+        while state.lanes.iter().any(|lane| lane.is_decoding) {
+            state = wait(&self.shared.changed, state);
+            state.lanes.iter_mut().for_each(|lane| lane.order = None);
+        }
+        state
+    }
+
+    /// Sends as many jobs to the pool as there are threads and something to do for.
+    fn send(&self, state: &mut State, threads: &ThreadPool) {
+        let hungry = state.lanes.iter().filter(|lane| lane.is_hungry()).count();
+        let more = hungry.min(threads.current_num_threads().saturating_sub(state.jobs));
+        state.jobs += more;
+        for _ in 0..more {
+            let shared = self.shared.clone();
+            threads.spawn(move || shared.work());
+        }
+    }
+}
+
+impl Drop for Intake {
+    /// Nothing is read for a query that is gone.
+    fn drop(&mut self) {
+        drop(self.cancel());
+    }
+}
+
+impl Shared {
+    /// Decodes what lacks most, batch by batch, until there is enough or a turn wants the thread.
+    fn work(&self) {
+        let mut state = lock(&self.state);
+        while let Some((at, order)) = state.take_order() {
+            drop(state);
+            let next = catch_unwind(AssertUnwindSafe(|| order.reader.next(order.from, order.most)));
+            state = lock(&self.state);
+            state.lanes[at].decoded(order, next);
+            self.changed.notify_all();
+        }
+        state.jobs -= 1;
+    }
+}
+
+impl State {
+    /// Forgets what was decoded.
+    pub(super) fn forget(&mut self) {
+        self.lanes.clear();
+    }
+
+    /// The next order, of the partition that lacks most; none if there is enough, or a turn waits for the thread. Of those
+    /// that lack as much a thread takes its own, whose rows it works on afterwards.
+    fn take_order(&mut self) -> Option<(usize, Order)> {
+        if self.is_held {
+            return None;
+        }
+        let (own, threads) = (rayon::current_thread_index(), rayon::current_num_threads());
+        let is_own = |lane: &Lane| Some(owner(lane.partition, threads)) == own;
+        let hungry = self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.is_hungry());
+        let (at, lane) = hungry.min_by_key(|(_, lane)| (lane.batches(), !is_own(lane), lane.rows))?;
+        lane.is_decoding = true;
+        Some((at, lane.order.take()?))
+    }
+}
+
+/// Which of so many threads takes a partition first, to decode it, and a task, to work on it. So what a task keeps, and what
+/// was just decoded for it, is mostly near the processor that wants it.
+pub(super) fn owner(number: u32, threads: usize) -> usize {
+    number as usize % threads
+}
+
+impl Lane {
+    /// Takes what was found for an order, and orders what comes behind it.
+    fn decoded(&mut self, order: Order, next: std::thread::Result<Result<Next>>) {
+        self.is_decoding = false;
+        match next {
+            Ok(Ok(Next::Rows(decoded))) => {
+                self.rows += decoded.batch.rows();
+                self.bytes += decoded.bytes;
+                self.order = Some(Order { from: decoded.next, ..order });
+                self.decoded.push_back(Next::Rows(decoded));
+            }
+            Ok(Ok(Next::End)) => {}
+            Ok(Ok(deleted)) => self.decoded.push_back(deleted),
+            Ok(Err(error)) => self.failure = Some(Failure::Error(error)),
+            Err(panic) => self.failure = Some(Failure::Panic(panic)),
         }
     }
 }

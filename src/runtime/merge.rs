@@ -113,9 +113,8 @@ pub(super) fn merge(pieces: &mut Vec<Piece>, ports: usize, bound: Bound, start: 
         merged.causes.points = Points::joined(points);
         return Ok(merged);
     }
-    let order = order(pieces, bound);
+    let (order, points) = order(pieces, bound);
     if !order.is_empty() {
-        let points = order.iter().map(|(piece, index)| pieces[*piece as usize].key(*index).0).collect();
         merged.causes.points = Points::Merged(Arc::new(points));
         for (port, batches) in merged.ports.iter_mut().enumerate() {
             batches.extend(batch_of(pieces, &order, port, start)?);
@@ -238,14 +237,14 @@ impl<'a> Tournament<'a> {
     }
 }
 
-/// The rows of all pieces up to a bound, in their order: the piece, and the index of the row in it.
+/// The rows of all pieces up to a bound, in their order: the piece and the index of the row in it; and the points of the rows.
 ///
 /// Stops at the first row beyond the bound: all later ones are beyond it too.
-fn order(pieces: &[Piece], bound: Bound) -> Vec<(u32, u32)> {
+fn order(pieces: &[Piece], bound: Bound) -> (Vec<(u32, u32)>, Vec<Point>) {
     let total = pieces.iter().map(|piece| (piece.to - piece.from) as usize).sum();
-    let mut order = Vec::with_capacity(total);
+    let (mut order, mut points) = (Vec::with_capacity(total), Vec::with_capacity(total));
     if pieces.is_empty() {
-        return order;
+        return (order, points);
     }
     let mut tournament = Tournament::new(pieces);
     while order.len() < total {
@@ -258,15 +257,17 @@ fn order(pieces: &[Piece], bound: Bound) -> Vec<(u32, u32)> {
             if index == pieces[winner as usize].to || !before(&tournament) {
                 break;
             }
-            if tournament.keys[winner as usize] > bound {
-                return order;
+            let key = tournament.keys[winner as usize];
+            if key > bound {
+                return (order, points);
             }
             order.push((winner, index));
+            points.push(key.0);
             tournament.advance();
         }
         tournament.replay();
     }
-    order
+    (order, points)
 }
 
 /// The rows that came to a port, numbered by their places in the order of all.

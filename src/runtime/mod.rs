@@ -31,6 +31,8 @@ mod failures;
 mod feed;
 mod idle;
 mod intake;
+#[cfg(test)]
+mod intake_tests;
 mod lower;
 mod merge;
 pub mod placement;

@@ -25,7 +25,7 @@ use super::cursor::{Cursor, Taken};
 use super::decode::Most;
 use super::epoch::{Open, Saving, TurnRecord};
 use super::feed::Feeds;
-use super::intake::refill;
+use super::intake::Intake;
 use super::points::Point;
 use super::program::{PortOrigin, Program};
 use super::read::Undo;
@@ -69,6 +69,8 @@ pub struct QueryRun {
     pub(super) number: QueryNumber,
     pub(super) program: Arc<Program>,
     pub(super) options: Options,
+    /// What is decoded for the cursors on other threads.
+    pub(super) intake: Intake,
     /// The partitions of each source. By source, in the order of the program's feeds, then by partition.
     pub(super) cursors: Vec<Vec<Cursor>>,
     pub(super) stages: Stages,
@@ -97,6 +99,8 @@ pub struct QueryRun {
     pub(super) dirty: bool,
     /// Whether the last turn had so many rows that it is worth waking other threads for parts of it.
     pub(super) is_large: bool,
+    /// With fewer rows in a turn it is not worth waking another thread.
+    pub(super) parallel_rows: usize,
     /// How often decoding has stopped for those who wait since the last turn began.
     pub(super) stops: usize,
     /// Whether partitions at their ends count as idle, however short they have been there.
@@ -121,7 +125,7 @@ pub enum Turned {
     Yielded,
 }
 
-/// With fewer rows in a turn it is not worth waking another thread.
+/// The number of [`QueryRun::parallel_rows`], unless a test has its own.
 const PARALLEL_ROWS: usize = 2048;
 /// The most rows that wait decoded in all partitions together, if that leaves a few for each.
 const MOST_ROWS: usize = 512 << 10;
@@ -183,6 +187,7 @@ impl QueryRun {
                 reset: Reset::Earliest,
                 keeps_failures: false,
             },
+            intake: Intake::default(),
             cursors: Vec::new(),
             stages: Stages::new(program.clone(), Vec::new()),
             program,
@@ -198,6 +203,7 @@ impl QueryRun {
             epoch: EpochNumber::default(),
             dirty: false,
             is_large: false,
+            parallel_rows: PARALLEL_ROWS,
             stops: 0,
             idle_declared: false,
             undo: Undo::default(),
@@ -215,6 +221,7 @@ impl QueryRun {
     /// holds nearly no memory. Its numbers can still be asked for.
     pub fn forget(&mut self) {
         self.stages.tasks.clear();
+        self.intake.cancel().forget();
         self.cursors.iter_mut().flatten().for_each(Cursor::leave);
         (self.open, self.saving, self.dirty) = (None, None, false);
     }
@@ -291,7 +298,7 @@ impl QueryRun {
     pub fn memory(&mut self) -> usize {
         let waiting: usize = self.cursors.iter().flatten().map(Cursor::waiting_bytes).sum();
         let states = self.stages.iter_mut().flat_map(Task::states).map(|(_, state)| state.memory());
-        waiting + states.sum::<usize>()
+        waiting + self.intake.bytes() + states.sum::<usize>()
     }
 
     /// What [`QueryRun::turn`] does.
@@ -342,18 +349,14 @@ impl QueryRun {
         self.hand_out(&taken)?;
         drop(taken);
         self.stages.start(&turn);
-        self.is_large = rows >= PARALLEL_ROWS;
+        self.is_large = rows >= self.parallel_rows;
         let passed = match threads.filter(|_| self.is_large) {
             Some(threads) => {
                 // While the stages work, the rows of the next turn are decoded.
-                let (stages, cursors) = (&mut self.stages, &mut self.cursors);
-                let waiting = stages.waiting.clone();
-                let both = || rayon::join(|| stages.run(&turn, true), || refill(cursors, &waiting));
-                let (passed, filled) = threads.install(both);
-                filled?;
-                passed?
+                self.order()?;
+                self.intake.beside(threads, |rest| self.stages.run(&turn, Some(rest)))?
             }
-            None => self.stages.run(&turn, false)?,
+            None => self.stages.run(&turn, None)?,
         };
         self.open = Some((Open::Turn { rows }, turn));
         Ok(self.passed(passed))
@@ -370,8 +373,8 @@ impl QueryRun {
         let Some((_, turn)) = &self.open else { return Ok(Passed::Whole) };
         let stages = &mut self.stages;
         match threads.filter(|_| self.is_large) {
-            Some(threads) => threads.install(|| stages.run(turn, true)),
-            None => stages.run(turn, false),
+            Some(threads) => self.intake.beside(threads, |rest| stages.run(turn, Some(rest))),
+            None => stages.run(turn, None),
         }
     }
 

@@ -178,7 +178,7 @@ impl QueryRun {
             Ok(rows)
         };
         let stepped: Vec<Result<Option<Rows>>> = match together {
-            Some((_, threads)) => threads.install(|| tasks.into_par_iter().map(step).collect()),
+            Some((_, threads)) => self.intake.beside(threads, |_| tasks.into_par_iter().map(step).collect()),
             None => tasks.into_iter().map(step).collect(),
         };
         let (mut found, mut left) = (Vec::new(), Vec::new());

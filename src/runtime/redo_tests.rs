@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use super::built_tests::{Bed, Given, exchange, follows, operator, program, reads, source, to};
 use super::program::{Program, StageOutput, StageSpec, Target as To};
 use super::{Now, Options, QueryRun, Reset, Sealed, Target, TopicTarget, Turned, placement};
@@ -87,7 +89,13 @@ fn add(values: &mut Values, outputs: Vec<(PartitionId, RecordBatch)>) {
 
 /// What a query commits in one epoch that is ended once in so many steps, and never with 0; and how often it was ended while
 /// turns were still to be repeated. `more` comes when the epoch has begun to end.
-fn committed(bed: &Bed, every_row: bool, random: &mut Random, ends: u64, more: &[Given]) -> (Values, usize) {
+fn committed(
+    (bed, threads): (&Bed, Option<&ThreadPool>),
+    every_row: bool,
+    random: &mut Random,
+    ends: u64,
+    more: &[Given],
+) -> (Values, usize) {
     let (mut values, mut head) = (vec![Vec::new(); PARTITIONS as usize], None);
     let (mut cut_short, mut more) = (0, Some(more));
     loop {
@@ -95,14 +103,17 @@ fn committed(bed: &Bed, every_row: bool, random: &mut Random, ends: u64, more: &
         let limits = if ends == 0 { (3, 1 << 20) } else { (1 + random.below(6) as usize, 100 << random.below(8)) };
         let mut run = query(bed, every_row, limits, head.as_ref());
         // Somebody waits for it all the time, or nobody.
+        (run.is_large, run.parallel_rows) = (true, 1);
         run.yields_to(Arc::new(AtomicUsize::new(if ends == 0 { 0 } else { random.below(2) as usize })));
         loop {
             // The clock goes on; repeated turns have that of their records.
             let now = Now { monotonic_ns: random.below(1 << 40), wall_ms: random.below(1 << 40) as i64 };
-            let is_over = run.is_ending() || run.turn(now, None).expect("no bug") == Turned::Drained;
+            // With threads for some turns and without them for others.
+            let mut threads = || threads.filter(|_| ends > 0 && random.one_in(2));
+            let is_over = run.is_ending() || run.turn(now, threads()).expect("no bug") == Turned::Drained;
             let repeats = !run.redo.0.is_empty();
             if is_over || run.is_left() || repeats {
-                match run.seal(None).expect("no bug") {
+                match run.seal(threads()).expect("no bug") {
                     Sealed::Nothing | Sealed::Yielded => {}
                     Sealed::Part(epoch) => {
                         assert!(!repeats, "what is repeated was committed");
@@ -129,6 +140,7 @@ fn committed(bed: &Bed, every_row: bool, random: &mut Random, ends: u64, more: &
 
 #[test]
 fn a_query_that_is_ended_while_it_repeats_turns_commits_the_same_records() {
+    let threads = ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
     for every_row in [true, false] {
         let mut cut_short = 0;
         for seed in 0..15 {
@@ -143,8 +155,8 @@ fn a_query_that_is_ended_while_it_repeats_turns_commits_the_same_records() {
             let given: Vec<Given> = (0..60).map(|number| row(number, &mut random)).collect();
             let (given, more) = given.split_at(50);
             bed.append(given);
-            let (wanted, _) = committed(&bed, every_row, &mut random, 0, more);
-            let (found, cut) = committed(&bed, every_row, &mut random, 6, more);
+            let (wanted, _) = committed((&bed, None), every_row, &mut random, 0, more);
+            let (found, cut) = committed((&bed, Some(&threads)), every_row, &mut random, 6, more);
             assert_eq!(found, wanted, "seed {seed}, results of every row: {every_row}");
             cut_short += cut;
         }

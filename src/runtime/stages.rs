@@ -8,17 +8,17 @@
 //! further pass continues the first. What waits between two stages is bounded by about one call's output for each task
 //! and by rows that one task is ahead of the others.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use rayon::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::chain::Call;
+use super::intake::{Rest, owner};
 use super::merge::{Bound, Piece, UNBOUND, lane};
 use super::points::Point;
 use super::program::{PortOrigin, Program};
 use super::task::{Progress, Task, TurnSpec};
 use crate::error::Result;
+use crate::locks::lock;
 
 /// How many wait for a query that stops for nobody.
 pub(super) static NOBODY: AtomicUsize = AtomicUsize::new(0);
@@ -114,16 +114,17 @@ impl Stages {
         }
     }
 
-    /// Goes on with what was begun; `parallel` is whether the tasks of a stage run on several threads.
+    /// Goes on with what was begun; with `rest` the tasks of a stage run on all threads of the pool that this one belongs to,
+    /// and a thread calls it that finds no more of them.
     ///
     /// # Errors
-    /// The first error of a task; those that run at the same time may have worked on.
-    pub(super) fn run(&mut self, turn: &Turn, parallel: bool) -> Result<Passed> {
+    /// The first error of a task; others may have worked on.
+    pub(super) fn run(&mut self, turn: &Turn, rest: Option<Rest>) -> Result<Passed> {
         let mut stopped = self.stopped.take();
         let mut is_first = stopped.as_ref().is_none_or(|stop| stop.is_first);
         loop {
             for stage in stopped.as_ref().map_or(0, |stop| stop.stage)..self.tasks.len() {
-                self.stopped = self.pass(stage, turn, (parallel, is_first), stopped.take())?;
+                self.stopped = self.pass(stage, turn, (rest, is_first), stopped.take())?;
                 if self.stopped.is_some() {
                     return Ok(Passed::Yielded);
                 }
@@ -168,7 +169,7 @@ impl Stages {
         &mut self,
         stage: usize,
         turn: &Turn,
-        (parallel, is_first): (bool, bool),
+        (rest, is_first): (Option<Rest>, bool),
         stopped: Option<Stop>,
     ) -> Result<Option<Stop>> {
         let bound = self.bound(stage);
@@ -185,8 +186,8 @@ impl Stages {
             None => false,
             Some(point) => is_first || is_last || Some(point) == least,
         };
-        if parallel {
-            tasks[from..].par_iter_mut().filter(|task| goes_on(task)).try_for_each(|task| task.work(&spec))?;
+        if let Some(rest) = rest {
+            share(tasks[from..].iter_mut().filter(|task| goes_on(task)).collect(), &spec, rest)?;
         } else {
             for number in (from..tasks.len()).filter(|number| goes_on(&tasks[*number])).collect::<Vec<_>>() {
                 tasks[number].work(&spec)?;
@@ -231,6 +232,43 @@ impl Stages {
     pub(super) fn receive(&mut self, stage: usize, task: usize, piece: Piece) {
         self.tasks[stage][task].receive(piece);
     }
+}
+
+/// Has all threads of the pool work on tasks, each on its own first.
+fn share(tasks: Vec<&mut Task>, spec: &TurnSpec, rest: Rest) -> Result<()> {
+    let threads = rayon::current_num_threads();
+    let helpers = tasks.len().min(threads).saturating_sub(1);
+    let mut lists: Vec<Mutex<Vec<&mut Task>>> = (0..threads).map(|_| Mutex::default()).collect();
+    for task in tasks {
+        let own = owner(task.number, threads);
+        lists[own].get_mut().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+    let failure = Mutex::new(None);
+    let next = |own: usize| (own..threads).chain(0..own).find_map(|list| lock(&lists[list]).pop());
+    let at_work = AtomicUsize::new(0);
+    let work = || {
+        at_work.fetch_add(1, Ordering::Relaxed);
+        let own = rayon::current_thread_index().unwrap_or_default();
+        while let Some(task) = next(own) {
+            if let Err(error) = task.work(spec) {
+                lock(&failure).get_or_insert(error);
+            }
+        }
+        at_work.fetch_sub(1, Ordering::Relaxed) > 1
+    };
+    rayon::scope(|scope| {
+        for _ in 0..helpers {
+            scope.spawn(|_| {
+                work();
+                rest();
+            });
+        }
+        // If the helpers have not come, this thread is at the end of the tasks and has no time to rest.
+        if work() {
+            rest();
+        }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 fn point_of(progress: Progress) -> Option<Point> {

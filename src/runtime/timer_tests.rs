@@ -228,13 +228,14 @@ fn sorted(mut rows: Vec<Shown>) -> Vec<Shown> {
     rows
 }
 
-fn hows() -> [(usize, How); 5] {
+fn hows() -> [(usize, How); 6] {
     [
         (2200, WHOLE),
         (2200, How { workers: 2, ..WHOLE }),
         (300, How { batch_rows: 1, ..WHOLE }),
         (300, How { batch_rows: 7, waiting: 1, ..WHOLE }),
         (300, How { batch_rows: 7, turn_bytes: 1, tap_rows: 1, ..WHOLE }),
+        (300, How { batch_rows: 7, turn_bytes: 400, tap_rows: 30, workers: 2, waiting: 1, ..WHOLE }),
     ]
 }
 

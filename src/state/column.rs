@@ -75,6 +75,18 @@ impl Column {
         Column { sql_type: sql_type.clone(), values, valid: None, rows: 0 }
     }
 
+    /// Drops all rows and keeps the room that they took.
+    pub fn clear(&mut self) {
+        match &mut self.values {
+            Values::Fixed(_, bytes) => bytes.clear(),
+            Values::Varying(ends, bytes) => {
+                ends.clear();
+                bytes.clear();
+            }
+        }
+        (self.valid, self.rows) = (None, 0);
+    }
+
     /// The number of rows.
     pub fn len(&self) -> usize {
         self.rows

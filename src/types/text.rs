@@ -78,31 +78,32 @@ pub fn parse_f64(text: &str) -> Option<f64> {
 
 /// Java's `Double.toString`: `1.0`, `1.0E10`, `1.0E-4`, `NaN`, `-Infinity`.
 pub fn double(value: f64) -> String {
-    let mut text = String::new();
-    write_double(&mut text, value);
-    text
+    with_double(value, str::to_owned)
 }
 
 /// Appends [`double`] to `out`.
+pub fn write_double(out: &mut String, value: f64) {
+    with_double(value, |text| out.push_str(text));
+}
+
+/// Gives [`double`] to `take`.
 ///
 /// From 10^-3 up to, but without, 10^7 a number prints without an exponent, others with one: 1.0E7, 1.0E-4. The
 /// digits are the shortest that read back as the same double (JDK 19 and later do the same).
-pub fn write_double(out: &mut String, value: f64) {
+pub fn with_double<T>(value: f64, take: impl FnOnce(&str) -> T) -> T {
     if value.is_nan() {
-        return out.push_str("NaN");
+        return take("NaN");
     }
     if value.is_infinite() {
-        return out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
+        return take(if value > 0.0 { "Infinity" } else { "-Infinity" });
     }
     if value == 0.0 {
-        return out.push_str(if value.is_sign_negative() { "-0.0" } else { "0.0" });
+        return take(if value.is_sign_negative() { "-0.0" } else { "0.0" });
     }
     let magnitude = value.abs();
     if (1e-3..1e7).contains(&magnitude) {
-        let mut buffer = zmij::Buffer::new();
-        let text = buffer.format_finite(value);
         // In this range there is no exponent, and always a fraction.
-        return out.push_str(text);
+        return take(zmij::Buffer::new().format_finite(value));
     }
     // Java prints two digits at least, and of those the nearest: the smallest double is 4.9E-324, not 5.0E-324.
     let mut text = format!("{magnitude:e}");
@@ -113,7 +114,7 @@ pub fn write_double(out: &mut String, value: f64) {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let sign = if value < 0.0 { "-" } else { "" };
     let point = if mantissa.contains('.') { "" } else { ".0" };
-    let _ = write!(out, "{sign}{mantissa}{point}E{exponent}");
+    take(&format!("{sign}{mantissa}{point}E{exponent}"))
 }
 
 /// ISO date: `2020-01-31`, `-0001-12-31`, `+10000-01-01`.

@@ -85,12 +85,10 @@ fn put_integer(value: i64, out: &mut Vec<u8>) {
 }
 
 fn put_double(value: f64, out: &mut Vec<u8>) {
-    let mut shown = String::new();
-    text::write_double(&mut shown, value);
-    if value.is_finite() {
-        return out.extend_from_slice(shown.as_bytes());
-    }
-    put_string(shown.as_bytes(), out);
+    text::with_double(value, |shown| match value.is_finite() {
+        true => out.extend_from_slice(shown.as_bytes()),
+        false => put_string(shown.as_bytes(), out),
+    });
 }
 
 /// Appends a string (valid UTF-8) in quotes, escaped as Jackson does: characters beyond U+FFFF as two escapes.

@@ -1,7 +1,7 @@
 //! The rows of both sides of a join that can still find a partner: by key in the order of their times, and dropped by time
 //! bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use arrow::array::ArrayRef;
 
@@ -47,8 +47,8 @@ struct Rows {
     /// The slot of each bucket.
     buckets: BTreeMap<BucketId, u32>,
     slots: Vec<Bucket>,
-    /// Slots of buckets that were dropped.
-    free: Vec<u32>,
+    /// Slots of buckets that were dropped; the last ones still have the room of their rows.
+    free: VecDeque<u32>,
     count: usize,
     /// The slots with rows that are not saved.
     unsaved: Vec<u32>,
@@ -117,6 +117,9 @@ pub(super) struct Found {
 /// The most rows, and about the most bytes, of an entry.
 const BLOCK: (usize, usize) = (1024, 256 << 10);
 
+/// Of so many buckets the room of one is kept when it is dropped.
+const FREE: usize = 4;
+
 impl Rows {
     fn new(types: Vec<SqlType>) -> Self {
         Rows {
@@ -124,7 +127,7 @@ impl Rows {
             types,
             buckets: BTreeMap::new(),
             slots: Vec::new(),
-            free: Vec::new(),
+            free: VecDeque::new(),
             count: 0,
             unsaved: Vec::new(),
             last: None,
@@ -153,20 +156,35 @@ impl Rows {
         if let Some(slot) = self.buckets.get(&id) {
             return *slot;
         }
-        let columns = self.types.iter().map(Column::new).collect();
-        let bucket = Bucket { id, rows: Vec::with_capacity(self.usual), columns, saved: 0, waiting: 0 };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = bucket;
-                slot
-            }
-            None => {
-                self.slots.push(bucket);
-                self.slots.len() as u32 - 1
-            }
-        };
+        let slot = self.free.pop_back().unwrap_or_else(|| {
+            let columns = self.types.iter().map(Column::new).collect();
+            self.slots.push(Bucket { id, rows: Vec::new(), columns, saved: 0, waiting: 0 });
+            self.slots.len() as u32 - 1
+        });
+        let bucket = &mut self.slots[slot as usize];
+        bucket.id = id;
+        bucket.rows.reserve(self.usual);
         self.buckets.insert(id, slot);
         slot
+    }
+
+    /// Drops a bucket. As many slots keep their room as new buckets are likely to take soon.
+    fn drop_bucket(&mut self, id: BucketId, slot: u32) {
+        self.buckets.remove(&id);
+        self.last = None;
+        let bucket = &mut self.slots[slot as usize];
+        self.usual = bucket.rows.len();
+        self.count -= self.usual;
+        bucket.saved = 0;
+        if self.free.len() <= self.buckets.len() / FREE {
+            bucket.rows.clear();
+            bucket.columns.iter_mut().for_each(Column::clear);
+            self.free.push_back(slot);
+        } else {
+            bucket.rows = Vec::new();
+            bucket.columns.iter_mut().zip(&self.types).for_each(|(column, t)| *column = Column::new(t));
+            self.free.push_front(slot);
+        }
     }
 }
 
@@ -381,15 +399,7 @@ impl Store {
                 .filter(|(_, slot)| rows.slots[**slot as usize].waiting == 0)
                 .map(|(id, slot)| (*id, *slot))
                 .collect();
-            for (id, slot) in over {
-                rows.buckets.remove(&id);
-                let bucket = &mut rows.slots[slot as usize];
-                rows.usual = std::mem::take(&mut bucket.rows).len();
-                rows.count -= rows.usual;
-                rows.last = None;
-                bucket.columns.iter_mut().zip(&rows.types).for_each(|(column, t)| *column = Column::new(t));
-                rows.free.push(slot);
-            }
+            over.into_iter().for_each(|(id, slot)| rows.drop_bucket(id, slot));
         }
         let rows: usize = self.sides.iter().map(|s| s.count).sum();
         if self.keys.len() > FEW_KEYS.max(2 * rows) {
