@@ -1,4 +1,4 @@
-//! The memory of the process, as the system sees it.
+//! What the process asks of the system: its memory, and which of its threads go first.
 
 /// A figure of the process in bytes, by its name in `/proc/self/status`: `VmHWM` is the most that it ever had resident,
 /// `RssAnon` what it has now that is no file's.
@@ -48,6 +48,21 @@ pub(crate) fn give_back() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// How far the priority of a thread is lowered that lets others go first.
+#[cfg(target_os = "linux")]
+const LOWER: libc::c_int = 10;
+
+/// Does the work of a thread at a lower priority: where processors are short it gets a tenth of one, and whoever wakes
+/// meanwhile goes first. Does only the work where threads have no priorities of their own.
+pub(crate) fn lower_priority(work: impl FnOnce()) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call changes the priority of this thread alone. One that is refused changes nothing.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, LOWER);
+    }
+    work();
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -88,6 +88,7 @@ use crate::error::{Error, Result};
 use crate::ids::QueryNumber;
 use crate::journal::WhenFull;
 use crate::locks::lock;
+use crate::process;
 use crate::runtime::{Feeds, Now, Options, Placement, Reset, placement};
 use crate::topics::Topics;
 use crate::topics::log::Log;
@@ -331,11 +332,13 @@ impl Engine {
     /// # Errors
     /// The system has no more threads; those that were started end with the engine.
     fn spawn_threads(&self) -> Result<()> {
+        // A checkpoint and a merge work for long, and nobody waits for them; where the journal grows too long, queries do,
+        // and leave the processors to them.
         let loops: [(&str, fn(&Arc<Shared>)); 5] = [
             ("journal", Shared::journal_loop),
-            ("checkpoint", Shared::checkpoint_loop),
-            ("merge", Shared::merge_loop),
-            ("cleanup", Shared::cleanup_loop),
+            ("checkpoint", |shared| process::lower_priority(|| shared.checkpoint_loop())),
+            ("merge", |shared| process::lower_priority(|| shared.merge_loop())),
+            ("cleanup", |shared| process::lower_priority(|| shared.cleanup_loop())),
             ("timer", |shared| shared.timers.run(shared.settings.clock.as_ref())),
         ];
         for (name, body) in loops {
