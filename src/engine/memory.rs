@@ -30,6 +30,11 @@ pub(crate) struct Share {
 }
 
 impl Memory {
+    /// Whether more is taken than there is.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.total.load(Ordering::Relaxed) > self.budget
+    }
+
     /// A budget of so many bytes, of which nothing is taken.
     pub(super) fn new(budget: usize) -> Memory {
         Memory { budget, ..Memory::default() }
@@ -83,11 +88,10 @@ impl Shared {
     /// Kind `Backend`: the state does not fit into the budget, and nothing that runs can make it smaller. The query
     /// with the error fails, and its memory is free.
     pub(crate) fn is_short(self: &Arc<Self>, query: &Running) -> Result<bool> {
-        let budget = self.memory.budget;
-        let total = self.memory.total.load(Ordering::Relaxed);
-        if total <= budget {
+        if !self.memory.is_exceeded() {
             return Ok(false);
         }
+        let (budget, total) = (self.memory.budget, self.memory.total.load(Ordering::Relaxed));
         // Set before the other queries are checked, so that memory freed after the check wakes this query.
         if !query.waits_for_memory(true) {
             self.memory.waiting.fetch_add(1, Ordering::SeqCst);

@@ -165,11 +165,15 @@ impl Shared {
             // Whoever rests finishes what was begun: only then there is a whole epoch to be committed.
             let rests = query.rests();
             if rests && !run.has_begun() {
+                run.forget_ahead();
                 self.seal_if_possible(query, &mut run, now)?;
                 return Ok(false);
             }
             if !self.is_manual() && !query.has_room() {
                 return Ok(false);
+            }
+            if self.memory.is_exceeded() && run.forget_ahead() {
+                query.memory.set(run.memory());
             }
             if !rests && self.is_short(query)? {
                 self.seal_if_possible(query, &mut run, now)?;
@@ -184,6 +188,7 @@ impl Shared {
                     return Ok(run.is_ending() && query.may_submit());
                 }
                 _ if !run.is_wanted() => {
+                    run.forget_ahead();
                     query.end();
                     self.progress.announce();
                     return Ok(false);

@@ -30,8 +30,11 @@ use crate::topics::Offset;
 /// How many batches are decoded for a partition before a turn takes them, at most: they may be small, or have no good
 /// record.
 const BATCHES: usize = 4;
-/// About how much is decoded ahead of the turns for each partition, in full batches.
-const AHEAD: usize = 2;
+
+/// How much is decoded ahead of the turns for each partition, in full batches; less where the batches are many anyway.
+fn ahead(partitions: usize) -> usize {
+    if partitions <= 16 { 2 } else { 1 }
+}
 
 impl QueryRun {
     /// Has every partition decode rows that has few, unless it stands at its end; false if it stopped for those who
@@ -63,20 +66,13 @@ impl QueryRun {
         self.order()?;
         let mut state = lock(&self.intake.shared.state);
         let mut has_come = false;
-        // Those that have few, each with its number and how many batches it was given.
-        let mut cursors: Vec<_> =
-            self.cursors.iter_mut().flatten().enumerate().map(|(lane, cursor)| (lane, cursor, 0)).collect();
+        let hungry = |(lane, cursor)| Hungry { lane, cursor, batches: 0, asked: false };
+        let mut cursors: Vec<Hungry> = self.cursors.iter_mut().flatten().enumerate().map(hungry).collect();
         loop {
-            for (lane, cursor, batches) in &mut cursors {
-                while cursor.wants_more() && *batches < BATCHES && state.lanes[*lane].hand_over(cursor)? {
-                    *batches += 1;
-                    has_come = true;
-                }
+            for hungry in &mut cursors {
+                has_come |= hungry.take(&mut state.lanes[hungry.lane])?;
             }
-            let lacks = |(lane, cursor, batches): &(usize, &mut Cursor, usize)| {
-                cursor.wants_more() && *batches < BATCHES && state.lanes[*lane].is_active()
-            };
-            cursors.retain(lacks);
+            cursors.retain(|hungry| hungry.lacks(&state.lanes[hungry.lane]));
             if cursors.is_empty() {
                 return Ok(true);
             }
@@ -91,7 +87,8 @@ impl QueryRun {
     /// Orders rows for partitions that have few and do not stand at their ends.
     pub(super) fn order(&mut self) -> Result<()> {
         let mut state = lock(&self.intake.shared.state);
-        state.lanes.resize_with(self.cursors.iter().map(Vec::len).sum(), Lane::default);
+        let partitions = self.cursors.iter().map(Vec::len).sum();
+        state.lanes.resize_with(partitions, Lane::default);
         for (cursor, lane) in self.cursors.iter_mut().flatten().zip(&mut state.lanes) {
             lane.partition = cursor.id.partition;
             while cursor.wants_more() && lane.hand_over(cursor)? {}
@@ -100,6 +97,12 @@ impl QueryRun {
             }
         }
         Ok(())
+    }
+
+    /// Forgets what was decoded and not taken, so that it takes no memory; whether there was anything. It is decoded anew
+    /// when it is wanted.
+    pub fn forget_ahead(&mut self) -> bool {
+        self.intake.cancel().forget()
     }
 
     /// Waits for what is being decoded, takes all that was, and orders nothing more.
@@ -116,6 +119,41 @@ impl QueryRun {
     pub(super) fn fill_to(&mut self, ends: &[Offset]) -> Result<()> {
         self.settle()?;
         self.cursors.iter_mut().flatten().zip(ends).try_for_each(|(cursor, end)| cursor.fill_to(*end))
+    }
+}
+
+/// A partition for which a turn waits.
+struct Hungry<'a> {
+    lane: usize,
+    cursor: &'a mut Cursor,
+    /// How many batches it was given.
+    batches: usize,
+    /// Whether it was asked for its end since the turn waits.
+    asked: bool,
+}
+
+impl Hungry<'_> {
+    /// Takes what was decoded, as far as it is wanted; whether that was anything.
+    fn take(&mut self, lane: &mut Lane) -> Result<bool> {
+        let before = self.batches;
+        while self.wants_more() && lane.hand_over(self.cursor)? {
+            self.batches += 1;
+        }
+        // The end that a thread has found may have been that of a moment before the turn.
+        if self.wants_more() && !lane.is_active() && !self.asked && self.cursor.deleted_to().is_none() {
+            self.asked = true;
+            lane.order = self.cursor.order()?;
+        }
+        Ok(self.batches > before)
+    }
+
+    fn wants_more(&self) -> bool {
+        self.batches < BATCHES && self.cursor.wants_more()
+    }
+
+    /// Whether there is too little, and more may come.
+    fn lacks(&self, lane: &Lane) -> bool {
+        self.wants_more() && lane.is_active()
     }
 }
 
@@ -143,6 +181,8 @@ pub(super) struct State {
     jobs: usize,
     /// Whether a turn waits for a thread.
     is_held: bool,
+    /// The thread of the pool on which a turn runs: it decodes one batch at a time, so that the turn can go on.
+    turn_on: Option<usize>,
 }
 
 /// What is ordered and decoded for a partition.
@@ -173,9 +213,9 @@ impl Lane {
         self.order.is_some() || self.is_decoding || !self.decoded.is_empty() || self.failure.is_some()
     }
 
-    /// Whether more is to be decoded now.
-    fn is_hungry(&self) -> bool {
-        let has_room = |order: &Order| self.rows < AHEAD * order.most.records && self.bytes < order.most.bytes;
+    /// Whether more is to be decoded now, where so many full batches are decoded ahead.
+    fn is_hungry(&self, ahead: usize) -> bool {
+        let has_room = |order: &Order| self.rows <= (ahead - 1) * order.most.records && self.bytes < order.most.bytes;
         self.decoded.len() < BATCHES && self.order.as_ref().is_some_and(has_room)
     }
 
@@ -205,17 +245,22 @@ impl Lane {
 }
 
 impl Intake {
-    /// Runs a part of a turn on the threads of a pool. What is ordered is decoded when it is over, and by those of them that
-    /// find nothing to do in it: `turn` is given what they call then.
+    /// Runs a part of a turn on the threads of a pool. What is ordered is decoded when it is over, and before that by those of
+    /// them that find nothing to do in it: `turn` is given what they call then.
     pub(super) fn beside<T: Send>(&self, threads: &ThreadPool, turn: impl FnOnce(Rest) -> T + Send) -> T {
         lock(&self.shared.state).is_held = true;
-        threads.install(|| {
-            lock(&self.shared.state).is_held = false;
+        let done = threads.install(|| {
             let rest = || self.send(&mut lock(&self.shared.state), threads);
-            let done = turn(&rest);
-            rest();
-            done
-        })
+            {
+                let mut state = lock(&self.shared.state);
+                (state.is_held, state.turn_on) = (false, rayon::current_thread_index());
+            }
+            // Also if the turn panics.
+            let _over = Over(&self.shared);
+            turn(&rest)
+        });
+        self.send(&mut lock(&self.shared.state), threads);
+        done
     }
 
     /// The bytes of what was decoded and not taken.
@@ -236,13 +281,23 @@ impl Intake {
 
     /// Sends as many jobs to the pool as there are threads and something to do for.
     fn send(&self, state: &mut State, threads: &ThreadPool) {
-        let hungry = state.lanes.iter().filter(|lane| lane.is_hungry()).count();
+        let ahead = ahead(state.lanes.len());
+        let hungry = state.lanes.iter().filter(|lane| lane.is_hungry(ahead)).count();
         let more = hungry.min(threads.current_num_threads().saturating_sub(state.jobs));
         state.jobs += more;
         for _ in 0..more {
             let shared = self.shared.clone();
             threads.spawn(move || shared.work());
         }
+    }
+}
+
+/// Says at its end that the turn is over.
+struct Over<'a>(&'a Shared);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).turn_on = None;
     }
 }
 
@@ -257,7 +312,9 @@ impl Shared {
     /// Decodes what lacks most, batch by batch, until there is enough or a turn wants the thread.
     fn work(&self) {
         let mut state = lock(&self.state);
-        while let Some((at, order)) = state.take_order() {
+        let mut goes_on = true;
+        while goes_on && let Some((at, order)) = state.take_order() {
+            goes_on = !state.is_in_turn();
             drop(state);
             let next = catch_unwind(AssertUnwindSafe(|| order.reader.next(order.from, order.most)));
             state = lock(&self.state);
@@ -269,9 +326,16 @@ impl Shared {
 }
 
 impl State {
-    /// Forgets what was decoded.
-    pub(super) fn forget(&mut self) {
+    /// Forgets what was decoded; whether that was anything.
+    pub(super) fn forget(&mut self) -> bool {
+        let any = self.lanes.iter().any(|lane| !lane.decoded.is_empty());
         self.lanes.clear();
+        any
+    }
+
+    /// Whether this is the thread on which a turn runs.
+    fn is_in_turn(&self) -> bool {
+        self.turn_on.is_some() && self.turn_on == rayon::current_thread_index()
     }
 
     /// The next order, of the partition that lacks most; none if there is enough, or a turn waits for the thread. Of those
@@ -282,8 +346,10 @@ impl State {
         }
         let (own, threads) = (rayon::current_thread_index(), rayon::current_num_threads());
         let is_own = |lane: &Lane| Some(owner(lane.partition, threads)) == own;
-        let hungry = self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.is_hungry());
-        let (at, lane) = hungry.min_by_key(|(_, lane)| (lane.batches(), !is_own(lane), lane.rows))?;
+        let ahead = ahead(self.lanes.len());
+        let hungry = self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.is_hungry(ahead));
+        let lack = |lane: &Lane| (!lane.decoded.is_empty(), lane.batches(), !is_own(lane), lane.rows);
+        let (at, lane) = hungry.min_by_key(|(_, lane)| lack(lane))?;
         lane.is_decoding = true;
         Some((at, lane.order.take()?))
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::built_tests::{Bed, Given, program, reads, source};
-use super::program::{StageOutput, StageSpec, Target as To};
+use super::program::{Program, StageOutput, StageSpec, Target as To};
 use super::{Feeds, Now, Options, QueryRun, Reset, Target, TopicTarget, Turned, placement};
 use crate::error::{Error, Result};
 use crate::ids::{QueryNumber, TopicId};
@@ -76,7 +76,12 @@ impl Topics for BadTopics {
     }
 
     fn end(&self, partition: PartitionId) -> Result<Offset> {
-        self.topics.end(partition)
+        let end = self.topics.end(partition)?;
+        // Long enough, too, for records to come meanwhile.
+        if rayon::current_thread_index().is_some() {
+            (0..1000).for_each(|_| std::thread::yield_now());
+        }
+        Ok(end)
     }
 
     fn count(&self, partition: PartitionId) -> Result<Count> {
@@ -95,11 +100,16 @@ impl Topics for BadTopics {
 /// A query that copies a topic of 300 records in batches of at most 8, with threads to decode on.
 fn copying(bad: Option<(Offset, Fault)>) -> (QueryRun, ThreadPool, Arc<AtomicUsize>) {
     let bed = Bed::new(1, PARTITIONS);
+    let reading = Arc::new(AtomicUsize::new(0));
+    let (run, threads) = copying_from(&bed, bad, &reading);
     for number in 0..ROWS {
         let partition = number as u32 % PARTITIONS;
         bed.append(&[Given { topic: 0, partition, time: number, row: vec![Some(number)] }]);
     }
-    let reading = Arc::new(AtomicUsize::new(0));
+    (run, threads, reading)
+}
+
+fn copying_from(bed: &Bed, bad: Option<(Offset, Fault)>, reading: &Arc<AtomicUsize>) -> (QueryRun, ThreadPool) {
     let topics = Arc::new(BadTopics { topics: bed.topics.clone(), bad, reading: reading.clone() });
     let feeds = Feeds::new(topics, placement::usual());
     let target = TopicTarget {
@@ -112,14 +122,14 @@ fn copying(bad: Option<(Offset, Fault)>) -> (QueryRun, ThreadPool, Arc<AtomicUsi
     };
     let ports = vec![reads(0, 1, To::End)];
     let stage = StageSpec { ports, operators: Vec::new(), output: StageOutput::Result, tasks: PARTITIONS };
-    let program = Arc::new(program(&[1], PARTITIONS, vec![stage], 1));
+    let program = Arc::new(Program { merges: false, ..program(&[1], PARTITIONS, vec![stage], 1) });
     let options =
         Options { batch_rows: 8, idle_ns: 0, turn_bytes: 1 << 20, reset: Reset::Earliest, keeps_failures: false };
     let starts = |_| Ok(0);
     let target = Target::Topic(Arc::new(target));
     let mut run = QueryRun::new(QueryNumber::new(1), program, &target, (&feeds, &starts), options).expect("a query");
     (run.is_large, run.parallel_rows) = (true, 1);
-    (run, ThreadPoolBuilder::new().num_threads(2).build().expect("threads"), reading)
+    (run, ThreadPoolBuilder::new().num_threads(2).build().expect("threads"))
 }
 
 /// Takes turns until all is taken; what happens at last.
@@ -165,4 +175,27 @@ fn nothing_is_read_for_a_query_that_is_gone() {
         }
         assert_eq!(reading.load(Ordering::SeqCst), 0);
     }
+}
+
+#[test]
+fn a_record_that_came_before_a_turn_is_taken_in_it() {
+    let bed = Bed::new(1, PARTITIONS);
+    let (mut run, threads) = copying_from(&bed, None, &Arc::default());
+    for round in 0..300 {
+        // As many as are decoded at once: the turn waits for no more, and somebody looks for them meanwhile.
+        let given = |number| Given { topic: 0, partition: 0, time: round, row: vec![Some(number)] };
+        bed.append(&(0..8).map(given).collect::<Vec<_>>());
+        assert_eq!(run.turn(Now::default(), Some(&threads)).expect("a turn"), Turned::Took(8), "round {round}");
+    }
+}
+
+#[test]
+fn what_was_decoded_ahead_and_forgotten_is_decoded_again() {
+    let (mut run, threads, _) = copying(None);
+    let mut forgotten = 0;
+    while run.turn(Now::default(), Some(&threads)).expect("a turn") != Turned::Drained {
+        forgotten += usize::from(run.forget_ahead());
+    }
+    assert_eq!(run.rows(), ROWS as u64);
+    assert!(forgotten > 0);
 }

@@ -127,7 +127,8 @@ pub enum Turned {
 
 /// The number of [`QueryRun::parallel_rows`], unless a test has its own.
 const PARALLEL_ROWS: usize = 2048;
-/// The most rows that wait decoded in all partitions together, if that leaves a few for each.
+/// The most rows in batches of all partitions together, one of each, if that leaves a few for each. Two or three of each
+/// wait at most.
 const MOST_ROWS: usize = 512 << 10;
 const FEW_ROWS: usize = 64;
 /// The most bytes of records that are decoded at once.
@@ -221,7 +222,7 @@ impl QueryRun {
     /// holds nearly no memory. Its numbers can still be asked for.
     pub fn forget(&mut self) {
         self.stages.tasks.clear();
-        self.intake.cancel().forget();
+        self.forget_ahead();
         self.cursors.iter_mut().flatten().for_each(Cursor::leave);
         (self.open, self.saving, self.dirty) = (None, None, false);
     }

@@ -245,7 +245,7 @@ fn share(tasks: Vec<&mut Task>, spec: &TurnSpec, rest: Rest) -> Result<()> {
     }
     let failure = Mutex::new(None);
     let next = |own: usize| (own..threads).chain(0..own).find_map(|list| lock(&lists[list]).pop());
-    let at_work = AtomicUsize::new(0);
+    let (at_work, caller) = (AtomicUsize::new(0), rayon::current_thread_index());
     let work = || {
         at_work.fetch_add(1, Ordering::Relaxed);
         let own = rayon::current_thread_index().unwrap_or_default();
@@ -260,7 +260,10 @@ fn share(tasks: Vec<&mut Task>, spec: &TurnSpec, rest: Rest) -> Result<()> {
         for _ in 0..helpers {
             scope.spawn(|_| {
                 work();
-                rest();
+                // The caller takes it itself if nobody else does.
+                if rayon::current_thread_index() != caller {
+                    rest();
+                }
             });
         }
         // If the helpers have not come, this thread is at the end of the tasks and has no time to rest.

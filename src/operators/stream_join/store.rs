@@ -1,7 +1,7 @@
 //! The rows of both sides of a join that can still find a partner: by key in the order of their times, and dropped by time
 //! bucket.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use arrow::array::ArrayRef;
 
@@ -48,7 +48,7 @@ struct Rows {
     buckets: BTreeMap<BucketId, u32>,
     slots: Vec<Bucket>,
     /// Slots of buckets that were dropped; the last ones still have the room of their rows.
-    free: VecDeque<u32>,
+    free: Vec<u32>,
     count: usize,
     /// The slots with rows that are not saved.
     unsaved: Vec<u32>,
@@ -119,6 +119,8 @@ const BLOCK: (usize, usize) = (1024, 256 << 10);
 
 /// Of so many buckets the room of one is kept when it is dropped.
 const FREE: usize = 4;
+/// A bucket with room for so many times its rows does not keep it.
+const MOST_ROOM: usize = 2;
 
 impl Rows {
     fn new(types: Vec<SqlType>) -> Self {
@@ -127,7 +129,7 @@ impl Rows {
             types,
             buckets: BTreeMap::new(),
             slots: Vec::new(),
-            free: VecDeque::new(),
+            free: Vec::new(),
             count: 0,
             unsaved: Vec::new(),
             last: None,
@@ -156,7 +158,7 @@ impl Rows {
         if let Some(slot) = self.buckets.get(&id) {
             return *slot;
         }
-        let slot = self.free.pop_back().unwrap_or_else(|| {
+        let slot = self.free.pop().unwrap_or_else(|| {
             let columns = self.types.iter().map(Column::new).collect();
             self.slots.push(Bucket { id, rows: Vec::new(), columns, saved: 0, waiting: 0 });
             self.slots.len() as u32 - 1
@@ -168,7 +170,7 @@ impl Rows {
         slot
     }
 
-    /// Drops a bucket. As many slots keep their room as new buckets are likely to take soon.
+    /// Drops a bucket, but not yet its room.
     fn drop_bucket(&mut self, id: BucketId, slot: u32) {
         self.buckets.remove(&id);
         self.last = None;
@@ -176,19 +178,32 @@ impl Rows {
         self.usual = bucket.rows.len();
         self.count -= self.usual;
         bucket.saved = 0;
-        if self.free.len() <= self.buckets.len() / FREE {
+        // One that is mostly empty was larger once: its room is too much for the next one.
+        if bucket.rows.capacity() <= MOST_ROOM * self.usual {
             bucket.rows.clear();
             bucket.columns.iter_mut().for_each(Column::clear);
-            self.free.push_back(slot);
         } else {
-            bucket.rows = Vec::new();
-            bucket.columns.iter_mut().zip(&self.types).for_each(|(column, t)| *column = Column::new(t));
-            self.free.push_front(slot);
+            bucket.empty(&self.types);
+        }
+        self.free.push(slot);
+    }
+
+    /// Leaves as many free slots their room as new buckets are likely to take soon.
+    fn drop_room(&mut self) {
+        let kept = self.buckets.len() / FREE + 1;
+        for slot in self.free.iter().rev().skip(kept) {
+            self.slots[*slot as usize].empty(&self.types);
         }
     }
 }
 
 impl Bucket {
+    /// Drops all rows and their room.
+    fn empty(&mut self, types: &[SqlType]) {
+        self.rows = Vec::new();
+        self.columns.iter_mut().zip(types).for_each(|(column, t)| *column = Column::new(t));
+    }
+
     fn memory(&self) -> usize {
         self.rows.capacity() * size_of::<Row>() + self.columns.iter().map(Column::memory).sum::<usize>()
     }
@@ -399,7 +414,10 @@ impl Store {
                 .filter(|(_, slot)| rows.slots[**slot as usize].waiting == 0)
                 .map(|(id, slot)| (*id, *slot))
                 .collect();
-            over.into_iter().for_each(|(id, slot)| rows.drop_bucket(id, slot));
+            if !over.is_empty() {
+                over.into_iter().for_each(|(id, slot)| rows.drop_bucket(id, slot));
+                rows.drop_room();
+            }
         }
         let rows: usize = self.sides.iter().map(|s| s.count).sum();
         if self.keys.len() > FEW_KEYS.max(2 * rows) {
