@@ -162,21 +162,7 @@ impl Shared {
                 if self.seal_if_possible(query, &mut run, now)? { continue } else { return Ok(false) }
             }
             let_others(&mut run);
-            // Whoever rests finishes what was begun: only then there is a whole epoch to be committed.
-            let rests = query.rests();
-            if rests && !run.has_begun() {
-                run.forget_ahead();
-                self.seal_if_possible(query, &mut run, now)?;
-                return Ok(false);
-            }
-            if !self.is_manual() && !query.has_room() {
-                return Ok(false);
-            }
-            if self.memory.is_exceeded() && run.forget_ahead() {
-                query.memory.set(run.memory());
-            }
-            if !rests && self.is_short(query)? {
-                self.seal_if_possible(query, &mut run, now)?;
+            if !self.may_turn(query, &mut run, now)? {
                 return Ok(false);
             }
             match run.turn(now, self.workers.shared())? {
@@ -207,6 +193,29 @@ impl Shared {
                 // Whoever waits for the query comes first.
                 Turned::Yielded | Turned::Took(_) => {}
             }
+        }
+        Ok(true)
+    }
+
+    /// Whether a query may take a turn now. If it rests, or memory is short, it commits what it can instead, and keeps
+    /// nothing that it can decode again.
+    fn may_turn(self: &Arc<Self>, query: &Arc<Running>, run: &mut FairGuard<'_, QueryRun>, now: Now) -> Result<bool> {
+        // Whoever rests finishes what was begun: only then there is a whole epoch to be committed.
+        let rests = query.rests();
+        if rests && !run.has_begun() {
+            run.forget_ahead();
+            self.seal_if_possible(query, run, now)?;
+            return Ok(false);
+        }
+        if !self.is_manual() && !query.has_room() {
+            return Ok(false);
+        }
+        if self.memory.is_exceeded() && run.forget_ahead() {
+            query.memory.set(run.memory());
+        }
+        if !rests && self.is_short(query)? {
+            self.seal_if_possible(query, run, now)?;
+            return Ok(false);
         }
         Ok(true)
     }

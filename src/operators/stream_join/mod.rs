@@ -23,6 +23,7 @@
 
 mod pairs;
 mod parked;
+mod rows;
 mod state;
 mod store;
 #[cfg(test)]

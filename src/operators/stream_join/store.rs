@@ -1,11 +1,10 @@
 //! The rows of both sides of a join that can still find a partner: by key in the order of their times, and dropped by time
 //! bucket.
 
-use std::collections::BTreeMap;
-
 use arrow::array::ArrayRef;
 
 use super::Side;
+use super::rows::{Bucket, Link, NONE, Row, Rows, SAVED, WAITS};
 use crate::error::{Error, Result};
 use crate::operators::OperatorTime;
 use crate::state::column::Column;
@@ -28,70 +27,6 @@ pub(super) struct Store {
     retention_ms: i64,
 }
 
-/// A row as another one refers to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link {
-    /// The time of the row; the least number if there is none. Milliseconds since the epoch.
-    time: i64,
-    pub slot: u32,
-    pub row: u32,
-}
-
-const NONE: Link = Link { time: i64::MIN, slot: 0, row: 0 };
-
-/// The rows of a side.
-struct Rows {
-    /// The time of the rows that have a key and a value.
-    time: OperatorTime,
-    types: Vec<SqlType>,
-    /// The slot of each bucket.
-    buckets: BTreeMap<BucketId, u32>,
-    slots: Vec<Bucket>,
-    /// Slots of buckets that were dropped; the last ones still have the room of their rows.
-    free: Vec<u32>,
-    count: usize,
-    /// The slots with rows that are not saved.
-    unsaved: Vec<u32>,
-    /// The bucket that was looked for last, and its slot: mostly it is looked for again.
-    last: Option<(BucketId, u32)>,
-    /// How many rows the last bucket had that was dropped: a new one will have about as many.
-    usual: usize,
-}
-
-/// Rows whose times fall into one stretch, in the order in which they came.
-struct Bucket {
-    id: BucketId,
-    rows: Vec<Row>,
-    columns: Vec<Column>,
-    /// The rows up to here are saved.
-    saved: usize,
-    /// How many rows wait for a partner: the bucket is kept for them.
-    waiting: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Row {
-    /// The next older row of the same key.
-    older: Link,
-    time: i64,
-    /// Rising within a bucket: [`Store::place`] searches by halving.
-    ordinal: u64,
-    key: u32,
-    /// About how many bytes the columns take, and the flags [`WAITS`] and [`SAVED`].
-    bytes: u32,
-}
-
-/// Set in a row that waits for a partner. The flags leave 30 bits for the estimate of bytes.
-const WAITS: u32 = 1 << 31;
-/// Set in a waiting row whose waiting is saved.
-const SAVED: u32 = 1 << 30;
-
-impl Row {
-    fn bytes(&self) -> u32 {
-        self.bytes & !(WAITS | SAVED)
-    }
-}
-
 /// A row that is added to the store.
 #[derive(Clone, Copy)]
 pub(super) struct Added {
@@ -112,112 +47,6 @@ pub(super) struct Found {
     pub bytes: u32,
     /// Whether it waits for a partner.
     pub waits: bool,
-}
-
-/// The most rows, and about the most bytes, of an entry.
-const BLOCK: (usize, usize) = (1024, 256 << 10);
-
-/// Of so many buckets the room of one is kept when it is dropped.
-const FREE: usize = 4;
-/// A bucket with room for so many times its rows does not keep it.
-const MOST_ROOM: usize = 2;
-
-impl Rows {
-    fn new(types: Vec<SqlType>) -> Self {
-        Rows {
-            time: OperatorTime::default(),
-            types,
-            buckets: BTreeMap::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            count: 0,
-            unsaved: Vec::new(),
-            last: None,
-            usual: 0,
-        }
-    }
-
-    fn row(&self, link: Link) -> &Row {
-        &self.slots[link.slot as usize].rows[link.row as usize]
-    }
-
-    /// The slot of a bucket, which is made if it is not there. O(1) if it is that of the row before, else O(log n).
-    #[inline]
-    fn slot(&mut self, id: BucketId) -> u32 {
-        match self.last {
-            Some((last, slot)) if last == id => slot,
-            _ => {
-                let slot = self.find_slot(id);
-                self.last = Some((id, slot));
-                slot
-            }
-        }
-    }
-
-    fn find_slot(&mut self, id: BucketId) -> u32 {
-        if let Some(slot) = self.buckets.get(&id) {
-            return *slot;
-        }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            let columns = self.types.iter().map(Column::new).collect();
-            self.slots.push(Bucket { id, rows: Vec::new(), columns, saved: 0, waiting: 0 });
-            self.slots.len() as u32 - 1
-        });
-        let bucket = &mut self.slots[slot as usize];
-        bucket.id = id;
-        bucket.rows.reserve(self.usual);
-        self.buckets.insert(id, slot);
-        slot
-    }
-
-    /// Drops a bucket, but not yet its room.
-    fn drop_bucket(&mut self, id: BucketId, slot: u32) {
-        self.buckets.remove(&id);
-        self.last = None;
-        let bucket = &mut self.slots[slot as usize];
-        self.usual = bucket.rows.len();
-        self.count -= self.usual;
-        bucket.saved = 0;
-        // One that is mostly empty was larger once: its room is too much for the next one.
-        if bucket.rows.capacity() <= MOST_ROOM * self.usual {
-            bucket.rows.clear();
-            bucket.columns.iter_mut().for_each(Column::clear);
-        } else {
-            bucket.empty(&self.types);
-        }
-        self.free.push(slot);
-    }
-
-    /// Leaves as many free slots their room as new buckets are likely to take soon.
-    fn drop_room(&mut self) {
-        let kept = self.buckets.len() / FREE + 1;
-        for slot in self.free.iter().rev().skip(kept) {
-            self.slots[*slot as usize].empty(&self.types);
-        }
-    }
-}
-
-impl Bucket {
-    /// Drops all rows and their room.
-    fn empty(&mut self, types: &[SqlType]) {
-        self.rows = Vec::new();
-        self.columns.iter_mut().zip(types).for_each(|(column, t)| *column = Column::new(t));
-    }
-
-    fn memory(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>() + self.columns.iter().map(Column::memory).sum::<usize>()
-    }
-
-    /// The end of the block of rows that starts at `from`, at least one row later.
-    fn block_end(&self, from: usize) -> usize {
-        let mut bytes = 0;
-        let fits = |row: &&Row| {
-            bytes += row.bytes() as usize;
-            bytes <= BLOCK.1
-        };
-        let rows = &self.rows[from..self.rows.len().min(from + BLOCK.0)];
-        from + rows.iter().take_while(fits).count().max(1)
-    }
 }
 
 impl Store {
@@ -573,6 +402,21 @@ mod tests {
             copy.load(Side::Left, ordinal, &value).expect("a block");
         }
         assert_eq!(found(&mut copy, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
+    }
+
+    #[test]
+    fn room_goes_from_bucket_to_bucket_and_a_peak_leaves_none_behind() {
+        let mut store = store();
+        (0..10_000).for_each(|ordinal| add(&mut store, b"k", 0, ordinal));
+        let peak = store.memory();
+        for ordinal in 10_000..11_000 {
+            add(&mut store, b"k", (ordinal as i64 - 9_990) * 100, ordinal);
+            store.expire();
+        }
+        let rows = &store.sides[Side::Left as usize];
+        assert!(store.memory() < peak / 10, "{} of {peak} bytes", store.memory());
+        assert!(rows.slots.len() <= rows.buckets.len() + 2, "{} slots", rows.slots.len());
+        assert_eq!(found(&mut store, b"k", 0, i64::MAX).len(), 10, "of the last second");
     }
 
     #[test]
