@@ -10,7 +10,7 @@ pub(crate) fn memory_bytes(name: &str) -> Option<u64> {
     Some(kilobytes.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
-/// Has the allocator keep what is freed for whoever asks next, in blocks of up to 32 MiB.
+/// Has the allocator keep what is freed for whoever asks next, in blocks of up to 4 MiB.
 ///
 /// Batches of a few hundred kilobytes are made and freed all the time. By default such blocks come from the system and go
 /// back to it one by one, and it zeroes their pages each time: a tenth of a join's processor time. What is kept without
@@ -29,12 +29,12 @@ pub(crate) fn keep_freed() {
     }
 }
 
-/// Larger blocks come from the system one by one; glibc takes no larger number.
+/// Larger blocks come from the system one by one: those of batches and epochs are smaller, those of large requests are not.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MOST_KEPT_BLOCK: libc::c_int = 32 << 20;
+const MOST_KEPT_BLOCK: libc::c_int = 4 << 20;
 /// How much lies free at the end of a heap before the system gets it back.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MOST_KEPT_TOP: libc::c_int = 256 << 20;
+const MOST_KEPT_TOP: libc::c_int = 64 << 20;
 /// By how much a heap grows at once. Pages that nobody touches take no memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const GROWTH: libc::c_int = 16 << 20;
