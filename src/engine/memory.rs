@@ -30,14 +30,14 @@ pub(crate) struct Share {
 }
 
 impl Memory {
-    /// Whether more is taken than there is.
-    pub(super) fn is_exceeded(&self) -> bool {
-        self.total.load(Ordering::Relaxed) > self.budget
-    }
-
     /// A budget of so many bytes, of which nothing is taken.
     pub(super) fn new(budget: usize) -> Memory {
         Memory { budget, ..Memory::default() }
+    }
+
+    /// Whether more is taken than there is.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.total.load(Ordering::Relaxed) > self.budget
     }
 
     /// A share, of nothing yet.

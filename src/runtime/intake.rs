@@ -224,6 +224,23 @@ impl Lane {
         self.order.as_ref().map_or(0, |order| self.rows / order.most.records)
     }
 
+    /// Takes what was found for an order, and orders what comes behind it.
+    fn decoded(&mut self, order: Order, next: std::thread::Result<Result<Next>>) {
+        self.is_decoding = false;
+        match next {
+            Ok(Ok(Next::Rows(decoded))) => {
+                self.rows += decoded.batch.rows();
+                self.bytes += decoded.bytes;
+                self.order = Some(Order { from: decoded.next, ..order });
+                self.decoded.push_back(Next::Rows(decoded));
+            }
+            Ok(Ok(Next::End)) => {}
+            Ok(Ok(deleted)) => self.decoded.push_back(deleted),
+            Ok(Err(error)) => self.failure = Some(Failure::Error(error)),
+            Err(panic) => self.failure = Some(Failure::Panic(panic)),
+        }
+    }
+
     /// Gives the partition's cursor the next of what was decoded; whether that was records.
     ///
     /// # Errors
@@ -255,11 +272,11 @@ impl Intake {
                 let mut state = lock(&self.shared.state);
                 (state.is_held, state.turn_on) = (false, rayon::current_thread_index());
             }
-            // Also if the turn panics.
-            let _over = Over(&self.shared);
             turn(&rest)
         });
-        self.send(&mut lock(&self.shared.state), threads);
+        let mut state = lock(&self.shared.state);
+        state.turn_on = None;
+        self.send(&mut state, threads);
         done
     }
 
@@ -289,15 +306,6 @@ impl Intake {
             let shared = self.shared.clone();
             threads.spawn(move || shared.work());
         }
-    }
-}
-
-/// Says at its end that the turn is over.
-struct Over<'a>(&'a Shared);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        lock(&self.0.state).turn_on = None;
     }
 }
 
@@ -359,23 +367,4 @@ impl State {
 /// was just decoded for it, is mostly near the processor that wants it.
 pub(super) fn owner(number: u32, threads: usize) -> usize {
     number as usize % threads
-}
-
-impl Lane {
-    /// Takes what was found for an order, and orders what comes behind it.
-    fn decoded(&mut self, order: Order, next: std::thread::Result<Result<Next>>) {
-        self.is_decoding = false;
-        match next {
-            Ok(Ok(Next::Rows(decoded))) => {
-                self.rows += decoded.batch.rows();
-                self.bytes += decoded.bytes;
-                self.order = Some(Order { from: decoded.next, ..order });
-                self.decoded.push_back(Next::Rows(decoded));
-            }
-            Ok(Ok(Next::End)) => {}
-            Ok(Ok(deleted)) => self.decoded.push_back(deleted),
-            Ok(Err(error)) => self.failure = Some(Failure::Error(error)),
-            Err(panic) => self.failure = Some(Failure::Panic(panic)),
-        }
-    }
 }

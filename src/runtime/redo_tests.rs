@@ -102,8 +102,8 @@ fn committed(
         // The settings may be other ones after each restart.
         let limits = if ends == 0 { (3, 1 << 20) } else { (1 + random.below(6) as usize, 100 << random.below(8)) };
         let mut run = query(bed, every_row, limits, head.as_ref());
-        // Somebody waits for it all the time, or nobody.
         (run.is_large, run.parallel_rows) = (true, 1);
+        // Somebody waits for it all the time, or nobody.
         run.yields_to(Arc::new(AtomicUsize::new(if ends == 0 { 0 } else { random.below(2) as usize })));
         loop {
             // The clock goes on; repeated turns have that of their records.

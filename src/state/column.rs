@@ -75,13 +75,13 @@ impl Column {
         Column { sql_type: sql_type.clone(), values, valid: None, rows: 0 }
     }
 
-    /// Drops all rows and keeps the room that they took.
+    /// Drops all rows and keeps the room that they took, as [`grow::clear`] does.
     pub fn clear(&mut self) {
         match &mut self.values {
-            Values::Fixed(_, bytes) => bytes.clear(),
+            Values::Fixed(_, bytes) => grow::clear(bytes),
             Values::Varying(ends, bytes) => {
-                ends.clear();
-                bytes.clear();
+                grow::clear(ends);
+                grow::clear(bytes);
             }
         }
         (self.valid, self.rows) = (None, 0);

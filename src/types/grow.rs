@@ -29,3 +29,27 @@ pub fn resize<T: Clone>(entries: &mut Vec<T>, length: usize, value: T) {
     reserve(entries, length.saturating_sub(entries.len()));
     entries.resize(length, value);
 }
+
+/// Drops all entries. Their room stays for the next ones, unless less than half of it was used: it was made for more.
+pub fn clear<T>(entries: &mut Vec<T>) {
+    if entries.capacity() > 2 * entries.len() {
+        *entries = Vec::new();
+    }
+    entries.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_that_was_used_stays_and_other_room_goes() {
+        let mut entries: Vec<u8> = Vec::with_capacity(100);
+        entries.resize(50, 7);
+        clear(&mut entries);
+        assert_eq!((entries.len(), entries.capacity()), (0, 100));
+        entries.resize(49, 7);
+        clear(&mut entries);
+        assert_eq!((entries.len(), entries.capacity()), (0, 0));
+    }
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::operators::OperatorTime;
 use crate::state::BucketId;
 use crate::state::column::Column;
-use crate::types::SqlType;
+use crate::types::{SqlType, grow};
 
 /// A row as another one refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,6 @@ const BLOCK: (usize, usize) = (1024, 256 << 10);
 
 /// Of so many buckets the room of one is kept when it is dropped.
 const FREE: usize = 4;
-/// A bucket with room for so many times its rows does not keep it.
-const MOST_ROOM: usize = 2;
 
 impl Rows {
     /// No rows, with columns of these types.
@@ -142,13 +140,8 @@ impl Rows {
         self.usual = bucket.rows.len();
         self.count -= self.usual;
         bucket.saved = 0;
-        // One that is mostly empty was larger once: its room is too much for the next one.
-        if bucket.rows.capacity() <= MOST_ROOM * self.usual {
-            bucket.rows.clear();
-            bucket.columns.iter_mut().for_each(Column::clear);
-        } else {
-            bucket.empty(&self.types);
-        }
+        grow::clear(&mut bucket.rows);
+        bucket.columns.iter_mut().for_each(Column::clear);
         self.free.push(slot);
     }
 
