@@ -65,6 +65,27 @@ pub(crate) fn lower_priority(work: impl FnOnce()) {
     work();
 }
 
+/// How long a thread may run that answers before another one comes, in nanoseconds; the shortest that Linux allows.
+#[cfg(target_os = "linux")]
+const SHORT_SLICE_NS: u64 = 100_000;
+
+/// Lets this thread take a processor often and for short, instead of rarely and for long: its share stays the same. One
+/// that answers then need not wait until a query's turn has used up its slice, which is a millisecond or several.
+///
+/// Does nothing where threads have no slices of their own: Linux before 6.12 ignores it.
+pub(crate) fn short_slices() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: all zeroes are a valid value of this struct of numbers. The call reads it and changes this thread alone; one that is refused changes nothing.
+    unsafe {
+        let mut attributes: libc::sched_attr = std::mem::zeroed();
+        attributes.size = size_of::<libc::sched_attr>() as u32;
+        attributes.sched_flags = libc::SCHED_FLAG_KEEP_POLICY as u64;
+        attributes.sched_runtime = SHORT_SLICE_NS;
+        attributes.sched_nice = libc::getpriority(libc::PRIO_PROCESS, 0);
+        libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0);
+    }
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;

@@ -67,7 +67,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "serving",
-        &["types", "sql", "formats", "disk", "topics", "catalog", "engine", "pull", "statements", "config", "clock"],
+        &[
+            "types",
+            "sql",
+            "formats",
+            "disk",
+            "topics",
+            "catalog",
+            "engine",
+            "pull",
+            "statements",
+            "config",
+            "clock",
+            "process",
+        ],
     ),
     (
         "testing",

@@ -40,10 +40,11 @@ impl Entry {
     ///
     /// Without lengths and checksums.
     pub fn size(&self) -> usize {
+        let delta = |epoch: &Epoch| epoch.delta.iter().map(Vec::len).sum::<usize>();
         let batches = |all: &[(PartitionId, RecordBatch)]| all.iter().map(|(_, b)| b.bytes().len()).sum::<usize>();
         match self {
             Entry::Epoch(epoch) => {
-                epoch.head.bytes.len() + epoch.delta.len() + batches(&epoch.outputs) + batches(&epoch.asides)
+                epoch.head.bytes.len() + delta(epoch) + batches(&epoch.outputs) + batches(&epoch.asides)
             }
             Entry::Append(append) => batches(&append.batches),
             Entry::Command(command) => command.bytes.len(),
@@ -66,8 +67,8 @@ pub struct Epoch {
     pub head: EpochHead,
     /// The changes of the state since the epoch before; absolute, so that applying them twice does no harm.
     ///
-    /// See [`crate::state::delta`] for the bytes; empty for a part of an epoch.
-    pub delta: Vec<u8>,
+    /// In pieces that follow each other. See [`crate::state::delta`] for the bytes; empty for a part of an epoch.
+    pub delta: Vec<Vec<u8>>,
     /// The records that it writes, in the order in which they are appended.
     pub outputs: Vec<(PartitionId, RecordBatch)>,
     /// Records that say something of the epoch and are not its result, appended after those.

@@ -31,7 +31,7 @@ pub(super) const HEAD: usize = 8 + 4 + 3 * 8 + 4;
 /// Starts a journal file.
 const MAGIC: [u8; 8] = *b"TIDEJRNL";
 /// The version of the journal's format that this program writes and reads.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The most bytes of a file that only commands may use.
 ///
 /// An eighth of the file, if that is less.

@@ -192,12 +192,13 @@ impl FrameWriter {
     }
 
     /// Adds an epoch.
-    pub(super) fn epoch(&mut self, head: &EpochHead, delta: &[u8], written: &[Span]) {
+    pub(super) fn epoch(&mut self, head: &EpochHead, delta: &[Vec<u8>], written: &[Span]) {
         let out = self.entry(EPOCH);
         put_varint(out, head.query.get());
         put_varint(out, head.number.get());
         put_bytes(out, &head.bytes);
-        put_bytes(out, delta);
+        put_varint(out, delta.iter().map(Vec::len).sum::<usize>() as u64);
+        delta.iter().for_each(|piece| out.extend_from_slice(piece));
         encode_spans(written, out);
     }
 
@@ -447,7 +448,7 @@ mod tests {
     fn frame() -> Vec<u8> {
         let mut writer = FrameWriter::new(RoundNumber::new(77), Vec::new());
         let head = EpochHead { query: QueryNumber::new(1), number: EpochNumber::new(9), bytes: b"head".to_vec() };
-        writer.epoch(&head, b"delta", &[span(true), span(false)]);
+        writer.epoch(&head, &[b"del".to_vec(), b"ta".to_vec()], &[span(true), span(false)]);
         writer.command(&command(), &[55]);
         writer.trim(&fronts());
         writer.compact(&compaction());

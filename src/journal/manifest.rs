@@ -68,7 +68,7 @@ pub struct QueryState {
 /// Starts a manifest.
 const MAGIC: [u8; 8] = *b"TIDEMANI";
 /// The version of the format that this program writes and reads.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// The path of the manifest in a data folder.
 pub(super) fn path(data: &Path) -> PathBuf {

@@ -49,12 +49,12 @@ use crate::state::{BucketId, EntryBatch};
 use crate::types::row::Input;
 use crate::types::{Batch, Seq, Value};
 
-/// The bytes of a key as records have them, which decide the order of rows of the same time. It is given the key as
-/// [`crate::types::key::encode`] makes it.
+/// The bytes of keys as records have them, which decide the order of rows of the same time. It is given the keys as
+/// [`crate::types::key::encode`] makes them; many at once cost much less than one by one.
 ///
 /// Two operators sort with it: windows that are closed hand on their groups in this order, and so do rows of a join
 /// that found no partner. Kafka Streams reads both from stores whose order is that of the serialised keys.
-pub type KeyBytes = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
+pub type KeyBytes = Arc<dyn Fn(&[&[u8]]) -> Result<Vec<Vec<u8>>> + Send + Sync>;
 
 /// A step of a task.
 ///

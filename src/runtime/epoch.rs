@@ -52,7 +52,8 @@ pub(super) enum Open {
 /// before anything else is begun.
 pub(super) struct Saving {
     head: Vec<u8>,
-    delta: Vec<u8>,
+    /// In pieces, as in [`Epoch::delta`].
+    delta: Vec<Vec<u8>>,
     /// How many tasks are saved.
     tasks: usize,
 }
@@ -195,7 +196,7 @@ impl QueryRun {
         Sealed::Part(self.epoch_of(bytes, Vec::new()))
     }
 
-    fn epoch_of(&mut self, bytes: Vec<u8>, delta: Vec<u8>) -> Epoch {
+    fn epoch_of(&mut self, bytes: Vec<u8>, delta: Vec<Vec<u8>>) -> Epoch {
         self.epoch = self.epoch.next();
         let outputs = self.stages.iter_mut().filter_map(Task::sink_mut).flat_map(|sink| sink.take_records()).collect();
         Epoch { head: EpochHead { query: self.number, number: self.epoch, bytes }, delta, outputs, asides: Vec::new() }
@@ -203,7 +204,7 @@ impl QueryRun {
 
     /// The head and the delta of a whole epoch, or `None` if somebody waits for the query: then a further call goes on. With
     /// threads, the tasks are saved at the same time and put together in their order, so the bytes are the same.
-    fn save(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    fn save(&mut self, threads: Option<&rayon::ThreadPool>) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>> {
         let mut saving = self.saving.take().unwrap_or_else(|| self.begin_saving());
         match threads.filter(|_| self.is_large) {
             Some(threads) => self.save_together(&mut saving, threads)?,
@@ -235,10 +236,13 @@ impl QueryRun {
                 if has_saved && stops() {
                     return Ok(false);
                 }
-                is_left = *is_looked_at && task.save_some(&mut saving.delta)?;
+                let some = if *is_looked_at { task.save_some()? } else { None };
+                is_left = some.is_some();
+                saving.delta.extend(some);
                 has_saved = true;
             }
-            task.save(&mut saving.head, &mut saving.delta)?;
+            let delta = task.save(&mut saving.head)?;
+            saving.delta.extend((!delta.is_empty()).then_some(delta));
             saving.tasks += 1;
         }
         Ok(true)
@@ -248,13 +252,13 @@ impl QueryRun {
     fn save_together(&mut self, saving: &mut Saving, threads: &rayon::ThreadPool) -> Result<()> {
         let tasks: Vec<&mut Task> = self.stages.iter_mut().skip(saving.tasks).collect();
         let save = |task: &mut Task| {
-            let (mut head, mut delta) = (Vec::new(), Vec::new());
-            task.save(&mut head, &mut delta).map(|()| (head, delta))
+            let mut head = Vec::new();
+            task.save(&mut head).map(|delta| (head, delta))
         };
         let saved: Result<Vec<_>> = self.intake.beside(threads, |_| tasks.into_par_iter().map(save).collect());
         for (own_head, own_delta) in saved? {
             saving.head.extend_from_slice(&own_head);
-            saving.delta.extend_from_slice(&own_delta);
+            saving.delta.extend((!own_delta.is_empty()).then_some(own_delta));
         }
         Ok(())
     }

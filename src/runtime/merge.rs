@@ -76,6 +76,15 @@ impl Piece {
     fn is_empty(&self) -> bool {
         self.from == self.to
     }
+
+    /// The first rows that have not been taken, with the ordinals that they came with.
+    fn first(&self, count: usize) -> Result<Batch> {
+        let from = self.from as usize;
+        match &self.sent.rows {
+            None => Ok(self.sent.batch.slice(from, count)),
+            Some(rows) => self.sent.batch.take(&rows[from..from + count]),
+        }
+    }
 }
 
 /// The rows of a task's ports in their common order.
@@ -113,6 +122,11 @@ pub(super) fn merge(pieces: &mut Vec<Piece>, ports: usize, bound: Bound, start: 
         merged.causes.points = Points::joined(points);
         return Ok(merged);
     }
+    if let Some(lanes) = two_ports(pieces) {
+        merged.causes.points = Points::Merged(Arc::new(merge_two(pieces, lanes, bound, start, &mut merged.ports)?));
+        pieces.retain(|piece| !piece.is_empty());
+        return Ok(merged);
+    }
     let (order, points) = order(pieces, bound);
     if !order.is_empty() {
         merged.causes.points = Points::Merged(Arc::new(points));
@@ -133,10 +147,7 @@ pub(super) fn merge(pieces: &mut Vec<Piece>, ports: usize, bound: Bound, start: 
 fn whole(piece: &Piece, start: u64) -> Result<(Batch, Points)> {
     let sent = &piece.sent;
     let (from, count) = (piece.from as usize, (piece.to - piece.from) as usize);
-    let mut batch = match &sent.rows {
-        None => sent.batch.slice(from, count),
-        Some(rows) => sent.batch.take(&rows[from..from + count])?,
-    };
+    let mut batch = piece.first(count)?;
     batch.seq = Seq::From(start);
     let points = match (&sent.causes.points, &sent.batch.seq, &sent.rows) {
         (Points::Source { code, floor, times, offsets }, Seq::From(first), None) => {
@@ -147,6 +158,73 @@ fn whole(piece: &Piece, start: u64) -> Result<(Batch, Points)> {
         _ => Points::Merged(Arc::new((piece.from..piece.to).map(|index| piece.key(index).0).collect())),
     };
     Ok((batch, points))
+}
+
+/// The lanes of the pieces if there are two and they lead to different ports.
+fn two_ports(pieces: &[Piece]) -> Option<[u32; 2]> {
+    let first = pieces.first()?.lane;
+    let second = pieces.iter().find(|piece| piece.lane != first)?;
+    let of_both = pieces.iter().all(|piece| piece.lane == first || piece.lane == second.lane);
+    (of_both && second.port() != pieces[0].port()).then_some([first, second.lane])
+}
+
+/// Takes the rows up to a bound out of pieces of two lanes that lead to different ports; the points of all in their order.
+///
+/// What most joins get: each port gets the rows of one lane, which need not be gathered. Which row comes next cannot be
+/// guessed, so nothing branches on it.
+fn merge_two(
+    pieces: &mut [Piece],
+    lanes: [u32; 2],
+    bound: Bound,
+    start: u64,
+    ports: &mut [Vec<Batch>],
+) -> Result<Vec<Point>> {
+    let points = lanes.map(|lane| {
+        let own = pieces.iter().filter(|piece| piece.lane == lane);
+        let mut points: Vec<Point> =
+            own.flat_map(|piece| (piece.from..piece.to).map(|index| piece.key(index).0)).collect();
+        points.truncate(points.partition_point(|point| (*point, lane) <= bound));
+        points
+    });
+    let (all, seqs) = interleaved(&points, lanes[1] < lanes[0], start);
+    let one_sided = points.iter().any(Vec::is_empty);
+    for (lane, mut seqs) in lanes.into_iter().zip(seqs) {
+        for piece in pieces.iter_mut().filter(|piece| piece.lane == lane) {
+            let rest = seqs.split_off(seqs.len().min((piece.to - piece.from) as usize));
+            let own = std::mem::replace(&mut seqs, rest);
+            let Some(first) = own.first() else { break };
+            let mut batch = piece.first(own.len())?;
+            piece.from += own.len() as u32;
+            batch.seq = if one_sided { Seq::From(*first) } else { Seq::Each(own.into()) };
+            ports[piece.port()].push(batch);
+        }
+    }
+    Ok(all)
+}
+
+/// The points of two lists in their order, and for each list the places of its points in it, counted from `start`.
+///
+/// Of equal points that of the second list comes first if `second_first`.
+fn interleaved(points: &[Vec<Point>; 2], second_first: bool, start: u64) -> (Vec<Point>, [Vec<u64>; 2]) {
+    let mut seqs = [vec![0; points[0].len()], vec![0; points[1].len()]];
+    let mut all = Vec::with_capacity(points[0].len() + points[1].len());
+    // Partitions are told apart by their codes, and rows of one partition by their offsets.
+    let place = |point: &Point| i128::from(point.time) << 32 | i128::from(point.code);
+    let mut next = [0, 0];
+    while let (Some(left), Some(right)) = (points[0].get(next[0]), points[1].get(next[1])) {
+        let winner = match (place(left), place(right)) {
+            (a, b) if a != b => usize::from(b < a),
+            _ => usize::from((right.offset, !second_first) < (left.offset, second_first)),
+        };
+        seqs[winner][next[winner]] = start + all.len() as u64;
+        all.push(points[winner][next[winner]]);
+        next[winner] += 1;
+    }
+    for (points, (seqs, next)) in points.iter().zip(seqs.iter_mut().zip(next)) {
+        seqs[next..].iter_mut().zip(start + all.len() as u64..).for_each(|(seq, ordinal)| *seq = ordinal);
+        all.extend_from_slice(&points[next..]);
+    }
+    (all, seqs)
 }
 
 /// A tournament over the pieces: each inner node knows who lost there, so that the next winner is found along one path.
@@ -417,11 +495,14 @@ mod tests {
     }
 
     #[test]
-    fn the_tournament_orders_as_sorting_does_however_it_is_bounded() {
-        for seed in 0..200 {
+    fn rows_come_as_sorting_puts_them_however_they_are_bounded() {
+        for seed in 0..400 {
             let mut random = Random::new(seed);
-            let count = 1 + random.below(20) as u32;
-            let make = |random: &mut Random, code: u32| {
+            let count = if random.one_in(2) { 2 } else { 1 + random.below(20) as u32 };
+            let ports = 1 + random.below(2) as usize;
+            // Two ports may read the same partition.
+            let twice = ports == 2 && random.one_in(3);
+            let make = |random: &mut Random, number: u32| {
                 let mut time = 0;
                 let times: Vec<i64> = (0..random.below(30))
                     .map(|_| {
@@ -430,13 +511,27 @@ mod tests {
                     })
                     .collect();
                 let rows = random.one_in(2).then(|| (0..times.len() as u32).filter(|_| random.one_in(2)).collect());
-                piece(code, lane(0, code), &times, rows)
+                let port = number as usize % ports;
+                piece(if twice { number / 2 } else { number }, lane(port, number), &times, rows)
             };
-            let mut pieces: Vec<Piece> = (0..count).map(|code| make(&mut random, code)).collect();
-            let mut sorted: Vec<(Bound, i64)> = pieces
-                .iter()
-                .flat_map(|p| (p.from..p.to).map(|i| (p.key(i), i64::from(p.lane) * 1000 + p.row(i) as i64)))
-                .collect();
+            let mut pieces: Vec<Piece> = (0..count).map(|number| make(&mut random, number)).collect();
+            if random.one_in(2) {
+                pieces.reverse();
+            }
+            // Rows of one lane may come in several pieces.
+            let cut = |piece: Piece| {
+                let Piece { sent, lane, from, to } = piece;
+                let middle = from + random.below(u64::from(to - from) + 1) as u32;
+                let part = |(from, to)| Piece { sent: sent.clone(), lane, from, to };
+                [(from, middle), (middle, to)].map(part)
+            };
+            pieces = pieces.into_iter().flat_map(cut).collect();
+            let row = |piece: &Piece, index: u32| {
+                let key = piece.key(index);
+                (key, i64::from(key.0.code) * 1000 + piece.row(index) as i64)
+            };
+            let rows = |piece: &Piece| (piece.from..piece.to).map(|index| row(piece, index)).collect::<Vec<_>>();
+            let mut sorted: Vec<(Bound, i64)> = pieces.iter().flat_map(rows).collect();
             sorted.sort();
             let mut found = Vec::new();
             while !pieces.is_empty() {
@@ -446,8 +541,20 @@ mod tests {
                     1 => (Point { time, code: 3, offset: 1 }, 3),
                     _ => (Point { time, code: u32::MAX, offset: 0 }, 0),
                 };
-                let merged = merge(&mut pieces, 1, bound, 0, Point::END).expect("no bug");
-                found.extend(merged.ports[0].iter().flat_map(shown).map(|(value, _)| value));
+                let merged = merge(&mut pieces, ports, bound, 0, Point::END).expect("no bug");
+                let mut taken: Vec<(u64, i64, usize)> = Vec::new();
+                for (port, batch) in
+                    merged.ports.iter().enumerate().flat_map(|(p, all)| all.iter().map(move |b| (p, b)))
+                {
+                    taken.extend(shown(batch).into_iter().map(|(value, seq)| (seq, value, port)));
+                }
+                taken.sort_unstable();
+                for (place, (seq, value, port)) in taken.into_iter().enumerate() {
+                    let key = sorted[found.len()].0;
+                    assert_eq!((seq, (key.1 >> 24) as usize), (place as u64, port), "seed {seed}");
+                    assert_eq!(merged.causes.of(seq), key.0, "seed {seed}");
+                    found.push(value);
+                }
             }
             // A bound never lets a later row through before an earlier one.
             assert_eq!(found, sorted.iter().map(|(_, value)| *value).collect::<Vec<_>>(), "seed {seed}");

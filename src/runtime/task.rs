@@ -55,6 +55,8 @@ pub(super) struct Task {
     ///
     /// A section is written when its horizon has moved, even if no entry has changed.
     horizons: Vec<BucketId>,
+    /// How many bytes of changes were saved last.
+    delta_bytes: usize,
     pub log: Log,
 }
 
@@ -166,6 +168,7 @@ impl Task {
             progress: Progress::Finished,
             bound: UNBOUND,
             horizons: vec![BucketId::MIN; spec.operators.iter().filter(|operator| operator.id.is_some()).count()],
+            delta_bytes: 0,
             log: Log::new(keeps),
         }
     }
@@ -272,41 +275,45 @@ impl Task {
         self.chain.operators().filter_map(|o| o.next_wake_ms()).min()
     }
 
-    /// Appends the first changes of the state, about as many as may be at once while a table is read; false if there are none
-    /// left that can be had by themselves.
+    /// A delta of the first changes of the state, about as many as may be at once while a table is read; `None` if there are
+    /// none left that can be had by themselves.
     ///
     /// # Errors
     /// As for [`Task::save`], which saves the rest.
-    pub(super) fn save_some(&mut self, delta: &mut Vec<u8>) -> Result<bool> {
+    pub(super) fn save_some(&mut self) -> Result<Option<Vec<u8>>> {
         for (id, operator) in self.chain.operators_mut() {
             let (Some(id), Some(state)) = (id, operator.state()) else { continue };
-            let mut section = SectionWriter::default();
+            let mut delta = Vec::new();
+            let mut section = SectionWriter::new(OperatorTask { operator: id, task: self.number }, &mut delta);
             if state.take_some_changes(FEW_ROWS.min(self.call_rows), &mut |bucket, key, value| {
                 section.push(bucket, key, value)
             }) {
-                section.finish(OperatorTask { operator: id, task: self.number }, state.horizon(), delta)?;
-                return Ok(true);
+                section.finish(state.horizon())?;
+                return Ok(Some(delta));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
-    /// Appends the changes of the state since the last call, and the times, for [`Task::load_head`].
+    /// A delta of the changes of the state since the last call; appends the times to `head`, for [`Task::load_head`].
     ///
     /// # Errors
     /// The state of a key is too large.
-    pub(super) fn save(&mut self, head: &mut Vec<u8>, delta: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn save(&mut self, head: &mut Vec<u8>) -> Result<Vec<u8>> {
         put_varint(head, self.next_seq);
-        let mut times = Vec::new();
+        // Mostly about as much changes as in the epoch before.
+        let (mut delta, mut times) = (Vec::with_capacity(self.delta_bytes), Vec::new());
         let mut horizons = self.horizons.iter_mut();
         for (id, operator) in self.chain.operators_mut() {
             let (Some(id), Some(state)) = (id, operator.state()) else { continue };
-            let mut section = SectionWriter::default();
+            let mut section = SectionWriter::new(OperatorTask { operator: id, task: self.number }, &mut delta);
             state.take_changes(&mut |bucket, key, value| section.push(bucket, key, value));
             let horizon = state.horizon();
             let moved = horizons.next().is_some_and(|last| std::mem::replace(last, horizon) != horizon);
             if moved || !section.is_empty() {
-                section.finish(OperatorTask { operator: id, task: self.number }, horizon, delta)?;
+                section.finish(horizon)?;
+            } else {
+                section.cancel();
             }
             times.clear();
             state.save_times(&mut times);
@@ -315,7 +322,8 @@ impl Task {
         if let Out::Sink(sink) = &self.out {
             sink.save(head);
         }
-        Ok(())
+        self.delta_bytes = delta.len();
+        Ok(delta)
     }
 
     /// Reads what [`Task::save`] wrote to the head.

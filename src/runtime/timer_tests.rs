@@ -39,7 +39,7 @@ enum Results {
 
 /// The key's bytes as they are sorted: the numbers of these tests are small and not negative.
 fn key_bytes() -> KeyBytes {
-    Arc::new(|key| Ok(key.to_vec()))
+    Arc::new(|keys| Ok(keys.iter().map(|key| key.to_vec()).collect()))
 }
 
 /// COUNT by a column: the group, start and end of the window, the count.

@@ -89,6 +89,7 @@ use tracing::{Dispatch, info};
 use crate::config::{self, Properties};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::process;
 use crate::sql::bounds::Bounds;
 use crate::statements::foreign_bounds;
 use access::Access;
@@ -258,6 +259,7 @@ pub fn serve(engine: &Arc<Engine>, listeners: Vec<Listener>, setup: Setup, stop:
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("serving")
+        .on_thread_start(process::short_slices)
         .enable_all()
         .build()
         .map_err(|e| Error::backend(format!("the threads of the server cannot be started: {e}")))?;

@@ -186,7 +186,7 @@ impl Column {
     /// # Panics
     /// `to` is beyond the last row.
     pub fn save(&self, from: usize, to: usize, out: &mut Vec<u8>) {
-        let nulls = (from..to).any(|row| !self.is_valid(row));
+        let nulls = self.valid.is_some() && (from..to).any(|row| !self.is_valid(row));
         out.push(u8::from(nulls));
         if nulls {
             for start in (from..to).step_by(8) {

@@ -9,12 +9,12 @@
 //!   operator          varint, see `OperatorId::encode`
 //!   task              varint
 //!   horizon           8 bytes, little-endian
-//!   number of entries varint
 //!   for each entry
+//!     1 byte          1 if the entry was set, 0 if it was deleted
 //!     bucket          8 bytes, little-endian
 //!     key             length as varint, bytes
-//!     1, value        length as varint, bytes
-//!     or 0            deleted
+//!     value           length as varint, bytes; only where the byte is 1
+//!   1 byte            2: there are no more entries
 //! ```
 //!
 //! Entries of a section come in the order in which the operator gave them, which is no sorted one, and a key can come
@@ -25,31 +25,47 @@ use super::{BucketId, OperatorId, OperatorTask};
 use crate::error::{Error, Result};
 use crate::types::row::{Input, put_bytes, put_varint};
 
+/// The first byte of an entry that was deleted, of one that was set, and the byte after the last entry.
+const DELETED: u8 = 0;
+const SET: u8 = 1;
+const END: u8 = 2;
+
 /// The section of a delta while it is written.
-#[derive(Default)]
-pub struct SectionWriter {
-    entries: Vec<u8>,
-    count: u64,
+///
+/// Ends with [`SectionWriter::finish`] or [`SectionWriter::cancel`].
+pub struct SectionWriter<'a> {
+    delta: &'a mut Vec<u8>,
+    operator: OperatorId,
+    /// Where the section begins, where its horizon is, and where its entries begin.
+    start: usize,
+    horizon: usize,
+    entries: usize,
     /// The bytes of the largest entry.
     largest: usize,
 }
 
-impl SectionWriter {
+impl<'a> SectionWriter<'a> {
+    /// Begins a section at the end of a delta.
+    pub fn new(place: OperatorTask, delta: &'a mut Vec<u8>) -> Self {
+        let start = delta.len();
+        put_varint(delta, u64::from(place.operator.encode()));
+        put_varint(delta, u64::from(place.task));
+        let horizon = delta.len();
+        // Where it is comes before the entries, and what it is is known after them.
+        delta.extend_from_slice(&BucketId::MIN.to_le_bytes());
+        let entries = delta.len();
+        SectionWriter { delta, operator: place.operator, start, horizon, entries, largest: 0 }
+    }
+
     /// Adds an entry that was set, or deleted.
     ///
     /// The order of calls is kept.
     pub fn push(&mut self, bucket: BucketId, key: &[u8], value: Option<&[u8]>) {
-        let out = &mut self.entries;
+        let out = &mut *self.delta;
+        out.push(if value.is_some() { SET } else { DELETED });
         out.extend_from_slice(&bucket.to_le_bytes());
         put_bytes(out, key);
-        match value {
-            Some(value) => {
-                out.push(1);
-                put_bytes(out, value);
-            }
-            None => out.push(0),
-        }
-        self.count += 1;
+        value.iter().for_each(|value| put_bytes(out, value));
         self.largest = self.largest.max(key.len() + value.map_or(0, <[u8]>::len));
     }
 
@@ -57,27 +73,29 @@ impl SectionWriter {
     ///
     /// A section without entries is still written where only the horizon has moved.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.delta.len() == self.entries
     }
 
-    /// Appends the section to a delta.
+    /// Ends the section.
     ///
     /// Checked here and not when an entry is added, since the callback that adds them cannot fail.
     ///
     /// # Errors
     /// An entry is larger than a run can hold.
-    pub fn finish(self, place: OperatorTask, horizon: BucketId, delta: &mut Vec<u8>) -> Result<()> {
+    pub fn finish(self, horizon: BucketId) -> Result<()> {
         if self.largest > MOST_ENTRY_BYTES {
-            let message = format!("a key of {} has {} bytes of state", place.operator, self.largest);
+            let message = format!("a key of {} has {} bytes of state", self.operator, self.largest);
             let hint = format!("an entry can have {MOST_ENTRY_BYTES} bytes; collect less for each key");
             return Err(Error::invalid(message).hint(hint));
         }
-        put_varint(delta, u64::from(place.operator.encode()));
-        put_varint(delta, u64::from(place.task));
-        delta.extend_from_slice(&horizon.to_le_bytes());
-        put_varint(delta, self.count);
-        delta.extend_from_slice(&self.entries);
+        self.delta[self.horizon..self.entries].copy_from_slice(&horizon.to_le_bytes());
+        self.delta.push(END);
         Ok(())
+    }
+
+    /// Takes the section back: the delta is as it was.
+    pub fn cancel(self) {
+        self.delta.truncate(self.start);
     }
 }
 
@@ -113,9 +131,13 @@ pub fn read<'a>(delta: &'a [u8], each: &mut dyn FnMut(OperatorTask, Change<'a>) 
         let operator = OperatorId::decode(id).ok_or_else(|| Error::bug(format!("{id} is no operator")))?;
         let place = OperatorTask { operator, task };
         each(place, Change::Horizon(input.i64()?))?;
-        for _ in 0..input.varint()? {
+        loop {
+            let kind = input.byte()?;
+            if kind == END {
+                break;
+            }
             let (bucket, key) = (input.i64()?, input.bytes()?);
-            let value = if input.byte()? == 1 { Some(input.bytes()?) } else { None };
+            let value = if kind == SET { Some(input.bytes()?) } else { None };
             each(place, Change::Entry { bucket, key, value })?;
         }
     }
@@ -131,11 +153,12 @@ mod tests {
     fn a_delta_is_read_as_it_was_written() {
         let place = |task| OperatorTask { operator: OperatorId { kind: OperatorKind::Join, number: 3 }, task };
         let mut delta = Vec::new();
-        let mut section = SectionWriter::default();
+        let mut section = SectionWriter::new(place(0), &mut delta);
         section.push(-1, b"key", Some(b""));
         section.push(7, b"", None);
-        section.finish(place(0), -1, &mut delta).expect("small");
-        SectionWriter::default().finish(place(1), 9, &mut delta).expect("empty");
+        section.finish(-1).expect("small");
+        SectionWriter::new(place(7), &mut delta).cancel();
+        SectionWriter::new(place(1), &mut delta).finish(9).expect("empty");
         let mut found = Vec::new();
         let mut keep = |place, change| {
             found.push((place, change));
@@ -149,8 +172,9 @@ mod tests {
             (place(1), Change::Horizon(9)),
         ];
         assert_eq!(found, wanted);
-        let huge = SectionWriter { largest: MOST_ENTRY_BYTES + 1, ..SectionWriter::default() };
-        assert!(huge.finish(place(0), 0, &mut delta).is_err());
+        let mut other = Vec::new();
+        let huge = SectionWriter { largest: MOST_ENTRY_BYTES + 1, ..SectionWriter::new(place(0), &mut other) };
+        assert!(huge.finish(0).is_err());
         for cut in 1..delta.len() {
             let _ = read(&delta[..cut], &mut |_, _| Ok(()));
         }

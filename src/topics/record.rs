@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use super::compression;
 use crate::error::{Error, Result};
+use crate::types::row;
 
 /// The bytes before the records of a batch.
 pub const HEADER: usize = 61;
@@ -434,7 +435,7 @@ impl<'a> Cursor<'a> {
             self.at += 1;
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+                return Ok(row::unzigzag(value));
             }
             shift += 7;
             if shift > 63 {
@@ -469,7 +470,7 @@ fn i32_at(bytes: &[u8], at: usize) -> i32 {
 /// Appends a signed varint (zigzag).
 #[inline]
 fn put_varint(out: &mut Vec<u8>, value: i64) {
-    crate::types::row::put_varint(out, (value << 1 ^ value >> 63) as u64);
+    row::put_varint(out, row::zigzag(value));
 }
 
 /// Appends bytes with their length before them; −1 for none.
@@ -487,8 +488,7 @@ fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 /// The number of bytes that [`put_varint`] appends.
 #[inline]
 fn size_of_varint(value: i64) -> usize {
-    let zigzag = (value << 1 ^ value >> 63) as u64;
-    (70 - (zigzag | 1).leading_zeros() as usize) / 7
+    (70 - (row::zigzag(value) | 1).leading_zeros() as usize) / 7
 }
 
 /// The number of bytes that [`put_bytes`] appends.

@@ -97,7 +97,7 @@ def wrk(options, port, scratch, rate=None):
     command = ["wrk", "-t1", f"-c{options.connections}", f"-d{options.seconds}s", "--latency", "-s", script]
     text = child(options, [*command, f"http://127.0.0.1:{port}/query-stream"])
     wrong = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: .*", text)
-    tails = [re.search(rf"{share}%\s+(\S+)", text).group(1) for share in (50, 99)]
+    tails = [re.search(rf"^\s+{share}%\s+(\S+)", text, re.MULTILINE).group(1) for share in (50, 99)]
     figures = f"p50 {tails[0]}, p99 {tails[1]}"
     return float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)), figures, wrong and wrong.group(0)
 

@@ -44,13 +44,13 @@ impl Process {
 
     /// Commits an epoch.
     fn commit(&self, changes: Changes) {
-        let mut section = SectionWriter::default();
-        changes.iter().for_each(|(key, value)| section.push(0, key.as_bytes(), value.map(str::as_bytes)));
         let mut delta = Vec::new();
-        section.finish(PLACE, 0, &mut delta).expect("small");
+        let mut section = SectionWriter::new(PLACE, &mut delta);
+        changes.iter().for_each(|(key, value)| section.push(0, key.as_bytes(), value.map(str::as_bytes)));
+        section.finish(0).expect("small");
         let number = EpochNumber::new(self.epochs.fetch_add(1, Ordering::SeqCst) + 1);
         let head = EpochHead { query: QUERY, number, bytes: Vec::new() };
-        let epoch = Committed::Epoch(Epoch { head, delta, outputs: Vec::new(), asides: Vec::new() });
+        let epoch = Committed::Epoch(Epoch { head, delta: vec![delta], outputs: Vec::new(), asides: Vec::new() });
         lock(&self.journal).commit(&mut [epoch]).expect("committed");
     }
 

@@ -78,17 +78,20 @@ impl Aggregate {
         if last < first || last / window.advance_ms * window.advance_ms < first {
             return Ok(());
         }
-        let mut closed = Vec::new();
+        let (mut closed, mut keys) = (Vec::new(), Vec::new());
         for (id, bucket) in self.buckets.range(self.windows.bucket(first)..=self.windows.bucket(last)) {
             for group in bucket.table.numbers() {
                 let (key, start) = self.windows.split(*id, bucket.table.key(group));
                 if (first..=last).contains(&start) {
                     let (row, seq) = by(start.saturating_add(span));
-                    closed.push((seq, row, start, key_bytes(key)?, (*id, group)));
+                    closed.push((seq, row, start, (*id, group)));
+                    keys.push(key);
                 }
             }
         }
-        closed.sort();
+        let keyed = closed.into_iter().zip(key_bytes(&keys)?);
+        let mut closed: Vec<_> = keyed.map(|((seq, row, start, group), key)| (seq, row, start, key, group)).collect();
+        closed.sort_unstable();
         self.closing.waiting = closed.into_iter().map(|(seq, row, _, _, group)| Closed { row, seq, group }).collect();
         Ok(())
     }

@@ -59,7 +59,9 @@ fn aggregate_for(made: &Made, grace_ms: i64, retention_ms: i64) -> Aggregate {
         calls,
         window: made.window.map(window),
         every_row: made.every_row,
-        last_only: made.last_only.then(|| Arc::new(|key: &[u8]| Ok(key.to_vec())) as KeyBytes),
+        last_only: made
+            .last_only
+            .then(|| Arc::new(|keys: &[&[u8]]| Ok(keys.iter().map(|key| key.to_vec()).collect())) as KeyBytes),
         old: made.old,
     })
 }

@@ -6,7 +6,7 @@ use arrow::compute;
 use super::store::Found;
 use super::work::Cause;
 use super::{SIDES, Side, StreamJoin};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operators::Output;
 use crate::state::column::{Column, Origin, gather};
 use crate::types::row::Input;
@@ -21,8 +21,10 @@ pub(super) struct Pairs {
     ///
     /// [`Origin::None`] for the side that a row without partner lacks: its columns are NULL.
     origins: [Vec<Origin>; 2],
-    /// The number of the key, or [`NO_KEY`].
-    keys: Vec<u32>,
+    /// The pairs that are rows that have waited, and the numbers of their keys; the key of all others is that of their cause.
+    ///
+    /// In the order of the pairs.
+    waited: Vec<(u32, u32)>,
     /// The larger of both row times, in milliseconds since the epoch, as in Kafka Streams.
     times: Vec<i64>,
     /// Never falling, since pairs are added in the order of the rows that cause them.
@@ -33,11 +35,7 @@ pub(super) struct Pairs {
     bytes: usize,
     /// The rows and the bytes at which a batch is full.
     most: (usize, usize),
-    /// Whether a row that has waited is among them: then keys are not those of the causes.
-    pub waited: bool,
 }
-
-const NO_KEY: u32 = u32::MAX;
 
 /// A row of a pair.
 #[derive(Clone, Copy)]
@@ -57,13 +55,12 @@ impl Pairs {
         let most = expected.min(out.batch_rows());
         Pairs {
             origins: [Vec::with_capacity(most), Vec::with_capacity(most)],
-            keys: Vec::with_capacity(most),
+            waited: Vec::new(),
             times: Vec::with_capacity(most),
             seqs: Vec::with_capacity(most),
             causes: Vec::with_capacity(most),
             bytes: 0,
             most: (out.batch_rows(), out.batch_bytes()),
-            waited: false,
         }
     }
 
@@ -83,34 +80,37 @@ impl Pairs {
     }
 
     /// Adds a pair of a row with a partner.
-    ///
-    /// `key` is the number of the key in the store.
     #[inline]
-    pub(super) fn push(&mut self, cause: &Cause, row: PairRow, key: u32, partner: &Found) {
+    pub(super) fn push(&mut self, cause: &Cause, row: PairRow, partner: &Found) {
         self.origins[row.side as usize].push(row.origin);
         self.origins[row.side.other() as usize].push(Origin::Stored(partner.slot, partner.row));
-        self.end(cause, key, row.time.max(partner.time), row.bytes + partner.bytes);
+        self.end(cause, row.time.max(partner.time), row.bytes + partner.bytes);
     }
 
     /// Adds a row without partner.
     ///
-    /// `key` is `None` for a row whose key is NULL.
+    /// `waited` is the number of its key if it is not its own cause.
     #[inline]
-    pub(super) fn push_alone(&mut self, cause: &Cause, row: PairRow, key: Option<u32>) {
+    pub(super) fn push_alone(&mut self, cause: &Cause, row: PairRow, waited: Option<u32>) {
+        if let Some(key) = waited {
+            self.waited.push((self.times.len() as u32, key));
+        }
         self.origins[row.side as usize].push(row.origin);
         self.origins[row.side.other() as usize].push(Origin::None);
-        self.end(cause, key.unwrap_or(NO_KEY), row.time, row.bytes);
+        self.end(cause, row.time, row.bytes);
     }
 
     #[inline]
-    fn end(&mut self, cause: &Cause, key: u32, time: i64, bytes: u32) {
-        self.keys.push(key);
+    fn end(&mut self, cause: &Cause, time: i64, bytes: u32) {
         self.times.push(time);
         self.seqs.push(cause.seq);
         self.causes.push(cause.row);
         self.bytes += bytes as usize + size_of::<i64>();
     }
 }
+
+/// Where the keys of rows that have waited are, behind those of both sides.
+const WAITED: usize = 2;
 
 impl StreamJoin {
     /// The batch of pairs.
@@ -134,25 +134,27 @@ impl StreamJoin {
         Ok(batch)
     }
 
-    /// The keys of pairs: those of the rows that caused them, unless rows that have waited are among them.
+    /// The keys of pairs: those of the rows that caused them, but of rows that have waited their own.
     fn key_column(&self, pairs: &Pairs) -> Result<ArrayRef> {
         let keys = SIDES.map(|side| self.work.input(side).batch.columns.get(self.spec.sides[side as usize].key));
-        if !pairs.waited {
-            let none = arrow::array::new_empty_array(&self.spec.key_type.arrow());
-            let arrays: [&dyn Array; 2] = keys.map(|key| key.unwrap_or(&none).as_ref());
-            let place = |cause: &Option<(Side, u32)>| cause.map(|(side, row)| (side as usize, row as usize));
-            let places: Vec<(usize, usize)> = pairs.causes.iter().filter_map(place).collect();
-            return compute::interleave(&arrays, &places).map_err(arrow_error);
+        let none = arrow::array::new_empty_array(&self.spec.key_type.arrow());
+        let [left, right] = keys.map(|key| key.unwrap_or(&none).as_ref());
+        let mut waited = [Builder::new(&self.spec.key_type, pairs.waited.len())];
+        for (_, key) in &pairs.waited {
+            key::decode(&mut Input(self.store.key_of(*key)), &mut waited)?;
         }
-        let mut column = [Builder::new(&self.spec.key_type, pairs.keys.len())];
-        for number in &pairs.keys {
-            match *number {
-                NO_KEY => column[0].null(),
-                number => key::decode(&mut Input(self.store.key_of(number)), &mut column)?,
-            }
-        }
-        let [column] = column;
-        Ok(column.finish())
+        let [waited] = waited.map(Builder::finish);
+        // Where each key is: in the keys of a side, or in those of the rows that have waited.
+        let mut next = pairs.waited.iter().map(|(pair, _)| *pair as usize).enumerate().peekable();
+        let place = |(pair, cause): (usize, &Option<(Side, u32)>)| match (next.next_if(|(_, at)| *at == pair), cause) {
+            (Some((at, _)), _) => Ok((WAITED, at)),
+            (None, Some((side, row))) => Ok((*side as usize, *row as usize)),
+            (None, None) => Err(Error::bug("a pair that no row caused is a row that has waited")),
+        };
+        let places = pairs.causes.iter().enumerate().map(place).collect::<Result<Vec<_>>>()?;
+        let arrays: [&dyn Array; 3] = [left, right, waited.as_ref()];
+        let count = if pairs.waited.is_empty() { WAITED } else { arrays.len() };
+        compute::interleave(&arrays[..count], &places).map_err(arrow_error)
     }
 
     /// The headers of the rows that caused the pairs, if any row has headers.

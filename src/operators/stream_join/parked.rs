@@ -8,18 +8,20 @@
 //! outside and are kept here: it looks only when the remembered least time says that something may be over, it goes
 //! through the records by time and then by side, and it stops when both sides have met a record that is still open.
 //!
-//! Entries of the state are in a bucket of their own. The key is the row's ordinal (8 bytes, big-endian); the value is
-//! the side (1 byte: 0 left, 1 right) and the time (8 bytes, little-endian). Deleted when the row waits no more.
+//! That a row waits is saved with the row, in its block; what is saved here is that it waits no more. An entry of that kind
+//! is in the bucket of its rows, so it goes with them. Its key is the byte 2 and the first of the ordinals in it (8 bytes,
+//! big-endian); its value the difference of each further ordinal to the one before (varints).
 
 use std::cmp::Reverse;
 
-use foldhash::HashMap;
+use foldhash::HashSet;
 
 use super::Side;
 use super::store::Store;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operators::KeyBytes;
-use crate::types::row::Input;
+use crate::state::BucketId;
+use crate::types::row::{Input, put_varint};
 
 /// A row that waits, or has waited until it found a partner.
 ///
@@ -42,18 +44,14 @@ pub(super) struct Parked {
     rows: Vec<Waiting>,
     /// No row that is older waits, as far as the last look saw; the largest number if none waits.
     pub least_time: i64,
-    /// The rows up to here are saved.
+    /// Saved rows that wait no more, with their buckets.
     ///
-    /// A place in `rows`; what is from there on has no entry in the state yet.
-    saved: usize,
-    /// Saved rows that wait no more.
+    /// Their ordinals; they become entries at the end of the epoch.
+    gone: Vec<(BucketId, u64)>,
+    /// The same, of entries that were loaded.
     ///
-    /// Their ordinals; each becomes a deletion in the next epoch entry.
-    gone: Vec<u64>,
-    /// Rows that were loaded and whose places are not known yet.
-    ///
-    /// By ordinal. Empty except while state is loaded.
-    loaded: HashMap<u64, (Side, i64)>,
+    /// Empty except while state is loaded.
+    loaded: HashSet<u64>,
 }
 
 /// When rows wait no more.
@@ -74,13 +72,12 @@ pub(super) struct Deadline {
 impl Parked {
     /// Nothing waits.
     pub(super) fn new() -> Self {
-        Parked { rows: Vec::new(), least_time: i64::MAX, saved: 0, gone: Vec::new(), loaded: HashMap::default() }
+        Parked { rows: Vec::new(), least_time: i64::MAX, gone: Vec::new(), loaded: HashSet::default() }
     }
 
     /// Parks a row that is at a place of the store.
     ///
-    /// The row must be in the store. It is not saved before [`Parked::take_changes`], so one that finds a partner in
-    /// the same epoch leaves no trace on disk.
+    /// The row must be in the store, and not saved: its waiting is saved with it.
     pub(super) fn park(&mut self, store: &mut Store, row: Waiting) {
         self.least_time = self.least_time.min(row.time);
         store.set_waiting(row.side.0, row.slot, row.row, true);
@@ -90,7 +87,7 @@ impl Parked {
     /// A waiting row waits no more: it has found a partner, or none can come.
     pub(super) fn release(&mut self, store: &mut Store, (side, slot, row): (Side, u32, u32), ordinal: u64) {
         if store.set_waiting(side, slot, row, false) {
-            self.gone.push(ordinal);
+            self.gone.push((store.bucket_of(side, slot), ordinal));
         }
     }
 
@@ -124,83 +121,59 @@ impl Parked {
             }
             over.push(row);
         }
-        // They are in the order of their times and sides; of one time and side, by key.
-        for same in over.chunk_by_mut(|a, b| (a.time, a.side) == (b.time, b.side)).filter(|same| same.len() > 1) {
-            let key = |row: &Waiting| key_bytes(store.key(row.side.0, row.slot, row.row));
-            let mut keyed: Vec<(Vec<u8>, Waiting)> =
-                same.iter().map(|row| Ok((key(row)?, *row))).collect::<Result<_>>()?;
-            keyed.sort();
-            same.iter_mut().zip(keyed).for_each(|(row, (_, sorted))| *row = sorted);
-        }
+        sort_by_key(&mut over, store, key_bytes)?;
         Ok(over)
     }
 
     /// Removes the rows that wait no more from the list.
-    ///
-    /// Keeps `saved` right: it counts how many of the kept rows have entries.
     fn forget(&mut self, store: &Store) {
-        let saved = self.saved;
-        let (mut at, mut kept) = (0, 0);
-        self.rows.retain(|row| {
-            let waits = store.is_waiting(row.side.0, row.slot, row.row, row.ordinal);
-            kept += usize::from(waits && at < saved);
-            at += 1;
-            waits
-        });
-        self.saved = kept;
+        self.rows.retain(|row| store.is_waiting(row.side.0, row.slot, row.row, row.ordinal));
     }
 
-    /// Hands over the entries that changed since the last call.
-    pub(super) fn take_changes(&mut self, store: &mut Store, change: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
-        for row in &self.rows[self.saved..] {
-            if store.is_waiting(row.side.0, row.slot, row.row, row.ordinal) {
-                // From now on it is among the entries that are dumped.
-                store.set_saved(row.side.0, row.slot, row.row);
-                change(&row.ordinal.to_be_bytes(), Some(&encode(row)));
-            }
+    /// Hands over the entries for rows that wait no more since the last call: bucket, key and value.
+    pub(super) fn take_changes(&mut self, store: &Store, change: &mut dyn FnMut(BucketId, &[u8], &[u8])) {
+        self.gone.sort_unstable();
+        let mut value = Vec::new();
+        for rows in self.gone.chunk_by(|a, b| a.0 == b.0).flat_map(|bucket| bucket.chunks(MOST_GONE)) {
+            value.clear();
+            rows.windows(2).for_each(|pair| put_varint(&mut value, pair[1].1 - pair[0].1));
+            change(rows[0].0, &key(rows[0].1), &value);
         }
-        self.saved = self.rows.len();
-        for ordinal in std::mem::take(&mut self.gone) {
-            change(&ordinal.to_be_bytes(), None);
-        }
+        self.gone.clear();
         if self.rows.len() > 2 * store.waiting() + FEW_ROWS {
             self.forget(store);
         }
     }
 
-    /// Sets an entry: a row that waits, unless it does already, or one that waits no more. It counts after [`Parked::settle`].
+    /// Takes a row of a block that waited when the block was saved. Its waiting counts after [`Parked::settle`].
+    pub(super) fn load(&mut self, row: Waiting) {
+        self.rows.push(row);
+    }
+
+    /// Takes an entry for rows that wait no more; it may come before or after their block. It counts after [`Parked::settle`].
     ///
     /// # Errors
     /// The bytes are too short.
-    pub(super) fn load(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let ordinal = u64::from_be_bytes(Input(key).array()?);
-        let Some(value) = value else {
-            self.loaded.remove(&ordinal);
-            return Ok(());
-        };
-        let mut input = Input(value);
-        let side = if input.byte()? == Side::Left as u8 { Side::Left } else { Side::Right };
-        self.loaded.insert(ordinal, (side, input.i64()?));
+    pub(super) fn load_gone(&mut self, first: u64, value: &[u8]) -> Result<()> {
+        let (mut ordinal, mut input) = (first, Input(value));
+        self.loaded.insert(ordinal);
+        while !input.0.is_empty() {
+            ordinal = ordinal.checked_add(input.varint()?).ok_or_else(|| Error::bug("an ordinal is too large"))?;
+            self.loaded.insert(ordinal);
+        }
         Ok(())
     }
 
-    /// All state is loaded: finds the places of the rows that wait.
+    /// All state is loaded: the rows that wait no more are told apart from those that do.
     ///
     /// Afterwards all rows count as saved.
-    ///
-    /// # Errors
-    /// A bug: a row waits that the store does not have. Buckets with waiting rows are never dropped.
-    pub(super) fn settle(&mut self, store: &mut Store) -> Result<()> {
-        let mut loaded: Vec<(u64, (Side, i64))> = std::mem::take(&mut self.loaded).into_iter().collect();
-        loaded.sort_unstable();
-        for (ordinal, (side, time)) in loaded {
-            let (slot, row) = store.place(side, time, ordinal)?;
-            store.set_waiting(side, slot, row, true);
-            store.set_saved(side, slot, row);
-            self.rows.push(Waiting { time, side: Reverse(side), ordinal, slot, row });
+    pub(super) fn settle(&mut self, store: &mut Store) {
+        let gone = std::mem::take(&mut self.loaded);
+        self.rows.retain(|row| !gone.contains(&row.ordinal));
+        for Waiting { side: Reverse(side), slot, row, .. } in &self.rows {
+            store.set_waiting(*side, *slot, *row, true);
+            store.set_saved(*side, *slot, *row);
         }
-        self.saved = self.rows.len();
-        Ok(())
     }
 
     /// The bytes of memory that the rows take.
@@ -209,12 +182,36 @@ impl Parked {
     }
 }
 
+/// Sorts rows of one time and side by their keys; they are in the order of their times and sides.
+fn sort_by_key(rows: &mut [Waiting], store: &Store, key_bytes: &KeyBytes) -> Result<()> {
+    let same = |a: &Waiting, b: &Waiting| (a.time, a.side) == (b.time, b.side);
+    let alike = rows.chunk_by(same).filter(|alike| alike.len() > 1).flatten();
+    let keys: Vec<&[u8]> = alike.map(|row| store.key(row.side.0, row.slot, row.row)).collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut keys = key_bytes(&keys)?.into_iter();
+    for alike in rows.chunk_by_mut(same).filter(|alike| alike.len() > 1) {
+        let mut keyed: Vec<(Vec<u8>, Waiting)> =
+            alike.iter().zip(keys.by_ref()).map(|(row, key)| (key, *row)).collect();
+        keyed.sort_unstable();
+        alike.iter_mut().zip(keyed).for_each(|(row, (_, sorted))| *row = sorted);
+    }
+    Ok(())
+}
+
 /// Up to this many rows are kept even if they no longer wait.
 const FEW_ROWS: usize = 1024;
 
-/// What [`Parked::load`] reads.
-fn encode(row: &Waiting) -> [u8; 9] {
-    let mut value = [row.side.0 as u8; 9];
-    value[1..].copy_from_slice(&row.time.to_le_bytes());
-    value
+/// Of so many rows an entry says that they wait no more.
+const MOST_GONE: usize = 16 << 10;
+
+/// The first byte of the keys of entries for rows that wait no more; blocks of rows have the side there.
+pub(super) const GONE: u8 = 2;
+
+/// The key of an entry whose first row has this ordinal.
+fn key(ordinal: u64) -> [u8; 9] {
+    let mut key = [GONE; 9];
+    key[1..].copy_from_slice(&ordinal.to_be_bytes());
+    key
 }

@@ -79,7 +79,7 @@ impl Row {
 /// The most rows, and about the most bytes, of an entry.
 const BLOCK: (usize, usize) = (1024, 256 << 10);
 
-/// Of so many buckets the room of one is kept when it is dropped.
+/// Of so many buckets the room of one is kept, even if fewer are dropped at once.
 const FREE: usize = 4;
 
 impl Rows {
@@ -145,9 +145,10 @@ impl Rows {
         self.free.push(slot);
     }
 
-    /// Leaves as many free slots their room as new buckets are likely to take soon.
-    pub(super) fn drop_room(&mut self) {
-        let kept = self.buckets.len() / FREE + 1;
+    /// Leaves as many free slots their room as new buckets are likely to take soon, after `dropped` buckets were dropped at
+    /// once.
+    pub(super) fn drop_room(&mut self, dropped: usize) {
+        let kept = dropped.max(self.buckets.len() / FREE + 1);
         for slot in self.free.iter().rev().skip(kept) {
             self.slots[*slot as usize].empty(&self.types);
         }

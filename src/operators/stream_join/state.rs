@@ -1,20 +1,22 @@
 //! The entries of a join's state, saved and loaded: blocks of rows by time bucket, and the rows that wait.
 //!
 //! ```text
-//! bucket           key                                          value
-//! of the rows      side (1), first ordinal (8, big-endian)      a block of rows
-//! `BucketId::MAX`  ordinal (8, big-endian)                      a waiting row, see `Parked`
+//! key                                           value
+//! side (0 or 1), first ordinal (8, big-endian)  a block of rows
+//! 2, first ordinal (8, big-endian)              rows that wait no more, see `Parked`
 //! ```
+//!
+//! An entry is in the bucket of its rows, so that it is dropped with them.
 //!
 //! A block of rows, as `Store::encode` writes it:
 //!
 //! ```text
-//! number of rows                 varint
-//! time of each row               8 bytes each, little-endian
-//! ordinal less the first one     varint each
-//! estimate of the bytes          varint each
-//! key                            length as varint and bytes, each
-//! columns of the side            one after the other, as `Column::save` writes them
+//! number of rows       varint
+//! time of each row     varint each: the difference to the time of the row before, zigzag; the first one's to 0
+//! ordinal of each row  varint each: the difference to the ordinal of the row before; the first one's is in the key
+//! size and waiting     varint each: the estimate of the bytes, times 2, plus 1 if the row waits for a partner
+//! key                  length as varint and bytes, each
+//! columns of the side  one after the other, as `Column::save` writes them
 //! ```
 //!
 //! The times are 72 bytes: for each side the operator's time and that of the store (16 bytes each, see
@@ -26,28 +28,18 @@
 //! O(1) if it is the newest of its key, else a step for each newer one. A row at `t` can be found while its side's time
 //! is less than `t` plus the retention. A bucket with waiting rows stays, whatever its age.
 
+use super::parked::GONE;
 use super::{SIDES, Side, StreamJoin};
 use crate::error::{Error, Result};
 use crate::operators::{OperatorTime, State};
 use crate::state::{BucketId, EntryBatch};
 use crate::types::row::Input;
 
-/// The bucket of entries without event time: a waiting row is removed when it is handed on, not before.
-const PARKED: BucketId = BucketId::MAX;
-
 /// The key of a block: whose rows they are, and the ordinal of the first.
 fn block_key(side: Side, ordinal: u64) -> [u8; 9] {
     let mut key = [side as u8; 9];
     key[1..].copy_from_slice(&ordinal.to_be_bytes());
     key
-}
-
-/// # Errors
-/// The key has fewer than 9 bytes.
-fn parse_key(key: &[u8]) -> Result<(Side, u64)> {
-    let mut input = Input(key);
-    let side = if input.byte()? == 0 { Side::Left } else { Side::Right };
-    Ok((side, u64::from_be_bytes(input.array()?)))
 }
 
 impl State for StreamJoin {
@@ -57,7 +49,7 @@ impl State for StreamJoin {
                 change(bucket, &block_key(side, ordinal), Some(value));
             });
         }
-        self.parked.take_changes(&mut self.store, &mut |key, value| change(PARKED, key, value));
+        self.parked.take_changes(&self.store, &mut |bucket, key, value| change(bucket, key, Some(value)));
         self.store.expire();
     }
 
@@ -73,15 +65,18 @@ impl State for StreamJoin {
         out.extend_from_slice(&self.parked.least_time.to_le_bytes());
     }
 
-    fn load(&mut self, bucket: BucketId, entries: &EntryBatch) -> Result<()> {
+    fn load(&mut self, _: BucketId, entries: &EntryBatch) -> Result<()> {
         for (key, value) in entries.iter() {
-            if bucket == PARKED {
-                self.parked.load(key, value)?;
-                continue;
-            }
-            let (side, ordinal) = parse_key(key)?;
+            let mut key = Input(key);
+            let (kind, ordinal) = (key.byte()?, u64::from_be_bytes(key.array()?));
             let value = value.ok_or_else(|| Error::bug("rows of a join are deleted with their bucket only"))?;
-            self.store.load(side, ordinal, value)?;
+            match kind {
+                GONE => self.parked.load_gone(ordinal, value)?,
+                kind => {
+                    let side = if kind == Side::Left as u8 { Side::Left } else { Side::Right };
+                    self.store.load(side, ordinal, value, &mut |row| self.parked.load(row))?;
+                }
+            }
         }
         Ok(())
     }
@@ -91,7 +86,7 @@ impl State for StreamJoin {
             self.times[side as usize] = OperatorTime::load(input)?;
             *self.store.time(side) = OperatorTime::load(input)?;
         }
-        self.parked.settle(&mut self.store)?;
+        self.parked.settle(&mut self.store);
         self.store.expire();
         self.parked.least_time = input.i64()?;
         Ok(())

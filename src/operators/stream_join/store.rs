@@ -3,13 +3,16 @@
 
 use arrow::array::ArrayRef;
 
+use std::cmp::Reverse;
+
 use super::Side;
+use super::parked::Waiting;
 use super::rows::{Bucket, Link, NONE, Row, Rows, SAVED, WAITS};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::operators::OperatorTime;
 use crate::state::column::Column;
 use crate::state::{BucketId, KeyTable, prefetch};
-use crate::types::row::{Input, put_bytes, put_varint};
+use crate::types::row::{Input, put_bytes, put_varint, unzigzag, zigzag};
 use crate::types::{SqlType, grow};
 
 /// The rows of both sides.
@@ -56,8 +59,7 @@ impl Store {
             keys: KeyTable::new(),
             newest: Vec::new(),
             sides: types.map(Rows::new),
-            // An even number, so that no bucket has the largest number, which stands for something else.
-            bucket_ms: crate::state::bucket_ms(retention_ms, 2),
+            bucket_ms: crate::state::bucket_ms(retention_ms, 1),
             retention_ms,
         }
     }
@@ -87,6 +89,11 @@ impl Store {
     /// The key of a row, encoded.
     pub(super) fn key(&self, side: Side, slot: u32, row: u32) -> &[u8] {
         self.keys.key(self.sides[side as usize].slots[slot as usize].rows[row as usize].key)
+    }
+
+    /// The bucket of a slot.
+    pub(super) fn bucket_of(&self, side: Side, slot: u32) -> BucketId {
+        self.sides[side as usize].slots[slot as usize].id
     }
 
     /// The number of a row's key.
@@ -221,17 +228,6 @@ impl Store {
         self.sides.iter().flat_map(|rows| &rows.slots).map(|bucket| bucket.waiting).sum()
     }
 
-    /// The place of a row that is there.
-    pub(super) fn place(&self, side: Side, time: i64, ordinal: u64) -> Result<(u32, u32)> {
-        let rows = &self.sides[side as usize];
-        let slot = rows.buckets.get(&self.bucket(time));
-        let row = slot.and_then(|slot| {
-            let bucket = &rows.slots[*slot as usize];
-            Some((*slot, bucket.rows.binary_search_by_key(&ordinal, |row| row.ordinal).ok()? as u32))
-        });
-        row.ok_or_else(|| Error::bug(format!("the row {ordinal} waits for a partner and is not there")))
-    }
-
     /// Drops the buckets in which no row can be found and none waits, and the keys that no row has. It may number keys
     /// anew, so it is called at the end of an epoch only.
     pub(super) fn expire(&mut self) {
@@ -244,8 +240,8 @@ impl Store {
                 .map(|(id, slot)| (*id, *slot))
                 .collect();
             if !over.is_empty() {
-                over.into_iter().for_each(|(id, slot)| rows.drop_bucket(id, slot));
-                rows.drop_room();
+                over.iter().for_each(|(id, slot)| rows.drop_bucket(*id, *slot));
+                rows.drop_room(over.len());
             }
         }
         let rows: usize = self.sides.iter().map(|s| s.count).sum();
@@ -302,26 +298,47 @@ impl Store {
         self.sides.iter().map(least).min().unwrap_or(BucketId::MIN)
     }
 
-    /// Sets `value` to the block of the rows from `from` to `to`; the ordinal of the first.
-    fn encode(&self, side: Side, slot: u32, (from, to): (usize, usize), value: &mut Vec<u8>) -> u64 {
-        let bucket = &self.sides[side as usize].slots[slot as usize];
-        let rows = &bucket.rows[from..to];
+    /// Sets `value` to the block of the rows from `from` to `to`; the ordinal of the first. The waiting of those that wait is
+    /// saved with that.
+    fn encode(&mut self, side: Side, slot: u32, (from, to): (usize, usize), value: &mut Vec<u8>) -> u64 {
+        let bucket = &mut self.sides[side as usize].slots[slot as usize];
+        let rows = &mut bucket.rows[from..to];
         value.clear();
         put_varint(value, rows.len() as u64);
-        rows.iter().for_each(|row| value.extend_from_slice(&row.time.to_le_bytes()));
-        rows.iter().for_each(|row| put_varint(value, row.ordinal - rows[0].ordinal));
-        rows.iter().for_each(|row| put_varint(value, u64::from(row.bytes())));
+        let mut before = 0;
+        for row in rows.iter() {
+            put_varint(value, zigzag(row.time.wrapping_sub(std::mem::replace(&mut before, row.time))));
+        }
+        let mut before = rows[0].ordinal;
+        for row in rows.iter() {
+            put_varint(value, row.ordinal - std::mem::replace(&mut before, row.ordinal));
+        }
+        for row in rows.iter_mut() {
+            let waits = row.bytes & WAITS != 0;
+            put_varint(value, u64::from(row.bytes()) << 1 | u64::from(waits));
+            row.bytes |= if waits { SAVED } else { 0 };
+        }
         rows.iter().for_each(|row| put_bytes(value, self.keys.key(row.key)));
         bucket.columns.iter().for_each(|column| column.save(from, to, value));
-        rows[0].ordinal
+        bucket.rows[from].ordinal
     }
 
-    /// Adds the rows of a block. The blocks of a side and a bucket come in the order of their ordinals.
-    pub(super) fn load(&mut self, side: Side, first: u64, value: &[u8]) -> Result<()> {
+    /// Adds the rows of a block, and tells which of them wait. The blocks of a side and a bucket come in the order of their
+    /// ordinals.
+    pub(super) fn load(&mut self, side: Side, first: u64, value: &[u8], waits: &mut dyn FnMut(Waiting)) -> Result<()> {
         let mut input = Input(value);
         let count = input.varint()? as usize;
-        let times = (0..count).map(|_| input.i64()).collect::<Result<Vec<_>>>()?;
-        let ordinals = (0..count).map(|_| Ok(first + input.varint()?)).collect::<Result<Vec<_>>>()?;
+        let (mut time, mut ordinal) = (0i64, first);
+        let times = (0..count).map(|_| {
+            time = time.wrapping_add(unzigzag(input.varint()?));
+            Ok(time)
+        });
+        let times = times.collect::<Result<Vec<_>>>()?;
+        let ordinals = (0..count).map(|_| {
+            ordinal = ordinal.wrapping_add(input.varint()?);
+            Ok(ordinal)
+        });
+        let ordinals = ordinals.collect::<Result<Vec<_>>>()?;
         let bytes = (0..count).map(|_| input.varint()).collect::<Result<Vec<_>>>()?;
         let (mut keys, mut ends) = (Vec::new(), Vec::with_capacity(count));
         for _ in 0..count {
@@ -333,8 +350,12 @@ impl Store {
         let mut numbers = Vec::with_capacity(count);
         self.keys(&keys, &ends, &mut numbers);
         for row in 0..count {
-            let (time, ordinal, bytes) = (times[row], ordinals[row], bytes[row] as u32);
-            self.add(Added { side, key: numbers[row], time, ordinal, bytes });
+            let (time, ordinal, bytes) = (times[row], ordinals[row], bytes[row]);
+            let added = Added { side, key: numbers[row], time, ordinal, bytes: (bytes >> 1) as u32 };
+            let (slot, row) = self.add(added);
+            if bytes & 1 == 1 {
+                waits(Waiting { time, side: Reverse(side), ordinal, slot, row });
+            }
         }
         let rows = &mut self.sides[side as usize];
         rows.unsaved.clear();
@@ -399,7 +420,7 @@ mod tests {
         let mut copy = self::store();
         *copy.time(Side::Left) = *store.time(Side::Left);
         for (ordinal, value) in blocks {
-            copy.load(Side::Left, ordinal, &value).expect("a block");
+            copy.load(Side::Left, ordinal, &value, &mut |_| ()).expect("a block");
         }
         assert_eq!(found(&mut copy, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
     }

@@ -20,7 +20,7 @@ fn join() -> StreamJoin {
         after_ms: 2_000,
         grace_ms: Some(1_000),
         implicit_grace_ms: 0,
-        key_bytes: std::sync::Arc::new(|key| Ok(key.to_vec())),
+        key_bytes: std::sync::Arc::new(|keys| Ok(keys.iter().map(|key| key.to_vec()).collect())),
     })
 }
 

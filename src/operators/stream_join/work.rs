@@ -376,7 +376,7 @@ impl StreamJoin {
                 let place = (side.other(), partner.slot, partner.row);
                 self.parked.release(&mut self.store, place, partner.ordinal);
             }
-            pairs.push(&cause, own, current.key, &partner);
+            pairs.push(&cause, own, &partner);
             if !pairs.has_room() {
                 return Ok(Some(current));
             }
@@ -396,7 +396,7 @@ impl StreamJoin {
         let over = time.saturating_add(self.spec.ahead(side)) < self.now();
         if self.spec.grace_ms.is_none() || over {
             let own = PairRow { side, origin: current.origin, time, bytes };
-            return pairs.push_alone(&current.cause(), own, Some(current.key));
+            return pairs.push_alone(&current.cause(), own, None);
         }
         let origin = match current.origin {
             Origin::Stored(..) => current.origin,
@@ -412,7 +412,6 @@ impl StreamJoin {
         let Waiting { time, side: Reverse(side), ordinal, slot, row } = *row;
         self.parked.release(&mut self.store, (side, slot, row), ordinal);
         let (bytes, key) = (self.store.bytes(side, slot, row), self.store.key_number(side, slot, row));
-        pairs.waited = true;
         let own = PairRow { side, origin: Origin::Stored(slot, row), time, bytes };
         pairs.push_alone(&current.cause(), own, Some(key));
     }

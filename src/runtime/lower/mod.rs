@@ -259,19 +259,23 @@ impl Lowering<'_> {
     }
 }
 
-/// A key of columns of these types as its encoding writes it.
+/// Keys of columns of these types as their encoding writes them.
 ///
 /// For sorting only; costs a decoding and an encoding for each key.
 fn key_bytes(types: &[SqlType], encoding: &Encoding) -> KeyBytes {
     let columns: Vec<Column> = types.iter().map(|sql_type| Column::key("", sql_type.clone())).collect();
     let encoding = encoding.clone();
-    Arc::new(move |key| {
-        let mut builders: Vec<Builder> = columns.iter().map(|c| Builder::new(&c.sql_type, 1)).collect();
-        key::decode(&mut Input(key), &mut builders)?;
+    Arc::new(move |keys| {
+        let mut builders: Vec<Builder> = columns.iter().map(|c| Builder::new(&c.sql_type, keys.len())).collect();
+        keys.iter().try_for_each(|key| key::decode(&mut Input(key), &mut builders))?;
         let arrays: Vec<arrow::array::ArrayRef> = builders.into_iter().map(Builder::finish).collect();
         let views: Vec<View> = arrays.iter().zip(&columns).map(|(a, c)| View::new(a.as_ref(), &c.sql_type)).collect();
-        let mut bytes = Vec::new();
-        encoding.encoder().encode(&views, 0, &mut bytes);
-        Ok(bytes)
+        let mut encoder = encoding.encoder();
+        let encoded = (0..keys.len()).map(|row| {
+            let mut bytes = Vec::new();
+            encoder.encode(&views, row, &mut bytes);
+            bytes
+        });
+        Ok(encoded.collect())
     })
 }
