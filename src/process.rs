@@ -19,22 +19,34 @@ pub(crate) fn memory_bytes(name: &str) -> Option<u64> {
 /// Does nothing where the allocator is not glibc's. Called once, before other threads are started.
 pub(crate) fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    for (parameter, bytes) in
-        [(libc::M_MMAP_THRESHOLD, MOST_KEPT_BLOCK), (libc::M_TRIM_THRESHOLD, MOST_KEPT_TOP), (libc::M_TOP_PAD, GROWTH)]
     {
-        // SAFETY: the call sets a number of the allocator, under its locks. One that it refuses changes nothing.
-        unsafe {
-            libc::mallopt(parameter, bytes);
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let heaps = libc::c_int::try_from(threads + 2).unwrap_or(libc::c_int::MAX).max(FEW_HEAPS);
+        for (parameter, number) in [
+            (libc::M_ARENA_MAX, heaps),
+            (libc::M_MMAP_THRESHOLD, MOST_KEPT_BLOCK),
+            (libc::M_TRIM_THRESHOLD, MOST_KEPT_TOP),
+            (libc::M_TOP_PAD, GROWTH),
+        ] {
+            // SAFETY: the call sets a number of the allocator, under its locks. One that it refuses changes nothing.
+            unsafe {
+                libc::mallopt(parameter, number);
+            }
         }
     }
 }
+
+/// The least number of heaps that threads share. By default there are eight for each processor, and what many requests at
+/// once have taken stays in all of them.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const FEW_HEAPS: libc::c_int = 4;
 
 /// Larger blocks come from the system one by one: those of batches and epochs are smaller, those of large requests are not.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MOST_KEPT_BLOCK: libc::c_int = 4 << 20;
 /// How much lies free at the end of a heap before the system gets it back.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MOST_KEPT_TOP: libc::c_int = 64 << 20;
+const MOST_KEPT_TOP: libc::c_int = 16 << 20;
 /// By how much a heap grows at once. Pages that nobody touches take no memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const GROWTH: libc::c_int = 16 << 20;
