@@ -309,8 +309,9 @@ impl Task {
             let mut section = SectionWriter::new(OperatorTask { operator: id, task: self.number }, &mut delta);
             state.take_changes(&mut |bucket, key, value| section.push(bucket, key, value));
             let horizon = state.horizon();
-            let moved = horizons.next().is_some_and(|last| std::mem::replace(last, horizon) != horizon);
-            if moved || !section.is_empty() {
+            let last = horizons.next().map_or(horizon, |last| std::mem::replace(last, horizon));
+            debug_assert!(last <= horizon, "what was dropped would be there again");
+            if last != horizon || !section.is_empty() {
                 section.finish(horizon)?;
             } else {
                 section.cancel();

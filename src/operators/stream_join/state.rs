@@ -6,7 +6,8 @@
 //! 2, first ordinal (8, big-endian)              rows that wait no more, see `Parked`
 //! ```
 //!
-//! An entry is in the bucket of its rows, so that it is dropped with them.
+//! An entry is in the bucket of its rows, so that it is dropped with them. That is the bucket of their times, or a later
+//! one for a row that was expired when it came, and waits: buckets that were dropped never come back.
 //!
 //! A block of rows, as `Store::encode` writes it:
 //!
@@ -65,7 +66,7 @@ impl State for StreamJoin {
         out.extend_from_slice(&self.parked.least_time.to_le_bytes());
     }
 
-    fn load(&mut self, _: BucketId, entries: &EntryBatch) -> Result<()> {
+    fn load(&mut self, bucket: BucketId, entries: &EntryBatch) -> Result<()> {
         for (key, value) in entries.iter() {
             let mut key = Input(key);
             let (kind, ordinal) = (key.byte()?, u64::from_be_bytes(key.array()?));
@@ -74,7 +75,7 @@ impl State for StreamJoin {
                 GONE => self.parked.load_gone(ordinal, value)?,
                 kind => {
                     let side = if kind == Side::Left as u8 { Side::Left } else { Side::Right };
-                    self.store.load(side, ordinal, value, &mut |row| self.parked.load(row))?;
+                    self.store.load((bucket, side), ordinal, value, &mut |row| self.parked.load(row))?;
                 }
             }
         }

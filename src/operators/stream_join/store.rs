@@ -112,9 +112,15 @@ impl Store {
     }
 
     /// Adds a row in its place among those of its key, after all that are not newer: the place of its columns, which
-    /// [`Store::fill`] must append in the order of the calls. A row that is expired already is kept but never found.
+    /// [`Store::fill`] must append in the order of the calls. A row that is expired already is kept but never found, and not
+    /// in a bucket that was dropped: the horizon must not fall.
     pub(super) fn add(&mut self, added: Added) -> (u32, u32) {
-        let (id, expired) = (self.bucket(added.time), self.is_expired(added.side, added.time));
+        let id = self.bucket(added.time).max(self.least_bucket(&self.sides[added.side as usize]));
+        self.add_to(id, added)
+    }
+
+    fn add_to(&mut self, id: BucketId, added: Added) -> (u32, u32) {
+        let expired = self.is_expired(added.side, added.time);
         let rows = &mut self.sides[added.side as usize];
         let slot = rows.slot(id);
         let bucket = &mut rows.slots[slot as usize];
@@ -288,11 +294,15 @@ impl Store {
         }
     }
 
+    /// The bucket of the oldest row of a side that is not expired.
+    fn least_bucket(&self, rows: &Rows) -> BucketId {
+        self.bucket(rows.time.now().saturating_sub(self.retention_ms).saturating_add(1))
+    }
+
     /// No row of an earlier bucket is there, or will be.
     pub(super) fn horizon(&self) -> BucketId {
         let least = |rows: &Rows| {
-            let bound =
-                (rows.time.now().saturating_sub(self.retention_ms)).saturating_add(1).div_euclid(self.bucket_ms);
+            let bound = self.least_bucket(rows);
             rows.buckets.keys().next().map_or(bound, |first| bound.min(*first))
         };
         self.sides.iter().map(least).min().unwrap_or(BucketId::MIN)
@@ -323,9 +333,15 @@ impl Store {
         bucket.rows[from].ordinal
     }
 
-    /// Adds the rows of a block, and tells which of them wait. The blocks of a side and a bucket come in the order of their
-    /// ordinals.
-    pub(super) fn load(&mut self, side: Side, first: u64, value: &[u8], waits: &mut dyn FnMut(Waiting)) -> Result<()> {
+    /// Adds the rows of a block of a bucket, and tells which of them wait. The blocks of a side and a bucket come in the order
+    /// of their ordinals.
+    pub(super) fn load(
+        &mut self,
+        (bucket, side): (BucketId, Side),
+        first: u64,
+        value: &[u8],
+        waits: &mut dyn FnMut(Waiting),
+    ) -> Result<()> {
         let mut input = Input(value);
         let count = input.varint()? as usize;
         let (mut time, mut ordinal) = (0i64, first);
@@ -345,14 +361,13 @@ impl Store {
             keys.extend_from_slice(input.bytes()?);
             ends.push(keys.len());
         }
-        let Some(time) = times.first() else { return Ok(()) };
-        let slot = self.sides[side as usize].slot(self.bucket(*time));
+        let slot = self.sides[side as usize].slot(bucket);
         let mut numbers = Vec::with_capacity(count);
         self.keys(&keys, &ends, &mut numbers);
         for row in 0..count {
             let (time, ordinal, bytes) = (times[row], ordinals[row], bytes[row]);
             let added = Added { side, key: numbers[row], time, ordinal, bytes: (bytes >> 1) as u32 };
-            let (slot, row) = self.add(added);
+            let (slot, row) = self.add_to(bucket, added);
             if bytes & 1 == 1 {
                 waits(Waiting { time, side: Reverse(side), ordinal, slot, row });
             }
@@ -416,11 +431,11 @@ mod tests {
         assert_eq!(found(&mut store, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
         store.expire();
         let mut blocks = Vec::new();
-        store.take_added(Side::Left, &mut |_, ordinal, value| blocks.push((ordinal, value.to_vec())));
+        store.take_added(Side::Left, &mut |bucket, ordinal, value| blocks.push((bucket, ordinal, value.to_vec())));
         let mut copy = self::store();
         *copy.time(Side::Left) = *store.time(Side::Left);
-        for (ordinal, value) in blocks {
-            copy.load(Side::Left, ordinal, &value, &mut |_| ()).expect("a block");
+        for (bucket, ordinal, value) in blocks {
+            copy.load((bucket, Side::Left), ordinal, &value, &mut |_| ()).expect("a block");
         }
         assert_eq!(found(&mut copy, b"k", 0, 2_000), [(50, 0), (50, 2), (900, 3)]);
     }

@@ -12,13 +12,17 @@ use crate::types::{Seq, Value, array_of};
 const COLUMNS: [SqlType; 2] = [SqlType::String, SqlType::Bigint];
 
 fn join() -> StreamJoin {
+    join_within(2_000, 2_000, 1_000)
+}
+
+fn join_within(before_ms: i64, after_ms: i64, grace_ms: i64) -> StreamJoin {
     let side = |preserved| SideSpec { key: 0, columns: vec![(1, SqlType::Bigint)], preserved };
     StreamJoin::new(Spec {
         sides: [side(true), side(false)],
         key_type: SqlType::String,
-        before_ms: 2_000,
-        after_ms: 2_000,
-        grace_ms: Some(1_000),
+        before_ms,
+        after_ms,
+        grace_ms: Some(grace_ms),
         implicit_grace_ms: 0,
         key_bytes: std::sync::Arc::new(|keys| Ok(keys.iter().map(|key| key.to_vec()).collect())),
     })
@@ -190,4 +194,31 @@ fn the_horizon_is_that_of_the_side_that_is_behind() {
     assert!(end_epoch(&mut join).changes.iter().all(|(bucket, _, _)| *bucket >= early), "a row of the right side");
     take(&mut join, Side::Right, "k", 90_000, 5);
     assert!(end_epoch(&mut join).horizon > early);
+}
+
+#[test]
+fn a_row_that_is_expired_and_must_wait_does_not_bring_its_bucket_back() {
+    let mut join = join_within(0, 2_000, 0);
+    let border = crate::state::bucket_ms(2_000, 1) - 1;
+    assert_eq!(take(&mut join, Side::Left, "a", border, 1), [""; 0]);
+    end_epoch(&mut join);
+    assert_eq!(take(&mut join, Side::Right, "a", border, 2).len(), 1, "it waits no more");
+    assert_eq!(take(&mut join, Side::Left, "b", border + 2_000, 3), [""; 0]);
+    assert_eq!(take(&mut join, Side::Right, "z", border + 2_000, 4), [""; 0]);
+    let before = end_epoch(&mut join);
+    assert!(before.horizon > join.store.bucket(border), "its bucket is dropped");
+    // Just expired, and yet not over: it waits.
+    assert_eq!(take(&mut join, Side::Left, "c", border, 5), [""; 0]);
+    let after = end_epoch(&mut join);
+    assert!(after.horizon >= before.horizon, "{} after {}", after.horizon, before.horizon);
+    let mut copy = join_within(0, 2_000, 0);
+    for (bucket, key, value) in &after.changes {
+        let mut entry = EntryBatch::default();
+        entry.push(key, value.as_deref());
+        copy.load(*bucket, &entry).expect("an entry");
+    }
+    copy.load_times(&mut Input(&after.times)).expect("the times");
+    let alone = take(&mut join, Side::Right, "x", border + 2_001, 6);
+    assert_eq!(alone.len(), 1, "{alone:?}");
+    assert_eq!(take(&mut copy, Side::Right, "x", border + 2_001, 6), alone);
 }
