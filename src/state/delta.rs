@@ -122,7 +122,7 @@ pub enum Change<'a> {
 /// The slices point into `delta`; nothing is copied.
 ///
 /// # Errors
-/// The bytes end too early, name no known operator, or `each` returned an error. Changes before that place have been
+/// The bytes end too early, name no known operator or kind of entry, or `each` returned an error. Changes before that place have been
 /// handed over.
 pub fn read<'a>(delta: &'a [u8], each: &mut dyn FnMut(OperatorTask, Change<'a>) -> Result<()>) -> Result<()> {
     let mut input = Input(delta);
@@ -137,7 +137,11 @@ pub fn read<'a>(delta: &'a [u8], each: &mut dyn FnMut(OperatorTask, Change<'a>) 
                 break;
             }
             let (bucket, key) = (input.i64()?, input.bytes()?);
-            let value = if kind == SET { Some(input.bytes()?) } else { None };
+            let value = match kind {
+                SET => Some(input.bytes()?),
+                DELETED => None,
+                unknown => return Err(Error::bug(format!("{unknown} is no kind of entry"))),
+            };
             each(place, Change::Entry { bucket, key, value })?;
         }
     }
